@@ -1,0 +1,179 @@
+"""Every way a request can fail, named in our own words.
+
+There is no HTTP here: `web/errors.py` holds the one table that turns a class into a status. An error carries fields and
+builds its sentence from them; the sentence is shown to people, in the HTTP reason phrase too, so it is one line, says
+what is wrong, and never holds a secret.
+"""
+
+
+class NugetproxyError(Exception):
+    """The base of every failure this project names. `str(error)` is one line fit for a user."""
+
+
+# --- the caller's fault -----------------------------------------------------------------------------------------------
+
+
+class InvalidRequest(NugetproxyError):
+    """The caller's URL, query or body cannot be read; the sentence says what is wrong and what would be right."""
+
+
+class InvalidVersion(InvalidRequest):
+    """A text that is not a NuGet version (nuget-protocol: package versioning)."""
+
+    def __init__(self, text: str, why: str = "expected N[.N[.N[.N]]][-label][+metadata]") -> None:
+        self.text = text
+        self.why = why
+        super().__init__(f"{_shown(text)} is not a NuGet version: {why}")
+
+
+class InvalidVersionRange(InvalidRequest):
+    """A text that is not a NuGet version range in interval notation."""
+
+    def __init__(self, text: str, why: str) -> None:
+        self.text = text
+        self.why = why
+        super().__init__(f"{_shown(text)} is not a NuGet version range: {why}")
+
+
+class InvalidPackageId(InvalidRequest):
+    """A text that cannot be the id of a package."""
+
+    def __init__(self, text: str, why: str) -> None:
+        self.text = text
+        self.why = why
+        super().__init__(f"{_shown(text)} is not a package id: {why}")
+
+
+class InvalidPackage(NugetproxyError):
+    """A file that is not a package we accept; says which rule it breaks."""
+
+
+class TooLarge(NugetproxyError):
+    """Over a size limit. `limit` is in bytes."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        self.what = what
+        self.limit = limit
+        super().__init__(f"{what} is larger than the limit of {limit} bytes")
+
+
+class TooMany(NugetproxyError):
+    """More of something at once than a limit allows."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        self.what = what
+        self.limit = limit
+        super().__init__(f"too many {what}: the limit is {limit}")
+
+
+# --- not there --------------------------------------------------------------------------------------------------------
+
+
+class PackageNotFound(NugetproxyError):
+    """This feed does not know the id; another feed may."""
+
+    def __init__(self, package_id: str, why: str = "") -> None:
+        self.package_id = package_id
+        super().__init__(f"package {_shown(package_id)} does not exist here" + (f": {why}" if why else ""))
+
+
+class NotMirrored(PackageNotFound):
+    """Offline mode, and we never fetched it. For clients the same as an unknown id, but the sentence tells why."""
+
+    def __init__(self, what: str) -> None:
+        NugetproxyError.__init__(self, f"{_shown(what)} is not in this mirror, and it is offline")
+        self.package_id = what
+
+
+class VersionNotFound(NugetproxyError):
+    """The feed owns the id and lacks this version: no other feed is asked."""
+
+    def __init__(self, package_id: str, version: str) -> None:
+        self.package_id = package_id
+        self.version = version
+        super().__init__(f"package {_shown(package_id)} has no version {_shown(version)}")
+
+
+class PartNotFound(NugetproxyError):
+    """The version exists and has no such part (readme, icon, licence)."""
+
+    def __init__(self, package_id: str, version: str, part: str) -> None:
+        self.package_id = package_id
+        self.version = version
+        self.part = part
+        super().__init__(f"package {_shown(package_id)} {_shown(version)} has no {part}")
+
+
+class DocumentNotFound(NugetproxyError):
+    """A document of ours that does not exist (an unknown vulnerability page, certificate or registration page)."""
+
+
+class DocumentAbsent(NugetproxyError):
+    """The upstream said, definitely, that a URL does not exist. Translated into one of the above before it reaches web."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        super().__init__(f"the upstream has no {url}")
+
+
+# --- the upstream's fault: never "not found" --------------------------------------------------------------------------
+
+
+class UpstreamError(NugetproxyError):
+    """The upstream could not be used. `retry_after` is in seconds, None when nothing is known."""
+
+    def __init__(self, upstream: str, why: str, retry_after: float | None = None) -> None:
+        self.upstream = upstream
+        self.why = why
+        self.retry_after = retry_after
+        super().__init__(f"upstream {upstream} {self.verdict}: {why}")
+
+    verdict = "failed"
+
+
+class UpstreamUnavailable(UpstreamError):
+    """Down, refusing, resetting, 5xx, 429, or its breaker is open. We cannot know now."""
+
+    verdict = "is unavailable"
+
+
+class UpstreamTimeout(UpstreamError):
+    """Silent past our patience."""
+
+    verdict = "did not answer in time"
+
+
+class UpstreamNonsense(UpstreamError):
+    """Answered something unreadable, or bytes that fail their checks."""
+
+    verdict = "answered nonsense"
+
+
+class UnreadableDocument(NugetproxyError):
+    """Bytes that a protocol reader could not understand. Translated into UpstreamNonsense where the bytes came from."""
+
+    def __init__(self, what: str, why: str) -> None:
+        self.what = what
+        self.why = why
+        super().__init__(f"unreadable {what}: {why}")
+
+
+# --- our fault --------------------------------------------------------------------------------------------------------
+
+
+class StorageUnavailable(NugetproxyError):
+    """Our own disk or database failed (full, read-only, gone)."""
+
+
+class ConfigError(NugetproxyError):
+    """The settings cannot be used. Lists all problems at once, each with its key; start-up only."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+def _shown(text: str) -> str:
+    """Text of a stranger, made fit for one line of a message: short, printable, quoted."""
+    cut = text if len(text) <= 100 else text[:97] + "..."
+    return "'" + "".join(c if c.isprintable() else "?" for c in cut) + "'"

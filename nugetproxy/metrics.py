@@ -1,0 +1,97 @@
+"""Every Prometheus instrument, declared once.
+
+Importing this module binds the instruments to the directory named by PROMETHEUS_MULTIPROC_DIR, so only worker processes
+import it, after the supervisor has emptied that directory. What is counted was already named by the core (see
+`httpcache.outcome`); nothing here decides. docs/operations.md lists every instrument; a test compares the two.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+# --- our clients ---
+
+REQUESTS = Counter(
+    "nugetproxy_requests_total",
+    "Requests answered, by resource, outcome (hit, refreshed, stale, miss, absent, failed, refused, own) and status.",
+    ["resource", "outcome", "status"],
+)
+REQUEST_SECONDS = Histogram(
+    "nugetproxy_request_duration_seconds",
+    "Seconds from a request's head to the end of its answer.",
+    ["resource"],
+    buckets=_SECONDS,
+)
+BYTES_OUT = Counter("nugetproxy_response_bytes_total", "Body bytes sent to clients.", ["resource"])
+CONNECTIONS = Gauge(
+    "nugetproxy_open_connections", "Client connections open now.", multiprocess_mode="livesum"
+)
+CONNECTIONS_REFUSED = Counter(
+    "nugetproxy_connections_refused_total",
+    "Client connections closed by us, by reason (limit, header_timeout, idle).",
+    ["reason"],
+)
+
+# --- upstream ---
+
+UPSTREAM_REQUESTS = Counter(
+    "nugetproxy_upstream_requests_total",
+    "Requests sent to an upstream, by result (2xx, 304, 404, 429, 4xx, 5xx, timeout, connect, broken, nonsense).",
+    ["upstream", "result"],
+)
+UPSTREAM_SECONDS = Histogram(
+    "nugetproxy_upstream_head_seconds",
+    "Seconds until an upstream's answer head.",
+    ["upstream"],
+    buckets=_SECONDS,
+)
+UPSTREAM_BYTES = Counter("nugetproxy_upstream_bytes_total", "Body bytes received from an upstream.", ["upstream"])
+UPSTREAM_RESUMED = Counter(
+    "nugetproxy_upstream_resumed_total", "Broken downloads that were continued by Range.", ["upstream"]
+)
+BREAKER_OPEN = Gauge(
+    "nugetproxy_upstream_breaker_open",
+    "1 while an upstream is held to be dead and only probed.",
+    ["upstream"],
+    multiprocess_mode="livemax",
+)
+CONTENT_REJECTED = Counter(
+    "nugetproxy_content_rejected_total",
+    "Packages received from an upstream that failed a check and were not kept, by check "
+    "(length, hash, signature, archive, identity).",
+    ["upstream", "check"],
+)
+COALESCED = Counter(
+    "nugetproxy_coalesced_total", "Askers that joined a running upstream fetch, by kind (document, content).", ["kind"]
+)
+
+# --- storage ---
+
+STORE_FAILURES = Counter(
+    "nugetproxy_store_failures_total",
+    "Answers that were served but could not be kept, by store (documents, content).",
+    ["store"],
+)
+STORED_BYTES = Gauge(
+    "nugetproxy_stored_bytes",
+    "Bytes kept on disk, by store (documents, content).",
+    ["store"],
+    multiprocess_mode="livemostrecent",
+)
+STORED_PACKAGES = Gauge(
+    "nugetproxy_stored_packages", "Packages kept on disk.", multiprocess_mode="livemostrecent"
+)
+DISK_FREE = Gauge(
+    "nugetproxy_disk_free_bytes", "Free bytes on the file system of the data directory.", multiprocess_mode="livemostrecent"
+)
+VULNERABILITY_AGE = Gauge(
+    "nugetproxy_vulnerability_data_age_seconds",
+    "Seconds since the oldest kept vulnerability document was last confirmed by its upstream.",
+    multiprocess_mode="livemax",
+)
+
+# --- ourselves ---
+
+BUILD = Gauge(
+    "nugetproxy_build_info", "Always 1; the version is in the label.", ["version"], multiprocess_mode="livemax"
+)
