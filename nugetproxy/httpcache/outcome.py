@@ -43,8 +43,16 @@ class Provenance:
 
     def joined(self, other: "Provenance") -> "Provenance":
         """The provenance of an answer made from two: the worse outcome, the older age, the shorter freshness."""
-        order = (Outcome.OWN, Outcome.HIT, Outcome.REFRESHED, Outcome.MISS, Outcome.STALE, Outcome.ABSENT,
-                 Outcome.REFUSED, Outcome.FAILED)
+        order = (
+            Outcome.OWN,
+            Outcome.HIT,
+            Outcome.REFRESHED,
+            Outcome.MISS,
+            Outcome.STALE,
+            Outcome.ABSENT,
+            Outcome.REFUSED,
+            Outcome.FAILED,
+        )
         worse = max(self, other, key=lambda p: order.index(p.outcome))
         return Provenance(
             worse.outcome,

@@ -1,0 +1,130 @@
+"""The right to do one piece of work alone, among all processes that share a data directory.
+
+A lease is an exclusive `flock` on a file named by its key: the kernel takes it back when its process dies, however it
+dies, so there is no time-out to choose and nothing to repair. What the lease is *for* is its holder's affair.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import os
+import random
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+
+# Seconds between two tries for a lease that another holds. A try costs some microseconds; a wait is a document's fetch.
+POLL = (0.010, 0.020)
+_NAME = re.compile(r"[0-9a-f]{40}")
+
+
+class Lease:
+    """One held lease. Release it, use it as a context manager, or die: all give it back."""
+
+    __slots__ = ("_descriptor", "_leases", "_name")
+
+    def __init__(self, leases: "Leases", name: str, descriptor: int | None) -> None:
+        self._leases = leases
+        self._name = name
+        self._descriptor = descriptor
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes see it. False when the disk refused the file: then it only holds in this process."""
+        return self._descriptor is not None
+
+    def release(self) -> None:
+        """Give it back; a second call does nothing."""
+        name, self._name = self._name, ""
+        if name:
+            self._leases._forget(name, self._descriptor)  # a lease and its book are one thing in two classes
+
+    def __enter__(self) -> "Lease":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class Leases:
+    """Leases by key, as files in one directory (created when missing, private to the user)."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._held: set[str] = set()
+        with contextlib.suppress(OSError):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._sweep()
+
+    @contextlib.asynccontextmanager
+    async def hold(self, key: str) -> AsyncIterator[Lease]:
+        """Wait for the lease, however long; bound it from outside with `asyncio.timeout`. Not fair among waiters."""
+        while (lease := self.try_hold(key)) is None:
+            await asyncio.sleep(random.uniform(*POLL))  # noqa: S311 - only spreads the waiters
+        with lease:
+            yield lease
+
+    def try_hold(self, key: str) -> Lease | None:
+        """The lease, or None while anybody else, here or in another process, holds it.
+
+        Never raises for the disk's sake: where no file can be made the lease is granted for this process alone, because
+        doing work twice is better than not doing it.
+        """
+        name = hashlib.sha256(key.encode()).hexdigest()[:40]
+        if name in self._held:
+            return None
+        try:
+            descriptor = self._lock(self._directory / name)
+        except BlockingIOError:
+            return None
+        except OSError:
+            descriptor = None
+        self._held.add(name)
+        return Lease(self, name, descriptor)
+
+    def _lock(self, path: Path) -> int:
+        """An open, locked descriptor of the file that `path` names now; raises BlockingIOError when another has it."""
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_file_at(descriptor, path):
+                    return descriptor
+            except BaseException:
+                os.close(descriptor)
+                raise
+            # The holder before us removed the file between our open and our lock: that lock is worth nothing.
+            os.close(descriptor)
+
+    def _forget(self, name: str, descriptor: int | None) -> None:
+        self._held.discard(name)
+        if descriptor is not None:
+            # Removed while the lock is held, so whoever locks the same inode later finds that it is not at the path.
+            with contextlib.suppress(OSError):
+                (self._directory / name).unlink()
+            os.close(descriptor)
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left; a file that is held stays."""
+        for path in self._directory.iterdir():
+            if not _NAME.fullmatch(path.name):
+                continue
+            with contextlib.suppress(OSError):
+                descriptor = self._lock(path)
+                try:
+                    path.unlink()
+                finally:
+                    os.close(descriptor)
+
+
+def _is_file_at(descriptor: int, path: Path) -> bool:
+    ours = os.fstat(descriptor)
+    try:
+        named = path.stat()
+    except FileNotFoundError:
+        return False
+    return (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)
