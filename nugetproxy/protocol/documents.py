@@ -1,0 +1,73 @@
+"""JSON documents as bytes: the one place where strangers' bytes become values, and values become bytes.
+
+Rule 1: whatever is wrong with the bytes leaves here as UnreadableDocument.
+Rule 2: a value that was read can be written again, inside any document of ours.
+"""
+
+from typing import Any
+
+import orjson
+
+from nugetproxy.errors import UnreadableDocument
+
+# orjson reads 1,024 levels and writes 254; our documents put what they were given at most this much deeper.
+_DEEPER = 8
+_WRITABLE_LEVELS = 254 - _DEEPER
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def read_object(body: bytes, what: str) -> dict[str, Any]:
+    """The JSON object in `body`; `what` names the document in the error.
+
+    Raises:
+        UnreadableDocument: no JSON, no object, or nested deeper than any document of the protocol.
+    """
+    value = _read(body, what)
+    if not isinstance(value, dict):
+        raise UnreadableDocument(what, "expected a JSON object")
+    return value
+
+
+def read_array(body: bytes, what: str) -> list[Any]:
+    """As `read_object`, for an array."""
+    value = _read(body, what)
+    if not isinstance(value, list):
+        raise UnreadableDocument(what, "expected a JSON array")
+    return value
+
+
+def write(value: object) -> bytes:
+    return orjson.dumps(value)
+
+
+def text_of(value: object) -> str:
+    """`value` if it is a text, else an empty one: for fields that a document may leave out."""
+    return value if isinstance(value, str) else ""
+
+
+def is_absolute_url(value: object) -> bool:
+    return isinstance(value, str) and value[:8].lower().startswith(("http://", "https://"))
+
+
+def _read(body: bytes, what: str) -> Any:
+    # Some static servers put a byte order mark in front; the clients skip it, orjson does not.
+    text = body.removeprefix(_BYTE_ORDER_MARK)
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise UnreadableDocument(what, f"not JSON ({error.msg})") from error
+    if text.count(b"{") + text.count(b"[") > _WRITABLE_LEVELS:
+        _check_depth(value, what)
+    return value
+
+
+def _check_depth(value: Any, what: str) -> None:
+    """Refuse what could not be written again. A trial is several times cheaper than walking the values in Python."""
+    nested = value
+    for _ in range(_DEEPER):
+        nested = [nested]
+    try:
+        orjson.dumps(nested)
+    except orjson.JSONEncodeError as error:
+        raise UnreadableDocument(what, "nested too deeply") from error

@@ -1,0 +1,174 @@
+"""Registration, Page, Leaf: the metadata of all versions of an id, as values.
+
+What the documents look like is the reader's and the writer's affair. A leaf keeps the JSON it came with, so that fields
+nobody here has heard of reach the client; only what rules need is parsed. `raw` is shared and never changed.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any
+
+from nugetproxy.nuget.version import NuGetVersion
+
+PAGE_SIZE = 64
+# nuget.org inlines below 128 leaves; clients read whatever is inlined, so this is about the size of the index only.
+MOST_INLINED = 127
+
+
+class Hive(StrEnum):
+    """One of the three published forms; the value is its path segment in our URLs."""
+
+    PLAIN = "registration"
+    GZ = "registration-gz"
+    GZ_SEMVER2 = "registration-gz-semver2"
+
+    @property
+    def gzipped(self) -> bool:
+        """Whether bytes go out gzip-encoded whatever the request accepts, as they do at nuget.org."""
+        return self is not Hive.PLAIN
+
+    @property
+    def has_semver2(self) -> bool:
+        """Whether SemVer 2 packages, deprecations and vulnerabilities are in it."""
+        return self is Hive.GZ_SEMVER2
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One version. `raw` is the leaf object with its `catalogEntry`; `package_id` has this version's own casing."""
+
+    version: NuGetVersion
+    package_id: str
+    listed: bool
+    is_semver2: bool
+    raw: dict[str, Any] = field(repr=False)
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """The catalogEntry object."""
+        entry: dict[str, Any] = self.raw["catalogEntry"]
+        return entry
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some versions in a row. `leaves` is None while the page is outlying: to be fetched from `url`."""
+
+    lower: NuGetVersion
+    upper: NuGetVersion
+    count: int
+    url: str
+    leaves: tuple[Leaf, ...] | None = field(repr=False)
+    raw: dict[str, Any] = field(repr=False)
+
+    def overlaps(self, lower: NuGetVersion, upper: NuGetVersion) -> bool:
+        return self.lower <= upper and lower <= self.upper
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """All versions of one id. `package_id` is in the upstream's casing, `raw` the index without meaning for us."""
+
+    package_id: str
+    pages: tuple[Page, ...]
+    raw: dict[str, Any] = field(repr=False)
+
+    @property
+    def is_complete(self) -> bool:
+        return all(page.leaves is not None for page in self.pages)
+
+    @property
+    def leaves(self) -> tuple[Leaf, ...]:
+        """Every leaf, in the order of the pages.
+
+        Raises:
+            ValueError: a page is outlying. Load it first.
+        """
+        if not self.is_complete:
+            raise ValueError(f"{self.package_id}: {len(self.outlying)} registration pages are not loaded")
+        return self.loaded_leaves
+
+    @property
+    def loaded_leaves(self) -> tuple[Leaf, ...]:
+        return tuple(leaf for page in self.pages for leaf in page.leaves or ())
+
+    @property
+    def outlying(self) -> tuple[Page, ...]:
+        return tuple(page for page in self.pages if page.leaves is None)
+
+    @property
+    def count(self) -> int:
+        """How many versions, by what the pages say of themselves."""
+        return sum(page.count for page in self.pages)
+
+    def find(self, version: NuGetVersion) -> Leaf | None:
+        """The leaf of a version, out of the loaded pages."""
+        return next((leaf for leaf in self.loaded_leaves if leaf.version == version), None)
+
+    def overlapping(self, lower: NuGetVersion, upper: NuGetVersion) -> tuple[Page, ...]:
+        """The pages that may hold versions from `lower` to `upper`, both included."""
+        return tuple(page for page in self.pages if page.overlaps(lower, upper))
+
+    def with_page(self, url: str, page: Page) -> "Registration":
+        """With the leaves of `page` in the place of the outlying page at `url`.
+
+        Raises:
+            ValueError: no page of this index is at `url`.
+        """
+        if all(ours.url != url for ours in self.pages):
+            raise ValueError(f"{self.package_id} has no registration page at {url}")
+        return replace(self, pages=tuple(_loaded(ours, page) if ours.url == url else ours for ours in self.pages))
+
+    def keeping(self, predicate: Callable[[Leaf], bool]) -> "Registration":
+        """Only the leaves that `predicate` says yes to, in pages cut anew; without pages when there is none.
+
+        Raises:
+            ValueError: a page is outlying; bounds and counts of the rest cannot be told.
+        """
+        kept = tuple(leaf for leaf in self.leaves if predicate(leaf))
+        return self if len(kept) == len(self.leaves) else replace(self, pages=cut_pages(kept))
+
+
+def registration_of(package_id: str, leaves: Iterable[Leaf]) -> Registration:
+    """A registration of leaves in any order. Of two leaves with the same version the first one counts."""
+    return Registration(package_id, cut_pages(leaves), {})
+
+
+def cut_pages(leaves: Iterable[Leaf]) -> tuple[Page, ...]:
+    """Ascending pages of 64, as registration-base-url-resource describes nuget.org's."""
+    by_version: dict[NuGetVersion, Leaf] = {}
+    for leaf in leaves:
+        by_version.setdefault(leaf.version, leaf)
+    ascending = sorted(by_version.values(), key=lambda leaf: leaf.version)
+    return tuple(page_of(tuple(ascending[at : at + PAGE_SIZE])) for at in range(0, len(ascending), PAGE_SIZE))
+
+
+def page_of(leaves: tuple[Leaf, ...]) -> Page:
+    """One page of ascending leaves (at least one). It was changed when the newest of its leaves was."""
+    return Page(leaves[0].version, leaves[-1].version, len(leaves), "", leaves, newest_commit(leaves))
+
+
+def newest_commit(leaves: Iterable[Leaf]) -> dict[str, Any]:
+    """`commitId` and `commitTimeStamp` of the leaf that changed last, as far as the leaves have them."""
+    commits = [leaf.raw for leaf in leaves if isinstance(leaf.raw.get("commitTimeStamp"), str)]
+    if not commits:
+        return {}
+    newest = max(commits, key=_commit_time)
+    return {name: newest[name] for name in ("commitId", "commitTimeStamp") if name in newest}
+
+
+def is_neat(pages: tuple[Page, ...]) -> bool:
+    """Whether pages are cut as we would cut them: ascending, apart, none above 64, none empty."""
+    return all(0 < page.count <= PAGE_SIZE for page in pages) and all(a.upper < b.lower for a, b in pairwise(pages))
+
+
+def _commit_time(raw: dict[str, Any]) -> str:
+    time: str = raw["commitTimeStamp"]
+    return time
+
+
+def _loaded(ours: Page, page: Page) -> Page:
+    """The index speaks for commits; the page's document, fetched a little later, for its leaves and their bounds."""
+    return replace(page, url=ours.url, raw={**page.raw, **ours.raw})

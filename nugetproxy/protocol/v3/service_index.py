@@ -1,0 +1,140 @@
+"""The service index: ours, written; an upstream's, read for the addresses of what it offers.
+
+Source: docs/api/service-index. We publish nothing that points anywhere but to ourselves.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from nugetproxy.errors import UnreadableDocument
+from nugetproxy.protocol.documents import is_absolute_url, read_object, write
+from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v3 import resources
+from nugetproxy.protocol.v3.registration_values import Hive
+
+_CONTEXT = {
+    "@vocab": "http://schema.nuget.org/services#",
+    "comment": "http://www.w3.org/2000/01/rdf-schema#comment",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamEndpoints:
+    """Absolute URLs. `flat_container` and `registrations` end in a slash; None is "not offered"."""
+
+    flat_container: str | None = None
+    registrations: str | None = None
+    registrations_semver2: bool = False
+    """Whether `registrations` is the hive with SemVer 2 packages, deprecations and vulnerabilities."""
+    search: tuple[str, ...] = ()
+    """Without query; the first is to be asked first."""
+    autocomplete: tuple[str, ...] = ()
+    vulnerabilities: str | None = None
+    repository_signatures: str | None = None
+    catalog: str | None = None
+    readme_template: str | None = None
+
+
+def write_service_index(links: Links, *, vulnerabilities: bool, repository_signatures: bool) -> bytes:
+    """Our index. Every `@type` is one string: Renovate and PSResourceGet cannot read arrays."""
+    offered = list(_always_offered(links))
+    # An http:// address for signatures makes every restore from the source fail, so https only.
+    if repository_signatures and links.is_https:
+        offered += [
+            _resource(f"RepositorySignatures/{version}", links.repository_signatures(version))
+            for version in resources.REPOSITORY_SIGNATURES_VERSIONS
+        ]
+    if vulnerabilities:
+        offered.append(_resource(resources.VULNERABILITIES, links.vulnerability_index()))
+    offered.append(_resource(resources.README_TEMPLATE, links.readme_template()))
+    return write({"version": "3.0.0", "resources": offered, "@context": _CONTEXT})
+
+
+def read_service_index(body: bytes) -> UpstreamEndpoints:
+    """What an upstream offers; entries nobody could use are passed over, as clients do.
+
+    Raises:
+        UnreadableDocument: no service index, or one of another major version.
+    """
+    document = read_object(body, "service index")
+    version, entries = document.get("version"), document.get("resources")
+    if not isinstance(version, str) or not version.startswith("3."):
+        raise UnreadableDocument("service index", "its version is not 3.x")
+    if not isinstance(entries, list):
+        raise UnreadableDocument("service index", "resources is not an array")
+    by_type = _by_type(entries)
+    semver2 = _first(by_type, resources.ACCEPTED_REGISTRATIONS_SEMVER2)
+    return UpstreamEndpoints(
+        flat_container=_folder(_first(by_type, resources.ACCEPTED_FLAT_CONTAINER)),
+        registrations=_folder(semver2 or _first(by_type, resources.ACCEPTED_REGISTRATIONS)),
+        registrations_semver2=semver2 is not None,
+        search=_without_query(_all(by_type, resources.ACCEPTED_SEARCH)),
+        autocomplete=_without_query(_all(by_type, resources.ACCEPTED_AUTOCOMPLETE)),
+        vulnerabilities=_first(by_type, resources.ACCEPTED_VULNERABILITIES),
+        repository_signatures=_first(by_type, resources.ACCEPTED_REPOSITORY_SIGNATURES),
+        catalog=_first(by_type, resources.ACCEPTED_CATALOG),
+        readme_template=_first(by_type, resources.ACCEPTED_README_TEMPLATE),
+    )
+
+
+# --- ours -------------------------------------------------------------------------------------------------------------
+
+
+def _always_offered(links: Links) -> Iterator[dict[str, str]]:
+    for name in resources.SEARCH:
+        # One Unity client takes the search entry whose comment says "(primary)".
+        yield _resource(name, links.search(), comment="Query endpoint of the search service (primary)")
+    for name in resources.AUTOCOMPLETE:
+        yield _resource(name, links.autocomplete(), comment="Autocomplete endpoint of the search service (primary)")
+    for name in resources.FLAT_CONTAINER:
+        yield _resource(name, links.flat_container())
+    hives = (
+        (resources.REGISTRATIONS_PLAIN, Hive.PLAIN),
+        (resources.REGISTRATIONS_GZ, Hive.GZ),
+        (resources.REGISTRATIONS_GZ_SEMVER2, Hive.GZ_SEMVER2),
+    )
+    for names, hive in hives:
+        for name in names:
+            yield _resource(name, links.registration_base(hive))
+    versioned = _resource(resources.REGISTRATIONS_VERSIONED, links.registration_base(Hive.GZ_SEMVER2))
+    yield {**versioned, "clientVersion": resources.SEMVER2_CLIENT_VERSION}
+
+
+def _resource(name: str, url: str, *, comment: str = "") -> dict[str, str]:
+    resource = {"@id": url, "@type": name}
+    return {**resource, "comment": comment} if comment else resource
+
+
+# --- an upstream's ----------------------------------------------------------------------------------------------------
+
+
+def _by_type(entries: list[Any]) -> dict[str, list[str]]:
+    """URLs by lower-case type name: Paket matches without regard to case, so servers exist that get it wrong."""
+    by_type: dict[str, list[str]] = {}
+    for entry in entries:
+        if not isinstance(entry, dict) or not is_absolute_url(entry.get("@id")):
+            continue
+        names = entry.get("@type")
+        for name in names if isinstance(names, list) else [names]:
+            if isinstance(name, str):
+                by_type.setdefault(name.lower(), []).append(entry["@id"])
+    return by_type
+
+
+def _all(by_type: dict[str, list[str]], accepted: Iterable[str]) -> tuple[str, ...]:
+    """The addresses of the best type that is there, each once."""
+    return next((tuple(dict.fromkeys(by_type[name.lower()])) for name in accepted if name.lower() in by_type), ())
+
+
+def _first(by_type: dict[str, list[str]], accepted: Iterable[str]) -> str | None:
+    return next(iter(_all(by_type, accepted)), None)
+
+
+def _folder(url: str | None) -> str | None:
+    return url if url is None or url.endswith("/") else url + "/"
+
+
+def _without_query(urls: tuple[str, ...]) -> tuple[str, ...]:
+    """Official clients replace a query that stands in the index, so no server relies on it."""
+    return tuple(dict.fromkeys(url.partition("#")[0].partition("?")[0] for url in urls))
