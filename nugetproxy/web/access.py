@@ -8,20 +8,15 @@ because a pipe whose reader is slow must never hold up the event loop.
 """
 
 import asyncio
-import itertools
 import logging
 import os
 import queue
-import re
-import secrets
 import stat
 import threading
 import time
 from collections.abc import Iterable
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Literal, NamedTuple
-
-REQUEST_ID_HEADER = "X-Request-Id"
 
 FLUSH_SECONDS = 0.1
 
@@ -52,23 +47,6 @@ class AccessLine(NamedTuple):
     """The User-Agent; empty when there was none."""
 
 
-class RequestIds:
-    """Names for requests: the asker's own when it is fit for a log, else ours, unique over workers and restarts."""
-
-    _FIT = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-
-    def __init__(self) -> None:
-        self._prefix = secrets.token_hex(6)
-        self._numbers = itertools.count(1)
-
-    def fresh(self) -> str:
-        return f"{self._prefix}-{next(self._numbers):x}"
-
-    def accept(self, offered: str | None) -> str:
-        """The id of a request that came with `offered` in X-Request-Id."""
-        return offered if offered and self._FIT.fullmatch(offered) else self.fresh()
-
-
 class AccessLog:
     """Takes lines on the event loop; a thread of its own writes them to a file descriptor.
 
@@ -78,7 +56,6 @@ class AccessLog:
 
     def __init__(self, *, style: Literal["plain", "json"] = "plain", enabled: bool = True, descriptor: int = 1) -> None:
         self.enabled = enabled
-        self.ids = RequestIds()
         self.dropped = 0
         """Lines lost because the reader of the log was too slow."""
         self._format = json_lines if style == "json" else plain_lines

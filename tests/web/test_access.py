@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from nugetproxy.web import access
-from nugetproxy.web.access import AccessLine, AccessLog, RequestIds, json_lines, plain_lines, whole_lines
+from nugetproxy.web.access import AccessLine, AccessLog, json_lines, plain_lines, whole_lines
 
 LINE = AccessLine(
     started=1_700_000_000.25,
@@ -82,18 +82,6 @@ def test_json_survives_what_a_stranger_sends():
 )
 def test_pieces_end_with_lines(batch, limit, pieces):
     assert pieces == list(whole_lines(batch, limit))
-
-
-@pytest.mark.parametrize("fit", ["a", "0f3c-A_b.9", "x" * 64])
-def test_a_fit_request_id_is_kept(fit):
-    assert fit == RequestIds().accept(fit)
-
-
-@pytest.mark.parametrize("unfit", [None, "", "x" * 65, "a b", 'a"b', "a\n", "é"])
-def test_an_unfit_request_id_is_replaced(unfit):
-    ids = RequestIds()
-
-    assert ids.accept(unfit) not in (unfit, ids.accept(unfit))
 
 
 async def written_by(log: AccessLog, reader: int) -> bytes:
