@@ -1,0 +1,173 @@
+"""The base of the URLs we hand out, and who is really asking.
+
+`server.public_url` decides when it is set. Otherwise it is the request's own scheme and host; what a front server says
+about them (X-Forwarded-*, Forwarded of RFC 7239) counts only when the connection comes from a trusted proxy.
+"""
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from nugetproxy.errors import InvalidRequest
+
+_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
+_FORWARDED_PAIR = re.compile(r'\s*([A-Za-z0-9!#$%&\'*+.^_`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s";,]*))\s*')
+
+FORWARDING_HEADERS = ("Forwarded", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-For")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from and what it called us.
+
+    `base` has no trailing slash. `host_key` is None when the base is the same for everybody (public_url); otherwise it
+    names what the base depends on, so that a kept answer is never handed to somebody who calls us by another name.
+    """
+
+    base: str
+    scheme: str
+    remote: str
+    host_key: str | None
+    is_forwarded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Hop:
+    """What one front server says about the request it received."""
+
+    scheme: str = ""
+    host: str = ""
+    client: str = ""
+
+
+class BaseUrls:
+    """Works out the Origin of requests for one set of settings."""
+
+    def __init__(self, public_url: str, trusted_proxies: Sequence[str]) -> None:
+        """`trusted_proxies` are addresses or networks in CIDR notation; raises ValueError for anything else."""
+        self._public = public_url.rstrip("/")
+        self._trusted: tuple[Network, ...] = tuple(ipaddress.ip_network(text, strict=False) for text in trusted_proxies)
+
+    @property
+    def path_prefix(self) -> str:
+        """The path of public_url, without a trailing slash; "" for none."""
+        return urlsplit(self._public).path if self._public else ""
+
+    def origin(self, request: web.BaseRequest) -> Origin:
+        """Raises InvalidRequest when the Host header, or what a trusted proxy says in its place, is not a host."""
+        peer = request.remote or ""
+        is_forwarded = self._is_trusted(peer) and any(name in request.headers for name in FORWARDING_HEADERS)
+        hop, remote = self._forwarded(request, peer) if is_forwarded else (_Hop(), peer)
+        if self._public:
+            scheme = urlsplit(self._public).scheme
+            return Origin(self._public, scheme, remote, None, is_forwarded)
+        scheme = hop.scheme or ("https" if request.secure else "http")
+        host = hop.host or request.headers.get("Host", "")
+        if not _HOST.fullmatch(host):
+            raise InvalidRequest("the Host header is missing or is not a host name with an optional port")
+        prefix = _last(request, "X-Forwarded-Prefix") if is_forwarded else ""
+        if not _PREFIX.fullmatch(prefix):
+            raise InvalidRequest("X-Forwarded-Prefix is not a plain path")
+        base = f"{scheme}://{host}{prefix.rstrip('/')}"
+        return Origin(base, scheme, remote, base, is_forwarded)
+
+    def _is_trusted(self, address: str) -> bool:
+        return bool(self._trusted) and _is_within(address, self._trusted)
+
+    def _forwarded(self, request: web.BaseRequest, peer: str) -> tuple[_Hop, str]:
+        """The hop of the outermost trusted proxy, and the client's address as that proxy saw it.
+
+        Lists grow to the right, so we read from the right, and only as far as each entry was written by a proxy we
+        trust: everything further left may be the client's own invention.
+        """
+        hops = _read_forwarded(request) or _read_x_forwarded(request)
+        chosen, remote = _Hop(), peer
+        for hop in reversed(hops):
+            chosen = _Hop(hop.scheme or chosen.scheme, hop.host or chosen.host)
+            if hop.client:
+                remote = hop.client
+            if not self._is_trusted(hop.client):
+                break
+        return chosen, remote
+
+
+def _read_forwarded(request: web.BaseRequest) -> list[_Hop]:
+    hops = []
+    for line in request.headers.getall("Forwarded", ()):
+        for element in _split_outside_quotes(line, ","):
+            pairs: dict[str, str] = {}
+            for pair in _split_outside_quotes(element, ";"):
+                if (match := _FORWARDED_PAIR.fullmatch(pair)) is None:
+                    raise InvalidRequest("the Forwarded header cannot be read (RFC 7239)")
+                quoted, plain = match[2], match[3]
+                pairs[match[1].lower()] = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else plain
+            hops.append(_Hop(_scheme(pairs.get("proto", "")), pairs.get("host", ""), _address(pairs.get("for", ""))))
+    return hops
+
+
+def _read_x_forwarded(request: web.BaseRequest) -> list[_Hop]:
+    schemes, hosts, clients = (_listed(request, f"X-Forwarded-{name}") for name in ("Proto", "Host", "For"))
+    hops = []
+    for back in range(max(len(schemes), len(hosts), len(clients)), 0, -1):
+        # A single value was set by one proxy for all behind it; several line up with the proxies, from the right.
+        hops.append(_Hop(_scheme(_at(schemes, back)), _at(hosts, back), _address(_at(clients, back))))
+    return hops
+
+
+def _at(values: list[str], back: int) -> str:
+    return values[-back] if back <= len(values) else ""
+
+
+def _listed(request: web.BaseRequest, name: str) -> list[str]:
+    lines = request.headers.getall(name, ())
+    return [value for line in lines for text in line.split(",") if (value := text.strip())]
+
+
+def _last(request: web.BaseRequest, name: str) -> str:
+    values = _listed(request, name)
+    return values[-1] if values else ""
+
+
+def _split_outside_quotes(text: str, separator: str) -> list[str]:
+    parts, start, is_quoted = [], 0, False
+    for at, char in enumerate(text):
+        if char == '"' and text[at - 1 : at] != "\\":
+            is_quoted = not is_quoted
+        elif char == separator and not is_quoted:
+            parts.append(text[start:at])
+            start = at + 1
+    parts.append(text[start:])
+    return [part for part in parts if part.strip()]
+
+
+def _scheme(text: str) -> str:
+    scheme = text.lower()
+    if scheme not in ("", "http", "https"):
+        raise InvalidRequest("the forwarded scheme is neither http nor https")
+    return scheme
+
+
+def _address(text: str) -> str:
+    """The address of a `for` value without its port; an obfuscated name ("_hidden", "unknown") as it is, bounded."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0][:45]
+    return (text.partition(":")[0] if text.count(":") == 1 else text)[:64]
+
+
+@lru_cache(maxsize=4096)
+def _is_within(address: str, networks: tuple[Network, ...]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    return any(parsed.version == network.version and parsed in network for network in networks)

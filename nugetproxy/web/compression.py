@@ -1,0 +1,70 @@
+"""Content codings: what a client accepts, and gzip variants that are made once per document.
+
+Only gzip is offered: NuGet's clients ask for "gzip, deflate" and never for more.
+"""
+
+import asyncio
+import gzip
+from enum import Enum
+
+from cachetools import LRUCache
+
+SMALLEST = 1024
+"""Bytes. Below it the whole answer fits one packet either way."""
+
+INLINE = 64 * 1024
+"""Bytes that are compressed on the event loop (about a millisecond); more goes to a thread."""
+
+LEVEL = 6
+
+DEFAULT_MEMORY = 16 * 1024 * 1024
+"""Bytes of variants kept per process for the requests that the hot table does not answer."""
+
+
+class Codings(Enum):
+    """What a request says about gzip."""
+
+    SILENT = "no Accept-Encoding: anything is acceptable"
+    GZIP = "gzip is acceptable"
+    NO_GZIP = "gzip is not acceptable"
+
+
+def accepted(accept_encoding: str | None) -> Codings:
+    """Read an Accept-Encoding header (RFC 9110 section 12.5.3)."""
+    if accept_encoding is None:
+        return Codings.SILENT
+    qualities: dict[str, float] = {}
+    for item in accept_encoding.lower().split(","):
+        coding, _, parameters = item.partition(";")
+        name, _, value = parameters.strip().partition("=")
+        qualities[coding.strip()] = _quality(value) if name.strip() == "q" else 1.0
+    quality = qualities.get("gzip", qualities.get("x-gzip", qualities.get("*", 0.0)))
+    return Codings.GZIP if quality > 0 else Codings.NO_GZIP
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+class GzipVariants:
+    """The compressed forms of documents, by a digest of their identity form, least recently used first out."""
+
+    def __init__(self, memory: int = DEFAULT_MEMORY) -> None:
+        """`memory` is in bytes of compressed bodies."""
+        self._kept: LRUCache[str, bytes] = LRUCache(memory, getsizeof=len)
+
+    async def of(self, digest: str, body: bytes) -> bytes:
+        """`body` compressed; the same bytes for the same body, so that they may share one entity tag."""
+        kept = self._kept.get(digest)
+        if kept is None:
+            kept = _compress(body) if len(body) <= INLINE else await asyncio.to_thread(_compress, body)
+            if len(kept) <= self._kept.maxsize:
+                self._kept[digest] = kept
+        return kept
+
+
+def _compress(body: bytes) -> bytes:
+    return gzip.compress(body, LEVEL, mtime=0)

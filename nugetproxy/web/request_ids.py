@@ -1,0 +1,16 @@
+"""The id that ties a request's answer, log lines and error body together."""
+
+import itertools
+import re
+import secrets
+
+_SANE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_START = secrets.token_hex(6)
+_numbers = itertools.count(1)
+
+
+def request_id(offered: str | None) -> str:
+    """The id to use: the one a client or front server offered (X-Request-Id) if it is sane, else a new one."""
+    if offered and _SANE.fullmatch(offered):
+        return offered
+    return f"{_START}-{next(_numbers):x}"

@@ -1,0 +1,36 @@
+"""Every error class is told to clients in one way, and nothing else is in the table."""
+
+import inspect
+
+from nugetproxy import errors
+from nugetproxy.web.errors import TABLE
+
+# The base is never raised; settings fail before there is a client to tell.
+NEVER_ANSWERED = {errors.NugetproxyError, errors.ConfigError}
+
+CLASSES = {
+    kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.NugetproxyError)
+} - NEVER_ANSWERED
+
+
+def test_every_error_class_has_a_row():
+    """
+    A class without a row would be answered as an internal error.
+    """
+    assert set() == CLASSES - TABLE.keys()
+
+
+def test_every_row_has_a_class_of_errors_py():
+    """
+    A row without a class is left over from something that is gone.
+    """
+    assert set() == TABLE.keys() - CLASSES
+
+
+def test_an_upstreams_failure_is_never_not_found():
+    """
+    Clients take a 404 as final: they would report a package as missing because an upstream is down.
+    """
+    failures = [kind for kind in CLASSES if issubclass(kind, errors.UpstreamError)]
+
+    assert all(500 <= TABLE[kind].status < 600 for kind in failures)
