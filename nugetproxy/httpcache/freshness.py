@@ -50,7 +50,7 @@ def age(stored: StoredResponse, now: float) -> float:
 
 def remaining(stored: StoredResponse, rule: FreshnessRule, now: float) -> float:
     """Seconds for which the copy stays fresh; zero or less when it must be asked about."""
-    if stored.expired or stored.confirmed > now + CLOCK_SKEW:
+    if not _has_trusted_age(stored, now):
         return 0.0
     return (rule.absent if stored.is_absence else rule.fresh) - age(stored, now)
 
@@ -58,3 +58,21 @@ def remaining(stored: StoredResponse, rule: FreshnessRule, now: float) -> float:
 def is_fresh(stored: StoredResponse, rule: FreshnessRule, now: float) -> bool:
     """Whether the copy may be served without asking."""
     return remaining(stored, rule, now) > 0
+
+
+def may_be_revalidated_behind(stored: StoredResponse, rule: FreshnessRule, now: float) -> bool:
+    """Whether a stale copy is young enough to be served at once while it is refreshed for the next asker."""
+    return _has_trusted_age(stored, now) and age(stored, now) < rule.fresh + rule.stale_while_revalidate
+
+
+def may_stand_in(stored: StoredResponse, rule: FreshnessRule, now: float) -> bool:
+    """Whether the copy may be served instead of the answer of an upstream that fails or is late.
+
+    An absence never: "does not exist" is final to clients, and by now it may exist.
+    """
+    longest = max(rule.stale_if_error, rule.fresh + rule.stale_while_revalidate)
+    return not stored.is_absence and age(stored, now) <= longest
+
+
+def _has_trusted_age(stored: StoredResponse, now: float) -> bool:
+    return not stored.expired and stored.confirmed <= now + CLOCK_SKEW
