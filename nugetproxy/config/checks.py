@@ -1,0 +1,90 @@
+"""What values may be together, and what they say about this machine: the files they name.
+
+Rule: a check reports and repairs nothing; all of them run, so that one start tells everything.
+"""
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+from nugetproxy.config.models import Config, ServerSettings, UpstreamSettings
+
+Problem = tuple[tuple[str | int, ...], str]
+"""The place of a setting, and what is wrong with its value."""
+
+
+def problems_between(config: Config) -> list[Problem]:
+    """Everything that is wrong with values that are right by themselves. Looks at the files they name."""
+    return [
+        *_server(config.server),
+        *_storage(Path(config.storage.path)),
+        *_upstreams(config.mirroring.upstream),
+    ]
+
+
+def _server(server: ServerSettings) -> Iterator[Problem]:
+    cert, key = server.tls_cert, server.tls_key
+    if bool(cert) != bool(key):
+        missing = "tls_key" if cert else "tls_cert"
+        yield ("server", missing), "is missing: a certificate and its key are given together or not at all"
+        return
+    if not cert:
+        return
+    unreadable = False
+    for name, file in (("tls_cert", cert), ("tls_key", key)):
+        if why := _unreadable(file):
+            unreadable = True
+            yield ("server", name), why
+    if not unreadable and (why := _unusable_pair(cert, key)):
+        yield ("server", "tls_cert"), why
+
+
+def _storage(path: Path) -> Iterator[Problem]:
+    if path.exists() and not path.is_dir():
+        yield ("storage", "path"), f"{path} is a file; name a folder, which is made when it is missing"
+
+
+def _upstreams(upstreams: tuple[UpstreamSettings, ...]) -> Iterator[Problem]:
+    names: set[str] = set()
+    for index, upstream in enumerate(upstreams):
+        place = ("mirroring", "upstream", index)
+        # Folders of two upstreams must differ on file systems that ignore case, too.
+        if upstream.name.lower() in names:
+            yield (*place, "name"), f"{upstream.name!r} is the name of an earlier upstream; give each its own"
+        names.add(upstream.name.lower())
+        if "service_index" not in upstream.model_fields_set and upstream.name != "nuget.org":
+            yield (*place, "service_index"), f"is missing for the upstream {upstream.name!r}"
+        if upstream.username and not upstream.password_file:
+            yield (*place, "password_file"), "is missing: a username was given"
+        if bool(upstream.header_name) != bool(upstream.header_value_file):
+            missing = "header_value_file" if upstream.header_name else "header_name"
+            yield (*place, missing), "is missing: a header's name and the file of its value are given together"
+        for name in ("password_file", "header_value_file", "ca_file"):
+            file = getattr(upstream, name)
+            if file and (why := _unreadable(file)):
+                yield (*place, name), why
+
+
+def _unreadable(file: str) -> str:
+    """Why a file that a setting names cannot be read; nothing when it can."""
+    try:
+        with Path(file).open("rb") as opened:
+            return "" if opened.read(1) else f"{file} is empty"
+    except OSError as failed:
+        return f"{file} cannot be read: {failed.strerror}"
+    except ValueError:
+        return f"{file!r} is not the name of a file"
+
+
+def _unusable_pair(cert: str, key: str) -> str:
+    """Why a certificate and a key cannot serve TLS; nothing when they can."""
+    try:
+        # The callable keeps OpenSSL from asking a terminal for the pass phrase of an encrypted key.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password=lambda: "")
+    except ssl.SSLError as failed:
+        if failed.reason == "KEY_VALUES_MISMATCH":
+            return f"the key in {key} does not belong to the certificate in {cert}"
+        return f"{cert} and {key} must be a certificate chain and its unencrypted key, both PEM"
+    except (OSError, ValueError) as failed:
+        return f"{cert} and {key} cannot be used: {failed}"
+    return ""

@@ -1,0 +1,248 @@
+"""The settings as frozen models, with the rules that one value must keep for itself.
+
+`config.example.toml` is the reference and is kept equal to these models by a test. Rules between values, and everything
+that looks at the machine, are in `config.checks`; where values come from is in `config.reading`.
+"""
+
+import re
+from ipaddress import ip_network
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+_SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_DURATIONS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_size(text: object) -> int:
+    """A size as text ("200 GB", "64 MiB") or a number of bytes, in bytes. Raises ValueError."""
+    if isinstance(text, int) and not isinstance(text, bool):
+        return text
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text, re.ASCII) if isinstance(text, str) else None
+    if match is None or match[2].upper() not in _SIZES:
+        raise ValueError('expected a size such as "200 GB" or "64 MiB"')
+    return int(float(match[1]) * _SIZES[match[2].upper()])
+
+
+def parse_duration(text: object) -> float:
+    """A duration as text ("15m", "1.5s", "30d") or a number of seconds, in seconds. Raises ValueError."""
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        return float(text)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text, re.ASCII) if isinstance(text, str) else None
+    if match is None or match[2] not in _DURATIONS:
+        raise ValueError('expected a duration such as "250ms", "30s", "15m", "2h" or "7d"')
+    return float(match[1]) * _DURATIONS[match[2]]
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """ "127.0.0.1:8550" or "[::1]:8550" as host and port; an empty host is every address. Raises ValueError."""
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\[\]:/\s]*)):(\d{1,5})", text, re.ASCII)
+    if match is None or int(match[3]) > 65535:
+        raise ValueError('expected ADDRESS:PORT such as "127.0.0.1:8550", "0.0.0.0:8550" or "[::1]:8550"')
+    return match[1] or match[2] or "", int(match[3])
+
+
+def upstream_name(service_index: str) -> str:
+    """What an upstream is called that was given no name: its host, fit for a folder; api.nuget.org is "nuget.org"."""
+    location = urlsplit(service_index).netloc.rpartition("@")[2].lower()
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", location).strip("-._")
+    return "nuget.org" if safe == "api.nuget.org" else safe or "upstream"
+
+
+def _http_url(text: str, example: str) -> str:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"[\s\x00-\x1f]", text):
+        raise ValueError(f'expected an http or https URL such as "{example}"')
+    return text
+
+
+def _checked_listen(text: str) -> str:
+    parse_listen(text)
+    return text
+
+
+def _checked_public_url(text: str) -> str:
+    if not text:
+        return text
+    parts = urlsplit(_http_url(text, "https://nuget.example.com"))
+    if parts.query or parts.fragment or "?" in text or "#" in text:
+        raise ValueError("a public URL has no query and no fragment: clients append paths to it")
+    if parts.username is not None:
+        raise ValueError("a public URL holds no user name or password: every client would see it")
+    return text.rstrip("/")
+
+
+def _checked_service_index(text: str) -> str:
+    parts = urlsplit(_http_url(text, "https://api.nuget.org/v3/index.json"))
+    if parts.username is not None:
+        raise ValueError("the URL holds a user name; give it by username and password_file")
+    if parts.fragment:
+        raise ValueError("a service index URL has no fragment")
+    return text
+
+
+def _checked_proxy(text: str) -> str:
+    return _http_url(text, "http://proxy.example.com:3128") if text else text
+
+
+def _checked_name(text: str) -> str:
+    # The name becomes a folder of the data directory and a metric label.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text, re.ASCII):
+        raise ValueError("expected 1 to 64 of A-Z a-z 0-9 . _ - beginning with a letter or digit")
+    return text
+
+
+def _checked_pattern(text: str) -> str:
+    # As in NuGet's package source mapping: an id, a prefix with one * at its end, or * alone.
+    if not re.fullmatch(r"(?:[\w.-]{1,100}|[\w.-]{0,100}\*)", text):
+        raise ValueError('expected "*", a prefix such as "Contoso.*", or a package id')
+    return text
+
+
+def _checked_network(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError as wrong:
+        raise ValueError(f'expected an address or network such as "10.0.0.0/8": {wrong}') from None
+    return text
+
+
+def _checked_host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.*_-]+(?::\d{1,5})?", text, re.ASCII):
+        raise ValueError('expected a host name such as "globalcdn.nuget.org", without scheme and path')
+    return text.lower()
+
+
+def _checked_header_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]*", text, re.ASCII):
+        raise ValueError('expected the name of a header such as "X-Api-Key"')
+    if text.lower() in ("host", "content-length", "transfer-encoding", "connection", "range", "accept-encoding"):
+        raise ValueError("this header is ours to set")
+    return text
+
+
+Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, allow_inf_nan=False)]
+Network = Annotated[str, AfterValidator(_checked_network)]
+Pattern = Annotated[str, AfterValidator(_checked_pattern)]
+Host = Annotated[str, AfterValidator(_checked_host)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class ServerSettings(Section):
+    listen: Annotated[str, AfterValidator(_checked_listen)] = "127.0.0.1:8550"
+    public_url: Annotated[str, AfterValidator(_checked_public_url)] = ""
+    workers: int = Field(default=1, ge=1, le=64)
+    trusted_proxies: tuple[Network, ...] = ()
+    tls_cert: str = ""
+    tls_key: str = ""
+    lane: bool = True
+    loop: Literal["asyncio", "uvloop"] = "asyncio"
+    hot_memory: Size = 64_000_000
+    header_timeout: Duration = 10.0
+    idle_timeout: Duration = 120.0
+    stall_timeout: Duration = 60.0
+    max_connections: int = Field(default=4096, ge=1)
+    max_connections_per_address: int = Field(default=0, ge=0)
+    max_body: Size = 1_000_000
+    stop_timeout: Duration = 30.0
+
+
+class StorageSettings(Section):
+    path: str = Field(default="./nugetproxy-data", min_length=1)
+    documents_size: Size = 2_000_000_000
+    memory_relay: Size = 256_000_000
+
+
+class UpstreamSettings(Section):
+    name: Annotated[str, AfterValidator(_checked_name)] = "nuget.org"
+    service_index: Annotated[str, AfterValidator(_checked_service_index)] = "https://api.nuget.org/v3/index.json"
+    patterns: tuple[Pattern, ...] = Field(default=("*",), min_length=1)
+    username: str = ""
+    password_file: str = ""
+    header_name: Annotated[str, AfterValidator(_checked_header_name)] = ""
+    header_value_file: str = ""
+    proxy: Annotated[str, AfterValidator(_checked_proxy)] = ""
+    ca_file: str = ""
+    allowed_hosts: tuple[Host, ...] = ()
+    connections: int = Field(default=32, ge=1)
+    connect_timeout: Duration = 5.0
+    head_timeout: Duration = 20.0
+    read_timeout: Duration = 30.0
+    patience: Duration = 30.0
+    breaker_failures: int = Field(default=5, ge=1)
+    breaker_probe: Duration = 5.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_after_its_host(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "name" not in given and isinstance(given.get("service_index"), str):
+            return {"name": upstream_name(given["service_index"]), **given}
+        return given
+
+
+class FreshnessSettings(Section):
+    fresh: Duration
+    stale_while_revalidate: Duration = 0.0
+    stale_if_error: Duration
+    absent: Duration = 10.0
+    patience: Duration = 1.0
+
+
+def _rule(fresh: str, revalidate: str, error: str, absent: str, patience: str) -> FreshnessSettings:
+    return FreshnessSettings.model_validate(
+        {
+            "fresh": fresh,
+            "stale_while_revalidate": revalidate,
+            "stale_if_error": error,
+            "absent": absent,
+            "patience": patience,
+        }
+    )
+
+
+class Freshness(Section):
+    """One rule per kind of upstream document; the kinds are those of `httpcache.freshness.DocumentKind`."""
+
+    service_index: FreshnessSettings = _rule("1h", "1d", "365d", "5s", "1s")
+    versions: FreshnessSettings = _rule("1m", "0s", "365d", "10s", "1s")
+    registration: FreshnessSettings = _rule("1m", "0s", "365d", "10s", "1s")
+    registration_page: FreshnessSettings = _rule("1m", "0s", "365d", "10s", "1s")
+    catalog_entry: FreshnessSettings = _rule("1d", "30d", "365d", "1m", "1s")
+    part: FreshnessSettings = _rule("1d", "30d", "365d", "1m", "1s")
+    search: FreshnessSettings = _rule("30s", "0s", "1h", "10s", "1s")
+    vulnerabilities: FreshnessSettings = _rule("1h", "1d", "365d", "1m", "1s")
+    signatures: FreshnessSettings = _rule("1h", "1d", "365d", "1m", "1s")
+
+
+class MirroringSettings(Section):
+    mode: Literal["online", "offline"] = "online"
+    search_timeout: Duration = 5.0
+    upstream: tuple[UpstreamSettings, ...] = Field(default=(UpstreamSettings(),), min_length=1)
+    freshness: Freshness = Freshness()
+
+
+class LogSettings(Section):
+    format: Literal["plain", "json"] = "plain"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    access: bool = True
+
+
+class MetricsSettings(Section):
+    enabled: bool = True
+
+
+class Config(Section):
+    server: ServerSettings = ServerSettings()
+    storage: StorageSettings = StorageSettings()
+    mirroring: MirroringSettings = MirroringSettings()
+    logs: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()

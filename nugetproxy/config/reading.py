@@ -1,0 +1,272 @@
+"""From defaults, file, environment and command line to one `Config`, or to all that is wrong with them.
+
+Each source is laid over the one before it as plain tables; then the models judge the whole once. What a single value
+may be is in `config.models`, what values may be together in `config.checks`.
+"""
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from pydantic import ValidationError
+
+from nugetproxy.config.checks import problems_between
+from nugetproxy.config.models import Config, Section
+from nugetproxy.config.shown import masked
+from nugetproxy.errors import ConfigError
+
+Place = tuple[str | int, ...]
+"""Where a value stands: ("mirroring", "upstream", 0, "name")."""
+
+PREFIX = "NUGETPROXY_"
+
+NOT_SETTINGS = frozenset({"NUGETPROXY_CONFIG", "NUGETPROXY_SHARED", "NUGETPROXY_VENV"})
+"""Variables that are ours and no settings: the configuration file, and two that the project's own scripts read."""
+
+
+def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Config:
+    """The settings of this start: defaults < file < NUGETPROXY_* environment < `overrides` (dotted keys).
+
+    `path` None means the file named by NUGETPROXY_CONFIG, or none. An override of "mirroring.upstream" may be a list of
+    service index URLs: one that the file describes keeps what the file says about it.
+
+    Raises ConfigError with every problem at once: unknown keys and variables (with the nearest known name), values that
+    do not parse, values that contradict each other, files that are named and cannot be read.
+    """
+    gathered = _Gathered()
+    if path is None and environ.get("NUGETPROXY_CONFIG"):
+        path = Path(environ["NUGETPROXY_CONFIG"])
+    if path is not None:
+        gathered.add_file(path)
+    gathered.add_environment(environ)
+    gathered.add_overrides(overrides or {})
+    return gathered.judged()
+
+
+def keys() -> dict[Place, Any]:
+    """Every setting and the type of its value; the settings of a list of tables stand at index 0."""
+    return dict(_keys_of(Config, ()))
+
+
+def variable(place: Place) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + "__".join(str(part).upper() for part in place)
+
+
+def dotted(place: Place) -> str:
+    """A place as people write it: mirroring.upstream[0].name"""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+
+
+def _keys_of(model: type[Section], above: Place) -> Iterator[tuple[Place, Any]]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from _keys_of(kind, (*above, name))
+            continue
+        yield (*above, name), kind
+        if (item := _item_of(kind)) is not None:
+            yield from _keys_of(item, (*above, name, 0))
+
+
+def _item_of(kind: Any) -> type[Section] | None:
+    """The section that a list of tables is made of; None for any other kind of value."""
+    if get_origin(kind) is tuple:
+        item = get_args(kind)[0]
+        if isinstance(item, type) and issubclass(item, Section):
+            return item
+    return None
+
+
+class _Gathered:
+    """The values so far, where each came from, and what was wrong on the way."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = Config().model_dump()
+        # Untouched, so that an upstream of which only the URL is given is named after it.
+        self.values["mirroring"]["upstream"] = [{}]
+        self.origins: dict[Place, str] = {}
+        self.problems: list[str] = []
+
+    def add_file(self, path: Path) -> None:
+        try:
+            content = tomllib.loads(path.read_bytes().decode())
+        except FileNotFoundError:
+            self.problems.append(f"{path}: there is no such file")
+        except OSError as failed:
+            self.problems.append(f"{path}: cannot be read: {failed.strerror}")
+        except UnicodeDecodeError:
+            self.problems.append(f"{path}: is not UTF-8 text")
+        except tomllib.TOMLDecodeError as wrong:
+            self.problems.append(f"{path}: is not valid TOML: {wrong}")
+        else:
+            self._lay_over(self.values, content, (), f"in {path}")
+
+    def add_environment(self, environ: Mapping[str, str]) -> None:
+        known = {variable(place): (place, kind) for place, kind in keys().items()}
+        found: list[tuple[Place, str, Any]] = []
+        for name in environ:
+            if not name.startswith(PREFIX) or name in NOT_SETTINGS:
+                continue
+            pattern = re.sub(r"__\d+__", "__0__", name)
+            if pattern not in known:
+                self.problems.append(f"{name}: unknown variable{_nearest(pattern, [*known, *NOT_SETTINGS])}")
+                continue
+            place, kind = known[pattern]
+            if index := re.search(r"__(\d+)__", name):
+                place = tuple(int(index[1]) if part == 0 else part for part in place)
+            found.append((place, name, kind))
+        for place, name, kind in sorted(found, key=lambda each: each[0]):
+            text = environ[name]
+            try:
+                self._set(place, _listed(text) if get_origin(kind) is tuple else text, f"from {name}")
+            except ValueError as wrong:
+                self.problems.append(f"{name}: {wrong}")
+
+    def add_overrides(self, overrides: Mapping[str, object]) -> None:
+        for key, value in overrides.items():
+            if key == "mirroring.upstream" and isinstance(value, list | tuple):
+                value = [self._upstream_at(each) if isinstance(each, str) else each for each in value]
+            self._set(tuple(key.split(".")), value, "on the command line")
+
+    def judged(self) -> Config:
+        """The settings. Raises ConfigError when anything was or is wrong."""
+        config, refused = self._validated()
+        if refused:
+            # The checks between values still run over what is left, so that one start shows everything.
+            for place in refused:
+                self._forget(place)
+            config, _ = self._validated(quiet=True)
+        if config is not None:
+            self.problems += [
+                f"{dotted(place)}: {why}{self._origin(place)}"
+                for place, why in problems_between(config)
+                if place not in refused
+            ]
+        if self.problems or config is None:
+            raise ConfigError(self.problems)
+        return config
+
+    def _validated(self, *, quiet: bool = False) -> tuple[Config | None, list[Place]]:
+        try:
+            return Config.model_validate(self.values), []
+        except ValidationError as wrong:
+            errors = wrong.errors(include_url=False, include_context=False)
+        # A list all of whose items are wrong is reported as empty, too; the items say more.
+        errors = [error for error in errors if error["type"] != "too_short" or not self._value_at(error["loc"])]
+        if not quiet:
+            self.problems += [self._sentence(error["loc"], error["type"], error["msg"]) for error in errors]
+        return None, [error["loc"] for error in errors]
+
+    def _sentence(self, place: Place, kind: str, message: str) -> str:
+        origin = self._origin(place)
+        if kind == "extra_forbidden":
+            return f"{dotted(place)}: unknown key{origin}{_nearest_key(place)}"
+        value = self._value_at(place)
+        if kind == "too_short":
+            return f"{dotted(place)}: expected at least one{origin}"
+        message = message.removeprefix("Value error, ").replace("Input should be", "expected")
+        message = message.replace("valid tuple", "list").replace("valid dictionary or instance of", "table of")
+        got = f", not {masked(str(place[-1]), value)}" if isinstance(value, str | int | float) else ""
+        return f"{dotted(place)}: {message}{got}{origin}"
+
+    def _origin(self, place: Place) -> str:
+        """Where the value at a place, or the nearest above it, was given; nothing for a default."""
+        while place:
+            if place in self.origins:
+                return f" ({self.origins[place]})"
+            place = place[:-1]
+        return ""
+
+    def _lay_over(self, below: dict[str, Any], above: Mapping[str, Any], place: Place, origin: str) -> None:
+        for key, value in above.items():
+            here = (*place, key)
+            self.origins[here] = origin
+            if isinstance(value, dict) and isinstance(below.get(key), dict):
+                self._lay_over(below[key], value, here, origin)
+            else:
+                below[key] = value
+
+    def _set(self, place: Place, value: object, origin: str) -> None:
+        """Raises ValueError for an index that leaves a gap."""
+        container: Any = self.values
+        for part in place[:-1]:
+            if isinstance(part, int):
+                if not isinstance(container, list) or part > len(container):
+                    raise ValueError("the indexes of upstreams count from 0 without a gap")
+                if part == len(container):
+                    container.append({})
+                container = container[part]
+            else:
+                container = container.get(part) if isinstance(container, dict) else None
+        if isinstance(container, dict):  # else the file put something odd here, and the models will say so
+            container[place[-1]] = value
+            self.origins[place] = origin
+
+    def _upstream_at(self, url: str) -> dict[str, Any]:
+        described = self.values["mirroring"]["upstream"] if isinstance(self.values["mirroring"], dict) else []
+        for table in described if isinstance(described, list) else []:
+            if isinstance(table, dict) and table.get("service_index") == url:
+                return table
+        return {"service_index": url}
+
+    def _value_at(self, place: Place) -> object:
+        value: Any = self.values
+        for part in place:
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+    def _forget(self, place: Place) -> None:
+        # A bad item of a list takes the list with it; a bad upstream table takes its place in the list only.
+        while place and isinstance(place[-1], int):
+            place = place[:-1]
+        container = self._value_at(place[:-1])
+        if not isinstance(container, dict):
+            return
+        default: Any = Config().model_dump()
+        for part in place:
+            default = default.get(part) if isinstance(default, dict) else None
+        if default is None:
+            container.pop(place[-1], None)
+        else:
+            container[place[-1]] = default
+
+
+def _listed(text: str) -> list[Any]:
+    """A list written as JSON or TOML. Raises ValueError."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        try:
+            value = tomllib.loads(f"list = {text}")["list"]
+        except tomllib.TOMLDecodeError:
+            value = None
+    if isinstance(value, list):
+        return value
+    raise ValueError('expected a list such as ["a", "b"]')
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _nearest_key(place: Place) -> str:
+    """The known key most like an unknown one: first among its neighbours, then anywhere."""
+    name = str(place[-1])
+    generic = tuple(0 if isinstance(part, int) else part for part in place)
+    tables = {known[:depth] for known in keys() for depth in range(1, len(known) + 1)}
+    neighbours = {str(known[-1]): known for known in tables if known[:-1] == generic[:-1] and known[-1] != 0}
+    near = difflib.get_close_matches(name, neighbours, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean {dotted((*place[:-1], near[0]))}?"
+    elsewhere = {str(known[-1]): known for known in sorted(tables, key=len, reverse=True) if known[-1] != 0}
+    near = difflib.get_close_matches(name, elsewhere, n=1, cutoff=0.8)
+    return f"; did you mean {dotted(elsewhere[near[0]])}?" if near else ""

@@ -1,0 +1,135 @@
+"""The log: one event a line on standard error, as JSON or plain text, with the id of the request it belongs to.
+
+Log events, not prose: `structlog.get_logger().info("mirrored", package=str(identity), bytes=size)`. Every line passes
+the masking here, so a secret that slips into an event does not reach the log. What is an event is decided where it
+happens.
+The access log shares the format and the stream, and is written in batches by `web/access.py`.
+"""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import Any, Literal, TextIO
+
+import orjson
+import structlog
+
+Format = Literal["plain", "json"]
+Level = Literal["debug", "info", "warning", "error"]
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+_SECRET_KEY = re.compile(
+    r"passw|passphrase|secret|token|authorization|api[-_]?key|cookie|credential|header_value$", re.I
+)
+_SECRET_TEXT = (
+    (re.compile(r"(://[^/@\s:\"']*):[^/\s\"']*@"), r"\1:***@"),
+    (re.compile(r"://[^/@\s:\"']+@"), "://***@"),
+    # Signed redirects of content networks and SAS links carry their secret in the query.
+    (
+        re.compile(r"([?&](?:sig|signature|x-amz-signature|x-amz-credential|token|api[-_]?key)=)[^&\s\"']+", re.I),
+        r"\1***",
+    ),
+    (re.compile(r"\b(basic|bearer)\s+[A-Za-z0-9+/=._~-]{6,}", re.I), r"\1 ***"),
+)
+
+
+def set_up(shape: Format = "plain", level: Level = "info", stream: TextIO | None = None) -> None:
+    """Make this process log; `stream` is standard error unless given. What libraries log by `logging` comes out too."""
+    stream = stream or sys.stderr
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            structlog.processors.format_exc_info,
+            mask_secrets,
+            _json if shape == "json" else _plain,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers = [_Forwarding()]
+    root.setLevel(max(_LEVELS[level], logging.INFO))
+
+
+@contextmanager
+def about(**facts: str) -> Iterator[None]:
+    """Everything logged inside, by this task and those it starts, carries these facts: `about(request=request_id)`."""
+    tokens = structlog.contextvars.bind_contextvars(**facts)
+    try:
+        yield
+    finally:
+        structlog.contextvars.reset_contextvars(**tokens)
+
+
+def mask_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The structlog processor that lets no secret pass: by the name of its key, or by its look inside a text."""
+    for key, value in event.items():
+        event[key] = _masked(key, value)
+    return event
+
+
+def _masked(key: str, value: Any) -> Any:
+    if _SECRET_KEY.search(key) and value not in (None, "", False, True):
+        return "***"
+    if isinstance(value, str):
+        for pattern, replacement in _SECRET_TEXT:
+            value = pattern.sub(replacement, value)
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _masked(str(name), each) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked(key, each) for each in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return _masked(key, str(value))
+
+
+def _json(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+    ordered = {name: event.pop(name) for name in ("time", "level", "event") if name in event}
+    try:
+        return orjson.dumps({**ordered, **event}).decode()
+    except TypeError:  # an integer over 64 bits, or a lone surrogate out of a stranger's bytes
+        return json.dumps({**ordered, **event}, default=str)
+
+
+def _plain(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+    time, level, name = event.pop("time", ""), event.pop("level", ""), event.pop("event", "")
+    exception = event.pop("exception", "")
+    parts = [time, f"{level:7}", _one_line(str(name)), *(f"{key}={_quoted(value)}" for key, value in event.items())]
+    line = " ".join(parts)
+    return f"{line}\n{exception}" if exception else line
+
+
+def _quoted(value: object) -> str:
+    """A value that cannot break out of its line, nor out of its place in it."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if re.fullmatch(r"[^\s\"=\\\x00-\x1f\x7f-\x9f]+", text) else json.dumps(text, ensure_ascii=True)
+
+
+def _one_line(text: str) -> str:
+    return text if text.isprintable() else json.dumps(text)
+
+
+class _Forwarding(logging.Handler):
+    """What libraries log, as events."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            level, failure = record.levelno, record.exc_info
+            if failure and failure[1] is not None and _is_clients_fault(failure[1]):
+                # aiohttp logs each unreadable request as an error with a traceback: a lever to flood the log with.
+                level, failure = logging.DEBUG, None
+            structlog.get_logger().log(level, record.getMessage(), logger=record.name, exc_info=failure)
+        except Exception:  # noqa: BLE001 - a broken log record must not break what was logging
+            self.handleError(record)
+
+
+def _is_clients_fault(failure: BaseException) -> bool:
+    return any(kind.__name__ == "HttpProcessingError" for kind in type(failure).__mro__)

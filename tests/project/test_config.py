@@ -1,0 +1,351 @@
+"""The settings: every source, every problem, and the example file that documents them."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from nugetproxy.config import Config, describe, load, parse_duration, parse_listen, parse_size
+from nugetproxy.config.reading import keys, variable
+from nugetproxy.errors import ConfigError
+
+EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
+
+
+@pytest.fixture
+def problems(tmp_path):
+    """Call with the text of a file, an environment or overrides: what `load` complains about, one problem a line."""
+
+    def complaints(text: str = "", environ: dict[str, str] | None = None, **overrides: object) -> str:
+        file = tmp_path / "nugetproxy.toml"
+        file.write_text(text)
+        try:
+            load(file, environ or {}, {key.replace("__", "."): value for key, value in overrides.items()})
+        except ConfigError as refused:
+            return "\n".join(refused.problems).replace(str(tmp_path) + "/", "")
+        return ""
+
+    return complaints
+
+
+def loaded(environ: dict[str, str] | None = None, **overrides: object) -> Config:
+    return load(None, environ or {}, {key.replace("__", "."): value for key, value in overrides.items()})
+
+
+class TestExample:
+    """`config.example.toml` is the reference."""
+
+    def test_gives_every_default(self):
+        assert Config() == load(EXAMPLE, {})
+
+    def test_names_every_key(self):
+        written = set(_places(tomllib.loads(EXAMPLE.read_text())))
+
+        assert {place for place in keys() if place != ("mirroring", "upstream")} == written
+
+    def test_names_the_variable_of_every_key(self):
+        lines = EXAMPLE.read_text().splitlines()
+        named = re.findall(r"# (NUGETPROXY_\w+)$", "\n".join(lines), re.MULTILINE)
+
+        assert [variable(place) for place in keys() if place != ("mirroring", "upstream")] == named
+
+    def test_says_a_sentence_about_every_key(self):
+        """
+        A key has its sentence right above its variable; those of the freshness tables are told once, above them all.
+        """
+        text = EXAMPLE.read_text()
+
+        for place in keys():
+            key = str(place[-1])
+            if place[:2] == ("mirroring", "freshness"):
+                assert re.search(rf"^#   {key}: .*\.$", text, re.MULTILINE), key
+            elif place != ("mirroring", "upstream"):
+                assert re.search(rf"^# .*\.\n# {variable(place)}\n{key} = ", text, re.MULTILINE), key
+
+
+def _places(value: object, above: tuple[str | int, ...] = ()):
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _places(each, (*above, key))
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        yield from _places(value[0], (*above, 0))
+    else:
+        yield above
+
+
+class TestSources:
+    def test_later_sources_win(self, tmp_path):
+        """
+        Defaults < file < environment < command line.
+        """
+        file = tmp_path / "n.toml"
+        file.write_text('[server]\nworkers = 2\nlisten = "127.0.0.1:1"\nmax_body = "2 MB"\n')
+        environ = {"NUGETPROXY_SERVER__WORKERS": "3", "NUGETPROXY_SERVER__LISTEN": "127.0.0.1:2"}
+
+        server = load(file, environ, {"server.listen": "127.0.0.1:3"}).server
+
+        assert (server.max_body, server.workers, server.listen) == (2_000_000, 3, "127.0.0.1:3")
+
+    def test_the_file_may_be_named_by_the_environment(self, tmp_path):
+        file = tmp_path / "n.toml"
+        file.write_text("[server]\nworkers = 2\n")
+
+        assert loaded({"NUGETPROXY_CONFIG": str(file)}).server.workers == 2
+
+    @pytest.mark.parametrize("text", ['["10.0.0.0/8", "::1"]', "['10.0.0.0/8', '::1']"])
+    def test_a_list_in_the_environment_is_json_or_toml(self, text):
+        assert loaded({"NUGETPROXY_SERVER__TRUSTED_PROXIES": text}).server.trusted_proxies == ("10.0.0.0/8", "::1")
+
+    def test_an_upstream_is_reached_by_its_index(self, tmp_path):
+        secret = tmp_path / "secret"
+        secret.write_text("x")
+        environ = {
+            "NUGETPROXY_MIRRORING__UPSTREAM__1__SERVICE_INDEX": "https://feed.example.com/v3/index.json",
+            "NUGETPROXY_MIRRORING__UPSTREAM__0__PASSWORD_FILE": str(secret),
+        }
+
+        first, second = loaded(environ).mirroring.upstream
+
+        assert ("nuget.org", str(secret)) == (first.name, first.password_file)
+        assert (second.name, second.password_file) == ("feed.example.com", "")
+
+    def test_a_part_of_a_freshness_table_leaves_the_rest_alone(self):
+        rule = loaded({"NUGETPROXY_MIRRORING__FRESHNESS__SEARCH__FRESH": "5m"}).mirroring.freshness.search
+
+        assert (rule.fresh, rule.stale_if_error) == (300.0, 3600.0)
+
+    def test_an_upstream_by_url_is_named_after_its_host(self):
+        (upstream,) = loaded(mirroring__upstream=["http://127.0.0.1:5000/v3/index.json"]).mirroring.upstream
+
+        assert upstream.name == "127.0.0.1-5000"
+
+    def test_an_upstream_by_url_keeps_what_the_file_says_about_it(self, tmp_path):
+        file = tmp_path / "n.toml"
+        url = "https://feed.example.com/index.json"
+        file.write_text(f'[[mirroring.upstream]]\nname = "corp"\nservice_index = "{url}"\nconnections = 3\n')
+
+        (upstream,) = load(file, {}, {"mirroring.upstream": [url]}).mirroring.upstream
+
+        assert (upstream.name, upstream.connections) == ("corp", 3)
+
+    def test_variables_of_the_scripts_are_no_settings(self):
+        assert Config() == loaded({"NUGETPROXY_SHARED": "x", "NUGETPROXY_VENV": "y", "PATH": "z"})
+
+
+class TestProblems:
+    def test_all_are_told_at_once(self, problems):
+        """
+        Unknown keys, unknown variables, values that do not parse and values that contradict each other, in one start.
+        """
+        told = problems(
+            '[server]\nlisten = "x"\nwokers = 2\ntls_cert = "a.pem"\n[mirroring]\nmode = "of"\n',
+            {"NUGETPROXY_SERVER__WORKER": "1"},
+            logs__format="xml",
+        )
+
+        assert len(told.splitlines()) == 6
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("[server]\nlisen = 1", "server.lisen: unknown key (in nugetproxy.toml); did you mean server.listen?"),
+            ('listen = "x"', "listen: unknown key (in nugetproxy.toml); did you mean server.listen?"),
+            ("[sever]\nx = 1", "sever: unknown key (in nugetproxy.toml); did you mean server?"),
+            ("[[mirroring.upstream]]\nconections = 1", "did you mean mirroring.upstream[0].connections?"),
+            ("[mirroring.freshness.version]\nfresh = 1", "did you mean mirroring.freshness.versions?"),
+            ("[zzz]\nqqq = 1", "zzz: unknown key (in nugetproxy.toml)"),
+        ],
+    )
+    def test_an_unknown_key_names_the_nearest(self, problems, text, expected):
+        assert expected in problems(text)
+
+    def test_an_unknown_variable_names_the_nearest(self, problems):
+        told = problems(environ={"NUGETPROXY_MIRORING__MODE": "offline"})
+
+        assert told == "NUGETPROXY_MIRORING__MODE: unknown variable; did you mean NUGETPROXY_MIRRORING__MODE?"
+
+    @pytest.mark.parametrize(
+        ("key", "value", "why"),
+        [
+            ("server.listen", "8550", "ADDRESS:PORT"),
+            ("server.listen", "127.0.0.1:70000", "ADDRESS:PORT"),
+            ("server.public_url", "nuget.example.com", "http or https URL"),
+            ("server.public_url", "https://nuget.example.com/?a=b", "no query"),
+            ("server.public_url", "https://u:p@nuget.example.com", "no user name"),
+            ("server.workers", 0, "greater than or equal to 1"),
+            ("server.workers", "many", "valid integer"),
+            ("server.trusted_proxies", ["10.0.0.1/8"], "host bits"),
+            ("server.max_body", "1 parsec", "a size such as"),
+            ("server.idle_timeout", "1 minute", "a duration such as"),
+            ("server.idle_timeout", float("inf"), "finite"),
+            ("server.idle_timeout", -1, "greater than or equal to 0"),
+            ("server.loop", "trio", "'asyncio' or 'uvloop'"),
+            ("mirroring.upstream", [], "at least one"),
+            ("mirroring.upstream", [{"service_index": "ftp://x/index.json"}], "http or https URL"),
+            ("mirroring.upstream", [{"service_index": "/v3/index.json"}], "http or https URL"),
+            ("mirroring.upstream", [{"service_index": "https://u:p@x/index.json"}], "password_file"),
+            ("mirroring.upstream", [{"name": "../etc", "service_index": "https://x/"}], "A-Z a-z"),
+            ("mirroring.upstream", [{"name": "a b", "service_index": "https://x/"}], "A-Z a-z"),
+            ("mirroring.upstream", [{"name": "corp"}], "service_index: is missing"),
+            ("mirroring.upstream", [{}, {}], "an earlier upstream"),
+            ("mirroring.upstream", [{"patterns": ["a*b"]}], "a prefix such as"),
+            ("mirroring.upstream", [{"patterns": []}], "at least one"),
+            ("mirroring.upstream", [{"username": "me"}], "password_file: is missing"),
+            ("mirroring.upstream", [{"header_name": "X-Key"}], "header_value_file: is missing"),
+            ("mirroring.upstream", [{"header_name": "Host"}], "ours to set"),
+            ("mirroring.upstream", [{"password_file": "/nowhere/password"}], "No such file"),
+            ("mirroring.upstream", [{"ca_file": "/"}], "directory"),
+            ("mirroring.upstream", [{"proxy": "socks5://x:1"}], "http or https URL"),
+            ("mirroring.upstream", [{"allowed_hosts": ["https://x"]}], "without scheme"),
+            ("storage.path", "/proc/self/status", "is a file"),
+            ("storage.path", "", "at least 1 character"),
+        ],
+    )
+    def test_a_bad_value_says_what_would_be_right(self, key, value, why):
+        with pytest.raises(ConfigError) as refused:
+            load(None, {}, {key: value})
+
+        assert len(refused.value.problems) == 1, refused.value.problems
+        assert refused.value.problems[0].startswith(key)
+        assert why in refused.value.problems[0]
+
+    @pytest.mark.parametrize(
+        ("content", "why"), [(b"[server", "is not valid TOML"), (b"\xff\xfe", "is not UTF-8"), (None, "no such file")]
+    )
+    def test_an_unreadable_file_is_named(self, tmp_path, content, why):
+        file = tmp_path / "n.toml"
+        if content is not None:
+            file.write_bytes(content)
+
+        with pytest.raises(ConfigError, match=why) as refused:
+            load(file, {})
+
+        assert str(file) in str(refused.value)
+
+    def test_a_problem_tells_where_the_value_came_from(self, problems):
+        assert "(from NUGETPROXY_SERVER__WORKERS)" in problems(environ={"NUGETPROXY_SERVER__WORKERS": "x"})
+        assert "(in nugetproxy.toml)" in problems("[server]\nworkers = 0")
+        assert "(on the command line)" in problems(server__workers=0)
+
+    def test_a_problem_shows_no_password(self, problems):
+        assert "hunter2" not in problems(mirroring__upstream=[{"proxy": "socks5://me:hunter2@proxy:1"}])
+
+    def test_indexes_of_upstreams_leave_no_gap(self, problems):
+        assert "without a gap" in problems(environ={"NUGETPROXY_MIRRORING__UPSTREAM__2__NAME": "x"})
+
+
+class TestTls:
+    def test_a_key_without_its_certificate_is_refused(self, problems):
+        assert "server.tls_cert: is missing" in problems(server__tls_key="key.pem")
+
+    def test_files_that_are_no_pem_are_refused(self, problems):
+        told = problems(server__tls_cert=str(EXAMPLE), server__tls_key=str(EXAMPLE))
+
+        assert "must be a certificate chain and its unencrypted key, both PEM" in told
+
+    def test_a_key_of_another_certificate_is_refused(self, problems, tmp_path):
+        for name in ("a", "b"):
+            make_certificate(tmp_path, name)
+
+        assert "does not belong" in problems(
+            server__tls_cert=str(tmp_path / "a.pem"), server__tls_key=str(tmp_path / "b.key")
+        )
+        assert problems(server__tls_cert=str(tmp_path / "a.pem"), server__tls_key=str(tmp_path / "a.key")) == ""
+
+
+def make_certificate(folder: Path, name: str) -> None:
+    import datetime as dt
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / f"{name}.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+class TestTexts:
+    @pytest.mark.parametrize(
+        ("text", "size"),
+        [("200 GB", 200 * 10**9), ("64MiB", 64 * 2**20), ("1.5 kb", 1500), ("12", 12), (12, 12), ("7 B", 7)],
+    )
+    def test_sizes(self, text, size):
+        assert size == parse_size(text)
+
+    @pytest.mark.parametrize("text", ["", "GB", "-1 GB", "1 XB", True, None, 1.5, "1 GB 2"])
+    def test_no_sizes(self, text):
+        with pytest.raises(ValueError, match="size such as"):
+            parse_size(text)
+
+    @pytest.mark.parametrize(
+        ("text", "seconds"),
+        [("250ms", 0.25), ("1.5s", 1.5), ("15m", 900), ("2h", 7200), ("7d", 604800), ("3", 3), (3, 3)],
+    )
+    def test_durations(self, text, seconds):
+        assert seconds == parse_duration(text)
+
+    @pytest.mark.parametrize("text", ["", "s", "-1s", "1 week", True, None])
+    def test_no_durations(self, text):
+        with pytest.raises(ValueError, match="duration such as"):
+            parse_duration(text)
+
+    @pytest.mark.parametrize(
+        ("text", "listen"),
+        [
+            ("127.0.0.1:8550", ("127.0.0.1", 8550)),
+            ("[::1]:8550", ("::1", 8550)),
+            (":80", ("", 80)),
+            ("localhost:0", ("localhost", 0)),
+        ],
+    )
+    def test_listen(self, text, listen):
+        assert listen == parse_listen(text)
+
+    @pytest.mark.parametrize("text", ["", "localhost", "::1:80", "a:b", "http://a:80", "a:99999", "a:80/x"])
+    def test_no_listen(self, text):
+        with pytest.raises(ValueError, match="ADDRESS:PORT"):
+            parse_listen(text)
+
+
+class TestDescribe:
+    def test_can_be_read_again(self, tmp_path):
+        config = loaded(
+            {"NUGETPROXY_SERVER__STOP_TIMEOUT": "1500ms", "NUGETPROXY_MIRRORING__FRESHNESS__SEARCH__FRESH": "90s"},
+            server__trusted_proxies=["::1"],
+        )
+        file = tmp_path / "again.toml"
+        file.write_text(describe(config))
+
+        assert config == load(file, {})
+
+    def test_tells_the_default_of_what_differs(self):
+        assert "workers = 4  # default 1" in describe(loaded(server__workers=4))
+
+    @pytest.mark.parametrize("userinfo", ["me:hunter2", "hunter2"])
+    def test_masks_secrets(self, userinfo):
+        shown = describe(loaded(mirroring__upstream=[{"proxy": f"http://{userinfo}@proxy:3128"}]))
+
+        assert "hunter2" not in shown
+        assert "***@proxy:3128" in shown
+
+
+def test_settings_survive_the_way_to_a_worker():
+    config = loaded(mirroring__upstream=["https://feed.example.com/index.json"])
+
+    assert config == Config.model_validate_json(config.model_dump_json())
