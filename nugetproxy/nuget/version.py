@@ -15,7 +15,7 @@ WHITE_SPACE_CHARACTERS = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
-_SPACES = f"[{WHITE_SPACE_CHARACTERS}]*"
+_SPACES = f"[{WHITE_SPACE_CHARACTERS}]*+"  # possessive: a long run of spaces is tried once
 _GRAMMAR = re.compile(
     rf"{_SPACES}([0-9]+){_SPACES}"
     + rf"(?:\.{_SPACES}([0-9]+){_SPACES})?" * 3

@@ -1,0 +1,129 @@
+"""Read the packages that a project needs from `packages.lock.json`, `project.assets.json` or a plain list.
+
+What is done with them (fetch ahead, compare hashes) is decided elsewhere.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from nugetproxy.errors import InvalidPackageId, InvalidRequest, InvalidVersion
+from nugetproxy.nuget.identity import PackageIdentity
+
+_SHA512_SIZE = 64
+_PROJECT = "project"
+_PACKAGE = "package"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One package, and the base64 SHA-512 its content must have where the file says so."""
+
+    identity: PackageIdentity
+    content_hash: str | None = None
+
+
+def read_wanted(name: str, data: bytes) -> tuple[Wanted, ...]:
+    """Every package the file names, each once, in the order of the file. `name` is only for messages.
+
+    JSON is told from the plain list by its first character, and the two JSON files by their keys. A plain list has one
+    `Id Version` a line; `#` begins a comment.
+
+    Raises:
+        InvalidRequest: names the file and the line or key that cannot be used.
+    """
+    content = data.removeprefix(_BYTE_ORDER_MARK)
+    found: dict[PackageIdentity, Wanted] = {}
+    for place, wanted in _from_json(name, content) if content.lstrip().startswith(b"{") else _from_lines(name, content):
+        known = found.get(wanted.identity)
+        if known is None or known.content_hash is None:
+            found[wanted.identity] = wanted
+        elif wanted.content_hash not in (None, known.content_hash):
+            raise InvalidRequest(f"{place}: {wanted.identity} has two different content hashes")
+    return tuple(found.values())
+
+
+def _from_lines(name: str, content: bytes) -> Iterator[tuple[str, Wanted]]:
+    try:
+        lines = content.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"{name}: it is not UTF-8 text (byte {error.start})") from error
+    for number, line in enumerate(lines, start=1):
+        words = line.partition("#")[0].split()
+        place = f"{name}, line {number}"
+        if not words:
+            continue
+        if len(words) != 2:
+            raise InvalidRequest(f"{place}: expected an id and a version, found {len(words)} words")
+        yield place, Wanted(_identity(place, words[0], words[1]))
+
+
+def _from_json(name: str, content: bytes) -> Iterator[tuple[str, Wanted]]:
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"{name}, line {error.lineno}: it is not JSON: {error.msg}") from error
+    if "libraries" in document:
+        return _from_assets(name, _object(document["libraries"], f"{name}, libraries"))
+    if "dependencies" in document:
+        return _from_lock(name, _object(document["dependencies"], f"{name}, dependencies"))
+    raise InvalidRequest(f"{name}: it has neither the dependencies of a lock file nor the libraries of an assets file")
+
+
+def _from_lock(name: str, frameworks: dict[str, Any]) -> Iterator[tuple[str, Wanted]]:
+    for framework, packages in frameworks.items():
+        for package_id, entry in _object(packages, f"{name}, {framework}").items():
+            place = f"{name}, {framework}, {package_id}"
+            fields = _object(entry, place)
+            if _text(fields, "type", place).lower() == _PROJECT:
+                continue
+            identity = _identity(place, package_id, _text(fields, "resolved", place))
+            yield place, Wanted(identity, _content_hash(fields, "contentHash", place))
+
+
+def _from_assets(name: str, libraries: dict[str, Any]) -> Iterator[tuple[str, Wanted]]:
+    for key, entry in libraries.items():
+        place = f"{name}, libraries, {key}"
+        fields = _object(entry, place)
+        if _text(fields, "type", place).lower() != _PACKAGE:
+            continue
+        package_id, _, version = key.partition("/")
+        yield place, Wanted(_identity(place, package_id, version), _content_hash(fields, "sha512", place))
+
+
+def _identity(place: str, package_id: str, version: str) -> PackageIdentity:
+    try:
+        return PackageIdentity.parse(package_id, version)
+    except (InvalidPackageId, InvalidVersion) as error:
+        raise InvalidRequest(f"{place}: {error}") from error
+
+
+def _object(value: object, place: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"{place}: expected an object")
+    return value
+
+
+def _text(fields: dict[str, Any], key: str, place: str) -> str:
+    value = fields.get(key)
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{place}: {key} is missing or not a text")
+    return value
+
+
+def _content_hash(fields: dict[str, Any], key: str, place: str) -> str | None:
+    if fields.get(key) is None:
+        return None
+    text = _text(fields, key, place)
+    try:
+        digest = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidRequest(f"{place}: {key} is not base64") from error
+    if len(digest) != _SHA512_SIZE:
+        raise InvalidRequest(f"{place}: {key} is not a SHA-512")
+    return base64.b64encode(digest).decode()

@@ -1,0 +1,86 @@
+"""Open a .nupkg safely: its manifest, and the parts that the manifest points at.
+
+It works on an open binary file; who opened it, and in which thread, is the caller's affair. Nothing is extracted by
+name: an entry called `../x` is as harmless as any other.
+"""
+
+from functools import cached_property
+from typing import BinaryIO, Literal
+from urllib.parse import unquote
+
+from nugetproxy.errors import InvalidPackage
+from nugetproxy.nuget.archive import ArchiveLimits, Entry, read_end_record, read_entries, read_entry, shown
+from nugetproxy.nuget.manifest import PackageManifest
+from nugetproxy.nuget.nuspec import read_nuspec
+
+__all__ = ["ArchiveLimits", "Nupkg"]
+
+
+class Nupkg:
+    """A package file. Every method may raise InvalidPackage, which says what is wrong with the file.
+
+    Costs one read of the directory (a millisecond for a thousand entries); contents are read when asked for. The file
+    stays the caller's to close, and its position is moved.
+    """
+
+    def __init__(self, file: BinaryIO, limits: ArchiveLimits = ArchiveLimits()) -> None:  # noqa: B008 - frozen
+        self._file = file
+        self._limits = limits
+        self._entries = read_entries(file, read_end_record(file), limits)
+        self._nuspec_entry = self._only_nuspec()
+
+    @property
+    def entry_names(self) -> tuple[str, ...]:
+        return tuple(entry.name for entry in self._entries)
+
+    @cached_property
+    def nuspec(self) -> bytes:
+        """The bytes of the manifest as they are in the package."""
+        return read_entry(self._file, self._nuspec_entry, self._limits.max_nuspec_size)
+
+    @cached_property
+    def manifest(self) -> PackageManifest:
+        return read_nuspec(self.nuspec)
+
+    def find(self, name: str) -> str | None:
+        """The entry that a path in a manifest means: any case, either slash, plain or percent-encoded."""
+        entry = self._found(name)
+        return entry.name if entry else None
+
+    def read(self, name: str, limit: int) -> bytes:
+        """The unpacked bytes of the entry that `find` finds.
+
+        Raises:
+            InvalidPackage: there is none, it is unreadable, or it is larger than `limit` bytes.
+        """
+        entry = self._found(name)
+        if entry is None:
+            raise InvalidPackage(f"it has no entry {shown(name)}")
+        return read_entry(self._file, entry, limit)
+
+    def part(self, which: Literal["readme", "icon", "license"]) -> tuple[str, bytes] | None:
+        """Entry name and bytes of a part; None when the manifest names none or the package lacks it."""
+        manifest = self.manifest
+        path = {"readme": manifest.readme, "icon": manifest.icon, "license": manifest.license_file}[which]
+        entry = self._found(path) if path else None
+        return (entry.name, read_entry(self._file, entry, self._limits.max_part_size)) if entry else None
+
+    def _only_nuspec(self) -> Entry:
+        found = [e for e in self._entries if e.name.lower().endswith(".nuspec") and not {"/", "\\"} & set(e.name)]
+        if len(found) != 1:
+            raise InvalidPackage(f"it has {len(found)} nuspec files in its root; exactly one is needed")
+        return found[0]
+
+    def _found(self, name: str) -> Entry | None:
+        return self._by_plain_name.get(_plain(name))
+
+    @cached_property
+    def _by_plain_name(self) -> dict[str, Entry]:
+        found: dict[str, Entry] = {}
+        for entry in self._entries:
+            found.setdefault(_plain(entry.name), entry)
+        return found
+
+
+def _plain(name: str) -> str:
+    return unquote(name).replace("\\", "/").removeprefix("./").lstrip("/").lower()
