@@ -71,7 +71,7 @@ def evaluate(
 
     `etag` as sent in our ETag field, quotes and W/ included; plain text without quotes means that text as a strong tag,
     "" means we have none. `modified` in whole seconds since the epoch, None when unknown. `size` in bytes, None when
-    unknown (then no range can be served). `headers` by their usual or their lower-case names; lines of one field joined.
+    unknown (then no range can be served). `headers` by their usual or their lower-case names, lines of a field joined.
     """
     ours = _our_tag(etag)
     failed = _precondition(headers, ours, modified, method)
@@ -90,27 +90,26 @@ def evaluate(
 def _precondition(
     headers: Mapping[str, str], ours: "_Tag | None", modified: int | None, method: str
 ) -> NotModified | PreconditionFailed | None:
-    """The order of RFC 9110 section 13.2.2."""
+    """The order of RFC 9110 section 13.2.2: a field about tags silences its sibling about dates."""
+    if (tags := _field(headers, "If-Match")) is not None:
+        unchanged = _names(tags, ours, strongly=True)
+    else:
+        unchanged = not _is_later(modified, _field(headers, "If-Unmodified-Since"))
+    if not unchanged:
+        return PreconditionFailed()
     is_read = method in ("GET", "HEAD")
-    match = _field(headers, "If-Match")
-    if match is not None:
-        if not _names(match, ours, strongly=True):
-            return PreconditionFailed()
-    elif modified is not None and (before := _date(_field(headers, "If-Unmodified-Since"), modified)) is not None:
-        if modified > before:
-            return PreconditionFailed()
-    none_match = _field(headers, "If-None-Match")
-    if none_match is not None:
-        if _names(none_match, ours, strongly=False):
-            return NotModified() if is_read else PreconditionFailed()
-    elif (
-        is_read
-        and modified is not None
-        and (since := _date(_field(headers, "If-Modified-Since"), modified)) is not None
-        and modified <= since
-    ):
-        return NotModified()
-    return None
+    if (tags := _field(headers, "If-None-Match")) is not None:
+        if not _names(tags, ours, strongly=False):
+            return None
+        return NotModified() if is_read else PreconditionFailed()
+    since = _field(headers, "If-Modified-Since") if is_read else None
+    return NotModified() if _is_later(modified, since) is False else None
+
+
+def _is_later(modified: int | None, field: str | None) -> bool | None:
+    """Whether ours was modified after a date field; None when either date is missing or unreadable."""
+    date = _date(field, modified) if modified is not None else None
+    return None if modified is None or date is None else modified > date
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ def _names(field: str, ours: _Tag | None, *, strongly: bool) -> bool:
 
 
 def _is_same_representation(field: str, ours: _Tag | None, modified: int | None) -> bool:
-    """If-Range: a strong tag that is ours, or exactly our date. In doubt the client starts over, which is never wrong."""
+    """If-Range: a strong tag that is ours, or exactly our date. In doubt the client starts over: never wrong."""
     match = _ENTITY_TAG.fullmatch(field.strip())
     if match is not None:
         return ours is not None and not match[1] and not ours.is_weak and match[2] == ours.text

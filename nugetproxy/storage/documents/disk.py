@@ -1,0 +1,294 @@
+"""Documents on disk, in diskcache, shared by all workers.
+
+Reads run where they are called, on the event loop: they wait for no writer and take some ten microseconds. Writes go
+through one thread per process, because a SQLite writer may have to wait for those of other processes.
+
+Nothing here may stop the proxy from serving: a damaged database is set aside and begun anew, and where nothing can be
+written or read, nothing is kept.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+import diskcache
+import structlog
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.httpcache.stored import StoredResponse
+from nugetproxy.storage.documents.strict import DATABASE, Clock, DocumentCache, StrictDisk, clock_key
+
+_log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+# Reads are noted for the eviction order with the next write; this many are not put off any longer.
+_MANY_READS = 1000
+# Seconds between two tries to open a store that could not be opened (a full or read-only disk).
+_REOPEN = 5.0
+# Seconds a read waits when SQLite must first repair what a killed process left; never otherwise.
+_READ_BUSY = 0.25
+_SIDE_FILES = ("", "-wal", "-shm")
+_WRITE_ERRORS = (sqlite3.Error, diskcache.Timeout, OSError)
+
+
+class DiskDocuments:
+    """A DocumentStore in a directory of its own (created when missing, private to the user).
+
+    `size_limit` is in bytes; beyond it what was used least recently goes. Opening never raises: see the module.
+    """
+
+    def __init__(self, directory: Path, size_limit: int) -> None:
+        self._directory = directory
+        self._size_limit = size_limit
+        self._path = directory / DATABASE
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="documents")
+        self._cache: DocumentCache | None = None
+        self._opened: int | None = None
+        self._next_open = 0.0
+        self._reader: sqlite3.Connection | None = None
+        self._reader_lock = threading.Lock()
+        self._disk = StrictDisk(str(directory))
+        self._used: set[str] = set()
+        self._is_closed = False
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            directory.chmod(0o700)
+        except OSError as error:
+            _log.error("document_store_unusable", path=str(directory), error=str(error))
+        # In the writer thread like every later write; the pool starts with it and nothing is served before.
+        self._writer.submit(self._ensure_open).result()
+
+    def close(self) -> None:
+        """Finish the writes under way and close the database. Later reads find nothing, later writes are refused."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._writer.submit(self._close_cache)
+        self._writer.shutdown(wait=True)
+        self._close_reader()
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def get(self, url: str, *, skip_hot: bool = False) -> StoredResponse | None:
+        """See DocumentStore. There is nothing hot here to skip."""
+        if self._is_closed:
+            return None
+        try:
+            stored = self._read(url)
+        except (sqlite3.Error, OSError) as error:
+            self._close_reader()
+            if _is_damage(error):
+                self._writer.submit(self._begin_anew, self._inode())
+            else:
+                _log.warning("document_store_unreadable", error=str(error))
+            return None
+        except ValueError as error:
+            # Not written by us, or torn: as good as not kept; the next answer replaces it.
+            _log.warning("kept_document_unreadable", url=url, error=str(error))
+            return None
+        if stored is not None:
+            self._note_use(url)
+        return stored
+
+    def size_bytes(self) -> int:
+        """See DocumentStore."""
+        size = 0
+        for suffix in _SIDE_FILES:
+            with contextlib.suppress(OSError):
+                size += self._beside(suffix).stat().st_size
+        return size
+
+    def _read(self, url: str) -> StoredResponse | None:
+        with self._reader_lock:
+            if self._reader is None:
+                self._reader = _open_reader(self._path)
+            if self._reader is None:
+                return None
+            rows = self._reader.execute(
+                "SELECT key, mode, filename, value FROM Cache WHERE raw = 1 AND key IN (?, ?)", (url, clock_key(url))
+            ).fetchall()
+        values = {self._disk.get(key, 1): (mode, filename, value) for key, mode, filename, value in rows}
+        if url not in values:
+            return None
+        stored = StoredResponse.from_bytes(self._disk.fetch(*values[url], read=False))
+        if stored.url != url:
+            raise ValueError("kept under another URL")
+        clock = values.get(clock_key(url))
+        return stored if clock is None else Clock.from_bytes(self._disk.fetch(*clock, read=False)).moved(stored)
+
+    def _note_use(self, url: str) -> None:
+        self._used.add(url)
+        if len(self._used) >= _MANY_READS:
+            self._writer.submit(self._mark, self._take_used())
+
+    def _take_used(self) -> set[str]:
+        used, self._used = self._used, set()
+        return used
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    async def put(self, stored: StoredResponse) -> None:
+        """See DocumentStore."""
+        await self._write(lambda cache: cache.keep(stored))
+
+    async def confirm(self, stored: StoredResponse) -> None:
+        """See DocumentStore."""
+        await self._write(lambda cache: cache.confirm(stored))
+
+    async def delete(self, url: str) -> None:
+        """See DocumentStore."""
+        await self._write(lambda cache: cache.forget(url))
+
+    async def _write(self, work: Callable[[DocumentCache], None]) -> None:
+        if self._is_closed:
+            raise StorageUnavailable("the document store is closed")
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._work, work, self._take_used())
+
+    # All below runs in the writer thread.
+
+    def _work(self, work: Callable[[DocumentCache], None], used: set[str]) -> None:
+        inode = self._inode()
+        try:
+            self._attempt(work)
+        except _WRITE_ERRORS as error:
+            if not _is_damage(error):
+                raise StorageUnavailable(f"the document store cannot be written: {_reason(error)}") from error
+            self._begin_anew(inode)
+            try:
+                self._attempt(work)
+            except _WRITE_ERRORS as again:
+                raise StorageUnavailable(f"the document store cannot be written: {_reason(again)}") from again
+        self._mark(used)
+
+    def _attempt(self, work: Callable[[DocumentCache], None]) -> None:
+        cache = self._ensure_open()
+        if cache is None:
+            raise OSError("it could not be opened")
+        try:
+            work(cache)
+        except _WRITE_ERRORS:
+            # A failed COMMIT can leave its transaction open; the next use opens a new connection.
+            cache.close()
+            raise
+
+    def _mark(self, used: set[str]) -> None:
+        if used and self._cache is not None:
+            with contextlib.suppress(*_WRITE_ERRORS):  # only an order of eviction is lost
+                self._cache.mark_used(used)
+
+    def _ensure_open(self) -> DocumentCache | None:
+        if self._cache is not None and self._inode() != self._opened:
+            # Another process began anew, or somebody removed the file: what we write there nobody would find.
+            self._close_cache()
+        if self._cache is None and time.monotonic() >= self._next_open:
+            inode = self._inode()
+            try:
+                self._cache = self._open()
+            except Exception as error:  # noqa: BLE001 - a forged settings row can make diskcache fail in any way
+                if _is_damage(error) or not isinstance(error, _WRITE_ERRORS):
+                    self._begin_anew(inode)
+                else:
+                    self._stay_closed(error)
+        return self._cache
+
+    def _open(self) -> DocumentCache:
+        cache = DocumentCache(self._directory, self._size_limit)
+        self._opened = self._inode()
+        # Ours may look at a file that was replaced, or, opened while the disk was full, at a frozen view.
+        self._close_reader()
+        return cache
+
+    def _begin_anew(self, damaged: int | None) -> None:
+        """Set the database with this inode aside, unless another process has done so already, and open a new one."""
+        self._close_cache()
+        self._close_reader()
+        try:
+            with _alone(self._directory / "damaged.lock"):
+                if damaged is not None and damaged == self._inode():
+                    for suffix in _SIDE_FILES:
+                        with contextlib.suppress(FileNotFoundError):
+                            self._beside(suffix).replace(self._beside(suffix + ".damaged"))
+                    _log.error("document_store_damaged", path=str(self._path), moved_to=f"{self._path}.damaged")
+                self._cache = self._open()
+        except Exception as error:  # noqa: BLE001 - whatever it is, serving goes on without a store
+            self._stay_closed(error)
+
+    def _stay_closed(self, error: Exception) -> None:
+        self._next_open = time.monotonic() + _REOPEN
+        _log.error("document_store_unusable", path=str(self._path), error=_reason(error))
+
+    def _close_cache(self) -> None:
+        cache, self._cache = self._cache, None
+        if cache is not None:
+            with contextlib.suppress(*_WRITE_ERRORS):
+                cache.close()
+
+    def _close_reader(self) -> None:
+        with self._reader_lock:
+            reader, self._reader = self._reader, None
+            if reader is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    reader.close()
+
+    def _beside(self, suffix: str) -> Path:
+        return self._directory / (DATABASE + suffix)
+
+    def _inode(self) -> int | None:
+        try:
+            return self._path.stat().st_ino
+        except OSError:
+            return None
+
+
+def _open_reader(path: Path) -> sqlite3.Connection | None:
+    """A connection that can read, None when there is no database yet."""
+    if not path.exists():
+        return None
+    # Guarded by a lock: whoever asks, the connection is used by one thread at a time.
+    reader = sqlite3.connect(path, timeout=_READ_BUSY, isolation_level=None, check_same_thread=False)
+    try:
+        reader.execute("PRAGMA mmap_size = 33554432").fetchall()
+        reader.execute("PRAGMA cache_size = 1024")
+        reader.execute("SELECT 1 FROM Cache LIMIT 1").fetchall()
+    except sqlite3.OperationalError:
+        reader.close()
+        if Path(f"{path}-wal").exists():
+            raise
+        # On a full disk SQLite cannot make the files it reads through; without a log the database file is all there is.
+        return sqlite3.connect(
+            f"file:{quote(str(path))}?immutable=1", uri=True, isolation_level=None, check_same_thread=False
+        )
+    except BaseException:
+        reader.close()
+        raise
+    return reader
+
+
+def _is_damage(error: BaseException) -> bool:
+    """Whether the file itself is wrong, as opposed to a full disk, a lock or a missing right."""
+    if isinstance(error, sqlite3.OperationalError):
+        return "no such table" in str(error) or "no such column" in str(error)
+    return isinstance(error, sqlite3.DatabaseError)
+
+
+def _reason(error: BaseException) -> str:
+    return "another process is writing" if isinstance(error, diskcache.Timeout) else str(error)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

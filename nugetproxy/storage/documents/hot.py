@@ -1,0 +1,64 @@
+"""The documents asked for most, in this process's memory, above the store that all processes share."""
+
+from cachetools import LRUCache
+
+from nugetproxy.httpcache.stored import StoredResponse
+from nugetproxy.storage.documents.base import DocumentStore
+
+# What one document costs besides its body and URL: the object, its other texts, its place in the table.
+_OVERHEAD = 600
+# A document larger than this part of the tier would empty it for itself.
+_LARGEST_PART = 8
+
+
+class HotDocuments:
+    """A DocumentStore that holds up to `max_bytes` of another one's documents, those used most recently.
+
+    It is for one event loop. It holds what could not be written below, too: on a full disk it is all there is.
+    """
+
+    def __init__(self, below: DocumentStore, max_bytes: int) -> None:
+        self._below = below
+        self._largest = max_bytes // _LARGEST_PART
+        self._hot: LRUCache[str, StoredResponse] = LRUCache(max_bytes, getsizeof=_weight)
+
+    def get(self, url: str, *, skip_hot: bool = False) -> StoredResponse | None:
+        """See DocumentStore. Skipping the hot copy still prefers it when the upstream vouched for it later."""
+        hot: StoredResponse | None = self._hot.get(url)
+        if hot is not None and not skip_hot:
+            return hot
+        stored = self._below.get(url, skip_hot=skip_hot)
+        if stored is None or (hot is not None and hot.confirmed > stored.confirmed):
+            return hot
+        self._hold(stored)
+        return stored
+
+    async def put(self, stored: StoredResponse) -> None:
+        """See DocumentStore."""
+        self._hold(stored)
+        await self._below.put(stored)
+
+    async def confirm(self, stored: StoredResponse) -> None:
+        """See DocumentStore."""
+        hot = self._hot.get(stored.url)
+        if hot is None or (hot.fetched, hot.digest) == (stored.fetched, stored.digest):
+            self._hold(stored)
+        await self._below.confirm(stored)
+
+    async def delete(self, url: str) -> None:
+        """See DocumentStore."""
+        self._hot.pop(url, None)
+        await self._below.delete(url)
+
+    def size_bytes(self) -> int:
+        """See DocumentStore."""
+        return self._below.size_bytes()
+
+    def _hold(self, stored: StoredResponse) -> None:
+        self._hot.pop(stored.url, None)
+        if _weight(stored) <= self._largest:
+            self._hot[stored.url] = stored
+
+
+def _weight(stored: StoredResponse) -> int:
+    return len(stored.body) + len(stored.url) + _OVERHEAD

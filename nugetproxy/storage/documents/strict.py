@@ -1,0 +1,160 @@
+"""diskcache without pickle: what the document store asks of it, and nothing else.
+
+As it comes, diskcache unpickles rows, so whoever can write its database can run code in the process that reads it
+(CVE-2025-69872; its JSONDisk does not help). `StrictDisk` knows text keys and bytes values and refuses all else.
+
+Values always lie in the database, never in files beside it: a process killed half-way leaves neither an orphan nor a
+row without a body, and a row cannot name a file.
+"""
+
+import struct
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import diskcache
+
+from nugetproxy.httpcache.stored import StoredResponse
+
+DATABASE: Final[str] = diskcache.core.DBNAME
+
+# Larger than any document: diskcache would write files from this size on.
+_NEVER_A_FILE = 1 << 40
+# Seconds a write waits for the writers of other processes before it gives up; the document is served all the same.
+_BUSY = 2.0
+# Rows evicted in one transaction, and how many transactions one put may spend on making room.
+_CULL_ROWS = 10
+_CULL_ROUNDS = 100
+# URLs begin with their scheme, so no document has such a key.
+_CLOCK_PREFIX = "clock "
+
+
+class StrictDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
+    """Text keys, bytes values, all inside the database. Anything else raises ValueError, uninterpreted."""
+
+    def put(self, key: object) -> tuple[str, bool]:
+        if type(key) is not str:
+            raise ValueError("keys are text")
+        return key, True
+
+    def get(self, key: object, raw: object) -> str:
+        if type(key) is not str or raw != 1:
+            raise ValueError("a key that is not text")
+        return key
+
+    def store(self, value: object, read: bool, key: object = diskcache.UNKNOWN) -> tuple[int, int, None, bytes]:
+        if read or type(value) is not bytes:
+            raise ValueError("values are bytes")
+        return 0, diskcache.core.MODE_RAW, None, value
+
+    def fetch(self, mode: object, filename: object, value: object, read: bool) -> bytes:
+        if read or mode != diskcache.core.MODE_RAW or filename is not None or type(value) is not bytes:
+            raise ValueError("a value that is not bytes")
+        return value
+
+    def remove(self, file_path: object) -> None:
+        """Nothing: no row of ours has a file, and a forged name must not make us delete one."""
+
+
+class DocumentCache(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
+    """The writing side. Every method runs in one thread and raises sqlite3.Error, diskcache.Timeout or OSError."""
+
+    def __init__(self, directory: Path, size_limit: int) -> None:
+        super().__init__(
+            str(directory),
+            timeout=_BUSY,
+            disk=StrictDisk,
+            disk_min_file_size=_NEVER_A_FILE,
+            eviction_policy="least-recently-used",
+            size_limit=size_limit,
+            # Room is made by `_make_room`: what diskcache evicts in a `set` can be less than what was set.
+            cull_limit=0,
+            statistics=0,
+            tag_index=0,
+            # Pages of evicted rows are given back, which is what `volume` measures.
+            sqlite_auto_vacuum=1,
+            sqlite_cache_size=1024,
+            sqlite_journal_mode="wal",
+            sqlite_mmap_size=1 << 25,
+            sqlite_synchronous=1,
+        )
+
+    def keep(self, stored: StoredResponse) -> None:
+        """Write a document under its URL, and evict what was used least recently if it became too much."""
+        with self._transact() as (sql, _):
+            # The clock of the document that was here before must not be taken for this one's.
+            sql("DELETE FROM Cache WHERE raw = 1 AND key = ?", (clock_key(stored.url),))
+            self.set(stored.url, stored.to_bytes())
+        self._make_room()
+
+    def confirm(self, stored: StoredResponse) -> None:
+        """Write the clock of a document: some fifty bytes in a row of their own, whatever the body's size."""
+        with self._transact() as (sql, _):
+            self.set(clock_key(stored.url), Clock.of(stored).to_bytes())
+            _mark(sql, stored.url)
+
+    def forget(self, url: str) -> None:
+        """Remove a document and its clock."""
+        with self._transact() as (sql, _):
+            sql("DELETE FROM Cache WHERE raw = 1 AND key IN (?, ?)", (url, clock_key(url)))
+
+    def mark_used(self, urls: Iterable[str]) -> None:
+        """Note that these were read: reading itself writes nothing, it must not wait for a writer."""
+        with self._transact() as (sql, _):
+            for url in urls:
+                _mark(sql, url)
+
+    def _make_room(self) -> None:
+        for _ in range(_CULL_ROUNDS):
+            if self.volume() <= self.size_limit:
+                return
+            with self._transact() as (sql, cleanup):
+                self._cull(time.time(), sql, cleanup, limit=_CULL_ROWS)
+
+
+def _mark(sql: Any, url: str) -> None:
+    sql("UPDATE Cache SET access_time = ? WHERE raw = 1 AND key IN (?, ?)", (time.time(), url, clock_key(url)))
+
+
+def clock_key(url: str) -> str:
+    """The key of the row that holds a document's clock."""
+    return _CLOCK_PREFIX + url
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """When the upstream last vouched for a document, kept apart from it so that a 304 costs one small row.
+
+    `fetched` and `digest` name the document it belongs to: found beside another one it means nothing.
+    """
+
+    fetched: float
+    confirmed: float
+    expired: bool
+    digest: str
+
+    _FORM = struct.Struct(">dd?64s")
+
+    @classmethod
+    def of(cls, stored: StoredResponse) -> "Clock":
+        return cls(stored.fetched, stored.confirmed, stored.expired, stored.digest)
+
+    @classmethod
+    def from_bytes(cls, kept: bytes) -> "Clock":
+        """Raises ValueError for anything that `to_bytes` does not write."""
+        try:
+            fetched, confirmed, expired, digest = cls._FORM.unpack(kept)
+        except struct.error as error:
+            raise ValueError("not a clock") from error
+        return cls(fetched, confirmed, expired, digest.decode())
+
+    def to_bytes(self) -> bytes:
+        return self._FORM.pack(self.fetched, self.confirmed, self.expired, self.digest.encode())
+
+    def moved(self, stored: StoredResponse) -> StoredResponse:
+        """The document with this clock, if it is this one's; else as it is."""
+        if (self.fetched, self.digest) != (stored.fetched, stored.digest):
+            return stored
+        return replace(stored, confirmed=self.confirmed, expired=self.expired)
