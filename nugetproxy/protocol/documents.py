@@ -10,9 +10,10 @@ import orjson
 
 from nugetproxy.errors import UnreadableDocument
 
-# orjson reads 1,024 levels and writes 254; our documents put what they were given at most this much deeper.
-_DEEPER = 8
-_WRITABLE_LEVELS = 254 - _DEEPER
+# The deepest document of the protocol has about ten levels. orjson reads 1,024 and writes 254, and what rewrites
+# documents here calls itself once or twice for each level: this keeps far from both ends.
+DEEPEST = 64
+_DEEPEST_WRITABLE = 254
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -57,7 +58,7 @@ def _read(body: bytes, what: str) -> Any:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise UnreadableDocument(what, f"not JSON ({error.msg})") from error
-    if text.count(b"{") + text.count(b"[") > _WRITABLE_LEVELS:
+    if text.count(b"{") + text.count(b"[") > DEEPEST:
         _check_depth(value, what)
     return value
 
@@ -65,7 +66,7 @@ def _read(body: bytes, what: str) -> Any:
 def _check_depth(value: Any, what: str) -> None:
     """Refuse what could not be written again. A trial is several times cheaper than walking the values in Python."""
     nested = value
-    for _ in range(_DEEPER):
+    for _ in range(_DEEPEST_WRITABLE - DEEPEST):
         nested = [nested]
     try:
         orjson.dumps(nested)

@@ -1,9 +1,28 @@
 """The registration resource: import it from here.
 
 `registration_values` says what it is, `registration_reader` and `registration_writer` what it looks like on the wire,
-`catalog_entry` what is inside a leaf, `manifest_leaf` how a leaf is made from a package itself.
+`catalog_entry` what its entries link to, `manifest_leaf` how a leaf is made from a package itself.
 """
 
+from nugetproxy.protocol.v3.catalog_entry import catalog_entry_url, read_catalog_entry, write_catalog_entry
+from nugetproxy.protocol.v3.manifest_leaf import leaf_from_manifest
+from nugetproxy.protocol.v3.registration_reader import read_index, read_page
 from nugetproxy.protocol.v3.registration_values import Hive, Leaf, Page, Registration, registration_of
+from nugetproxy.protocol.v3.registration_writer import write_index, write_leaf, write_page
 
-__all__ = ["Hive", "Leaf", "Page", "Registration", "registration_of"]
+__all__ = [
+    "Hive",
+    "Leaf",
+    "Page",
+    "Registration",
+    "catalog_entry_url",
+    "leaf_from_manifest",
+    "read_catalog_entry",
+    "read_index",
+    "read_page",
+    "registration_of",
+    "write_catalog_entry",
+    "write_index",
+    "write_leaf",
+    "write_page",
+]

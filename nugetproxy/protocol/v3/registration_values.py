@@ -127,8 +127,24 @@ class Registration:
         Raises:
             ValueError: a page is outlying; bounds and counts of the rest cannot be told.
         """
-        kept = tuple(leaf for leaf in self.leaves if predicate(leaf))
-        return self if len(kept) == len(self.leaves) else replace(self, pages=cut_pages(kept))
+        leaves = self.leaves
+        kept = tuple(leaf for leaf in leaves if predicate(leaf))
+        return self if len(kept) == len(leaves) else self._of(kept)
+
+    def in_neat_pages(self) -> "Registration":
+        """Itself when its pages are as we would cut them, else cut anew.
+
+        Raises:
+            ValueError: a page is outlying.
+        """
+        leaves = self.leaves
+        return self if is_neat(self.pages) else self._of(leaves)
+
+    def _of(self, leaves: tuple[Leaf, ...]) -> "Registration":
+        """These leaves in new pages; a page that comes out as it was before keeps what was said of it."""
+        before = {(page.lower, page.upper, page.count): page for page in self.pages}
+        pages = tuple(before.get((page.lower, page.upper, page.count), page) for page in cut_pages(leaves))
+        return replace(self, pages=pages, raw={**self.raw, **newest_commit(leaves)})
 
 
 def registration_of(package_id: str, leaves: Iterable[Leaf]) -> Registration:

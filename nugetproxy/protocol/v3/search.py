@@ -1,14 +1,38 @@
-"""The search and autocomplete resources: questions, answers, and how the answers are read and written.
+"""The search and autocomplete resources: how answers are read and written, and made from kept packages.
 
-What matches a query is the upstream's decision; for what we keep ourselves it is `search_terms.py`'s.
+What is asked is in `search_query.py`. What matches is the upstream's decision; for what we keep ourselves it is
+`search_terms.py`'s. Source: docs/api/search-query-service-resource.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nugetproxy.errors import InvalidPackageId, InvalidVersion, UnreadableDocument
+from nugetproxy.nuget.identity import PackageId, lower_invariant
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.documents import read_object, write
+from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v3.registration_values import Leaf
+from nugetproxy.protocol.v3.rewriting import Rewriter
 from nugetproxy.protocol.v3.search_query import CompletionQuery, SearchQuery
+from nugetproxy.protocol.v3.search_terms import matches
 
-__all__ = ["CompletionPage", "CompletionQuery", "SearchHit", "SearchPage", "SearchQuery"]
+__all__ = [
+    "CompletionPage",
+    "CompletionQuery",
+    "SearchHit",
+    "SearchPage",
+    "SearchQuery",
+    "hit_from_leaves",
+    "read_completion",
+    "read_search",
+    "write_completion",
+    "write_search",
+]
+
+_VOCABULARY = "http://schema.nuget.org/schema#"
+_DEFAULT_TYPE = "Dependency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +57,186 @@ class CompletionPage:
 
     total: int | None
     values: tuple[str, ...]
+
+
+def read_search(body: bytes) -> SearchPage:
+    """Hits without a readable id or version are left out: clients throw on them.
+
+    Raises:
+        UnreadableDocument: not an answer of a search service.
+    """
+    document = read_object(body, "search answer")
+    rows = document.get("data")
+    if not isinstance(rows, list):
+        raise UnreadableDocument("search answer", "data is not an array")
+    hits = tuple(hit for row in rows if (hit := _read_hit(row)) is not None)
+    total = _total(document)
+    return SearchPage(len(hits) if total is None else total, hits)
+
+
+def write_search(page: SearchPage, query: SearchQuery, links: Links) -> bytes:
+    """`totalHits` comes before `data`: clients stop reading when they have as many hits as they asked for."""
+    return write(
+        {
+            "@context": {"@vocab": _VOCABULARY, "@base": links.registration_base(query.hive)},
+            "totalHits": page.total,
+            "data": [_written_hit(hit, query, links) for hit in page.hits],
+        }
+    )
+
+
+def read_completion(body: bytes) -> CompletionPage:
+    """
+    Raises:
+        UnreadableDocument: not an answer of an autocomplete service.
+    """
+    document = read_object(body, "autocomplete answer")
+    values = document.get("data")
+    if not isinstance(values, list):
+        raise UnreadableDocument("autocomplete answer", "data is not an array")
+    return CompletionPage(_total(document), tuple(value for value in values if isinstance(value, str)))
+
+
+def write_completion(page: CompletionPage, query: CompletionQuery, links: Links) -> bytes:
+    """Both kinds of answers have one form; versions need no total."""
+    document: dict[str, Any] = {"@context": {"@vocab": _VOCABULARY}}
+    total = page.total if page.total is not None or query.asks_versions else len(page.values)
+    if total is not None:
+        document["totalHits"] = total
+    return write({**document, "data": page.values})
+
+
+def hit_from_leaves(leaves: Sequence[Leaf], query: SearchQuery) -> SearchHit | None:
+    """The hit that one id's leaves, in any order, make; None when nothing is visible or the latest does not match.
+
+    Downloads and owners are not known here: the first is 0, the second left out.
+    """
+    visible = sorted(
+        (
+            leaf
+            for leaf in leaves
+            if leaf.listed
+            and (query.prerelease or not leaf.version.is_prerelease)
+            and (query.semver_level2 or not leaf.is_semver2)
+        ),
+        key=lambda leaf: leaf.version,
+    )
+    if not visible or not matches(query.text, visible[-1]):
+        return None
+    latest = visible[-1]
+    types = _package_types(latest)
+    if query.package_type is not None and not any(
+        lower_invariant(kind["name"]) == lower_invariant(query.package_type) for kind in types
+    ):
+        return None
+    hit = _hit_of(latest, visible, types)
+    if query.semver_level2:
+        hit |= {name: latest.entry[name] for name in ("deprecation", "vulnerabilities") if name in latest.entry}
+    return SearchHit(latest.package_id, hit)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _read_hit(row: object) -> SearchHit | None:
+    if not isinstance(row, dict) or not isinstance(package_id := row.get("id"), str):
+        return None
+    try:
+        PackageId.parse(package_id)
+    except InvalidPackageId:
+        return None
+    return SearchHit(package_id, row) if _lower_version(row) is not None else None
+
+
+def _lower_version(row: object) -> str | None:
+    """The version of a hit, or of a row of its `versions`, as it stands in URLs; None for what no client can read."""
+    text = row.get("version") if isinstance(row, dict) else None
+    try:
+        return NuGetVersion.parse(text).lower if isinstance(text, str) else None
+    except InvalidVersion:
+        return None
+
+
+def _total(document: dict[str, Any]) -> int | None:
+    total = document.get("totalHits")
+    return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def _written_hit(hit: SearchHit, query: SearchQuery, links: Links) -> dict[str, Any]:
+    lower_id, lower_version = lower_invariant(hit.id), _lower_version(hit.raw) or ""
+    rewriter = Rewriter(links, query.hive, lower_id)
+    own = links.catalog_entry(lower_id, lower_version)
+    written = rewriter.rewritten({**hit.raw, "versions": None}, own, lower_version)
+    written["@id"] = written["registration"] = rewriter.index
+    written["versions"] = _written_versions(hit.raw, rewriter)
+    written["vulnerabilities"] = _with_numbers(written.get("vulnerabilities"))
+    return written
+
+
+def _written_versions(raw: dict[str, Any], rewriter: Rewriter) -> list[dict[str, Any]]:
+    """Clients throw when there is none: a hit without any shows its own version."""
+    rows = raw.get("versions")
+    usable = [row for row in rows if _lower_version(row) is not None] if isinstance(rows, list) else []
+    return [
+        {
+            **row,
+            "@id": rewriter.links.registration_leaf(rewriter.hive, rewriter.lower_id, _lower_version(row) or ""),
+        }
+        for row in usable or [{"version": raw["version"], "downloads": 0}]
+    ]
+
+
+def _with_numbers(vulnerabilities: object) -> list[Any]:
+    """In search a severity is a number; registrations, and some servers here too, write a text."""
+    rows = vulnerabilities if isinstance(vulnerabilities, list) else []
+    return [
+        {**row, "severity": int(severity)}
+        if isinstance(row, dict) and isinstance(severity := row.get("severity"), str) and severity in _SEVERITIES
+        else row
+        for row in rows
+    ]
+
+
+_SEVERITIES = frozenset("0123")
+
+
+# --- from kept packages -----------------------------------------------------------------------------------------------
+
+_COPIED = ("description", "summary", "iconUrl", "licenseUrl", "projectUrl")
+
+
+def _hit_of(latest: Leaf, visible: Sequence[Leaf], types: list[dict[str, Any]]) -> dict[str, Any]:
+    entry = latest.entry
+    raw: dict[str, Any] = {"@type": "Package", "id": latest.package_id, "version": latest.version.full}
+    raw |= {name: value for name in _COPIED if isinstance(value := entry.get(name), str)}
+    return {
+        **raw,
+        "title": entry.get("title") or latest.package_id,
+        "tags": [tag for tag in _texts(entry.get("tags"), " ") if tag],
+        "authors": _texts(entry.get("authors"), ","),
+        "totalDownloads": 0,
+        "verified": False,
+        "packageTypes": types,
+        "versions": [{"version": leaf.version.full, "downloads": 0} for leaf in visible],
+        "vulnerabilities": [],
+    }
+
+
+def _package_types(leaf: Leaf) -> list[dict[str, Any]]:
+    """At least one: a package that declares none is a dependency."""
+    declared = leaf.entry.get("packageTypes")
+    names = [
+        {"name": kind["name"]}
+        for kind in (declared if isinstance(declared, list) else [])
+        if isinstance(kind, dict) and isinstance(kind.get("name"), str)
+    ]
+    return names or [{"name": _DEFAULT_TYPE}]
+
+
+def _texts(value: object, separator: str) -> list[str]:
+    """A list of texts, or one text in which they are separated."""
+    parts = value.split(separator) if isinstance(value, str) else value if isinstance(value, list) else []
+    return [part.strip() for part in parts if isinstance(part, str)]

@@ -11,7 +11,7 @@ from typing import Any
 
 from nugetproxy.errors import UnreadableDocument
 from nugetproxy.nuget.identity import lower_invariant
-from nugetproxy.protocol.documents import is_absolute_url, read_array, text_of, write
+from nugetproxy.protocol.documents import is_absolute_url, read_array, read_object, text_of, write
 from nugetproxy.protocol.links import Links
 
 LONGEST_NAME = 32

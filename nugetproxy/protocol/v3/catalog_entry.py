@@ -1,0 +1,46 @@
+"""The catalog's page about one version: our document behind `catalogEntry`'s `@id`.
+
+There is no catalog index of ours; scripts that follow a leaf to its catalog entry (for hash and size) find this.
+Source: docs/api/catalog-resource.
+"""
+
+from typing import Any
+
+from nugetproxy.nuget.identity import lower_invariant
+from nugetproxy.protocol.documents import is_absolute_url, read_object, write
+from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v3.registration_values import Hive, Leaf
+from nugetproxy.protocol.v3.rewriting import Rewriter
+
+
+def catalog_entry_url(leaf: Leaf) -> str | None:
+    """Where the upstream keeps the document; None when it has none, as private feeds do."""
+    url = leaf.entry.get("@id")
+    return url if is_absolute_url(url) else None
+
+
+def read_catalog_entry(body: bytes) -> dict[str, Any]:
+    """An upstream's document.
+
+    Raises:
+        UnreadableDocument: not a JSON object.
+    """
+    return read_object(body, "catalog entry")
+
+
+def write_catalog_entry(leaf: Leaf, document: dict[str, Any] | None, links: Links) -> bytes:
+    """The upstream's document with our URLs; without one, what the registration says of the version."""
+    lower_id, lower_version = lower_invariant(leaf.package_id), leaf.version.lower
+    own = links.catalog_entry(lower_id, lower_version)
+    rewriter = Rewriter(links, Hive.GZ_SEMVER2, lower_id)
+    if document is not None:
+        return write({**rewriter.rewritten(document, own, lower_version), "@id": own})
+    return write(
+        {
+            **rewriter.rewritten(leaf.entry, own, lower_version),
+            "@id": own,
+            "@type": ["PackageDetails", "catalog:Permalink"],
+            "isPrerelease": leaf.version.is_prerelease,
+            "listed": leaf.listed,
+        }
+    )

@@ -1,0 +1,202 @@
+"""Writing registrations: index, page and leaf of a hive, with our URLs.
+
+Nothing is asked for here: what a document needs must be loaded. Source: docs/api/registration-base-url-resource.
+"""
+
+from typing import Any
+
+from nugetproxy.nuget.identity import lower_invariant
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.documents import write
+from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v3.registration_values import (
+    MOST_INLINED,
+    Hive,
+    Leaf,
+    Page,
+    Registration,
+    cut_pages,
+    newest_commit,
+)
+from nugetproxy.protocol.v3.rewriting import Rewriter
+
+_INDEX_TYPE = ["catalog:CatalogRoot", "PackageRegistration", "catalog:Permalink"]
+_PAGE_TYPE = "catalog:CatalogPage"
+_LEAF_TYPE = ["Package", "http://schema.nuget.org/catalog#Permalink"]
+_SEMVER2_HIVE_ONLY = frozenset({"deprecation", "vulnerabilities"})
+
+_CONTEXT: dict[str, Any] = {
+    "@vocab": "http://schema.nuget.org/schema#",
+    "catalog": "http://schema.nuget.org/catalog#",
+    "xsd": "http://www.w3.org/2001/XMLSchema#",
+    "items": {"@id": "catalog:item", "@container": "@set"},
+    "commitTimeStamp": {"@id": "catalog:commitTimeStamp", "@type": "xsd:dateTime"},
+    "commitId": {"@id": "catalog:commitId"},
+    "count": {"@id": "catalog:count"},
+    "parent": {"@id": "catalog:parent", "@type": "@id"},
+    "tags": {"@id": "tag", "@container": "@set"},
+    "reasons": {"@container": "@set"},
+    "dependencyGroups": {"@id": "dependencyGroup", "@container": "@set"},
+    "dependencies": {"@id": "dependency", "@container": "@set"},
+    "packageContent": {"@type": "@id"},
+    "published": {"@type": "xsd:dateTime"},
+    "registration": {"@type": "@id"},
+}
+_LEAF_CONTEXT: dict[str, Any] = {
+    "@vocab": "http://schema.nuget.org/schema#",
+    "xsd": "http://www.w3.org/2001/XMLSchema#",
+    "catalogEntry": {"@type": "@id"},
+    "registration": {"@type": "@id"},
+    "packageContent": {"@type": "@id"},
+    "published": {"@type": "xsd:dateTime"},
+}
+
+
+def write_index(registration: Registration, hive: Hive, links: Links) -> bytes | None:
+    """The index of an id; None when the hive shows nothing of it, which clients must see as 404.
+
+    In the SemVer 2 hive outlying pages may stay outlying: their bounds are the upstream's.
+
+    Raises:
+        ValueError: a page is outlying and the hive leaves versions out, so that pages must be cut anew.
+    """
+    if not hive.has_semver2:
+        registration = registration.keeping(_is_semver1)
+    if registration.is_complete:
+        registration = registration.in_neat_pages()
+    pages = [page for page in registration.pages if page.count]
+    if not pages:
+        return None
+    rewriter = Rewriter(links, hive, lower_invariant(registration.package_id))
+    inlined = registration.is_complete and registration.count <= MOST_INLINED
+    document = {
+        **registration.raw,
+        "@id": rewriter.index,
+        "@type": registration.raw.get("@type", _INDEX_TYPE),
+        "count": len(pages),
+        "items": [_page_in_index(page, rewriter, inlined=inlined) for page in pages],
+        "@context": _context(registration.raw),
+    }
+    return write(document)
+
+
+def write_page(
+    registration: Registration, hive: Hive, lower: NuGetVersion, upper: NuGetVersion, links: Links
+) -> bytes | None:
+    """The page with all versions from `lower` to `upper` that the hive shows; None when there is none.
+
+    Any bounds make a page: a client may still hold an index from before a version was published.
+
+    Raises:
+        ValueError: a page that overlaps the bounds is outlying. A page with gaps would look complete.
+    """
+    overlapping = registration.overlapping(lower, upper)
+    if any(page.leaves is None for page in overlapping):
+        raise ValueError(f"{registration.package_id}: a registration page between {lower} and {upper} is not loaded")
+    leaves = tuple(
+        leaf
+        for page in overlapping
+        for leaf in page.leaves or ()
+        if lower <= leaf.version <= upper and (hive.has_semver2 or not leaf.is_semver2)
+    )
+    if not leaves:
+        return None
+    ascending = tuple(leaf for page in cut_pages(leaves) for leaf in page.leaves or ())
+    raw = _raw_of_page(overlapping, ascending)
+    rewriter = Rewriter(links, hive, lower_invariant(registration.package_id))
+    document = {
+        **raw,
+        "@id": links.registration_page(hive, rewriter.lower_id, lower.lower, upper.lower),
+        "@type": raw.get("@type", _PAGE_TYPE),
+        "count": len(ascending),
+        "items": [_leaf_in_page(leaf, rewriter) for leaf in ascending],
+        "parent": rewriter.index,
+        "lower": _bound(raw, "lower", ascending[0].version),
+        "upper": _bound(raw, "upper", ascending[-1].version),
+        "@context": _context(raw, registration.raw),
+    }
+    return write(document)
+
+
+def write_leaf(leaf: Leaf, hive: Hive, links: Links) -> bytes | None:
+    """The leaf's own document; None when the hive does not show the version."""
+    if leaf.is_semver2 and not hive.has_semver2:
+        return None
+    lower_id, lower_version = lower_invariant(leaf.package_id), leaf.version.lower
+    document: dict[str, Any] = {
+        "@id": links.registration_leaf(hive, lower_id, lower_version),
+        "@type": _LEAF_TYPE,
+        "catalogEntry": links.catalog_entry(lower_id, lower_version),
+        "listed": leaf.listed,
+        "packageContent": links.nupkg(lower_id, lower_version),
+        "registration": links.registration_index(hive, lower_id),
+        "@context": _LEAF_CONTEXT,
+    }
+    if isinstance(published := leaf.entry.get("published"), str):
+        document["published"] = published
+    return write(document)
+
+
+# --- parts, from the outside in ---------------------------------------------------------------------------------------
+
+
+def _page_in_index(page: Page, rewriter: Rewriter, *, inlined: bool) -> dict[str, Any]:
+    """A client tells an inlined page from an outlying one by whether the property `items` is there at all."""
+    lower, upper = page.lower.lower, page.upper.lower
+    document = {
+        **page.raw,
+        "@id": f"{rewriter.index}#page/{lower}/{upper}"
+        if inlined
+        else rewriter.links.registration_page(rewriter.hive, rewriter.lower_id, lower, upper),
+        "@type": page.raw.get("@type", _PAGE_TYPE),
+        "count": page.count,
+        "lower": _bound(page.raw, "lower", page.lower),
+        "upper": _bound(page.raw, "upper", page.upper),
+    }
+    document.pop("@context", None)
+    document.pop("parent", None)
+    if inlined:
+        document["items"] = [_leaf_in_page(leaf, rewriter) for leaf in page.leaves or ()]
+        document["parent"] = rewriter.index
+    return document
+
+
+def _leaf_in_page(leaf: Leaf, rewriter: Rewriter) -> dict[str, Any]:
+    links, hive, lower_id, lower_version = rewriter.links, rewriter.hive, rewriter.lower_id, leaf.version.lower
+    own = links.catalog_entry(lower_id, lower_version)
+    content = links.nupkg(lower_id, lower_version)
+    document = rewriter.rewritten(leaf.raw, own, lower_version)
+    entry: dict[str, Any] = document["catalogEntry"]
+    entry["@id"] = own
+    entry["packageContent"] = content
+    if not hive.has_semver2:
+        for name in _SEMVER2_HIVE_ONLY:
+            entry.pop(name, None)
+    document["@id"] = links.registration_leaf(hive, lower_id, lower_version)
+    document.setdefault("@type", "Package")
+    document["packageContent"] = content
+    document["registration"] = rewriter.index
+    return document
+
+
+def _raw_of_page(pages: tuple[Page, ...], leaves: tuple[Leaf, ...]) -> dict[str, Any]:
+    """What the upstream says of exactly these leaves as a page, else what they say of themselves."""
+    for page in pages:
+        if (page.lower, page.upper, page.count) == (leaves[0].version, leaves[-1].version, len(leaves)):
+            return page.raw
+    return newest_commit(leaves)
+
+
+def _bound(raw: dict[str, Any], name: str, version: NuGetVersion) -> str:
+    """The upstream's own spelling where it means this version."""
+    text = raw.get(name)
+    return text if isinstance(text, str) and text.lower() == version.lower else version.normalized
+
+
+def _context(*raws: dict[str, Any]) -> dict[str, Any]:
+    """The first JSON-LD context that is an object. A text there would be a link to somebody's server."""
+    return next((context for raw in raws if isinstance(context := raw.get("@context"), dict)), _CONTEXT)
+
+
+def _is_semver1(leaf: Leaf) -> bool:
+    return not leaf.is_semver2

@@ -1,0 +1,87 @@
+"""Rewriting: an upstream's JSON about one version with our URLs in the place of theirs.
+
+Works on whatever is there: a field nobody here has heard of stays, and its `@id`s become ours like all others. Links
+for people (licenseUrl, projectUrl, readmeUrl, advisoryUrl, an iconUrl outside a flat container) and `@context` stay.
+Only what changes is copied; scalars and texts are shared with the original.
+"""
+
+from typing import Any
+from urllib.parse import unquote
+
+from nugetproxy.nuget.identity import lower_invariant
+from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v3.registration_values import Hive
+
+_PART_OF_FIELD = {"iconUrl": "icon", "licenseUrl": "license", "readmeUrl": "readme"}
+_URL_FIELDS = frozenset({"@id", "registration", "packageContent", *_PART_OF_FIELD})
+
+
+def part_reference(lower_id: str, lower_version: str, part: str) -> str:
+    """How a leaf that we made ourselves names one of its parts: relative to a flat container not yet known."""
+    return f"{lower_id}/{lower_version}/{part}"
+
+
+class Rewriter:
+    """Rewrites for one id in one hive. Remembers the links of dependencies: versions repeat them."""
+
+    def __init__(self, links: Links, hive: Hive, lower_id: str) -> None:
+        self.links = links
+        self.hive = hive
+        self.lower_id = lower_id
+        self.index = links.registration_index(hive, lower_id)
+        self._indexes: dict[str, str] = {}
+
+    def index_of(self, package_id: str) -> str:
+        """The registration index of any id, as dependencies name it."""
+        link = self._indexes.get(package_id)
+        if link is None:
+            link = self._indexes[package_id] = self.links.registration_index(self.hive, lower_invariant(package_id))
+        return link
+
+    def rewritten(self, node: dict[str, Any], own: str, lower_version: str) -> dict[str, Any]:
+        """`node` with our URLs; `@id`s become `own` with the fragments they had."""
+        ours: dict[str, Any] = {}
+        for key, value in node.items():
+            kind = type(value)
+            if kind is dict:
+                ours[key] = value if key == "@context" else self.rewritten(value, own, lower_version)
+            elif kind is list:
+                ours[key] = self._rewritten_list(value, own, lower_version)
+            elif key in _URL_FIELDS and kind is str:
+                ours[key] = self._rewritten_url(key, value, node, own, lower_version)
+            else:
+                ours[key] = value
+        return ours
+
+    def _rewritten_list(self, values: list[Any], own: str, lower_version: str) -> list[Any]:
+        ours: list[Any] = []
+        for value in values:
+            kind = type(value)
+            if kind is dict:
+                ours.append(self.rewritten(value, own, lower_version))
+            elif kind is list:
+                ours.append(self._rewritten_list(value, own, lower_version))
+            else:
+                ours.append(value)
+        return ours
+
+    def _rewritten_url(self, key: str, url: str, node: dict[str, Any], own: str, lower_version: str) -> str:
+        if key == "@id":
+            _, hash_mark, fragment = url.partition("#")
+            return own + hash_mark + fragment
+        if key == "registration":
+            package_id = node.get("id")
+            return self.index_of(package_id) if isinstance(package_id, str) else self.index
+        if key == "packageContent":
+            return self.links.nupkg(self.lower_id, lower_version)
+        part = _PART_OF_FIELD[key]
+        reference = part_reference(self.lower_id, lower_version, part)
+        if url == reference or (part == "icon" and _is_in_flat_container(url, reference)):
+            return self.links.part(self.lower_id, lower_version, part)
+        return url
+
+
+def _is_in_flat_container(url: str, reference: str) -> bool:
+    """Whether a URL, without query, ends as the icon of this version does in every flat container."""
+    path = url.partition("#")[0].partition("?")[0]
+    return path.endswith("/icon") and lower_invariant(unquote(path)).endswith("/" + reference)
