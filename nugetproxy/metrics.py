@@ -7,7 +7,7 @@ import it, after the supervisor has emptied that directory. What is counted was 
 
 from prometheus_client import Counter, Gauge, Histogram
 
-_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+DURATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 # --- our clients ---
 
@@ -20,7 +20,7 @@ REQUEST_SECONDS = Histogram(
     "nugetproxy_request_duration_seconds",
     "Seconds from a request's head to the end of its answer.",
     ["resource"],
-    buckets=_SECONDS,
+    buckets=DURATION_BUCKETS,
 )
 BYTES_OUT = Counter("nugetproxy_response_bytes_total", "Body bytes sent to clients.", ["resource"])
 CONNECTIONS = Gauge(
@@ -28,7 +28,7 @@ CONNECTIONS = Gauge(
 )
 CONNECTIONS_REFUSED = Counter(
     "nugetproxy_connections_refused_total",
-    "Client connections closed by us, by reason (limit, header_timeout, idle).",
+    "Client connections closed by us, by reason (limit, address_limit, header_timeout, idle, stall).",
     ["reason"],
 )
 
@@ -43,7 +43,7 @@ UPSTREAM_SECONDS = Histogram(
     "nugetproxy_upstream_head_seconds",
     "Seconds until an upstream's answer head.",
     ["upstream"],
-    buckets=_SECONDS,
+    buckets=DURATION_BUCKETS,
 )
 UPSTREAM_BYTES = Counter("nugetproxy_upstream_bytes_total", "Body bytes received from an upstream.", ["upstream"])
 UPSTREAM_RESUMED = Counter(

@@ -30,21 +30,24 @@ log = logging.getLogger(__name__)
 
 
 class AccessLine(NamedTuple):
-    """One answered request. `started` is unix seconds, `size` the body bytes sent, `seconds` head to end of answer."""
+    """One answered request."""
 
-    started: float
+    time: float
+    """When its head had come, in unix seconds."""
     request_id: str
     remote: str
     method: str
-    target: str
-    """Path and query as received."""
+    path: str
+    """With its query, as received."""
     status: int
-    size: int
+    bytes: int
+    """Of the body, as sent."""
     seconds: float
+    """From the request's head to the end of the answer."""
     resource: str
     outcome: str
-    agent: str
-    """The User-Agent; empty when there was none."""
+    user_agent: str
+    """Empty when there was none."""
 
 
 class AccessLog:
@@ -54,11 +57,11 @@ class AccessLog:
     harmless and writes nothing.
     """
 
-    def __init__(self, *, style: Literal["plain", "json"] = "plain", enabled: bool = True, descriptor: int = 1) -> None:
+    def __init__(self, *, form: Literal["plain", "json"] = "plain", enabled: bool = True, descriptor: int = 1) -> None:
         self.enabled = enabled
         self.dropped = 0
         """Lines lost because the reader of the log was too slow."""
-        self._format = json_lines if style == "json" else plain_lines
+        self._format = json_lines if form == "json" else plain_lines
         self._descriptor = descriptor
         self._lines: list[AccessLine] = []
         self._waiting = 0
@@ -133,10 +136,10 @@ def json_lines(lines: list[AccessLine]) -> bytes:
     # The id is in our own alphabet and the names are ours; only what a stranger sent needs escapes.
     return "".join(
         [
-            f'{{"time":"{clock.text(started)}","level":"info","event":"request","request_id":"{request_id}",'
-            f'"remote":"{remote}","method":{quoted(method)},"target":{quoted(target)},"status":{status},"bytes":{size},'
-            f'"seconds":{seconds:.6f},"resource":"{resource}","outcome":"{outcome}","agent":{quoted(agent)}}}\n'
-            for (started, request_id, remote, method, target, status, size, seconds, resource, outcome, agent) in lines
+            f'{{"time":"{clock.text(moment)}","level":"info","event":"request","request_id":"{request_id}",'
+            f'"remote":"{remote}","method":{quoted(method)},"path":{quoted(path)},"status":{status},"bytes":{size},'
+            f'"seconds":{seconds:.6f},"resource":"{resource}","outcome":"{outcome}","user_agent":{quoted(agent)}}}\n'
+            for moment, request_id, remote, method, path, status, size, seconds, resource, outcome, agent in lines
         ]
     ).encode("ascii", "replace")
 
@@ -146,9 +149,9 @@ def plain_lines(lines: list[AccessLine]) -> bytes:
     clock = _Clock()
     return "".join(
         [
-            f"{clock.text(started)} {remote} {quoted(f'{method} {target}')} {status} {size} {seconds * 1000:.1f}ms "
+            f"{clock.text(moment)} {remote} {quoted(f'{method} {path}')} {status} {size} {seconds * 1000:.1f}ms "
             f"{resource} {outcome} {quoted(agent)} {request_id}\n"
-            for (started, request_id, remote, method, target, status, size, seconds, resource, outcome, agent) in lines
+            for moment, request_id, remote, method, path, status, size, seconds, resource, outcome, agent in lines
         ]
     ).encode("ascii", "replace")
 

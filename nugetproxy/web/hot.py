@@ -72,12 +72,12 @@ class HotAnswer:
     provenance: Provenance
     identity: HotVariant
     gzip: HotVariant | None = None
-    gzip_unasked: bool = False
-    """Who says nothing about codings gets gzip too (the gz hives)."""
     live_headers: Callable[[Provenance], Headers] = field(default=lambda _: ())
     """The headers that change while the answer waits (Age, Cache-Status), for a provenance aged to now."""
     expires: float = float("inf")
     """On the monotonic clock."""
+    gzip_unasked: bool = False
+    """Who says nothing about codings gets gzip too (the gz hives)."""
     since: float = field(default_factory=time.monotonic)
     """When `provenance` was true, on the monotonic clock."""
 

@@ -11,17 +11,17 @@ from nugetproxy.web import access
 from nugetproxy.web.access import AccessLine, AccessLog, json_lines, plain_lines, whole_lines
 
 LINE = AccessLine(
-    started=1_700_000_000.25,
+    time=1_700_000_000.25,
     request_id="abc-1",
     remote="127.0.0.1",
     method="GET",
-    target="/v3/flatcontainer/dapper/index.json",
+    path="/v3/flatcontainer/dapper/index.json",
     status=200,
-    size=1234,
+    bytes=1234,
     seconds=0.0015,
     resource="versions",
     outcome="hit",
-    agent="NuGet xplat/7.9.0 (LINUX)",
+    user_agent="NuGet xplat/7.9.0 (LINUX)",
 )
 
 
@@ -35,13 +35,13 @@ def test_a_json_line_holds_every_field():
         "request_id": "abc-1",
         "remote": "127.0.0.1",
         "method": "GET",
-        "target": "/v3/flatcontainer/dapper/index.json",
+        "path": "/v3/flatcontainer/dapper/index.json",
         "status": 200,
         "bytes": 1234,
         "seconds": 0.0015,
         "resource": "versions",
         "outcome": "hit",
-        "agent": "NuGet xplat/7.9.0 (LINUX)",
+        "user_agent": "NuGet xplat/7.9.0 (LINUX)",
     }
 
 
@@ -60,14 +60,14 @@ def test_a_stranger_cannot_forge_a_line(agent, render):
     """
     Whatever a client sends, a line stays one line of printable ASCII.
     """
-    written = render([LINE._replace(agent=agent, target="/" + agent)])
+    written = render([LINE._replace(user_agent=agent, path="/" + agent)])
 
     assert written.count(b"\n") == 1
     assert written.rstrip(b"\n").decode("ascii").isprintable()
 
 
 def test_json_survives_what_a_stranger_sends():
-    assert json.loads(json_lines([LINE._replace(agent="\udcff\n")]))["agent"] == "\udcff\n"
+    assert json.loads(json_lines([LINE._replace(user_agent="\udcff\n")]))["user_agent"] == "\udcff\n"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ async def written_by(log: AccessLog, reader: int) -> bytes:
 
 async def test_lines_arrive_when_the_log_closes():
     reader, writer = os.pipe()
-    log = AccessLog(style="json", descriptor=writer)
+    log = AccessLog(form="json", descriptor=writer)
     for _ in range(3):
         log.record(LINE)
 
