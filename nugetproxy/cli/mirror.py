@@ -1,0 +1,73 @@
+"""nugetproxy prewarm: fill the mirror before anyone asks."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from nugetproxy.cli.options import config_options, load_config
+from nugetproxy.config import Config
+from nugetproxy.errors import InvalidRequest, NugetproxyError
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@config_options
+@click.option("--parallel", type=click.IntRange(1, 64), default=8, show_default=True, help="Packages fetched at once.")
+def prewarm(files: tuple[Path, ...], parallel: int, **options: object) -> None:
+    """Fetch the packages that FILES name, and their documents, into the mirror.
+
+    FILES are packages.lock.json, project.assets.json, or plain lists with a line "Id Version" for each package. What is
+    kept already is not fetched again, so an interrupted run is continued by running it again; it may run while the
+    server does. The contentHash of a lock file is compared with the package that is kept.
+
+    Exit code: 0 when everything is kept, 1 when something could not be had (it says what and why), 2 when a file cannot
+    be read.
+    """
+    from nugetproxy.mirroring.prewarm import distinct
+    from nugetproxy.nuget.lock_files import Wanted, read_wanted
+
+    config = load_config(options)
+    wanted: list[Wanted] = []
+    for file in files:
+        try:
+            wanted.extend(read_wanted(file.name, file.read_bytes()))
+        except (InvalidRequest, OSError) as error:
+            click.echo(f"nugetproxy: {file}: {error}", err=True)
+            sys.exit(2)
+    packages = distinct(wanted)
+    if not packages:
+        click.echo("nugetproxy: the files name no packages", err=True)
+        sys.exit(0)
+    try:
+        complete = asyncio.run(_run(config, packages, parallel))
+    except NugetproxyError as error:
+        click.echo(f"nugetproxy: {error}", err=True)
+        sys.exit(1)
+    sys.exit(0 if complete else 1)
+
+
+async def _run(config: Config, packages: list, parallel: int) -> bool:  # type: ignore[type-arg]  # see the lazy imports above
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from nugetproxy.mirroring.prewarm import Prewarm
+    from nugetproxy.runtime.assembly import assemble
+
+    console = Console(stderr=True)
+    ids = {package.identity.id for package in packages}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    async with assemble(config, os.environ) as services:
+        with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
+            bar = progress.add_task("prewarming", total=len(packages) + len(ids))
+            run = Prewarm(services.feed, parallel=parallel, advanced=lambda _: progress.advance(bar))
+            report = await run.run(packages)
+    for refusal in report.refusals:
+        click.echo(f"could not be had: {refusal.what}: {refusal.why}", err=True)
+    click.echo(
+        f"{report.wanted} packages wanted: {report.kept_before} kept before, {report.fetched} fetched "
+        f"({report.bytes_fetched / 1e6:.1f} MB), {len(report.refusals)} problems; documents of {report.documents} ids"
+    )
+    return report.is_complete

@@ -1,0 +1,338 @@
+"""MirrorFeed: one upstream, kept, as a Feed.
+
+It knows which document or package file answers which question, and when the view of kept packages takes over from the
+upstream's own. How documents and package files are had is the affair of its parts.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import orjson
+import structlog
+from cachetools import TTLCache
+
+from nugetproxy.errors import (
+    DocumentAbsent,
+    NotMirrored,
+    NugetproxyError,
+    PackageNotFound,
+    PartNotFound,
+    StorageUnavailable,
+    UnreadableDocument,
+    UpstreamError,
+    VersionNotFound,
+)
+from nugetproxy.feeds.base import Answer, CatalogEntry, LocalFile, Offered, PackageContent, Part, SmallContent
+from nugetproxy.httpcache.freshness import DocumentKind
+from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.mirroring.documents import KeptDocument
+from nugetproxy.mirroring.downloads import MirroredDownloads
+from nugetproxy.mirroring.kept import KeptPackages
+from nugetproxy.mirroring.parts import content_type_of, part_of_package
+from nugetproxy.mirroring.registrations import MirroredRegistrations
+from nugetproxy.mirroring.source import MirroredSource, quoted
+from nugetproxy.mirroring.trust import MirroredTrust
+from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.v3.flat_container import read_versions
+from nugetproxy.protocol.v3.registration import Leaf, Page, Registration, catalog_entry_url
+from nugetproxy.protocol.v3.search import (
+    CompletionPage,
+    CompletionQuery,
+    SearchPage,
+    SearchQuery,
+    read_completion,
+    read_search,
+)
+from nugetproxy.protocol.v3.service_index import UpstreamEndpoints
+from nugetproxy.protocol.v3.signatures import RepositorySignatures
+from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages
+
+_log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+# What the kept view answers is read from disk each time it is not hot; a moment's heat spares a busy farm that.
+_KEPT_VIEW_SECONDS: Final = 2.0
+# A kept package file or a part of it never changes; a day is as good as for ever.
+_CONTENT_SECONDS: Final = 86_400.0
+# The service index is answered without its optional resources rather than late.
+_OFFER_PATIENCE: Final = 5.0
+
+
+class MirrorFeed:
+    """The Feed contract over one upstream and what is kept of it."""
+
+    def __init__(
+        self,
+        source: MirroredSource,
+        *,
+        downloads: MirroredDownloads,
+        kept: KeptPackages,
+        search_timeout: float,
+        absent_seconds: float,
+    ) -> None:
+        """`search_timeout` and `absent_seconds` (how long a missing package file is remembered) are in seconds."""
+        self._source = source
+        self._registrations = MirroredRegistrations(source)
+        self._trust = MirroredTrust(source)
+        self._downloads = downloads
+        self._kept = kept
+        self._search_timeout = search_timeout
+        self._missing_contents: TTLCache[PackageIdentity, bool] = TTLCache(10_000, absent_seconds)
+
+    async def offered(self) -> Offered:
+        try:
+            async with asyncio.timeout(_OFFER_PATIENCE):
+                endpoints = await self._source.endpoints()
+        except (NugetproxyError, TimeoutError):
+            return Offered()
+        vulnerabilities, signatures = await asyncio.gather(
+            _can_answer(endpoints.vulnerabilities, self.vulnerabilities),
+            _can_answer(endpoints.repository_signatures, self.signatures),
+        )
+        return Offered(vulnerabilities=vulnerabilities, repository_signatures=signatures)
+
+    # --- versions and registrations -----------------------------------------------------------------------------------
+
+    async def versions(self, package_id: PackageId) -> Answer[tuple[NuGetVersion, ...]]:
+        if self._source.only_kept:
+            kept = self._kept.versions(package_id)
+            if kept:
+                return Answer(kept, self._kept_provenance())
+            self._source.refuse_if_offline(package_id)
+        flat_container = (await self._source.endpoints()).flat_container
+        if flat_container is None:
+            registration = await self.complete_registration(package_id)
+            return Answer(tuple(leaf.version for leaf in registration.value.leaves), registration.provenance)
+        try:
+            document = await self._source.ask(
+                _list_url(flat_container, package_id), DocumentKind.VERSIONS, read_versions
+            )
+        except DocumentAbsent as error:
+            raise PackageNotFound(package_id.text) from error
+        versions = self._source.read(document, read_versions)
+        if not versions:
+            raise PackageNotFound(package_id.text)
+        return Answer(versions, document.provenance)
+
+    async def registration(self, package_id: PackageId) -> Answer[Registration]:
+        kept = self._kept_registration(package_id)
+        if kept is not None:
+            return kept
+        answer = await self._registrations.index(package_id)
+        self._registrations.fetch_ahead(answer.value)
+        return answer
+
+    async def registration_between(
+        self, package_id: PackageId, lower: NuGetVersion, upper: NuGetVersion
+    ) -> Answer[Registration]:
+        return await self._registration_with(package_id, lambda registration: registration.overlapping(lower, upper))
+
+    async def complete_registration(self, package_id: PackageId) -> Answer[Registration]:
+        return await self._registration_with(package_id, lambda registration: registration.outlying)
+
+    async def leaf(self, package: PackageIdentity) -> Answer[Leaf]:
+        kept = self._kept_registration(package.id)
+        if kept is None:
+            return await self._registrations.leaf(package)
+        leaf = kept.value.find(package.version)
+        if leaf is None:
+            raise VersionNotFound(package.id.text, package.version.normalized)
+        return Answer(leaf, kept.provenance)
+
+    async def catalog_entry(self, package: PackageIdentity) -> Answer[CatalogEntry]:
+        answer = await self.leaf(package)
+        document = await self._catalog_document(answer.value)
+        if document is None:
+            return Answer(CatalogEntry(answer.value, None), answer.provenance)
+        entry = CatalogEntry(answer.value, self._source.read(document, _read_object))
+        return Answer(entry, answer.provenance.joined(document.provenance))
+
+    async def _catalog_document(self, leaf: Leaf) -> KeptDocument | None:
+        url = catalog_entry_url(leaf)
+        if url is None:
+            return None
+        if self._source.only_kept:
+            return self._source.peek(url)
+        try:
+            return await self._source.ask(url, DocumentKind.CATALOG_ENTRY, _read_object)
+        except DocumentAbsent:
+            return None
+
+    async def _registration_with(
+        self, package_id: PackageId, wanted: Callable[[Registration], Sequence[Page]]
+    ) -> Answer[Registration]:
+        return self._kept_registration(package_id) or await self._registrations.loaded(package_id, wanted)
+
+    def _kept_registration(self, package_id: PackageId) -> Answer[Registration] | None:
+        """The registration of the kept view; None when the upstream's own is to be shown."""
+        if not self._source.only_kept:
+            return None
+        registration = self._kept.registration(package_id, self._registrations.stated_leaves(package_id))
+        if registration is None:
+            self._source.refuse_if_offline(package_id)
+            return None
+        return Answer(registration, self._kept_provenance())
+
+    def _kept_provenance(self) -> Provenance:
+        if self._source.is_offline:
+            return Provenance(Outcome.HIT, fresh_for=_KEPT_VIEW_SECONDS, detail="offline")
+        return Provenance(Outcome.STALE, fresh_for=_KEPT_VIEW_SECONDS, detail="upstream-away")
+
+    # --- contents -----------------------------------------------------------------------------------------------------
+
+    async def content(self, package: PackageIdentity, part: Part) -> Answer[PackageContent]:
+        kept = self._downloads.find(self._source.name, package)
+        if part is Part.NUPKG:
+            return _kept_content(kept) if kept is not None else await self._download(package)
+        if kept is not None:
+            found = await asyncio.to_thread(part_of_package, kept, package, part)
+            if found is not None:
+                return _kept_content(found)
+        return await self._fetched_part(package, part, kept=kept is not None)
+
+    async def _download(self, package: PackageIdentity) -> Answer[PackageContent]:
+        if self._source.is_offline:
+            raise NotMirrored(str(package))
+        if package in self._missing_contents:
+            raise VersionNotFound(package.id.text, package.version.normalized)
+        flat_container = (await self._source.endpoints()).flat_container
+        url = await self._content_url(package, flat_container)
+        try:
+            opened = await self._downloads.open(self._source.upstream, package, url)
+        except DocumentAbsent as error:
+            self._missing_contents[package] = True
+            raise VersionNotFound(package.id.text, package.version.normalized) from error
+        if flat_container is not None:
+            self._expire_list_without(package, _list_url(flat_container, package.id))
+        return Answer(opened.value, opened.provenance)
+
+    async def _content_url(self, package: PackageIdentity, flat_container: str | None) -> str:
+        if flat_container is not None:
+            return f"{_version_url(flat_container, package)}/{quoted(package.nupkg_name)}"
+        # A feed without a flat container names each file in its registration.
+        url = str((await self.leaf(package)).value.raw.get("packageContent") or "")
+        self._source.upstream.allow(url)
+        return url
+
+    def _expire_list_without(self, package: PackageIdentity, url: str) -> None:
+        """A version that exists and is not in our copy of the list proves the copy old."""
+        listed = self._source.peek(url)
+        if listed is not None and package.version not in self._source.read(listed, read_versions):
+            self._source.expire(url)
+
+    async def _fetched_part(self, package: PackageIdentity, part: Part, *, kept: bool) -> Answer[PackageContent]:
+        """A part that the kept package does not have, or of a package that is not kept, as the upstream has it."""
+        missing = PartNotFound(package.id.text, package.version.normalized, part.value)
+        if self._source.is_offline:
+            raise missing if kept else NotMirrored(str(package))
+        flat_container = (await self._source.endpoints()).flat_container
+        if flat_container is None:
+            raise missing
+        name = quoted(package.nuspec_name) if part is Part.NUSPEC else part.value
+        try:
+            document = await self._source.ask(f"{_version_url(flat_container, package)}/{name}", DocumentKind.PART)
+        except DocumentAbsent as error:
+            raise missing from error
+        content = SmallContent(document.body, content_type_of(part, document.body), document.digest)
+        return Answer(content, document.provenance)
+
+    # --- search -------------------------------------------------------------------------------------------------------
+
+    async def search(self, query: SearchQuery) -> Answer[SearchPage]:
+        if query.asks_nothing:
+            return Answer(SearchPage(0, ()))
+        found = await self._searched(lambda endpoints: endpoints.search, query.params(), read_search)
+        return found or Answer(self._kept.search(query, self._registrations.stated_leaves), self._kept_provenance())
+
+    async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
+        if query.asks_nothing:
+            return Answer(CompletionPage(0, ()))
+        found = await self._searched(lambda endpoints: endpoints.autocomplete, query.params(), read_completion)
+        return found or Answer(self._kept.complete(query, self._registrations.stated_leaves), self._kept_provenance())
+
+    async def _searched(
+        self,
+        services: Callable[[UpstreamEndpoints], Sequence[str]],
+        params: Sequence[tuple[str, str]],
+        read: Callable[[bytes], T],
+    ) -> Answer[T] | None:
+        """The upstream's answer from the first of its services that gives one in time; None when none does."""
+        if self._source.only_kept:
+            return None
+        try:
+            async with asyncio.timeout(self._search_timeout):
+                endpoints = await self._source.endpoints()
+                for base in services(endpoints):
+                    answer = await self._searched_at(_with_query(base, params), read)
+                    if answer is not None:
+                        return answer
+        except (TimeoutError, UpstreamError, DocumentAbsent, StorageUnavailable):
+            pass
+        _log.info("search_answered_from_kept", upstream=self._source.name)
+        return None
+
+    async def _searched_at(self, url: str, read: Callable[[bytes], T]) -> Answer[T] | None:
+        try:
+            # Half of the whole, so that a second service can still be asked when the first is silent.
+            document = await self._source.ask(url, DocumentKind.SEARCH, read, timeout=self._search_timeout / 2)
+        except (UpstreamError, DocumentAbsent):
+            return None
+        return Answer(self._source.read(document, read), document.provenance)
+
+    # --- trust --------------------------------------------------------------------------------------------------------
+
+    async def vulnerabilities(self) -> Answer[VulnerabilityPages]:
+        return await self._trust.vulnerabilities()
+
+    def vulnerability_age(self) -> float | None:
+        """Seconds since the oldest kept vulnerability document was last vouched for; None when none is known."""
+        return self._trust.vulnerability_age()
+
+    async def signatures(self) -> Answer[RepositorySignatures]:
+        return await self._trust.signatures()
+
+    async def certificate(self, fingerprint: str) -> Answer[SmallContent]:
+        return await self._trust.certificate(fingerprint)
+
+
+async def _can_answer(url: str | None, ask: Callable[[], Awaitable[object]]) -> bool:
+    """Whether a resource that the upstream names can be answered by us now: only then it is advertised."""
+    if url is None:
+        return False
+    try:
+        async with asyncio.timeout(_OFFER_PATIENCE):
+            await ask()
+    except (NugetproxyError, TimeoutError):
+        return False
+    return True
+
+
+def _kept_content(content: LocalFile | SmallContent) -> Answer[PackageContent]:
+    return Answer(content, Provenance(Outcome.HIT, fresh_for=_CONTENT_SECONDS))
+
+
+def _list_url(flat_container: str, package_id: PackageId) -> str:
+    return f"{flat_container}{quoted(package_id.lower)}/index.json"
+
+
+def _version_url(flat_container: str, package: PackageIdentity) -> str:
+    return f"{flat_container}{quoted(package.lower_id)}/{package.lower_version}"
+
+
+def _read_object(body: bytes) -> dict[str, object]:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise UnreadableDocument("catalog entry", str(error)) from error
+    if not isinstance(value, dict):
+        raise UnreadableDocument("catalog entry", "not a JSON object")
+    return value
+
+
+def _with_query(url: str, params: Sequence[tuple[str, str]]) -> str:
+    """The search service's address with our query in place of its own, as official clients do."""
+    scheme, netloc, path, _, _ = urlsplit(url)
+    return urlunsplit((scheme, netloc, path, urlencode(params), ""))

@@ -1,0 +1,223 @@
+"""What the mirror keeps, as a ledger: for the search over kept packages, for totals, and for comparing hashes.
+
+The package files are the truth and the ledger follows them: a row is written after a file's commit, and `reconcile`
+makes the rows anew for a tree that was carried here without its ledger. Nothing in the way of a download waits for it.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from nugetproxy.errors import InvalidPackage, StorageUnavailable
+from nugetproxy.nuget.manifest import PackageManifest
+from nugetproxy.nuget.nuspec import read_nuspec
+from nugetproxy.nuget.signature import content_hash
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+
+_log = structlog.get_logger(__name__)
+
+# Rows put into one transaction by `reconcile`: enough to be quick, few enough that other writers hardly wait.
+_BATCH: Final = 200
+
+_UPSERT: Final = """
+INSERT INTO mirrored_packages
+    (upstream, lower_id, lower_version, package_id, words, package_types, size, content_hash, committed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (upstream, lower_id, lower_version) DO UPDATE SET
+    package_id = excluded.package_id, words = excluded.words, package_types = excluded.package_types,
+    size = excluded.size, content_hash = excluded.content_hash, committed = excluded.committed
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How many packages are kept, and their bytes."""
+
+    packages: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPackage:
+    """One kept package, as the ledger remembers it. `size` in bytes, `committed` in unix seconds."""
+
+    upstream: str
+    manifest: PackageManifest
+    size: int
+    content_hash: str
+    committed: int
+
+
+def open_ledger(path: Path) -> SqliteDatabase:
+    """The ledger's database. It can be made anew from the files, so it never stops a start: an unreadable one is moved
+    aside, and where none can be written (a full disk) it lives in memory until the next start.
+    """
+    for _ in range(2):
+        try:
+            return SqliteDatabase(path, "inventory")
+        except StorageUnavailable as error:
+            _log.warning("inventory_unreadable", path=str(path), error=str(error))
+            with contextlib.suppress(OSError):
+                for suffix in ("", "-wal", "-shm"):
+                    broken = path.with_name(path.name + suffix)
+                    if broken.exists():
+                        broken.replace(path.with_name(f"{path.name}{suffix}.unreadable"))
+    return SqliteDatabase(path, "inventory", in_memory=True)
+
+
+class Inventory:
+    """The ledger over one database."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    def add(self, package: KeptPackage) -> None:
+        """Enter a package. Returns at once; a failure to write is logged, since the file itself is safe."""
+        future = self._database.submit(lambda connection: connection.execute(_UPSERT, _row(package)))
+        future.add_done_callback(_log_failure)
+
+    def totals(self) -> Totals:
+        """Raises StorageUnavailable."""
+        rows = self._database.fetch("SELECT packages, bytes FROM mirrored_totals")
+        return Totals(*rows[0])
+
+    def content_hash(self, upstream: str, lower_id: str, lower_version: str) -> str | None:
+        """The base64 SHA-512 as lock files have it, None when the ledger does not know the package."""
+        rows = self._database.fetch(
+            "SELECT content_hash FROM mirrored_packages WHERE upstream = ? AND lower_id = ? AND lower_version = ?",
+            (upstream, lower_id, lower_version),
+        )
+        return str(rows[0][0]) if rows else None
+
+    def search(self, upstream: str, text: str, package_type: str | None) -> list[str]:
+        """The ids (original casing) of kept packages of which every word of `text` occurs in id, title, tags, authors
+        or description; best first: exact id, id starts with it, id contains it, the rest.
+
+        `package_type` is lower-case. Words may be scoped as nuget.org's query language has it (`packageid:`, `id:`).
+        """
+        conditions, parameters = ["upstream = ?"], [upstream]
+        words = []
+        for token in text.lower().split():
+            scope, colon, value = token.partition(":")
+            value = value.strip('"')
+            if colon and scope == "packageid":
+                conditions.append("lower_id = ?")
+                parameters.append(value)
+            elif colon and scope == "id":
+                conditions.append("instr(lower_id, ?) > 0")
+                parameters.append(value)
+            elif colon and scope in _TEXT_FIELDS:
+                conditions.append("instr(words, ?) > 0")
+                parameters.append(value)
+            elif not colon:
+                words.append(token.strip('"'))
+        for word in words:
+            conditions.append("instr(words, ?) > 0")
+            parameters.append(word)
+        if package_type is not None:
+            conditions.append("instr(package_types, ?) > 0")
+            parameters.append(f" {package_type} ")
+        rows = self._database.fetch(
+            f"SELECT lower_id, max(package_id) FROM mirrored_packages WHERE {' AND '.join(conditions)}"  # noqa: S608  conditions are ours
+            " GROUP BY lower_id ORDER BY lower_id",
+            parameters,
+        )
+        whole = " ".join(words)
+        ranked = sorted(
+            rows, key=lambda row: (row[0] != whole, not row[0].startswith(whole), whole not in row[0], row[0])
+        )
+        return [str(row[1]) for row in ranked]
+
+    def ids_starting_with(self, upstream: str, prefix: str) -> list[str]:
+        """The ids (original casing) of kept packages that start with `prefix` (any casing), in order."""
+        lower = prefix.lower()
+        rows = self._database.fetch(
+            "SELECT max(package_id) FROM mirrored_packages WHERE upstream = ? AND lower_id >= ? AND lower_id < ?"
+            " GROUP BY lower_id ORDER BY lower_id",
+            (upstream, lower, lower + "\U0010ffff"),
+        )
+        return [str(row[0]) for row in rows]
+
+    async def reconcile(self, tree: Path) -> int:
+        """Enter every package file below `tree` ({upstream}/{lower id}/{lower version}/) when the ledger is empty.
+
+        For a tree that came without its ledger (copied by hand, or carried across an air gap). Returns the number of
+        packages entered. Runs in a thread, in the background.
+        """
+        if self.totals().packages or not tree.is_dir():
+            return 0
+        entered = 0
+        walk = _packages_below(tree)
+        while batch := await asyncio.to_thread(_take, walk, _BATCH):
+            await self._database.write(_inserting(batch))
+            entered += len(batch)
+        if entered:
+            _log.info("inventory_made_anew", packages=entered)
+        return entered
+
+
+# Fields of the search language that one text answers here; a ranking engine is not needed while upstream is away.
+_TEXT_FIELDS: Final = frozenset({"title", "description", "tag", "tags", "author", "authors", "summary"})
+
+
+def _row(package: KeptPackage) -> tuple[object, ...]:
+    manifest = package.manifest
+    words = " ".join(
+        (manifest.id.text, manifest.title, manifest.summary, *manifest.tags, manifest.authors, manifest.description)
+    )
+    types = " ".join(kind.name for kind in manifest.package_types) or "Dependency"
+    return (
+        package.upstream,
+        manifest.identity.lower_id,
+        manifest.identity.lower_version,
+        manifest.id.text,
+        words.lower()[:8000],
+        f" {types.lower()} ",
+        package.size,
+        package.content_hash,
+        package.committed,
+    )
+
+
+def _inserting(batch: Iterable[KeptPackage]) -> Any:
+    rows = [_row(package) for package in batch]
+    return lambda connection: _insert_all(connection, rows)
+
+
+def _insert_all(connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
+    connection.executemany(_UPSERT, rows)
+
+
+def _take(walk: Iterator[KeptPackage], count: int) -> list[KeptPackage]:
+    return [package for package, _ in zip(walk, range(count), strict=False)]
+
+
+def _packages_below(tree: Path) -> Iterator[KeptPackage]:
+    for path in tree.glob("*/*/*/*.nupkg"):
+        upstream, lower_id, lower_version = path.parts[-4:-1]
+        if path.name != f"{lower_id}.{lower_version}.nupkg":
+            continue
+        try:
+            manifest = read_nuspec((path.parent / f"{lower_id}.nuspec").read_bytes())
+            with path.open("rb") as file:
+                digest = content_hash(file)
+            stat = path.stat()
+        except (OSError, InvalidPackage) as error:
+            _log.warning("kept_package_unreadable", path=str(path), error=str(error))
+            continue
+        yield KeptPackage(upstream, manifest, stat.st_size, digest, int(stat.st_mtime))
+
+
+def _log_failure(future: "Future[Any]") -> None:
+    error = future.exception()
+    if isinstance(error, StorageUnavailable):
+        _log.warning("inventory_not_written", error=str(error))
+    elif error is not None:
+        _log.error("inventory_not_written", exc_info=error)

@@ -1,0 +1,109 @@
+"""The view of one mirrored upstream that is made of kept packages alone.
+
+It is what a client sees offline and while the upstream is held to be dead: lists, registrations and searches name only
+what can be downloaded, so a range always resolves to something installable. What upstream once stated about a kept
+version (listed, deprecated, vulnerable) is taken from the kept registration; a package without one is described from
+its own nuspec.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from nugetproxy.errors import InvalidPackage, InvalidVersion, StorageUnavailable
+from nugetproxy.mirroring.downloads import MirroredDownloads
+from nugetproxy.mirroring.inventory import Inventory
+from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.nuspec import read_nuspec
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.v3.registration import Leaf, Registration, leaf_from_manifest, registration_of
+from nugetproxy.protocol.v3.search import (
+    CompletionPage,
+    CompletionQuery,
+    SearchPage,
+    SearchQuery,
+    hit_from_leaves,
+)
+
+
+class KeptPackages:
+    """What is kept of one upstream, by its name."""
+
+    def __init__(self, upstream: str, downloads: MirroredDownloads, inventory: Inventory) -> None:
+        self._upstream = upstream
+        self._downloads = downloads
+        self._inventory = inventory
+
+    def versions(self, package_id: PackageId) -> tuple[NuGetVersion, ...]:
+        """The kept versions, ascending; empty when none is kept."""
+        found = []
+        for text in self._downloads.kept_versions(self._upstream, package_id.lower):
+            try:
+                found.append(NuGetVersion.parse(text))
+            except InvalidVersion:
+                continue  # a directory that a person made
+        return tuple(sorted(found))
+
+    def registration(self, package_id: PackageId, stated: Iterable[Leaf]) -> Registration | None:
+        """All kept versions as a complete registration, None when none is kept.
+
+        `stated` are the leaves known from the upstream; for a kept version among them they are shown unchanged.
+        """
+        known = {leaf.version: leaf for leaf in stated}
+        leaves = []
+        for version in self.versions(package_id):
+            leaf = known.get(version) or self._leaf_from_nuspec(PackageIdentity(package_id, version))
+            if leaf is not None:
+                leaves.append(leaf)
+        return registration_of(leaves[-1].package_id, leaves) if leaves else None
+
+    def search(self, query: SearchQuery, stated: Callable[[PackageId], Iterable[Leaf]]) -> SearchPage:
+        """Kept packages that match, one hit an id, paged as asked. Never raises: an unreadable ledger finds nothing.
+
+        `stated` gives the leaves known from the upstream for an id, as for `registration`.
+        """
+        hits = []
+        try:
+            ids = self._inventory.search(self._upstream, query.text, (query.package_type or "").lower() or None)
+        except StorageUnavailable:
+            ids = []
+        # Every id must be looked at to know the total: whether a version is visible depends on the query's level.
+        for text in ids:
+            package_id = PackageId.parse(text)
+            registration = self.registration(package_id, stated(package_id))
+            hit = hit_from_leaves(registration.leaves, query) if registration is not None else None
+            if hit is not None:
+                hits.append(hit)
+        return SearchPage(len(hits), tuple(hits[query.skip : query.skip + query.take]))
+
+    def complete(self, query: CompletionQuery, stated: Callable[[PackageId], Iterable[Leaf]]) -> CompletionPage:
+        """Ids that start with the query's text, or the listed versions of its id among what is kept."""
+        if query.asks_versions:
+            package_id = PackageId.parse(query.package_id or "")
+            registration = self.registration(package_id, stated(package_id))
+            leaves = registration.leaves if registration is not None else ()
+            return CompletionPage(
+                None,
+                tuple(
+                    leaf.version.full
+                    for leaf in leaves
+                    if leaf.listed
+                    and (query.prerelease or not leaf.version.is_prerelease)
+                    and (query.semver_level2 or not leaf.is_semver2)
+                ),
+            )
+        try:
+            ids = self._inventory.ids_starting_with(self._upstream, query.text or "")
+        except StorageUnavailable:
+            ids = []
+        return CompletionPage(len(ids), tuple(ids[query.skip : query.skip + query.take]))
+
+    def _leaf_from_nuspec(self, package: PackageIdentity) -> Leaf | None:
+        file = self._downloads.find(self._upstream, package)
+        if file is None:
+            return None
+        try:
+            manifest = read_nuspec((file.path.parent / package.nuspec_name).read_bytes())
+        except (OSError, InvalidPackage):
+            return None
+        published = datetime.fromtimestamp(file.modified, UTC).isoformat()
+        return leaf_from_manifest(manifest, published=published)

@@ -1,0 +1,117 @@
+"""The registrations of one upstream: indexes, their pages, their leaves.
+
+An index of many versions names its pages without carrying them, and clients then read page after page: asking for the
+index sets all of them under way. The index also names the commit that last touched each page, so a kept page of that
+commit needs no asking.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from nugetproxy.errors import DocumentAbsent, PackageNotFound, UpstreamNonsense, VersionNotFound
+from nugetproxy.feeds.base import Answer
+from nugetproxy.httpcache.freshness import DocumentKind
+from nugetproxy.httpcache.outcome import Provenance
+from nugetproxy.mirroring.source import MirroredSource, quoted
+from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.protocol.v3.registration import Leaf, Page, Registration, read_index, read_page
+
+
+class MirroredRegistrations:
+    """What the upstream states about the versions of an id."""
+
+    def __init__(self, source: MirroredSource) -> None:
+        self._source = source
+
+    async def index(self, package_id: PackageId, *, doubt: bool = False) -> Answer[Registration]:
+        """The index, its outlying pages unloaded. `doubt`: ask again even if ours is fresh."""
+        url = await self._url(package_id)
+        try:
+            document = await self._source.ask(url, DocumentKind.REGISTRATION, read_index, doubt=doubt)
+        except DocumentAbsent as error:
+            raise PackageNotFound(package_id.text) from error
+        return Answer(self._source.read(document, read_index), document.provenance)
+
+    async def loaded(
+        self, package_id: PackageId, wanted: Callable[[Registration], Sequence[Page]], *, doubt: bool = False
+    ) -> Answer[Registration]:
+        """The registration with the wanted pages. A page that is gone (the index moved on) is looked for once more."""
+        answer = await self.index(package_id, doubt=doubt)
+        try:
+            return await self._with_pages(answer, wanted)
+        except DocumentAbsent:
+            answer = await self.index(package_id, doubt=True)
+        try:
+            return await self._with_pages(answer, wanted)
+        except DocumentAbsent as error:
+            raise UpstreamNonsense(self._source.name, "its registration names a page that is gone") from error
+
+    async def leaf(self, package: PackageIdentity) -> Answer[Leaf]:
+        """One version's leaf. A version that the kept index lacks may be newer than it: it is asked for once more."""
+        for doubt in (False, True):
+            answer = await self.loaded(
+                package.id, lambda registration: registration.overlapping(package.version, package.version), doubt=doubt
+            )
+            leaf = answer.value.find(package.version)
+            if leaf is not None:
+                return Answer(leaf, answer.provenance)
+        raise VersionNotFound(package.id.text, package.version.normalized)
+
+    def fetch_ahead(self, registration: Registration) -> None:
+        """Have every outlying page under way before the first is asked for."""
+        urls = [page.url for page in registration.outlying if self._kept_page(page) is None]
+        if urls:
+            self._source.prefetch(urls, DocumentKind.REGISTRATION_PAGE)
+
+    def stated_leaves(self, package_id: PackageId) -> list[Leaf]:
+        """The leaves of the kept documents, as far as they are there; asks nobody."""
+        try:
+            endpoints = self._source.kept_endpoints()
+            if endpoints is None or endpoints.registrations is None:
+                return []
+            index = self._source.peek(f"{endpoints.registrations}{quoted(package_id.lower)}/index.json")
+            if index is None:
+                return []
+            leaves: list[Leaf] = []
+            for page in self._source.read(index, read_index).pages:
+                if page.leaves is not None:
+                    leaves.extend(page.leaves)
+                elif (kept := self._source.peek(page.url)) is not None:
+                    leaves.extend(self._source.read(kept, read_page).leaves or ())
+        except UpstreamNonsense:
+            return []
+        return leaves
+
+    async def _url(self, package_id: PackageId) -> str:
+        endpoints = await self._source.endpoints()
+        if endpoints.registrations is None:
+            raise UpstreamNonsense(self._source.name, "its service index has no registrations")
+        return f"{endpoints.registrations}{quoted(package_id.lower)}/index.json"
+
+    async def _with_pages(
+        self, answer: Answer[Registration], wanted: Callable[[Registration], Sequence[Page]]
+    ) -> Answer[Registration]:
+        registration, provenance = answer.value, answer.provenance
+        pages = [page for page in wanted(registration) if page.leaves is None]
+        loaded = await asyncio.gather(*(self._page(page, provenance) for page in pages))
+        for outlying, (page, page_provenance) in zip(pages, loaded, strict=True):
+            registration = registration.with_page(outlying.url, page)
+            provenance = provenance.joined(page_provenance)
+        return Answer(registration, provenance)
+
+    async def _page(self, outlying: Page, index: Provenance) -> tuple[Page, Provenance]:
+        kept = self._kept_page(outlying)
+        if kept is not None:
+            return kept, index
+        document = await self._source.ask(outlying.url, DocumentKind.REGISTRATION_PAGE, read_page)
+        return self._source.read(document, read_page), document.provenance
+
+    def _kept_page(self, outlying: Page) -> Page | None:
+        """The kept page if it is of the commit that the index names for it."""
+        kept = self._source.peek(outlying.url)
+        if kept is None:
+            return None
+        page = self._source.read(kept, read_page)
+        commit = (page.raw.get("commitId"), page.raw.get("commitTimeStamp"))
+        named = (outlying.raw.get("commitId"), outlying.raw.get("commitTimeStamp"))
+        return page if commit[0] and commit == named else None

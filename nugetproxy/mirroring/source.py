@@ -1,0 +1,123 @@
+"""One upstream's documents: where its resources lie, asking for one, reading one.
+
+Everything that mirrors an upstream's documents goes through here. Whether a document may be served or must be asked for
+is decided in `httpcache` and carried out in `documents`; what a document means is the caller's affair.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from cachetools import LRUCache
+
+from nugetproxy.errors import NotMirrored, UnreadableDocument, UpstreamError, UpstreamNonsense
+from nugetproxy.httpcache.decisions import Health, Mode
+from nugetproxy.httpcache.freshness import DocumentKind
+from nugetproxy.mirroring.documents import KeptDocument, MirroredDocuments
+from nugetproxy.mirroring.upstream import UpstreamClient
+from nugetproxy.nuget.identity import PackageId
+from nugetproxy.protocol.v3.service_index import UpstreamEndpoints, read_service_index
+
+T = TypeVar("T")
+
+
+class MirroredSource:
+    """An upstream client and what is kept of its documents."""
+
+    def __init__(
+        self, upstream: UpstreamClient, *, service_index: str, mode: Mode, documents: MirroredDocuments
+    ) -> None:
+        self.upstream = upstream
+        self.mode = mode
+        self._service_index = service_index
+        self._documents = documents
+        self._parsed: LRUCache[tuple[str, str], Any] = LRUCache(256)
+
+    @property
+    def name(self) -> str:
+        return self.upstream.name
+
+    @property
+    def is_offline(self) -> bool:
+        return self.mode is Mode.OFFLINE
+
+    @property
+    def only_kept(self) -> bool:
+        """Offline, or the upstream is held to be dead: show only what can be downloaded."""
+        return self.is_offline or self.upstream.health is Health.DEAD
+
+    def refuse_if_offline(self, package_id: PackageId) -> None:
+        if self.is_offline:
+            raise NotMirrored(package_id.text)
+
+    async def endpoints(self) -> UpstreamEndpoints:
+        """Where the upstream's resources lie; the hosts named there may be asked from then on."""
+        document = await self.ask(self._service_index, DocumentKind.SERVICE_INDEX, read_service_index)
+        endpoints = self.read(document, read_service_index)
+        for url in (
+            endpoints.flat_container,
+            endpoints.registrations,
+            *endpoints.search,
+            *endpoints.autocomplete,
+            endpoints.vulnerabilities,
+            endpoints.repository_signatures,
+            endpoints.catalog,
+        ):
+            if url:
+                self.upstream.allow(url)
+        return endpoints
+
+    def kept_endpoints(self) -> UpstreamEndpoints | None:
+        """As `endpoints`, from the kept service index alone."""
+        document = self.peek(self._service_index)
+        return self.read(document, read_service_index) if document is not None else None
+
+    async def ask(
+        self,
+        url: str,
+        kind: DocumentKind,
+        check: Callable[[bytes], object] | None = None,
+        *,
+        doubt: bool = False,
+        timeout: float | None = None,
+    ) -> KeptDocument:
+        """A document, kept or fetched; `check` reads it before it is kept. Raises as `MirroredDocuments.get`."""
+        return await self._documents.get(self.upstream, url, kind, doubt=doubt, timeout=timeout, check=check)
+
+    async def ask_however_old(self, url: str, kind: DocumentKind, check: Callable[[bytes], object]) -> KeptDocument:
+        """As `ask`; when the upstream fails, the kept copy whatever its age."""
+        try:
+            return await self.ask(url, kind, check)
+        except UpstreamError:
+            kept = self.peek(url)
+            if kept is None:
+                raise
+            return kept
+
+    def peek(self, url: str) -> KeptDocument | None:
+        """What is kept, without asking."""
+        return self._documents.peek(url)
+
+    def expire(self, url: str) -> None:
+        """Have the next asker ask the upstream."""
+        self._documents.expire(url)
+
+    def prefetch(self, urls: list[str], kind: DocumentKind) -> None:
+        """Have documents fetched behind."""
+        self._documents.prefetch(self.upstream, urls, kind)
+
+    def read(self, document: KeptDocument, read: Callable[[bytes], T]) -> T:
+        """A parsed document, remembered by its digest. Raises UpstreamNonsense when it cannot be read."""
+        key = (read.__name__, document.digest)
+        parsed: T | None = self._parsed.get(key)
+        if parsed is None:
+            try:
+                parsed = self._parsed[key] = read(document.body)
+            except UnreadableDocument as error:
+                raise UpstreamNonsense(self.name, str(error)) from error
+        return parsed
+
+
+def quoted(lower_id: str) -> str:
+    """A lower id as a path segment: old packages have ids outside ASCII."""
+    return quote(lower_id, safe="")

@@ -1,0 +1,188 @@
+"""The composition root: settings in, the object graph out. The only place that knows which concrete parts are in use.
+
+clients -> web -> [Mapped, when there are several upstreams] -> MirrorFeed -> documents, downloads -> upstream
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+import nugetproxy
+from nugetproxy import metrics
+from nugetproxy.config import Config, FreshnessSettings, UpstreamSettings
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.feeds.base import Feed
+from nugetproxy.feeds.mapped import Mapped, MappedSource
+from nugetproxy.httpcache.decisions import Mode
+from nugetproxy.httpcache.freshness import DocumentKind, FreshnessRule
+from nugetproxy.mirroring.documents import MirroredDocuments
+from nugetproxy.mirroring.downloads import CommittedPackage, MirroredDownloads
+from nugetproxy.mirroring.feed import MirrorFeed
+from nugetproxy.mirroring.inventory import Inventory, KeptPackage, open_ledger
+from nugetproxy.mirroring.kept import KeptPackages
+from nugetproxy.mirroring.source import MirroredSource
+from nugetproxy.mirroring.upstream import UpstreamClient
+from nugetproxy.services import Services
+from nugetproxy.storage.documents.disk import DiskDocuments
+from nugetproxy.storage.documents.hot import HotDocuments
+from nugetproxy.storage.leases import Leases
+
+_log = structlog.get_logger(__name__)
+
+USER_AGENT: Final = f"nugetproxy/{nugetproxy.__version__} (caching mirror)"
+# Parsed documents are small and few compared with packages; the hot tier spares the disk store's look-ups.
+_HOT_DOCUMENTS: Final = 32_000_000
+_GAUGE_SECONDS: Final = 5.0
+
+
+@asynccontextmanager
+async def assemble(config: Config, environ: Mapping[str, str] | None = None) -> AsyncIterator[Services]:
+    """Everything a worker or a command needs, running; stopped in reverse order on the way out.
+
+    `environ` is looked at for the outgoing proxies only (HTTPS_PROXY and its kin). Raises StorageUnavailable when the
+    data directory cannot be used.
+    """
+    path = Path(config.storage.path)
+    mode = Mode(config.mirroring.mode)
+    async with AsyncExitStack() as stack:
+        prepare_directory(path)
+        leases = Leases(path / "locks")
+        database = open_ledger(path / "inventory.db")
+        stack.callback(database.close)
+        inventory = Inventory(database)
+        disk = DiskDocuments(path / "documents", config.storage.documents_size)
+        stack.callback(disk.close)
+        documents = MirroredDocuments(HotDocuments(disk, _HOT_DOCUMENTS), leases, freshness_rules(config), mode)
+        stack.push_async_callback(documents.close)
+        downloads = MirroredDownloads(path, leases, config.storage.memory_relay, mode)
+        stack.push_async_callback(downloads.close, config.server.stop_timeout)
+        downloads.on_commit.append(lambda package: inventory.add(_kept(package)))
+
+        mirrors: list[tuple[UpstreamSettings, MirrorFeed]] = []
+        for settings in config.mirroring.upstream:
+            upstream = UpstreamClient(
+                settings, user_agent=USER_AGENT, offline=mode is Mode.OFFLINE, environ=environ or {}
+            )
+            await upstream.start()
+            stack.push_async_callback(upstream.close)
+            mirror = MirrorFeed(
+                MirroredSource(upstream, service_index=settings.service_index, mode=mode, documents=documents),
+                downloads=downloads,
+                kept=KeptPackages(settings.name, downloads, inventory),
+                search_timeout=config.mirroring.search_timeout,
+                absent_seconds=config.mirroring.freshness.versions.absent,
+            )
+            mirrors.append((settings, mirror))
+
+        feed: Feed
+        if len(mirrors) == 1 and "*" in mirrors[0][0].patterns:
+            feed = mirrors[0][1]
+        else:
+            feed = Mapped([MappedSource(settings.name, mirror, settings.patterns) for settings, mirror in mirrors])
+
+        background = [
+            asyncio.create_task(_gauges(path, disk, inventory, [mirror for _, mirror in mirrors])),
+            asyncio.create_task(_reconcile(inventory, leases, path / "mirror")),
+            *(asyncio.create_task(_warm(mirror)) for _, mirror in mirrors),
+        ]
+        stack.push_async_callback(_end, background)
+
+        async def ready() -> tuple[bool, str]:
+            return await asyncio.to_thread(_is_usable, path)
+
+        yield Services(
+            config=config,
+            feed=feed,
+            ready=ready,
+            started=time.time(),
+            name=f"nugetproxy/{nugetproxy.__version__}",
+        )
+
+
+def prepare_directory(path: Path) -> None:
+    """Make the data directory and its parts. Raises StorageUnavailable naming the directory and what would be right."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        for part in ("mirror", "spool", "locks", "documents"):
+            (path / part).mkdir(exist_ok=True)
+    except OSError as error:
+        raise StorageUnavailable(
+            f"the data directory {path} cannot be used: {error.strerror}; choose one that this user may write to"
+        ) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise StorageUnavailable(f"the data directory {path} is not writable by this user")
+
+
+def freshness_rules(config: Config) -> dict[DocumentKind, FreshnessRule]:
+    """The rule of each kind of document, out of the settings of the same name."""
+    return {kind: _rule(getattr(config.mirroring.freshness, kind.value)) for kind in DocumentKind}
+
+
+def _rule(settings: FreshnessSettings) -> FreshnessRule:
+    return FreshnessRule(
+        fresh=settings.fresh,
+        stale_while_revalidate=settings.stale_while_revalidate,
+        stale_if_error=settings.stale_if_error,
+        absent=settings.absent,
+        patience=settings.patience,
+    )
+
+
+def _kept(package: CommittedPackage) -> KeptPackage:
+    return KeptPackage(
+        upstream=package.upstream,
+        manifest=package.manifest,
+        size=package.size,
+        content_hash=package.content_hash,
+        committed=int(time.time()),
+    )
+
+
+def _is_usable(path: Path) -> tuple[bool, str]:
+    """Whether this instance should be sent requests. A full disk or a dead upstream is no reason not to."""
+    if not os.access(path / "mirror", os.R_OK | os.X_OK):
+        return False, f"the data directory {path} cannot be read"
+    return True, "ready"
+
+
+async def _warm(mirror: MirrorFeed) -> None:
+    """Fetch what every client asks first (service index, signatures, vulnerabilities), so that it is kept."""
+    await mirror.offered()
+
+
+async def _reconcile(inventory: Inventory, leases: Leases, tree: Path) -> None:
+    try:
+        async with leases.hold("inventory reconcile"):
+            await inventory.reconcile(tree)
+    except StorageUnavailable as error:
+        _log.warning("inventory_unavailable", error=str(error))
+
+
+async def _gauges(path: Path, disk: DiskDocuments, inventory: Inventory, mirrors: list[MirrorFeed]) -> None:
+    """Keep the gauges that no request would set."""
+    metrics.BUILD.labels(nugetproxy.__version__).set(1)
+    while True:
+        with contextlib.suppress(OSError, StorageUnavailable):
+            metrics.DISK_FREE.set(shutil.disk_usage(path).free)
+            metrics.STORED_BYTES.labels("documents").set(disk.size_bytes())
+            totals = inventory.totals()
+            metrics.STORED_BYTES.labels("content").set(totals.bytes)
+            metrics.STORED_PACKAGES.set(totals.packages)
+        ages = [age for mirror in mirrors if (age := mirror.vulnerability_age()) is not None]
+        if ages:
+            metrics.VULNERABILITY_AGE.set(max(ages))
+        await asyncio.sleep(_GAUGE_SECONDS)
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,143 @@
+"""SQLite for one machine: readers direct, one writer thread with group commit.
+
+Reads are a few microseconds and run where they are called. Writes of a process queue for one thread that gathers what
+is waiting into one transaction, so a burst costs one fsync; other processes on the same file are waited for by SQLite.
+What the tables mean is the affair of whoever owns them.
+"""
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.database.migrate import migrate
+
+Write = Callable[[sqlite3.Connection], Any]
+
+# SQLite itself waits this long for another process's write transaction before it gives up.
+_BUSY_SECONDS: Final = 10.0
+# More writes in one transaction gain nothing and make the others wait longer.
+_GROUP: Final = 512
+
+
+class SqliteDatabase:
+    """One database file. Make it, use it, `close` it; the schema is brought up to date when it is opened."""
+
+    def __init__(self, path: Path, schema: str, *, in_memory: bool = False) -> None:
+        """`schema` names the migrations that apply. `in_memory`: nothing is written to `path`, which is only a name.
+
+        Raises StorageUnavailable when the file cannot be opened, made or migrated.
+        """
+        self._path = path
+        # A database in memory lives as long as one connection to it does: the reader's.
+        self._uri = f"file:{quote(str(path))}?mode=memory&cache=shared" if in_memory else path.absolute().as_uri()
+        self._reader: sqlite3.Connection | None = None
+        self._writes: queue.SimpleQueue[tuple[Write, Future[Any]] | None] = queue.SimpleQueue()
+        with _translating(path):
+            self._reader = self._connect()
+            migrate(self._reader, schema)
+            self._reader.execute("PRAGMA query_only = ON")
+        self._thread = threading.Thread(target=self._write_all, name=f"writer-{path.name}", daemon=True)
+        self._thread.start()
+
+    def fetch(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query, on the calling (event loop) thread. Raises StorageUnavailable."""
+        assert self._reader is not None
+        with _translating(self._path):
+            return self._reader.execute(sql, parameters).fetchall()
+
+    async def write(self, work: Write) -> Any:
+        """Run `work(connection)` inside a transaction and return its result once that is on disk.
+
+        Writes that wait together share one transaction; one that raises is undone alone. Raises StorageUnavailable.
+        """
+        return await asyncio.wrap_future(self.submit(work))
+
+    def submit(self, work: Write) -> Future[Any]:
+        """As `write`, for callers that do not wait. The future's exception is the caller's to look at or to drop."""
+        future: Future[Any] = Future()
+        self._writes.put((work, future))
+        return future
+
+    def close(self) -> None:
+        """Finish what was submitted and close the file. Blocks for as long as the pending writes take."""
+        self._writes.put(None)
+        self._thread.join()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._uri, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    def _write_all(self) -> None:
+        connection = self._connect()
+        try:
+            while (first := self._writes.get()) is not None:
+                group = [first]
+                last = False
+                while len(group) < _GROUP and not self._writes.empty():
+                    item = self._writes.get()
+                    if item is None:
+                        last = True
+                        break
+                    group.append(item)
+                self._commit(connection, group)
+                if last:
+                    return
+        finally:
+            connection.close()
+
+    def _commit(self, connection: sqlite3.Connection, group: list[tuple[Write, Future[Any]]]) -> None:
+        answers: list[tuple[Future[Any], Any]] = []
+        try:
+            with _translating(self._path):
+                connection.execute("BEGIN IMMEDIATE")
+                for work, future in group:
+                    connection.execute("SAVEPOINT one")
+                    try:
+                        answers.append((future, work(connection)))
+                    except Exception as error:  # noqa: BLE001  the caller's own failure, handed to the caller
+                        connection.execute("ROLLBACK TO one")
+                        future.set_exception(_translated(self._path, error))
+                    connection.execute("RELEASE one")
+                connection.execute("COMMIT")
+        except StorageUnavailable as error:
+            if connection.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(error)
+        else:
+            for future, answer in answers:
+                future.set_result(answer)
+
+
+def _translated(path: Path, error: Exception) -> Exception:
+    if isinstance(error, sqlite3.IntegrityError):
+        return error
+    if isinstance(error, sqlite3.Error | OSError):
+        return StorageUnavailable(f"database {path.name}: {error}")
+    return error
+
+
+@contextlib.contextmanager
+def _translating(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise _translated(path, error) from error

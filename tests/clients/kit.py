@@ -1,0 +1,143 @@
+"""The real NuGet clients: where they are, and one command of each in an empty environment.
+
+`scripts/clients` sets them up. Every run gets a HOME, a global packages folder and an HTTP cache of its own, so that
+nothing is answered from an earlier run.
+"""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.shared import lacking, shared
+
+
+def clients_folder() -> Path:
+    named = os.environ.get("NUGETPROXY_CLIENTS")
+    return Path(named) if named else Path.home() / ".cache" / "nugetproxy-clients"
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a command ended."""
+
+    code: int
+    output: str
+
+    def must_succeed(self) -> "Run":
+        assert self.code == 0, self.output
+        return self
+
+    def must_fail(self) -> "Run":
+        assert self.code != 0, self.output
+        return self
+
+
+class Workplace:
+    """A folder with a nuget.config for one source, and the clients to run in it."""
+
+    def __init__(self, folder: Path, source: str, *, insecure: bool = True, ca: Path | None = None) -> None:
+        self.folder = folder
+        self.source = source
+        self._ca = ca
+        self._round = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        extra = ' allowInsecureConnections="true"' if insecure else ""
+        (folder / "nuget.config").write_text(
+            "<configuration><packageSources><clear />"
+            f'<add key="here" value="{source}" protocolVersion="3"{extra} />'
+            "</packageSources></configuration>\n"
+        )
+        self.forget()
+
+    def forget(self) -> None:
+        """Fresh HOME, global packages folder and HTTP cache: the next restore really downloads."""
+        self._round += 1
+        self.home = self.folder.parent / f"{self.folder.name}-home-{self._round}"
+        self.packages = self.home / "packages"
+        self.home.mkdir()
+
+    def graph(self, name: str) -> Path:
+        """A copy of one of the real project graphs, here."""
+        target = self.folder / name
+        if not target.exists():
+            shutil.copytree(shared() / "nuget-org" / "graphs" / name, target)
+            for path in target.rglob("*"):
+                path.chmod(0o644 if path.is_file() else 0o755)
+            target.chmod(0o755)
+        for made in ("obj", "bin"):
+            shutil.rmtree(target / made, ignore_errors=True)
+        return target
+
+    def project(self, name: str, *references: tuple[str, str], frameworks: str = "net10.0", audit: bool = True) -> Path:
+        """A project with package references, and no others."""
+        target = self.folder / name
+        target.mkdir(exist_ok=True)
+        lines = "".join(f'<PackageReference Include="{id_}" Version="{version}" />' for id_, version in references)
+        (target / f"{name}.csproj").write_text(
+            '<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup>'
+            f"<TargetFramework>{frameworks}</TargetFramework><NuGetAudit>{str(audit).lower()}</NuGetAudit>"
+            f"<NuGetAuditMode>all</NuGetAuditMode></PropertyGroup><ItemGroup>{lines}</ItemGroup></Project>\n"
+        )
+        return target
+
+    def dotnet(self, *arguments: str, cwd: Path | None = None, timeout: float = 240) -> Run:
+        """The .NET SDK 10."""
+        sdk = clients_folder() / "dotnet10"
+        if not (sdk / "dotnet").is_file():
+            shared()
+            lacking(f"no .NET 10 SDK in {clients_folder()}: run scripts/clients")
+        return self._run([str(sdk / "dotnet"), *arguments], {"DOTNET_ROOT": str(sdk)}, cwd, timeout)
+
+    def dotnet31(self, *arguments: str, cwd: Path | None = None, timeout: float = 240) -> Run:
+        """The .NET SDK 3.1, over OpenSSL 1.1."""
+        sdk, openssl = clients_folder() / "dotnet31", clients_folder() / "openssl11"
+        if not (sdk / "dotnet").is_file() or not (openssl / "libssl.so.1.1").is_file():
+            lacking(f"no .NET SDK 3.1 with OpenSSL 1.1 in {clients_folder()}: run scripts/clients")
+        environ = {"DOTNET_ROOT": str(sdk), "LD_LIBRARY_PATH": str(openssl)}
+        return self._run([str(sdk / "dotnet"), *arguments], environ, cwd, timeout)
+
+    def nuget_exe(self, *arguments: str, cwd: Path | None = None, timeout: float = 240) -> Run:
+        """nuget.exe 5.8 under mono."""
+        exe = clients_folder() / "nuget" / "nuget-5.8.0.exe"
+        if not exe.is_file() or shutil.which("mono") is None:
+            lacking(f"no nuget.exe in {clients_folder()} or no mono: run scripts/clients")
+        return self._run(["mono", str(exe), *arguments], {}, cwd, timeout)
+
+    def _run(self, command: list[str], environ: dict[str, str], cwd: Path | None, timeout: float) -> Run:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "NUGET_PACKAGES": str(self.packages),
+            "NUGET_HTTP_CACHE_PATH": str(self.home / "http"),
+            "NUGET_SCRATCH": str(self.home / "scratch"),
+            "NUGET_CERT_REVOCATION_MODE": "offline",
+            "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1",
+            "DOTNET_SYSTEM_GLOBALIZATION_PREDEFINED_CULTURES_ONLY": "false",
+            "DOTNET_CLI_TELEMETRY_OPTOUT": "1",
+            "DOTNET_NOLOGO": "1",
+            "DOTNET_SKIP_FIRST_TIME_EXPERIENCE": "1",
+            "DOTNET_GENERATE_ASPNET_CERTIFICATE": "false",
+            "DOTNET_ADD_GLOBAL_TOOLS_TO_PATH": "false",
+            "DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE": "true",
+            "DOTNET_SKIP_WORKLOAD_INTEGRITY_CHECK": "1",
+            "DOTNET_CLI_USE_MSBUILD_SERVER": "0",
+            "MSBUILDDISABLENODEREUSE": "1",
+            **environ,
+        }
+        if self._ca is not None:
+            environment["SSL_CERT_FILE"] = str(self._ca)
+        ended = subprocess.run(
+            command,
+            cwd=cwd or self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        return Run(ended.returncode, ended.stdout)

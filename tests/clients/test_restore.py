@@ -1,0 +1,169 @@
+"""`dotnet restore` of real project graphs through the server: cold, warm, locked, audited, through faults, offline."""
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.clients.kit import Workplace
+from tests.serving import Server
+from tests.standin import StandIn
+
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+
+
+def nupkgs(requests: dict[str, int]) -> dict[str, int]:
+    return {path: count for path, count in requests.items() if path.endswith(".nupkg")}
+
+
+@pytest.mark.parametrize("graph", ["web", "legacy"])
+def test_a_warm_restore_asks_upstream_for_no_package(
+    graph: str, restore: Callable[..., str], nuget_org: StandIn
+) -> None:
+    """
+    Cold: each package is fetched exactly once. Warm: none, and the lock file that came with the graph still holds.
+    """
+    restore(graph, "--locked-mode")
+    cold = nupkgs(nuget_org.requests())
+    assert cold
+    assert set(cold.values()) == {1}
+
+    nuget_org.forget()
+    restore(graph, "--locked-mode")
+    assert nupkgs(nuget_org.requests()) == {}
+
+
+def test_the_advisories_of_a_vulnerable_package_show(restore: Callable[..., str]) -> None:
+    """
+    NuGetAudit works through the server: Newtonsoft.Json 12.0.1 is reported with its advisory.
+    """
+    output = restore("legacy")
+    assert "NU1903" in output
+    assert "Newtonsoft.Json" in output
+    assert "GHSA-5crp-9r3c-p9vr" in output
+
+
+def test_offline_mode_opens_no_upstream_connection(
+    tmp_path: Path, restore: Callable[..., str], server: Server, nuget_org: StandIn, workplace: Workplace
+) -> None:
+    """
+    What was restored once is restored offline, audit included, without one request to the upstream.
+    """
+    restore("web", "--locked-mode")
+    restore("legacy")
+    server.stop()
+    nuget_org.forget()
+    with Server(server.data, "--offline", upstream=nuget_org.url, port=server.port):
+        restore("web", "--locked-mode")
+        assert "GHSA-5crp-9r3c-p9vr" in restore("legacy")
+    assert nuget_org.requests() == {}
+
+
+def test_a_warm_restore_survives_a_dead_upstream(
+    restore: Callable[..., str], server: Server, nuget_org: StandIn
+) -> None:
+    """
+    Online mode, upstream gone: the same restore works from what is kept, also after a restart of the server.
+    """
+    restore("web", "--locked-mode")
+    nuget_org.die()
+    restore("web", "--locked-mode")
+    server.stop()
+    server.start()
+    restore("web", "--locked-mode")
+
+
+def test_a_warm_restore_survives_a_silent_upstream(restore: Callable[..., str], nuget_org: StandIn) -> None:
+    """
+    An upstream that takes connections and never answers is worse than a dead one, and restores all the same.
+    """
+    restore("web", "--locked-mode")
+    nuget_org.faults({"match": "", "kind": "silent", "times": 100_000})
+    restore("web", "--locked-mode")
+
+
+def test_an_upstream_killed_half_way_is_bridged(restore: Callable[..., str], nuget_org: StandIn) -> None:
+    """
+    The upstream dies in the middle of a cold restore and is back seconds later: the client never notices.
+    """
+    nuget_org.settings(latency_ms=50)
+    stop = threading.Event()
+
+    def blink() -> None:
+        while not stop.is_set() and sum(nupkgs(nuget_org.requests()).values()) < 15:
+            time.sleep(0.02)
+        nuget_org.die()
+        stop.wait(4)
+        nuget_org.start()
+
+    blinking = threading.Thread(target=blink)
+    blinking.start()
+    try:
+        restore("web", "--locked-mode")
+    finally:
+        stop.set()
+        blinking.join()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"match": r"\.nupkg$", "kind": "truncate", "times": 10, "after": 3000},
+        {"match": r"\.nupkg$", "kind": "reset-body", "times": 10, "after": 3000},
+        {"match": r"\.nupkg$", "kind": "corrupt", "times": 3},
+        {"match": r"\.nupkg$", "kind": "wrong-length", "times": 5, "by": 10},
+        {"match": r"index\.json$", "kind": "status", "status": 503, "times": 10},
+        {"match": r"\.nupkg$", "kind": "status", "status": 429, "retry_after": 1, "times": 5},
+        {"match": r"v3-flatcontainer/.*index\.json$", "kind": "html", "times": 3},
+        {"match": r"", "kind": "gzip", "times": 20},
+        {"match": r"\.nupkg$", "kind": "chunked", "times": 20},
+    ],
+    ids=lambda fault: f"{fault['kind']}{fault.get('status', '')}",
+)
+def test_a_cold_restore_gets_through_passing_faults(
+    fault: dict[str, object], restore: Callable[..., str], nuget_org: StandIn
+) -> None:
+    """
+    Faults that pass are bridged by the server while the client's request is held: the lock file's hashes are met.
+    """
+    nuget_org.faults(fault)
+    restore("web", "--locked-mode")
+
+
+def test_a_floating_version_takes_the_newest_and_offline_the_newest_kept(
+    tmp_path: Path, server: Server, nuget_org: StandIn, workplace: Workplace
+) -> None:
+    """
+    `13.*` is the newest of the upstream's list when online; offline it is the newest that can be downloaded.
+    """
+    chosen = re.compile(r'"Newtonsoft\.Json/([^"]+)"')
+
+    def resolved(version: str) -> str:
+        workplace.forget()
+        project = workplace.project("floating", ("Newtonsoft.Json", version), audit=False)
+        workplace.dotnet("restore", "--force", cwd=project).must_succeed()
+        found = chosen.search((project / "obj" / "project.assets.json").read_text())
+        assert found is not None
+        return found[1]
+
+    assert resolved("13.0.1") == "13.0.1"
+    server.stop()
+    with Server(server.data, "--offline", upstream=nuget_org.url, port=server.port):
+        assert resolved("13.*") == "13.0.1"
+    server.start()
+    assert resolved("13.*") == "13.0.4"
+
+
+def test_the_net_core_3_1_sdk_restores(workplace: Workplace, nuget_org: StandIn) -> None:
+    """
+    The oldest supported SDK restores through the server, cold and warm.
+    """
+    project = workplace.project("old", ("Newtonsoft.Json", "12.0.1"), ("log4net", "3.5.0"), frameworks="netstandard2.0")
+    workplace.dotnet31("restore", cwd=project).must_succeed()
+    nuget_org.forget()
+    workplace.forget()
+    workplace.dotnet31("restore", "--force", cwd=project).must_succeed()
+    assert nupkgs(nuget_org.requests()) == {}

@@ -1,0 +1,105 @@
+"""SQLite: group commit, one failure alone undone, migrations once."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+
+
+@pytest.fixture
+def database(tmp_path: Path):
+    opened = SqliteDatabase(tmp_path / "test.db", "inventory")
+    yield opened
+    opened.close()
+
+
+def insert(lower_id: str, size: int = 1):
+    return lambda connection: connection.execute(
+        "INSERT INTO mirrored_packages VALUES ('u', ?, '1.0.0', 'X', '', '', ?, '', 0)", (lower_id, size)
+    )
+
+
+async def test_what_was_written_is_read(database: SqliteDatabase) -> None:
+    await database.write(insert("a"))
+    assert database.fetch("SELECT lower_id FROM mirrored_packages") == [("a",)]
+
+
+async def test_one_failing_write_does_not_undo_its_neighbours(database: SqliteDatabase) -> None:
+    """
+    Writes that wait together share a transaction; the one that raises is undone alone.
+    """
+    results = await asyncio.gather(
+        *(database.write(insert(name)) for name in ("a", "b", "a", "c")), return_exceptions=True
+    )
+    assert [type(result) for result in results].count(sqlite3.IntegrityError) == 1
+    assert database.fetch("SELECT lower_id FROM mirrored_packages ORDER BY 1") == [("a",), ("b",), ("c",)]
+
+
+async def test_reading_connection_cannot_write(database: SqliteDatabase) -> None:
+    with pytest.raises(StorageUnavailable):
+        database.fetch("DELETE FROM mirrored_packages")
+
+
+async def test_closing_finishes_what_was_submitted(tmp_path: Path) -> None:
+    database = SqliteDatabase(tmp_path / "test.db", "inventory")
+    for number in range(100):
+        database.submit(insert(f"id{number}"))
+    database.close()
+    again = SqliteDatabase(tmp_path / "test.db", "inventory")
+    try:
+        assert again.fetch("SELECT packages, bytes FROM mirrored_totals") == [(100, 100)]
+    finally:
+        again.close()
+
+
+async def test_two_processes_may_open_one_file(tmp_path: Path) -> None:
+    """
+    Workers share the file: both migrate (one of them finds it done) and both write.
+    """
+    one, two = SqliteDatabase(tmp_path / "test.db", "inventory"), SqliteDatabase(tmp_path / "test.db", "inventory")
+    try:
+        await asyncio.gather(one.write(insert("a")), two.write(insert("b")))
+        assert one.fetch("SELECT count(*) FROM mirrored_packages") == [(2,)]
+    finally:
+        one.close()
+        two.close()
+
+
+def test_a_newer_schema_stops_the_start(tmp_path: Path) -> None:
+    SqliteDatabase(tmp_path / "test.db", "inventory").close()
+    connection = sqlite3.connect(tmp_path / "test.db")
+    connection.execute("INSERT INTO applied_migrations VALUES ('9999_future.sql', 'x')")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StorageUnavailable, match="newer nugetproxy"):
+        SqliteDatabase(tmp_path / "test.db", "inventory")
+
+
+def test_an_edited_migration_stops_the_start(tmp_path: Path) -> None:
+    SqliteDatabase(tmp_path / "test.db", "inventory").close()
+    connection = sqlite3.connect(tmp_path / "test.db")
+    connection.execute("UPDATE applied_migrations SET checksum = 'x'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StorageUnavailable, match="was changed after"):
+        SqliteDatabase(tmp_path / "test.db", "inventory")
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "test.db").write_bytes(b"not a database" * 100)
+    with pytest.raises(StorageUnavailable):
+        SqliteDatabase(tmp_path / "test.db", "inventory")
+
+
+async def test_a_database_in_memory_leaves_no_file(tmp_path: Path) -> None:
+    database = SqliteDatabase(tmp_path / "test.db", "inventory", in_memory=True)
+    try:
+        await database.write(insert("a"))
+        assert database.fetch("SELECT lower_id FROM mirrored_packages") == [("a",)]
+    finally:
+        database.close()
+    assert list(tmp_path.iterdir()) == []
