@@ -1,0 +1,76 @@
+"""nugetproxy serve: start the workers, and say how to use them."""
+
+import os
+import resource
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from nugetproxy.cli.options import complain, overrides, server_options
+from nugetproxy.runtime.spawning import SERVING, CannotStart, Worker
+
+if TYPE_CHECKING:
+    from nugetproxy.runtime.supervisor import Plan
+
+
+@click.command()
+@server_options
+@click.option("--application", default=SERVING, hidden=True, help='What workers run, "module:function"; for tests.')
+def serve(application: str, **options: object) -> None:
+    """Mirror nuget.org, or the feeds of --upstream, for NuGet clients.
+
+    SIGTERM and Ctrl-C end it when running answers are finished, a second one at once. SIGHUP reads the settings anew
+    and replaces the workers without a refused connection.
+    """
+    _raise_file_limit()
+    source = {"file": str(options["config"] or ""), "overrides": overrides(options)}
+    environ = dict(os.environ)
+    first = Worker(environ, application)
+    first.tell("read", source)
+    # Only now: these take as long to load as the worker takes to read the settings.
+    import asyncio
+
+    from nugetproxy.runtime.supervisor import Supervisor
+
+    async def supervise() -> int:
+        supervisor = Supervisor(
+            source, first, spawn=lambda: Worker(environ, application), environ=environ, announce=_announce
+        )
+        return await supervisor.run()
+
+    try:
+        code = asyncio.run(supervise())
+    except CannotStart as failed:
+        complain(failed.problems)
+        code = failed.code
+    sys.exit(code)
+
+
+def source_url(plan: "Plan", addresses: list[tuple[str, int]]) -> str:
+    """The URL of our service index as a client on this machine, or of `public_url`, would write it."""
+    if plan.public_url:
+        return f"{plan.public_url}/v3/index.json"
+    host, port = addresses[0] if addresses else (plan.host, plan.port)
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - told, not bound
+    return f"{'https' if plan.tls else 'http'}://{host}:{port}/v3/index.json"
+
+
+def command_to_add(url: str) -> str:
+    """What a user types so that `dotnet restore` asks us."""
+    # NuGet refuses plain http since 2024 unless told otherwise (NU1302).
+    allowing = "" if url.startswith("https:") else " --allow-insecure-connections"
+    return f"dotnet nuget add source {url} --name nugetproxy{allowing}"
+
+
+def _announce(plan: "Plan", addresses: list[tuple[str, int]]) -> None:
+    url = source_url(plan, addresses)
+    click.echo(f"nugetproxy serves {url}\nUse it:  {command_to_add(url)}")
+    sys.stdout.flush()
+
+
+def _raise_file_limit() -> None:
+    """Every client is an open file, every package being sent another; the usual soft limit is 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,84 @@
+"""Where the workers of one supervisor share their metrics (prometheus_client's multiprocess files).
+
+In memory where the system has a place for it: the files are written through mmap, and such a write to a full disk ends
+the worker with SIGBUS - just when its answers from upstream are needed most. Each supervisor has a directory of its
+own, so a second one on the same data directory does not count into it; what a killed one left is swept by the next.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 - the directories made in it are private to the user and have random names
+_PREFIX = "nugetproxy-metrics-"
+_OWNED = "owned"
+# A directory whose lock file is not there yet is another supervisor's in the making, unless it stays so.
+_MAKING_SECONDS = 60.0
+
+
+class MetricsDirectory:
+    """One supervisor's directory; it is there from `prepare` to `remove`."""
+
+    def __init__(self, memory: Path = _MEMORY) -> None:
+        self._memory = memory
+        self._path: Path | None = None
+        self._lock: int | None = None
+
+    def prepare(self, data: str) -> str:
+        """Make it, empty, unless that was done; below `data` where memory is no file system. Raises OSError."""
+        if self._path is None:
+            try:
+                self._make(self._memory)
+            except OSError:
+                below = Path(data) / "metrics"
+                below.mkdir(parents=True, exist_ok=True)
+                self._make(below)
+        return str(self._path)
+
+    def forget(self, pid: int) -> None:
+        """Drop what a dead worker said about itself (its live gauges); what it counted stays counted."""
+        if self._path is not None:
+            for file in self._path.glob(f"gauge_live*_{pid}.db"):
+                file.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Delete it; no worker may be left."""
+        if self._path is not None:
+            shutil.rmtree(self._path, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+        self._path = self._lock = None
+
+    def _make(self, parent: Path) -> None:
+        _sweep(parent)
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        lock = os.open(path / _OWNED, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._path, self._lock = path, lock
+
+
+def _sweep(parent: Path) -> None:
+    """Delete the directories of our user whose supervisor is gone: the kernel has dropped its lock."""
+    for path in parent.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            found = path.lstat()
+            if found.st_uid == os.geteuid() and path.is_dir() and _is_abandoned(path, found.st_mtime):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_abandoned(path: Path, modified: float) -> bool:
+    try:
+        lock = os.open(path / _OWNED, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return time.time() - modified > _MAKING_SECONDS
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True

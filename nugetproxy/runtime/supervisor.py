@@ -1,0 +1,325 @@
+"""Many workers on one set of sockets: start, watch, replace, reload, stop.
+
+Rule 1: a worker is retired only after its replacement serves; a worker that cannot start stops the start.
+Rule 2: nothing here serves a request, and neither aiohttp nor the metrics are imported: this process stays small, and
+what it runs survives the upgrade of everything else.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+import structlog
+
+from nugetproxy import logs
+from nugetproxy.runtime import listening
+from nugetproxy.runtime.metrics_directory import MetricsDirectory
+from nugetproxy.runtime.notify import Notify
+from nugetproxy.runtime.spawning import CannotStart, Worker
+
+T = TypeVar("T")
+
+# A worker that says nothing for so long will never serve. Loading takes half a second on an idle machine.
+START_TIMEOUT = 60.0
+# How much longer than its own time-out a worker may take to close its files.
+KILL_AFTER = 5.0
+# Between two tries to replace a worker that keeps dying.
+LONGEST_BACKOFF = 30.0
+
+_log = structlog.get_logger("nugetproxy.supervisor")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the supervisor knows of the settings; the first worker of a start has read them and tells."""
+
+    settings: str
+    host: str
+    port: int
+    public_url: str
+    tls: bool
+    workers: int
+    stop_timeout: float
+    data: str
+    log_format: logs.Format
+    log_level: logs.Level
+
+    @classmethod
+    def from_words(cls, words: Mapping[str, Any]) -> "Plan":
+        """Newer code may tell more than we know of."""
+        return cls(**{field.name: words[field.name] for field in fields(cls)})
+
+
+@dataclass
+class Generation:
+    """Workers that run the same settings on the same sockets."""
+
+    plan: Plan
+    sockets: list[socket.socket]
+    workers: list[Worker]
+
+
+class Supervisor:
+    """One `nugetproxy serve`.
+
+    `source` is what workers read the settings from. `first` is a worker that was started and told to read them before
+    this module was even loaded, which saves its loading time. `announce` is called once, when requests are answered.
+    """
+
+    def __init__(
+        self,
+        source: Mapping[str, Any],
+        first: Worker,
+        *,
+        spawn: Callable[[], Worker],
+        environ: Mapping[str, str],
+        announce: Callable[[Plan, list[tuple[str, int]]], None],
+    ) -> None:
+        self._source = source
+        self._first = first
+        self._spawn = spawn
+        self._announce = announce
+        self._given = listening.inherited(environ)
+        self._notify = Notify(environ)
+        self._metrics = MetricsDirectory()
+        self._serving: Generation | None = None
+        self._watchers: set[asyncio.Task[None]] = set()
+        self._retirements: set[asyncio.Task[None]] = set()
+        self._stop = asyncio.Event()
+        self._stop_now = asyncio.Event()
+        self._reload = asyncio.Event()
+
+    async def run(self) -> int:
+        """Until told to stop; the exit status. Raises CannotStart when the first start fails."""
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        try:
+            self._serving = await self._unless_stopped(self._start(self._first))
+            if self._serving is None:
+                return 0
+            self._watch_all(self._serving)
+            self._announce(self._serving.plan, listening.addresses(self._serving.sockets))
+            self._notify.ready()
+            while not self._stop.is_set():
+                if await self._unless_stopped(self._reload.wait()):
+                    self._reload.clear()
+                    await self._unless_stopped(self._renew(self._serving))
+            return await self._end(self._serving)
+        finally:
+            await _cancelled(self._watchers)
+            await _cancelled(self._retirements)
+            self._metrics.remove()
+
+    # --- starting ---
+
+    async def _start(self, first: Worker, running: Generation | None = None) -> Generation:
+        """A generation that serves. Raises CannotStart, leaving nothing behind; `running` lends it its sockets."""
+        sockets: list[socket.socket] = []
+        started = [first]
+        try:
+            plan = Plan.from_words(await self._answer(first, "understood"))
+            if running is not None and (running.plan.host, running.plan.port) == (plan.host, plan.port):
+                sockets = running.sockets
+            else:
+                sockets = self._given or _listening_on(plan.host, plan.port)
+            directory = self._metrics_for(plan)
+            first.tell("serve", {"metrics": directory}, sockets)
+            logs.set_up(plan.log_format, plan.log_level)
+            for _ in range(plan.workers - 1):
+                started.append(self._spawn())
+                started[-1].tell("use", plan.settings)
+            for worker in started[1:]:
+                await self._answer(worker, "understood")
+                worker.tell("serve", {"metrics": directory}, sockets)
+            for worker in started:
+                await self._answer(worker, "ready")
+        except BaseException:
+            await asyncio.gather(*(self._kill(worker) for worker in started))
+            if (running is None or sockets is not running.sockets) and sockets is not self._given:
+                listening.close(sockets)
+            raise
+        return Generation(plan, sockets, started)
+
+    async def _answer(self, worker: Worker, word: str) -> Any:
+        """What a starting worker says when asked for `word`. Raises CannotStart for anything else."""
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                message = await worker.hear()
+        except TimeoutError:
+            raise CannotStart([f"worker {worker.pid} was not {word} within {START_TIMEOUT:.0f} s"]) from None
+        if message is None:
+            code = await worker.ended()
+            raise CannotStart([f"worker {worker.pid} ended {_how(code)} before it could serve"], max(code, 1))
+        if "refused" in message:
+            raise CannotStart(message["refused"], code=78)
+        if word not in message:
+            raise CannotStart([str(message.get("failed", message))])
+        return message[word]
+
+    def _metrics_for(self, plan: Plan) -> str:
+        try:
+            return self._metrics.prepare(plan.data)
+        except OSError as failed:
+            why = f"the data directory {plan.data} cannot be used: {failed.strerror}; choose one this user may write to"
+            raise CannotStart([why]) from None
+
+    # --- while serving ---
+
+    def _watch_all(self, generation: Generation) -> None:
+        for worker in generation.workers:
+            _keep(self._watchers, self._watch(generation, worker))
+
+    async def _watch(self, generation: Generation, worker: Worker) -> None:
+        """Wait for a worker's end; when nobody asked for it, put another in its place."""
+        loop = asyncio.get_running_loop()
+        backoff = 0.0
+        while True:
+            since = loop.time()
+            code = await worker.ended()
+            self._metrics.forget(worker.pid)
+            if worker in generation.workers:
+                generation.workers.remove(worker)
+            if not self._is_wanted(generation):
+                return
+            _log.error("worker_died", worker=worker.pid, how=_how(code))
+            if loop.time() - since > LONGEST_BACKOFF:
+                backoff = 0.0
+            replacement, backoff = await self._replacement(generation, backoff)
+            if replacement is None:
+                return
+            worker = replacement
+
+    async def _replacement(self, generation: Generation, backoff: float) -> tuple[Worker | None, float]:
+        """A new worker that serves, and how long to wait before the next; None when no one wants it any more."""
+        while True:
+            await asyncio.sleep(backoff)
+            backoff = min(LONGEST_BACKOFF, max(0.5, backoff * 2))
+            if not self._is_wanted(generation):
+                return None, backoff
+            worker = self._spawn()
+            try:
+                worker.tell("use", generation.plan.settings)
+                await self._answer(worker, "understood")
+                directory = self._metrics_for(generation.plan)
+                worker.tell("serve", {"metrics": directory}, generation.sockets)
+                await self._answer(worker, "ready")
+            except CannotStart as failed:
+                await self._kill(worker)
+                _log.error("worker_not_replaced", why=str(failed), again_in=backoff)
+                continue
+            except BaseException:
+                await self._kill(worker)
+                raise
+            if self._is_wanted(generation):
+                generation.workers.append(worker)
+                _log.info("worker_replaced", worker=worker.pid)
+                return worker, backoff
+            self._retire(worker, generation.plan.stop_timeout)
+            return None, backoff
+
+    def _is_wanted(self, generation: Generation) -> bool:
+        return generation is self._serving and not self._stop.is_set()
+
+    async def _renew(self, running: Generation) -> None:
+        """Replace all workers by new ones that read the settings anew; keep the old when that fails."""
+        self._notify.reloading()
+        _log.info("reloading")
+        try:
+            first = self._spawn()
+            first.tell("read", self._source)
+            self._serving = await self._start(first, running)
+        except CannotStart as failed:
+            for problem in failed.problems:
+                _log.error("reload_refused", problem=problem)
+        else:
+            self._watch_all(self._serving)
+            for worker in running.workers:
+                self._retire(worker, running.plan.stop_timeout)
+            if running.sockets is not self._serving.sockets:
+                listening.close(running.sockets)
+            _log.info("reloaded", workers=len(self._serving.workers))
+        self._notify.ready()
+
+    # --- stopping ---
+
+    def _asked_to_stop(self) -> None:
+        (self._stop_now if self._stop.is_set() else self._stop).set()
+
+    async def _end(self, generation: Generation) -> int:
+        self._notify.stopping()
+        _log.info("stopping")
+        listening.close(generation.sockets)
+        await _cancelled(self._watchers)
+        for worker in generation.workers:
+            self._retire(worker, generation.plan.stop_timeout)
+        # Workers of an earlier generation may still be finishing, too.
+        await asyncio.gather(*self._retirements)
+        _log.info("stopped")
+        return 0
+
+    def _retire(self, worker: Worker, patience: float) -> None:
+        _keep(self._retirements, self._see_off(worker, patience))
+
+    async def _see_off(self, worker: Worker, patience: float) -> None:
+        """A graceful end within `patience` seconds, else, or when we are asked twice to stop, a quick one."""
+        worker.stop()
+        ended = asyncio.ensure_future(worker.ended())
+        impatient = asyncio.ensure_future(self._stop_now.wait())
+        limit = patience + KILL_AFTER
+        try:
+            await asyncio.wait({ended, impatient}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                _log.warning("worker_killed", worker=worker.pid)
+        finally:
+            impatient.cancel()
+            await self._kill(worker)
+
+    async def _kill(self, worker: Worker) -> None:
+        worker.kill()
+        await worker.ended()
+        self._metrics.forget(worker.pid)
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What the work results in, or None when we are asked to stop first: then it is cancelled."""
+        working = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await _cancelled({stopping})
+        if working.done():
+            return working.result()
+        await _cancelled({working})
+        return None
+
+
+def _keep(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+
+
+async def _cancelled(tasks: set[asyncio.Task[T]]) -> None:
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)
+
+
+def _listening_on(host: str, port: int) -> list[socket.socket]:
+    try:
+        return listening.listen_on(host, port)
+    except listening.CannotListen as failed:
+        raise CannotStart([str(failed)]) from None
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"with exit status {code}"
+    with contextlib.suppress(ValueError):
+        return f"by {signal.Signals(-code).name}"
+    return f"by signal {-code}"

@@ -1,0 +1,164 @@
+"""One worker process: understand the settings, take the sockets, serve until told to stop.
+
+`python -m nugetproxy.runtime.worker FD APPLICATION` is started by the supervisor only; `runtime.spawning` has the words
+the two exchange over FD. APPLICATION is "module:coroutine function"; see `Serving`. What a served request needs is
+imported as late as the metrics demand (their directory must be known first) and as early as everything else allows.
+"""
+
+import asyncio
+import contextlib
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nugetproxy import logs
+from nugetproxy.config import Config, load, parse_listen
+from nugetproxy.errors import ConfigError, NugetproxyError
+
+Serving = Callable[[Config, list[socket.socket], Callable[[], None], asyncio.Event], Awaitable[None]]
+"""Serve on the sockets: call the function once requests are answered; when the event is set, finish and return."""
+
+BAD_SETTINGS = 78  # EX_CONFIG, sysexits(3)
+
+# Slow to load and free of metrics: read in while the supervisor opens sockets.
+_LOADED_AHEAD = ("aiohttp.web", "lxml.etree", "diskcache", "cachetools", "asn1crypto.cms")
+
+
+def main() -> int:
+    """The life of a worker process; its exit status."""
+    line = socket.socket(fileno=int(sys.argv[1]))
+    os.set_inheritable(line.fileno(), False)
+    # Until it serves there is nothing to finish, and SIGTERM may end it at once.
+    try:
+        config = _understand(line)
+    except ConfigError as refused:
+        _tell(line, "refused", refused.problems)
+        return BAD_SETTINGS
+    logs.set_up(config.logs.format, config.logs.level)
+    _tell(line, "understood", _plan(config))
+    for name in _LOADED_AHEAD:
+        importlib.import_module(name)
+    order, sockets = _hear(line)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = order["serve"]["metrics"]
+    try:
+        run(config, sockets, application(sys.argv[2]), ready=lambda: _tell(line, "ready", True), line=line)
+    except NugetproxyError as failed:
+        _tell(line, "failed", str(failed))
+        return 1
+    return 0
+
+
+def run(
+    config: Config,
+    sockets: list[socket.socket],
+    serving: Serving,
+    *,
+    ready: Callable[[], None],
+    line: socket.socket | None = None,
+) -> None:
+    """Serve in this process until SIGTERM, or until the supervisor at the other end of `line` is gone."""
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        stopping = asyncio.Event()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, stopping.set)
+        if line is not None:
+            line.setblocking(False)
+            loop.add_reader(line.fileno(), _stop_when_broken, line, stopping)
+        try:
+            await serving(config, sockets, ready, stopping)
+        finally:
+            if line is not None:
+                loop.remove_reader(line.fileno())
+                line.setblocking(True)
+
+    with asyncio.Runner(loop_factory=_loop_factory(config.server.loop)) as runner:
+        runner.run(serve())
+
+
+def application(name: str) -> Serving:
+    """The coroutine function called "module:function"."""
+    module, _, function = name.partition(":")
+    serving: Serving = getattr(importlib.import_module(module), function)
+    return serving
+
+
+def _understand(line: socket.socket) -> Config:
+    order, _ = _hear(line)
+    if "use" in order:
+        # Another worker of this start has judged them; files it looked at may be gone since, and are not our affair.
+        return Config.model_validate_json(order["use"])
+    source = order["read"]
+    return load(Path(source["file"]) if source["file"] else None, os.environ, source["overrides"])
+
+
+def _plan(config: Config) -> Mapping[str, Any]:
+    """What the supervisor must know of the settings."""
+    host, port = parse_listen(config.server.listen)
+    return {
+        "settings": config.model_dump_json(),
+        "host": host,
+        "port": port,
+        "public_url": config.server.public_url,
+        "tls": bool(config.server.tls_cert),
+        "workers": config.server.workers,
+        "stop_timeout": config.server.stop_timeout,
+        "data": config.storage.path,
+        "log_format": config.logs.format,
+        "log_level": config.logs.level,
+    }
+
+
+def _hear(line: socket.socket) -> tuple[dict[str, Any], list[socket.socket]]:
+    """The next order, and the sockets that came with it. Ends the process when the supervisor is gone."""
+    received, descriptors = b"", list[int]()
+    while not received.endswith(b"\n"):
+        part, new, _, _ = socket.recv_fds(line, 65536, 64)
+        descriptors += new
+        if not part:
+            raise SystemExit(0)
+        received += part
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    return json.loads(received), [socket.socket(fileno=descriptor) for descriptor in descriptors]
+
+
+def _tell(line: socket.socket, word: str, value: object) -> None:
+    line.setblocking(True)
+    with contextlib.suppress(OSError):  # the supervisor is gone; we shall notice by the broken line
+        line.sendall(json.dumps({word: value}).encode() + b"\n")
+
+
+def _stop_when_broken(line: socket.socket, stopping: asyncio.Event) -> None:
+    with contextlib.suppress(BlockingIOError, InterruptedError):
+        try:
+            gone = not line.recv(4096)
+        except ConnectionError:
+            gone = True
+        if gone:
+            asyncio.get_running_loop().remove_reader(line.fileno())
+            stopping.set()
+
+
+def _loop_factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if loop == "asyncio":
+        return None
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ImportError:
+        raise ConfigError(
+            ['server.loop: "uvloop" is not installed; install nugetproxy[speed] or use "asyncio"']
+        ) from None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+if __name__ == "__main__":
+    sys.exit(main())

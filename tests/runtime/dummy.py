@@ -1,0 +1,71 @@
+"""A stand-in for what workers serve, for the tests of their supervision: quick to load, and it fails on demand.
+
+GET /pid     the worker's process id
+GET /slow    the same, half-way held until /release or the stop
+GET /die     ends the worker without an answer
+GET /limit   the worker's soft limit of open files
+GET /metrics the worker's metrics directory
+"""
+
+import asyncio
+import os
+import resource
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from nugetproxy.config import Config
+from nugetproxy.errors import StorageUnavailable
+
+
+async def serve(
+    config: Config, sockets: list[socket.socket], ready: Callable[[], None], stopping: asyncio.Event
+) -> None:
+    failing = Path(config.storage.path) / "fail"
+    if failing.exists():
+        match failing.read_text():
+            case "exit":
+                os._exit(3)
+            case why:
+                raise StorageUnavailable(why)
+    busy: set[asyncio.Task[None]] = set()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        busy.add(task)
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            match head.split()[1]:
+                case b"/die":
+                    os._exit(7)
+                case b"/slow":
+                    writer.write(b"HTTP/1.1 200 OK\r\n")
+                    while not (Path(config.storage.path) / "release").exists():
+                        await asyncio.sleep(0.01)
+                    body = str(os.getpid())
+                case b"/limit":
+                    body = str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+                case b"/metrics":
+                    body = os.environ["PROMETHEUS_MULTIPROC_DIR"]
+                case b"/workers":
+                    body = str(config.server.workers)
+                case _:
+                    body = str(os.getpid())
+            if not head.startswith(b"GET /slow"):
+                writer.write(b"HTTP/1.1 200 OK\r\n")
+            writer.write(f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode())
+            await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            busy.discard(task)
+            writer.close()
+
+    servers = [await asyncio.start_server(answer, sock=each) for each in sockets]
+    ready()
+    await stopping.wait()
+    for server in servers:
+        server.close()
+    if busy:
+        await asyncio.wait(busy, timeout=config.server.stop_timeout)
