@@ -16,6 +16,7 @@ from aiohttp import web
 from nugetproxy.errors import InvalidRequest
 
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_ADDRESS = re.compile(r"[A-Za-z0-9._:%-]{1,64}")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
 _FORWARDED_PAIR = re.compile(r'\s*([A-Za-z0-9!#$%&\'*+.^_`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s";,]*))\s*')
 
@@ -115,11 +116,11 @@ def _read_forwarded(request: web.BaseRequest) -> list[_Hop]:
 
 def _read_x_forwarded(request: web.BaseRequest) -> list[_Hop]:
     schemes, hosts, clients = (_listed(request, f"X-Forwarded-{name}") for name in ("Proto", "Host", "For"))
-    hops = []
-    for back in range(max(len(schemes), len(hosts), len(clients)), 0, -1):
-        # A single value was set by one proxy for all behind it; several line up with the proxies, from the right.
-        hops.append(_Hop(_scheme(_at(schemes, back)), _at(hosts, back), _address(_at(clients, back))))
-    return hops
+    # A single value was set by one proxy for all behind it; several line up with the proxies, from the right.
+    return [
+        _Hop(_scheme(_at(schemes, back)), _at(hosts, back), _address(_at(clients, back)))
+        for back in range(max(len(schemes), len(hosts), len(clients)), 0, -1)
+    ]
 
 
 def _at(values: list[str], back: int) -> str:
@@ -156,10 +157,15 @@ def _scheme(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    """The address of a `for` value without its port; an obfuscated name ("_hidden", "unknown") as it is, bounded."""
+    """The address of a `for` value without its port; an obfuscated name ("_hidden", "unknown") as it is.
+
+    It goes into the log: nothing but the characters of addresses and such names may pass.
+    """
     if text.startswith("["):
-        return text[1:].partition("]")[0][:45]
-    return (text.partition(":")[0] if text.count(":") == 1 else text)[:64]
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    return text if _ADDRESS.fullmatch(text) else ""
 
 
 @lru_cache(maxsize=4096)

@@ -34,3 +34,8 @@ def count_request(resource: str, outcome: str, status: int, seconds: float, body
     found.seconds.observe(seconds)
     if body_bytes:
         found.sent.inc(body_bytes)
+
+
+def count_refusal(resource: str, outcome: str, status: int) -> None:
+    """Count a request that was refused before anybody could time it."""
+    _instruments(resource, outcome, status).requests.inc()

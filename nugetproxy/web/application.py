@@ -1,0 +1,37 @@
+"""The aiohttp application: routes, middleware and what they need, for one set of services."""
+
+from aiohttp import web
+
+from nugetproxy.services import Services
+from nugetproxy.web.access import AccessLog
+from nugetproxy.web.base_url import BaseUrls
+from nugetproxy.web.compression import GzipVariants
+from nugetproxy.web.hot import HotTable
+from nugetproxy.web.keys import ACCESS, BASES, GZIPPED, HOT, SERVICES
+from nugetproxy.web.middleware import answering, sign
+from nugetproxy.web.quiet import quieten
+from nugetproxy.web.routes import add_routes
+
+
+def make_application(services: Services, hot: HotTable | None = None) -> web.Application:
+    """The application of one process. `hot`, if given, is filled here and emptied by whoever made it.
+
+    Raises:
+        ValueError: `server.trusted_proxies` holds something that is no address or network.
+    """
+    config = services.config
+    application = web.Application(middlewares=[answering], client_max_size=config.server.max_body)
+    application[SERVICES] = services
+    application[HOT] = hot
+    application[GZIPPED] = GzipVariants()
+    application[BASES] = BaseUrls(config.server.public_url, config.server.trusted_proxies)
+    application[ACCESS] = AccessLog(form=config.logs.format, enabled=config.logs.access)
+    application.on_response_prepare.append(sign)
+    application.on_cleanup.append(_close_access_log)
+    add_routes(application, application[BASES].path_prefix)
+    quieten()
+    return application
+
+
+async def _close_access_log(application: web.Application) -> None:
+    await application[ACCESS].close()

@@ -1,0 +1,60 @@
+"""What an answer's headers tell about the cache: Cache-Status (RFC 9211), Age and Cache-Control."""
+
+import math
+import re
+
+from nugetproxy.httpcache.outcome import Outcome, Provenance
+
+CACHE_NAME = "nugetproxy"
+
+_TOKEN = re.compile(r"[A-Za-z*][A-Za-z0-9:/!#$%&'*+.^_`|~-]*")
+
+_VERDICTS = {
+    Outcome.HIT: "; hit",
+    Outcome.STALE: "; hit",
+    Outcome.REFRESHED: "; fwd=stale",
+    Outcome.MISS: "; fwd=uri-miss",
+}
+
+
+def live_headers(provenance: Provenance) -> tuple[tuple[str, str], ...]:
+    """Age and Cache-Status: the headers that change while an answer waits to be sent again."""
+    status = cache_status(provenance)
+    if provenance.outcome not in _VERDICTS:
+        return (("Cache-Status", status),)
+    return ("Age", str(max(0, int(provenance.age)))), ("Cache-Status", status)
+
+
+def cache_status(provenance: Provenance) -> str:
+    """The Cache-Status field. A negative ttl tells how long a stale answer has been stale."""
+    parts = [CACHE_NAME]
+    verdict = _VERDICTS.get(provenance.outcome)
+    if verdict is None:  # nothing was looked up: we made it, or there is nothing
+        return f"{CACHE_NAME}; detail={_detail(provenance.detail) or provenance.outcome.value}"
+    parts.append(verdict)
+    if provenance.fresh_for or provenance.outcome is Outcome.STALE:
+        parts.append(f"; ttl={math.floor(provenance.fresh_for)}")
+    if provenance.stored and provenance.outcome in (Outcome.MISS, Outcome.REFRESHED):
+        parts.append("; stored")
+    if detail := _detail(provenance.detail):
+        parts.append(f"; detail={detail}")
+    return "".join(parts)
+
+
+def cache_control(provenance: Provenance, max_age: int | None) -> str:
+    """How long caches between us and the client may keep an answer.
+
+    `max_age` is in seconds from now; None means as long as we ourselves hold it fresh. Our Age is counted in, because
+    the next cache takes it off again.
+    """
+    if max_age is None:
+        fresh_for = provenance.fresh_for
+        if provenance.outcome is Outcome.STALE or fresh_for <= 0:
+            return "no-cache"
+        return f"public, max-age={math.floor(max(0.0, provenance.age) + fresh_for)}"
+    return f"public, max-age={math.floor(max(0.0, provenance.age)) + max_age}"
+
+
+def _detail(text: str) -> str:
+    """`text` if it is a token; a stranger's text never gets into the field."""
+    return text if _TOKEN.fullmatch(text) else ""

@@ -1,0 +1,160 @@
+"""Around every request: its id, its errors, its counters and its line in the access log.
+
+Which error gets which status is `web/errors.py`'s affair. The answer is sent here and not left to aiohttp, so that
+seconds and bytes are those of the whole answer.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from nugetproxy.errors import InvalidRequest, NugetproxyError, TooLarge
+from nugetproxy.httpcache.outcome import Outcome
+from nugetproxy.web.access import AccessLine
+from nugetproxy.web.counting import count_request
+from nugetproxy.web.errors import Refusal, refusal_for, refused
+from nugetproxy.web.incoming import origin, unknown_document
+from nugetproxy.web.keys import ACCESS, NOTE, SERVICES, RequestNote
+from nugetproxy.web.request_ids import request_id
+from nugetproxy.web.responses import STANDING_HEADERS
+from nugetproxy.web.targets import refuse_odd_target
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+log = structlog.get_logger(__name__)
+
+MIRRORS_ONLY = "this server only mirrors: it takes no packages and has no V2 feed; its source URL is {index}"
+
+
+@web.middleware
+async def answering(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer one request, whatever happens."""
+    arrived = time.time()
+    note = request[NOTE] = RequestNote(request_id(request.headers.get("X-Request-Id")))
+    response = await _answer(request, handler, note)
+    try:
+        async with asyncio.timeout(request.app[SERVICES].config.server.stall_timeout):
+            await response.prepare(request)
+            await response.write_eof()
+    except ConnectionError:
+        pass  # the client left, or was cut while its body was sent; aiohttp closes what is left
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+    _account(request, response, note, arrived)
+    return response
+
+
+async def sign(request: web.Request, response: web.StreamResponse) -> None:
+    """The headers that every answer has, whoever made it; called just before a head is sent."""
+    if (note := request.get(NOTE)) is not None:
+        response.headers["X-Request-Id"] = note.request_id
+    for name, value in STANDING_HEADERS:
+        response.headers[name] = value
+
+
+async def _answer(request: web.Request, handler: Handler, note: RequestNote) -> web.StreamResponse:
+    try:
+        refuse_odd_target(request.raw_path)
+        origin(request)  # a Host nobody may use is refused wherever it is sent
+        await _drain(request)
+        return await handler(request)
+    except web.HTTPException as error:
+        return _refuse(request, note, _routing_refusal(request, error))
+    except NugetproxyError as error:
+        refusal = refusal_for(error, note.resource)
+        if refusal.status >= 500 or refusal.outcome is Outcome.FAILED:
+            log.warning("cannot answer", path=request.path, request_id=note.request_id, why=str(error))
+        return _refuse(request, note, refusal)
+    except Exception as error:  # the one place where an unforeseen failure becomes an answer
+        log.exception("unforeseen failure", path=request.path, request_id=note.request_id)
+        return _refuse(request, note, refusal_for(error, note.resource))
+
+
+def _refuse(request: web.Request, note: RequestNote, refusal: Refusal) -> web.StreamResponse:
+    note.outcome = refusal.outcome
+    headers = {
+        "Content-Type": "application/json",
+        "Cache-Control": "no-store",
+        "Cache-Status": f"nugetproxy; detail={refusal.outcome.value}",
+        **refusal.headers,
+    }
+    response = web.Response(
+        status=refusal.status, reason=refusal.reason, body=refusal.body(note.request_id), headers=headers
+    )
+    if not request.content.is_eof():
+        response.force_close()  # what is left of a body we do not want is not read
+    return response
+
+
+def _routing_refusal(request: web.Request, error: web.HTTPException) -> Refusal:
+    """What aiohttp's router says, in our words."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return refused(405, f"{error.method} is not possible here; possible is {allowed}", {"Allow": allowed})
+    if error.status == 404:
+        is_later_feature = request.method in ("PUT", "POST", "DELETE", "PATCH") or request.path.startswith("/api/")
+        if is_later_feature:
+            index = f"{origin(request).base}/v3/index.json"
+            refusal = refused(404, MIRRORS_ONLY.format(index=index))
+        else:
+            refusal = refused(404, str(unknown_document(request)))
+        # Nobody looked for a package: in the counters this is a wrong request, not an absence.
+        return Refusal(refusal.status, refusal.reason, Outcome.REFUSED)
+    return refused(error.status, error.reason, {})
+
+
+async def _drain(request: web.Request) -> None:
+    """Read and forget the body of a request that should have none, within limits of size and time."""
+    if not request.can_read_body:
+        return
+    settings = request.app[SERVICES].config.server
+    length = request.content_length
+    if length is not None and length > settings.max_body:
+        raise TooLarge("the request's body", settings.max_body)
+    received = 0
+    try:
+        async with asyncio.timeout(settings.header_timeout):
+            async for chunk in request.content.iter_any():
+                received += len(chunk)
+                if received > settings.max_body:
+                    raise TooLarge("the request's body", settings.max_body)
+    except TimeoutError as error:
+        raise InvalidRequest("the request's body did not arrive in time") from error
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise InvalidRequest("the request's body is broken") from error
+
+
+def _account(request: web.Request, response: web.StreamResponse, note: RequestNote, arrived: float) -> None:
+    seconds = time.perf_counter() - note.began
+    sent = note.bytes_sent
+    if sent is None:
+        is_without_body = request.method == "HEAD" or response.status == 304
+        body = response.body if isinstance(response, web.Response) and not is_without_body else None
+        sent = len(body) if isinstance(body, bytes | bytearray) else 0
+    count_request(note.resource.value, note.outcome.value, response.status, seconds, sent)
+    request.app[ACCESS].record(
+        AccessLine(
+            time=arrived,
+            request_id=note.request_id,
+            remote=_remote(request),
+            method=request.method,
+            path=request.raw_path,
+            status=response.status,
+            bytes=sent,
+            seconds=seconds,
+            resource=note.resource.value,
+            outcome=note.outcome.value,
+            user_agent=request.headers.get("User-Agent", ""),
+        )
+    )
+
+
+def _remote(request: web.Request) -> str:
+    try:
+        return origin(request).remote
+    except InvalidRequest:
+        return request.remote or ""

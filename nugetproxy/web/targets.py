@@ -1,0 +1,31 @@
+"""Which request targets are looked at at all.
+
+Ids and versions are judged by their grammar when they are parsed; here fall the tricks that are no path of ours in any
+reading, before anything is routed, logged by resource or asked of the feed.
+"""
+
+import re
+
+from nugetproxy.errors import InvalidRequest
+
+_DOT_SEGMENT = re.compile(r"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x20\x7f]|%(?:[01][0-9a-f]|7f)", re.IGNORECASE)
+_HIDDEN_SLASH = re.compile(r"\\|%2f|%5c", re.IGNORECASE)
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9a-f]{2})", re.IGNORECASE)
+
+
+def refuse_odd_target(target: str) -> None:
+    """Raises InvalidRequest for a raw request target that no honest client sends; says which rule it breaks."""
+    if not target.startswith("/"):
+        raise InvalidRequest("the request target must be a path: this is no forward proxy")
+    path, _, query = target.partition("?")
+    if "#" in target:
+        raise InvalidRequest("the request target holds a fragment")
+    if _CONTROL.search(path) or "\x00" in query:
+        raise InvalidRequest("the path holds a control character or a blank")
+    if _HIDDEN_SLASH.search(path):
+        raise InvalidRequest("the path holds an encoded slash or a backslash")
+    if _DOT_SEGMENT.search(path):
+        raise InvalidRequest("the path holds a '.' or '..' segment")
+    if _BROKEN_ESCAPE.search(path):
+        raise InvalidRequest("the path holds a '%' that is not followed by two hexadecimal digits")

@@ -1,0 +1,58 @@
+"""GET the versions list of an id, and the content of an identity: .nupkg, .nuspec, readme, icon, licence.
+
+Any casing of ids, versions and file names is answered directly; so are versions that are not normalised.
+"""
+
+from aiohttp import web
+
+from nugetproxy.errors import InvalidVersion
+from nugetproxy.feeds.base import Part
+from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.v3.flat_container import write_versions
+from nugetproxy.web.incoming import feed, identity, package_id, unknown_document
+from nugetproxy.web.keys import NOTE, Resource
+from nugetproxy.web.responses import content, document
+
+_PLAIN_PARTS = {part.value: part for part in (Part.README, Part.ICON, Part.LICENSE)}
+
+
+async def versions(request: web.Request) -> web.StreamResponse:
+    if request.match_info["file"].lower() != "index.json":
+        raise unknown_document(request)
+    answer = await feed(request).versions(package_id(request))
+    body = write_versions(answer.value)
+    return await document(request, body, answer.provenance, Resource.VERSIONS, holds_links=False)
+
+
+async def package_content(request: web.Request) -> web.StreamResponse:
+    package = identity(request)
+    part = _part(package, request.match_info["file"])
+    if part is None:
+        raise unknown_document(request)
+    resource = request[NOTE].resource = Resource(part.value)
+    answer = await feed(request).content(package, part)
+    return await content(request, answer.value, answer.provenance, resource)
+
+
+def _part(package: PackageIdentity, file: str) -> Part | None:
+    """Which part a file name means; None when it is none of this package's."""
+    name = file.lower()
+    if name in _PLAIN_PARTS:
+        return _PLAIN_PARTS[name]
+    if name == package.nuspec_name or file == f"{package.id.text}.nuspec":
+        return Part.NUSPEC
+    if name == package.nupkg_name or _is_nupkg_of(package, name):
+        return Part.NUPKG
+    return None
+
+
+def _is_nupkg_of(package: PackageIdentity, name: str) -> bool:
+    """Whether the name is the package's with its version spelled in another way ("x.1.0.0.0.nupkg" for X 1.0)."""
+    start, end = f"{package.lower_id}.", ".nupkg"
+    if not (name.startswith(start) and name.endswith(end)):
+        return False
+    try:
+        return NuGetVersion.parse(name[len(start) : -len(end)]) == package.version
+    except InvalidVersion:
+        return False

@@ -1,0 +1,22 @@
+"""GET search and autocomplete. Broken queries are no errors: every parameter has a default that holds."""
+
+from aiohttp import web
+
+from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery, write_completion, write_search
+from nugetproxy.web.incoming import feed, links
+from nugetproxy.web.keys import Resource
+from nugetproxy.web.responses import document
+
+
+async def search(request: web.Request) -> web.StreamResponse:
+    query = SearchQuery.from_params(request.query)
+    answer = await feed(request).search(query)
+    body = write_search(answer.value, query, links(request))
+    return await document(request, body, answer.provenance, Resource.SEARCH)
+
+
+async def autocomplete(request: web.Request) -> web.StreamResponse:
+    query = CompletionQuery.from_params(request.query)
+    answer = await feed(request).complete(query)
+    body = write_completion(answer.value, query, links(request))
+    return await document(request, body, answer.provenance, Resource.AUTOCOMPLETE)
