@@ -77,8 +77,8 @@ def _from_json(name: str, content: bytes) -> Iterator[tuple[str, Wanted]]:
 
 def _from_lock(name: str, frameworks: dict[str, Any]) -> Iterator[tuple[str, Wanted]]:
     for framework, packages in frameworks.items():
-        for package_id, entry in _object(packages, f"{name}, {framework}").items():
-            place = f"{name}, {framework}, {package_id}"
+        for package_id, entry in _object(packages, f"{name}, {_shown(framework)}").items():
+            place = f"{name}, {_shown(framework)}, {_shown(package_id)}"
             fields = _object(entry, place)
             if _text(fields, "type", place).lower() == _PROJECT:
                 continue
@@ -88,7 +88,7 @@ def _from_lock(name: str, frameworks: dict[str, Any]) -> Iterator[tuple[str, Wan
 
 def _from_assets(name: str, libraries: dict[str, Any]) -> Iterator[tuple[str, Wanted]]:
     for key, entry in libraries.items():
-        place = f"{name}, libraries, {key}"
+        place = f"{name}, libraries, {_shown(key)}"
         fields = _object(entry, place)
         if _text(fields, "type", place).lower() != _PACKAGE:
             continue
@@ -127,3 +127,8 @@ def _content_hash(fields: dict[str, Any], key: str, place: str) -> str | None:
     if len(digest) != _SHA512_SIZE:
         raise InvalidRequest(f"{place}: {key} is not a SHA-512")
     return base64.b64encode(digest).decode()
+
+
+def _shown(key: str) -> str:
+    # A key is a stranger's text, and a message is one line.
+    return "".join(c if c.isprintable() else "?" for c in key[:100])
