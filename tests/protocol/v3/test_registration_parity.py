@@ -1,0 +1,205 @@
+"""What we write of every package of the stand-in for nuget.org, against what it writes itself.
+
+Its gz SemVer 2 hive is read and all three hives are written: the other two must come out as nuget.org publishes them.
+"""
+
+import json
+import re
+
+import pytest
+
+from nugetproxy.nuget.nuspec import read_nuspec
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.v3.registration import (
+    Hive,
+    Registration,
+    leaf_from_manifest,
+    read_catalog_entry,
+    read_index,
+    read_page,
+    registration_of,
+    write_catalog_entry,
+    write_index,
+    write_leaf,
+    write_page,
+)
+from tests.protocol.urls import foreign_urls
+
+UPSTREAM_HIVES = {
+    Hive.PLAIN: "registration5-semver1",
+    Hive.GZ: "registration5-gz-semver1",
+    Hive.GZ_SEMVER2: "registration5-gz-semver2",
+}
+NEWEST = UPSTREAM_HIVES[Hive.GZ_SEMVER2]
+
+
+class Stand:
+    """The stand-in's documents, as bytes, and as they are to look in our words."""
+
+    def __init__(self, nuget_org, links):
+        self.feed = nuget_org
+        self.links = links
+        self._identities = {
+            f"{lid}.{lower}": (lid, lower) for lid, versions in nuget_org.ids.items() for lower in versions
+        }
+
+    def document(self, hive, lid, *rest):
+        return self.feed.registration(UPSTREAM_HIVES[hive], lid, list(rest))
+
+    def ours(self, document):
+        """The stand-in's document with its addresses replaced, by plain text replacement."""
+        text = json.dumps(document)
+        for hive, theirs in UPSTREAM_HIVES.items():
+            text = text.replace(f"https://up.example/v3/{theirs}/", self.links.registration_base(hive))
+        text = text.replace("https://up.example/v3-flatcontainer/", self.links.flat_container())
+        text = re.sub(r"https://up\.example/v3/catalog0/data/[\d.]+/([^\"#]+)\.json", self._catalog_link, text)
+        return json.loads(text)
+
+    def _catalog_link(self, match):
+        return self.links.catalog_entry(*self._identities[match[1]])
+
+    def registration(self, lid) -> Registration:
+        """Read as the mirror does it: the index, then its outlying pages."""
+        registration = read_index(self.body(self.document(Hive.GZ_SEMVER2, lid, "index.json")))
+        for page in registration.outlying:
+            rest = page.url.removeprefix(f"https://up.example/v3/{NEWEST}/{lid}/").split("/")
+            registration = registration.with_page(
+                page.url, read_page(self.body(self.document(Hive.GZ_SEMVER2, lid, *rest)))
+            )
+        return registration
+
+    @staticmethod
+    def body(document) -> bytes:
+        return json.dumps(document).encode()
+
+
+@pytest.fixture(scope="module")
+def stand(nuget_org, links):
+    return Stand(nuget_org, links)
+
+
+@pytest.mark.parametrize("hive", list(Hive))
+def test_every_index_is_as_nuget_org_writes_it(stand, links, hive):
+    """
+    All ids, the paged and inlined ones and those with SemVer 2 packages included, in all three hives.
+    """
+    for lid in stand.feed.ids:
+        theirs = stand.document(hive, lid, "index.json")
+        body = write_index(stand.registration(lid), hive, links)
+
+        assert (theirs is None) == (body is None), lid
+        if body is not None:
+            assert stand.ours(theirs) == json.loads(body), lid
+
+
+@pytest.mark.parametrize("hive", list(Hive))
+@pytest.mark.parametrize("lid", ["made.many", "made.paged"])
+def test_every_page_is_as_nuget_org_writes_it(stand, links, hive, lid):
+    registration = stand.registration(lid)
+    index = stand.document(hive, lid, "index.json")
+
+    for page in index["items"]:
+        body = write_page(
+            registration, hive, NuGetVersion.parse(page["lower"]), NuGetVersion.parse(page["upper"]), links
+        )
+
+        assert body is not None
+        assert stand.ours(stand.document(hive, lid, "page", page["lower"], page["upper"] + ".json")) == json.loads(body)
+
+
+@pytest.mark.parametrize("hive", list(Hive))
+def test_every_leaf_is_as_nuget_org_writes_it(stand, links, hive):
+    """
+    But for `@context`, which the stand-in copies from the index.
+    """
+    for lid in stand.feed.ids.keys() - {"made.many"}:
+        for leaf in stand.registration(lid).leaves:
+            theirs = stand.document(hive, lid, f"{leaf.version.lower}.json")
+            body = write_leaf(leaf, hive, links)
+
+            assert (theirs is None) == (body is None), leaf
+            if body is not None:
+                ours = json.loads(body)
+                assert {**stand.ours(theirs), "@context": ours["@context"]} == ours
+
+
+def test_an_outlying_index_is_the_same_before_and_after_its_pages_are_loaded(stand, links):
+    outlying = read_index(stand.body(stand.document(Hive.GZ_SEMVER2, "made.many", "index.json")))
+
+    assert not outlying.is_complete
+    assert write_index(outlying, Hive.GZ_SEMVER2, links) == write_index(
+        stand.registration("made.many"), Hive.GZ_SEMVER2, links
+    )
+
+
+@pytest.mark.parametrize(
+    ("lid", "pages", "inlined"),
+    [("made.many", 57, False), ("made.paged", 2, False), ("made.inlined", 2, True)],
+)
+def test_pages_hold_64_and_are_inlined_below_128(stand, links, lid, pages, inlined):
+    body = write_index(stand.registration(lid), Hive.GZ_SEMVER2, links)
+
+    assert body is not None
+    items = json.loads(body)["items"]
+    assert pages == len(items)
+    assert [inlined] * pages == ["items" in page for page in items]
+
+
+def test_nothing_leads_to_the_upstream(stand, links):
+    for lid in stand.feed.ids:
+        registration = stand.registration(lid)
+        bodies = [write_index(registration, hive, links) for hive in Hive]
+        bodies += [write_catalog_entry(registration.leaves[0], None, links)]
+
+        assert [found for body in bodies if body for found in foreign_urls(json.loads(body), links.base)] == []
+
+
+def test_catalog_entries_keep_hash_and_size_and_lead_nowhere_else(stand, links):
+    """
+    Tools follow a leaf to its catalog entry for packageHash and packageSize.
+    """
+    for at, _, package in stand.feed.events:
+        if package.lid.startswith("made."):
+            continue
+        rest = stand.feed._event_url(at, package).split("/catalog0/")[1].split("/")
+        document = read_catalog_entry(stand.body(stand.feed.catalog(rest)))
+        leaf = stand.registration(package.lid).find(NuGetVersion.parse(package.version.full))
+        assert leaf is not None
+
+        ours = json.loads(write_catalog_entry(leaf, document, links))
+
+        assert (document["packageHash"], document["packageSize"]) == (ours["packageHash"], ours["packageSize"])
+        assert document.keys() == ours.keys()
+        assert foreign_urls(ours, links.base) == []
+
+
+def test_a_leaf_from_the_manifest_is_the_one_nuget_org_writes(stand, links):
+    """
+    For every real package. Licence and readme of a package are nuget.org's pages there and files of ours here, and an
+    icon elsewhere is not copied here; a nuspec alone knows neither commits, deprecations nor vulnerabilities.
+    """
+    differing = {"iconUrl", "licenseUrl", "readmeUrl", "deprecation", "vulnerabilities", "packageTypes"}
+    compared = 0
+    for lid, versions in stand.feed.ids.items():
+        if lid == "made.many":
+            continue
+        for package in versions.values():
+            manifest = read_nuspec(package.nuspec)
+            entry = stand.feed.catalog_entry(package, NEWEST)
+            leaf = leaf_from_manifest(manifest, published=entry["published"], listed=package.listed)
+            body = write_index(registration_of(manifest.id.text, [leaf]), Hive.GZ_SEMVER2, links)
+            assert body is not None
+            ours = json.loads(body)["items"][0]["items"][0]["catalogEntry"]
+            theirs = stand.ours(entry)
+
+            assert _without(theirs, differing) == _without(ours, differing)
+            assert ("readmeUrl" in theirs) == ("readmeUrl" in ours)
+            if package.meta["icon"]:
+                assert theirs["iconUrl"] == ours["iconUrl"]
+            assert foreign_urls(ours, links.base) == []
+            compared += 1
+    assert compared > 400
+
+
+def _without(document, names):
+    return {name: value for name, value in document.items() if name not in names}

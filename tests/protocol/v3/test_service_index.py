@@ -1,0 +1,183 @@
+import json
+
+import pytest
+
+from nugetproxy.errors import UnreadableDocument
+from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v3.service_index import UpstreamEndpoints, read_service_index, write_service_index
+from tests.protocol.urls import foreign_urls
+
+
+def written(base="https://ours.example", *, vulnerabilities=True, repository_signatures=True):
+    body = write_service_index(
+        Links(base), vulnerabilities=vulnerabilities, repository_signatures=repository_signatures
+    )
+    return json.loads(body)
+
+
+def types(document):
+    return [entry["@type"] for entry in document["resources"]]
+
+
+def index(*resources, version="3.0.0"):
+    return json.dumps({"version": version, "resources": list(resources)}).encode()
+
+
+def resource(name, url, **more):
+    return {"@type": name, "@id": url, **more}
+
+
+# --- ours -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PackageBaseAddress/3.0.0",
+        "RegistrationsBaseUrl",
+        "RegistrationsBaseUrl/3.0.0-beta",
+        "RegistrationsBaseUrl/3.0.0-rc",
+        "RegistrationsBaseUrl/3.4.0",
+        "RegistrationsBaseUrl/3.6.0",
+        "RegistrationsBaseUrl/Versioned",
+        "SearchQueryService",
+        "SearchQueryService/3.0.0-beta",
+        "SearchQueryService/3.0.0-rc",
+        "SearchQueryService/3.5.0",
+        "SearchAutocompleteService",
+        "SearchAutocompleteService/3.0.0-beta",
+        "SearchAutocompleteService/3.0.0-rc",
+        "SearchAutocompleteService/3.5.0",
+        "VulnerabilityInfo/6.7.0",
+        "RepositorySignatures/4.7.0",
+        "RepositorySignatures/5.0.0",
+        "ReadmeUriTemplate/6.13.0",
+    ],
+)
+def test_each_name_some_client_looks_for_is_there_once(name):
+    assert types(written()).count(name) == 1
+
+
+def test_types_and_addresses_are_single_texts():
+    """
+    Renovate and PSResourceGet cannot read arrays.
+    """
+    assert all(isinstance(e["@type"], str) and isinstance(e["@id"], str) for e in written()["resources"])
+
+
+def test_the_version_is_what_clients_accept():
+    assert written()["version"] == "3.0.0"
+
+
+def test_versioned_registrations_are_for_clients_that_know_semver2():
+    (entry,) = (e for e in written()["resources"] if e["@type"] == "RegistrationsBaseUrl/Versioned")
+
+    assert (entry["clientVersion"], entry["@id"]) == ("4.3.0-alpha", "https://ours.example/v3/registration-gz-semver2/")
+
+
+def test_search_says_primary_to_the_client_that_asks():
+    (entry,) = (e for e in written()["resources"] if e["@type"] == "SearchQueryService")
+
+    assert "(primary)" in entry["comment"]
+
+
+def test_signatures_are_not_offered_over_plain_http():
+    """
+    Their address on http:// makes every restore from the source fail.
+    """
+    assert not [name for name in types(written("http://ours.example")) if name.startswith("RepositorySignatures")]
+
+
+def test_what_the_feed_lacks_is_left_out():
+    names = types(written(vulnerabilities=False, repository_signatures=False))
+
+    assert not [name for name in names if name.startswith(("VulnerabilityInfo", "RepositorySignatures"))]
+
+
+def test_nothing_leads_elsewhere():
+    assert foreign_urls(written(), "https://ours.example") == []
+
+
+def test_we_can_be_our_own_upstream():
+    body = write_service_index(Links("https://a.example"), vulnerabilities=True, repository_signatures=True)
+
+    assert UpstreamEndpoints(
+        flat_container="https://a.example/v3/flatcontainer/",
+        registrations="https://a.example/v3/registration-gz-semver2/",
+        registrations_semver2=True,
+        search=("https://a.example/v3/query",),
+        autocomplete=("https://a.example/v3/autocomplete",),
+        vulnerabilities="https://a.example/v3/vulnerabilities/index.json",
+        repository_signatures="https://a.example/v3/repository-signatures/5.0.0/index.json",
+        catalog=None,
+        readme_template="https://a.example/v3/flatcontainer/{lower_id}/{lower_version}/readme",
+    ) == read_service_index(body)
+
+
+# --- an upstream's ----------------------------------------------------------------------------------------------------
+
+
+def test_nuget_orgs_index_is_understood(kept):
+    endpoints = read_service_index(kept("service-index"))
+
+    assert endpoints.flat_container == "https://api.nuget.org/v3-flatcontainer/"
+    assert endpoints.registrations == "https://api.nuget.org/v3/registration5-gz-semver2/"
+    assert endpoints.registrations_semver2
+    assert endpoints.catalog == "https://api.nuget.org/v3/catalog0/index.json"
+
+
+def test_primary_search_comes_before_secondary(kept):
+    assert read_service_index(kept("service-index")).search == (
+        "https://azuresearch-usnc.nuget.org/query",
+        "https://azuresearch-usnc.nuget.org/secondary/query",
+    )
+
+
+@pytest.mark.parametrize(
+    ("expected", "semver2", "entries"),
+    [
+        ("https://a/6/", True, [("3.4.0", "https://a/4/"), ("3.6.0", "https://a/6/")]),
+        ("https://a/v/", True, [("3.6.0", "https://a/6/"), ("Versioned", "https://a/v/")]),
+        ("https://a/4/", False, [("3.0.0-rc", "https://a/rc/"), ("3.4.0", "https://a/4/")]),
+        ("https://a/rc/", False, [("3.0.0-beta", "https://a/b/"), ("3.0.0-rc", "https://a/rc/")]),
+        ("https://a/6/", True, [("3.6.0", "https://a/6")]),
+    ],
+)
+def test_the_best_registrations_are_taken(expected, semver2, entries):
+    endpoints = read_service_index(index(*(resource(f"RegistrationsBaseUrl/{v}", url) for v, url in entries)))
+
+    assert (expected, semver2) == (endpoints.registrations, endpoints.registrations_semver2)
+
+
+def test_types_may_be_arrays_and_of_any_casing():
+    body = index(resource(["x", "packagebaseaddress/3.0.0", 1], "https://a/flat"))
+
+    assert read_service_index(body).flat_container == "https://a/flat/"
+
+
+@pytest.mark.parametrize("url", [None, 1, "", "/relative/", "ftp://a/", "file:///etc/"])
+def test_entries_without_a_web_address_are_passed_over(url):
+    body = index(resource("PackageBaseAddress/3.0.0", url), resource("PackageBaseAddress/3.0.0", "https://a/"))
+
+    assert read_service_index(body).flat_container == "https://a/"
+
+
+def test_a_query_in_a_search_address_is_cut_off():
+    body = index(
+        resource("SearchQueryService", "https://a/query?x=1"), resource("SearchQueryService", "https://a/query")
+    )
+
+    assert read_service_index(body).search == ("https://a/query",)
+
+
+def test_what_is_not_offered_is_none():
+    assert UpstreamEndpoints() == read_service_index(index())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", b"<html>", b'{"version":"3.0.0"}', b'{"version":"3.0.0","resources":{}}', index(version="2.0.0")],
+)
+def test_what_is_no_service_index_is_unreadable(body):
+    with pytest.raises(UnreadableDocument):
+        read_service_index(body)
