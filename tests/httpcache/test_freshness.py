@@ -1,0 +1,94 @@
+import pytest
+
+from nugetproxy.config import Freshness
+from nugetproxy.httpcache.freshness import (
+    DocumentKind,
+    age,
+    is_fresh,
+    may_be_revalidated_behind,
+    may_stand_in,
+    remaining,
+)
+from tests.httpcache.documents import NOON, a_document, a_rule, an_absence
+
+_RULE = a_rule(fresh=60, behind=30, on_error=3600, absent=10)
+
+
+@pytest.mark.parametrize(("years_old", "expected"), [(0, 0.0), (5, 5.0), (-5, 0.0), (-1e9, 0.0)])
+def test_age_is_never_negative(years_old, expected):
+    """
+    A clock that was set back makes a copy young, not of a negative age.
+    """
+    assert expected == age(a_document(age=years_old), NOON)
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        (a_document(age=0), True),
+        (a_document(age=59.9), True),
+        (a_document(age=60), False),
+        (a_document(age=0, expired=True), False),
+        (a_document(age=-60), True),
+        # Written by a clock that was wrong by more than a skew: its age is unknown.
+        (a_document(age=-61), False),
+        (a_document(age=-1e9), False),
+        (an_absence(age=9.9), True),
+        (an_absence(age=10), False),
+        (an_absence(age=0, expired=True), False),
+    ],
+)
+def test_what_is_fresh(stored, expected):
+    assert expected is is_fresh(stored, _RULE, NOON)
+
+
+def test_nothing_is_fresh_under_a_rule_of_zero_seconds():
+    assert not is_fresh(a_document(age=0), a_rule(fresh=0), NOON)
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        (a_document(age=20), 40.0),
+        (a_document(age=80), -20.0),
+        (a_document(age=20, expired=True), 0.0),
+        (an_absence(age=4), 6.0),
+    ],
+)
+def test_how_long_a_copy_stays_fresh(stored, expected):
+    assert expected == remaining(stored, _RULE, NOON)
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        (a_document(age=60), True),
+        (a_document(age=89.9), True),
+        (a_document(age=90), False),
+        (a_document(age=10, expired=True), False),
+        (a_document(age=-61), False),
+    ],
+)
+def test_what_may_be_refreshed_behind(stored, expected):
+    assert expected is may_be_revalidated_behind(stored, _RULE, NOON)
+
+
+@pytest.mark.parametrize(
+    ("stored", "rule", "expected"),
+    [
+        (a_document(age=3600), _RULE, True),
+        (a_document(age=3601), _RULE, False),
+        (a_document(age=10, expired=True), _RULE, True),
+        (a_document(age=-1e9), _RULE, True),
+        (an_absence(age=0), _RULE, False),
+        # A short stale_if_error never makes worse what may be served anyway.
+        (a_document(age=90), a_rule(fresh=60, behind=30, on_error=0), True),
+        (a_document(age=91), a_rule(fresh=60, behind=30, on_error=0), False),
+    ],
+)
+def test_what_may_stand_in_for_a_failing_upstream(stored, rule, expected):
+    assert expected is may_stand_in(stored, rule, NOON)
+
+
+def test_kinds_are_named_as_in_the_settings():
+    assert set(Freshness.model_fields) == {kind.value for kind in DocumentKind}
