@@ -1,0 +1,79 @@
+"""What a worker serves: the assembled parts behind the application behind the lane, on the sockets it was given.
+
+Importing this module binds the metrics to their directory; only a worker that has been told of it may do so.
+"""
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import Callable
+
+import structlog
+from aiohttp import web
+
+from nugetproxy.config import Config, ServerSettings
+from nugetproxy.errors import ConfigError
+from nugetproxy.runtime.assembly import assemble
+from nugetproxy.runtime.listening import BACKLOG, tls_context
+from nugetproxy.web.aiohttp_connection import handler_options
+from nugetproxy.web.application import make_application
+from nugetproxy.web.hot import HotTable
+from nugetproxy.web.keys import ACCESS
+from nugetproxy.web.lane_server import LaneServer, serve_protocol
+
+_log = structlog.get_logger(__name__)
+
+
+async def serve(
+    config: Config, sockets: list[socket.socket], ready: Callable[[], None], stopping: asyncio.Event
+) -> None:
+    """Serve until `stopping` is set, then finish what is being answered within `server.stop_timeout`."""
+    settings = config.server
+    tls = _tls(settings)
+    hot = HotTable(settings.hot_memory) if settings.lane else None
+    async with assemble(config, os.environ) as services:
+        application = make_application(services, hot)
+        runner = web.AppRunner(application, **handler_options(settings.idle_timeout))
+        await runner.setup()
+        try:
+            if runner.server is None:
+                raise RuntimeError("the runner was set up and has no server")
+            lanes = serve_protocol(runner.server, hot, settings, application[ACCESS])
+            await _serve(lanes, sockets, tls, settings, ready, stopping)
+        finally:
+            if hot is not None:
+                await hot.close()
+            await runner.cleanup()
+
+
+async def _serve(
+    lanes: LaneServer,
+    sockets: list[socket.socket],
+    tls: ssl.SSLContext | None,
+    settings: ServerSettings,
+    ready: Callable[[], None],
+    stopping: asyncio.Event,
+) -> None:
+    loop = asyncio.get_running_loop()
+    handshake = settings.header_timeout if tls is not None else None
+    servers = [
+        # asyncio calls listen() once more, which would cut the backlog to its default of 100.
+        await loop.create_server(lanes, sock=each, ssl=tls, ssl_handshake_timeout=handshake, backlog=BACKLOG)
+        for each in sockets
+    ]
+    ready()
+    await stopping.wait()
+    for server in servers:
+        server.close()
+    if unfinished := await lanes.drain(settings.stop_timeout):
+        _log.warning("answers_cut_off", answers=unfinished, after=settings.stop_timeout)
+
+
+def _tls(settings: ServerSettings) -> ssl.SSLContext | None:
+    if not settings.tls_cert:
+        return None
+    try:
+        return tls_context(settings.tls_cert, settings.tls_key)
+    except OSError as failed:  # ssl.SSLError, too
+        raise ConfigError([f"server.tls_cert: {settings.tls_cert} cannot be used: {failed}"]) from None
