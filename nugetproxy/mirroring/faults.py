@@ -1,0 +1,129 @@
+"""What an upstream's misbehaviour means: which faults pass, which are final, and how long to wait before the next try.
+
+Foreign exceptions and HTTP statuses are translated here and nowhere else.
+"""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+
+from nugetproxy.errors import UpstreamError, UpstreamNonsense, UpstreamTimeout, UpstreamUnavailable
+
+
+class PassingFault(Exception):  # noqa: N818 - it is no error of the caller's until patience is spent
+    """A try failed in a way that another try may not. `error` is what to raise when there is no other try.
+
+    `result` is the word of the metric for the failed request.
+    """
+
+    def __init__(self, error: UpstreamError, result: str) -> None:
+        self.error = error
+        self.result = result
+        super().__init__(str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """How tries follow each other and failures are told apart; all in seconds."""
+
+    first_pause: float = 0.2
+    longest_pause: float = 3.0
+    spacing: float = 2.0
+    """Failures of one host closer together than this count once towards its breaker: with the default of five failures
+    a host is held to be dead after eight seconds at the earliest, so that a restart is bridged and not bounced."""
+    overdue: float = 1.0
+    """A head that takes longer than this makes its host suspect."""
+
+    def pause(self, failures: int, retry_after: float | None, chance: float | None = None) -> float:
+        """Seconds to wait after so many failed tries; never less than the upstream asked for.
+
+        `chance` (0 to 1) spreads those who failed together over the second half of the pause.
+        """
+        whole = min(self.longest_pause, self.first_pause * 2.0 ** min(failures - 1, 30))
+        spread = whole * (0.5 + 0.5 * (random.random() if chance is None else chance))  # noqa: S311 - not a secret
+        return max(spread, retry_after or 0.0)
+
+
+def judge(upstream: str, answer: aiohttp.ClientResponse, expected: tuple[int, ...]) -> None:
+    """Let an expected status pass (404 and 410 always are).
+
+    Raises:
+        PassingFault: 5xx, 429, 408: another try may do better.
+        UpstreamUnavailable: any other refusal, with the upstream's reason. Never "not found".
+        UpstreamNonsense: a status that answers nothing we asked.
+    """
+    status = answer.status
+    if status in expected or status in (404, 410):
+        return
+    why = f"answered {status} {_printable(answer.reason)}".rstrip()
+    if status >= 500 or status in (408, 429):
+        retry_after = read_retry_after(answer.headers.get("Retry-After", ""), datetime.now(UTC))
+        raise PassingFault(UpstreamUnavailable(upstream, why, retry_after), result_of(status))
+    if status >= 400:
+        raise UpstreamUnavailable(upstream, why)
+    raise UpstreamNonsense(upstream, why)
+
+
+def result_of(status: int) -> str:
+    """The metric's word for a status."""
+    if status in (304, 404, 429):
+        return str(status)
+    return "404" if status == 410 else f"{status // 100}xx"
+
+
+def read_retry_after(text: str, now: datetime) -> float | None:
+    """Seconds from a Retry-After header, whether in seconds or as a date; None when it says nothing."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        when = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds())
+
+
+@contextmanager
+def translated(upstream: str) -> Iterator[None]:
+    """Turn whatever the HTTP client raises into a PassingFault, or UpstreamNonsense for what never was HTTP."""
+    try:
+        yield
+    except (TimeoutError, aiohttp.ServerTimeoutError) as error:
+        connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
+        why = "no connection in time" if connecting else "silent for too long"
+        raise PassingFault(UpstreamTimeout(upstream, why), "timeout") from error
+    except aiohttp.ClientConnectorError as error:
+        why = f"cannot connect to {error.host}: {_reason(error)}"
+        raise PassingFault(UpstreamUnavailable(upstream, why), "connect") from error
+    except aiohttp.ClientHttpProxyError as error:
+        why = f"the outgoing proxy answered {error.status} {_printable(error.message)}".rstrip()
+        raise PassingFault(UpstreamUnavailable(upstream, why), "connect") from error
+    except aiohttp.ClientResponseError as error:
+        why = f"not an HTTP answer: {_printable(error.message)}"
+        raise PassingFault(UpstreamNonsense(upstream, why), "nonsense") from error
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+        raise UpstreamNonsense(upstream, "it names a URL that cannot be asked") from error
+    except aiohttp.ClientPayloadError as error:
+        raise PassingFault(UpstreamUnavailable(upstream, "the answer broke off"), "broken") from error
+    except (aiohttp.ClientError, OSError) as error:
+        why = f"the connection broke: {_reason(error)}"
+        raise PassingFault(UpstreamUnavailable(upstream, why), "broken") from error
+
+
+def breaker_opened(upstream: str, why: str, probe: float) -> UpstreamUnavailable:
+    """The error while a host is held to be dead; `probe` seconds lie between two probes."""
+    return UpstreamUnavailable(upstream, f"not asked, it has failed too often ({why})", retry_after=max(1.0, probe))
+
+
+def _reason(error: BaseException) -> str:
+    return _printable(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+
+
+def _printable(text: str | None) -> str:
+    """A stranger's words, fit for one line of a message."""
+    return "".join(c if c.isprintable() else "?" for c in (text or "")[:200])
