@@ -1,0 +1,106 @@
+"""Blobs as files: a key is a path below one folder, a commit is a rename.
+
+The spools committed here must lie on the same file system, else a rename would be a copy and could be seen half done.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from nugetproxy.storage.blobs.base import BlobInfo, BlobKey
+from nugetproxy.storage.spool import Spool, disk_failures
+
+
+class FilesystemBlobs:
+    """A `BlobStore` in a folder that another program may serve, too: plain files, readable by all."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def __repr__(self) -> str:
+        return f"<FilesystemBlobs {self._root}>"
+
+    def stat(self, key: BlobKey) -> BlobInfo | None:
+        with disk_failures("look up a blob"):
+            try:
+                return _described(key, self.path(key).stat())
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def path(self, key: BlobKey) -> Path:
+        return self._root.joinpath(*key.segments)
+
+    def open(self, key: BlobKey) -> BinaryIO:
+        with disk_failures("open a blob"):
+            try:
+                return self.path(key).open("rb")
+            except (FileNotFoundError, NotADirectoryError):
+                raise KeyError(str(key)) from None
+
+    def commit(self, key: BlobKey, spool: Spool) -> BlobInfo:
+        if kept := self.stat(key):
+            spool.discard()
+            return kept
+        path = self.path(key)
+        with disk_failures("make a folder"):
+            _make_folders(path.parent)
+        spool.move_to(path)
+        with suppress(OSError):
+            # The bytes are visible and whole. Losing their name to a loss of power costs one more fetch.
+            _sync(path.parent)
+        with disk_failures("look up a blob"):
+            return _described(key, path.stat())
+
+    def delete(self, key: BlobKey) -> None:
+        path = self.path(key)
+        with disk_failures("delete a blob"):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # the first folder that still holds something ends it
+            for _ in key.segments[:-1]:
+                path = path.parent
+                path.rmdir()
+
+    def walk(self, *prefix: str) -> Iterator[BlobInfo]:
+        with disk_failures("list blobs"):
+            yield from self._walk(prefix)
+
+    def _walk(self, segments: tuple[str, ...]) -> Iterator[BlobInfo]:
+        try:
+            with os.scandir(self._root.joinpath(*segments)) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for entry in found:
+            inside = (*segments, entry.name)
+            try:
+                key = BlobKey(inside)
+            except ValueError:
+                continue  # not ours: a person or a file system put it there
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._walk(inside)
+            elif entry.is_file(follow_symlinks=False):
+                with suppress(FileNotFoundError):
+                    yield _described(key, entry.stat())
+
+
+def _described(key: BlobKey, status: os.stat_result) -> BlobInfo:
+    return BlobInfo(key, status.st_size, status.st_mtime_ns)
+
+
+def _make_folders(folder: Path) -> None:
+    """As `mkdir -p`, and every new name in its parent is safe from a loss of power."""
+    if folder.is_dir():
+        return
+    _make_folders(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

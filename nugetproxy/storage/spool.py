@@ -1,0 +1,303 @@
+"""Spool: bytes arriving, hashed as they are written and readable while they grow.
+
+Rule 1: bytes in a spool exist for nobody who looks for content. A commit (`storage.blobs`) makes them visible in one
+act; on every other way out they vanish.
+Rule 2: our disk may fail at any byte. A spool then goes on in memory, within a budget, so that clients are served.
+What the bytes mean, and whether they are right, is not known here.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Protocol, Self
+
+from nugetproxy.errors import StorageUnavailable
+
+BLOCK = 256 * 1024
+"""Bytes read at once: large enough that the call costs little beside the copy, small enough for hundreds of readers."""
+
+PART_SUFFIX = ".part"
+_NO_NOWAIT = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+
+
+class ReadableBytes(Protocol):
+    """Bytes that are there up to `size`, and may become more."""
+
+    @property
+    def size(self) -> int: ...
+
+    def read_now(self, offset: int, length: int) -> bytes | None:
+        """At most `length` bytes, without waiting for a disk; None when only a disk could tell."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """As `read_now`, and may wait: call it in a thread."""
+
+
+@contextmanager
+def disk_failures(doing: str) -> Iterator[None]:
+    """Name the operating system's refusals in our words."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnavailable(f"cannot {doing}: {error.strerror or type(error).__name__}") from error
+
+
+class OpenedFile:
+    """A file open for reading; its descriptor is closed when nobody refers to it any more.
+
+    Readers come and go in any order, some never begin: counting references is the interpreter's trade.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        weakref.finalize(self, os.close, descriptor)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Raises OSError."""
+        return cls(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self.descriptor).st_size
+
+    def is_file(self, path: Path) -> bool:
+        """True when `path` names these very bytes."""
+        try:
+            return os.path.samestat(path.stat(), os.fstat(self.descriptor))
+        except OSError:
+            return False
+
+    def read_now(self, offset: int, length: int) -> bytes | None:
+        block = bytearray(length)
+        try:
+            count = os.preadv(self.descriptor, [block], offset, os.RWF_NOWAIT)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            if error.errno not in _NO_NOWAIT:
+                raise
+            # File systems in memory do not know the flag, and never wait either.
+            return os.pread(self.descriptor, length, offset)
+        return bytes(memoryview(block)[:count])
+
+    def read(self, offset: int, length: int) -> bytes:
+        return os.pread(self.descriptor, length, offset)
+
+
+class MemoryBudget:
+    """How many bytes all spools of this process may hold in memory together."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> bool:
+        with self._lock:
+            if size > self._left:
+                return False
+            self._left -= size
+            return True
+
+    def give(self, size: int) -> None:
+        with self._lock:
+            self._left += size
+
+
+class Spool:
+    """One body arriving. Made by a `SpoolFolder`.
+
+    `append`, `move_to_memory` and `move_to` block: call them in a thread, one at a time. `read_now` is for the loop.
+    """
+
+    def __init__(self, file: OpenedFile, path: Path | None, budget: MemoryBudget) -> None:
+        self.size = 0
+        self._file = file
+        self._path = path
+        self._budget = budget
+        self._sha512 = hashlib.sha512()
+        self._md5 = hashlib.md5(usedforsecurity=False)
+
+    def __repr__(self) -> str:
+        return f"<Spool {self._path.name if self._path else 'in memory'}: {self.size} bytes>"
+
+    @property
+    def path(self) -> Path | None:
+        """Where the bytes lie; None when they are in memory, committed or discarded."""
+        return self._path
+
+    @property
+    def sha512(self) -> bytes:
+        return self._sha512.digest()
+
+    @property
+    def md5(self) -> bytes:
+        return self._md5.digest()
+
+    def append(self, block: bytes) -> None:
+        """Raises StorageUnavailable and then holds what it held before: the same block may be tried again."""
+        with disk_failures("write to the spool"):
+            if isinstance(self._file, _MemoryFile):
+                self._file.reserve(self.size + len(block))
+                _write_all(os.pwrite, self._file.descriptor, block, self.size)
+            else:
+                _write_all(write_to_disk, self._file.descriptor, block, self.size)
+        self._sha512.update(block)
+        self._md5.update(block)
+        # Readers look at the size without a lock: the bytes are there before it says so.
+        self.size += len(block)
+
+    def read_now(self, offset: int, length: int) -> bytes | None:
+        return self._file.read_now(offset, min(length, self.size - offset))
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._file.read(offset, min(length, self.size - offset))
+
+    def binary(self) -> BinaryIO:
+        """The bytes as a file of the caller's own, to be closed by the caller."""
+        file = os.fdopen(os.dup(self._file.descriptor), "rb")
+        file.seek(0)
+        return file
+
+    def move_to_memory(self, total: int | None) -> None:
+        """Go on without the disk. `total` is the size expected in the end, when known.
+
+        Raises:
+            StorageUnavailable: the budget is spent, or the disk does not give back what it took.
+        """
+        memory = _MemoryFile(self._budget)
+        memory.reserve(max(total or 0, self.size))
+        with disk_failures("read the spool back"):
+            for offset in range(0, self.size, BLOCK):
+                block = self.read(offset, BLOCK)
+                if len(block) != min(BLOCK, self.size - offset):
+                    raise OSError(errno.EIO, "the spool became shorter")
+                _write_all(os.pwrite, memory.descriptor, block, offset)
+        self.discard()
+        self._file = memory
+
+    def move_to(self, target: Path) -> None:
+        """Give the bytes, safe on the disk, another name. Whoever reads the spool goes on reading it.
+
+        Raises StorageUnavailable.
+        """
+        if self._path is None:
+            raise StorageUnavailable("cannot keep what is only in memory")
+        with disk_failures("commit a spool"):
+            os.fchmod(self._file.descriptor, 0o644)
+            os.fsync(self._file.descriptor)
+            self._path.rename(target)
+        self._path = None
+
+    def discard(self) -> None:
+        """Take the name away. Whoever still reads may finish; the space is free when the last has."""
+        if self._path is not None:
+            with suppress(OSError):
+                self._path.unlink()
+            self._path = None
+
+
+class SpoolFolder:
+    """Where spools of this machine lie, one file each, locked by the process that writes it."""
+
+    def __init__(self, directory: Path, memory: MemoryBudget) -> None:
+        self._directory = directory
+        self._memory = memory
+
+    def create(self, stem: str) -> Spool:
+        """An empty spool on the disk. `stem` is put at the beginning of its file's name. Raises StorageUnavailable."""
+        with disk_failures("create a spool"):
+            self._directory.mkdir(parents=True, exist_ok=True)
+            while True:
+                path = self._directory / f"{stem}.{secrets.token_hex(8)}{PART_SUFFIX}"
+                file = OpenedFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+                fcntl.flock(file.descriptor, fcntl.LOCK_EX)
+                # A sweep may have come between the two lines above and taken the file for a leftover.
+                if os.fstat(file.descriptor).st_nlink:
+                    return Spool(file, path, self._memory)
+
+    def create_in_memory(self, total: int | None) -> Spool:
+        """An empty spool in memory; `total` bytes are set aside for it. Raises StorageUnavailable over the budget."""
+        file = _MemoryFile(self._memory)
+        file.reserve(total or 0)
+        return Spool(file, None, self._memory)
+
+    def open_part(self, name: str) -> OpenedFile | None:
+        """The growing file of another process by the name it announced; None when it is gone."""
+        if "/" in name or not name.endswith(PART_SUFFIX):
+            return None
+        try:
+            return OpenedFile.open(self._directory / name)
+        except OSError:
+            return None
+
+    def sweep(self) -> int:
+        """Remove what processes left behind that are no more; the number of files. Never raises."""
+        swept = 0
+        with suppress(OSError):
+            for path in sorted(self._directory.glob(f"*{PART_SUFFIX}")):
+                with suppress(OSError):
+                    file = OpenedFile.open(path)
+                    fcntl.flock(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+                    swept += 1
+        return swept
+
+
+def write_to_disk(descriptor: int, block: bytes | memoryview, offset: int) -> int:
+    """Every byte of every spool on a disk passes here: where a test lets the disk be full."""
+    return os.pwrite(descriptor, block, offset)
+
+
+class _MemoryFile(OpenedFile):
+    """An anonymous file in memory; its share of the budget is given back when the last reader is gone.
+
+    Raises StorageUnavailable where the budget or the system does not allow it.
+    """
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        with disk_failures("make a file in memory"):
+            super().__init__(_anonymous_descriptor())
+        self._budget = budget
+        self._reserved = [0]
+        weakref.finalize(self, _give_back, budget, self._reserved)
+
+    def reserve(self, size: int) -> None:
+        more = size - self._reserved[0]
+        if more <= 0:
+            return
+        if not self._budget.take(more):
+            raise StorageUnavailable("the disk cannot be written, and too many downloads are held in memory")
+        self._reserved[0] = size
+
+
+def _give_back(budget: MemoryBudget, reserved: list[int]) -> None:
+    budget.give(reserved[0])
+
+
+def _anonymous_descriptor() -> int:
+    try:
+        return os.memfd_create("nugetproxy-spool", os.MFD_CLOEXEC)
+    except (AttributeError, OSError):
+        # No such call here: a nameless file in the system's folder for temporary files is nearest.
+        with tempfile.TemporaryFile() as file:
+            return os.dup(file.fileno())
+
+
+class _Write(Protocol):
+    def __call__(self, descriptor: int, block: memoryview, offset: int, /) -> int: ...
+
+
+def _write_all(write: _Write, descriptor: int, block: bytes, offset: int) -> None:
+    rest = memoryview(block)
+    while rest:
+        count = write(descriptor, rest, offset)
+        rest, offset = rest[count:], offset + count

@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import pytest
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.blobs.base import BlobKey
+from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
+from nugetproxy.storage.spool import MemoryBudget, Spool, SpoolFolder
+from tests.contracts.blob_store import KEY, BlobStoreContract, MakeSpool
+
+
+@pytest.fixture
+def make_spool(tmp_path: Path) -> MakeSpool:
+    folder = SpoolFolder(tmp_path / "spool", MemoryBudget(1_000_000))
+
+    def make(content: bytes) -> Spool:
+        spool = folder.create("test")
+        spool.append(content)
+        return spool
+
+    return make
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FilesystemBlobs:
+    return FilesystemBlobs(tmp_path / "blobs")
+
+
+class TestFilesystemBlobs(BlobStoreContract):
+    def test_the_tree_may_be_served_by_anyone(self, store: FilesystemBlobs, make_spool: MakeSpool):
+        """
+        The path is the key, and every user may read the file.
+        """
+        store.commit(KEY, make_spool(b"package"))
+
+        path = store.path(KEY)
+        assert path.parts[-4:] == KEY.segments
+        assert path.stat().st_mode & 0o777 == 0o644
+
+    def test_delete_removes_empty_folders(self, store: FilesystemBlobs, make_spool: MakeSpool, tmp_path: Path):
+        store.commit(KEY, make_spool(b"package"))
+        store.delete(KEY)
+
+        assert list((tmp_path / "blobs").iterdir()) == []
+
+    def test_foreign_files_are_no_blobs(self, store: FilesystemBlobs, make_spool: MakeSpool, tmp_path: Path):
+        store.commit(KEY, make_spool(b"package"))
+        (tmp_path / "blobs" / ".hidden").write_bytes(b"")
+        (tmp_path / "blobs" / "a b").write_bytes(b"")
+        (tmp_path / "blobs" / "link").symlink_to(store.path(KEY))
+
+        assert [info.key for info in store.walk()] == [KEY]
+
+    def test_a_folder_that_cannot_be_made_is_our_own_failure(
+        self, store: FilesystemBlobs, make_spool: MakeSpool, tmp_path: Path
+    ):
+        (tmp_path / "blobs").write_bytes(b"a file where the folder should be")
+
+        with pytest.raises(StorageUnavailable):
+            store.commit(KEY, make_spool(b"package"))
+        assert store.stat(KEY) is None
+
+
+@pytest.mark.parametrize("segment", ["contoso.utils", "1.0.0-rc.1", "a_b", "é", "日本"])
+def test_names_of_packages_are_safe(segment: str):
+    assert str(BlobKey.of("nuget.org", segment)) == f"nuget.org/{segment}"
+
+
+@pytest.mark.parametrize(
+    "segment", ["", ".", "..", ".hidden", "a/b", "a\\b", "a\0b", "a b", "a\nb", "*", "c:", "x" * 256, "é" * 128]
+)
+def test_other_names_are_refused(segment: str):
+    with pytest.raises(ValueError, match="blob key"):
+        BlobKey.of("nuget.org", segment)
+
+
+def test_an_empty_key_is_refused():
+    with pytest.raises(ValueError, match="segment"):
+        BlobKey.of()
