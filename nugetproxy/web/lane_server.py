@@ -1,0 +1,75 @@
+"""What the lanes of one worker share, and the way in: accepted connections become lanes here.
+
+A lane (`web.lane`) is one connection; how many there are and how they end is `web.connections`' affair.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+
+from nugetproxy.config import ServerSettings
+from nugetproxy.web.access import AccessLine, AccessLog
+from nugetproxy.web.aiohttp_connection import KEEPALIVE_SECONDS, can_tell
+from nugetproxy.web.connections import Connections
+from nugetproxy.web.hot import HotTable
+from nugetproxy.web.lane import Lane
+from nugetproxy.web.request_head import RequestHead, read_head
+from nugetproxy.web.tally import Tally
+
+MAX_KNOWN_HEADS: Final = 1024
+"""Header blocks remembered with their reading. A client repeats its own word for word, request after request."""
+
+
+class LaneServer:
+    """Makes the protocol of every accepted connection, and ends them all: `loop.create_server(lane_server, ...)`.
+
+    `hot` is None when the lane is switched off: limits and time-outs hold all the same. The caller runs `drain` after
+    it stopped listening, then cleans up the aiohttp runner that `server` came from.
+    """
+
+    def __init__(self, server: web.Server, hot: HotTable | None, settings: ServerSettings, access: AccessLog) -> None:
+        self.can_reopen = can_tell()
+        """False when this aiohttp cannot be asked whether it is between requests: then there is no lane."""
+        if self.can_reopen and server().keepalive_timeout < KEEPALIVE_SECONDS:
+            raise ValueError("the aiohttp server must be made with aiohttp_connection.handler_options()")
+        self.make_handler: Callable[[], web.RequestHandler] = server
+        self.hot = hot if settings.lane and self.can_reopen else None
+        self.settings = settings
+        self.connections = Connections(settings)
+        self.access = access
+        self.tally = Tally()
+        self._heads: dict[bytes, dict[bytes, RequestHead]] = {b"http": {}, b"https": {}}
+
+    def __call__(self) -> asyncio.Protocol:
+        return Lane(self)
+
+    async def drain(self, timeout: float) -> int:
+        """Let running answers finish for `timeout` seconds, close everything; returns how many were cut off."""
+        unfinished = await self.connections.drain(timeout)
+        self.tally.flush()
+        return unfinished
+
+    def heads(self, scheme: bytes) -> dict[bytes, RequestHead]:
+        return self._heads[scheme]
+
+    def read_head(self, block: bytes, scheme: bytes) -> RequestHead | None:
+        """Read a header block that is not known yet."""
+        head = read_head(block, scheme, is_behind_proxy=bool(self.settings.trusted_proxies))
+        if head is not None and head.request_id is None:  # with an id of its own a block will not come again
+            known = self._heads[scheme]
+            if len(known) >= MAX_KNOWN_HEADS:
+                known.clear()
+            known[block] = head
+        return head
+
+    def note(self, line: AccessLine) -> None:
+        """Count and log one answered request."""
+        self.tally.count(line.resource, line.outcome, line.status, line.seconds, line.bytes)
+        self.access.record(line)
+
+
+def serve_protocol(server: web.Server, hot: HotTable | None, settings: ServerSettings, access: AccessLog) -> LaneServer:
+    """The protocol factory of a worker; `server` is the `AppRunner`'s, made with `handler_options()`."""
+    return LaneServer(server, hot, settings, access)
