@@ -105,7 +105,8 @@ def _with_byte_order_mark(data: bytes) -> bytes:
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines()
+    # SyntaxError's own text ends in a file name, and here there is no file.
+    lines = str(error.msg if isinstance(error, etree.XMLSyntaxError) else error).splitlines()
     return lines[0] if lines else type(error).__name__
 
 
