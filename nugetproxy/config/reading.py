@@ -24,8 +24,8 @@ Place = tuple[str | int, ...]
 
 PREFIX = "NUGETPROXY_"
 
-NOT_SETTINGS = frozenset({"NUGETPROXY_CONFIG", "NUGETPROXY_SHARED", "NUGETPROXY_VENV"})
-"""Variables that are ours and no settings: the configuration file, and two that the project's own scripts read."""
+NOT_SETTINGS = frozenset({"NUGETPROXY_CONFIG", "NUGETPROXY_CLIENTS", "NUGETPROXY_SHARED", "NUGETPROXY_VENV"})
+"""Variables that are ours and no settings: the configuration file, and those that the project's own scripts read."""
 
 
 def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Config:
