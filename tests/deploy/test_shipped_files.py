@@ -1,0 +1,180 @@
+"""Every file under deploy/ is checked by the tool that will read it."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.certificates import PrivateCA
+from tests.fakes.upstream import FakeUpstream
+from tests.ports import free_port
+from tests.serving import Server
+from tests.shared import lacking
+
+pytestmark = pytest.mark.tools
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+
+
+def tool(name: str) -> str:
+    found = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
+    if found is None:
+        lacking(f"{name} is not installed: scripts/debian-packages names its package")
+    return found
+
+
+def run(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_hadolint_has_nothing_to_say_about_the_dockerfile() -> None:
+    ended = run(tool("hadolint"), str(DEPLOY / "docker" / "Dockerfile"))
+    assert (ended.returncode, ended.stdout + ended.stderr) == (0, "")
+
+
+def test_systemd_understands_every_line_of_the_units(tmp_path: Path) -> None:
+    """
+    systemd-analyze exits 0 on an unknown key, so any output at all is a failure.
+    """
+    program = tmp_path / "nugetproxy"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    for unit in (DEPLOY / "systemd").iterdir():
+        text = unit.read_text().replace("/opt/nugetproxy/bin/nugetproxy", str(program))
+        (tmp_path / unit.name).write_text(text)
+    ended = run(tool("systemd-analyze"), "verify", str(tmp_path / "nugetproxy.service"), cwd=tmp_path)
+    assert ended.stdout + ended.stderr == ""
+
+
+def test_the_unit_is_hardened() -> None:
+    """
+    systemd's own score of the unit: "OK" or better, offline.
+    """
+    unit = DEPLOY / "systemd" / "nugetproxy.service"
+    ended = run(tool("systemd-analyze"), "security", "--offline=true", "--threshold=20", str(unit))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_nginx_accepts_the_front(tmp_path: Path) -> None:
+    certificate, key = PrivateCA(tmp_path / "ca").issue()
+    text = (DEPLOY / "nginx" / "nugetproxy.conf").read_text()
+    text = text.replace("/etc/ssl/nuget.example.com.pem", str(certificate))
+    text = text.replace("/etc/ssl/nuget.example.com.key", str(key))
+    (tmp_path / "nginx.conf").write_text(
+        f"pid {tmp_path}/nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{ access_log off;\n{text}\n}}\n"
+    )
+    ended = run(tool("nginx"), "-t", "-q", "-c", str(tmp_path / "nginx.conf"), "-p", str(tmp_path))
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("check", "rules", "alerts.yml"), ("test", "rules", "alerts_test.yml"), ("check", "config", "prometheus.yml")],
+    ids=" ".join,
+)
+def test_promtool_accepts_the_rules_and_their_tests(arguments: tuple[str, ...]) -> None:
+    ended = run(tool("promtool"), *arguments, cwd=DEPLOY / "prometheus")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_every_alert_has_a_unit_test() -> None:
+    alerts = set(re.findall(r"- alert: (\w+)", (DEPLOY / "prometheus" / "alerts.yml").read_text()))
+    tested = set(re.findall(r"alertname: (\w+)", (DEPLOY / "prometheus" / "alerts_test.yml").read_text()))
+    assert alerts == tested
+
+
+def test_the_compose_file_sets_only_known_variables() -> None:
+    known = (ROOT / "config.example.toml").read_text()
+    used = set(re.findall(r"NUGETPROXY_\w+", (DEPLOY / "docker" / "compose.yaml").read_text()))
+    used |= set(re.findall(r"NUGETPROXY_\w+", (DEPLOY / "docker" / "Dockerfile").read_text()))
+    assert used
+    assert {name for name in used if name not in known} == set()
+
+
+def test_the_image_installs_what_the_project_declares() -> None:
+    """
+    What the Dockerfile copies is enough to build the wheel: every file that pyproject.toml names is among it.
+    """
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    copied = (DEPLOY / "docker" / "Dockerfile").read_text()
+    for name in (project["readme"], *project["license-files"], "pyproject.toml"):
+        assert name in copied
+
+
+def dashboard_expressions() -> list[str]:
+    dashboard = json.loads((DEPLOY / "grafana" / "nugetproxy.json").read_text())
+    return [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+
+
+async def test_a_real_prometheus_scrapes_the_server_and_answers_every_panel(tmp_path: Path) -> None:
+    """
+    Prometheus itself scrapes the running server, loads our alerts, and evaluates every expression of the dashboard.
+    """
+    prometheus = tool("prometheus")
+    async with FakeUpstream() as upstream:
+        upstream.add_package("Contoso.Utils", "1.0.0")
+        with Server(tmp_path / "data", upstream=upstream.url) as server:
+            import asyncio
+
+            path = "/v3/flatcontainer/contoso.utils/1.0.0/contoso.utils.1.0.0.nupkg"
+            await asyncio.to_thread(server.get, path)
+            await asyncio.to_thread(server.get, path)
+            await asyncio.to_thread(_check_with_prometheus, prometheus, server, tmp_path)
+
+
+def _check_with_prometheus(prometheus: str, server: Server, tmp_path: Path) -> None:
+    port = free_port()
+    shutil.copy(DEPLOY / "prometheus" / "alerts.yml", tmp_path / "alerts.yml")
+    (tmp_path / "prometheus.yml").write_text(
+        "global: {scrape_interval: 500ms, evaluation_interval: 500ms}\n"
+        "rule_files: [alerts.yml]\n"
+        "scrape_configs:\n"
+        f"  - {{job_name: nugetproxy, static_configs: [{{targets: ['127.0.0.1:{server.port}']}}]}}\n"
+    )
+    command = [
+        prometheus,
+        f"--config.file={tmp_path}/prometheus.yml",
+        f"--storage.tsdb.path={tmp_path}/tsdb",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    with (tmp_path / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+
+        def ask(expression: str) -> list[dict[str, object]]:
+            query = urllib.parse.urlencode({"query": expression})
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?{query}", timeout=10) as answer:
+                parsed = json.load(answer)
+            assert parsed["status"] == "success", expression
+            return list(parsed["data"]["result"])
+
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                if ask('count_over_time(up{job="nugetproxy"}[1m]) >= 3 and up == 1'):
+                    break
+            except OSError:
+                pass
+            time.sleep(0.2)
+        else:
+            raise AssertionError((tmp_path / "prometheus.log").read_text())
+
+        assert ask('nugetproxy_requests_total{resource="nupkg",outcome="miss"}')
+        assert ask("nugetproxy_stored_packages == 1")
+        for expression in dashboard_expressions():
+            ask(expression.replace("$instance", ".*").replace("$__rate_interval", "1m"))
+        exported = set(re.findall(r"^# TYPE (\w+)", server.get("/metrics").decode(), re.MULTILINE))
+        for name in set(re.findall(r"nugetproxy_\w+", " ".join(dashboard_expressions()))):
+            assert any(name.startswith(metric) for metric in exported), f"the dashboard asks for {name}"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
