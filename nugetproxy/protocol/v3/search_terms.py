@@ -11,7 +11,7 @@ from typing import Any
 from nugetproxy.nuget.identity import lower_invariant
 from nugetproxy.protocol.v3.registration_values import Leaf
 
-_TERM = re.compile(r'(?:([A-Za-z*]+):)?(?:"([^"]*)"|(\S+))')
+_TERM = re.compile(r'(?:([A-Za-z*]+):)?(?:"([^"]*)"|(\S*))')
 _OPERATORS = frozenset({"AND", "OR", "NOT"})
 
 

@@ -26,10 +26,9 @@ def test_nuget_orgs_paged_index_has_outlying_pages(kept):
 
 
 def test_nuget_orgs_page_is_understood(kept):
-    assert [str(leaf.version) for leaf in read_page(kept("registration-page-made.paged")).leaves] == [
-        "1.0.64",
-        "1.0.65",
-    ]
+    loaded = read_page(kept("registration-page-made.paged"))
+
+    assert [str(leaf.version) for leaf in loaded.leaves or ()] == ["1.0.64", "1.0.65"]
 
 
 def test_items_null_is_outlying():

@@ -1,0 +1,228 @@
+import json
+from urllib.parse import parse_qs
+
+import pytest
+
+from nugetproxy.errors import UnreadableDocument
+from nugetproxy.protocol.v3.registration import Hive, read_index
+from nugetproxy.protocol.v3.search import (
+    CompletionPage,
+    CompletionQuery,
+    SearchHit,
+    SearchPage,
+    SearchQuery,
+    hit_from_leaves,
+    read_completion,
+    read_search,
+    write_completion,
+    write_search,
+)
+from tests.protocol.urls import foreign_urls
+from tests.protocol.v3.leaves import UP, body, index, leaf, page
+
+SEMVER2 = SearchQuery(semver_level2=True)
+
+
+def row(**more):
+    return {"id": "Contoso.Utils", "version": "1.0.0", "versions": [{"version": "1.0.0", "downloads": 3}], **more}
+
+
+def answer(*rows, **more):
+    return body({"totalHits": len(rows), "data": list(rows), **more})
+
+
+def written(document, query=SEMVER2, *, links):
+    return json.loads(write_search(read_search(document), query, links))
+
+
+def leaves(*raws):
+    return read_index(index(page(list(raws)))).leaves
+
+
+# --- search answers ---------------------------------------------------------------------------------------------------
+
+
+def test_nuget_orgs_answer_survives_but_for_its_addresses(links, kept):
+    theirs = json.loads(kept("search"))
+    ours = written(kept("search"), links=links)
+
+    assert ours["totalHits"] == theirs["totalHits"]
+    assert ours["data"][0].keys() == theirs["data"][0].keys()
+    assert ours["data"][0]["vulnerabilities"] == theirs["data"][0]["vulnerabilities"]
+    assert foreign_urls(ours, links.base) == []
+
+
+def test_every_answer_of_the_stand_in_is_as_it_writes_it(nuget_org, links):
+    """
+    With plain text replacement of the addresses; all packages, both hives that results link to.
+    """
+    for level, hive in (("2.0.0", Hive.GZ_SEMVER2), ("", Hive.GZ)):
+        query = SearchQuery(take=1000, prerelease=True, semver_level2=level == "2.0.0")
+        theirs = nuget_org.search(parse_qs("&".join(f"{name}={value}" for name, value in query.params())))
+        text = json.dumps(theirs)
+        for upstream, our_hive in (("gz-semver2", Hive.GZ_SEMVER2), ("gz-semver1", Hive.GZ)):
+            text = text.replace(f"{UP}/v3/registration5-{upstream}/", links.registration_base(our_hive))
+        text = text.replace(f"{UP}/v3-flatcontainer/", links.flat_container())
+
+        ours = write_search(read_search(body(theirs)), query, links)
+
+        assert json.loads(ours) == json.loads(text)
+        assert query.hive == hive
+        assert foreign_urls(json.loads(ours), links.base) == []
+
+
+def test_the_total_comes_before_the_data(links):
+    """
+    Clients stop reading when they have as many hits as they asked for.
+    """
+    text = write_search(SearchPage(1, (SearchHit("Contoso.Utils", row()),)), SEMVER2, links)
+
+    assert text.index(b'"totalHits"') < text.index(b'"data"')
+
+
+def test_a_severity_is_a_number(links):
+    document = answer(row(vulnerabilities=[{"advisoryUrl": "https://a.example/1", "severity": "2"}]))
+
+    assert written(document, links=links)["data"][0]["vulnerabilities"][0]["severity"] == 2
+
+
+def test_vulnerabilities_are_an_array_even_when_there_is_none(links):
+    assert written(answer(row()), links=links)["data"][0]["vulnerabilities"] == []
+
+
+@pytest.mark.parametrize("versions", [None, [], {}, [{}], [{"version": "x"}], "1.0.0"])
+def test_a_hit_without_versions_shows_its_own(links, versions):
+    """
+    Clients throw when there is none.
+    """
+    (hit,) = written(answer(row(versions=versions)), links=links)["data"]
+
+    assert [entry["version"] for entry in hit["versions"]] == ["1.0.0"]
+
+
+def test_versions_lead_to_our_leaves(links):
+    rows = [{"version": "1.0.0-RC.1+meta", "downloads": 1, "@id": f"{UP}/x.json", "more": 1}]
+    (hit,) = written(answer(row(versions=rows)), links=links)["data"]
+
+    assert hit["versions"] == [
+        {
+            **rows[0],
+            "@id": links.registration_leaf(Hive.GZ_SEMVER2, "contoso.utils", "1.0.0-rc.1"),
+        }
+    ]
+
+
+def test_an_icon_in_a_flat_container_is_ours(links):
+    (hit,) = written(answer(row(iconUrl=f"{UP}/v3-flatcontainer/contoso.utils/1.0.0/icon")), links=links)["data"]
+
+    assert hit["iconUrl"] == links.part("contoso.utils", "1.0.0", "icon")
+
+
+def test_hits_that_clients_throw_on_are_left_out():
+    found = read_search(answer(row(), row(id=None), row(id="no id"), row(version="x"), {}, 1, None))
+
+    assert [hit.id for hit in found.hits] == ["Contoso.Utils"]
+
+
+@pytest.mark.parametrize(("expected", "total"), [(7, 7), (0, 0), (1, None), (1, "7"), (1, -1), (1, True), (1, 7.5)])
+def test_a_total_that_is_no_number_is_counted(expected, total):
+    assert read_search(answer(row(), totalHits=total)).total == expected
+
+
+@pytest.mark.parametrize("document", [b"", b"[]", b"{}", b'{"totalHits":0,"data":{}}', b"<html>"])
+def test_what_is_no_answer_is_unreadable(document):
+    with pytest.raises(UnreadableDocument):
+        read_search(document)
+    with pytest.raises(UnreadableDocument):
+        read_completion(document)
+
+
+# --- autocomplete -----------------------------------------------------------------------------------------------------
+
+
+def test_nuget_orgs_completion_comes_out_as_it_went_in(links, kept):
+    document = write_completion(read_completion(kept("autocomplete")), CompletionQuery(text="newtons"), links)
+
+    assert json.loads(document) == json.loads(kept("autocomplete"))
+
+
+def test_what_is_no_text_is_left_out_of_completions():
+    assert read_completion(b'{"data":["a",1,null,"b"]}') == CompletionPage(None, ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("expected", "total", "query"),
+    [
+        ({"totalHits": 9}, 9, CompletionQuery(text="a")),
+        ({"totalHits": 1}, None, CompletionQuery(text="a")),
+        ({}, None, CompletionQuery(package_id="A")),
+    ],
+)
+def test_ids_have_a_total(links, expected, total, query):
+    document = json.loads(write_completion(CompletionPage(total, ("x",)), query, links))
+
+    assert {name: value for name, value in document.items() if name != "@context"} == {**expected, "data": ["x"]}
+
+
+# --- hits from kept packages ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expected", "query"),
+    [
+        (["1.0.0"], SearchQuery()),
+        (["1.0.0", "2.0.0-rc"], SearchQuery(prerelease=True)),
+        (["1.0.0", "1.5.0+meta"], SearchQuery(semver_level2=True)),
+        (["1.0.0", "1.5.0+meta", "2.0.0-rc", "2.0.0-rc.1"], SearchQuery(prerelease=True, semver_level2=True)),
+    ],
+)
+def test_a_hit_shows_what_the_client_can_read(expected, query):
+    hit = hit_from_leaves(
+        leaves(leaf("2.0.0-rc.1"), leaf("1.0.0"), leaf("2.0.0-rc"), leaf("1.5.0+meta"), leaf("3.0.0", listed=False)),
+        query,
+    )
+
+    assert hit is not None
+    assert [entry["version"] for entry in hit.raw["versions"]] == expected
+    assert hit.raw["version"] == expected[-1]
+
+
+def test_nothing_visible_is_no_hit():
+    assert hit_from_leaves(leaves(leaf("1.0.0", listed=False), leaf("2.0.0-rc")), SearchQuery()) is None
+    assert hit_from_leaves((), SearchQuery()) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "package_type", "declared"),
+    [
+        (True, None, []),
+        (True, "dependency", []),
+        (False, "DotnetTool", []),
+        (True, "dotnettool", [{"name": "DotnetTool", "version": ""}]),
+        (False, "Dependency", [{"name": "DotnetTool"}]),
+    ],
+)
+def test_a_package_without_types_is_a_dependency(found, package_type, declared):
+    hit = hit_from_leaves(leaves(leaf("1.0.0", packageTypes=declared)), SearchQuery(package_type=package_type))
+
+    assert (hit is not None) == found
+
+
+def test_a_hit_has_every_field_that_clients_need(links, kept):
+    of_leaves = hit_from_leaves(read_index(kept("registration-index-system.text.json")).leaves, SEMVER2)
+    assert of_leaves is not None
+
+    (ours,) = json.loads(write_search(SearchPage(1, (of_leaves,)), SEMVER2, links))["data"]
+    (theirs,) = json.loads(kept("search"))["data"]
+
+    # Who owns a package is in no registration.
+    assert theirs.keys() - ours.keys() == {"owners"}
+    same = ("id", "version", "summary", "title", "licenseUrl", "projectUrl", "tags", "authors")
+    assert {name: ours[name] for name in same} == {name: theirs[name] for name in same}
+    assert [found["severity"] for found in ours["vulnerabilities"]] == [2, 2]
+    assert foreign_urls(ours, links.base) == []
+
+
+def test_a_text_that_does_not_match_is_no_hit():
+    assert hit_from_leaves(leaves(leaf("1.0.0")), SearchQuery("contoso")) is not None
+    assert hit_from_leaves(leaves(leaf("1.0.0")), SearchQuery("fabrikam")) is None

@@ -1,0 +1,142 @@
+import json
+
+import pytest
+
+from nugetproxy.errors import UnreadableDocument
+from nugetproxy.protocol.v3.vulnerabilities import (
+    VulnerabilityIndexEntry,
+    VulnerabilityPage,
+    VulnerabilityPages,
+    merge_vulnerabilities,
+    read_vulnerability_index,
+    read_vulnerability_page,
+    write_vulnerability_index,
+    write_vulnerability_page,
+)
+from tests.protocol.urls import foreign_urls
+
+ADVISORY = {"url": "https://advisories.example/1", "severity": 2, "versions": "(, 2.0.0)"}
+
+
+def page(name, body=None, updated="2026-01-01T00:00:00Z", comment=""):
+    return VulnerabilityPage(name, updated, body if body is not None else {"a": [ADVISORY]}, comment)
+
+
+def pages(*names):
+    return VulnerabilityPages(tuple(page(name) for name in names))
+
+
+def read_page(value):
+    return read_vulnerability_page(json.dumps(value).encode())
+
+
+def test_nuget_orgs_index_is_understood(kept):
+    base, update = read_vulnerability_index(kept("vulnerability-index"))
+
+    assert (base.name, update.name) == ("base", "update")
+    assert base.url.endswith("/vulnerability.base.json")
+    assert base.updated == "2026-11-20T05:27:29.2163256Z"
+
+
+def test_nuget_orgs_page_comes_out_as_it_went_in(kept):
+    body = read_vulnerability_page(kept("vulnerability-page"))
+
+    assert json.loads(write_vulnerability_page(page("base", body))) == json.loads(kept("vulnerability-page"))
+
+
+def test_a_time_that_clients_cannot_read_is_replaced():
+    body = b'[{"@name":"base","@id":"https://a.example/b","@updated":"yesterday"}]'
+
+    assert read_vulnerability_index(body) == (
+        VulnerabilityIndexEntry("base", "https://a.example/b", "1970-01-01T00:00:00Z"),
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b"[1]", b"[{}]", b'[{"@name":"base"}]', b'[{"@id":"https://a"}]', b'[{"@name":"b","@id":"b.json"}]'],
+)
+def test_a_broken_index_is_unreadable_as_a_whole(body):
+    """
+    A page passed over in silence would look like safety.
+    """
+    with pytest.raises(UnreadableDocument):
+        read_vulnerability_index(body)
+
+
+@pytest.mark.parametrize(
+    ("expected", "value"),
+    [
+        ({}, {}),
+        ({}, []),
+        ({"a": [ADVISORY]}, {"A": [ADVISORY]}),
+        ({"a": [ADVISORY, ADVISORY]}, {"A": [ADVISORY], "a": [ADVISORY]}),
+        ({"a": [{**ADVISORY, "more": 1}]}, {"a": [{**ADVISORY, "more": 1}]}),
+        ({"a": [ADVISORY]}, {"a": [{**ADVISORY, "severity": "2"}]}),
+        ({"a": [ADVISORY]}, {"a": [{"url": "u"}, None, {**ADVISORY, "severity": True}, ADVISORY]}),
+        ({"a": []}, {"a": [{**ADVISORY, "versions": None}]}),
+    ],
+)
+def test_advisories_that_clients_cannot_read_are_dropped(expected, value):
+    assert read_page(value) == expected
+
+
+@pytest.mark.parametrize("body", [b"", b"[1]", b'{"a":{}}', b'"x"'])
+def test_what_is_no_page_is_unreadable(body):
+    with pytest.raises(UnreadableDocument):
+        read_vulnerability_page(body)
+
+
+def test_an_empty_page_is_an_object():
+    """
+    The documentation says `[]`; the client cannot read that.
+    """
+    assert write_vulnerability_page(page("base", {})) == b"{}"
+
+
+def test_the_index_leads_to_our_pages(links):
+    document = json.loads(write_vulnerability_index(VulnerabilityPages((page("base", comment="c"), page("u"))), links))
+
+    assert document == [
+        {
+            "@name": "base",
+            "@id": links.vulnerability_page("base"),
+            "@updated": "2026-01-01T00:00:00Z",
+            "comment": "c",
+        },
+        {"@name": "u", "@id": links.vulnerability_page("u"), "@updated": "2026-01-01T00:00:00Z"},
+    ]
+    assert foreign_urls(document, links.base) == []
+
+
+def test_pages_are_found_by_name():
+    assert pages("base", "update").find("update") == page("update")
+    assert pages("base").find("update") is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "several"),
+    [
+        (["base", "update"], [("one", ["base", "update"])]),
+        (["base", "two-base"], [("one", ["base"]), ("two", ["base"])]),
+        (["base", "x-base", "x-base-2"], [("x", ["base"]), ("x", ["base", "base"])]),
+        (["a-b-c"], [("one", ["a b/c"])]),
+        (["x" * 32, "y-" + "x" * 30], [("one", ["x" * 40]), ("y", ["x" * 32])]),
+        ([], []),
+    ],
+)
+def test_merged_names_are_unique_and_allowed(expected, several):
+    merged = merge_vulnerabilities((upstream, pages(*names)) for upstream, names in several)
+
+    assert [page.name for page in merged.pages] == expected
+
+
+def test_more_than_16_pages_are_added_up():
+    """
+    Clients read 16 at most.
+    """
+    merged = merge_vulnerabilities((f"up{at}", pages("base")) for at in range(20))
+
+    assert len(merged.pages) == 16
+    assert len({page.name for page in merged.pages}) == 16
+    assert sum(len(page.body["a"]) for page in merged.pages) == 20
