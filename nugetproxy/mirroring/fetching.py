@@ -32,9 +32,8 @@ from nugetproxy.storage.spool import BLOCK, ReadableBytes, Spool, SpoolFolder, d
 from nugetproxy.storage.spool_notices import SpoolNotice, SpoolNotices, Stage, stem_of
 
 # A body that breaks off although the client of the upstream did what it could to go on is asked for again: so often at
-# most, and so often without a single new byte.
+# most, and only while every try brings at least one new byte.
 MOST_BREAKS = 3
-MOST_BREAKS_WITHOUT_PROGRESS = 1
 _SECONDS_AFTER_A_BREAK = 0.1
 # Packages do not use ZIP64, so nothing larger is one; a stream without end must not fill the disk.
 MAX_PACKAGE_SIZE = 4 * 1024**3
@@ -159,17 +158,17 @@ class ContentFetch:
         return await self._in_thread(_check, spool, self._stated, self._wanted.identity), spool
 
     async def _receive(self) -> None:
-        most = idle = breaks = 0
+        most, breaks = -1, 0
         while not self._is_whole():
             broken = await self._stream()
             if broken is None:
                 return
-            received = self._spool.size if self._spool is not None else 0
-            most, idle, breaks = max(most, received), 0 if received > most else idle + 1, breaks + 1
-            if breaks > MOST_BREAKS or idle > MOST_BREAKS_WITHOUT_PROGRESS:
+            received, breaks = self._spool.size if self._spool is not None else 0, breaks + 1
+            if received <= most or breaks > MOST_BREAKS:
                 raise broken
+            most = received
             self._log.info("download_broken", received=received, why=broken.why)
-            await asyncio.sleep(_SECONDS_AFTER_A_BREAK * (idle + 1))
+            await asyncio.sleep(_SECONDS_AFTER_A_BREAK * breaks)
 
     def _is_whole(self) -> bool:
         return self._spool is not None and self._spool.size == self._stated.total

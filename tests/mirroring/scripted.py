@@ -21,8 +21,9 @@ class Script:
     states_total: bool = True
     total: int | None = None
     """A total that is not the body's."""
-    states_hash: bool = False
-    states_md5: bool = False
+    sha512_of: bytes | None = None
+    md5_of: bytes | None = None
+    """What the stated hash is of."""
     fails: NugetproxyError | None = None
     """Instead of a head."""
     breaks_at: int | None = None
@@ -33,8 +34,6 @@ class Script:
     block: int = 65_536
     status: int = 200
     start: int = 0
-    total_of_stream: int | None = None
-    """A body of that many zero bytes, made as it is sent."""
 
 
 @dataclass
@@ -95,6 +94,10 @@ class ScriptedUpstream:
             script.start or (start if resumes else 0),
             total,
             script.etag,
-            sha512=base64.b64encode(hashlib.sha512(script.body).digest()).decode() if script.states_hash else None,
-            md5=base64.b64encode(hashlib.md5(script.body).digest()) if script.states_md5 else None,
+            sha512=_base64(hashlib.sha512(script.sha512_of)).decode() if script.sha512_of is not None else None,
+            md5=_base64(hashlib.md5(script.md5_of)) if script.md5_of is not None else None,
         )
+
+
+def _base64(digest: "hashlib._Hash") -> bytes:
+    return base64.b64encode(digest.digest())
