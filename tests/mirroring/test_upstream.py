@@ -3,12 +3,9 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
-from nugetproxy.config import UpstreamSettings
 from nugetproxy.errors import (
     ConfigError,
     NotMirrored,
@@ -18,34 +15,13 @@ from nugetproxy.errors import (
     UpstreamUnavailable,
 )
 from nugetproxy.httpcache.stored import Validators
-from nugetproxy.mirroring.faults import Pacing
 from nugetproxy.mirroring.upstream import UpstreamClient
 from tests.fakes import faults
 from tests.fakes.gallery import Document
 from tests.fakes.upstream import FakeUpstream
+from tests.mirroring.clients import a_client
 
-QUICK = Pacing(first_pause=0.005, longest_pause=0.02, spacing=0.0, overdue=0.03)
 LIST = "/v3-flatcontainer/a/index.json"
-
-
-@asynccontextmanager
-async def a_client(upstream: FakeUpstream, *, offline: bool = False, **settings: Any) -> AsyncIterator[UpstreamClient]:
-    given: dict[str, Any] = {
-        "name": "fake", "service_index": upstream.url, "head_timeout": 0.2, "read_timeout": 0.2, "breaker_failures": 50,
-    }  # fmt: skip
-    environ = settings.pop("environ", {})
-    client = UpstreamClient(
-        UpstreamSettings(**given | settings),
-        user_agent="nugetproxy/0 (a caching mirror)",
-        offline=offline,
-        environ=environ,
-        pacing=QUICK,
-    )
-    await client.start()
-    try:
-        yield client
-    finally:
-        await client.close()
 
 
 @pytest.fixture
