@@ -1,5 +1,6 @@
 """nugetproxy serve: start the workers, and say how to use them."""
 
+import contextlib
 import os
 import resource
 import sys
@@ -71,6 +72,7 @@ def _announce(plan: "Plan", addresses: list[tuple[str, int]]) -> None:
 
 def _raise_file_limit() -> None:
     """Every client is an open file, every package being sent another; the usual soft limit is 1024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it; then the limit stays what it is
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

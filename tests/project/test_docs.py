@@ -1,0 +1,83 @@
+"""Documentation that cannot rot: what it lists is what there is."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+from prometheus_client.metrics import MetricWrapperBase
+
+import nugetproxy
+from nugetproxy import metrics
+from nugetproxy.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def instruments() -> list[tuple[str, str, str, str]]:
+    """Name, type, labels and meaning of each, as they are declared."""
+    found = []
+    for each in vars(metrics).values():
+        if isinstance(each, MetricWrapperBase):
+            name = each._name + ("_total" if each._type == "counter" else "")
+            labels = ", ".join(f"`{label}`" for label in each._labelnames) or "–"
+            found.append((f"`{name}`", str(each._type), labels, each._documentation))
+    return found
+
+
+def test_operations_lists_every_metric():
+    page = (ROOT / "docs/operations.md").read_text()
+    section = page.split("## Metrics", 1)[1]
+    rows = re.findall(r"^\| (`nugetproxy_\w+`) \| (\w+) \| (.+?) \| (.+) \|$", section, re.MULTILINE)
+
+    assert sorted(rows) == sorted(instruments())
+
+
+def test_operations_lists_every_event_of_the_runtime():
+    source = "".join(file.read_text() for file in (ROOT / "nugetproxy/runtime").glob("s*.py"))
+    events = set(re.findall(r'_log\.\w+\(\s*"(\w+)"', source))
+    page = (ROOT / "docs/operations.md").read_text()
+    section = page.split("## Logs", 1)[1].split("##", 1)[0]
+
+    assert events
+    assert events - set(re.findall(r"`(\w+)`", section)) == set()
+
+
+def test_the_readme_names_every_command():
+    page = (ROOT / "README.md").read_text()
+
+    assert all(f"nugetproxy {command}" in page for command in main.list_commands(click.Context(main)))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_decision_has_context_decision_and_consequences():
+    pages = sorted((ROOT / "docs/decisions").glob("*.md"))
+
+    assert [page.name[:4] for page in pages] == [f"{number:04}" for number in range(1, len(pages) + 1)]
+    for page in pages:
+        headings = re.findall(r"^## (.+)$", page.read_text(), re.MULTILINE)
+        assert headings == ["Context", "Decision", "Consequences"], page
+
+
+def test_every_dependency_has_its_sentence():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["speed"]]
+    names = {re.split(r"[<>=~! ]", each, maxsplit=1)[0] for each in wanted}
+    page = (ROOT / "docs/decisions/0002-dependencies.md").read_text()
+
+    assert names == set(re.findall(r"^\| ([a-z][a-z0-9-]+)(?: \(.*?\))? \| (?!for$)", page, re.MULTILINE)) - {"package"}
+
+
+def test_the_version_is_stated_once():
+    """
+    The package and its metadata name the same version, so `--version` tells what was installed.
+    """
+    assert nugetproxy.__version__ == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
