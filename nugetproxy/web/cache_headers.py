@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 
@@ -23,6 +24,11 @@ def live_headers(provenance: Provenance) -> tuple[tuple[str, str], ...]:
     if provenance.outcome not in _VERDICTS:
         return (("Cache-Status", status),)
     return ("Age", str(max(0, int(provenance.age)))), ("Cache-Status", status)
+
+
+def file_headers(provenance: Provenance) -> tuple[tuple[str, str], ...]:
+    """As `live_headers` for a kept package: its bytes never change, so there is no time to live."""
+    return live_headers(replace(provenance, fresh_for=0.0))
 
 
 def cache_status(provenance: Provenance) -> str:

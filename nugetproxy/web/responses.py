@@ -23,7 +23,7 @@ from nugetproxy.httpcache.conditional import (
     evaluate,
 )
 from nugetproxy.httpcache.outcome import Outcome, Provenance
-from nugetproxy.web.cache_headers import cache_control, live_headers
+from nugetproxy.web.cache_headers import cache_control, file_headers, live_headers
 from nugetproxy.web.compression import SMALLEST, Codings, accepted
 from nugetproxy.web.hot import HotAnswer, HotVariant
 from nugetproxy.web.incoming import origin
@@ -157,7 +157,7 @@ async def _local_file(
     request: web.Request, file: LocalFile, provenance: Provenance, resource: Resource
 ) -> web.StreamResponse:
     etag = f'"{file.etag}"'
-    live = live_headers(provenance)
+    live = file_headers(provenance)
     validators = (
         ("ETag", etag),
         ("Last-Modified", formatdate(file.modified, usegmt=True)),
@@ -204,14 +204,15 @@ def offer_hot(
         lasts = provenance.fresh_for
     if lasts <= 0:
         return
-    told = provenance if provenance.outcome is Outcome.OWN else replace(provenance, outcome=Outcome.HIT, detail="")
+    is_news = provenance.outcome in (Outcome.MISS, Outcome.REFRESHED)  # for us; for the next asker it is kept
+    told = replace(provenance, outcome=Outcome.HIT, detail="") if is_news else provenance
     answer = HotAnswer(
         resource.value,
         told,
         identity,
         gzip,
         gzip_unasked=gzip_unasked,
-        live_headers=live_headers,
+        live_headers=file_headers if is_file else live_headers,
         expires=time.monotonic() + lasts,
     )
     table.offer(request.raw_path, asked.host_key if holds_links else None, answer)
@@ -222,6 +223,7 @@ def _is_hot_worthy(request: web.Request, provenance: Provenance) -> bool:
         Outcome.HIT,
         Outcome.REFRESHED,
         Outcome.MISS,
+        Outcome.STALE,
         Outcome.OWN,
     )
 

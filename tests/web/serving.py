@@ -1,6 +1,7 @@
 """The application over a real socket, for tests: a feed in, a client out."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -29,12 +30,17 @@ def services_for(feed: Feed, settings: dict[str, Any] | None = None, ready: Any 
 
 @asynccontextmanager
 async def serving(
-    feed: Feed, settings: dict[str, Any] | None = None, *, hot: HotTable | None = None, ready: Any = is_ready
+    feed: Feed,
+    settings: dict[str, Any] | None = None,
+    *,
+    hot: HotTable | None = None,
+    ready: Any = is_ready,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Client]:
     """A client of the running application. It decodes nothing, follows nothing and adds no Accept-Encoding."""
     application = make_application(services_for(feed, settings, ready), hot)
-    server: TestServer = TestServer(application)
-    await server.start_server(access_log=None)
+    server: TestServer = TestServer(application, scheme="https" if tls else "http")
+    await server.start_server(access_log=None, ssl=tls)
     client: Client = TestClient(
         server, auto_decompress=False, skip_auto_headers=["Accept-Encoding", "User-Agent", "Accept"]
     )
@@ -47,8 +53,8 @@ async def serving(
             await hot.close()
 
 
-async def raw(client: Client, request: bytes) -> bytes:
-    """Everything the server sends back to these bytes until it closes, or falls silent."""
+async def raw(client: Client, request: bytes, *, enough: bytes = b"") -> bytes:
+    """What the server sends back to these bytes until it closes, or has sent `enough`."""
     reader, writer = await asyncio.open_connection(client.server.host, client.server.port)
     received = b""
     try:
@@ -56,6 +62,8 @@ async def raw(client: Client, request: bytes) -> bytes:
         async with asyncio.timeout(5):
             while chunk := await reader.read(65536):
                 received += chunk
+                if enough and enough in received:
+                    break
     finally:
         writer.close()
     return received

@@ -103,11 +103,11 @@ async def test_a_route_answers(path):
         async with client.head(path) as head:
             headless = await head.read()
 
-    assert (200, 200) == (got.status, head.status)
+    assert (got.status, head.status) == (200, 200)
     if path != "/metrics":  # counts itself
         assert got.headers["Content-Length"] == head.headers["Content-Length"]
     assert str(len(body)) == got.headers["Content-Length"]
-    assert b"" == headless
+    assert headless == b""
 
 
 @pytest.mark.parametrize("path", UNKNOWN)
@@ -116,8 +116,8 @@ async def test_what_does_not_exist_is_404(path):
     A well-formed path to nothing is a 404 that names what is missing, in the status line and in the body.
     """
     async with serving(a_feed(), HTTPS) as client, client.get(path) as answer:
-        assert 404 == answer.status
-        assert "Not Found" != answer.reason
+        assert answer.status == 404
+        assert answer.reason != "Not Found"
         assert answer.reason == (await answer.json())["error"]
 
 
@@ -139,7 +139,7 @@ async def test_the_feed_is_asked_for_the_parsed_identity(spelling):
     """
     feed = a_feed()
     async with serving(feed) as client:
-        assert 200 == await status_of(client, f"/v3/flatcontainer/CONTOSO.Utils/{spelling}/readme")
+        assert await status_of(client, f"/v3/flatcontainer/CONTOSO.Utils/{spelling}/readme") == 200
 
     assert [("content", (PackageIdentity.parse("contoso.utils", "1.0.0"), Part.README))] == feed.asked
 
@@ -153,7 +153,7 @@ async def test_older_hives_ask_for_all_leaves():
         for hive in ("registration", "registration-gz", "registration-gz-semver2"):
             await status_of(client, f"/v3/{hive}/contoso.utils/index.json")
 
-    assert ["complete_registration", "complete_registration", "registration"] == [asked for asked, _ in feed.asked]
+    assert [asked for asked, _ in feed.asked] == ["complete_registration", "complete_registration", "registration"]
 
 
 async def test_a_hive_that_shows_nothing_is_404():
@@ -171,7 +171,7 @@ async def test_a_hive_that_shows_nothing_is_404():
             for file in ("index.json", "1.0.0.json", "page/1.0.0/1.0.0.json")
         ]
 
-    assert [404, 404, 404, 200, 200, 200] == statuses
+    assert statuses == [404, 404, 404, 200, 200, 200]
 
 
 async def test_search_parameters_reach_the_feed():
@@ -185,14 +185,14 @@ async def test_search_parameters_reach_the_feed():
         )
 
     (_, query) = feed.asked[0]
-    assert ("a b", 2, 7, True, True, "DotnetTool") == (
+    assert (
         query.text,
         query.skip,
         query.take,
         query.prerelease,
         query.semver_level2,
         query.package_type,
-    )
+    ) == ("a b", 2, 7, True, True, "DotnetTool")
 
 
 async def test_signatures_are_advertised_over_https_only():
@@ -205,7 +205,7 @@ async def test_signatures_are_advertised_over_https_only():
             resources = orjson.loads(await answer.read())["resources"]
             kinds.append([r["@type"] for r in resources if r["@type"].startswith("RepositorySignatures")])
 
-    assert [[], ["RepositorySignatures/4.7.0", "RepositorySignatures/5.0.0"]] == kinds
+    assert kinds == [[], ["RepositorySignatures/4.7.0", "RepositorySignatures/5.0.0"]]
 
 
 async def test_signatures_are_not_served_over_http():
@@ -213,7 +213,7 @@ async def test_signatures_are_not_served_over_http():
     The document would have to name http addresses, which clients refuse; the reason says so.
     """
     async with serving(a_feed()) as client, client.get("/v3/repository-signatures/5.0.0/index.json") as answer:
-        assert (404, "repository signatures are only offered over https") == (answer.status, answer.reason)
+        assert (answer.status, answer.reason) == (404, "repository signatures are only offered over https")
 
 
 async def test_optional_resources_follow_what_the_feed_offers():
@@ -236,4 +236,4 @@ async def test_routes_are_there_with_and_without_the_public_path():
     async with serving(a_feed(), {"server": {"public_url": "https://example.com/nuget"}}) as client:
         statuses = [await status_of(client, path) for path in ("/v3/index.json", "/nuget/v3/index.json", "/nuget/")]
 
-    assert [200, 200, 200] == statuses
+    assert statuses == [200, 200, 200]
