@@ -55,6 +55,7 @@ class DiskDocuments:
         self._opened: int | None = None
         self._next_open = 0.0
         self._reader: sqlite3.Connection | None = None
+        self._is_frozen = False
         self._reader_lock = threading.Lock()
         self._disk = StrictDisk(str(directory))
         self._used: set[str] = set()
@@ -110,9 +111,9 @@ class DiskDocuments:
     def _read(self, url: str) -> StoredResponse | None:
         with self._reader_lock:
             if self._reader is None:
-                self._reader = _open_reader(self._path)
-            if self._reader is None:
-                return None
+                if not self._path.exists():
+                    return None
+                self._reader = self._open_reader()
             rows = self._reader.execute(
                 "SELECT key, mode, filename, value FROM Cache WHERE raw = 1 AND key IN (?, ?)", (url, clock_key(url))
             ).fetchall()
@@ -124,6 +125,18 @@ class DiskDocuments:
             raise ValueError("kept under another URL")
         clock = values.get(clock_key(url))
         return stored if clock is None else Clock.from_bytes(self._disk.fetch(*clock, read=False)).moved(stored)
+
+    def _open_reader(self) -> sqlite3.Connection:
+        self._is_frozen = False
+        try:
+            return _connect(str(self._path))
+        except sqlite3.OperationalError:
+            if self._beside("-wal").exists():
+                raise
+            # On a full disk SQLite cannot make the files that it reads through; without a log the database itself is
+            # all there is, and can be read as if nobody would ever write it.
+            self._is_frozen = True
+            return _connect(f"file:{quote(str(self._path))}?immutable=1", is_uri=True)
 
     def _note_use(self, url: str) -> None:
         self._used.add(url)
@@ -179,6 +192,9 @@ class DiskDocuments:
             # A failed COMMIT can leave its transaction open; the next use opens a new connection.
             cache.close()
             raise
+        if self._is_frozen:
+            # Somebody can write after all, so what this reader believes is no longer true.
+            self._close_reader()
 
     def _mark(self, used: set[str]) -> None:
         if used and self._cache is not None:
@@ -203,7 +219,7 @@ class DiskDocuments:
     def _open(self) -> DocumentCache:
         cache = DocumentCache(self._directory, self._size_limit)
         self._opened = self._inode()
-        # Ours may look at a file that was replaced, or, opened while the disk was full, at a frozen view.
+        # Ours may look at a file that was replaced.
         self._close_reader()
         return cache
 
@@ -249,24 +265,13 @@ class DiskDocuments:
             return None
 
 
-def _open_reader(path: Path) -> sqlite3.Connection | None:
-    """A connection that can read, None when there is no database yet."""
-    if not path.exists():
-        return None
+def _connect(database: str, *, is_uri: bool = False) -> sqlite3.Connection:
     # Guarded by a lock: whoever asks, the connection is used by one thread at a time.
-    reader = sqlite3.connect(path, timeout=_READ_BUSY, isolation_level=None, check_same_thread=False)
+    reader = sqlite3.connect(database, _READ_BUSY, isolation_level=None, check_same_thread=False, uri=is_uri)
     try:
-        reader.execute("PRAGMA mmap_size = 33554432").fetchall()
-        reader.execute("PRAGMA cache_size = 1024")
+        reader.execute(f"PRAGMA mmap_size = {1 << 25}").fetchall()
+        reader.execute("PRAGMA cache_size = 1024").fetchall()
         reader.execute("SELECT 1 FROM Cache LIMIT 1").fetchall()
-    except sqlite3.OperationalError:
-        reader.close()
-        if Path(f"{path}-wal").exists():
-            raise
-        # On a full disk SQLite cannot make the files it reads through; without a log the database file is all there is.
-        return sqlite3.connect(
-            f"file:{quote(str(path))}?immutable=1", uri=True, isolation_level=None, check_same_thread=False
-        )
     except BaseException:
         reader.close()
         raise

@@ -1,0 +1,131 @@
+"""What every DocumentStore promises. A subclass adds a `store` fixture."""
+
+from dataclasses import replace
+
+from tests.httpcache.documents import NOON, a_document, an_absence
+
+ONE = "https://upstream.test/one"
+OTHER = "https://upstream.test/other"
+
+
+class DocumentStoreContract:
+    async def test_what_was_not_put_is_not_there(self, store):
+        assert store.get(ONE) is None
+
+    async def test_what_was_put_is_there(self, store):
+        document = a_document(url=ONE)
+        await store.put(document)
+
+        assert document == store.get(ONE) == store.get(ONE, skip_hot=True)
+
+    async def test_an_absence_is_a_document(self, store):
+        await store.put(an_absence())
+
+        assert an_absence() == store.get(an_absence().url)
+
+    async def test_a_put_replaces(self, store):
+        await store.put(a_document(url=ONE, body=b"old", age=50))
+        new = a_document(url=ONE, body=b"new")
+        await store.put(new)
+
+        assert new == store.get(ONE)
+
+    async def test_urls_do_not_touch_each_other(self, store):
+        one, other = a_document(url=ONE, body=b"1"), a_document(url=OTHER, body=b"2")
+        await store.put(one)
+        await store.put(other)
+        await store.delete(OTHER)
+
+        assert (one, None) == (store.get(ONE), store.get(OTHER))
+
+    async def test_any_url_is_a_key(self, store):
+        """
+        Ids of old packages are not ASCII, and search URLs hold what people type.
+        """
+        urls = [ONE + text for text in ("?q=a%20b", "/é", "/%", "?q='; DROP TABLE Cache", "/" + "x" * 5000)]
+        for number, url in enumerate(urls):
+            await store.put(a_document(url=url, body=b"%d" % number))
+
+        assert [b"%d" % number for number in range(len(urls))] == [store.get(url).body for url in urls]
+
+    async def test_bodies_of_any_size(self, store):
+        sizes = [0, 1, 40_000, 3_000_000]
+        for size in sizes:
+            await store.put(a_document(url=f"{ONE}/{size}", body=b"\x00\xff" * size))
+
+        assert [b"\x00\xff" * size for size in sizes] == [store.get(f"{ONE}/{size}").body for size in sizes]
+
+    async def test_age_alone_removes_nothing(self, store):
+        """
+        A copy of years ago is still there when the upstream fails today.
+        """
+        ancient = a_document(url=ONE, age=1e9)
+        await store.put(ancient)
+        await store.put(a_document(url=OTHER))
+
+        assert ancient == store.get(ONE)
+
+    async def test_a_confirmation_moves_the_clock_and_nothing_else(self, store):
+        document = a_document(url=ONE, age=500)
+        await store.put(document)
+        confirmed = replace(document, confirmed=NOON)
+        await store.confirm(confirmed)
+
+        assert confirmed == store.get(ONE) == store.get(ONE, skip_hot=True)
+
+    async def test_a_clock_may_go_backwards(self, store):
+        """
+        The last word counts, also after the machine's clock was set back.
+        """
+        document = a_document(url=ONE)
+        await store.put(document)
+        earlier = replace(document, confirmed=NOON - 1e6)
+        await store.confirm(earlier)
+
+        assert earlier == store.get(ONE)
+
+    async def test_an_expiry_is_kept_and_ended_by_a_confirmation(self, store):
+        document = a_document(url=ONE, age=5)
+        await store.put(document)
+        await store.confirm(replace(document, expired=True))
+        assert store.get(ONE).expired
+
+        await store.confirm(replace(document, confirmed=NOON))
+        assert not store.get(ONE).expired
+
+    async def test_a_confirmation_of_another_document_changes_nothing(self, store):
+        """
+        A late 304 about what was replaced meanwhile must not make the new document look confirmed.
+        """
+        old, new = a_document(url=ONE, body=b"old", age=500), a_document(url=ONE, body=b"new", age=100)
+        await store.put(old)
+        await store.put(new)
+        await store.confirm(replace(old, confirmed=NOON))
+
+        assert new == store.get(ONE)
+
+    async def test_a_put_forgets_the_clock_of_what_was_there(self, store):
+        document = a_document(url=ONE, age=500)
+        await store.put(document)
+        await store.confirm(replace(document, confirmed=NOON, expired=True))
+        await store.put(document)
+
+        assert document == store.get(ONE)
+
+    async def test_deleting_nothing_is_no_error(self, store):
+        await store.delete(ONE)
+
+    async def test_a_deleted_clock_does_not_come_back(self, store):
+        document = a_document(url=ONE, age=500)
+        await store.put(document)
+        await store.confirm(replace(document, confirmed=NOON))
+        await store.delete(ONE)
+        await store.put(document)
+
+        assert document == store.get(ONE)
+
+    async def test_its_size_grows_with_what_is_put(self, store):
+        before = store.size_bytes()
+        await store.put(a_document(url=ONE, body=bytes(500_000)))
+
+        assert store.size_bytes() >= before + 500_000

@@ -1,0 +1,149 @@
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from nugetproxy.storage.leases import Lease, Leases
+from tests.contracts.lease import LeaseContract
+
+
+class TestFileLeases(LeaseContract):
+    @pytest.fixture
+    def leases(self, tmp_path):
+        return Leases(tmp_path / "leases")
+
+    @pytest.fixture
+    def others(self, leases, tmp_path):
+        return Leases(tmp_path / "leases")
+
+
+class TestLeasesOfThisProcessAlone(LeaseContract):
+    """Where no file can be made, leases still exclude within one process."""
+
+    @pytest.fixture
+    def leases(self, tmp_path):
+        (tmp_path / "file").write_bytes(b"")
+        return Leases(tmp_path / "file" / "leases")
+
+    @pytest.fixture
+    def others(self, leases):
+        return leases
+
+    def test_another_key_is_another_lease(self, leases, others):
+        with leases.try_hold("a"), others.try_hold("b") as lease:
+            assert not lease.shared
+
+
+def take(leases: Leases, key: str) -> Lease:
+    lease = leases.try_hold(key)
+    assert lease is not None
+    return lease
+
+
+def test_no_files_are_left(tmp_path):
+    """
+    A lease's file goes with the lease, else there would be one for every URL ever asked for.
+    """
+    leases = Leases(tmp_path)
+    for number in range(50):
+        with take(leases, str(number)):
+            pass
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_of_killed_processes_are_swept_at_start(tmp_path):
+    held = take(Leases(tmp_path), "held")
+    (tmp_path / ("0" * 40)).write_bytes(b"")
+    (tmp_path / "stranger").write_bytes(b"")
+    (tmp_path / ("1" * 40)).mkdir()
+    after = Leases(tmp_path)
+
+    assert not (tmp_path / ("0" * 40)).exists()
+    assert after.try_hold("held") is None
+    held.release()
+    assert {path.name for path in tmp_path.iterdir()} == {"stranger", "1" * 40}
+
+
+def test_the_directory_is_private(tmp_path):
+    Leases(tmp_path / "a" / "leases")
+
+    assert (tmp_path / "a" / "leases").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EMFILE, errno.EDQUOT])
+def test_a_disk_that_refuses_does_not_stop_the_work(tmp_path, monkeypatch, number):
+    leases = Leases(tmp_path)
+
+    def refuse(*_args, **_more):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("nugetproxy.storage.leases.os.open", refuse)
+    with take(leases, "a") as lease:
+        assert not lease.shared
+        assert leases.try_hold("a") is None
+
+
+_HOLDER = """
+import sys
+from pathlib import Path
+from nugetproxy.storage.leases import Leases
+lease = Leases(Path(sys.argv[1])).try_hold("a")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_killed_holder_blocks_nobody(tmp_path):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        leases = Leases(tmp_path)
+        assert leases.try_hold("a") is None
+        holder.send_signal(signal.SIGKILL)
+        holder.wait(10)
+        with take(leases, "a") as lease:
+            assert lease.shared
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def test_removal_and_taking_do_not_race(tmp_path):
+    """
+    Many takers of one key, each removing the file as it leaves: never are two inside.
+    """
+    inside, failures, done = threading.Lock(), [], []
+
+    def work():
+        leases = Leases(tmp_path)
+        taken = 0
+        while taken < 100:
+            lease = leases.try_hold("a")
+            if lease is None:
+                continue
+            if inside.acquire(blocking=False):
+                time.sleep(0)
+                inside.release()
+            else:
+                failures.append("two inside")
+            lease.release()
+            taken += 1
+        done.append(taken)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert (failures, done) == ([], [100] * 4)
+    assert list(tmp_path.iterdir()) == []
