@@ -15,6 +15,8 @@ from nugetproxy.protocol.v3.rewriting import part_reference
 
 # How nuget.org says "unlisted" in a date.
 UNLISTED_PUBLISHED = "1900-01-01T00:00:00+00:00"
+# What a package is that declares no type.
+DEFAULT_PACKAGE_TYPE = "Dependency"
 _ANY_VERSION = "(, )"
 
 _NUMBERED_FRAMEWORK = re.compile(r"(netstandard|netcoreapp)(\d+\.\d+)", re.IGNORECASE | re.ASCII)
@@ -48,8 +50,8 @@ def _catalog_entry(manifest: PackageManifest, published: str, *, listed: bool) -
         "projectUrl": manifest.project_url,
         "published": published,
     }
-    if manifest.package_types:
-        entry["packageTypes"] = [{"name": kind.name, "version": kind.version} for kind in manifest.package_types]
+    types = [{"name": kind.name, "version": kind.version} for kind in manifest.package_types]
+    entry["packageTypes"] = types or [{"name": DEFAULT_PACKAGE_TYPE, "version": ""}]
     if manifest.readme:
         entry["readmeUrl"] = part_reference(lower_id, lower_version, "readme")
     return entry | {

@@ -13,6 +13,7 @@ from nugetproxy.nuget.identity import PackageId, lower_invariant
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.documents import read_object, write
 from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v3.manifest_leaf import DEFAULT_PACKAGE_TYPE
 from nugetproxy.protocol.v3.registration_values import Leaf
 from nugetproxy.protocol.v3.rewriting import Rewriter
 from nugetproxy.protocol.v3.search_query import CompletionQuery, SearchQuery
@@ -32,7 +33,6 @@ __all__ = [
 ]
 
 _VOCABULARY = "http://schema.nuget.org/schema#"
-_DEFAULT_TYPE = "Dependency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,8 @@ def write_completion(page: CompletionPage, query: CompletionQuery, links: Links)
 def hit_from_leaves(leaves: Sequence[Leaf], query: SearchQuery) -> SearchHit | None:
     """The hit that one id's leaves, in any order, make; None when nothing is visible or the latest does not match.
 
-    Downloads and owners are not known here: the first is 0, the second left out.
+    Downloads and owners are not known here: the first is 0, the second left out. Leaves of an upstream do not know
+    their package types either; choose them by type before asking.
     """
     visible = sorted(
         (
@@ -124,10 +125,8 @@ def hit_from_leaves(leaves: Sequence[Leaf], query: SearchQuery) -> SearchHit | N
     if not visible or not matches(query.text, visible[-1]):
         return None
     latest = visible[-1]
-    types = _package_types(latest)
-    if query.package_type is not None and not any(
-        lower_invariant(kind["name"]) == lower_invariant(query.package_type) for kind in types
-    ):
+    types = _package_types(latest, query)
+    if query.package_type is not None and lower_invariant(query.package_type) not in map(lower_invariant, types):
         return None
     hit = _hit_of(latest, visible, types)
     if query.semver_level2:
@@ -208,7 +207,7 @@ _SEVERITIES = frozenset("0123")
 _COPIED = ("description", "summary", "iconUrl", "licenseUrl", "projectUrl")
 
 
-def _hit_of(latest: Leaf, visible: Sequence[Leaf], types: list[dict[str, Any]]) -> dict[str, Any]:
+def _hit_of(latest: Leaf, visible: Sequence[Leaf], types: Sequence[str]) -> dict[str, Any]:
     entry = latest.entry
     raw: dict[str, Any] = {"@type": "Package", "id": latest.package_id, "version": latest.version.full}
     raw |= {name: value for name in _COPIED if isinstance(value := entry.get(name), str)}
@@ -219,21 +218,21 @@ def _hit_of(latest: Leaf, visible: Sequence[Leaf], types: list[dict[str, Any]]) 
         "authors": _texts(entry.get("authors"), ","),
         "totalDownloads": 0,
         "verified": False,
-        "packageTypes": types,
+        "packageTypes": [{"name": name} for name in types],
         "versions": [{"version": leaf.version.full, "downloads": 0} for leaf in visible],
         "vulnerabilities": [],
     }
 
 
-def _package_types(leaf: Leaf) -> list[dict[str, Any]]:
-    """At least one: a package that declares none is a dependency."""
+def _package_types(leaf: Leaf, query: SearchQuery) -> list[str]:
+    """An upstream's registration does not say: then whoever asks for a type with these leaves is believed."""
     declared = leaf.entry.get("packageTypes")
     names = [
-        {"name": kind["name"]}
+        kind["name"]
         for kind in (declared if isinstance(declared, list) else [])
         if isinstance(kind, dict) and isinstance(kind.get("name"), str)
     ]
-    return names or [{"name": _DEFAULT_TYPE}]
+    return names or [query.package_type or DEFAULT_PACKAGE_TYPE]
 
 
 def _texts(value: object, separator: str) -> list[str]:

@@ -41,6 +41,7 @@ def test_a_bare_package_has_every_field(links):
         "listed": True,
         "minClientVersion": "",
         "packageContent": links.nupkg("contoso.utils", "1.0.0"),
+        "packageTypes": [{"name": "Dependency", "version": ""}],
         "projectUrl": "",
         "published": PUBLISHED,
         "requireLicenseAcceptance": False,

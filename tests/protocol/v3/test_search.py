@@ -193,19 +193,29 @@ def test_nothing_visible_is_no_hit():
 
 
 @pytest.mark.parametrize(
-    ("found", "package_type", "declared"),
+    ("expected", "package_type", "declared"),
     [
-        (True, None, []),
-        (True, "dependency", []),
-        (False, "DotnetTool", []),
-        (True, "dotnettool", [{"name": "DotnetTool", "version": ""}]),
-        (False, "Dependency", [{"name": "DotnetTool"}]),
+        (["Dependency"], None, {}),
+        (["DotnetTool"], None, {"packageTypes": [{"name": "DotnetTool", "version": ""}]}),
+        (["DotnetTool"], "dotnettool", {"packageTypes": [{"name": "DotnetTool"}]}),
+        (None, "Dependency", {"packageTypes": [{"name": "DotnetTool"}]}),
+        (None, "DotnetTool", {"packageTypes": [{"name": "Dependency"}]}),
     ],
 )
-def test_a_package_without_types_is_a_dependency(found, package_type, declared):
-    hit = hit_from_leaves(leaves(leaf("1.0.0", packageTypes=declared)), SearchQuery(package_type=package_type))
+def test_package_types(expected, package_type, declared):
+    hit = hit_from_leaves(leaves(leaf("1.0.0", **declared)), SearchQuery(package_type=package_type))
 
-    assert (hit is not None) == found
+    assert (hit and [kind["name"] for kind in hit.raw["packageTypes"]]) == expected
+
+
+def test_leaves_of_an_upstream_are_of_the_type_they_were_chosen_for():
+    """
+    No registration says a package's types, the ledger of kept packages does.
+    """
+    hit = hit_from_leaves(leaves(leaf("1.0.0")), SearchQuery(package_type="DotnetTool"))
+
+    assert hit is not None
+    assert hit.raw["packageTypes"] == [{"name": "DotnetTool"}]
 
 
 def test_a_hit_has_every_field_that_clients_need(links, kept):
