@@ -68,6 +68,8 @@ class SpoolNotices:
         """Raises OSError; then the notice before is still there."""
         path = self._path(notice.key)
         half = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_HALF_WRITTEN}")
+        # A failure may be told before the first spool was made.
+        self._directory.mkdir(parents=True, exist_ok=True)
         try:
             half.write_bytes(orjson.dumps(asdict(notice)))
             half.replace(path)

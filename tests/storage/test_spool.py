@@ -228,8 +228,11 @@ def test_an_unreadable_notice_is_none(notices: SpoolNotices, tmp_path: Path, con
 
 
 def test_a_notice_that_cannot_be_written_leaves_nothing(tmp_path: Path):
-    with pytest.raises(OSError, match="No such file"):
-        SpoolNotices(tmp_path / "missing").write(SpoolNotice(KEY, Stage.GROWING))
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(OSError, match="exists"):
+        SpoolNotices(tmp_path / "file").write(SpoolNotice(KEY, Stage.GROWING))
+    assert names(tmp_path) == ["file"]
 
 
 def test_sweep_leaves_the_notices_of_who_holds_the_lease(notices: SpoolNotices, tmp_path: Path):
