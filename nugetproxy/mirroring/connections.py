@@ -230,7 +230,7 @@ class Connections:
             answer = await self._head(host, url, headers)
             if answer.status not in _REDIRECTS or "Location" not in answer.headers:
                 return host, answer
-            answer.close()
+            answer.release()
             try:
                 url = self.egress.checked(url.join(self._read(answer.headers["Location"])))
             except UpstreamError as error:
@@ -301,7 +301,7 @@ class Connections:
     async def _probe_once(self, host: Host, url: URL) -> None:
         """Any honest answer is a sign of life, a refusal or an absence too."""
         answer = await self._head(host, url, {})
-        answer.close()
+        answer.release()
         UPSTREAM_REQUESTS.labels(self._name, result_of(answer.status)).inc()
         if answer.status in _REDIRECTS:
             self.egress.checked(url.join(self._read(answer.headers.get("Location", ""))))

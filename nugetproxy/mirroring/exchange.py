@@ -97,5 +97,5 @@ class Exchange:
             return
         self._closed = True
         UPSTREAM_REQUESTS.labels(self._upstream, self._result).inc()
-        self.answer.release() if self.answer.content.at_eof() else self.answer.close()
+        self.answer.release()
         self._release()

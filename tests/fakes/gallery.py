@@ -3,14 +3,13 @@
 Written by hand from the protocol's documentation and without the product's own writers, so that the two can disagree.
 """
 
-import base64
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
-from tests.fakes.packages import GalleryPackage, normalized, package_hash, precedence
+from tests.fakes.packages import GalleryPackage, normalized, precedence
 
 PAGE_SIZE = 64
 MOST_INLINED = 127
@@ -131,9 +130,8 @@ class Gallery:
 
     def _part(self, package: GalleryPackage, name: str) -> Document | None:
         if name == f"{package.lid}.{package.lver}.nupkg":
-            stated = {"x-ms-meta-SHA512": package_hash(package.nupkg)} if self.states_sha512 else {}
-            digest = base64.b64encode(hashlib.md5(package.nupkg).digest()).decode()
-            return Document(package.nupkg, "application/octet-stream", {"Content-MD5": digest, **stated})
+            stated = {"x-ms-meta-SHA512": package.sha512} if self.states_sha512 else {}
+            return Document(package.nupkg, "application/octet-stream", {"Content-MD5": package.md5, **stated})
         if name == f"{package.lid}.nuspec":
             return Document(package.nuspec, "text/xml")
         if name in ("readme", "icon", "license"):
@@ -248,7 +246,7 @@ class Gallery:
             "@type": ["PackageDetails", "catalog:Permalink"],
             "created": p.published,
             "isPrerelease": p.is_prerelease,
-            "packageHash": package_hash(p.nupkg),
+            "packageHash": p.sha512,
             "packageHashAlgorithm": "SHA512",
             "packageSize": len(p.nupkg),
             "verbatimVersion": p.metadata["version"],

@@ -1,15 +1,16 @@
-"""Packages as the fake gallery keeps them, read and built without the product's own code."""
+"""Packages as the fake gallery keeps them, read without the product's own code."""
 
 import base64
 import hashlib
 import io
 import xml.etree.ElementTree as ET
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-_NUSPEC = "http://schemas.microsoft.com/packaging/2013/05/nuspec.xsd"
+from tests.builders import make_nupkg
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,16 @@ class GalleryPackage:
             _looks_semver2(bound) for text in ranges for bound in text.strip("[]()").split(",")
         )
 
+    @cached_property
+    def md5(self) -> str:
+        """As Content-MD5 states it. Cached, like the other, because stampedes ask often for large packages."""
+        return base64.b64encode(hashlib.md5(self.nupkg).digest()).decode()
+
+    @cached_property
+    def sha512(self) -> str:
+        """As the catalog and x-ms-meta-SHA512 state it."""
+        return base64.b64encode(hashlib.sha512(self.nupkg).digest()).decode()
+
     def entry(self, name: str) -> bytes | None:
         with zipfile.ZipFile(io.BytesIO(self.nupkg)) as archive:
             wanted = name.replace("\\", "/").lower()
@@ -64,26 +75,17 @@ class GalleryPackage:
 
 
 def build_package(
-    package_id: str, version: str, dependencies: Iterable[tuple[str, str]] = (), padding: int = 0
+    package_id: str, version: str, dependencies: Sequence[tuple[str, str]] = (), padding: int = 0
 ) -> bytes:
-    """A minimal, valid package; `padding` adds so many incompressible bytes."""
-    wanted = "".join(f'<dependency id="{i}" version="{r}" />' for i, r in dependencies)
-    group = f'<dependencies><group targetFramework="net8.0">{wanted}</group></dependencies>' if wanted else ""
-    nuspec = (
-        f'<?xml version="1.0" encoding="utf-8"?><package xmlns="{_NUSPEC}"><metadata><id>{package_id}</id>'
-        f"<version>{version}</version><authors>Contoso</authors><description>About {package_id}.</description>"
-        f"<readme>README.md</readme><icon>icon.png</icon><tags>fake test</tags>{group}</metadata></package>"
+    """A small, valid package with readme and icon; `padding` adds so many incompressible bytes."""
+    return make_nupkg(
+        package_id,
+        version,
+        dependencies={"net8.0": dependencies} if dependencies else (),
+        readme=f"# {package_id} {version}\n",
+        icon=b"\x89PNG\r\n\x1a\n" + hashlib.sha256(package_id.encode()).digest(),
+        payload=hashlib.shake_128(f"{package_id} {version}".encode()).digest(padding),
     )
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, content in (
-            (f"{package_id}.nuspec", nuspec.encode()),
-            ("README.md", f"# {package_id} {version}\n".encode()),
-            ("icon.png", b"\x89PNG\r\n\x1a\n" + hashlib.sha256(package_id.encode()).digest()),
-            *([("lib/padding.bin", _noise(f"{package_id} {version}", padding))] if padding else []),
-        ):
-            archive.writestr(zipfile.ZipInfo(name, (2020, 1, 2, 3, 4, 4)), content)
-    return file.getvalue()
 
 
 def read_package(nupkg: bytes) -> GalleryPackage:
@@ -104,10 +106,6 @@ def read_package(nupkg: bytes) -> GalleryPackage:
         for group in groups
     )
     return GalleryPackage(nupkg, nuspec, texts, dependencies)
-
-
-def package_hash(nupkg: bytes) -> str:
-    return base64.b64encode(hashlib.sha512(nupkg).digest()).decode()
 
 
 def normalized(version: str) -> str:
@@ -131,7 +129,3 @@ def _looks_semver2(version: str) -> bool:
 
 def _local(element: ET.Element) -> str:
     return element.tag.rpartition("}")[2]
-
-
-def _noise(seed: str, size: int) -> bytes:
-    return hashlib.shake_128(seed.encode()).digest(size)

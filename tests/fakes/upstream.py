@@ -10,7 +10,7 @@ import gzip
 import hashlib
 import ssl
 import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
 from http import HTTPStatus
@@ -125,7 +125,7 @@ class FakeUpstream:
         return f"{self.base}/v3/index.json"
 
     def add_package(
-        self, package: bytes | str, version: str = "", *, dependencies: Iterable[tuple[str, str]] = (),
+        self, package: bytes | str, version: str = "", *, dependencies: Sequence[tuple[str, str]] = (),
         padding: int = 0, **facts: Any,
     ) -> GalleryPackage:  # fmt: skip
         """Publish a .nupkg (bytes), or build a minimal one from an id and a version.

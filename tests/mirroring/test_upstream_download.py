@@ -11,7 +11,7 @@ from nugetproxy.errors import DocumentAbsent, UpstreamError, UpstreamNonsense, U
 from nugetproxy.httpcache.decisions import Health
 from nugetproxy.mirroring.upstream import UpstreamClient
 from tests.fakes import faults
-from tests.fakes.packages import GalleryPackage, package_hash
+from tests.fakes.packages import GalleryPackage
 from tests.fakes.upstream import FakeUpstream
 from tests.mirroring.clients import a_client
 
@@ -42,7 +42,7 @@ async def test_the_head_tells_about_the_file(upstream, client, package):
     upstream.gallery.states_sha512 = True
     async with client.download(upstream.base + PATH, patience=0) as download:
         assert (200, 0, len(package.nupkg)) == (download.status, download.start, download.total)
-        assert package_hash(package.nupkg) == download.sha512
+        assert package.sha512 == download.sha512
         assert hashlib.md5(package.nupkg).digest() == download.md5
         assert download.content_type == "application/octet-stream"
         assert download.etag.startswith("0x8D")
