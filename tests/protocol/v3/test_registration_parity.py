@@ -39,6 +39,7 @@ class Stand:
     def __init__(self, nuget_org, links):
         self.feed = nuget_org
         self.links = links
+        self._registrations: dict[str, Registration] = {}
         self._identities = {
             f"{lid}.{lower}": (lid, lower) for lid, versions in nuget_org.ids.items() for lower in versions
         }
@@ -60,6 +61,11 @@ class Stand:
 
     def registration(self, lid) -> Registration:
         """Read as the mirror does it: the index, then its outlying pages."""
+        if lid not in self._registrations:
+            self._registrations[lid] = self._read(lid)
+        return self._registrations[lid]
+
+    def _read(self, lid) -> Registration:
         registration = read_index(self.body(self.document(Hive.GZ_SEMVER2, lid, "index.json")))
         for page in registration.outlying:
             rest = page.url.removeprefix(f"https://up.example/v3/{NEWEST}/{lid}/").split("/")
@@ -130,6 +136,18 @@ def test_an_outlying_index_is_the_same_before_and_after_its_pages_are_loaded(sta
     assert write_index(outlying, Hive.GZ_SEMVER2, links) == write_index(
         stand.registration("made.many"), Hive.GZ_SEMVER2, links
     )
+
+
+def test_what_we_wrote_is_read_and_written_again_unchanged(stand, links):
+    """
+    One of us may be the upstream of another.
+    """
+    for lid in stand.feed.ids:
+        theirs = read_index(stand.body(stand.document(Hive.GZ_SEMVER2, lid, "index.json")))
+        once = write_index(theirs, Hive.GZ_SEMVER2, links)
+
+        assert once is not None
+        assert write_index(read_index(once), Hive.GZ_SEMVER2, links) == once
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -181,3 +183,14 @@ def test_what_is_not_offered_is_none():
 def test_what_is_no_service_index_is_unreadable(body):
     with pytest.raises(UnreadableDocument):
         read_service_index(body)
+
+
+# --- the documentation ------------------------------------------------------------------------------------------------
+
+
+def test_the_documentation_has_every_resource_and_its_address():
+    text = (Path(__file__).parents[3] / "docs" / "protocol" / "service-index.md").read_text()
+    documented = re.findall(r"^\| `([^`]+)` \| `(\{base\}[^`]+)` \|$", text, re.MULTILINE)
+
+    resources = [(entry["@type"], entry["@id"]) for entry in written("https://x")["resources"]]
+    assert documented == [(name, url.replace("https://x", "{base}")) for name, url in resources]
