@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 import aiohttp
 import structlog
@@ -22,6 +22,7 @@ from nugetproxy.mirroring.breaker import Breaker, worst
 from nugetproxy.mirroring.egress import Egress, Origin, origin_of, read_url
 from nugetproxy.mirroring.exchange import Exchange
 from nugetproxy.mirroring.faults import Pacing, PassingFault, breaker_opened, judge, result_of, translated
+from nugetproxy.mirroring.host import Host
 
 _log = structlog.get_logger(__name__)
 
@@ -33,38 +34,6 @@ _LONGEST_HEADER = 32_768
 _READ_BUFFER = 262_144
 # Longer than the client's 15 s: a build asks in bursts, and a new TLS connection costs two round trips.
 _KEEP_ALIVE = 60.0
-
-
-class Host:
-    """What we know of one server, and everybody who waits for it."""
-
-    def __init__(self, origin: Origin, breaker: Breaker) -> None:
-        self.origin = origin
-        self.breaker = breaker
-        self.last_url = ""
-        self.why = ""
-        """The last failure, in words."""
-        self.probing: asyncio.Task[None] | None = None
-        self._waiting: set[asyncio.Timeout] = set()
-
-    def __repr__(self) -> str:
-        return f"<Host {self.origin}: {self.breaker}>"
-
-    @contextlib.asynccontextmanager
-    async def patience(self, seconds: float | None) -> AsyncIterator[None]:
-        """Raises TimeoutError after so many seconds, or as soon as the breaker opens."""
-        async with asyncio.timeout(seconds) as limit:
-            self._waiting.add(limit)
-            try:
-                yield
-            finally:
-                self._waiting.discard(limit)
-
-    def give_up(self) -> None:
-        """Wake all who wait: the breaker has opened."""
-        for limit in self._waiting:
-            if not limit.expired():
-                limit.reschedule(0)
 
 
 class Connections:
