@@ -26,6 +26,11 @@ MAX_WAITING_BYTES = 16 * 1024 * 1024
 # Several workers share one pipe; only writes up to PIPE_BUF are never torn by another writer's (pipe(7)).
 PIPE_WRITE_BYTES = 4096
 
+# What clients say in searches (search-query-service-resource); everything else in a query is nobody's business.
+SHOWN_PARAMETERS = frozenset(
+    ("q", "skip", "take", "prerelease", "semverlevel", "packagetype", "packagetypefilter", "id", "supportedframework")
+)
+
 log = logging.getLogger(__name__)
 
 
@@ -38,7 +43,7 @@ class AccessLine(NamedTuple):
     remote: str
     method: str
     path: str
-    """With its query, as received."""
+    """With its query, as received; what may be a secret in it is left out when the line is written."""
     status: int
     bytes: int
     """Of the body, as sent."""
@@ -137,7 +142,7 @@ def json_lines(lines: list[AccessLine]) -> bytes:
     return "".join(
         [
             f'{{"time":"{clock.text(moment)}","level":"info","event":"request","request_id":"{request_id}",'
-            f'"remote":"{remote}","method":{quoted(method)},"path":{quoted(path)},"status":{status},"bytes":{size},'
+            f'"remote":"{remote}","method":{quoted(method)},"path":{quoted(shown_path(path))},"status":{status},"bytes":{size},'
             f'"seconds":{seconds:.6f},"resource":"{resource}","outcome":"{outcome}","user_agent":{quoted(agent)}}}\n'
             for moment, request_id, remote, method, path, status, size, seconds, resource, outcome, agent in lines
         ]
@@ -149,11 +154,22 @@ def plain_lines(lines: list[AccessLine]) -> bytes:
     clock = _Clock()
     return "".join(
         [
-            f"{clock.text(moment)} {remote} {quoted(f'{method} {path}')} {status} {size} {seconds * 1000:.1f}ms "
-            f"{resource} {outcome} {quoted(agent)} {request_id}\n"
+            f"{clock.text(moment)} {remote} {quoted(f'{method} {shown_path(path)}')} {status} {size} "
+            f"{seconds * 1000:.1f}ms {resource} {outcome} {quoted(agent)} {request_id}\n"
             for moment, request_id, remote, method, path, status, size, seconds, resource, outcome, agent in lines
         ]
     ).encode("ascii", "replace")
+
+
+def shown_path(path: str) -> str:
+    """A request target fit for a log: of its query only parameters of ours, for others may carry keys and passwords."""
+    if not path.startswith("/"):
+        return "-"  # an absolute URL may name a user and a password
+    before, mark, query = path.partition("?")
+    if not mark:
+        return path
+    pairs = (pair if pair.partition("=")[0].lower() in SHOWN_PARAMETERS else "..." for pair in query.split("&"))
+    return f"{before}?{'&'.join(pairs)}"
 
 
 class _Clock:

@@ -55,15 +55,31 @@ class GzipVariants:
     def __init__(self, memory: int = DEFAULT_MEMORY) -> None:
         """`memory` is in bytes of compressed bodies."""
         self._kept: LRUCache[str, bytes] = LRUCache(memory, getsizeof=len)
+        self._making: dict[str, asyncio.Task[bytes]] = {}
 
     async def of(self, digest: str, body: bytes) -> bytes:
         """`body` compressed; the same bytes for the same body, so that they may share one entity tag."""
         kept = self._kept.get(digest)
-        if kept is None:
-            kept = _compress(body) if len(body) <= INLINE else await asyncio.to_thread(_compress, body)
-            if len(kept) <= self._kept.maxsize:
-                self._kept[digest] = kept
-        return kept
+        if kept is not None:
+            return kept
+        if len(body) <= INLINE:
+            return self._keep(digest, _compress(body))
+        # All who ask while it is being made share one task, which outlives any of them.
+        making = self._making.get(digest)
+        if making is None:
+            making = self._making[digest] = asyncio.create_task(self._make(digest, body))
+        return await asyncio.shield(making)
+
+    async def _make(self, digest: str, body: bytes) -> bytes:
+        try:
+            return self._keep(digest, await asyncio.to_thread(_compress, body))
+        finally:
+            del self._making[digest]
+
+    def _keep(self, digest: str, packed: bytes) -> bytes:
+        if len(packed) <= self._kept.maxsize:
+            self._kept[digest] = packed
+        return packed
 
 
 def _compress(body: bytes) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from nugetproxy.errors import InvalidRequest, NugetproxyError, TooLarge
+from nugetproxy.errors import InvalidRequest, NugetproxyError, StorageUnavailable, TooLarge
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.web.access import AccessLine
 from nugetproxy.web.counting import count_request
@@ -66,7 +66,9 @@ async def _answer(request: web.Request, handler: Handler, note: RequestNote) -> 
         return _refuse(request, note, _routing_refusal(request, error))
     except NugetproxyError as error:
         refusal = refusal_for(error, note.resource)
-        if refusal.status >= 500 or refusal.outcome is Outcome.FAILED:
+        if isinstance(error, StorageUnavailable):
+            log.exception("cannot answer", path=request.path, request_id=note.request_id)
+        elif refusal.outcome is Outcome.FAILED:
             log.warning("cannot answer", path=request.path, request_id=note.request_id, why=str(error))
         return _refuse(request, note, refusal)
     except Exception as error:  # the one place where an unforeseen failure becomes an answer

@@ -13,6 +13,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from nugetproxy.errors import DocumentNotFound
 from nugetproxy.web.compression import Codings, accepted
+from nugetproxy.web.errors import reason_phrase
 from nugetproxy.web.incoming import links, origin
 from nugetproxy.web.keys import SERVICES
 
@@ -41,7 +42,8 @@ async def live(request: web.Request) -> web.StreamResponse:
 async def ready(request: web.Request) -> web.StreamResponse:
     """200 when requests can be served, else 503; the reason is in the body and in the status line."""
     is_ready, reason = await request.app[SERVICES].ready()
-    return _json(200 if is_ready else 503, {"ready": is_ready, "reason": reason})
+    fields = {"ready": is_ready, "reason": reason}
+    return _json(200, fields) if is_ready else _json(503, fields, reason_phrase(reason))
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
@@ -83,6 +85,6 @@ def _rendered(is_open: bool) -> bytes:
     return bytes(render(registry))
 
 
-def _json(status: int, fields: dict[str, object]) -> web.Response:
+def _json(status: int, fields: dict[str, object], reason: str | None = None) -> web.Response:
     headers = {"Content-Type": "application/json", **_UNCACHED}
-    return web.Response(status=status, body=orjson.dumps(fields), headers=headers)
+    return web.Response(status=status, reason=reason, body=orjson.dumps(fields), headers=headers)

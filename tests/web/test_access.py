@@ -155,3 +155,24 @@ async def test_a_closed_pipe_is_said_and_survived(caplog):
     os.close(writer)
 
     assert "cannot be written" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/v3/index.json", "/v3/index.json"),
+        ("/v3/query?q=a%20b&semVerLevel=2.0.0", "/v3/query?q=a%20b&semVerLevel=2.0.0"),
+        ("/v3/query?q=a&api_key=secret", "/v3/query?q=a&..."),
+        ("/v3/index.json?secret", "/v3/index.json?..."),
+        ("http://user:secret@host/v3/index.json", "-"),
+        ("*", "-"),
+    ],
+)
+def test_no_secret_of_a_target_is_logged(path, expected):
+    """
+    Of a query only the parameters that searches have, of an absolute URL nothing.
+    """
+    for render in (json_lines, plain_lines):
+        line = render([LINE._replace(path=path)])
+        assert expected.encode() in line
+        assert b"secret" not in line

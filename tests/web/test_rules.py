@@ -1,7 +1,10 @@
 """The pure rules of the web floor, case by case."""
 
+import asyncio
+
 import pytest
 
+from nugetproxy.web import compression
 from nugetproxy.web.compression import Codings, GzipVariants, accepted
 from nugetproxy.web.errors import LONGEST_REASON, reason_phrase
 
@@ -71,6 +74,27 @@ async def test_a_variant_is_made_once():
     for other in "bcdef":
         await variants.of(other, other.encode() * 2000)
     assert first is not await variants.of("a", b"x" * 2000)
+
+
+async def test_a_large_variant_is_made_once_for_all_who_ask(monkeypatch):
+    """
+    A stampede for one document compresses it once; an asker who leaves harms nobody.
+    """
+    made = []
+    compress = compression._compress
+
+    def counting(body: bytes) -> bytes:
+        made.append(1)
+        return compress(body)
+
+    monkeypatch.setattr(compression, "_compress", counting)
+    variants, body = GzipVariants(), bytes(range(256)) * 4000
+    leaver, *others = [asyncio.create_task(variants.of("a", body)) for _ in range(20)]
+    await asyncio.sleep(0)
+    leaver.cancel()
+
+    assert len({await other for other in others}) == 1
+    assert made == [1]
 
 
 async def test_a_large_variant_is_the_same_as_a_small_one_would_be():
