@@ -254,7 +254,7 @@ def _listed(text: str) -> list[Any]:
 
 
 def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
     return f"; did you mean {near[0]}?" if near else ""
 
 

@@ -49,7 +49,7 @@ class Served:
     def wait_until_ready(self) -> "Served":
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        found = re.search(r"http://[^/]*:(\d+)/", line)
+        found = re.search(r"https?://[^/]*:(\d+)/", line)
         assert found, f"{line!r}\n{self.log}"
         self.port = int(found[1])
         self.announced = line + self.process.stdout.readline()

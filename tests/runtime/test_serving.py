@@ -1,0 +1,130 @@
+"""The whole command as users run it, offline and with nothing kept: real workers, real sockets, no upstream."""
+
+import http.client
+import json
+import signal
+import ssl
+
+import pytest
+
+from tests.project.test_config import make_certificate
+from tests.runtime.serving import eventually, serving
+
+
+@pytest.fixture
+def served(tmp_path):
+    with serving(tmp_path / "kept", "--offline", "--workers", "2", application=None) as served:
+        yield served
+
+
+def get(port: int, path: str, tls: ssl.SSLContext | None = None) -> tuple[int, bytes]:
+    connection: http.client.HTTPConnection
+    if tls is not None:
+        connection = http.client.HTTPSConnection("localhost", port, timeout=30, context=tls)
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def test_is_ready_once_it_says_so(served):
+    status, body = get(served.port, "/health/ready")
+
+    assert (status, json.loads(body)["ready"]) == (200, True)
+
+
+def test_the_announced_source_answers(served):
+    status, body = get(served.port, "/v3/index.json")
+
+    assert status == 200
+    assert {each["@id"].split("/v3/")[0] for each in json.loads(body)["resources"]} == {
+        f"http://127.0.0.1:{served.port}"
+    }
+    assert "--name nugetproxy --allow-insecure-connections\n" in served.announced
+
+
+def test_metrics_add_up_over_the_workers(served):
+    """
+    Each connection may reach another worker; whichever answers tells of all.
+    """
+    for _ in range(20):
+        get(served.port, "/v3/index.json")
+
+    def counted() -> bool:
+        _, body = get(served.port, "/metrics")
+        rows = [line for line in body.decode().splitlines() if 'resource="service_index"' in line and "_total{" in line]
+        return sum(float(row.split()[-1]) for row in rows if row.startswith("nugetproxy_requests_total")) == 20
+
+    eventually(counted, "the count of all requests")
+
+
+def test_an_idle_connection_does_not_hold_up_the_stop(served):
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+    connection.request("GET", "/health/live")
+    connection.getresponse().read()
+
+    served.signal(signal.SIGTERM)
+
+    assert served.wait() == 0
+    assert "worker_killed" not in served.log
+    assert "Traceback" not in served.log
+    connection.close()
+
+
+def test_a_reload_serves_on(served):
+    before = served.workers()
+    served.signal(signal.SIGHUP)
+    eventually(lambda: len(served.workers()) == 2 and not served.workers() & before, "the reload")
+
+    assert get(served.port, "/health/ready")[0] == 200
+    assert "Traceback" not in served.log
+
+
+def test_https_is_served_with_the_new_certificate_after_a_reload(tmp_path):
+    make_certificate(tmp_path, "tls")
+    files = ("--tls-cert", str(tmp_path / "tls.pem"), "--tls-key", str(tmp_path / "tls.key"))
+    with serving(tmp_path / "kept", "--offline", *files, application=None) as served:
+        trusting_old = trusting(tmp_path)
+        assert get(served.port, "/health/ready", trusting_old)[0] == 200
+        assert "--allow-insecure-connections" not in served.announced
+
+        make_certificate(tmp_path, "tls")
+        before = served.workers()
+        served.signal(signal.SIGHUP)
+        eventually(lambda: served.workers() != set() and not served.workers() & before, "the reload")
+        assert get(served.port, "/health/ready", trusting(tmp_path))[0] == 200
+        with pytest.raises(ssl.SSLError):
+            get(served.port, "/health/ready", trusting_old)
+
+
+def trusting(folder) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=folder / "tls.pem")
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False  # the certificate names no host
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return context
+
+
+def test_a_data_directory_that_cannot_be_used_is_told(tmp_path):
+    from tests.runtime.serving import Served
+
+    (tmp_path / "file").write_text("")
+    served = Served(tmp_path / "kept", "--data", str(tmp_path / "file" / "below"), application=None)
+    try:
+        assert served.wait() == 1
+        assert f"nugetproxy: the data directory {tmp_path}/file/below cannot be used" in served.log
+        assert "Traceback" not in served.log
+    finally:
+        served.close()
+
+
+def test_an_ordinary_loop_may_be_replaced_by_uvloop(tmp_path):
+    pytest.importorskip("uvloop", reason="the extra nugetproxy[speed] is not installed")
+    settings = tmp_path / "n.toml"
+    settings.write_text('[server]\nloop = "uvloop"\n')
+    with serving(tmp_path / "kept", "--offline", "--config", str(settings), application=None) as served:
+        assert get(served.port, "/health/ready")[0] == 200
