@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-import orjson
 import structlog
 from cachetools import TTLCache
 
@@ -20,7 +19,6 @@ from nugetproxy.errors import (
     PackageNotFound,
     PartNotFound,
     StorageUnavailable,
-    UnreadableDocument,
     UpstreamError,
     VersionNotFound,
 )
@@ -37,7 +35,7 @@ from nugetproxy.mirroring.trust import MirroredTrust
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.flat_container import read_versions
-from nugetproxy.protocol.v3.registration import Leaf, Page, Registration, catalog_entry_url
+from nugetproxy.protocol.v3.registration import Leaf, Page, Registration, catalog_entry_url, read_catalog_entry
 from nugetproxy.protocol.v3.search import (
     CompletionPage,
     CompletionQuery,
@@ -147,7 +145,7 @@ class MirrorFeed:
         document = await self._catalog_document(answer.value)
         if document is None:
             return Answer(CatalogEntry(answer.value, None), answer.provenance)
-        entry = CatalogEntry(answer.value, self._source.read(document, _read_object))
+        entry = CatalogEntry(answer.value, self._source.read(document, read_catalog_entry))
         return Answer(entry, answer.provenance.joined(document.provenance))
 
     async def _catalog_document(self, leaf: Leaf) -> KeptDocument | None:
@@ -157,7 +155,7 @@ class MirrorFeed:
         if self._source.only_kept:
             return self._source.peek(url)
         try:
-            return await self._source.ask(url, DocumentKind.CATALOG_ENTRY, _read_object)
+            return await self._source.ask(url, DocumentKind.CATALOG_ENTRY, read_catalog_entry)
         except DocumentAbsent:
             return None
 
@@ -320,16 +318,6 @@ def _list_url(flat_container: str, package_id: PackageId) -> str:
 
 def _version_url(flat_container: str, package: PackageIdentity) -> str:
     return f"{flat_container}{quoted(package.lower_id)}/{package.lower_version}"
-
-
-def _read_object(body: bytes) -> dict[str, object]:
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise UnreadableDocument("catalog entry", str(error)) from error
-    if not isinstance(value, dict):
-        raise UnreadableDocument("catalog entry", "not a JSON object")
-    return value
 
 
 def _with_query(url: str, params: Sequence[tuple[str, str]]) -> str:

@@ -5,7 +5,7 @@ is decided in `httpcache` and carried out in `documents`; what a document means 
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from cachetools import LRUCache
@@ -20,6 +20,9 @@ from nugetproxy.protocol.v3.service_index import UpstreamEndpoints, read_service
 
 T = TypeVar("T")
 
+# Parsed documents that are remembered, in bytes of what they were read from; parsed they weigh some five times as much.
+_PARSED_BYTES: Final = 8_000_000
+
 
 class MirroredSource:
     """An upstream client and what is kept of its documents."""
@@ -31,7 +34,8 @@ class MirroredSource:
         self.mode = mode
         self._service_index = service_index
         self._documents = documents
-        self._parsed: LRUCache[tuple[str, str], Any] = LRUCache(256)
+        self._parsed: LRUCache[tuple[str, str], tuple[int, Any]] = LRUCache(_PARSED_BYTES, getsizeof=lambda p: p[0])
+        self._allowed_by = ""
 
     @property
     def name(self) -> str:
@@ -54,9 +58,17 @@ class MirroredSource:
         """Where the upstream's resources lie; the hosts named there may be asked from then on."""
         document = await self.ask(self._service_index, DocumentKind.SERVICE_INDEX, read_service_index)
         endpoints = self.read(document, read_service_index)
+        if document.digest != self._allowed_by:
+            self._allow(endpoints)
+            self._allowed_by = document.digest
+        return endpoints
+
+    def _allow(self, endpoints: UpstreamEndpoints) -> None:
+        # Without these two nothing can be restored; without the others much still can.
+        for url in (endpoints.flat_container, endpoints.registrations):
+            if url:
+                self.upstream.allow(url, essential=True)
         for url in (
-            endpoints.flat_container,
-            endpoints.registrations,
             *endpoints.search,
             *endpoints.autocomplete,
             endpoints.vulnerabilities,
@@ -65,7 +77,6 @@ class MirroredSource:
         ):
             if url:
                 self.upstream.allow(url)
-        return endpoints
 
     def kept_endpoints(self) -> UpstreamEndpoints | None:
         """As `endpoints`, from the kept service index alone."""
@@ -109,12 +120,16 @@ class MirroredSource:
     def read(self, document: KeptDocument, read: Callable[[bytes], T]) -> T:
         """A parsed document, remembered by its digest. Raises UpstreamNonsense when it cannot be read."""
         key = (read.__name__, document.digest)
-        parsed: T | None = self._parsed.get(key)
-        if parsed is None:
-            try:
-                parsed = self._parsed[key] = read(document.body)
-            except UnreadableDocument as error:
-                raise UpstreamNonsense(self.name, str(error)) from error
+        known = self._parsed.get(key)
+        if known is not None:
+            remembered: T = known[1]
+            return remembered
+        try:
+            parsed = read(document.body)
+        except UnreadableDocument as error:
+            raise UpstreamNonsense(self.name, str(error)) from error
+        if len(document.body) <= _PARSED_BYTES:
+            self._parsed[key] = (len(document.body), parsed)
         return parsed
 
 
