@@ -161,9 +161,18 @@ def test_the_net_core_3_1_sdk_restores(workplace: Workplace, nuget_org: StandIn)
     """
     The oldest supported SDK restores through the server, cold and warm.
     """
-    project = workplace.project("old", ("Newtonsoft.Json", "12.0.1"), ("log4net", "3.5.0"), frameworks="netstandard2.0")
-    workplace.dotnet31("restore", cwd=project).must_succeed()
+    graph = workplace.graph("legacy")
+    project = graph / "legacy.csproj"
+    # This SDK has no reference assemblies for netstandard1.6, and its lock files are of an older form.
+    project.write_text(
+        project.read_text()
+        .replace("netstandard1.6;", "")
+        .replace(">true</RestorePackagesWith", ">false</RestorePackagesWith")
+    )
+    (graph / "packages.lock.json").unlink()
+    workplace.dotnet31("restore", cwd=graph).must_succeed()
+    assert set(nupkgs(nuget_org.requests()).values()) == {1}
     nuget_org.forget()
     workplace.forget()
-    workplace.dotnet31("restore", "--force", cwd=project).must_succeed()
+    workplace.dotnet31("restore", "--force", cwd=graph).must_succeed()
     assert nupkgs(nuget_org.requests()) == {}
