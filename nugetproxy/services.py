@@ -15,7 +15,7 @@ class Services:
     """What one running process offers its handlers.
 
     `ready` answers whether requests can be served now, and why not; it never raises. `started` is when this process
-    was assembled, in seconds since the epoch. `name` is what clients are told to call this source.
+    was assembled, in seconds since the epoch. `name` is the product's, with its version behind a slash.
     """
 
     config: Config

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from nugetproxy.errors import InvalidRequest, NugetproxyError, StorageUnavailable, TooLarge
 from nugetproxy.httpcache.outcome import Outcome
+from nugetproxy.logs import about
 from nugetproxy.web.access import AccessLine
 from nugetproxy.web.counting import count_request
 from nugetproxy.web.errors import Refusal, refusal_for, refused
@@ -34,7 +35,8 @@ async def answering(request: web.Request, handler: Handler) -> web.StreamRespons
     """Answer one request, whatever happens."""
     arrived = time.time()
     note = request[NOTE] = RequestNote(request_id(request.headers.get("X-Request-Id")))
-    response = await _answer(request, handler, note)
+    with about(request_id=note.request_id):
+        response = await _answer(request, handler, note)
     try:
         async with asyncio.timeout(request.app[SERVICES].config.server.stall_timeout):
             await response.prepare(request)
@@ -67,12 +69,12 @@ async def _answer(request: web.Request, handler: Handler, note: RequestNote) -> 
     except NugetproxyError as error:
         refusal = refusal_for(error, note.resource)
         if isinstance(error, StorageUnavailable):
-            log.exception("cannot answer", path=request.path, request_id=note.request_id)
+            log.exception("cannot answer", path=request.path)
         elif refusal.outcome is Outcome.FAILED:
-            log.warning("cannot answer", path=request.path, request_id=note.request_id, why=str(error))
+            log.warning("cannot answer", path=request.path, why=str(error))
         return _refuse(request, note, refusal)
     except Exception as error:  # the one place where an unforeseen failure becomes an answer
-        log.exception("unforeseen failure", path=request.path, request_id=note.request_id)
+        log.exception("unforeseen failure", path=request.path)
         return _refuse(request, note, refusal_for(error, note.resource))
 
 

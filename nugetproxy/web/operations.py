@@ -70,7 +70,10 @@ async def home(request: web.Request) -> web.StreamResponse:
     # The client refuses a plain source unless it is told that this is meant (NU1302, since NuGet 6.12).
     flag = "" if base.scheme == "https" else " --allow-insecure-connections"
     text = _HOME.format(
-        name=request.app[SERVICES].name, index=links(request).service_index(), base=base.base, flag=flag
+        name=request.app[SERVICES].name.partition("/")[0],
+        index=links(request).service_index(),
+        base=base.base,
+        flag=flag,
     )
     return web.Response(body=text.encode(), headers={"Content-Type": "text/plain; charset=utf-8", **_UNCACHED})
 

@@ -174,7 +174,7 @@ def _opened(file: LocalFile) -> io.FileIO:
 def _cut(request: web.Request, error: Exception) -> None:
     """Abort the connection: pending bytes are dropped, so neither a length nor a last chunk makes the body complete."""
     note, transport = request[NOTE], request.transport
-    told = log.bind(path=request.path, request_id=note.request_id, sent=note.bytes_sent)
+    told = log.bind(path=request.path, sent=note.bytes_sent)
     if isinstance(error, ConnectionError) and (transport is None or transport.is_closing()):
         told.debug("a client left")
         return

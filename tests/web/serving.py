@@ -25,7 +25,7 @@ async def is_ready() -> tuple[bool, str]:
 def services_for(feed: Feed, settings: dict[str, Any] | None = None, ready: Any = is_ready) -> Services:
     """Services over `feed`; `settings` as in a configuration file. Nothing is logged unless they say so."""
     config = Config.model_validate({"logs": {"access": False}, **(settings or {})})
-    return Services(config, feed, ready, started=0.0, name="mirror")
+    return Services(config, feed, ready, started=0.0, name="mirror/1.0")
 
 
 @asynccontextmanager
