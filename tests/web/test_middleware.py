@@ -87,16 +87,18 @@ async def test_vulnerability_data_never_fails_with_5xx(error, file):
 
 async def test_an_unforeseen_failure_is_500_without_details(capsys):
     """
-    What an unexpected exception says may be a secret: it goes to the log, with its traceback.
+    What an unexpected exception says may be a secret: it goes to the log, with its traceback and the request's id.
     """
     feed = FakeFeed()
     feed.error = RuntimeError("/secret/path")
-    async with serving(feed) as client, client.get(VERSIONS) as answer:
+    async with serving(feed) as client, client.get(VERSIONS, headers={"X-Request-Id": "id-1"}) as answer:
         text = await answer.text()
+    logged = re.sub("\x1b[^m]*m", "", capsys.readouterr().out)
 
     assert answer.status == 500
     assert "secret" not in text + str(answer.reason)
-    assert "RuntimeError: /secret/path" in capsys.readouterr().out
+    assert "RuntimeError: /secret/path" in logged
+    assert "request_id=id-1" in logged
 
 
 async def test_a_sentence_cannot_end_the_status_line():
