@@ -21,7 +21,8 @@ from nugetproxy.errors import NotMirrored, NugetproxyError, StorageUnavailable, 
 from nugetproxy.feeds.base import Answer, GrowingContent, LocalFile
 from nugetproxy.httpcache.decisions import Mode
 from nugetproxy.httpcache.outcome import Outcome, Provenance
-from nugetproxy.mirroring.fetching import CommittedPackage, ContentFetch, Places, WantedContent
+from nugetproxy.mirroring.contents import CommittedPackage, Places, WantedContent
+from nugetproxy.mirroring.fetching import ContentFetch
 from nugetproxy.mirroring.following import Following
 from nugetproxy.mirroring.growing import GrowingBody
 from nugetproxy.mirroring.upstream import UpstreamClient
@@ -160,7 +161,7 @@ class MirroredDownloads:
             lease = await following.until_free()
             if lease is not None:
                 with lease:
-                    committed = await self._lead(wanted, body, lease, following.told)
+                    committed = await self._lead(wanted, body, lease, following.inheritance)
                 if committed is not None:
                     self._tell(committed)
         except NugetproxyError as failure:

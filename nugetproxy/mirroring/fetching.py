@@ -8,9 +8,7 @@ Who reads the bytes meanwhile is `growing`'s affair; who leads, `downloads`'.
 import asyncio
 import base64
 from collections.abc import Callable
-from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -20,16 +18,14 @@ import structlog
 from nugetproxy import metrics
 from nugetproxy.errors import NugetproxyError, StorageUnavailable, UpstreamError, UpstreamNonsense
 from nugetproxy.mirroring.checks import AcceptedContent, ContentRejectedError, Received, Stated, check_content
+from nugetproxy.mirroring.contents import CommittedPackage, Places, WantedContent
 from nugetproxy.mirroring.following import notice_of_failure
 from nugetproxy.mirroring.growing import WITHHELD, GrowingBody
 from nugetproxy.mirroring.resuming import UpstreamDownload
-from nugetproxy.mirroring.upstream import UpstreamClient
 from nugetproxy.nuget.identity import PackageIdentity
-from nugetproxy.nuget.manifest import PackageManifest
-from nugetproxy.storage.blobs.base import BlobKey, BlobStore
 from nugetproxy.storage.leases import Lease
-from nugetproxy.storage.spool import BLOCK, ReadableBytes, Spool, SpoolFolder, disk_failures
-from nugetproxy.storage.spool_notices import SpoolNotice, SpoolNotices, Stage, stem_of
+from nugetproxy.storage.spool import BLOCK, ReadableBytes, Spool, disk_failures
+from nugetproxy.storage.spool_notices import SpoolNotice, Stage, stem_of
 
 # A body that breaks off although the client of the upstream did what it could to go on is asked for again: so often at
 # most, and only while every try brings at least one new byte.
@@ -45,41 +41,6 @@ _PARTIAL = 206
 _log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class CommittedPackage:
-    """A package that has just been kept. `content_hash` is that of lock files, `sha512` of the file; both base64."""
-
-    upstream: str
-    identity: PackageIdentity
-    manifest: PackageManifest
-    path: Path
-    size: int
-    content_hash: str
-    sha512: str
-
-
-@dataclass(frozen=True, slots=True)
-class WantedContent:
-    """What to fetch, and where it is kept: the package at `nupkg`, what its author wrote at `nuspec`."""
-
-    upstream: UpstreamClient
-    identity: PackageIdentity
-    url: str
-    key: str
-    nupkg: BlobKey
-    nuspec: BlobKey
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where bytes go, and the threads that wait for the disk."""
-
-    folder: SpoolFolder
-    notices: SpoolNotices
-    blobs: BlobStore
-    threads: Executor
 
 
 class ContentFetch:
@@ -113,8 +74,8 @@ class ContentFetch:
             if inherited is not None:
                 await self._inherit(inherited)
             accepted, spool = await self._receive_accepted()
-            await self._tell(Stage.COMPLETE)
             self._body.complete()
+            await self._tell(Stage.COMPLETE)
             return await self._keep(spool, accepted)
         except NugetproxyError as failure:
             self._body.fail(failure)

@@ -36,7 +36,7 @@ _FAILURES: dict[str, type[UpstreamError]] = {
 
 
 class Following:
-    """One body, filled with what another process receives. `told` is its last word about the bytes that are there."""
+    """One body, filled with what another process receives."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Following:
         notices: SpoolNotices,
         find: Callable[[], LocalFile | None],
     ) -> None:
-        self.told: SpoolNotice | None = None
+        self._told: SpoolNotice | None = None
         self._key = key
         self._body = body
         self._upstream = upstream
@@ -61,6 +61,11 @@ class Following:
         self._part = ""
         self._file: OpenedFile | None = None
         self._seen = 0
+
+    @property
+    def inheritance(self) -> SpoolNotice | None:
+        """What the last leader told about the very bytes that the body has; None when they are of an earlier one."""
+        return self._told if self._body.source is self._file else None
 
     async def until_free(self) -> Lease | None:
         """Follow until the body is settled (None) or nobody leads any more: then the lease, and the body is ours.
@@ -112,7 +117,7 @@ class Following:
             return False
         if notice.part != self._part:
             self._begin(notice)
-        if self._file is not None:
+        if self._file is not None and notice.part == self._part:
             await self._take_in(self._file, is_whole=notice.stage is Stage.COMPLETE)
         return self._body.is_complete
 
@@ -134,7 +139,7 @@ class Following:
         file = self._folder.open_part(notice.part)
         if file is None:
             return  # withdrawn or committed between its notice and our look
-        self._file, self._part, self._seen, self.told = file, notice.part, 0, notice
+        self._file, self._part, self._seen, self._told = file, notice.part, 0, notice
         self._body.announce(notice.total, notice.content_type)
 
     async def _take_in(self, file: OpenedFile, *, is_whole: bool) -> None:

@@ -58,10 +58,6 @@ class GrowingBody:
     def has_failed(self) -> bool:
         return self._failure is not None
 
-    @property
-    def is_settled(self) -> bool:
-        return self._complete or self._failure is not None
-
     def announce(self, total: int | None, content_type: str) -> None:
         """The upstream's head is known. Said again when the bytes are fetched again."""
         self.total, self.content_type, self._announced = total, content_type, True
@@ -119,11 +115,6 @@ class GrowingBody:
             self._raise_failure()
             await self._changed.wait()
         return OpenedBody(self)
-
-    async def settled(self) -> None:
-        """Wait until the body is complete or failed. Raises nothing."""
-        while not self.is_settled:
-            await self._changed.wait()
 
     async def read_from(self, start: int, size: int | None) -> AsyncIterator[bytes]:
         """The bytes from `start`, for a reader who was told `size`."""

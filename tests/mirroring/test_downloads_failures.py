@@ -115,6 +115,23 @@ async def test_a_body_that_ends_early_without_a_break_is_no_whole(downloads: Mir
     assert isinstance(reader.failure, UpstreamNonsense)
 
 
+@pytest.mark.parametrize("states_total", [True, False])
+async def test_a_stream_without_end_does_not_fill_the_disk(
+    downloads: MirroredDownloads, monkeypatch: pytest.MonkeyPatch, states_total: bool
+):
+    monkeypatch.setattr(fetching, "MAX_PACKAGE_SIZE", 500_000)
+    reader = await Reader().read(downloads, ScriptedUpstream(Script(LARGE, states_total=states_total)))
+
+    assert isinstance(reader.failure, UpstreamNonsense)
+    assert not reader.looks_complete
+
+
+async def test_an_empty_body_is_no_package(downloads: MirroredDownloads):
+    reader = await Reader().read(downloads, ScriptedUpstream(Script(b"")))
+
+    assert isinstance(reader.failure, UpstreamNonsense)
+
+
 async def test_more_bytes_than_announced_are_no_whole(downloads: MirroredDownloads):
     before = rejected("length")
     reader = await Reader().read(downloads, ScriptedUpstream(Script(LARGE, total=500_000)))
@@ -289,6 +306,53 @@ async def test_without_a_spool_folder_the_bytes_are_relayed(
     assert not answer.provenance.stored
     assert not isinstance(answer.value, LocalFile)
     assert b"".join([chunk async for chunk in answer.value.chunks()]) == LARGE
+
+
+async def test_a_disk_that_cannot_be_asked_keeps_nothing(downloads: MirroredDownloads, monkeypatch: pytest.MonkeyPatch):
+    def failing(*_: object) -> None:
+        raise StorageUnavailable("cannot look up a blob")
+
+    monkeypatch.setattr(FilesystemBlobs, "stat", failing)
+    monkeypatch.setattr(FilesystemBlobs, "walk", failing)
+
+    assert downloads.find("nuget.org", IDENTITY) is None
+    assert downloads.kept_versions("nuget.org", "contoso.utils") == ()
+    assert (await Reader().read(downloads, ScriptedUpstream(Script(LARGE)))).body == LARGE
+
+
+async def test_bytes_that_lie_only_on_the_disk_are_read_in_a_thread(
+    downloads: MirroredDownloads, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(spool.OpenedFile, "read_now", lambda *_: None)
+
+    assert (await Reader().read(downloads, ScriptedUpstream(Script(LARGE)))).body == LARGE
+
+
+@pytest.mark.parametrize("given", [b"", OSError(errno.EIO, "unreadable")])
+async def test_a_spool_that_cannot_be_read_breaks_its_reader(
+    downloads: MirroredDownloads, monkeypatch: pytest.MonkeyPatch, given: bytes | OSError
+):
+    def read_now(*_: object) -> bytes:
+        if isinstance(given, OSError):
+            raise given
+        return given
+
+    monkeypatch.setattr(spool.OpenedFile, "read_now", read_now)
+    reader = await Reader().read(downloads, ScriptedUpstream(Script(LARGE)))
+
+    assert isinstance(reader.failure, StorageUnavailable)
+    assert not reader.looks_complete
+
+
+async def test_a_fault_of_ours_leaves_no_reader_waiting(downloads: MirroredDownloads, monkeypatch: pytest.MonkeyPatch):
+    def faulty(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(fetching, "check_content", faulty)
+    reader = await Reader().read(downloads, ScriptedUpstream(Script(LARGE)))
+
+    assert isinstance(reader.failure, StorageUnavailable)
+    assert not reader.looks_complete
 
 
 async def test_relayed_bytes_are_checked_too(downloads: MirroredDownloads, monkeypatch: pytest.MonkeyPatch):

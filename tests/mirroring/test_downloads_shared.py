@@ -19,6 +19,7 @@ from nugetproxy.mirroring.downloads import MirroredDownloads
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage import spool
 from nugetproxy.storage.leases import Leases
+from nugetproxy.storage.spool import MemoryBudget, Spool, SpoolFolder
 from nugetproxy.storage.spool_notices import SpoolNotice, SpoolNotices, Stage
 from tests.builders import make_nupkg
 from tests.mirroring.scripted import Script, ScriptedUpstream
@@ -210,6 +211,111 @@ async def test_a_notice_of_a_dead_leader_without_its_bytes_misleads_nobody(
     notices.write(SpoolNotice(KEY, Stage.COMPLETE, "gone.part", len(LARGE), validator="0x8D1"))
 
     assert await read(pair[0], ScriptedUpstream(Script(LARGE))) == LARGE
+
+
+class Leader:
+    """Another process, as its files show it: it tells what it likes, and dies when told."""
+
+    def __init__(self, directory: Path) -> None:
+        self._folder = SpoolFolder(directory / "spool", MemoryBudget(0))
+        self._notices = SpoolNotices(directory / "spool")
+        self._spools: list[Spool] = []
+        lease = Leases(directory / "leases").try_hold(KEY)
+        assert lease is not None
+        self.dies = lease.release
+
+    def sends(self, content: bytes, validator: str = "") -> None:
+        spooled = self._folder.create("x")
+        spooled.append(content)
+        self._spools.append(spooled)
+        assert spooled.path is not None
+        self.tells(Stage.GROWING, spooled.path.name, validator)
+
+    def tells(self, stage: Stage, part: str, validator: str = "") -> None:
+        self._notices.write(SpoolNotice(KEY, stage, part, len(LARGE), "application/octet-stream", validator))
+
+
+async def test_bytes_are_never_completed_by_the_word_about_others(pair: list[MirroredDownloads], tmp_path: Path):
+    """
+    The leader began anew and ended before its follower could open the second part: the first is not the whole.
+    """
+    leader = Leader(tmp_path)
+    leader.sends(bytes(len(LARGE)))
+    upstream = ScriptedUpstream(Script(LARGE))
+    chunks = (await opened(pair[0], upstream)).chunks()
+    await anext(chunks)
+    leader.tells(Stage.COMPLETE, "second.part")
+    reader = asyncio.create_task(_rest(chunks))
+    await asyncio.sleep(0.05)
+    leader.dies()
+
+    with pytest.raises(UpstreamNonsense):
+        await reader
+    await pair[0].close(5)
+    assert kept(tmp_path) == LARGE
+
+
+async def test_bytes_are_never_continued_by_the_validator_of_others(pair: list[MirroredDownloads], tmp_path: Path):
+    """
+    The leader died soon after it began anew: its readers still have the bytes of the first part, its word is of the
+    second.
+    """
+    leader = Leader(tmp_path)
+    leader.sends(bytes(500_000), "one")
+    upstream = ScriptedUpstream(Script(LARGE, etag="two"))
+    chunks = (await opened(pair[0], upstream)).chunks()
+    await anext(chunks)
+    leader.sends(LARGE[:100], "two")
+    await asyncio.sleep(0.05)
+    leader.dies()
+
+    with pytest.raises(UpstreamNonsense):
+        await _rest(chunks)
+    assert upstream.requests == [(0, "")]
+    await pair[0].close(5)
+    assert kept(tmp_path) == LARGE
+
+
+async def test_bytes_of_a_dead_leader_are_continued(pair: list[MirroredDownloads], tmp_path: Path):
+    leader = Leader(tmp_path)
+    leader.sends(LARGE[:500_000], "one")
+    upstream = ScriptedUpstream(Script(LARGE, etag="one"))
+    reader = asyncio.create_task(read(pair[0], upstream))
+    await asyncio.sleep(0.03)
+    leader.dies()
+
+    assert await reader == LARGE
+    assert upstream.requests == [(500_000, "one")]
+
+
+async def test_all_bytes_of_a_dead_leader_are_only_checked(pair: list[MirroredDownloads], tmp_path: Path):
+    leader = Leader(tmp_path)
+    leader.sends(LARGE, "one")
+    upstream = ScriptedUpstream(Script(LARGE))
+    leader.dies()
+
+    assert await read(pair[0], upstream) == LARGE
+    assert upstream.requests == []
+
+
+async def test_bytes_of_a_dead_leader_that_cannot_be_copied_are_fetched_anew(
+    pair: list[MirroredDownloads], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    leader = Leader(tmp_path)
+    leader.sends(LARGE[:500_000], "one")
+    leader.dies()
+    monkeypatch.setattr(spool, "write_to_disk", full)
+    upstream = ScriptedUpstream(Script(LARGE, etag="one"))
+
+    assert await read(pair[0], upstream) == LARGE
+    assert upstream.requests == [(0, "")]
+
+
+async def _rest(chunks: AsyncIterator[bytes]) -> bytes:
+    return b"".join([chunk async for chunk in chunks])
 
 
 async def test_what_dead_processes_left_is_swept_at_start(tmp_path: Path):
