@@ -93,6 +93,7 @@ class DocumentFlights:
         leases: Leases,
         mode: Mode,
         clock: Callable[[], float],
+        ticks: Callable[[], float],
         patience: Mapping[str, float],
     ) -> None:
         self._store = store
@@ -101,7 +102,7 @@ class DocumentFlights:
         self._clock = clock
         self._patience = patience
         self._flights = SingleFlight(metrics.COALESCED.labels("document").inc)
-        self._resting: TTLCache[str, None] = TTLCache(_REMEMBERED_URLS, _REST, timer=clock)
+        self._resting: TTLCache[str, None] = TTLCache(_REMEMBERED_URLS, _REST, timer=ticks)
         self._overdue: set[str] = set()
 
     async def run(self, flight: Flight) -> Landed:

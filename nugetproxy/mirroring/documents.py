@@ -58,7 +58,8 @@ class KeptDocument:
 class MirroredDocuments:
     """Documents by URL, for one event loop.
 
-    `patience` is in seconds by upstream name: how long one fetch bridges faults. `clock` gives seconds since the epoch.
+    `patience` is in seconds by upstream name: how long one fetch bridges faults. `clock` gives seconds since the epoch,
+    `ticks` seconds of which only differences count.
     """
 
     def __init__(
@@ -70,13 +71,14 @@ class MirroredDocuments:
         clock: Callable[[], float] = time.time,
         *,
         patience: Mapping[str, float] | None = None,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._rules = rules
         self._mode = mode
         self._clock = clock
-        self._flights = DocumentFlights(store, leases, mode, clock, patience or {})
-        self._looked: TTLCache[str, None] = TTLCache(_REMEMBERED_URLS, _LOOK_AGAIN, timer=clock)
+        self._flights = DocumentFlights(store, leases, mode, clock, ticks, patience or {})
+        self._looked: TTLCache[str, None] = TTLCache(_REMEMBERED_URLS, _LOOK_AGAIN, timer=ticks)
         self._behind: set[asyncio.Task[None]] = set()
         self._ahead: set[str] = set()
         self._ahead_slots = asyncio.Semaphore(_AHEAD)

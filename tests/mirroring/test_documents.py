@@ -75,8 +75,9 @@ class World:
         self.path = path
         self.clock = Clock()
         self.upstream = FakeUpstream()
-        self.rule = a_rule(fresh=60, behind=0, on_error=3600, absent=10, patience=0.02)
-        self._stores: list[DiskDocuments] = []
+        self.rule = a_rule(fresh=60, behind=0, on_error=3600, absent=10, patience=10)
+        self._elsewhere = DiskDocuments(path / "documents", 50_000_000)
+        self._stores = [self._elsewhere]
         self._processes: list[MirroredDocuments] = []
 
     def process(
@@ -97,20 +98,16 @@ class World:
                 mode,
                 self.clock,
                 patience=patience,
+                ticks=self.clock,
             )
         )
         return self._processes[-1]
 
     async def keep(self, stored: StoredResponse) -> None:
-        disk = DiskDocuments(self.path / "documents", 50_000_000)
-        await disk.put(stored)
-        disk.close()
+        await self._elsewhere.put(stored)
 
     def kept(self, url=URL) -> StoredResponse | None:
-        disk = DiskDocuments(self.path / "documents", 50_000_000)
-        stored = disk.get(url)
-        disk.close()
-        return stored
+        return self._elsewhere.get(url)
 
     async def close(self) -> None:
         self.upstream.may_answer.set()
@@ -134,6 +131,13 @@ def upstream(world):
 
 @pytest.fixture
 def documents(world):
+    return world.process()
+
+
+@pytest.fixture
+def impatient(world):
+    """As `documents`, of a rule under which nobody waits long for a refresh."""
+    world.rule = replace(world.rule, patience=0.02)
     return world.process()
 
 
@@ -250,10 +254,10 @@ async def test_doubt_asks_although_fresh_and_once(world, documents, upstream):
     assert (document.body, upstream.requests) == (BODY, 1)
 
 
-async def test_doubt_waits_longer_than_patience(world, documents, upstream):
+async def test_doubt_waits_longer_than_patience(world, impatient, upstream):
     await world.keep(a_kept(age=20))
     upstream.may_answer.clear()
-    asker = asyncio.ensure_future(documents.get(upstream, URL, KIND, doubt=True))
+    asker = asyncio.ensure_future(impatient.get(upstream, URL, KIND, doubt=True))
     await asyncio.sleep(0.06)
     assert not asker.done()
     upstream.may_answer.set()
@@ -296,10 +300,10 @@ async def test_another_process_learns_of_an_expiry(world, documents, upstream):
 # --- a slow or failing upstream ---------------------------------------------------------------------------------------
 
 
-async def test_past_patience_the_stale_copy_is_served_and_the_refresh_lands_behind(world, documents, upstream):
+async def test_past_patience_the_stale_copy_is_served_and_the_refresh_lands_behind(world, impatient, upstream):
     await world.keep(a_kept(age=100))
     upstream.may_answer.clear()
-    document = await documents.get(upstream, URL, KIND)
+    document = await impatient.get(upstream, URL, KIND)
     assert (
         document.body,
         document.provenance.outcome,
@@ -311,15 +315,15 @@ async def test_past_patience_the_stale_copy_is_served_and_the_refresh_lands_behi
     assert upstream.requests == 1
 
 
-async def test_one_late_answer_spares_the_others_their_wait(world, documents, upstream):
+async def test_one_late_answer_spares_the_others_their_wait(world, impatient, upstream):
     """
-    Once an answer is overdue, further stale documents are served at once and refreshed behind, until an answer comes.
+    Once an answer is overdue, further stale impatient are served at once and refreshed behind, until an answer comes.
     """
     for n in range(5):
         await world.keep(a_document(url=f"{URL}/{n}", age=100, body=b"kept"))
     upstream.may_answer.clear()
-    await documents.get(upstream, f"{URL}/0", KIND)
-    details = [(await documents.get(upstream, f"{URL}/{n}", KIND)).provenance.detail for n in range(1, 5)]
+    await impatient.get(upstream, f"{URL}/0", KIND)
+    details = [(await impatient.get(upstream, f"{URL}/{n}", KIND)).provenance.detail for n in range(1, 5)]
     assert details == ["revalidating"] * 4
 
     upstream.may_answer.set()
@@ -327,13 +331,13 @@ async def test_one_late_answer_spares_the_others_their_wait(world, documents, up
     assert upstream.requests == 5
 
 
-async def test_a_callers_own_bound_does_not_make_the_upstream_overdue(world, documents, upstream):
+async def test_a_callers_own_bound_does_not_make_the_upstream_overdue(world, impatient, upstream):
     await world.keep(a_kept(age=100))
     upstream.may_answer.clear()
     with pytest.raises(UpstreamTimeout):
-        await documents.get(upstream, URL + "/search", DocumentKind.SEARCH, timeout=0.02)
+        await impatient.get(upstream, URL + "/search", DocumentKind.SEARCH, timeout=0.02)
 
-    assert (await documents.get(upstream, URL, KIND)).provenance.detail == "upstream-late"
+    assert (await impatient.get(upstream, URL, KIND)).provenance.detail == "upstream-late"
 
 
 async def test_within_stale_while_revalidate_nobody_waits(world, upstream):

@@ -84,6 +84,16 @@ async def test_what_another_process_expired_is_seen_when_asked_for(below):
     assert kept(hot, skip_hot=True).expired
 
 
+async def test_an_expiry_that_is_not_written_yet_counts(below):
+    hot = HotDocuments(below, 1_000_000)
+    document = a_document(url=ONE)
+    await hot.put(document)
+    await hot.confirm(replace(document, expired=True))
+    below.kept[ONE] = document
+
+    assert kept(hot, skip_hot=True).expired
+
+
 async def test_a_full_disk_does_not_stop_the_memory(below):
     """
     What could not be written is still served from memory, and is not hidden by the older copy on disk.

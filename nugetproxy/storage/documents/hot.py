@@ -28,7 +28,7 @@ class HotDocuments:
         if hot is not None and not skip_hot:
             return hot
         stored = self._below.get(url, skip_hot=skip_hot)
-        if stored is None or (hot is not None and hot.confirmed > stored.confirmed):
+        if stored is None or (hot is not None and _last_word(hot) > _last_word(stored)):
             return hot
         self._hold(stored)
         return stored
@@ -62,3 +62,8 @@ class HotDocuments:
 
 def _weight(stored: StoredResponse) -> int:
     return len(stored.body) + len(stored.url) + _OVERHEAD
+
+
+def _last_word(stored: StoredResponse) -> tuple[float, bool]:
+    # An expiry comes after the confirmation that it takes back, and may be on its way to the disk still.
+    return stored.confirmed, stored.expired

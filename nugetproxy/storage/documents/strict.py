@@ -62,24 +62,29 @@ class DocumentCache(diskcache.Cache):  # type: ignore[misc]  # diskcache has no 
     """The writing side. Every method runs in one thread and raises sqlite3.Error, diskcache.Timeout or OSError."""
 
     def __init__(self, directory: Path, size_limit: int) -> None:
-        super().__init__(
-            str(directory),
-            timeout=_BUSY,
-            disk=StrictDisk,
-            disk_min_file_size=_NEVER_A_FILE,
-            eviction_policy="least-recently-used",
-            size_limit=size_limit,
-            # Room is made by `_make_room`: what diskcache evicts in a `set` can be less than what was set.
-            cull_limit=0,
-            statistics=0,
-            tag_index=0,
-            # Pages of evicted rows are given back, which is what `volume` measures.
-            sqlite_auto_vacuum=1,
-            sqlite_cache_size=1024,
-            sqlite_journal_mode="wal",
-            sqlite_mmap_size=1 << 25,
-            sqlite_synchronous=1,
-        )
+        try:
+            super().__init__(
+                str(directory),
+                timeout=_BUSY,
+                disk=StrictDisk,
+                disk_min_file_size=_NEVER_A_FILE,
+                eviction_policy="least-recently-used",
+                size_limit=size_limit,
+                # Room is made by `_make_room`: what diskcache evicts in a `set` can be less than what was set.
+                cull_limit=0,
+                statistics=0,
+                tag_index=0,
+                # Pages of evicted rows are given back, which is what `volume` measures.
+                sqlite_auto_vacuum=1,
+                sqlite_cache_size=1024,
+                sqlite_journal_mode="wal",
+                sqlite_mmap_size=1 << 25,
+                sqlite_synchronous=1,
+            )
+        except BaseException:
+            # It may have failed after it connected.
+            self.close()
+            raise
 
     def keep(self, stored: StoredResponse) -> None:
         """Write a document under its URL, and evict what was used least recently if it became too much."""
