@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 import structlog
+from aiofiles.threadpool import wrap
 from aiohttp import HttpVersion11, web
 
 from nugetproxy.errors import NugetproxyError, StorageUnavailable
@@ -138,6 +139,9 @@ async def _pass_file(
     if transport is None:
         raise ConnectionResetError
     uses_sendfile = transport.get_extra_info("sslcontext") is None
+    blocks = wrap(
+        source
+    )  # each call is a thread's: worth it for blocks of this size, and a cold disk then holds up nobody
     at = start
     while at < end:
         if transport.is_closing():  # sendfile calls this a RuntimeError
@@ -151,7 +155,8 @@ async def _pass_file(
                     uses_sendfile = False  # uvloop has none
                     continue
             else:
-                block = await asyncio.to_thread(os.pread, source.fileno(), size, at)
+                await blocks.seek(at)
+                block = await blocks.read(size)
                 await response.write(block)
                 sent = len(block)
         if not sent:
