@@ -207,7 +207,7 @@ class ContentFetch:
             self._spool = await self._in_thread(self._copy, source)
         except StorageUnavailable:
             return  # begin anew: that knows what to do without a disk
-        self._stated = Stated(notice.total, notice.sha512 or None, notice.md5.encode() or None)
+        self._stated = Stated(notice.total, notice.sha512 or None, base64.b64decode(notice.md5) or None)
         self._validator = notice.validator
         self._body.use(self._spool, proven=self._spool.size)
         await self._tell(Stage.GROWING)
@@ -273,7 +273,7 @@ class ContentFetch:
             self._body.content_type,
             self._validator,
             self._stated.sha512 or "",
-            (self._stated.md5 or b"").decode("latin-1"),
+            base64.b64encode(self._stated.md5 or b"").decode(),
         )
         with suppress(OSError):
             await self._in_thread(self._places.notices.write, notice)

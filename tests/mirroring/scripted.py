@@ -94,10 +94,10 @@ class ScriptedUpstream:
             script.start or (start if resumes else 0),
             total,
             script.etag,
-            sha512=_base64(hashlib.sha512(script.sha512_of)).decode() if script.sha512_of is not None else None,
-            md5=_base64(hashlib.md5(script.md5_of)) if script.md5_of is not None else None,
+            sha512=None if script.sha512_of is None else _sha512(script.sha512_of),
+            md5=None if script.md5_of is None else hashlib.md5(script.md5_of).digest(),
         )
 
 
-def _base64(digest: "hashlib._Hash") -> bytes:
-    return base64.b64encode(digest.digest())
+def _sha512(body: bytes) -> str:
+    return base64.b64encode(hashlib.sha512(body).digest()).decode()

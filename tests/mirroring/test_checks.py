@@ -37,11 +37,10 @@ def flipped(body: bytes, at: int) -> bytes:
         Stated(),
         Stated(total=len(UNSIGNED)),
         Stated(sha512=SHA512, md5=MD5),
-        Stated(md5=base64.b64encode(MD5)),
-        Stated(sha512="not a hash", md5=b"nor this"),
-        Stated(sha512=base64.b64encode(b"too short").decode(), md5=b""),
+        Stated(sha512="not a hash"),
+        Stated(sha512=base64.b64encode(b"too short").decode()),
     ],
-    ids=["nothing", "length", "hashes", "md5 in base64", "mangled", "too short"],
+    ids=["nothing", "length", "hashes", "mangled", "too short"],
 )
 def test_a_package_that_is_what_was_stated_is_accepted(stated: Stated):
     """
@@ -66,7 +65,6 @@ def test_a_signed_package_is_accepted_with_its_lock_file_hash():
         ("length", UNSIGNED, Stated(total=len(UNSIGNED) + 1)),
         ("hash", flipped(UNSIGNED, 500), Stated(sha512=SHA512)),
         ("hash", flipped(UNSIGNED, 500), Stated(md5=MD5)),
-        ("hash", flipped(UNSIGNED, 500), Stated(md5=base64.b64encode(MD5))),
         ("archive", UNSIGNED[:-10], Stated()),
         ("archive", b"<html>Welcome to our hotel</html>", Stated()),
         ("archive", b"", Stated()),

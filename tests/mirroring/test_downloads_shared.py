@@ -4,7 +4,9 @@ Two objects in one process are to each other what two processes are: they share 
 """
 
 import asyncio
+import base64
 import errno
+import hashlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -224,15 +226,15 @@ class Leader:
         assert lease is not None
         self.dies = lease.release
 
-    def sends(self, content: bytes, validator: str = "") -> None:
+    def sends(self, content: bytes, validator: str = "", md5: str = "") -> None:
         spooled = self._folder.create("x")
         spooled.append(content)
         self._spools.append(spooled)
         assert spooled.path is not None
-        self.tells(Stage.GROWING, spooled.path.name, validator)
+        self.tells(Stage.GROWING, spooled.path.name, validator, md5)
 
-    def tells(self, stage: Stage, part: str, validator: str = "") -> None:
-        self._notices.write(SpoolNotice(KEY, stage, part, len(LARGE), "application/octet-stream", validator))
+    def tells(self, stage: Stage, part: str, validator: str = "", md5: str = "") -> None:
+        self._notices.write(SpoolNotice(KEY, stage, part, len(LARGE), "text/plain", validator, md5=md5))
 
 
 async def test_bytes_are_never_completed_by_the_word_about_others(pair: list[MirroredDownloads], tmp_path: Path):
@@ -286,6 +288,21 @@ async def test_bytes_of_a_dead_leader_are_continued(pair: list[MirroredDownloads
 
     assert await reader == LARGE
     assert upstream.requests == [(500_000, "one")]
+
+
+async def test_what_a_dead_leader_was_told_to_expect_still_counts(pair: list[MirroredDownloads], tmp_path: Path):
+    """
+    Its bytes are wrong where only the stated hash shows it, in the part that nobody was given.
+    """
+    at = len(LARGE) - 40_000
+    wrong = LARGE[:at] + bytes([LARGE[at] ^ 1]) + LARGE[at + 1 :]
+    md5 = base64.b64encode(hashlib.md5(LARGE).digest()).decode()
+    leader = Leader(tmp_path)
+    leader.sends(wrong, "one", md5)
+    leader.dies()
+
+    assert await read(pair[0], upstream := ScriptedUpstream(Script(LARGE))) == LARGE
+    assert upstream.requests == [(0, "")]
 
 
 async def test_all_bytes_of_a_dead_leader_are_only_checked(pair: list[MirroredDownloads], tmp_path: Path):
