@@ -215,7 +215,7 @@ class MirroredDocuments:
             if flight.timeout is None:
                 self._flights.note_overdue(upstream)
             detail = "upstream-late"
-            failure = UpstreamTimeout(upstream.name, f"no answer within {longest:g} s")
+            failure = UpstreamTimeout(upstream.name, f"no answer within {longest or 0:g} s")
         except FlightsClosedError:
             detail = "stopping"
             failure = UpstreamUnavailable(upstream.name, "this server is stopping")

@@ -338,6 +338,36 @@ async def test_emptied_tables_are_damage(directory, store):
     assert store.get(ONE) is not None
 
 
+async def test_damage_that_cannot_be_set_aside_is_told(directory, store, monkeypatch):
+    def refuse(_path):
+        raise OSError("read-only file system")
+
+    await store.put(a_document(url=OTHER, body=os.urandom(50_000)))
+    execute(directory, "PRAGMA wal_checkpoint(TRUNCATE)")
+    with (directory / "cache.db").open("r+b") as file:
+        file.write(b"garbage " * 50_000)
+    monkeypatch.setattr("nugetproxy.storage.documents.disk._alone", refuse)
+    with pytest.raises(StorageUnavailable):
+        await store.put(a_document(url=ONE))
+
+    assert store.get(ONE) is None
+
+
+async def test_a_read_that_fails_is_a_miss_and_the_next_one_tries_again(store):
+    class Broken:
+        def execute(self, *_args):
+            raise sqlite3.OperationalError("disk I/O error")
+
+        def close(self):
+            pass
+
+    await store.put(a_document(url=ONE))
+    store._reader = Broken()
+
+    assert store.get(ONE) is None
+    assert store.get(ONE) is not None
+
+
 _WRITER = """
 import asyncio, os, sys
 from pathlib import Path
