@@ -213,7 +213,7 @@ class TestReload:
                 assert slow.recv(5) == b"HTTP/"
                 served.signal(signal.SIGHUP)
                 eventually(lambda: "reloaded" in served.log, "the reload")
-                assert int(served.get("/pid")) != old
+                eventually(lambda: int(served.get("/pid")) != old, "an answer of the new worker")
                 assert is_running(old)
                 (data / "release").touch()
                 assert int(read_answer(slow)) == old
