@@ -88,38 +88,61 @@ class Mapped:
         return await self._first(package.id, lambda feed: feed.content(package, part))
 
     async def search(self, query: SearchQuery) -> Answer[SearchPage]:
+        if query.asks_nothing:
+            return Answer(SearchPage(0, ()))
         # Each source is asked for everything up to the end of the wanted page, so that cutting after merging is right.
         wider = replace(query, skip=0, take=query.skip + query.take)
         answers = await asyncio.gather(*(source.feed.search(wider) for source in self._sources))
-        mapped = [
-            [hit for hit in answer.value.hits if source in sources_for(self._sources, hit.id.lower())]
-            for source, answer in zip(self._sources, answers, strict=True)
+        mine = self._without_others([[hit.id for hit in answer.value.hits] for answer in answers])
+        shown = [
+            [hit for hit in answer.value.hits if hit.id.lower() in ids]
+            for answer, ids in zip(answers, mine, strict=True)
         ]
-        hits = [hit for hit in chain.from_iterable(zip_longest(*mapped)) if hit is not None]
-        unmapped = sum(len(answer.value.hits) for answer in answers) - len(hits)
-        total = sum(answer.value.total for answer in answers) - unmapped
+        hits = [hit for hit in chain.from_iterable(zip_longest(*shown)) if hit is not None]
+        dropped = sum(len(answer.value.hits) for answer in answers) - len(hits)
+        total = sum(answer.value.total for answer in answers) - dropped
         page = SearchPage(total, tuple(hits[query.skip : query.skip + query.take]))
         return Answer(page, _joined(answers))
 
     async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
+        if query.asks_nothing:
+            return Answer(CompletionPage(None if query.asks_versions else 0, ()))
         if query.asks_versions:
-            sources = sources_for(self._sources, (query.package_id or "").lower())
-            if not sources:
-                return Answer(CompletionPage(None, ()))
-            return await sources[0].feed.complete(query)
+            return await self._complete_versions(query)
         wider = replace(query, skip=0, take=query.skip + query.take)
         answers = await asyncio.gather(*(source.feed.complete(wider) for source in self._sources))
+        mine = self._without_others([answer.value.values for answer in answers])
         values = sorted(
-            {
+            (
                 value
-                for source, answer in zip(self._sources, answers, strict=True)
+                for answer, ids in zip(answers, mine, strict=True)
                 for value in answer.value.values
-                if source in sources_for(self._sources, value.lower())
-            },
+                if value.lower() in ids
+            ),
             key=str.lower,
         )
-        total = sum(answer.value.total or 0 for answer in answers)
+        dropped = sum(len(answer.value.values) for answer in answers) - len(values)
+        total = sum(answer.value.total or len(answer.value.values) for answer in answers) - dropped
         return Answer(CompletionPage(total, tuple(values[query.skip : query.skip + query.take])), _joined(answers))
+
+    async def _complete_versions(self, query: CompletionQuery) -> Answer[CompletionPage]:
+        """Those of the first source that has any: an empty answer is how an id is unknown here."""
+        answer = Answer(CompletionPage(None, ()))
+        for source in sources_for(self._sources, (query.package_id or "").lower()):
+            answer = await source.feed.complete(query)
+            if answer.value.values:
+                break
+        return answer
+
+    def _without_others(self, named: Sequence[Sequence[str]]) -> list[set[str]]:
+        """For each source, which (lower) of the ids that it named are its to show: mapped, and not an earlier one's."""
+        shown: set[str] = set()
+        mine = []
+        for source, ids in zip(self._sources, named, strict=True):
+            lower = {text.lower() for text in ids} - shown
+            mine.append({text for text in lower if source in sources_for(self._sources, text)})
+            shown |= mine[-1]
+        return mine
 
     async def vulnerabilities(self) -> Answer[VulnerabilityPages]:
         answers = await self._all_that_have(lambda feed: feed.vulnerabilities())

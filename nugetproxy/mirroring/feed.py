@@ -5,6 +5,7 @@ upstream's own. How documents and package files are had is the affair of its par
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -20,6 +21,7 @@ from nugetproxy.errors import (
     PartNotFound,
     StorageUnavailable,
     UpstreamError,
+    UpstreamNonsense,
     VersionNotFound,
 )
 from nugetproxy.feeds.base import Answer, CatalogEntry, LocalFile, Offered, PackageContent, Part, SmallContent
@@ -28,14 +30,14 @@ from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.mirroring.documents import KeptDocument
 from nugetproxy.mirroring.downloads import MirroredDownloads
 from nugetproxy.mirroring.kept import KeptPackages
-from nugetproxy.mirroring.parts import content_type_of, part_of_package
+from nugetproxy.mirroring.parts import content_type_of, part_of_package, read_nuspec_of, refuse_page
 from nugetproxy.mirroring.registrations import MirroredRegistrations
 from nugetproxy.mirroring.source import MirroredSource, quoted
 from nugetproxy.mirroring.trust import MirroredTrust
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.flat_container import read_versions
-from nugetproxy.protocol.v3.registration import Leaf, Page, Registration, catalog_entry_url, read_catalog_entry
+from nugetproxy.protocol.v3.registration import Leaf, Registration, catalog_entry_url, read_catalog_entry
 from nugetproxy.protocol.v3.search import (
     CompletionPage,
     CompletionQuery,
@@ -119,26 +121,31 @@ class MirrorFeed:
         kept = self._kept_registration(package_id)
         if kept is not None:
             return kept
-        answer = await self._registrations.index(package_id)
-        self._registrations.fetch_ahead(answer.value)
-        return answer
+        return await self._registrations.index(package_id)
 
     async def registration_between(
         self, package_id: PackageId, lower: NuGetVersion, upper: NuGetVersion
     ) -> Answer[Registration]:
-        return await self._registration_with(package_id, lambda registration: registration.overlapping(lower, upper))
+        kept = self._kept_registration(package_id)
+        # A client may still read page after page of an index from before the upstream was held to be dead.
+        if kept is not None and (self._source.is_offline or kept.value.overlapping(lower, upper)):
+            return kept
+        return await self._registrations.loaded(package_id, lambda registration: registration.overlapping(lower, upper))
 
     async def complete_registration(self, package_id: PackageId) -> Answer[Registration]:
-        return await self._registration_with(package_id, lambda registration: registration.outlying)
+        kept = self._kept_registration(package_id)
+        return kept or await self._registrations.loaded(package_id, lambda registration: registration.outlying)
 
     async def leaf(self, package: PackageIdentity) -> Answer[Leaf]:
         kept = self._kept_registration(package.id)
         if kept is None:
             return await self._registrations.leaf(package)
         leaf = kept.value.find(package.version)
-        if leaf is None:
-            raise VersionNotFound(package.id.text, package.version.normalized)
-        return Answer(leaf, kept.provenance)
+        if leaf is not None:
+            return Answer(leaf, kept.provenance)
+        if self._source.is_offline:
+            raise NotMirrored(str(package))
+        return await self._registrations.leaf(package)
 
     async def catalog_entry(self, package: PackageIdentity) -> Answer[CatalogEntry]:
         answer = await self.leaf(package)
@@ -156,13 +163,9 @@ class MirrorFeed:
             return self._source.peek(url)
         try:
             return await self._source.ask(url, DocumentKind.CATALOG_ENTRY, read_catalog_entry)
-        except DocumentAbsent:
+        except (DocumentAbsent, UpstreamNonsense):
+            # Some feeds name addresses that were never meant to be asked; the leaf says nearly as much.
             return None
-
-    async def _registration_with(
-        self, package_id: PackageId, wanted: Callable[[Registration], Sequence[Page]]
-    ) -> Answer[Registration]:
-        return self._kept_registration(package_id) or await self._registrations.loaded(package_id, wanted)
 
     def _kept_registration(self, package_id: PackageId) -> Answer[Registration] | None:
         """The registration of the kept view; None when the upstream's own is to be shown."""
@@ -184,25 +187,25 @@ class MirrorFeed:
     async def content(self, package: PackageIdentity, part: Part) -> Answer[PackageContent]:
         kept = self._downloads.find(self._source.name, package)
         if part is Part.NUPKG:
-            return _kept_content(kept) if kept is not None else await self._download(package)
+            return _kept_content(kept, kept.modified) if kept is not None else await self._download(package)
         if kept is not None:
             found = await asyncio.to_thread(part_of_package, kept, package, part)
             if found is not None:
-                return _kept_content(found)
+                return _kept_content(found, kept.modified)
         return await self._fetched_part(package, part, kept=kept is not None)
 
     async def _download(self, package: PackageIdentity) -> Answer[PackageContent]:
         if self._source.is_offline:
             raise NotMirrored(str(package))
         if package in self._missing_contents:
-            raise VersionNotFound(package.id.text, package.version.normalized)
+            raise await self._absence(package)
         flat_container = (await self._source.endpoints()).flat_container
         url = await self._content_url(package, flat_container)
         try:
             opened = await self._downloads.open(self._source.upstream, package, url)
         except DocumentAbsent as error:
             self._missing_contents[package] = True
-            raise VersionNotFound(package.id.text, package.version.normalized) from error
+            raise await self._absence(package) from error
         if flat_container is not None:
             self._expire_list_without(package, _list_url(flat_container, package.id))
         return Answer(opened.value, opened.provenance)
@@ -214,6 +217,17 @@ class MirrorFeed:
         url = str((await self.leaf(package)).value.raw.get("packageContent") or "")
         self._source.upstream.allow(url)
         return url
+
+    async def _absence(self, package: PackageIdentity) -> NugetproxyError:
+        """What it means that a file of a package is not there: only a feed that owns the id may say "no such version".
+
+        Raises UpstreamError when that cannot be known: another feed may have the package.
+        """
+        try:
+            await self.versions(package.id)
+        except PackageNotFound as unknown:
+            return unknown
+        return VersionNotFound(package.id.text, package.version.normalized)
 
     def _expire_list_without(self, package: PackageIdentity, url: str) -> None:
         """A version that exists and is not in our copy of the list proves the copy old."""
@@ -230,10 +244,13 @@ class MirrorFeed:
         if flat_container is None:
             raise missing
         name = quoted(package.nuspec_name) if part is Part.NUSPEC else part.value
+        check = read_nuspec_of(package) if part is Part.NUSPEC else refuse_page
         try:
-            document = await self._source.ask(f"{_version_url(flat_container, package)}/{name}", DocumentKind.PART)
+            url = f"{_version_url(flat_container, package)}/{name}"
+            document = await self._source.ask(url, DocumentKind.PART, check)
         except DocumentAbsent as error:
-            raise missing from error
+            absence = missing if kept else await self._absence(package)
+            raise (absence if isinstance(absence, PackageNotFound) else missing) from error
         content = SmallContent(document.body, content_type_of(part, document.body), document.digest)
         return Answer(content, document.provenance)
 
@@ -308,8 +325,9 @@ async def _can_answer(url: str | None, ask: Callable[[], Awaitable[object]]) -> 
     return True
 
 
-def _kept_content(content: LocalFile | SmallContent) -> Answer[PackageContent]:
-    return Answer(content, Provenance(Outcome.HIT, fresh_for=_CONTENT_SECONDS))
+def _kept_content(content: LocalFile | SmallContent, since: float) -> Answer[PackageContent]:
+    age = max(0.0, time.time() - since)
+    return Answer(content, Provenance(Outcome.HIT, age=age, fresh_for=_CONTENT_SECONDS))
 
 
 def _list_url(flat_container: str, package_id: PackageId) -> str:

@@ -19,6 +19,7 @@ from nugetproxy.protocol.v3.registration import Leaf, Registration, leaf_from_ma
 from nugetproxy.protocol.v3.search import (
     CompletionPage,
     CompletionQuery,
+    SearchHit,
     SearchPage,
     SearchQuery,
     hit_from_leaves,
@@ -61,19 +62,24 @@ class KeptPackages:
 
         `stated` gives the leaves known from the upstream for an id, as for `registration`.
         """
-        hits = []
+        hits: list[SearchHit] = []
         try:
             ids = self._inventory.search(self._upstream, query.text, (query.package_type or "").lower() or None)
         except StorageUnavailable:
             ids = []
-        # Every id must be looked at to know the total: whether a version is visible depends on the query's level.
+        # Whether a version is visible depends on the query's level, which only its files tell. They are read as far as
+        # the wanted page goes; of the rest every id is counted, for reading a hundred thousand would stop the server.
+        looked_at = 0
         for text in ids:
+            if len(hits) >= query.skip + query.take:
+                break
+            looked_at += 1
             package_id = PackageId.parse(text)
             registration = self.registration(package_id, stated(package_id))
             hit = hit_from_leaves(registration.leaves, query) if registration is not None else None
             if hit is not None:
                 hits.append(hit)
-        return SearchPage(len(hits), tuple(hits[query.skip : query.skip + query.take]))
+        return SearchPage(len(hits) + len(ids) - looked_at, tuple(hits[query.skip :]))
 
     def complete(self, query: CompletionQuery, stated: Callable[[PackageId], Iterable[Leaf]]) -> CompletionPage:
         """Ids that start with the query's text, or the listed versions of its id among what is kept."""

@@ -4,12 +4,14 @@ An icon's or readme's type is told from its bytes and its part, never taken from
 browsers under our own name.
 """
 
+from collections.abc import Callable
 from typing import Final, Literal
 
-from nugetproxy.errors import InvalidPackage
+from nugetproxy.errors import InvalidPackage, UnreadableDocument
 from nugetproxy.feeds.base import LocalFile, Part, SmallContent
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.nupkg import Nupkg
+from nugetproxy.nuget.nuspec import read_nuspec
 
 _NAMES: Final[dict[Part, Literal["readme", "icon", "license"]]] = {
     Part.README: "readme",
@@ -37,6 +39,29 @@ def part_of_package(file: LocalFile, package: PackageIdentity, part: Part) -> Lo
     if found is None:
         return None
     return SmallContent(found[1], content_type_of(part, found[1]), f"{file.etag}-{part.value}")
+
+
+def read_nuspec_of(package: PackageIdentity) -> Callable[[bytes], None]:
+    """A check for what an upstream sends as the nuspec of `package`; raises UnreadableDocument."""
+
+    def check(body: bytes) -> None:
+        try:
+            identity = read_nuspec(body).identity
+        except InvalidPackage as error:
+            raise UnreadableDocument("nuspec", str(error)) from error
+        if identity != package:
+            raise UnreadableDocument("nuspec", f"it is that of {identity}")
+
+    return check
+
+
+def refuse_page(body: bytes) -> None:
+    """A check for other parts: no package has a web page for one, but captive portals answer everything with theirs.
+
+    Raises UnreadableDocument.
+    """
+    if body.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+        raise UnreadableDocument("part of a package", "it is a web page")
 
 
 def content_type_of(part: Part, body: bytes) -> str:

@@ -7,14 +7,30 @@ commit needs no asking.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from nugetproxy.errors import DocumentAbsent, PackageNotFound, UpstreamNonsense, VersionNotFound
+from nugetproxy.errors import (
+    DocumentAbsent,
+    PackageNotFound,
+    UpstreamNonsense,
+    UpstreamUnavailable,
+    VersionNotFound,
+)
 from nugetproxy.feeds.base import Answer
 from nugetproxy.httpcache.freshness import DocumentKind
-from nugetproxy.httpcache.outcome import Provenance
+from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.mirroring.documents import KeptDocument
 from nugetproxy.mirroring.source import MirroredSource, quoted
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.protocol.v3.registration import Leaf, Page, Registration, read_index, read_page
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """An index and the document it was read from."""
+
+    registration: Registration
+    document: KeptDocument
 
 
 class MirroredRegistrations:
@@ -23,26 +39,23 @@ class MirroredRegistrations:
     def __init__(self, source: MirroredSource) -> None:
         self._source = source
 
-    async def index(self, package_id: PackageId, *, doubt: bool = False) -> Answer[Registration]:
-        """The index, its outlying pages unloaded. `doubt`: ask again even if ours is fresh."""
-        url = await self._url(package_id)
-        try:
-            document = await self._source.ask(url, DocumentKind.REGISTRATION, read_index, doubt=doubt)
-        except DocumentAbsent as error:
-            raise PackageNotFound(package_id.text) from error
-        return Answer(self._source.read(document, read_index), document.provenance)
+    async def index(self, package_id: PackageId) -> Answer[Registration]:
+        """The index, its outlying pages unloaded and on their way: clients read them one after another."""
+        index = await self._index(package_id)
+        self._fetch_ahead(index)
+        return Answer(index.registration, index.document.provenance)
 
     async def loaded(
         self, package_id: PackageId, wanted: Callable[[Registration], Sequence[Page]], *, doubt: bool = False
     ) -> Answer[Registration]:
         """The registration with the wanted pages. A page that is gone (the index moved on) is looked for once more."""
-        answer = await self.index(package_id, doubt=doubt)
+        index = await self._index(package_id, doubt=doubt)
         try:
-            return await self._with_pages(answer, wanted)
+            return await self._with_pages(index, wanted)
         except DocumentAbsent:
-            answer = await self.index(package_id, doubt=True)
+            index = await self._index(package_id, doubt=True)
         try:
-            return await self._with_pages(answer, wanted)
+            return await self._with_pages(index, wanted)
         except DocumentAbsent as error:
             raise UpstreamNonsense(self._source.name, "its registration names a page that is gone") from error
 
@@ -55,13 +68,9 @@ class MirroredRegistrations:
             leaf = answer.value.find(package.version)
             if leaf is not None:
                 return Answer(leaf, answer.provenance)
+        if answer.provenance.outcome is Outcome.STALE:
+            raise UpstreamUnavailable(self._source.name, f"whether {package} exists cannot be known now")
         raise VersionNotFound(package.id.text, package.version.normalized)
-
-    def fetch_ahead(self, registration: Registration) -> None:
-        """Have every outlying page under way before the first is asked for."""
-        urls = [page.url for page in registration.outlying if self._kept_page(page) is None]
-        if urls:
-            self._source.prefetch(urls, DocumentKind.REGISTRATION_PAGE)
 
     def stated_leaves(self, package_id: PackageId) -> list[Leaf]:
         """The leaves of the kept documents, as far as they are there; asks nobody."""
@@ -88,23 +97,54 @@ class MirroredRegistrations:
             raise UpstreamNonsense(self._source.name, "its service index has no registrations")
         return f"{endpoints.registrations}{quoted(package_id.lower)}/index.json"
 
+    async def _index(self, package_id: PackageId, *, doubt: bool = False) -> _Index:
+        """`doubt`: ask again even if ours is fresh."""
+        url = await self._url(package_id)
+        try:
+            document = await self._source.ask(url, DocumentKind.REGISTRATION, read_index, doubt=doubt)
+        except DocumentAbsent as error:
+            raise PackageNotFound(package_id.text) from error
+        return _Index(self._source.read(document, read_index), document)
+
+    def _fetch_ahead(self, index: _Index) -> None:
+        wanted = []
+        for page in index.registration.outlying:
+            if self._kept_page(page) is not None:
+                continue
+            self._source.upstream.allow(page.url)
+            if self._is_outdated(page, index):
+                self._source.expire(page.url)
+            wanted.append(page.url)
+        if wanted:
+            self._source.prefetch(wanted, DocumentKind.REGISTRATION_PAGE, read_page)
+
     async def _with_pages(
-        self, answer: Answer[Registration], wanted: Callable[[Registration], Sequence[Page]]
+        self, index: _Index, wanted: Callable[[Registration], Sequence[Page]]
     ) -> Answer[Registration]:
-        registration, provenance = answer.value, answer.provenance
+        registration, provenance = index.registration, index.document.provenance
         pages = [page for page in wanted(registration) if page.leaves is None]
-        loaded = await asyncio.gather(*(self._page(page, provenance) for page in pages))
+        loaded = await asyncio.gather(*(self._page(page, index) for page in pages))
         for outlying, (page, page_provenance) in zip(pages, loaded, strict=True):
             registration = registration.with_page(outlying.url, page)
             provenance = provenance.joined(page_provenance)
         return Answer(registration, provenance)
 
-    async def _page(self, outlying: Page, index: Provenance) -> tuple[Page, Provenance]:
+    async def _page(self, outlying: Page, index: _Index) -> tuple[Page, Provenance]:
         kept = self._kept_page(outlying)
         if kept is not None:
-            return kept, index
-        document = await self._source.ask(outlying.url, DocumentKind.REGISTRATION_PAGE, read_page)
+            return kept, index.document.provenance
+        self._source.upstream.allow(outlying.url)
+        doubt = self._is_outdated(outlying, index)
+        document = await self._source.ask(outlying.url, DocumentKind.REGISTRATION_PAGE, read_page, doubt=doubt)
         return self._source.read(document, read_page), document.provenance
+
+    def _is_outdated(self, outlying: Page, index: _Index) -> bool:
+        """Whether the kept page is older than an index that names another commit for it, however fresh it is.
+
+        A page that was confirmed after the index came is as new as the index, whatever commits the upstream writes.
+        """
+        kept = self._source.peek(outlying.url)
+        return bool(outlying.raw.get("commitId")) and kept is not None and kept.confirmed < index.document.fetched
 
     def _kept_page(self, outlying: Page) -> Page | None:
         """The kept page if it is of the commit that the index names for it."""

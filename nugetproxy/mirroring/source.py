@@ -113,9 +113,9 @@ class MirroredSource:
         """Have the next asker ask the upstream."""
         self._documents.expire(url)
 
-    def prefetch(self, urls: list[str], kind: DocumentKind) -> None:
-        """Have documents fetched behind."""
-        self._documents.prefetch(self.upstream, urls, kind)
+    def prefetch(self, urls: list[str], kind: DocumentKind, check: Callable[[bytes], object] | None = None) -> None:
+        """Have documents fetched behind; `check` as in `ask`."""
+        self._documents.prefetch(self.upstream, urls, kind, check=check)
 
     def read(self, document: KeptDocument, read: Callable[[bytes], T]) -> T:
         """A parsed document, remembered by its digest. Raises UpstreamNonsense when it cannot be read."""

@@ -7,13 +7,16 @@ Clients hold a failure of these against every restore, so what is kept is answer
 import asyncio
 import hashlib
 import time
+from collections.abc import Callable
 
-from nugetproxy.errors import DocumentAbsent, DocumentNotFound, NotMirrored, UpstreamError, UpstreamNonsense
+from nugetproxy.errors import DocumentAbsent, DocumentNotFound, NotMirrored, UnreadableDocument, UpstreamError
 from nugetproxy.feeds.base import Answer, SmallContent
 from nugetproxy.httpcache.freshness import DocumentKind
+from nugetproxy.mirroring.documents import KeptDocument
 from nugetproxy.mirroring.source import MirroredSource
 from nugetproxy.protocol.v3.signatures import RepositorySignatures, read_repository_signatures
 from nugetproxy.protocol.v3.vulnerabilities import (
+    VulnerabilityIndexEntry,
     VulnerabilityPage,
     VulnerabilityPages,
     read_vulnerability_index,
@@ -27,6 +30,8 @@ class MirroredTrust:
     def __init__(self, source: MirroredSource) -> None:
         self._source = source
         self._last: Answer[VulnerabilityPages] | None = None
+        self._last_signatures: Answer[RepositorySignatures] | None = None
+        self._certificates_of = ""
         self._confirmed: float | None = None
 
     async def vulnerabilities(self) -> Answer[VulnerabilityPages]:
@@ -46,13 +51,12 @@ class MirroredTrust:
     async def signatures(self) -> Answer[RepositorySignatures]:
         """Raises DocumentNotFound when none is kept and none can be had."""
         try:
-            url = (await self._source.endpoints()).repository_signatures
-            if url is None:
-                raise DocumentNotFound("the upstream states no repository signatures")
-            document = await self._source.ask_however_old(url, DocumentKind.SIGNATURES, read_repository_signatures)
-            return Answer(self._source.read(document, read_repository_signatures), document.provenance)
+            self._last_signatures = await self._stated_signatures()
         except (UpstreamError, DocumentAbsent, NotMirrored) as error:
-            raise DocumentNotFound("no repository signatures are kept") from error
+            # Clients remember for half an hour that we have them, and fail every restore when we do not.
+            if self._last_signatures is None:
+                raise DocumentNotFound("no repository signatures are kept") from error
+        return self._last_signatures
 
     async def certificate(self, fingerprint: str) -> Answer[SmallContent]:
         """A certificate that the signatures name, by its lower-case SHA-256. Raises UpstreamError."""
@@ -61,12 +65,29 @@ class MirroredTrust:
             raise DocumentNotFound("no signing certificate has this fingerprint")
         self._source.upstream.allow(url)
         try:
-            document = await self._source.ask(url, DocumentKind.PART)
+            document = await self._source.ask(url, DocumentKind.PART, _certificate_with(fingerprint))
         except DocumentAbsent as error:
             raise DocumentNotFound("the upstream does not have this certificate") from error
-        if hashlib.sha256(document.body).hexdigest() != fingerprint:
-            raise UpstreamNonsense(self._source.name, "a certificate does not have the fingerprint it is named by")
         return Answer(SmallContent(document.body, "application/pkix-cert", document.digest), document.provenance)
+
+    async def _stated_signatures(self) -> Answer[RepositorySignatures]:
+        url = (await self._source.endpoints()).repository_signatures
+        if url is None:
+            raise DocumentNotFound("the upstream states no repository signatures")
+        document = await self._source.ask_however_old(url, DocumentKind.SIGNATURES, read_repository_signatures)
+        signatures = self._source.read(document, read_repository_signatures)
+        if document.digest != self._certificates_of:
+            self._certificates_of = document.digest
+            self._fetch_certificates_ahead(signatures)
+        return Answer(signatures, document.provenance)
+
+    def _fetch_certificates_ahead(self, signatures: RepositorySignatures) -> None:
+        """Have the certificates kept, for a day without the upstream."""
+        for fingerprint in signatures.fingerprints:
+            url = signatures.certificate_url(fingerprint)
+            if url is not None:
+                self._source.upstream.allow(url)
+                self._source.prefetch([url], DocumentKind.PART, _certificate_with(fingerprint))
 
     async def _stated_vulnerabilities(self) -> Answer[VulnerabilityPages]:
         url = (await self._source.endpoints()).vulnerabilities
@@ -74,22 +95,40 @@ class MirroredTrust:
             raise DocumentNotFound("the upstream has no vulnerability data")
         index = await self._source.ask_however_old(url, DocumentKind.VULNERABILITIES, read_vulnerability_index)
         entries = self._source.read(index, read_vulnerability_index)
-        for entry in entries:
-            self._source.upstream.allow(entry.url)
-        documents = await asyncio.gather(
-            *(
-                self._source.ask_however_old(entry.url, DocumentKind.VULNERABILITIES, read_vulnerability_page)
-                for entry in entries
-            )
-        )
+        if not entries:
+            # Clients take an empty index for "nothing is vulnerable".
+            raise DocumentNotFound("the upstream's vulnerability data is empty")
+        documents = await asyncio.gather(*(self._page(entry) for entry in entries), return_exceptions=True)
+        had: list[tuple[VulnerabilityIndexEntry, KeptDocument]] = []
+        for entry, document in zip(entries, documents, strict=True):
+            if isinstance(document, KeptDocument):
+                had.append((entry, document))
+            elif self._last is not None or not isinstance(document, UpstreamError | DocumentAbsent | NotMirrored):
+                raise document
+        if not had:
+            raise DocumentNotFound("no page of the vulnerability data can be had")
         provenance = index.provenance
-        for document in documents:
+        for _, document in had:
             provenance = provenance.joined(document.provenance)
         pages = tuple(
             VulnerabilityPage(
                 entry.name, entry.updated, self._source.read(document, read_vulnerability_page), entry.comment
             )
-            for entry, document in zip(entries, documents, strict=True)
+            for entry, document in had
         )
-        self._confirmed = min(document.confirmed for document in (index, *documents))
+        self._confirmed = min(document.confirmed for document in (index, *(document for _, document in had)))
         return Answer(VulnerabilityPages(pages), provenance)
+
+    async def _page(self, entry: VulnerabilityIndexEntry) -> KeptDocument:
+        self._source.upstream.allow(entry.url)
+        return await self._source.ask_however_old(entry.url, DocumentKind.VULNERABILITIES, read_vulnerability_page)
+
+
+def _certificate_with(fingerprint: str) -> Callable[[bytes], None]:
+    """A check that a body is the certificate that its name says; raises UnreadableDocument."""
+
+    def check(body: bytes) -> None:
+        if hashlib.sha256(body).hexdigest() != fingerprint:
+            raise UnreadableDocument("certificate", "it does not have the fingerprint that it is named by")
+
+    return check

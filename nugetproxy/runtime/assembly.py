@@ -60,9 +60,11 @@ async def assemble(config: Config, environ: Mapping[str, str] | None = None) -> 
         inventory = Inventory(database)
         disk = DiskDocuments(path / "documents", config.storage.documents_size)
         stack.callback(disk.close)
-        documents = MirroredDocuments(HotDocuments(disk, _HOT_DOCUMENTS), leases, freshness_rules(config), mode)
+        patience = {settings.name: settings.patience for settings in config.mirroring.upstream}
+        hot = HotDocuments(disk, _HOT_DOCUMENTS)
+        documents = MirroredDocuments(hot, leases, freshness_rules(config), mode, patience=patience)
         stack.push_async_callback(documents.close)
-        downloads = MirroredDownloads(path, leases, config.storage.memory_relay, mode)
+        downloads = MirroredDownloads(path, leases, config.storage.memory_relay, mode, patience=max(patience.values()))
         stack.push_async_callback(downloads.close, config.server.stop_timeout)
         downloads.on_commit.append(lambda package: inventory.add(_kept(package)))
 

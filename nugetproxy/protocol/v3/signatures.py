@@ -23,6 +23,11 @@ class RepositorySignatures:
     all_repository_signed: bool
     certificates: tuple[dict[str, Any], ...] = field(repr=False)
 
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Lower-case hexadecimal SHA-256 of each certificate."""
+        return tuple(_fingerprint(certificate) for certificate in self.certificates)
+
     def certificate_url(self, sha256: str) -> str | None:
         """Where the upstream keeps the certificate with this hexadecimal fingerprint."""
         for certificate in self.certificates:

@@ -84,7 +84,12 @@ class SqliteDatabase:
         return connection
 
     def _write_all(self) -> None:
-        connection = self._connect()
+        try:
+            with _translating(self._path):
+                connection = self._connect()
+        except StorageUnavailable as error:
+            self._refuse_all(error)
+            return
         try:
             while (first := self._writes.get()) is not None:
                 group = [first]
@@ -100,6 +105,11 @@ class SqliteDatabase:
                     return
         finally:
             connection.close()
+
+    def _refuse_all(self, error: StorageUnavailable) -> None:
+        """Without a connection (a disk that is full, or gone) nobody may wait for ever."""
+        while (item := self._writes.get()) is not None:
+            item[1].set_exception(error)
 
     def _commit(self, connection: sqlite3.Connection, group: list[tuple[Write, Future[Any]]]) -> None:
         answers: list[tuple[Future[Any], Any]] = []
