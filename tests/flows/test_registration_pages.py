@@ -1,0 +1,159 @@
+"""Registrations of many versions: pages are fetched ahead, once each, and asked for again when they changed."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from tests.fakes.faults import status
+from tests.fakes.gallery import Document
+from tests.fakes.upstream import FakeUpstream
+from tests.flows.mirror import running
+
+OURS = "/v3/registration-gz-semver2/big"
+THEIRS = "/v3/registration5-gz-semver2/big"
+
+
+@pytest.fixture
+def big(upstream: FakeUpstream) -> FakeUpstream:
+    """`Big` with 200 versions: four pages."""
+    for number in range(200):
+        upstream.add_package("Big", f"1.0.{number}")
+    return upstream
+
+
+def commit(upstream: FakeUpstream, name: str, *pages: int) -> None:
+    """Write commits into the index and the pages with these numbers, as nuget.org does."""
+    index = _document(upstream, f"{THEIRS}/index.json")
+    for number, head in enumerate(index["items"]):
+        path = head["@id"].removeprefix(upstream.base)
+        page = _document(upstream, path)
+        if number in pages or "commitId" not in page:
+            page |= {"commitId": name, "commitTimeStamp": f"2026-01-01T00:00:00.{name}Z"}
+        head |= {key: page[key] for key in ("commitId", "commitTimeStamp")}
+        _put(upstream, path, page)
+    _put(upstream, f"{THEIRS}/index.json", index)
+
+
+def _document(upstream: FakeUpstream, path: str) -> Any:
+    found = upstream.gallery.find(path)
+    assert found is not None
+    return json.loads(found.body)
+
+
+def _put(upstream: FakeUpstream, path: str, document: Any) -> None:
+    upstream.gallery.extra[path] = Document(json.dumps(document).encode())
+
+
+async def read_all(mirror: Any) -> list[Any]:
+    """As a client does: the index, then page after page."""
+    index = await mirror.json(f"{OURS}/index.json")
+    return [await mirror.json(page["@id"].removeprefix(mirror.base)) for page in index["items"]]
+
+
+async def settled(upstream: FakeUpstream, pattern: str, count: int) -> None:
+    async with asyncio.timeout(5):
+        while upstream.requests_for(pattern) < count:
+            await asyncio.sleep(0.005)
+
+
+async def test_an_index_sets_its_pages_under_way(big, tmp_path):
+    async with running(tmp_path, big) as mirror:
+        await mirror.get(f"{OURS}/index.json")
+        await settled(big, f"{THEIRS}/page/*", 4)
+
+
+async def test_reading_one_after_another_costs_one_request_a_page(big, tmp_path):
+    async with running(tmp_path, big) as mirror:
+        pages = await read_all(mirror)
+    assert [64, 64, 64, 8] == [page["count"] for page in pages]
+    assert 4 == big.requests_for(f"{THEIRS}/page/*")
+    assert 1 == big.requests_for(f"{THEIRS}/index.json")
+
+
+async def test_many_readers_cost_no_more(big, tmp_path):
+    async with running(tmp_path, big) as mirror:
+        read = await asyncio.gather(*(read_all(mirror) for _ in range(10)))
+    assert all(pages == read[0] for pages in read)
+    assert 4 == big.requests_for(f"{THEIRS}/page/*")
+
+
+async def test_old_hives_cost_the_same_pages(big, tmp_path):
+    async with running(tmp_path, big) as mirror:
+        plain = await mirror.json("/v3/registration/big/index.json")
+        await read_all(mirror)
+    assert 200 == sum(page["count"] for page in plain["items"])
+    assert 4 == big.requests_for(f"{THEIRS}/page/*")
+
+
+class TestCommits:
+    async def test_a_page_of_the_named_commit_is_not_asked_for(self, big, tmp_path, later):
+        """
+        Long past its freshness: the index vouches for it.
+        """
+        commit(big, "001")
+        async with running(tmp_path, big) as mirror:
+            await read_all(mirror)
+            later(7200.0)
+            await read_all(mirror)
+        assert 4 == big.requests_for(f"{THEIRS}/page/*")
+        assert 2 == big.requests_for(f"{THEIRS}/index.json")
+
+    async def test_a_page_of_another_commit_is_asked_for_however_fresh(self, big, tmp_path, later):
+        """
+        Our copy of the page is fresh for an hour; the index that came later knows better.
+        """
+        commit(big, "001")
+        async with running(tmp_path, big) as mirror:
+            await mirror.json(f"{OURS}/index.json")
+            later(3000.0)
+            await mirror.json(f"{OURS}/page/1.0.0/1.0.63.json")
+            await settled(big, f"{THEIRS}/page/*", 4)
+            big.gallery.change("Big", "1.0.5", listed=False)
+            del big.gallery.extra[f"{THEIRS}/page/1.0.0/1.0.63.json"], big.gallery.extra[f"{THEIRS}/index.json"]
+            commit(big, "002", 0)
+            later(700.0)
+            page = (await read_all(mirror))[0]
+        assert page["items"][5]["catalogEntry"]["listed"] is False
+        assert 2 == big.requests_for(f"{THEIRS}/page/1.0.0/*")
+        assert 5 == big.requests_for(f"{THEIRS}/page/*")
+
+    async def test_an_upstream_whose_commits_never_agree_is_not_asked_more(self, big, tmp_path, later):
+        commit(big, "001")
+        index = _document(big, f"{THEIRS}/index.json")
+        for page in index["items"]:
+            page["commitId"] = "another"
+        _put(big, f"{THEIRS}/index.json", index)
+        async with running(tmp_path, big) as mirror:
+            for _ in range(3):
+                await read_all(mirror)
+                later(5.0)
+        assert 4 == big.requests_for(f"{THEIRS}/page/*")
+
+
+class TestHealing:
+    async def test_an_index_whose_page_vanished_is_asked_for_once_more(self, big, tmp_path, later):
+        """
+        A version more, and the last page has another name: a client with our old index still gets its versions.
+        """
+        async with running(tmp_path, big) as mirror:
+            async with asyncio.timeout(5):
+                big.fault(f"{THEIRS}/page/*", status(404))
+                await mirror.json(f"{OURS}/index.json")
+                await settled(big, f"{THEIRS}/page/*", 4)
+            big.heal()
+            later(20.0)
+            big.add_package("Big", "1.0.200")
+            last = await mirror.json(f"{OURS}/page/1.0.192/1.0.199.json")
+        assert 8 == last["count"]
+        assert 2 == big.requests_for(f"{THEIRS}/index.json")
+
+    async def test_an_index_that_names_a_page_for_ever_gone_is_nonsense(self, big, tmp_path):
+        _put(big, f"{THEIRS}/index.json", _document(big, f"{THEIRS}/index.json"))
+        for number in range(200):
+            big.gallery.remove("Big", f"1.0.{number}")
+        async with running(tmp_path, big) as mirror:
+            answer = await mirror.get(f"{OURS}/page/1.0.0/1.0.63.json")
+        assert 502 == answer.status
+        assert "names a page that is gone" in answer.reason
