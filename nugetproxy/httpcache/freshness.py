@@ -70,8 +70,14 @@ def may_stand_in(stored: StoredResponse, rule: FreshnessRule, now: float) -> boo
 
     An absence never: "does not exist" is final to clients, and by now it may exist.
     """
-    longest = max(rule.stale_if_error, rule.fresh + rule.stale_while_revalidate)
-    return not stored.is_absence and age(stored, now) <= longest
+    return not stored.is_absence and age(stored, now) <= useful_seconds(stored, rule)
+
+
+def useful_seconds(stored: StoredResponse, rule: FreshnessRule) -> float:
+    """How long after a confirmation the copy may be served online, whatever happens to the upstream."""
+    if stored.is_absence:
+        return rule.absent
+    return max(rule.stale_if_error, rule.fresh + rule.stale_while_revalidate)
 
 
 def _has_trusted_age(stored: StoredResponse, now: float) -> bool:

@@ -25,7 +25,7 @@ from nugetproxy.httpcache.decisions import (
     after_answer,
     before,
 )
-from nugetproxy.httpcache.freshness import FreshnessRule
+from nugetproxy.httpcache.freshness import FreshnessRule, useful_seconds
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.httpcache.stored import ReceivedAnswer, StoredResponse, Validators
 from nugetproxy.mirroring.coalescing import SingleFlight
@@ -204,15 +204,18 @@ class DocumentFlights:
                         flight.check(received.body)
                     except UnreadableDocument as error:
                         raise UpstreamNonsense(flight.upstream.name, str(error)) from error
-                return Landed(received, await self.write(self._store.put(received)))
+                return Landed(received, await self._put(received, flight.rule))
             case Refresh(confirmed):
                 return Landed(confirmed, await self.write(self._store.confirm(confirmed)))
             case RememberAbsence(absence):
-                return Landed(absence, await self.write(self._store.put(absence)))
+                return Landed(absence, await self._put(absence, flight.rule))
             case Reject(why):
                 raise UpstreamNonsense(flight.upstream.name, why)
             case _:
                 assert_never(verdict)
+
+    async def _put(self, stored: StoredResponse, rule: FreshnessRule) -> bool:
+        return await self.write(self._store.put(stored, useful_for=useful_seconds(stored, rule)))
 
     @contextlib.asynccontextmanager
     async def _leased(self, url: str, patience: float) -> AsyncIterator[None]:

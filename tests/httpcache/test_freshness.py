@@ -8,6 +8,7 @@ from nugetproxy.httpcache.freshness import (
     may_be_revalidated_behind,
     may_stand_in,
     remaining,
+    useful_seconds,
 )
 from tests.httpcache.documents import NOON, a_document, a_rule, an_absence
 
@@ -88,6 +89,18 @@ def test_what_may_be_refreshed_behind(stored, expected):
 )
 def test_what_may_stand_in_for_a_failing_upstream(stored, rule, expected):
     assert expected is may_stand_in(stored, rule, NOON)
+
+
+@pytest.mark.parametrize(
+    ("stored", "rule", "expected"),
+    [
+        (a_document(), a_rule(fresh=60, behind=30, on_error=3600), 3600),
+        (a_document(), a_rule(fresh=60, behind=30, on_error=0), 90),
+        (an_absence(), a_rule(absent=10), 10),
+    ],
+)
+def test_how_long_a_copy_is_of_use(stored, rule, expected):
+    assert expected == useful_seconds(stored, rule)
 
 
 def test_kinds_are_named_as_in_the_settings():

@@ -709,7 +709,7 @@ async def test_a_failure_ahead_is_nobodys(world, documents, upstream):
 class Full(HotDocuments):
     """Nothing can be written, as on a full disk."""
 
-    async def put(self, stored):
+    async def put(self, stored, *, useful_for=None):
         self._hold(stored)
         raise StorageUnavailable("database or disk is full")
 

@@ -104,9 +104,9 @@ async def test_one_thread_writes(store, monkeypatch):
     writers = set()
     real = store._cache.keep
 
-    def keep(stored):
+    def keep(stored, useful_for):
         writers.add(threading.get_ident())
-        real(stored)
+        real(stored, useful_for)
 
     monkeypatch.setattr(store._cache, "keep", keep)
     await asyncio.gather(*(store.put(a_document(url=f"{ONE}/{n}")) for n in range(20)))
@@ -576,3 +576,27 @@ async def test_reads_alone_are_noted_too(directory, store, monkeypatch):
     store.close()
 
     assert execute(directory, "SELECT count(*) FROM Cache WHERE access_time > 0") == [(2,)]
+
+
+async def test_what_is_of_short_use_goes_first(open_store):
+    """
+    Anybody can ask for any number of unknown ids and searches: they displace one another, and nothing that lasts.
+    """
+    store = open_store(3 * MEGABYTE)
+    await store.put(a_document(url="lasting", body=os.urandom(100_000)), useful_for=365 * 86_400.0)
+    for n in range(60):
+        await store.put(a_document(url=f"search/{n}", body=os.urandom(100_000)), useful_for=3600.0)
+
+    assert (store.get("lasting") is not None, store.get("search/0")) == (True, None)
+
+
+async def test_a_confirmation_lengthens_the_use(directory, store):
+    """
+    A search that is asked for again and again is as young as its last confirmation.
+    """
+    await store.put(a_document(url=ONE), useful_for=3600.0)
+    execute(directory, "UPDATE Cache SET store_time = 1000.0, expire_time = 4600.0")
+    await store.confirm(a_document(url=ONE))
+
+    query = "SELECT expire_time - store_time, store_time > 1000.0 FROM Cache WHERE expire_time IS NOT NULL"
+    assert execute(directory, query) == [(3600.0, 1)]

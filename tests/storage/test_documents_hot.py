@@ -22,7 +22,7 @@ class Below:
         self.gets += 1
         return self.kept.get(url)
 
-    async def put(self, stored):
+    async def put(self, stored, *, useful_for=None):
         if self.is_full:
             raise StorageUnavailable("full")
         self.kept[stored.url] = stored

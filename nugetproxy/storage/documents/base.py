@@ -1,7 +1,7 @@
 """DocumentStore: where small upstream documents are kept, stale ones included.
 
 A store decides nothing about freshness and never drops a document for its age: a stale copy is what answers when the
-upstream fails. It only bounds its size, by what was used least recently.
+upstream fails. It only bounds its size: what is of use for a short time goes first, then what was used least recently.
 """
 
 from typing import Protocol
@@ -18,8 +18,10 @@ class DocumentStore(Protocol):
         `skip_hot`: look below what this process holds in memory, another process may have written a newer one.
         """
 
-    async def put(self, stored: StoredResponse) -> None:
+    async def put(self, stored: StoredResponse, *, useful_for: float | None = None) -> None:
         """Keep a document under its URL, instead of what was there.
+
+        `useful_for`: seconds after a confirmation for which it may be served at all; None: for ever.
 
         Raises:
             StorageUnavailable: it is not kept; what was there before still is.

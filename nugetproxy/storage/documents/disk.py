@@ -149,9 +149,9 @@ class DiskDocuments:
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
-    async def put(self, stored: StoredResponse) -> None:
+    async def put(self, stored: StoredResponse, *, useful_for: float | None = None) -> None:
         """See DocumentStore."""
-        await self._write(lambda cache: cache.keep(stored))
+        await self._write(lambda cache: cache.keep(stored, useful_for))
 
     async def confirm(self, stored: StoredResponse) -> None:
         """See DocumentStore."""

@@ -33,10 +33,10 @@ class HotDocuments:
         self._hold(stored)
         return stored
 
-    async def put(self, stored: StoredResponse) -> None:
+    async def put(self, stored: StoredResponse, *, useful_for: float | None = None) -> None:
         """See DocumentStore."""
         self._hold(stored)
-        await self._below.put(stored)
+        await self._below.put(stored, useful_for=useful_for)
 
     async def confirm(self, stored: StoredResponse) -> None:
         """See DocumentStore."""

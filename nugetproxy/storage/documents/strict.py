@@ -27,6 +27,9 @@ _BUSY = 2.0
 # Rows evicted in one transaction, and how many transactions one put may spend on making room.
 _CULL_ROWS = 10
 _CULL_ROUNDS = 100
+# Documents that may be served no longer than this (seconds) are the first to go: absences and searches, of which anyone
+# can ask for any number, must not push out what restores need when the upstream is away.
+_SHORT_USE = 86_400.0
 # URLs begin with their scheme, so no document has such a key.
 _CLOCK_PREFIX = "clock "
 
@@ -86,12 +89,12 @@ class DocumentCache(diskcache.Cache):  # type: ignore[misc]  # diskcache has no 
             self.close()
             raise
 
-    def keep(self, stored: StoredResponse) -> None:
-        """Write a document under its URL, and evict what was used least recently if it became too much."""
+    def keep(self, stored: StoredResponse, useful_for: float | None = None) -> None:
+        """Write a document under its URL, and evict if it became too much: what is of short use, else least recent."""
         with self._transact() as (sql, _):
             # The clock of the document that was here before must not be taken for this one's.
             sql("DELETE FROM Cache WHERE raw = 1 AND key = ?", (clock_key(stored.url),))
-            self.set(stored.url, stored.to_bytes())
+            self.set(stored.url, stored.to_bytes(), expire=useful_for)
         self._make_room()
 
     def confirm(self, stored: StoredResponse) -> None:
@@ -99,6 +102,12 @@ class DocumentCache(diskcache.Cache):  # type: ignore[misc]  # diskcache has no 
         with self._transact() as (sql, _):
             self.set(clock_key(stored.url), Clock.of(stored).to_bytes())
             _mark(sql, stored.url)
+            now = time.time()
+            sql(
+                "UPDATE Cache SET expire_time = ? + (expire_time - store_time), store_time = ?"
+                " WHERE raw = 1 AND key = ?",
+                (now, now, stored.url),
+            )
 
     def forget(self, url: str) -> None:
         """Remove a document and its clock."""
@@ -116,7 +125,13 @@ class DocumentCache(diskcache.Cache):  # type: ignore[misc]  # diskcache has no 
             if self.volume() <= self.size_limit:
                 return
             with self._transact() as (sql, cleanup):
-                self._cull(time.time(), sql, cleanup, limit=_CULL_ROWS)
+                gone = sql(
+                    "DELETE FROM Cache WHERE rowid IN (SELECT rowid FROM Cache WHERE expire_time < ?"
+                    " ORDER BY expire_time LIMIT ?)",
+                    (time.time() + _SHORT_USE, _CULL_ROWS),
+                ).rowcount
+                if not gone:
+                    self._cull(time.time(), sql, cleanup, limit=_CULL_ROWS)
 
 
 def _mark(sql: Any, url: str) -> None:
