@@ -1,0 +1,105 @@
+"""What one client may cost in memory, measured at a real worker process: bytes, not seconds."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from tests.fakes.upstream import FakeUpstream
+from tests.serving import Server
+
+MEGABYTE = 1_000_000
+SIZE = 100 * MEGABYTE
+PACKAGE = "/v3/flatcontainer/contoso.huge/1.0.0/contoso.huge.1.0.0.nupkg"
+
+
+@asynccontextmanager
+async def serving_a_huge_package(tmp_path: Path) -> AsyncIterator[tuple[Server, int]]:
+    """A server over an upstream with a package of SIZE bytes; gives it and the process id of its worker."""
+    async with FakeUpstream() as upstream:
+        upstream.add_package("Contoso.Huge", "1.0.0", padding=SIZE)
+        server = Server(tmp_path / "data", upstream=upstream.url)
+        try:
+            await asyncio.to_thread(server.start)
+            # What a start fetches behind, and the first request of any kind, are not what is measured.
+            await asyncio.to_thread(server.get, "/v3/index.json")
+            await asyncio.to_thread(server.get, "/v3/flatcontainer/contoso.huge/index.json")
+            worker = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()[0]
+            yield server, int(worker)
+        finally:
+            await asyncio.to_thread(server.stop)
+
+
+def memory(pid: int, field: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+
+
+async def ask(stack: AsyncExitStack, server: Server) -> socket.socket:
+    """A client that has asked for the package, with little room for what comes."""
+    client = stack.enter_context(socket.socket())
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    client.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(client, ("127.0.0.1", server.port))
+    await loop.sock_sendall(client, f"GET {PACKAGE} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    return client
+
+
+async def read_all(client: socket.socket) -> int:
+    loop, block, count = asyncio.get_running_loop(), bytearray(1 << 20), 0
+    while received := await loop.sock_recv_into(client, block):
+        count += received
+    return count
+
+
+async def kept(server: Server) -> None:
+    folder = server.data / "mirror"
+    async with asyncio.timeout(60):
+        while not list(folder.glob("*/contoso.huge/1.0.0/*.nupkg")):
+            await asyncio.sleep(0.05)
+
+
+async def test_a_cold_package_of_any_size_takes_little_memory(tmp_path):
+    """
+    Its bytes go through a file: while 100 MB pass, the worker grows by less than 64 MB.
+    """
+    async with serving_a_huge_package(tmp_path) as (server, worker), AsyncExitStack() as stack:
+        before = memory(worker, "VmRSS")
+        received = await read_all(await ask(stack, server))
+
+        assert received > SIZE
+        assert memory(worker, "VmHWM") - before < 64 * MEGABYTE
+
+
+async def test_slow_readers_of_a_cold_package_cost_a_few_megabytes_each(tmp_path):
+    """
+    The download goes on into its file without them; what waits for a reader is one slice.
+    """
+    async with serving_a_huge_package(tmp_path) as (server, worker), AsyncExitStack() as stack:
+        before = memory(worker, "VmRSS")
+        clients = [await ask(stack, server) for _ in range(5)]
+        for client in clients:
+            assert await asyncio.get_running_loop().sock_recv(client, 1) == b"H"
+        await kept(server)
+
+        assert memory(worker, "VmHWM") - before < 40 * MEGABYTE
+
+
+async def test_slow_readers_of_a_kept_package_cost_a_few_megabytes_each(tmp_path):
+    """
+    Pages of a mapped file are the page cache's; of its own the worker holds at most a slice for each connection.
+    """
+    async with serving_a_huge_package(tmp_path) as (server, worker), AsyncExitStack() as stack:
+        assert await read_all(await ask(stack, server)) > SIZE
+        await kept(server)
+        for _ in range(3):  # once from its file, then hot
+            assert await read_all(await ask(stack, server)) > SIZE
+        before = memory(worker, "RssAnon")
+        clients = [await ask(stack, server) for _ in range(10)]
+        for client in clients:
+            assert await asyncio.get_running_loop().sock_recv(client, 1) == b"H"
+        await asyncio.sleep(0.3)
+
+        assert memory(worker, "RssAnon") - before < 40 * MEGABYTE
