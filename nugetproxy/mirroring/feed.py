@@ -85,7 +85,7 @@ class MirrorFeed:
     async def offered(self) -> Offered:
         try:
             async with asyncio.timeout(_OFFER_PATIENCE):
-                endpoints = await self._source.endpoints()
+                endpoints = await self._source.endpoints_however_old()
         except (NugetproxyError, TimeoutError):
             return Offered()
         vulnerabilities, signatures = await asyncio.gather(
@@ -260,13 +260,17 @@ class MirrorFeed:
         if query.asks_nothing:
             return Answer(SearchPage(0, ()))
         found = await self._searched(lambda endpoints: endpoints.search, query.params(), read_search)
-        return found or Answer(self._kept.search(query, self._registrations.stated_leaves), self._kept_provenance())
+        return found or Answer(
+            await self._kept.search(query, self._registrations.stated_leaves), self._kept_provenance()
+        )
 
     async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
         if query.asks_nothing:
             return Answer(CompletionPage(0, ()))
         found = await self._searched(lambda endpoints: endpoints.autocomplete, query.params(), read_completion)
-        return found or Answer(self._kept.complete(query, self._registrations.stated_leaves), self._kept_provenance())
+        return found or Answer(
+            await self._kept.complete(query, self._registrations.stated_leaves), self._kept_provenance()
+        )
 
     async def _searched(
         self,

@@ -78,6 +78,16 @@ class MirroredSource:
             if url:
                 self.upstream.allow(url)
 
+    async def endpoints_however_old(self) -> UpstreamEndpoints:
+        """As `endpoints`; when the upstream fails, those of the kept service index whatever its age."""
+        try:
+            return await self.endpoints()
+        except UpstreamError:
+            kept = self.kept_endpoints()
+            if kept is None:
+                raise
+            return kept
+
     def kept_endpoints(self) -> UpstreamEndpoints | None:
         """As `endpoints`, from the kept service index alone."""
         document = self.peek(self._service_index)

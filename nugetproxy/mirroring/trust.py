@@ -71,7 +71,7 @@ class MirroredTrust:
         return Answer(SmallContent(document.body, "application/pkix-cert", document.digest), document.provenance)
 
     async def _stated_signatures(self) -> Answer[RepositorySignatures]:
-        url = (await self._source.endpoints()).repository_signatures
+        url = (await self._source.endpoints_however_old()).repository_signatures
         if url is None:
             raise DocumentNotFound("the upstream states no repository signatures")
         document = await self._source.ask_however_old(url, DocumentKind.SIGNATURES, read_repository_signatures)
@@ -90,14 +90,11 @@ class MirroredTrust:
                 self._source.prefetch([url], DocumentKind.PART, _certificate_with(fingerprint))
 
     async def _stated_vulnerabilities(self) -> Answer[VulnerabilityPages]:
-        url = (await self._source.endpoints()).vulnerabilities
+        url = (await self._source.endpoints_however_old()).vulnerabilities
         if url is None:
             raise DocumentNotFound("the upstream has no vulnerability data")
-        index = await self._source.ask_however_old(url, DocumentKind.VULNERABILITIES, read_vulnerability_index)
-        entries = self._source.read(index, read_vulnerability_index)
-        if not entries:
-            # Clients take an empty index for "nothing is vulnerable".
-            raise DocumentNotFound("the upstream's vulnerability data is empty")
+        index = await self._source.ask_however_old(url, DocumentKind.VULNERABILITIES, _read_index)
+        entries = self._source.read(index, _read_index)
         documents = await asyncio.gather(*(self._page(entry) for entry in entries), return_exceptions=True)
         had: list[tuple[VulnerabilityIndexEntry, KeptDocument]] = []
         for entry, document in zip(entries, documents, strict=True):
@@ -122,6 +119,14 @@ class MirroredTrust:
     async def _page(self, entry: VulnerabilityIndexEntry) -> KeptDocument:
         self._source.upstream.allow(entry.url)
         return await self._source.ask_however_old(entry.url, DocumentKind.VULNERABILITIES, read_vulnerability_page)
+
+
+def _read_index(body: bytes) -> tuple[VulnerabilityIndexEntry, ...]:
+    """As `read_vulnerability_index`. An empty index is none: clients would take it for "nothing is vulnerable"."""
+    entries = read_vulnerability_index(body)
+    if not entries:
+        raise UnreadableDocument("vulnerability index", "it names no page")
+    return entries
 
 
 def _certificate_with(fingerprint: str) -> Callable[[bytes], None]:

@@ -23,7 +23,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     made = MirroredDocuments.__init__
 
     def with_clock(self, *args, **kwargs):
-        made(self, *args, clock=lambda: time.time() + skipped, **kwargs)
+        made(self, *args, **{**kwargs, "clock": lambda: time.time() + skipped})
 
     monkeypatch.setattr(MirroredDocuments, "__init__", with_clock)
 

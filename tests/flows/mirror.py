@@ -81,7 +81,7 @@ def rules(**changed: Any) -> dict[str, Any]:
     """Freshness settings, the same for every kind of document: for an hour unless `changed` says otherwise."""
     rule = {"fresh": 3600.0, "stale_while_revalidate": 0.0, "stale_if_error": 31536000.0, "absent": 10.0,
             "patience": 1.0}  # fmt: skip
-    return {kind: rule | changed for kind in KINDS}
+    return dict.fromkeys(KINDS, rule | changed)
 
 
 def short_lived(**changed: Any) -> dict[str, Any]:

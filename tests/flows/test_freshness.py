@@ -28,9 +28,9 @@ async def test_a_fresh_document_is_not_asked_for_again(stocked, tmp_path, path, 
     async with running(tmp_path, stocked) as mirror:
         cold, warm = await mirror.get(path), await mirror.get(path)
     assert (200, cold.body) == (warm.status, warm.body)
-    assert 1 == stocked.requests_for(asked)
+    assert stocked.requests_for(asked) == 1
     assert warm.cache.startswith("nugetproxy; hit; ttl=")
-    assert "0" == warm.headers["age"]
+    assert warm.headers["age"] == "0"
 
 
 @pytest.mark.parametrize(("path", "asked"), DOCUMENTS)
@@ -45,7 +45,7 @@ async def test_an_old_document_costs_one_conditional_request(stocked, tmp_path, 
         again = await mirror.get(path)
     requests = stocked.recorded(asked)[before:]
     assert cold.body == again.body
-    assert 1 == len(requests)
+    assert len(requests) == 1
     assert requests[0].headers["if-none-match"].startswith("0x8D")
     assert "fwd=stale" in again.cache
 
@@ -73,7 +73,7 @@ async def test_our_own_clients_get_304(stocked, tmp_path):
         for path in (*(path for path, _ in DOCUMENTS), "/v3/index.json"):
             first = await mirror.get(path)
             again = await mirror.get(path, {"If-None-Match": first.headers["etag"]})
-            assert (304, b"") == (again.status, again.body), path
+            assert (again.status, again.body) == (304, b""), path
 
 
 async def test_a_package_is_asked_for_once_for_ever(stocked, tmp_path):
@@ -82,9 +82,9 @@ async def test_a_package_is_asked_for_once_for_ever(stocked, tmp_path):
         await asyncio.sleep(MOMENT * 1.5)
         warm = await mirror.get(PACKAGE)
     assert cold.body == warm.body == stocked.gallery.packages["contoso.utils"]["1.0.0"].nupkg
-    assert 1 == stocked.requests_for("*.nupkg")
+    assert stocked.requests_for("*.nupkg") == 1
     assert "fwd=uri-miss" in cold.cache
-    assert "nugetproxy; hit" == warm.cache
+    assert warm.cache == "nugetproxy; hit"
 
 
 async def test_age_counts_from_when_the_upstream_vouched(stocked, tmp_path):
@@ -105,7 +105,7 @@ async def test_a_restart_keeps_documents(stocked, tmp_path):
     asked = len(stocked.log)
     async with running(tmp_path, stocked) as mirror:
         for path, _ in DOCUMENTS:
-            assert 200 == (await mirror.get(path)).status
+            assert (await mirror.get(path)).status == 200
     assert asked == len(stocked.log)
 
 
@@ -113,20 +113,20 @@ class TestAbsence:
     async def test_is_remembered_for_its_seconds(self, stocked, tmp_path):
         path, asked = "/v3/flatcontainer/nobody/index.json", "/v3-flatcontainer/nobody/index.json"
         async with running(tmp_path, stocked, freshness=rules(absent=0.15)) as mirror:
-            assert [404, 404] == [(await mirror.get(path)).status for _ in range(2)]
-            assert 1 == stocked.requests_for(asked)
+            assert [(await mirror.get(path)).status for _ in range(2)] == [404, 404]
+            assert stocked.requests_for(asked) == 1
             stocked.add_package("Nobody", "1.0.0")
             await asyncio.sleep(0.2)
-            assert 200 == (await mirror.get(path)).status
+            assert (await mirror.get(path)).status == 200
 
     async def test_of_a_package_file_too(self, stocked, tmp_path):
         path = "/v3/flatcontainer/contoso.utils/3.0.0/contoso.utils.3.0.0.nupkg"
         async with running(tmp_path, stocked, freshness=rules(absent=0.15)) as mirror:
-            assert [404, 404] == [(await mirror.get(path)).status for _ in range(2)]
-            assert 1 == stocked.requests_for("*3.0.0.nupkg")
+            assert [(await mirror.get(path)).status for _ in range(2)] == [404, 404]
+            assert stocked.requests_for("*3.0.0.nupkg") == 1
             stocked.add_package("Contoso.Utils", "3.0.0")
             await asyncio.sleep(0.2)
-            assert 200 == (await mirror.get(path)).status
+            assert (await mirror.get(path)).status == 200
 
     async def test_names_what_is_absent_in_the_status_line(self, stocked, tmp_path):
         """
@@ -136,9 +136,9 @@ class TestAbsence:
             unknown = await mirror.get("/v3/flatcontainer/nobody/index.json")
             version = await mirror.get("/v3/flatcontainer/contoso.utils/9.0.0/contoso.utils.9.0.0.nupkg")
             other = await mirror.get("/v3/flatcontainer/nobody/9.0.0/nobody.9.0.0.nupkg")
-        assert "package 'nobody' does not exist here" == unknown.reason
-        assert "package 'contoso.utils' has no version '9.0.0'" == version.reason
-        assert "package 'nobody' does not exist here" == other.reason
+        assert unknown.reason == "package 'nobody' does not exist here"
+        assert version.reason == "package 'contoso.utils' has no version '9.0.0'"
+        assert other.reason == "package 'nobody' does not exist here"
 
 
 class TestDoubt:
@@ -147,8 +147,8 @@ class TestDoubt:
             await mirror.get(REGISTRATION)
             stocked.add_package("Contoso.Utils", "3.0.0")
             later(3.0)
-            assert 200 == (await mirror.get(LEAF)).status
-        assert 2 == stocked.requests_for("*/registration5-gz-semver2/contoso.utils/index.json")
+            assert (await mirror.get(LEAF)).status == 200
+        assert stocked.requests_for("*/registration5-gz-semver2/contoso.utils/index.json") == 2
 
     async def test_many_doubters_cost_one_request(self, stocked, tmp_path, later):
         async with running(tmp_path, stocked) as mirror:
@@ -156,7 +156,7 @@ class TestDoubt:
             later(3.0)
             answers = await asyncio.gather(*(mirror.get(LEAF) for _ in range(20)))
         assert {404} == {answer.status for answer in answers}
-        assert 2 == stocked.requests_for("*/registration5-gz-semver2/contoso.utils/index.json")
+        assert stocked.requests_for("*/registration5-gz-semver2/contoso.utils/index.json") == 2
 
     async def test_a_doubt_that_cannot_be_settled_is_no_absence(self, stocked, tmp_path, later):
         """
@@ -166,7 +166,7 @@ class TestDoubt:
             await mirror.get(REGISTRATION)
             later(3.0)
             stocked.fault("*", status(503))
-            assert 503 == (await mirror.get(LEAF)).status
+            assert (await mirror.get(LEAF)).status == 503
 
     async def test_a_package_newer_than_the_list_makes_the_list_old(self, stocked, tmp_path):
         """
@@ -232,4 +232,4 @@ class TestStale:
             await mirror.get(VERSIONS)
             stocked.fault("*/contoso.utils/*", status(503))
             await asyncio.sleep(0.1)
-            assert 503 == (await mirror.get(VERSIONS)).status
+            assert (await mirror.get(VERSIONS)).status == 503

@@ -1,4 +1,4 @@
-"""What one client may cost in memory, measured at a real worker process: bytes, not seconds."""
+"""What one client may cost: memory, measured at a real worker process, and the time of all others."""
 
 import asyncio
 import socket
@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from tests.builders import make_nupkg, make_nuspec
 from tests.fakes.upstream import FakeUpstream
+from tests.flows.mirror import running
 from tests.serving import Server
 
 MEGABYTE = 1_000_000
@@ -103,3 +105,27 @@ async def test_slow_readers_of_a_kept_package_cost_a_few_megabytes_each(tmp_path
         await asyncio.sleep(0.3)
 
         assert memory(worker, "RssAnon") - before < 40 * MEGABYTE
+
+
+async def test_a_deep_page_of_a_search_over_kept_packages_lets_others_through(tmp_path):
+    """
+    Offline every hit is read from files; a page behind three thousand ids must not hold up the server meanwhile.
+    """
+    for number in range(300):
+        name = f"contoso.p{number:03}"
+        folder = tmp_path / "data/mirror/up" / name / "1.0.0"
+        folder.mkdir(parents=True)
+        (folder / f"{name}.1.0.0.nupkg").write_bytes(make_nupkg(name))
+        (folder / f"{name}.nuspec").write_bytes(make_nuspec(name))
+    async with running(tmp_path / "data", "http://127.0.0.1:9/v3/index.json", offline=True) as mirror:
+        async with asyncio.timeout(20):
+            while (await mirror.json("/v3/query"))["totalHits"] < 300:
+                await asyncio.sleep(0.02)  # the ledger is made anew behind
+        search = asyncio.create_task(mirror.get("/v3/query?skip=290&take=10"))
+        answered = 0
+        while not search.done():
+            await mirror.get("/health/live")
+            answered += 1
+
+    assert len(search.result().json["data"]) == 10
+    assert answered > 5

@@ -67,24 +67,24 @@ async def test_an_index_sets_its_pages_under_way(big, tmp_path):
 async def test_reading_one_after_another_costs_one_request_a_page(big, tmp_path):
     async with running(tmp_path, big) as mirror:
         pages = await read_all(mirror)
-    assert [64, 64, 64, 8] == [page["count"] for page in pages]
-    assert 4 == big.requests_for(f"{THEIRS}/page/*")
-    assert 1 == big.requests_for(f"{THEIRS}/index.json")
+    assert [page["count"] for page in pages] == [64, 64, 64, 8]
+    assert big.requests_for(f"{THEIRS}/page/*") == 4
+    assert big.requests_for(f"{THEIRS}/index.json") == 1
 
 
 async def test_many_readers_cost_no_more(big, tmp_path):
     async with running(tmp_path, big) as mirror:
         read = await asyncio.gather(*(read_all(mirror) for _ in range(10)))
     assert all(pages == read[0] for pages in read)
-    assert 4 == big.requests_for(f"{THEIRS}/page/*")
+    assert big.requests_for(f"{THEIRS}/page/*") == 4
 
 
 async def test_old_hives_cost_the_same_pages(big, tmp_path):
     async with running(tmp_path, big) as mirror:
         plain = await mirror.json("/v3/registration/big/index.json")
         await read_all(mirror)
-    assert 200 == sum(page["count"] for page in plain["items"])
-    assert 4 == big.requests_for(f"{THEIRS}/page/*")
+    assert sum(page["count"] for page in plain["items"]) == 200
+    assert big.requests_for(f"{THEIRS}/page/*") == 4
 
 
 class TestCommits:
@@ -97,8 +97,8 @@ class TestCommits:
             await read_all(mirror)
             later(7200.0)
             await read_all(mirror)
-        assert 4 == big.requests_for(f"{THEIRS}/page/*")
-        assert 2 == big.requests_for(f"{THEIRS}/index.json")
+        assert big.requests_for(f"{THEIRS}/page/*") == 4
+        assert big.requests_for(f"{THEIRS}/index.json") == 2
 
     async def test_a_page_of_another_commit_is_asked_for_however_fresh(self, big, tmp_path, later):
         """
@@ -116,8 +116,8 @@ class TestCommits:
             later(700.0)
             page = (await read_all(mirror))[0]
         assert page["items"][5]["catalogEntry"]["listed"] is False
-        assert 2 == big.requests_for(f"{THEIRS}/page/1.0.0/*")
-        assert 5 == big.requests_for(f"{THEIRS}/page/*")
+        assert big.requests_for(f"{THEIRS}/page/1.0.0/*") == 2
+        assert big.requests_for(f"{THEIRS}/page/*") == 5
 
     async def test_an_upstream_whose_commits_never_agree_is_not_asked_more(self, big, tmp_path, later):
         commit(big, "001")
@@ -129,7 +129,7 @@ class TestCommits:
             for _ in range(3):
                 await read_all(mirror)
                 later(5.0)
-        assert 4 == big.requests_for(f"{THEIRS}/page/*")
+        assert big.requests_for(f"{THEIRS}/page/*") == 4
 
 
 class TestHealing:
@@ -146,8 +146,8 @@ class TestHealing:
             later(20.0)
             big.add_package("Big", "1.0.200")
             last = await mirror.json(f"{OURS}/page/1.0.192/1.0.199.json")
-        assert 8 == last["count"]
-        assert 2 == big.requests_for(f"{THEIRS}/index.json")
+        assert last["count"] == 8
+        assert big.requests_for(f"{THEIRS}/index.json") == 2
 
     async def test_an_index_that_names_a_page_for_ever_gone_is_nonsense(self, big, tmp_path):
         _put(big, f"{THEIRS}/index.json", _document(big, f"{THEIRS}/index.json"))
@@ -155,5 +155,5 @@ class TestHealing:
             big.gallery.remove("Big", f"1.0.{number}")
         async with running(tmp_path, big) as mirror:
             answer = await mirror.get(f"{OURS}/page/1.0.0/1.0.63.json")
-        assert 502 == answer.status
+        assert answer.status == 502
         assert "names a page that is gone" in answer.reason

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from tests.fakes.upstream import FakeUpstream
-from tests.flows.mirror import Mirror, running
+from tests.flows.mirror import running
 from tests.protocol.urls import foreign_urls
 
 HTTPS = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "nuget.example.com"}
-BEHIND_A_FRONT = {"server": {"trusted_proxies": ["127.0.0.1"]}}
+BEHIND_A_FRONT: dict[str, Any] = {"server": {"trusted_proxies": ["127.0.0.1"]}}
 
 DOCUMENTS = (
     "/v3/index.json",
@@ -61,12 +61,12 @@ class TestWhatWeHandOut:
 
     async def test_no_answer_names_the_upstreams_host(self, full, tmp_path):
         """
-        Headers and refusals do not name it either.
+        Headers, documents and refusals do not name it either.
         """
         async with running(tmp_path, full) as mirror:
             for path in (*DOCUMENTS, *CONTENTS, "/v3/flatcontainer/nobody/index.json"):
                 answer = await mirror.get(path)
-                told = f"{answer.reason} {answer.headers} {answer.body if answer.status != 200 else ''}"
+                told = f"{answer.reason} {answer.headers} {answer.body!r}"
                 assert f":{full.port}" not in told, path
 
     async def test_head_tells_what_get_does(self, full, tmp_path):
@@ -137,7 +137,7 @@ class TestEveryCasingAndSpelling:
         async with running(tmp_path, stocked) as mirror:
             for version in ("1.0", "1.0.0", "1.0.0.0", "01.0.0"):
                 await mirror.get(f"/v3/flatcontainer/Contoso.Utils/{version}/Contoso.Utils.{version}.nupkg")
-            assert 1 == stocked.requests_for("*.nupkg")
+            assert stocked.requests_for("*.nupkg") == 1
 
 
 class TestOldHives:
@@ -159,15 +159,15 @@ class TestOldHives:
     async def test_an_id_without_anything_for_them_is_unknown(self, upstream, tmp_path):
         upstream.add_package("New", "1.0.0-a.b")
         async with running(tmp_path, upstream) as mirror:
-            assert 404 == (await mirror.get("/v3/registration/new/index.json")).status
-            assert 200 == (await mirror.get("/v3/registration-gz-semver2/new/index.json")).status
+            assert (await mirror.get("/v3/registration/new/index.json")).status == 404
+            assert (await mirror.get("/v3/registration-gz-semver2/new/index.json")).status == 200
 
 
 async def test_unicode_ids_are_mirrored(upstream, tmp_path):
     upstream.add_package("Größe.Дом", "1.0.0")
     async with running(tmp_path, upstream) as mirror:
         lower = "gr%C3%B6%C3%9Fe.%D0%B4%D0%BE%D0%BC"
-        assert ["1.0.0"] == (await mirror.json(f"/v3/flatcontainer/{lower}/index.json"))["versions"]
+        assert (await mirror.json(f"/v3/flatcontainer/{lower}/index.json"))["versions"] == ["1.0.0"]
         package = await mirror.get(f"/v3/flatcontainer/{lower}/1.0.0/{lower}.1.0.0.nupkg")
         registration = await mirror.json(f"/v3/registration-gz-semver2/{lower}/index.json")
         assert foreign_urls(registration, mirror.base) == []

@@ -26,8 +26,8 @@ async def test_fifty_cold_askers_cost_one_request(stocked, tmp_path, path, asked
     async with running(tmp_path, stocked) as mirror:
         answers = await asyncio.gather(*(mirror.get(path) for _ in range(50)))
     assert {200} == {answer.status for answer in answers}
-    assert 1 == len({answer.body for answer in answers})
-    assert 1 == stocked.requests_for(asked)
+    assert len({answer.body for answer in answers}) == 1
+    assert stocked.requests_for(asked) == 1
 
 
 async def test_fifty_askers_of_different_resources_discover_the_upstream_once(stocked, tmp_path):
@@ -35,7 +35,7 @@ async def test_fifty_askers_of_different_resources_discover_the_upstream_once(st
     async with running(tmp_path, stocked) as mirror:
         answers = await asyncio.gather(*(mirror.get(path) for path in paths))
     assert {200} == {answer.status for answer in answers}
-    assert 1 == stocked.requests_for("/v3/index.json")
+    assert stocked.requests_for("/v3/index.json") == 1
 
 
 async def test_askers_of_a_growing_package_share_its_stream(upstream, tmp_path):
@@ -54,7 +54,7 @@ async def test_askers_of_a_growing_package_share_its_stream(upstream, tmp_path):
         answers = await asyncio.gather(*askers[1:])
         await asyncio.gather(askers[0], return_exceptions=True)
     assert {package.nupkg} == {answer.body for answer in answers}
-    assert 1 == upstream.requests_for("*.nupkg")
+    assert upstream.requests_for("*.nupkg") == 1
 
 
 async def test_a_package_that_everybody_left_is_kept_all_the_same(upstream, tmp_path):
@@ -68,7 +68,7 @@ async def test_a_package_that_everybody_left_is_kept_all_the_same(upstream, tmp_
         asker.cancel()
         await asyncio.gather(asker, return_exceptions=True)
         assert package.nupkg == (await mirror.get(path)).body
-    assert 1 == upstream.requests_for("*.nupkg")
+    assert upstream.requests_for("*.nupkg") == 1
 
 
 async def test_absence_is_shared_too(stocked, tmp_path):
@@ -76,5 +76,5 @@ async def test_absence_is_shared_too(stocked, tmp_path):
     async with running(tmp_path, stocked) as mirror:
         answers = await asyncio.gather(*(mirror.get(path) for _ in range(30)))
     assert {404} == {answer.status for answer in answers}
-    assert 1 == stocked.requests_for("*.nupkg")
-    assert 1 == stocked.requests_for("/v3-flatcontainer/nobody/index.json")
+    assert stocked.requests_for("*.nupkg") == 1
+    assert stocked.requests_for("/v3-flatcontainer/nobody/index.json") == 1
