@@ -6,7 +6,7 @@ Foreign exceptions and HTTP statuses are translated here and nowhere else.
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -34,10 +34,19 @@ class Pacing:
     first_pause: float = 0.2
     longest_pause: float = 3.0
     spacing: float = 2.0
-    """Failures of one host closer together than this count once towards its breaker: with the default of five failures
-    a host is held to be dead after eight seconds at the earliest, so that a restart is bridged and not bounced."""
+    """Failures of one host closer together than this count once towards its breaker."""
     overdue: float = 1.0
     """A head that takes longer than this makes its host suspect."""
+
+    @classmethod
+    def within(cls, patience: float, failures: int) -> "Pacing":
+        """The usual pace, and a breaker that opens at the earliest when the first caller's patience is spent.
+
+        An outage is bridged as long as callers are willing to wait; counted any faster, the breaker would cut them off
+        in the middle of it. Where one failure is enough, nobody waits.
+        """
+        usual = cls()
+        return replace(usual, spacing=max(usual.spacing, patience / max(1, failures - 1)))
 
     def pause(self, failures: int, retry_after: float | None, chance: float | None = None) -> float:
         """Seconds to wait after so many failed tries; never less than the upstream asked for.

@@ -37,7 +37,7 @@ class UpstreamClient:
         """`environ` is read for HTTPS_PROXY and NO_PROXY. When `offline`, no socket is ever opened."""
         self.name = settings.name
         self._offline = offline
-        self._pacing = pacing or Pacing()
+        self._pacing = pacing or Pacing.within(settings.patience, settings.breaker_failures)
         self._connections = Connections(settings, user_agent=user_agent, environ=environ or {}, pacing=self._pacing)
 
     def __repr__(self) -> str:

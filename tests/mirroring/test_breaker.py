@@ -4,6 +4,7 @@ import pytest
 
 from nugetproxy.httpcache.decisions import Health
 from nugetproxy.mirroring.breaker import Breaker, worst
+from nugetproxy.mirroring.faults import Pacing
 
 
 def a_breaker(failures: int = 3, spacing: float = 2.0) -> Breaker:
@@ -43,6 +44,23 @@ def test_failures_at_the_same_moment_are_one():
     fail(breaker, *[0.0] * 50, *[1.9] * 50)
 
     assert breaker.health(2.0) is Health.SUSPECT
+
+
+@pytest.mark.parametrize(
+    ("patience", "failures", "opens"), [(30.0, 5, 30.0), (60.0, 5, 60.0), (0.0, 5, 8.0), (30.0, 1, 0.0)]
+)
+def test_it_does_not_open_while_callers_still_bridge(patience, failures, opens):
+    """
+    An upstream that fails every second is held to be dead when the first caller's patience is spent, and not before.
+    """
+    breaker = a_breaker(failures, Pacing.within(patience, failures).spacing)
+    now = 0.0
+    fail(breaker, now)
+    while not breaker.is_open:
+        now += 0.5
+        fail(breaker, now)
+
+    assert now == opens
 
 
 def test_with_one_failure_allowed_none_is_waited_for():
