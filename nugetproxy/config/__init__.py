@@ -5,9 +5,12 @@ it to `load`.
 """
 
 from nugetproxy.config.models import (
+    AccountSettings,
     Config,
+    FeedSettings,
     Freshness,
     FreshnessSettings,
+    HostingSettings,
     LogSettings,
     MetricsSettings,
     MirroringSettings,
@@ -22,9 +25,12 @@ from nugetproxy.config.reading import load
 from nugetproxy.config.shown import describe
 
 __all__ = [
+    "AccountSettings",
     "Config",
+    "FeedSettings",
     "Freshness",
     "FreshnessSettings",
+    "HostingSettings",
     "LogSettings",
     "MetricsSettings",
     "MirroringSettings",

@@ -104,6 +104,13 @@ def _checked_pattern(text: str) -> str:
     return text
 
 
+def _checked_prefix(text: str) -> str:
+    # "Contoso." and "Contoso.*" are the same promise; a lone "*" would cut us off from every upstream.
+    if not re.fullmatch(r"[\w.-]{1,100}\*?", text):
+        raise ValueError('expected a prefix such as "Contoso." or "Contoso.*"')
+    return text.removesuffix("*")
+
+
 def _checked_network(text: str) -> str:
     try:
         ip_network(text)
@@ -130,6 +137,7 @@ Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, allow_inf_nan=False)]
 Network = Annotated[str, AfterValidator(_checked_network)]
 Pattern = Annotated[str, AfterValidator(_checked_pattern)]
+Prefix = Annotated[str, AfterValidator(_checked_prefix)]
 Host = Annotated[str, AfterValidator(_checked_host)]
 
 
@@ -230,6 +238,27 @@ class MirroringSettings(Section):
     freshness: Freshness = Freshness()
 
 
+class FeedSettings(Section):
+    protected_prefixes: tuple[Prefix, ...] = ()
+    merged_ids: tuple[Pattern, ...] = ()
+
+
+class HostingSettings(Section):
+    enabled: bool = True
+    allowed_ids: tuple[Pattern, ...] = ()
+    max_package_size: Size = 500_000_000
+    max_symbols_size: Size = 500_000_000
+    max_entries: int = Field(default=20_000, ge=1)
+    max_ratio: int = Field(default=200, ge=2)
+
+
+class AccountSettings(Section):
+    anonymous_read: Literal["all", "mirrored", "none"] = "all"
+    key_lifetime: Duration = 365 * 86_400.0
+    failed_logins_per_minute: int = Field(default=30, ge=1)
+    learned_credentials: Duration = 60.0
+
+
 class LogSettings(Section):
     format: Literal["plain", "json"] = "plain"
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -244,5 +273,8 @@ class Config(Section):
     server: ServerSettings = ServerSettings()
     storage: StorageSettings = StorageSettings()
     mirroring: MirroringSettings = MirroringSettings()
+    feed: FeedSettings = FeedSettings()
+    hosting: HostingSettings = HostingSettings()
+    accounts: AccountSettings = AccountSettings()
     logs: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
