@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -146,18 +147,19 @@ class Inventory:
         return [str(row[0]) for row in rows]
 
     async def reconcile(self, tree: Path) -> int:
-        """Enter every package file below `tree` ({upstream}/{lower id}/{lower version}/) when the ledger is empty.
+        """Enter every package file below `tree` ({upstream}/{lower id}/{lower version}/), once in a ledger's life.
 
-        For a tree that came without its ledger (copied by hand, or carried across an air gap). Returns the number of
-        packages entered. Runs in a thread, in the background.
+        For a tree that came without its ledger (copied by hand, or carried across an air gap). What is interrupted is
+        begun again by the next start. Returns the number of packages entered. Runs in a thread, in the background.
         """
-        if self.totals().packages or not tree.is_dir():
+        if self._database.fetch("SELECT 1 FROM reconciled") or not tree.is_dir():
             return 0
         entered = 0
         walk = _packages_below(tree)
-        while batch := await asyncio.to_thread(_take, walk, _BATCH):
+        while batch := await asyncio.to_thread(list, islice(walk, _BATCH)):
             await self._database.write(_inserting(batch))
             entered += len(batch)
+        await self._database.write(lambda connection: connection.execute("INSERT OR IGNORE INTO reconciled VALUES (1)"))
         if entered:
             _log.info("inventory_made_anew", packages=entered)
         return entered
@@ -193,10 +195,6 @@ def _inserting(batch: Iterable[KeptPackage]) -> Any:
 
 def _insert_all(connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
     connection.executemany(_UPSERT, rows)
-
-
-def _take(walk: Iterator[KeptPackage], count: int) -> list[KeptPackage]:
-    return [package for package, _ in zip(walk, range(count), strict=False)]
 
 
 def _packages_below(tree: Path) -> Iterator[KeptPackage]:

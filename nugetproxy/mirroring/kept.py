@@ -6,6 +6,7 @@ version (listed, deprecated, vulnerable) is taken from the kept registration; a 
 its own nuspec.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
@@ -57,14 +58,16 @@ class KeptPackages:
                 leaves.append(leaf)
         return registration_of(leaves[-1].package_id, leaves) if leaves else None
 
-    def search(self, query: SearchQuery, stated: Callable[[PackageId], Iterable[Leaf]]) -> SearchPage:
+    async def search(self, query: SearchQuery, stated: Callable[[PackageId], Iterable[Leaf]]) -> SearchPage:
         """Kept packages that match, one hit an id, paged as asked. Never raises: an unreadable ledger finds nothing.
 
         `stated` gives the leaves known from the upstream for an id, as for `registration`.
         """
         hits: list[SearchHit] = []
         try:
-            ids = self._inventory.search(self._upstream, query.text, (query.package_type or "").lower() or None)
+            ids = await asyncio.to_thread(
+                self._inventory.search, self._upstream, query.text, (query.package_type or "").lower() or None
+            )
         except StorageUnavailable:
             ids = []
         # Whether a version is visible depends on the query's level, which only its files tell. They are read as far as
@@ -74,6 +77,8 @@ class KeptPackages:
             if len(hits) >= query.skip + query.take:
                 break
             looked_at += 1
+            # Each id is some files to read, and a deep page is thousands of ids: others are answered in between.
+            await asyncio.sleep(0)
             package_id = PackageId.parse(text)
             registration = self.registration(package_id, stated(package_id))
             hit = hit_from_leaves(registration.leaves, query) if registration is not None else None
@@ -81,7 +86,7 @@ class KeptPackages:
                 hits.append(hit)
         return SearchPage(len(hits) + len(ids) - looked_at, tuple(hits[query.skip :]))
 
-    def complete(self, query: CompletionQuery, stated: Callable[[PackageId], Iterable[Leaf]]) -> CompletionPage:
+    async def complete(self, query: CompletionQuery, stated: Callable[[PackageId], Iterable[Leaf]]) -> CompletionPage:
         """Ids that start with the query's text, or the listed versions of its id among what is kept."""
         if query.asks_versions:
             package_id = PackageId.parse(query.package_id or "")
@@ -98,7 +103,7 @@ class KeptPackages:
                 ),
             )
         try:
-            ids = self._inventory.ids_starting_with(self._upstream, query.text or "")
+            ids = await asyncio.to_thread(self._inventory.ids_starting_with, self._upstream, query.text or "")
         except StorageUnavailable:
             ids = []
         return CompletionPage(len(ids), tuple(ids[query.skip : query.skip + query.take]))
