@@ -1,0 +1,108 @@
+"""The shared counters: seen at once by everybody, and never a count lost."""
+
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.revisions import FILE, Revisions
+
+BUMPING = """
+import sys
+from pathlib import Path
+from nugetproxy.storage.revisions import Revisions
+revisions = Revisions(Path(sys.argv[1]))
+for _ in range(int(sys.argv[2])):
+    revisions.bump_accounts()
+"""
+
+
+@pytest.fixture
+def revisions(tmp_path: Path):
+    opened = Revisions(tmp_path)
+    yield opened
+    opened.close()
+
+
+def bumping(directory: Path, times: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", BUMPING, str(directory), str(times)])
+
+
+def test_both_begin_at_nought(revisions):
+    assert (revisions.accounts, revisions.hosting) == (0, 0)
+
+
+def test_each_counts_for_itself(revisions):
+    revisions.bump_accounts()
+    revisions.bump_hosting()
+    revisions.bump_hosting()
+
+    assert (revisions.accounts, revisions.hosting) == (1, 2)
+
+
+def test_another_opening_sees_it_at_once(revisions, tmp_path):
+    other = Revisions(tmp_path)
+    other.bump_hosting()
+
+    assert revisions.hosting == 1
+    other.close()
+
+
+def test_another_process_is_seen_at_once(revisions, tmp_path):
+    assert bumping(tmp_path, 1).wait(20) == 0
+    assert revisions.accounts == 1
+
+
+def test_they_outlive_a_restart(tmp_path):
+    """
+    A counter that began anew would make something old look valid.
+    """
+    first = Revisions(tmp_path)
+    first.bump_accounts()
+    first.close()
+    second = Revisions(tmp_path)
+
+    assert second.accounts == 1
+    second.close()
+
+
+def test_no_bump_of_two_processes_is_lost(revisions, tmp_path):
+    children = [bumping(tmp_path, 2000), bumping(tmp_path, 2000)]
+
+    assert [child.wait(30) for child in children] == [0, 0]
+    assert revisions.accounts == 4000
+
+
+def test_no_bump_of_two_threads_is_lost(revisions):
+    def bump() -> None:
+        for _ in range(2000):
+            revisions.bump_hosting()
+
+    threads = [threading.Thread(target=bump) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert revisions.hosting == 6000
+
+
+def test_only_its_owner_may_read_the_file(revisions, tmp_path):
+    assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+
+
+def test_a_directory_that_is_missing_is_told(tmp_path):
+    with pytest.raises(StorageUnavailable, match="revisions"):
+        Revisions(tmp_path / "missing")
+
+
+def test_a_file_cut_short_is_filled(tmp_path):
+    (tmp_path / FILE).write_bytes(b"abc")
+    opened = Revisions(tmp_path)
+
+    assert (opened.accounts, opened.hosting) == (0, 0)
+    opened.close()
