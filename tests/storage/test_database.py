@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,28 @@ async def test_one_failing_write_does_not_undo_its_neighbours(database: SqliteDa
     )
     assert [type(result) for result in results].count(sqlite3.IntegrityError) == 1
     assert database.fetch("SELECT lower_id FROM mirrored_packages ORDER BY 1") == [("a",), ("b",), ("c",)]
+
+
+async def test_an_asker_who_leaves_harms_no_other_write(database: SqliteDatabase) -> None:
+    """
+    A cancelled write that was not begun is not done, and the writer goes on with the rest.
+    """
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(_: sqlite3.Connection) -> None:
+        begun.set()
+        go_on.wait(10)
+
+    holding = asyncio.create_task(database.write(hold))
+    await asyncio.to_thread(begun.wait, 10)
+    leaving = asyncio.create_task(database.write(insert("left")))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    holding.cancel()
+    await asyncio.gather(leaving, holding, return_exceptions=True)
+    go_on.set()
+    await database.write(insert("stayed"))
+    assert database.fetch("SELECT lower_id FROM mirrored_packages") == [("stayed",)]
 
 
 async def test_reading_connection_cannot_write(database: SqliteDatabase) -> None:

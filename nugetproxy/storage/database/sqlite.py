@@ -56,7 +56,8 @@ class SqliteDatabase:
     async def write(self, work: Write) -> Any:
         """Run `work(connection)` inside a transaction and return its result once that is on disk.
 
-        Writes that wait together share one transaction; one that raises is undone alone. Raises StorageUnavailable.
+        Writes that wait together share one transaction; one that raises is undone alone. An asker who is cancelled takes
+        back what was not begun, and nothing else. Raises StorageUnavailable.
         """
         return await asyncio.wrap_future(self.submit(work))
 
@@ -109,9 +110,12 @@ class SqliteDatabase:
     def _refuse_all(self, error: StorageUnavailable) -> None:
         """Without a connection (a disk that is full, or gone) nobody may wait for ever."""
         while (item := self._writes.get()) is not None:
-            item[1].set_exception(error)
+            if item[1].set_running_or_notify_cancel():
+                item[1].set_exception(error)
 
     def _commit(self, connection: sqlite3.Connection, group: list[tuple[Write, Future[Any]]]) -> None:
+        # Whoever left before the work began takes it back; from here on nobody can.
+        group = [(work, future) for work, future in group if future.set_running_or_notify_cancel()]
         answers: list[tuple[Future[Any], Any]] = []
         try:
             with _translating(self._path):
