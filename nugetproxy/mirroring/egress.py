@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from socket import inet_aton
 from typing import NamedTuple
 
 from yarl import URL
@@ -77,10 +78,13 @@ class Egress:
     def allow(self, url: str) -> None:
         """Let requests go to this URL's server too; its scheme is still subject to the rule of `checked`.
 
-        What is no URL allows nothing; `checked` will say so to whoever asks for it.
+        What is no URL allows nothing, nor does a private address that a public upstream names; `checked` will say so to
+        whoever asks for it.
         """
         with suppress(ValueError):
-            self._allowed.add(origin_of(read_url(url)))
+            origin = origin_of(read_url(url))
+            if not _is_inside(origin.host) or _is_inside(self.home.host):
+                self._allowed.add(origin)
 
     def checked(self, url: URL) -> URL:
         """The URL as it may be asked: without user and password of a stranger's choosing.
@@ -123,6 +127,24 @@ class Egress:
         if not colon or not port.isdigit():
             host, port = entry.strip().lower(), ""
         return {Origin(scheme, host, int(port) if port else _DEFAULT_PORTS[scheme]) for scheme in self._schemes}
+
+
+def _is_inside(host: str) -> bool:
+    """Whether this is the address of a machine or network of our own: loopback, private, link-local and their like.
+
+    Names are not resolved: what they stand for is the resolver's secret, and may be another the next moment.
+    """
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        pass
+    try:
+        # The resolver takes "127.1" and "0x7f000001" for addresses, too.
+        return not ip_address(inet_aton(host)).is_global
+    except OSError:
+        return False
 
 
 def _names(entry: str, host: str, port: int | None) -> bool:

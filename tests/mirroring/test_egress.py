@@ -57,6 +57,48 @@ def test_plain_http_is_allowed_only_where_the_service_index_is_http():
         assert url == str(egress.checked(URL(url)))
 
 
+INSIDE = [
+    "https://localhost/x",
+    "https://a.localhost/x",
+    "https://127.0.0.1:8443/x",
+    "https://127.1/x",
+    "https://2130706433/x",
+    "https://0x7f.0.0.1/x",
+    "https://169.254.169.254/latest/meta-data",
+    "https://10.0.0.1/x",
+    "https://192.168.1.1/x",
+    "https://[::1]/x",
+    "https://[::ffff:10.0.0.1]/x",
+    "https://[fe80::1]/x",
+    "https://0.0.0.0/x",
+]
+
+
+@pytest.mark.parametrize("url", INSIDE)
+def test_a_public_upstream_cannot_send_us_to_an_address_of_our_own(url):
+    """
+    Its documents would else let it ask our neighbours in our name.
+    """
+    egress = an_egress()
+    egress.allow(url)
+
+    with pytest.raises(UpstreamNonsense):
+        egress.checked(read_url(url))
+
+
+def test_an_upstream_at_an_address_of_our_own_may_name_others():
+    egress = an_egress(service_index="http://10.0.0.1/index.json")
+    egress.allow("http://10.0.0.2:8081/flat/")
+
+    assert str(egress.checked(URL("http://10.0.0.2:8081/flat/x"))) == "http://10.0.0.2:8081/flat/x"
+
+
+def test_an_address_of_our_own_is_allowed_when_the_operator_names_it():
+    egress = an_egress(allowed_hosts=["10.0.0.2"])
+
+    assert str(egress.checked(URL("https://10.0.0.2/x"))) == "https://10.0.0.2/x"
+
+
 def test_what_is_no_url_allows_nothing():
     egress = an_egress()
     egress.allow("")
