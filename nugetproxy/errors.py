@@ -5,6 +5,8 @@ builds its sentence from them; the sentence is shown to people, in the HTTP reas
 what is wrong, and never holds a secret.
 """
 
+from typing import Literal
+
 
 class NugetproxyError(Exception):
     """The base of every failure this project names. `str(error)` is one line fit for a user."""
@@ -58,12 +60,60 @@ class TooLarge(NugetproxyError):
 
 
 class TooMany(NugetproxyError):
-    """More of something at once than a limit allows."""
+    """More of something at once than a limit allows. `retry_after` is in seconds, None when nothing is known."""
 
-    def __init__(self, what: str, limit: int) -> None:
+    def __init__(self, what: str, limit: int, retry_after: float | None = None) -> None:
         self.what = what
         self.limit = limit
+        self.retry_after = retry_after
         super().__init__(f"too many {what}: the limit is {limit}")
+
+
+# --- not allowed ------------------------------------------------------------------------------------------------------
+
+
+class NotAuthenticated(NugetproxyError):
+    """Nobody may do this without saying who they are, or what they said is wrong.
+
+    `challenge` is what would be right: "basic" makes NuGet clients send a user name and a password, "key" does not.
+    """
+
+    def __init__(self, why: str, challenge: Literal["basic", "key"]) -> None:
+        self.why = why
+        self.challenge: Literal["basic", "key"] = challenge
+        super().__init__(why)
+
+
+class Forbidden(NugetproxyError):
+    """Who asks is known and may not do this; or the API key is none of ours, which is told in the same way."""
+
+
+class Conflict(NugetproxyError):
+    """What is asked contradicts what is there already."""
+
+
+class PackageExists(Conflict):
+    """Versions are never replaced. The words are nuget.org's: scripts look for them (push, status 409)."""
+
+    def __init__(self, package_id: str, version: str) -> None:
+        self.package_id = package_id
+        self.version = version
+        super().__init__(
+            f"A package with ID {_shown(package_id)} and version {_shown(version)} already exists "
+            "and cannot be modified."
+        )
+
+
+class IdReserved(Conflict):
+    """A new id below a prefix that is reserved for others. The words are nuget.org's, with the prefix named."""
+
+    def __init__(self, package_id: str, pattern: str) -> None:
+        self.package_id = package_id
+        self.pattern = pattern
+        super().__init__(
+            "This package ID has been reserved. Please request access to upload to this reserved namespace from the "
+            f"owner of the reserved prefix {_shown(pattern)}, or re-upload the package with a different ID."
+        )
 
 
 # --- not there --------------------------------------------------------------------------------------------------------
@@ -109,11 +159,30 @@ class DocumentNotFound(NugetproxyError):
 
 
 class DocumentAbsent(NugetproxyError):
-    """The upstream said, definitely, that a URL does not exist. Translated into one of the above before it reaches web."""
+    """The upstream said, definitely, that a URL does not exist. Translated into one of these before it reaches web."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         super().__init__(f"the upstream has no {url}")
+
+
+class AccountNotFound(NugetproxyError):
+    """No user or organisation (`what` says which was wanted) has this name. `nearest` is the most alike, or empty."""
+
+    def __init__(self, name: str, nearest: str = "", what: str = "user or organisation") -> None:
+        self.name = name
+        self.nearest = nearest
+        super().__init__(
+            f"there is no {what} {_shown(name)}" + (f"; did you mean {_shown(nearest)}?" if nearest else "")
+        )
+
+
+class ApiKeyNotFound(NugetproxyError):
+    """No API key has this id or name. Never raised for the text of a key: that is a secret."""
+
+    def __init__(self, key: str, why: str = "") -> None:
+        self.key = key
+        super().__init__(f"there is no API key {_shown(key)}" + (f": {why}" if why else ""))
 
 
 # --- the upstream's fault: never "not found" --------------------------------------------------------------------------

@@ -30,6 +30,15 @@ def _retry_after(error: errors.NugetproxyError) -> Mapping[str, str]:
     return {"Retry-After": str(DEFAULT_RETRY_AFTER if seconds is None else max(1, math.ceil(seconds)))}
 
 
+REALM = "nugetproxy"
+
+
+def _challenge(error: errors.NugetproxyError) -> Mapping[str, str]:
+    # Clients answer a Basic challenge only; with `ApiKey` a push is sent once, not twice (nuget-protocol: push).
+    scheme = "ApiKey" if getattr(error, "challenge", "basic") == "key" else "Basic"
+    return {"WWW-Authenticate": f'{scheme} realm="{REALM}"'}
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """How one class of error is answered."""
@@ -46,12 +55,19 @@ TABLE: Mapping[type[errors.NugetproxyError], Row] = {
     errors.InvalidPackage: Row(400),
     errors.TooLarge: Row(413),
     errors.TooMany: Row(429, _retry_after),
+    errors.NotAuthenticated: Row(401, _challenge),
+    errors.Forbidden: Row(403),
+    errors.Conflict: Row(409),
+    errors.PackageExists: Row(409),
+    errors.IdReserved: Row(409),
     errors.PackageNotFound: Row(404),
     errors.NotMirrored: Row(404),
     errors.VersionNotFound: Row(404),
     errors.PartNotFound: Row(404),
     errors.DocumentNotFound: Row(404),
     errors.DocumentAbsent: Row(404),
+    errors.AccountNotFound: Row(404),
+    errors.ApiKeyNotFound: Row(404),
     errors.UpstreamError: Row(503, _retry_after),
     errors.UpstreamUnavailable: Row(503, _retry_after),
     errors.UpstreamTimeout: Row(504),

@@ -1,0 +1,47 @@
+"""Patterns of package ids as API keys and settings have them: `*` stands for anything, in any case.
+
+Reserved prefixes have rules of their own, see `reservations`.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from nugetproxy.errors import InvalidRequest
+from nugetproxy.nuget.identity import LONGEST_ID, lower_invariant
+
+EVERYTHING: Final = "*"
+
+_GLOB: Final = re.compile(r"[\w.*-]+")
+
+
+def checked_glob(text: str) -> str:
+    """`text`, when it can match an id. Raises InvalidRequest."""
+    if len(text) > LONGEST_ID or not _GLOB.fullmatch(text):
+        raise InvalidRequest(
+            f"{text[:LONGEST_ID]!r} is no pattern: expected an id, or an id with * such as 'Contoso.*'"
+        )
+    if text.endswith((".", "-")):
+        raise InvalidRequest(f"no id ends as {text!r} does; did you mean '{text}*'?")
+    return text
+
+
+def glob_matches(glob: str, lower_id: str) -> bool:
+    """Whether the glob stands for the id. In time proportional to both: no pattern can make it slow."""
+    first, *rest = lower_invariant(glob).split("*")
+    if not rest:
+        return lower_id == first
+    *middle, last = rest
+    if not lower_id.startswith(first) or not lower_id.endswith(last):
+        return False
+    at, end = len(first), len(lower_id) - len(last)
+    for part in middle:
+        found = lower_id.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return at <= end
+
+
+def any_glob_matches(globs: Iterable[str], lower_id: str) -> bool:
+    return any(glob_matches(glob, lower_id) for glob in globs)

@@ -1,0 +1,138 @@
+"""Who there is: users, organisations, their API keys, and who a request acts as. Values only.
+
+All times are unix microseconds. A secret is never part of a value here: of a key there is its public id, of a password
+nothing. What somebody may do is the affair of `permissions`.
+"""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from nugetproxy.errors import InvalidRequest
+
+SECOND: Final = 1_000_000
+"""In microseconds."""
+DAY: Final = 86_400 * SECOND
+
+LONGEST_NAME: Final = 64
+
+# nuget.org's rule for user names (nuget-protocol: accounts); its dot and hyphen may not end a name.
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+[A-Za-z0-9]")
+
+
+class AccountKind(StrEnum):
+    USER = "user"
+    ORGANIZATION = "organization"
+
+
+class Role(StrEnum):
+    """What a member is to an organisation: collaborators act for it, administrators manage it too."""
+
+    ADMINISTRATOR = "administrator"
+    COLLABORATOR = "collaborator"
+
+
+class Scope(StrEnum):
+    """What a key may do to the packages it covers. Every live key may read; READ is for keys that may do only that."""
+
+    PUSH = "push"
+    """New ids, and new versions of existing ones."""
+    PUSH_VERSION = "push-version"
+    """New versions of existing ids only."""
+    UNLIST = "unlist"
+    """Unlist, relist and deprecate; for administrators' keys also delete."""
+    READ = "read"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user or an organisation; both own packages, and they share one name space without regard to case."""
+
+    account_id: int
+    name: str
+    kind: AccountKind
+    is_administrator: bool
+    is_disabled: bool
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as it is remembered: without its text. It acts for `owner`.
+
+    `creator` is the user who made it, None when it was made on the command line. `last_used` is written with delay.
+    """
+
+    key_id: str
+    name: str
+    owner: Account
+    creator: Account | None
+    scopes: frozenset[Scope]
+    globs: tuple[str, ...]
+    created: int
+    expires: int
+    last_used: int | None
+    revoked: int | None
+
+    def is_live(self, now: int) -> bool:
+        return self.revoked is None and now < self.expires
+
+    def days_left(self, now: int) -> int:
+        """Whole days until it expires, 0 on its last; clients are warned during the last ten."""
+        return max(0, (self.expires - now) // DAY)
+
+
+_NO_MEMBERSHIPS: Final[Mapping[int, Role]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who is at work, as the rules and the audit log see it.
+
+    With a key, `account` is the key's owner and the key acts for that account alone. With a password it is the user,
+    who acts for the organisations in `memberships` (by account id) too.
+    """
+
+    name: str
+    account: Account | None = None
+    key: ApiKey | None = None
+    is_administrator: bool = False
+    memberships: Mapping[int, Role] = field(default_factory=lambda: _NO_MEMBERSHIPS)
+
+    @property
+    def is_anonymous(self) -> bool:
+        return self.account is None and not self.is_administrator
+
+    @property
+    def acts_for(self) -> frozenset[int]:
+        """The accounts whose packages this actor works on, by account id."""
+        if self.account is None:
+            return frozenset()
+        return frozenset({self.account.account_id, *self.memberships})
+
+
+ANONYMOUS: Final = Actor("anonymous")
+COMMAND_LINE: Final = Actor("command line", is_administrator=True)
+
+
+def command_line(unix_user: str) -> Actor:
+    """Whoever can write the database: may manage everything, owns nothing. `unix_user` is for the audit log."""
+    return Actor(f"command line ({unix_user})", is_administrator=True)
+
+
+def checked_account_name(text: str) -> str:
+    """`text`, when a user or an organisation may be called so. Raises InvalidRequest."""
+    if len(text) > LONGEST_NAME or not _NAME.fullmatch(text):
+        raise InvalidRequest(
+            f"a name has 3 to {LONGEST_NAME} of A-Z a-z 0-9 . _ - and begins and ends with a letter or digit"
+        )
+    return text
+
+
+def now_us() -> int:
+    """Now, in unix microseconds: what the edges hand to the rules as `now`."""
+    return time.time_ns() // 1000

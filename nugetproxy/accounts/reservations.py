@@ -1,0 +1,106 @@
+"""Reserved and protected prefixes: which ids belong to whom, and which are ours alone. Pure.
+
+A reservation is a prefix (`Contoso.` or `Contoso.*`) or an exact id, and matching is "starts with" in any case, as
+nuget.org has it (nuget-protocol: prefix reservation). Of several that match the most specific one decides: that is how
+an owner delegates a part of a prefix.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from nugetproxy.errors import InvalidRequest
+from nugetproxy.nuget.identity import LONGEST_ID, lower_invariant
+
+_STEM: Final = re.compile(r"\w+(?:[.-]\w+)*[.-]?")
+# What divides the words of a search text. Dots and hyphens do not: they are parts of ids.
+_BETWEEN_TERMS: Final = re.compile(r"[^\w.\-]+")
+_INSIDE_TERM: Final = frozenset(".-")
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """`pattern` as it was given ("Contoso.*", "Contoso.Core"); `owners` by account id.
+
+    `shared`: everybody may push new ids below it; its owners alone get the check mark.
+    """
+
+    pattern: str
+    exact: bool
+    shared: bool
+    owners: frozenset[int] = frozenset()
+    stem: str = field(init=False)
+    """What a matching id starts with (or, when exact, is), in lower case."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stem", lower_invariant(self.pattern).removesuffix("*"))
+
+    def matches(self, lower_id: str) -> bool:
+        return lower_id == self.stem if self.exact else lower_id.startswith(self.stem)
+
+
+def parse_pattern(text: str) -> tuple[str, bool]:
+    """The pattern as it is kept, and whether it is an exact id. `Contoso.` and `Contoso.*` are the same prefix.
+
+    Raises InvalidRequest.
+    """
+    stem = text.removesuffix("*")
+    if len(stem) > LONGEST_ID or not _STEM.fullmatch(stem):
+        raise InvalidRequest(
+            f"{text[:LONGEST_ID]!r} is no prefix: expected 'Contoso.*', 'Contoso.' or the id of a package"
+        )
+    exact = stem == text and not stem.endswith((".", "-"))
+    return (stem, True) if exact else (f"{stem}*", False)
+
+
+def most_specific_first(reservations: Iterable[Reservation], lower_id: str) -> tuple[Reservation, ...]:
+    """Those that match the id, the deciding one first."""
+    matching = [each for each in reservations if each.matches(lower_id)]
+    return tuple(sorted(matching, key=lambda each: (each.exact, len(each.stem)), reverse=True))
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectedPrefixes:
+    """The ids that no upstream is ever asked about. Both sets hold lower-case text without a star."""
+
+    prefixes: frozenset[str] = frozenset()
+    exact: frozenset[str] = frozenset()
+    _beginnings: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_beginnings", tuple(self.prefixes))
+
+    def covers(self, lower_id: str) -> bool:
+        """Whether the id is ours alone."""
+        return lower_id.startswith(self._beginnings) or lower_id in self.exact
+
+    def touches(self, search_text: str) -> bool:
+        """Whether a term of a search or an autocomplete names a protected prefix, with or without its dot, or an id
+        below it; what scopes or quotes it, and its case, do not matter. Such a text must not leave the house.
+        """
+        if not self._beginnings and not self.exact:
+            return False
+        return any(self._names(term.strip(".-")) for term in _BETWEEN_TERMS.split(lower_invariant(search_text)))
+
+    def _names(self, term: str) -> bool:
+        if self.covers(term):
+            return True
+        for prefix in self._beginnings:
+            bare = prefix.rstrip(".-")
+            # "contoso" alone, and "contoso-secret": a search engine takes either apart into the word we protect.
+            if term.startswith(bare) and (len(term) == len(bare) or term[len(bare)] in _INSIDE_TERM):
+                return True
+        return False
+
+
+def protected_prefixes(settings: Iterable[str], reservations: Iterable[Reservation]) -> ProtectedPrefixes:
+    """What the settings name (prefixes, whether with a star or not) and every reservation that is not shared."""
+    kept = [each for each in reservations if not each.shared]
+    return ProtectedPrefixes(
+        prefixes=frozenset(
+            {lower_invariant(text).removesuffix("*") for text in settings}
+            | {each.stem for each in kept if not each.exact}
+        ),
+        exact=frozenset(each.stem for each in kept if each.exact),
+    )
