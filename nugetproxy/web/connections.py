@@ -5,7 +5,9 @@ reader that stopped, so both are here, for every connection alike.
 """
 
 import asyncio
+import contextlib
 import fcntl
+import socket
 import struct
 import termios
 import time
@@ -146,6 +148,12 @@ class Connections:
         )
 
 
+def keep_unsent_low(transport: asyncio.Transport, size: int) -> None:
+    """Let the kernel take bytes only while less than `size` of them wait to be sent, where it can do that."""
+    with contextlib.suppress(OSError, AttributeError):  # no TCP, or another system
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)
+
+
 def unsent_bytes(transport: asyncio.Transport) -> int:
     """Bytes that the kernel holds and the client has not acknowledged; 0 where it cannot say.
 
@@ -161,9 +169,9 @@ def unread_bytes(transport: asyncio.Transport) -> int:
 
 
 def _ask_kernel(transport: asyncio.Transport, question: int) -> int:
-    socket = transport.get_extra_info("socket")
     try:
-        found: int = struct.unpack("i", fcntl.ioctl(socket.fileno(), question, b"\0\0\0\0"))[0]
+        number = transport.get_extra_info("socket").fileno()
+        found: int = struct.unpack("i", fcntl.ioctl(number, question, b"\0\0\0\0"))[0]
     except (OSError, ValueError, AttributeError):
         return 0
     return found

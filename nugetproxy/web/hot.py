@@ -81,9 +81,10 @@ class HotAnswer:
     since: float = field(default_factory=time.monotonic)
     """When `provenance` was true, on the monotonic clock."""
 
-    @property
-    def outcome(self) -> str:
-        return self.provenance.outcome.value
+    outcome: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.outcome = self.provenance.outcome.value
 
     @property
     def size(self) -> int:
