@@ -35,6 +35,7 @@ from nugetproxy.storage.leases import Leases
 _log = structlog.get_logger(__name__)
 
 Check = Callable[[bytes], object]
+Verdict = Keep | Refresh | RememberAbsence | Reject
 
 # Seconds for which one fetch bridges passing faults when nobody says otherwise: well within the 100 s for which NuGet's
 # client waits for an answer's head.
@@ -173,13 +174,7 @@ class DocumentFlights:
             found = self._found_by_another(flight, stored)
             if found is not None:
                 return found
-            answer = await upstream.fetch(
-                url,
-                validators=stored.validators if stored is not None else None,
-                patience=max(0.0, deadline - loop.time()),
-                timeout=flight.timeout,
-            )
-            return await self._keep(flight, stored, answer)
+            return await self._keep(flight, await self._asked(flight, stored, deadline))
 
     def _found_by_another(self, flight: Flight, stored: StoredResponse | None) -> Landed | None:
         """What another process brought while we waited for the lease."""
@@ -195,15 +190,32 @@ class DocumentFlights:
                 return Landed(kept, is_kept=True)
         return None
 
-    async def _keep(self, flight: Flight, stored: StoredResponse | None, answer: ReceivedAnswer) -> Landed:
+    async def _asked(self, flight: Flight, stored: StoredResponse | None, deadline: float) -> Verdict:
+        """A body that fails its check is asked for once more: the fault may lie with one edge of a network."""
+        try:
+            return await self._asked_once(flight, stored, deadline)
+        except UnreadableDocument as error:
+            _log.info("document_unreadable", url=flight.url, error=str(error))
+        try:
+            return await self._asked_once(flight, stored, deadline)
+        except UnreadableDocument as error:
+            raise UpstreamNonsense(flight.upstream.name, str(error)) from error
+
+    async def _asked_once(self, flight: Flight, stored: StoredResponse | None, deadline: float) -> Verdict:
+        answer = await flight.upstream.fetch(
+            flight.url,
+            validators=stored.validators if stored is not None else None,
+            patience=max(0.0, deadline - asyncio.get_running_loop().time()),
+            timeout=flight.timeout,
+        )
         verdict = after_answer(flight.url, stored, answer, self._clock())
+        if isinstance(verdict, Keep) and flight.check is not None:
+            flight.check(verdict.stored.body)
+        return verdict
+
+    async def _keep(self, flight: Flight, verdict: Verdict) -> Landed:
         match verdict:
             case Keep(received):
-                if flight.check is not None:
-                    try:
-                        flight.check(received.body)
-                    except UnreadableDocument as error:
-                        raise UpstreamNonsense(flight.upstream.name, str(error)) from error
                 return Landed(received, await self._put(received, flight.rule))
             case Refresh(confirmed):
                 return Landed(confirmed, await self.write(self._store.confirm(confirmed)))

@@ -458,6 +458,29 @@ async def test_a_captive_portal_is_not_kept(world, documents, upstream):
     assert world.kept() is None
 
 
+async def test_an_unreadable_answer_is_asked_for_once_more(documents, upstream):
+    """
+    The fault may lie with one edge of a network: the asker is held a little longer instead of being given an error.
+    """
+    good, upstream.default = upstream.default, PORTAL
+
+    def next_edge_is_healthy(body: bytes) -> None:
+        upstream.default = good
+        readable(body)
+
+    document = await documents.get(upstream, URL, KIND, check=next_edge_is_healthy)
+
+    assert (document.body, upstream.requests) == (BODY, 2)
+
+
+async def test_an_unreadable_answer_is_asked_for_no_more_than_twice(documents, upstream):
+    upstream.default = PORTAL
+    with pytest.raises(UpstreamNonsense):
+        await documents.get(upstream, URL, KIND, check=readable)
+
+    assert upstream.requests == 2
+
+
 async def test_a_readable_answer_is_kept(world, documents, upstream):
     await documents.get(upstream, URL, KIND, check=readable)
 
