@@ -26,16 +26,22 @@ def prewarm(files: tuple[Path, ...], parallel: int, **options: object) -> None:
     Exit code: 0 when everything is kept, 1 when something could not be had (it says what and why), 2 when a file cannot
     be read.
     """
+    from nugetproxy import logs
     from nugetproxy.mirroring.prewarm import distinct
     from nugetproxy.nuget.lock_files import Wanted, read_wanted
 
     config = load_config(options)
+    # The report tells what could not be had and why; a log at its usual level would tell it twice, between the bars.
+    logs.set_up(config.logs.format, "warning" if config.logs.level == "info" else config.logs.level)
     wanted: list[Wanted] = []
     for file in files:
         try:
-            wanted.extend(read_wanted(file.name, file.read_bytes()))
-        except (InvalidRequest, OSError) as error:
-            click.echo(f"nugetproxy: {file}: {error}", err=True)
+            wanted.extend(read_wanted(str(file), file.read_bytes()))
+        except InvalidRequest as error:
+            click.echo(f"nugetproxy: {error}", err=True)
+            sys.exit(2)
+        except OSError as error:
+            click.echo(f"nugetproxy: {file} cannot be read: {error.strerror}", err=True)
             sys.exit(2)
     packages = distinct(wanted)
     if not packages:
