@@ -1,9 +1,11 @@
 """nugetproxy serve: start the workers, and say how to use them."""
 
 import contextlib
+import json
 import os
 import resource
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -64,9 +66,17 @@ def command_to_add(url: str) -> str:
     return f"dotnet nuget add source {url} --name nugetproxy{allowing}"
 
 
+def announcement(plan: "Plan", url: str) -> str:
+    """What is said once requests are answered: two lines for people, or one event for whatever reads the JSON log."""
+    command = command_to_add(url)
+    if plan.log_format == "json":
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return json.dumps({"time": now, "level": "info", "event": "serving", "source": url, "use": command})
+    return f"nugetproxy serves {url}\nUse it:  {command}"
+
+
 def _announce(plan: "Plan", addresses: list[tuple[str, int]]) -> None:
-    url = source_url(plan, addresses)
-    click.echo(f"nugetproxy serves {url}\nUse it:  {command_to_add(url)}")
+    click.echo(announcement(plan, source_url(plan, addresses)))
     sys.stdout.flush()
 
 

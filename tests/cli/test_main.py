@@ -1,5 +1,6 @@
 """The command line: what each command says and how it ends. Serving itself is tests/runtime's affair."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from click.testing import CliRunner, Result
 
 import nugetproxy
 from nugetproxy.cli.main import main
-from nugetproxy.cli.serve import command_to_add, source_url
+from nugetproxy.cli.serve import announcement, command_to_add, source_url
 from nugetproxy.config import Config, load
 from nugetproxy.runtime.supervisor import Plan
 
@@ -122,6 +123,20 @@ class TestAnnouncement:
 
     def test_the_command_to_add_a_secure_source_needs_no_permission(self):
         assert "insecure" not in command_to_add("https://n.example.com/v3/index.json")
+
+    def test_people_are_told_in_two_lines(self):
+        url = "https://n.example.com/v3/index.json"
+
+        assert announcement(plan(), url).splitlines() == [f"nugetproxy serves {url}", f"Use it:  {command_to_add(url)}"]
+
+    def test_a_json_log_starts_with_json(self):
+        """
+        Standard output also has the access log: whatever parses that must be able to parse its first line.
+        """
+        url = "https://n.example.com/v3/index.json"
+        told = json.loads(announcement(plan(log_format="json"), url))
+
+        assert (told["event"], told["source"], told["use"]) == ("serving", url, command_to_add(url))
 
 
 def test_the_default_is_what_the_readme_promises():
