@@ -3,6 +3,7 @@
 Rule: a check reports and repairs nothing; all of them run, so that one start tells everything.
 """
 
+import importlib.util
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ def problems_between(config: Config) -> list[Problem]:
 
 
 def _server(server: ServerSettings) -> Iterator[Problem]:
+    if server.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
+        yield ("server", "loop"), 'uvloop is not installed; install nugetproxy[speed] or use "asyncio"'
     cert, key = server.tls_cert, server.tls_key
     if bool(cert) != bool(key):
         missing = "tls_key" if cert else "tls_cert"

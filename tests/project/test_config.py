@@ -235,6 +235,18 @@ class TestProblems:
         assert "without a gap" in problems(environ={"NUGETPROXY_MIRRORING__UPSTREAM__2__NAME": "x"})
 
 
+class TestLoop:
+    def test_a_loop_that_is_not_installed_is_refused(self, problems, monkeypatch):
+        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+        assert "server.loop: uvloop is not installed" in problems(server__loop="uvloop")
+
+    def test_the_usual_loop_is_always_there(self, problems, monkeypatch):
+        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+        assert problems(server__loop="asyncio") == ""
+
+
 class TestTls:
     def test_a_key_without_its_certificate_is_refused(self, problems):
         assert "server.tls_cert: is missing" in problems(server__tls_key="key.pem")
