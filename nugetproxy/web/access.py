@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import queue
+import re
 import stat
 import threading
 import time
@@ -30,6 +31,8 @@ PIPE_WRITE_BYTES = 4096
 SHOWN_PARAMETERS = frozenset(
     ("q", "skip", "take", "prerelease", "semverlevel", "packagetype", "packagetypefilter", "id", "supportedframework")
 )
+
+_USER_INFO = re.compile(r"(:|%3a)((?:/|%2f){2})[^/?&@]*(?:@|%40)", re.IGNORECASE)
 
 log = logging.getLogger(__name__)
 
@@ -165,6 +168,8 @@ def shown_path(path: str) -> str:
     """A request target fit for a log: of its query only parameters of ours, for others may carry keys and passwords."""
     if not path.startswith("/"):
         return "-"  # an absolute URL may name a user and a password
+    if "@" in path or "%40" in path:  # an address pasted behind ours, or searched for
+        path = _USER_INFO.sub(r"\1\2***@", path)
     before, mark, query = path.partition("?")
     if not mark:
         return path

@@ -166,11 +166,15 @@ async def test_a_closed_pipe_is_said_and_survived(caplog):
         ("/v3/index.json?secret", "/v3/index.json?..."),
         ("http://user:secret@host/v3/index.json", "-"),
         ("*", "-"),
+        ("/https://me:secret@host/v3/index.json", "/https://***@host/v3/index.json"),
+        ("/v3/query?q=https://secret@host&take=1", "/v3/query?q=https://***@host&take=1"),
+        ("/v3/query?q=https%3A%2F%2Fme%3Asecret%40host&take=1", "/v3/query?q=https%3A%2F%2F***@host&take=1"),
+        ("/v3/query?q=a@b.example", "/v3/query?q=a@b.example"),
     ],
 )
 def test_no_secret_of_a_target_is_logged(path, expected):
     """
-    Of a query only the parameters that searches have, of an absolute URL nothing.
+    Of a query only the parameters that searches have, of an absolute URL nothing, and never a user of one.
     """
     for render in (json_lines, plain_lines):
         line = render([LINE._replace(path=path)])
