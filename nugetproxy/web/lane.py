@@ -9,7 +9,6 @@ What is hot is decided in `web.responses`; how long a connection may dawdle in `
 """
 
 import asyncio
-import os
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, cast
@@ -22,6 +21,7 @@ from nugetproxy.web.aiohttp_connection import is_between_requests
 from nugetproxy.web.connections import keep_unsent_low, unread_bytes, unsent_bytes
 from nugetproxy.web.errors import refused
 from nugetproxy.web.hot import HotAnswer
+from nugetproxy.web.long_body import HIGH_WATER, UNSENT, LongBody
 from nugetproxy.web.plain_refusal import plain_refusal
 from nugetproxy.web.request_head import RequestHead
 from nugetproxy.web.request_ids import request_id
@@ -33,20 +33,7 @@ MAX_HEAD: Final = 16 * 1024
 """Bytes of a request line and its headers. aiohttp allows 8 KiB for a line; NuGet's longest heads are below 1 KiB."""
 
 JOINED: Final = 16 * 1024
-"""Bytes of a body that are copied behind its head; longer ones go out beside it, uncopied."""
-
-SLICE: Final = 1024 * 1024
-"""Bytes of a body offered to the kernel at once."""
-
-TURN: Final = 4 * SLICE
-"""Bytes sent on one connection before the others get their turn: about a millisecond."""
-
-QUEUED: Final = 128 * 1024
-"""Bytes left to the transport when the kernel takes no more: it says when they are gone. More than its high water."""
-
-UNSENT: Final = 256 * 1024
-"""Bytes that may wait in the kernel to be sent (TCP_NOTSENT_LOWAT); what is in flight still grows as the way demands.
-Bytes that only wait fall out of the processor's caches: 20 MB to 32 clients cost both sides a quarter more without."""
+"""Bytes of a body that are copied behind its head and are gone at once; longer ones are a `LongBody`."""
 
 LAST_REQUEST_SECONDS: Final = 1.0
 """While we stop, a connection may still bring the request that was on its way."""
@@ -65,7 +52,7 @@ class Lane(asyncio.Protocol):
     """One connection."""
 
     __slots__ = (
-        "_body",
+        "_asked",
         "_close_after",
         "_descriptor",
         "_handed",
@@ -82,7 +69,6 @@ class Lane(asyncio.Protocol):
         "_resumes",
         "_running",
         "_scheme",
-        "_sent",
         "_server",
         "_since",
         "_transport",
@@ -105,9 +91,8 @@ class Lane(asyncio.Protocol):
         self._head_since = 0.0
         self._held = b""  # what came while we were sending
         # sending
-        self._running: _Asked | None = None  # the request whose long body is on its way
-        self._body = memoryview(b"")
-        self._sent = 0
+        self._running: LongBody | None = None
+        self._asked: _Asked | None = None  # the request that it answers
         self._descriptor = -1  # of a connection in clear
         self._paused = False
         # how it ends
@@ -131,8 +116,7 @@ class Lane(asyncio.Protocol):
         else:
             self._descriptor = real.get_extra_info("socket").fileno()
         keep_unsent_low(real, UNSENT)
-        # Resumed only when its buffer is empty, so that the kernel can be written to directly again.
-        real.set_write_buffer_limits(high=64 * 1024, low=0)
+        real.set_write_buffer_limits(high=HIGH_WATER, low=0)
         self._known = self._server.heads(self._scheme)
         self._since = time.monotonic()
         connections = self._server.connections
@@ -143,12 +127,15 @@ class Lane(asyncio.Protocol):
         self._close_after = connections.is_draining
 
     def data_received(self, data: bytes) -> None:
-        if self._running is not None or (self._paused and not self._handed):
+        if self._running is not None:
             self._hold(data)
         elif self._is_refused:
             pass
         elif self._handed and not self._is_handed_back():
             self._hand(data)
+        elif self._paused:
+            # What was answered before is still unread: more answers would only wait here, without end.
+            self._hold(data)
         else:
             self._look(self._head + data if self._head else data)
 
@@ -170,6 +157,8 @@ class Lane(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._paused = True
+        if self._running is not None:
+            self._running.paused = True
         if self._handler is not None:
             self._handler.pause_writing()
 
@@ -179,7 +168,8 @@ class Lane(asyncio.Protocol):
         if self._handler is not None:
             self._handler.resume_writing()
         if self._running is not None:
-            self._send_more()
+            self._running.paused = False
+            self._running.go_on()
         else:
             self._release()
 
@@ -269,60 +259,17 @@ class Lane(asyncio.Protocol):
             self._transport.write(start + body[:])
             self._answered(asked, len(body))
         else:
-            self._running, self._body = asked, memoryview(body)
-            self._sent = self._write_beside(start)
-            self._send_more()
-
-    def _write_beside(self, start: bytes) -> int:
-        """Write a head and the beginning of the running body; returns how much of the body."""
-        first = self._body[:SLICE]
-        if self._writes_directly():
-            try:
-                written = os.writev(self._descriptor, (start, first))
-            except OSError:  # full, or broken: the transport finds out which
-                written = 0
-            if written >= len(start):
-                return written - len(start)
-            start = start[written:]
-        piece = first[:JOINED]
-        self._transport.write(start + piece)
-        return len(piece)
-
-    def _send_more(self) -> None:
-        """Send the running body until the client must catch up, others must get their turn, or to its end."""
-        transport, body = self._transport, self._body
-        until = min(len(body), self._sent + TURN)
-        while not self._paused and not transport.is_closing():
-            if self._sent >= len(body):
-                self._end_running()
-                self._release()
-                return
-            if self._sent >= until:
-                asyncio.get_running_loop().call_soon(self._go_on)
-                return
-            if self._writes_directly():
-                try:
-                    self._sent += os.write(self._descriptor, body[self._sent : self._sent + SLICE])
-                    continue
-                except OSError:  # as above
-                    pass
-            piece = body[self._sent : self._sent + QUEUED]
-            self._sent += len(piece)
-            transport.write(piece)
-
-    def _go_on(self) -> None:
-        if self._running is not None:
-            self._send_more()
-
-    def _writes_directly(self) -> bool:
-        """May we pass the transport by? It would copy what the kernel does not take at once."""
-        return self._descriptor >= 0 and not self._transport.get_write_buffer_size()
+            self._asked = asked
+            self._running = LongBody(self._transport, self._descriptor, body, self._end_running)
+            self._running.start(start)
 
     def _end_running(self) -> None:
-        assert self._running is not None
-        asked, sent = self._running, self._sent
-        self._running, self._body, self._sent = None, memoryview(b""), 0
-        self._answered(asked, sent)
+        running, asked, self._running, self._asked = self._running, self._asked, None, None
+        assert running is not None
+        assert asked is not None
+        running.stop()
+        self._answered(asked, running.sent)
+        self._release()
 
     def _answered(self, asked: _Asked, sent: int) -> None:
         answer, method, target, agent, name, wall, began = asked

@@ -72,7 +72,7 @@ class Served:
 async def serving(
     *, hot_bytes: int = 64_000_000, descriptor: int | None = None, **changes: Any
 ) -> AsyncIterator[Served]:
-    """`changes` are server settings. /echo, /held (waits for `release`) and /large are aiohttp's; the rest is 404."""
+    """`changes` are server settings. /echo, /held (waits for `release`), /large are aiohttp's."""
     settings = ServerSettings(**changes)
     seen: list[str] = []
     release = asyncio.Event()

@@ -12,7 +12,8 @@ import pytest
 from nugetproxy import metrics
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.web.hot import HotAnswer, HotVariant
-from nugetproxy.web.lane import JOINED, MAX_HEAD, SLICE, Lane
+from nugetproxy.web.lane import JOINED, MAX_HEAD, Lane
+from nugetproxy.web.long_body import QUEUED, SLICE, TURN
 from tests.web.lanes import HIT, JSON_HEADERS, LOOPS, get, hot_json, run_on, serving
 
 pytestmark = pytest.mark.parametrize("loop", LOOPS)
@@ -266,7 +267,7 @@ def test_an_answer_for_one_host_is_not_given_to_another(loop):
 
 
 @pytest.mark.parametrize(
-    "size", [0, 1, JOINED - 1, JOINED, JOINED + 1, SLICE, SLICE + JOINED, SLICE + JOINED + 1, 5 * SLICE + 17]
+    "size", [0, 1, JOINED, JOINED + 1, QUEUED, SLICE - 1, SLICE, SLICE + QUEUED + 1, TURN, TURN + 1, 5 * TURN + 17]
 )
 def test_bodies_of_any_size_arrive_whole(loop, size):
     async def scenario():
