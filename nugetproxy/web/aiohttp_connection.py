@@ -1,7 +1,7 @@
-"""What we know of aiohttp's insides, in one place: is its side of a connection between two requests?
+"""What we know of aiohttp's insides, in one place: is its side of a connection between two requests, or at its last?
 
-aiohttp has no public word for it. A test fails loudly when these names change; at run time `can_tell` says so, and then
-everything is aiohttp's: slower, never wrong.
+aiohttp has no public word for either. A test fails loudly when these names change; at run time `can_tell` says so, and
+then everything is aiohttp's: slower, never wrong.
 """
 
 from typing import Any
@@ -41,3 +41,8 @@ def is_between_requests(handler: Any) -> bool:
         and not handler._buffer_paused
         and handler._payload_parser is None
     )
+
+
+def is_last_request(handler: Any) -> bool:
+    """The connection ends with the answer that is being made: `handler.close()` was called."""
+    return bool(getattr(handler, "_close", False))

@@ -15,6 +15,7 @@ from nugetproxy.errors import InvalidRequest, NugetproxyError, StorageUnavailabl
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.logs import about
 from nugetproxy.web.access import AccessLine
+from nugetproxy.web.aiohttp_connection import is_last_request
 from nugetproxy.web.counting import count_request
 from nugetproxy.web.errors import Refusal, refusal_for, refused
 from nugetproxy.web.incoming import origin, unknown_document
@@ -56,6 +57,8 @@ async def sign(request: web.Request, response: web.StreamResponse) -> None:
         response.headers["X-Request-Id"] = note.request_id
     for name, value in STANDING_HEADERS:
         response.headers[name] = value
+    if is_last_request(request.protocol):
+        response.headers["Connection"] = "close"
 
 
 async def _answer(request: web.Request, handler: Handler, note: RequestNote) -> web.StreamResponse:

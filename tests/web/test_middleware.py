@@ -1,5 +1,6 @@
 """Around every request: ids, statuses, counters and the access log."""
 
+import asyncio
 import re
 
 import orjson
@@ -11,7 +12,7 @@ from nugetproxy.feeds.base import Part
 from nugetproxy.web.access import AccessLine
 from nugetproxy.web.keys import ACCESS
 from tests.fakes.feed import FakeFeed, Growing
-from tests.web.serving import Client, serving
+from tests.web.serving import Client, raw, serving
 
 VERSIONS = "/v3/flatcontainer/contoso.utils/index.json"
 NUPKG = "/v3/flatcontainer/contoso.utils/1.0.0/contoso.utils.1.0.0.nupkg"
@@ -241,3 +242,32 @@ async def test_a_cut_answer_is_a_failure_in_the_log(monkeypatch):
     assert [(line.status, line.bytes, line.resource, line.outcome) for line in lines] == [
         (200, 1000, "nupkg", "failed")
     ]
+
+
+@pytest.mark.parametrize(("is_stopping", "told"), [(True, True), (False, False)])
+async def test_the_last_answer_of_a_connection_says_so(is_stopping, told, monkeypatch):
+    """
+    While we stop, running answers end their connections: a client that knows sends no request into the closing one.
+    """
+    feed, asked, may_answer = FakeFeed(), asyncio.Event(), asyncio.Event()
+    versions = feed.versions
+
+    async def slow_versions(*arguments, **named):
+        asked.set()
+        await may_answer.wait()
+        return await versions(*arguments, **named)
+
+    monkeypatch.setattr(feed, "versions", slow_versions)
+    async with serving(feed) as client:
+        asking = asyncio.create_task(
+            raw(client, f"GET {VERSIONS} HTTP/1.1\r\nHost: a\r\n\r\n".encode(), enough=b'"versions"')
+        )
+        await asked.wait()
+        if is_stopping:
+            for handler in client.server.handler.connections:
+                handler.close()
+        may_answer.set()
+        answer = await asking
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert (b"\r\nConnection: close\r\n" in answer) == told
