@@ -33,7 +33,7 @@ MOST_BREAKS = 3
 _SECONDS_AFTER_A_BREAK = 0.1
 # Packages do not use ZIP64, so nothing larger is one; a stream without end must not fill the disk.
 MAX_PACKAGE_SIZE = 4 * 1024**3
-# Seconds a failure is left to be read by the other processes that wait for it: many of their looks.
+# Seconds a failure is left to be read by the other processes that wait for it: at least one look of the most patient.
 _FAILURE_IS_SHOWN = 0.25
 
 _PARTIAL = 206

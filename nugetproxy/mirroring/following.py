@@ -19,12 +19,10 @@ from nugetproxy.errors import (
 )
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.mirroring.growing import GrowingBody
-from nugetproxy.storage.leases import Lease, Leases
+from nugetproxy.storage.leases import Lease, Leases, pause_after
 from nugetproxy.storage.spool import OpenedFile, SpoolFolder
 from nugetproxy.storage.spool_notices import SpoolNotice, SpoolNotices, Stage
 
-# Seconds between two looks, each of a few microseconds: less than anyone can tell from the network's own delays.
-POLL = 0.015
 # A try for the lease costs more than a look, and a dead leader is rare.
 _LOOKS_PER_TRY = 4
 # Seconds without any news after which a leader is held to hang. It bounds its own waits well below this.
@@ -83,7 +81,7 @@ class Following:
             looks += 1
             if time.monotonic() - self._news > _SILENCE:
                 raise UpstreamTimeout(self._upstream, "the process that fetches it makes no progress")
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(pause_after(time.monotonic() - self._news))
         await self._until_committed()
         return None
 
@@ -104,7 +102,7 @@ class Following:
             if (lease := self._leases.try_hold(self._key)) is not None:
                 lease.release()
                 return
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(pause_after(0.0))
 
     async def _look(self) -> bool:
         """Take in what has changed. True when the body is complete."""

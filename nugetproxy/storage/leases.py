@@ -11,12 +11,15 @@ import hashlib
 import os
 import random
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 
-# Seconds between two tries for a lease that another holds. A try costs some microseconds; a wait is a document's fetch.
-POLL = (0.010, 0.020)
+# Seconds between two looks at what another process holds; a look costs some twenty microseconds. Short at first, as most
+# waits are a document's fetch, then an eighth of what was waited: hundreds may wait while an outage is bridged.
+_SHORTEST_PAUSE = 0.015
+_LONGEST_PAUSE = 0.1
 _NAME = re.compile(r"[0-9a-f]{40}")
 
 
@@ -63,8 +66,9 @@ class Leases:
     @contextlib.asynccontextmanager
     async def hold(self, key: str) -> AsyncIterator[Lease]:
         """Wait for the lease, however long; bound it from outside with `asyncio.timeout`. Not fair among waiters."""
+        began = time.monotonic()
         while (lease := self.try_hold(key)) is None:
-            await asyncio.sleep(random.uniform(*POLL))  # noqa: S311 - only spreads the waiters
+            await asyncio.sleep(pause_after(time.monotonic() - began))
         with lease:
             yield lease
 
@@ -119,6 +123,12 @@ class Leases:
                     path.unlink()
                 finally:
                     os.close(descriptor)
+
+
+def pause_after(waited: float) -> float:
+    """Seconds until the next look, after `waited` seconds without news; a third more or less spreads the waiters."""
+    pause = min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, waited / 8))
+    return pause * random.uniform(0.67, 1.33)  # noqa: S311 - not a secret
 
 
 def _is_file_at(descriptor: int, path: Path) -> bool:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from nugetproxy.storage.leases import Lease, Leases
+from nugetproxy.storage.leases import Lease, Leases, pause_after
 from tests.contracts.lease import LeaseContract
 
 
@@ -147,3 +147,13 @@ def test_removal_and_taking_do_not_race(tmp_path):
 
     assert (failures, done) == ([], [100] * 4)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("waited", "shortest", "longest"), [(0.0, 0.01, 0.02), (0.1, 0.01, 0.02), (0.4, 0.03, 0.07), (30.0, 0.06, 0.14)]
+)
+def test_who_has_waited_long_looks_less_often(waited, shortest, longest):
+    """
+    Hundreds of documents may wait for a leader that bridges an outage: looking every 15 ms would take half a core.
+    """
+    assert all(shortest <= pause_after(waited) <= longest for _ in range(100))
