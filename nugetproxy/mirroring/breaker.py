@@ -53,9 +53,13 @@ class Breaker:
         """Its head is there. Whether the body is any good is still open."""
         self._waiting.pop(number, None)
 
+    def given_up(self, number: int, now: float) -> float:
+        """Nobody waits for its head any more; the seconds waited in vain, 0 if the host answered others meanwhile."""
+        return now - self._waiting.pop(number, now)
+
     def left(self, number: int, now: float) -> bool:
-        """Nobody waits for its head any more; whether that is to be counted as a failure, because it was overdue."""
-        return now - self._waiting.pop(number, now) > self._overdue
+        """As `given_up`; whether that is to be counted as a failure, because it was overdue."""
+        return self.given_up(number, now) > self._overdue
 
     def succeeded(self) -> None:
         """A complete answer came, an honest "does not exist" included; this also closes an open breaker."""
@@ -63,10 +67,16 @@ class Breaker:
         self._last_counted = float("-inf")
         self._waiting.clear()
 
-    def failed(self, now: float) -> None:
-        if now - self._last_counted >= self._spacing:
-            self._counted += 1
-            self._last_counted = now
+    def failed(self, now: float, silent_for: float = 0.0) -> None:
+        """`silent_for` so many seconds before the failure, the host did not answer: that says as much as failures that
+        came as quickly as they are counted. Yet one request alone does not open a breaker that allows several."""
+        first = max(self._last_counted + self._spacing, now - silent_for)
+        if now < first:
+            return
+        more = int((now - first) / self._spacing) if self._spacing else 0
+        more = min(more, max(0, self._failures - 2))
+        self._counted += 1 + more
+        self._last_counted = first + more * self._spacing
 
 
 def worst(healths: Iterable[Health]) -> Health:

@@ -123,10 +123,10 @@ class Connections:
             _log.info("upstream host is back", upstream=self._name, host=str(host.origin))
             self._show_breakers()
 
-    def failed(self, host: Host, why: str) -> None:
+    def failed(self, host: Host, why: str, silent_for: float = 0.0) -> None:
         was_open = host.breaker.is_open
         host.why = why
-        host.breaker.failed(self._clock())
+        host.breaker.failed(self._clock(), silent_for)
         if was_open or not host.breaker.is_open:
             return
         _log.warning("upstream host is held to be dead", upstream=self._name, host=str(host.origin), why=host.why)
@@ -227,11 +227,11 @@ class Connections:
                         proxy=self.egress.proxy(url),
                     )
         except PassingFault as fault:
-            host.breaker.answered(number)
+            silent_for = host.breaker.given_up(number, self._clock())
             UPSTREAM_REQUESTS.labels(self._name, fault.result).inc()
             if host.breaker.is_open and fault.result == "timeout":
                 raise breaker_opened(self._name, host.why, self._settings.breaker_probe) from fault
-            self.failed(host, fault.error.why)
+            self.failed(host, fault.error.why, silent_for)
             raise
         except asyncio.CancelledError:
             if host.breaker.left(number, self._clock()):

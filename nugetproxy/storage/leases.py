@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 
-# Seconds between two looks at what another process holds; a look costs some twenty microseconds. Short at first, as most
+# Seconds between two looks at what another holds; a look costs some twenty microseconds. Short at first, as most
 # waits are a document's fetch, then an eighth of what was waited: hundreds may wait while an outage is bridged.
 _SHORTEST_PAUSE = 0.015
 _LONGEST_PAUSE = 0.1

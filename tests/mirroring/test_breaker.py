@@ -63,6 +63,44 @@ def test_it_does_not_open_while_callers_still_bridge(patience, failures, opens):
     assert now == opens
 
 
+def test_silence_counts_like_the_failures_that_a_host_that_refuses_would_have_shown():
+    """
+    Twenty seconds without an answer, twice: with one failure a time-out it took a minute and a half to give up.
+    """
+    breaker = a_breaker(5, spacing=7.5)
+    breaker.failed(20.0, silent_for=20.0)
+    assert breaker.health(20.0) is Health.SUSPECT
+    breaker.failed(40.2, silent_for=20.0)
+
+    assert breaker.is_open
+
+
+def test_silence_is_counted_once_for_all_who_waited():
+    breaker = a_breaker(5, spacing=7.5)
+    for began in range(8):
+        breaker.failed(began + 20.0, silent_for=20.0)
+
+    assert breaker.health(30.0) is Health.SUSPECT
+
+
+@pytest.mark.parametrize(("failures", "opens"), [(1, True), (2, False), (5, False)])
+def test_one_silent_request_opens_only_what_one_failure_opens(failures, opens):
+    breaker = a_breaker(failures, spacing=2.0)
+    breaker.failed(100.0, silent_for=100.0)
+
+    assert opens == breaker.is_open
+
+
+@pytest.mark.parametrize(("answered_meanwhile", "silent"), [(False, 20.0), (True, 0.0)])
+def test_a_host_that_answers_others_is_not_silent(answered_meanwhile, silent):
+    breaker = a_breaker()
+    number = breaker.began(0.0)
+    if answered_meanwhile:
+        breaker.succeeded()
+
+    assert breaker.given_up(number, 20.0) == silent
+
+
 def test_with_one_failure_allowed_none_is_waited_for():
     breaker = a_breaker(1)
     fail(breaker, 0.0)
