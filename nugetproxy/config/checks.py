@@ -62,9 +62,9 @@ def _upstreams(upstreams: tuple[UpstreamSettings, ...]) -> Iterator[Problem]:
         if bool(upstream.header_name) != bool(upstream.header_value_file):
             missing = "header_value_file" if upstream.header_name else "header_name"
             yield (*place, missing), "is missing: a header's name and the file of its value are given together"
-        for name in ("password_file", "header_value_file", "ca_file"):
+        for name, check in (("password_file", _unfit), ("header_value_file", _unfit), ("ca_file", _unreadable)):
             file = getattr(upstream, name)
-            if file and (why := _unreadable(file)):
+            if file and (why := check(file)):
                 yield (*place, name), why
 
 
@@ -77,6 +77,23 @@ def _unreadable(file: str) -> str:
         return f"{file} cannot be read: {failed.strerror}"
     except ValueError:
         return f"{file!r} is not the name of a file"
+
+
+def _unfit(file: str) -> str:
+    """Why a file cannot be the one line of a secret that is sent in a header; nothing when it can. Shows none of it."""
+    if why := _unreadable(file):
+        return why
+    try:
+        secret = Path(file).read_text(encoding="utf-8").strip("\r\n")
+    except UnicodeDecodeError:
+        return f"{file} is not UTF-8 text"
+    if not secret:
+        return f"{file} is empty"
+    if "\n" in secret or "\r" in secret:
+        return f"{file} holds more than one line; it must be the secret and nothing else"
+    if any(character < " " or character == "\x7f" for character in secret):
+        return f"{file} holds a control character; it must be the secret and nothing else"
+    return ""
 
 
 def _unusable_pair(cert: str, key: str) -> str:

@@ -169,7 +169,11 @@ class _Gathered:
         value = self._value_at(place)
         if kind == "too_short":
             return f"{dotted(place)}: expected at least one{origin}"
-        message = message.removeprefix("Value error, ").replace("Input should be", "expected")
+        message = (
+            message.removeprefix("Value error, ")
+            .replace("Input should be", "expected")
+            .replace("String should have", "expected")
+        )
         message = message.replace("valid tuple", "list").replace("valid dictionary or instance of", "table of")
         got = f", not {masked(str(place[-1]), value)}" if isinstance(value, str | int | float) else ""
         return f"{dotted(place)}: {message}{got}{origin}"

@@ -13,14 +13,16 @@ _SIZE_KEYS = frozenset({"hot_memory", "max_body", "documents_size", "memory_rela
 def describe(config: Config) -> str:
     """What was understood, as TOML that can be read again; a value that is not the default says what the default is.
 
-    Secrets are given by files, and only the names of these are shown; a password inside a proxy's URL is masked.
+    Secrets are given by files, and only the names of these are shown; passwords and queries inside URLs are masked.
     """
     return "\n".join(_lines(config, Config(), "")).strip() + "\n"
 
 
 def masked(key: str, value: object) -> str:
-    """One value in quotes or digits, as it may be shown; the password of a URL is replaced by ***."""
+    """One value in quotes or digits, as it may be shown; a URL's user and what its query says are replaced by ***."""
     if isinstance(value, str):
+        if "://" in value:
+            value = re.sub(r"([?&][^=&\s]*=)[^&\s]+", r"\1***", value)
         value = re.sub(r"(://[^/@\s:]*):\S*@", r"\1:***@", value)
         return json.dumps(re.sub(r"://[^/@\s:]+@", "://***@", value), ensure_ascii=False)
     if isinstance(value, bool):

@@ -199,7 +199,7 @@ class TestProblems:
             ("mirroring.upstream", [{"proxy": "socks5://x:1"}], "http or https URL"),
             ("mirroring.upstream", [{"allowed_hosts": ["https://x"]}], "without scheme"),
             ("storage.path", "/proc/self/status", "is a file"),
-            ("storage.path", "", "at least 1 character"),
+            ("storage.path", "", "expected at least 1 character"),
         ],
     )
     def test_a_bad_value_says_what_would_be_right(self, key, value, why):
@@ -233,6 +233,35 @@ class TestProblems:
 
     def test_indexes_of_upstreams_leave_no_gap(self, problems):
         assert "without a gap" in problems(environ={"NUGETPROXY_MIRRORING__UPSTREAM__2__NAME": "x"})
+
+
+class TestSecrets:
+    """What a file of a password or header value may hold."""
+
+    @pytest.mark.parametrize("key", ["password_file", "header_value_file"])
+    @pytest.mark.parametrize(
+        ("content", "why"),
+        [
+            (b"", "is empty"),
+            (b"\r\n", "is empty"),
+            (b"twins\ntwins\n", "holds more than one line"),
+            (b"twins\x00", "holds a control character"),
+            (b"\xff\xfe", "is not UTF-8 text"),
+        ],
+    )
+    def test_what_cannot_be_sent_is_refused(self, problems, tmp_path, key, content, why):
+        (tmp_path / "secret").write_bytes(content)
+        upstream = {key: str(tmp_path / "secret"), "header_name": "X-Key" if "header" in key else ""}
+        told = problems(mirroring__upstream=[upstream])
+
+        assert told.startswith(f"mirroring.upstream[0].{key}: secret {why}")
+        assert "tw" not in told.partition(why)[2]
+
+    @pytest.mark.parametrize("content", ["secret", "secret\n", "secret\r\n", "sécret with blanks"])
+    def test_one_line_is_taken(self, problems, tmp_path, content):
+        (tmp_path / "secret").write_text(content, newline="")
+
+        assert problems(mirroring__upstream=[{"password_file": str(tmp_path / "secret")}]) == ""
 
 
 class TestLoop:
@@ -355,6 +384,15 @@ class TestDescribe:
 
         assert "hunter2" not in shown
         assert "***@proxy:3128" in shown
+
+    def test_masks_what_an_upstreams_query_says(self):
+        """
+        Feeds that hand out signed URLs carry their token there.
+        """
+        url = "https://feed.example.com/index.json?token=hunter2&v=hunter3"
+        shown = describe(loaded(mirroring__upstream=[{"service_index": url}]))
+
+        assert 'service_index = "https://feed.example.com/index.json?token=***&v=***"' in shown
 
 
 def test_settings_survive_the_way_to_a_worker():
