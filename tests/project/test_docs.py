@@ -11,6 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 import nugetproxy
 from nugetproxy import metrics
 from nugetproxy.cli.main import main
+from nugetproxy.web.routes import ROUTES
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -58,6 +59,44 @@ def test_links_lead_somewhere(page):
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_every_route_is_told():
+    """
+    In the order of the table, with the word that metrics and logs use.
+    """
+    page = (ROOT / "docs/protocol/routes.md").read_text()
+    rows = re.findall(r"^\| `(/.*?)` \| `(\w+)` \|", page, re.MULTILINE)
+
+    assert [(re.sub(r"{hive:[^}]*}", "{hive}", route.path), route.resource.value) for route in ROUTES] == rows
+
+
+@pytest.mark.parametrize("page", ["docs/threat-model.md", "docs/how-to-add.md", "SECURITY.md"])
+def test_named_files_and_tests_exist(page):
+    """
+    What is said to defend us is there, and so is its proof.
+    """
+    named = re.findall(r"`([a-z][\w/.]*?/[\w/]+\.py)(?:::(\w+))?`", (ROOT / page).read_text())
+    missing = [(file, test) for file, test in named if not _is_there(file, test)]
+
+    assert named
+    assert missing == []
+
+
+def test_every_threat_has_a_proof():
+    page = (ROOT / "docs/threat-model.md").read_text()
+    rows = re.findall(r"^\|(?! ---| threat)(.+)\|$", page, re.MULTILINE)
+
+    assert [row for row in rows if row.count(" | ") != 3 or "::test_" not in row] == []
+
+
+def test_nothing_names_a_machine():
+    """
+    Pages speak of the project, not of the machine that somebody wrote them on.
+    """
+    found = [page.name for page in PAGES if re.search(r"(?<![\w.])/(?:home|root|work|tmp|Users)/", page.read_text())]
+
+    assert found == []
+
+
 def test_every_decision_has_context_decision_and_consequences():
     pages = sorted((ROOT / "docs/decisions").glob("*.md"))
 
@@ -74,6 +113,12 @@ def test_every_dependency_has_its_sentence():
     page = (ROOT / "docs/decisions/0002-dependencies.md").read_text()
 
     assert names == set(re.findall(r"^\| ([a-z][a-z0-9-]+)(?: \(.*?\))? \| (?!for$)", page, re.MULTILINE)) - {"package"}
+
+
+def _is_there(file: str, test: str) -> bool:
+    """Paths are below the root, the package, or the tests."""
+    paths = [folder / file for folder in (ROOT, ROOT / "nugetproxy", ROOT / "tests") if (folder / file).is_file()]
+    return any(not test or f"def {test}(" in path.read_text() for path in paths)
 
 
 def test_the_version_is_stated_once():
