@@ -81,9 +81,12 @@ def may_push(actor: Actor, facts: PackageFacts, now: int) -> Verdict:
         return refused
     if actor.account is None:
         return Refused(Forbidden("the command line owns no packages: push with a key of their owner"))
+    if facts.owners and not actor.acts_for & facts.owners:
+        return _not_an_owner(actor, facts)
     if facts.exists:
-        return ALLOWED if actor.acts_for & facts.owners else _not_an_owner(actor, facts)
-    if facts.reservations and not _may_use(actor, facts.reservations[0]):
+        return ALLOWED if facts.owners else _not_an_owner(actor, facts)
+    # Owners of an id that does not exist yet were named by an administrator: that is a delegation of this one id.
+    if not facts.owners and facts.reservations and not _may_use(actor, facts.reservations[0]):
         return Refused(IdReserved(facts.package_id.text, facts.reservations[0].pattern))
     if not facts.is_protected and not facts.is_allowed_outside:
         return Refused(

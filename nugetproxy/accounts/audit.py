@@ -1,0 +1,98 @@
+"""The audit log: who did what to what, when, from where, and how it ended. Append-only, and never with a secret.
+
+The database refuses to change or delete a line. An act and its line share one transaction: `insert_audit` is called
+inside the act's own write, so neither exists without the other.
+"""
+
+import sqlite3
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from nugetproxy.accounts.model import now_us
+from nugetproxy.logs import mask_text
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+
+DONE: Final = "done"
+REFUSED: Final = "refused"
+
+_LONGEST: Final = 500
+_COLUMNS: Final = "number, at, actor, action, subject, address, result, detail"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One line.
+
+    `actor` is `Actor.name`; `action` is "thing.verb" ("key.add", "package.push"); `subject` what it was done to;
+    `address` the client's, empty for the command line; `result` is DONE or REFUSED, `detail` a sentence or a few words.
+    `at` in unix microseconds; `number` grows with every line and is 0 for one that is not written yet.
+    """
+
+    actor: str
+    action: str
+    subject: str
+    address: str = ""
+    result: str = DONE
+    detail: str = ""
+    at: int = field(default_factory=now_us)
+    number: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def insert_audit(connection: sqlite3.Connection, entry: AuditEntry) -> None:
+    """Write the line in the caller's transaction."""
+    texts = (entry.actor, entry.action, entry.subject, entry.address, entry.result, entry.detail)
+    connection.execute(
+        "INSERT INTO audit_log (at, actor, action, subject, address, result, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (entry.at, *map(_fit, texts)),
+    )
+
+
+class AuditLog:
+    """The lines of one database."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def record(self, entry: AuditEntry) -> None:
+        """Write a line that belongs to no other write: a refusal. Raises StorageUnavailable."""
+        await self._database.write(lambda connection: insert_audit(connection, entry))
+
+    def entries(
+        self, after: int = 0, limit: int = 100, *, since: int = 0, actor: str = "", action: str = "", subject: str = ""
+    ) -> tuple[AuditEntry, ...]:
+        """At most `limit` lines numbered above `after`, oldest first; the texts must be equal where given.
+
+        Raises StorageUnavailable.
+        """
+        return self._read("ASC", after, limit, since=since, actor=actor, action=action, subject=subject)
+
+    def latest(
+        self, limit: int = 100, *, since: int = 0, actor: str = "", action: str = "", subject: str = ""
+    ) -> tuple[AuditEntry, ...]:
+        """As `entries`, the last `limit` lines; oldest first too."""
+        return self._read("DESC", 0, limit, since=since, actor=actor, action=action, subject=subject)[::-1]
+
+    def _read(self, order: str, after: int, limit: int, *, since: int, **equal: str) -> tuple[AuditEntry, ...]:
+        conditions, parameters = ["number > ?", "at >= ?"], [after, since]
+        values: list[object] = [*parameters]
+        for column, text in equal.items():
+            if text:
+                conditions.append(f"{column} = ?")
+                values.append(text)
+        rows = self._database.fetch(
+            f"SELECT {_COLUMNS} FROM audit_log WHERE {' AND '.join(conditions)} ORDER BY number {order} LIMIT ?",  # noqa: S608  names are ours
+            [*values, limit],
+        )
+        return tuple(
+            AuditEntry(number=n, at=at, actor=a, action=act, subject=s, address=where, result=r, detail=d)
+            for n, at, a, act, s, where, r, d in rows
+        )
+
+
+def _fit(text: str) -> str:
+    """One printable line of bounded length, with whatever looks like a secret masked: strangers choose some of it."""
+    line = "".join(c if c.isprintable() else "?" for c in mask_text(text))
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."

@@ -1,0 +1,39 @@
+"""Whether anybody can manage a server yet, for a start that should say how to begin. Light: no migration, no thread."""
+
+import shlex
+import sqlite3
+from pathlib import Path
+
+from nugetproxy.storage.database.opening import MAIN
+
+
+def has_administrator(directory: Path) -> bool:
+    """Whether the data directory knows a user who may manage the server. True when that cannot be told now."""
+    path = directory / MAIN
+    if not path.exists():
+        return False
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+    except sqlite3.Error:
+        return True
+    try:
+        row = connection.execute("SELECT count(*) FROM accounts WHERE is_administrator AND disabled IS NULL").fetchone()
+        return bool(row[0])
+    except sqlite3.OperationalError as error:
+        return "no such table" not in str(error)
+    except sqlite3.Error:
+        return True
+    finally:
+        connection.close()
+
+
+def how_to_begin(data: str, config: str = "") -> str:
+    """What to type to make the first administrator, for the options that `serve` was given (empty: none)."""
+    options = "".join(
+        f" {name} {shlex.quote(value)}" for name, value in (("--config", config), ("--data", data)) if value
+    )
+    return (
+        "Nobody can push yet. Make the first administrator, and a key to push with:\n"
+        f"  nugetproxy user add NAME --admin{options}\n"
+        f"  nugetproxy key add KEYNAME --owner NAME{options}"
+    )

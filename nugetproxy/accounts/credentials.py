@@ -1,0 +1,129 @@
+"""Secrets: how API keys are minted and told apart, and how passwords are hashed. Nothing here keeps one.
+
+A key is compared by the SHA-256 of its text, which is quick, and safe because nobody can guess 190 random bits. A
+password can be guessed, so each guess is made dear (Argon2id).
+"""
+
+import asyncio
+import hashlib
+import hmac
+import re
+import secrets
+import string
+import unicodedata
+import zlib
+from typing import Final, NamedTuple
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from nugetproxy.errors import InvalidRequest
+
+KEY_PREFIX: Final = "nugetproxy_"
+"""Scanners of source code find a leaked key by it."""
+
+SHORTEST_PASSWORD: Final = 8
+LONGEST_PASSWORD: Final = 1024
+"""In characters. Longer ones would only be work for us."""
+
+_ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_ID_ALPHABET: Final = string.digits + string.ascii_lowercase
+_ID_LENGTH: Final = 12
+_SECRET_LENGTH: Final = 32  # 62 ** 32: 190 bits
+_CHECKSUM_LENGTH: Final = 6
+_KEY: Final = re.compile(
+    rf"{KEY_PREFIX}([0-9a-z]{{{_ID_LENGTH}}})[0-9A-Za-z]{{{_SECRET_LENGTH}}}([0-9A-Za-z]{{{_CHECKSUM_LENGTH}}})"
+)
+
+# Each hash takes 64 MiB and a large part of a second of a core: more at once would starve the answers.
+_PASSWORDS_AT_ONCE: Final = 2
+
+
+class MintedKey(NamedTuple):
+    """A new key. `text` is shown once and forgotten; `key_id` and `digest` are kept."""
+
+    text: str
+    key_id: str
+    digest: bytes
+
+
+def mint_key() -> MintedKey:
+    """nugetproxy_ + public id + secret + checksum, all letters and digits: a double click selects it whole."""
+    key_id = _random(_ID_ALPHABET, _ID_LENGTH)
+    body = f"{KEY_PREFIX}{key_id}{_random(_ALPHABET, _SECRET_LENGTH)}"
+    text = body + _checksum(body)
+    return MintedKey(text, key_id, digest_of(text))
+
+
+def key_id_of(text: str) -> str | None:
+    """The public id inside the text of a key; None for a text that was never minted (a typo, a cut, a password).
+
+    It proves nothing: the digest does.
+    """
+    match = _KEY.fullmatch(text, re.ASCII) if text.isascii() else None
+    if match is None or _checksum(text[:-_CHECKSUM_LENGTH]) != match[2]:
+        return None
+    return match[1]
+
+
+def digest_of(text: str) -> bytes:
+    """What is kept of a key."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def is_same(one: bytes, other: bytes) -> bool:
+    """Whether two digests are equal, in a time that does not tell where they differ."""
+    return hmac.compare_digest(one, other)
+
+
+class Passwords:
+    """Hashing and checking, a bounded number at once, each in a thread."""
+
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher()
+        self._turns = asyncio.Semaphore(_PASSWORDS_AT_ONCE)
+        self._nobodys: str | None = None
+
+    async def hash(self, password: str) -> str:
+        """What to keep of a password. Raises InvalidRequest when it is too short or too long."""
+        if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+            raise InvalidRequest(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
+        async with self._turns:
+            return await asyncio.to_thread(self._hasher.hash, _prepared(password))
+
+    async def matches(self, password: str, kept: str | None) -> bool:
+        """Whether the password is the one whose hash was kept.
+
+        None (a user that does not exist or has no password) takes as long as any other, and never matches.
+        """
+        if len(password) > LONGEST_PASSWORD:
+            return False
+        async with self._turns:
+            return await asyncio.to_thread(self._verify, password, kept)
+
+    def _verify(self, password: str, kept: str | None) -> bool:
+        if self._nobodys is None:
+            self._nobodys = self._hasher.hash(secrets.token_urlsafe())
+        try:
+            self._hasher.verify(self._nobodys if kept is None else kept, _prepared(password))
+        except (VerificationError, InvalidHashError):
+            return False
+        return kept is not None
+
+
+def _prepared(password: str) -> bytes:
+    """The same password typed on another keyboard is the same bytes (RFC 8265: composed form)."""
+    return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
+
+
+def _random(alphabet: str, length: int) -> str:
+    return "".join(secrets.choice(alphabet) for _ in range(length))
+
+
+def _checksum(body: str) -> str:
+    number = zlib.crc32(body.encode("ascii"))
+    digits = ""
+    for _ in range(_CHECKSUM_LENGTH):
+        number, digit = divmod(number, len(_ALPHABET))
+        digits = _ALPHABET[digit] + digits
+    return digits

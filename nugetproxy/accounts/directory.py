@@ -1,0 +1,292 @@
+"""Users, organisations and API keys: all that is done to them, each act whole with its audit line in one transaction.
+
+Reading is a query of microseconds on the calling thread; what one process changes, every process sees in its next
+query, and what is kept in memory elsewhere is told by the revisions. Who owns which package is `ownership`'s affair.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace as changed
+from typing import Final, TypeVar
+
+from nugetproxy.accounts import keys, members, records
+from nugetproxy.accounts.audit import AuditEntry, insert_audit
+from nugetproxy.accounts.credentials import Passwords, digest_of, is_same, key_id_of, mint_key
+from nugetproxy.accounts.globs import EVERYTHING
+from nugetproxy.accounts.key_uses import KeyUses
+from nugetproxy.accounts.model import (
+    COMMAND_LINE,
+    SECOND,
+    Account,
+    AccountKind,
+    Actor,
+    ApiKey,
+    Role,
+    Scope,
+    checked_account_name,
+    now_us,
+)
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.telling import write_and_tell
+from nugetproxy.storage.revisions import Revisions
+
+T = TypeVar("T")
+
+DEFAULT_SCOPES: Final = frozenset({Scope.PUSH, Scope.UNLIST})
+
+
+class Directory:
+    """The accounts of one database. `by` is who does it, for the audit log; whether they may is asked before.
+
+    Every method may raise StorageUnavailable; those that take names raise AccountNotFound.
+    """
+
+    def __init__(
+        self,
+        database: SqliteDatabase,
+        revisions: Revisions,
+        *,
+        passwords: Passwords | None = None,
+        clock: Callable[[], int] = now_us,
+    ) -> None:
+        self._database = database
+        self._revisions = revisions
+        self._passwords = passwords or Passwords()
+        self._clock = clock
+        self._uses = KeyUses(database)
+
+    def close(self) -> None:
+        """Hand what was noted to the database, which must be closed after this."""
+        self._uses.close()
+
+    # --- users and organisations ---
+
+    def account(self, name: str, kind: AccountKind | None = None) -> Account:
+        """Raises AccountNotFound, naming the nearest."""
+        return records.account_named(self._database.fetch, name, kind)
+
+    def find_account(self, name: str) -> Account | None:
+        return records.find_account(self._database.fetch, name)
+
+    def account_numbered(self, account_id: int) -> Account:
+        """The account of an id that is known to exist."""
+        return records.account_numbered(self._database.fetch, account_id)
+
+    def accounts(self) -> tuple[Account, ...]:
+        """Users and organisations, by name."""
+        return records.all_accounts(self._database.fetch)
+
+    def has_administrator(self) -> bool:
+        """Whether anybody but the command line can manage this server."""
+        return any(each.is_administrator and not each.is_disabled for each in self.accounts())
+
+    async def add_user(
+        self, name: str, *, password: str | None = None, administrator: bool = False, by: Actor = COMMAND_LINE
+    ) -> Account:
+        """Without a password a user has keys only. Raises InvalidRequest, Conflict when the name is taken."""
+        checked_account_name(name)
+        hashed = await self._passwords.hash(password) if password is not None else None
+        detail = ", ".join(
+            word for word, said in (("administrator", administrator), ("with password", hashed is not None)) if said
+        )
+        return await self._change(
+            lambda connection: members.insert_account(
+                connection, name, AccountKind.USER, self._clock(), hashed, administrator
+            ),
+            AuditEntry(by.name, "user.add", name, detail=detail),
+        )
+
+    async def set_password(self, name: str, password: str, *, by: Actor = COMMAND_LINE) -> None:
+        """Raises InvalidRequest when it is too short."""
+        user = self.account(name, AccountKind.USER)
+        hashed = await self._passwords.hash(password)
+        await self._change(
+            lambda connection: connection.execute(
+                "UPDATE accounts SET password_hash = ? WHERE account_id = ?", (hashed, user.account_id)
+            ),
+            AuditEntry(by.name, "user.passwd", user.name),
+        )
+
+    async def disable(self, name: str, *, by: Actor = COMMAND_LINE) -> Account:
+        """From now on neither its password nor its keys work; what it owns stays its own."""
+        return await self._set_disabled(name, self._clock(), by)
+
+    async def enable(self, name: str, *, by: Actor = COMMAND_LINE) -> Account:
+        return await self._set_disabled(name, None, by)
+
+    async def add_organization(self, name: str, administrator: Account, *, by: Actor = COMMAND_LINE) -> Account:
+        """Raises InvalidRequest, Conflict when the name is taken."""
+        checked_account_name(name)
+        members.check_kinds(None, administrator)
+
+        def work(connection: sqlite3.Connection) -> Account:
+            made = members.insert_account(connection, name, AccountKind.ORGANIZATION, self._clock(), None, False)
+            members.set_member(connection, made, administrator, Role.ADMINISTRATOR, self._clock())
+            return made
+
+        return await self._change(work, AuditEntry(by.name, "org.add", name, detail=f"admin {administrator.name}"))
+
+    def members(self, organization: Account) -> tuple[tuple[Account, Role], ...]:
+        """By name."""
+        return records.members_of(self._database.fetch, organization.account_id)
+
+    def memberships_of(self, user: Account) -> Mapping[int, Role]:
+        """The organisations the user works for, by account id."""
+        return records.memberships_of(self._database.fetch, user.account_id)
+
+    async def set_member(self, organization: Account, user: Account, role: Role, *, by: Actor = COMMAND_LINE) -> None:
+        """Take a user in, or give a member another role. Raises Conflict for the last administrator."""
+        members.check_kinds(organization, user)
+        await self._change(
+            lambda connection: members.set_member(connection, organization, user, role, self._clock()),
+            AuditEntry(by.name, "org.member.add", organization.name, detail=f"{role} {user.name}"),
+        )
+
+    async def remove_member(self, organization: Account, user: Account, *, by: Actor = COMMAND_LINE) -> None:
+        """Its keys for the organisation end with the membership. Raises Conflict for the last administrator and when
+        the user is no member.
+        """
+        members.check_kinds(organization, user)
+        await self._change(
+            lambda connection: members.remove_member(connection, organization, user),
+            AuditEntry(by.name, "org.member.remove", organization.name, detail=user.name),
+        )
+
+    # --- keys ---
+
+    async def add_key(
+        self,
+        owner: Account,
+        creator: Account | None,
+        *,
+        name: str,
+        scopes: Iterable[Scope] = DEFAULT_SCOPES,
+        globs: Iterable[str] = (EVERYTHING,),
+        expires: int,
+        by: Actor = COMMAND_LINE,
+    ) -> tuple[ApiKey, str]:
+        """The key, and its text, which nobody can be shown again. `expires` in unix microseconds.
+
+        Raises InvalidRequest, Conflict when the owner has a live key of that name, Forbidden when the creator is
+        neither the owner nor a member of it.
+        """
+        minted = mint_key()
+        key = keys.checked_key(
+            ApiKey(
+                minted.key_id, name, owner, creator, frozenset(scopes), tuple(globs), self._clock(), expires, None, None
+            )
+        )
+        await self._change(
+            lambda connection: keys.add_key(connection, key, minted),
+            AuditEntry(by.name, "key.add", _told(key), detail=f"{' '.join(sorted(key.scopes))}; {' '.join(key.globs)}"),
+        )
+        return key, minted.text
+
+    def keys(self, owner: Account | None = None) -> tuple[ApiKey, ...]:
+        """All that were ever made, oldest first."""
+        return tuple(row.key for row in records.key_rows(self._database.fetch, owner=owner))
+
+    def key(self, reference: str, owner: Account | None = None) -> ApiKey:
+        """The key with this id, or the latest of this name, or the one whose text this is.
+
+        Raises ApiKeyNotFound, Conflict when several accounts have one of that name and no owner is given.
+        """
+        return keys.current_key(self._database.fetch, reference, owner)
+
+    async def revoke_key(
+        self, reference: str, owner: Account | None = None, *, by: Actor = COMMAND_LINE
+    ) -> tuple[ApiKey, ...]:
+        """End a key, as in `key`; by name also its predecessors that still overlap. Returns those that were ended."""
+        told = self.key(reference, owner)
+        return await self._change(
+            lambda connection: keys.revoke(connection, reference, owner, self._clock()),
+            AuditEntry(by.name, "key.revoke", _told(told)),
+        )
+
+    async def rotate_key(self, key: ApiKey, overlap: float, *, by: Actor = COMMAND_LINE) -> tuple[ApiKey, str]:
+        """A new key in the place of `key`, with its rights and its length of life; the old one works for `overlap`
+        seconds more. Raises Conflict when it is revoked or was rotated before.
+        """
+        now = self._clock()
+        minted = mint_key()
+        new = changed(
+            key,
+            key_id=minted.key_id,
+            created=now,
+            expires=now + key.expires - key.created,
+            last_used=None,
+        )
+        until = now + round(max(0.0, overlap) * SECOND)
+        await self._change(
+            lambda connection: keys.replace(connection, key, new, minted, until),
+            AuditEntry(
+                by.name, "key.rotate", _told(new), detail=f"instead of {key.key_id}, which works {overlap:g} s more"
+            ),
+        )
+        return new, minted.text
+
+    # --- who is it ---
+
+    def find_key(self, text: str, now: int) -> ApiKey | None:
+        """The key whose text this is, when it works at `now`. A text that was never minted costs no query."""
+        key_id = key_id_of(text)
+        row = records.key_row(self._database.fetch, key_id) if key_id else None
+        if row is None or not is_same(digest_of(text), row.digest):
+            return None
+        return row.key if keys.is_honoured(self._database.fetch, row.key, now) else None
+
+    def actor_by_key(self, text: str, now: int) -> Actor | None:
+        """Who acts with this key; None when it does not work. Its use is not noted: see `note_used`."""
+        key = self.find_key(text, now)
+        if key is None:
+            return None
+        return Actor(f"{key.owner.name}/key {key.name}", key.owner, key, key.owner.is_administrator)
+
+    async def actor_by_password(self, name: str, password: str) -> Actor | None:
+        """The user, when the password is right. Some 50 ms in a thread, as long for a name that does not exist."""
+        rows = self._database.fetch("SELECT password_hash FROM accounts WHERE lower_name = ?", (name.lower(),))
+        right = await self._passwords.matches(password, rows[0][0] if rows else None)
+        # Read after the hash was checked: whoever was disabled meanwhile stays out.
+        user = self.find_account(name)
+        if not right or user is None or user.is_disabled:
+            return None
+        return Actor(user.name, user, None, user.is_administrator, self.memberships_of(user))
+
+    async def actor_by_basic(self, name: str, password: str, now: int) -> Actor | None:
+        """What Basic credentials stand for: an API key as password, whatever the name, or a user's password."""
+        if key_id_of(password) is not None:
+            return self.actor_by_key(password, now)
+        return await self.actor_by_password(name, password)
+
+    def note_used(self, key_id: str, now: int) -> None:
+        """Remember, in memory, that a key was used; written with others some time later."""
+        self._uses.note(key_id, now)
+
+    # --- writing ---
+
+    async def _change(self, work: Callable[[sqlite3.Connection], T], entry: AuditEntry) -> T:
+        def whole(connection: sqlite3.Connection) -> T:
+            answer = work(connection)
+            insert_audit(connection, entry)
+            return answer
+
+        answer: T = await write_and_tell(self._database, whole, self._revisions.bump_accounts)
+        return answer
+
+    async def _set_disabled(self, name: str, at: int | None, by: Actor) -> Account:
+        account = self.account(name)
+        await self._change(
+            lambda connection: connection.execute(
+                "UPDATE accounts SET disabled = ? WHERE account_id = ?", (at, account.account_id)
+            ),
+            AuditEntry(by.name, f"{_word(account)}.{'enable' if at is None else 'disable'}", account.name),
+        )
+        return self.account(name)
+
+
+def _word(account: Account) -> str:
+    return "user" if account.kind is AccountKind.USER else "org"
+
+
+def _told(key: ApiKey) -> str:
+    return f"{key.owner.name}/{key.name} ({key.key_id})"

@@ -1,0 +1,56 @@
+"""When each key was last used: noted in memory, written in batches. A write per request would be its dearest part."""
+
+import asyncio
+import sqlite3
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any, Final
+
+import structlog
+
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+
+_log = structlog.get_logger(__name__)
+
+WRITTEN_AFTER: Final = 30.0
+"""Seconds. Whoever asks when a key was last used wants to know the day."""
+
+
+class KeyUses:
+    """One process's notes. Nobody is told by the revisions: a use changes nobody's rights."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+        self._noted: dict[str, int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def note(self, key_id: str, now: int) -> None:
+        """Remember that the key was used at `now` (unix microseconds). On the event loop's thread."""
+        self._noted[key_id] = now
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(WRITTEN_AFTER, self._write)
+
+    def close(self) -> None:
+        """Hand what was noted to the database, which must be closed after this."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._write()
+
+    def _write(self) -> None:
+        self._timer = None
+        noted, self._noted = self._noted, {}
+        self._database.submit(lambda connection: _update(connection, noted)).add_done_callback(_log_failure)
+
+
+def _update(connection: sqlite3.Connection, noted: Mapping[str, int]) -> None:
+    connection.executemany(
+        # Another process may have noted a later use.
+        "UPDATE api_keys SET last_used = max(coalesce(last_used, 0), ?) WHERE key_id = ?",
+        [(at, key_id) for key_id, at in noted.items()],
+    )
+
+
+def _log_failure(future: "Future[Any]") -> None:
+    error = future.exception()
+    if error is not None:
+        _log.warning("key_uses_not_written", error=str(error))

@@ -1,0 +1,123 @@
+"""What happens to the rows of API keys, inside a write, and which of them somebody means by a name."""
+
+import sqlite3
+
+from nugetproxy.accounts.credentials import KEY_PREFIX, MintedKey, key_id_of
+from nugetproxy.accounts.globs import EVERYTHING, checked_glob
+from nugetproxy.accounts.model import DAY, Account, AccountKind, ApiKey, Scope
+from nugetproxy.accounts.records import Fetch, KeyRow, inside, key_row, key_rows, memberships_of
+from nugetproxy.errors import ApiKeyNotFound, Conflict, Forbidden, InvalidRequest
+
+LONGEST_KEY_NAME = 64
+LONGEST_LIFE = 3650 * DAY
+"""nuget.org ends keys after a year at the latest; a house of its own may choose, but a date there is."""
+
+
+def add_key(connection: sqlite3.Connection, key: ApiKey, minted: MintedKey) -> None:
+    """Write a new key. Raises Forbidden when its creator may not make it, Conflict when its name is taken."""
+    fetch = inside(connection)
+    _refuse_creator(fetch, key)
+    named_so = key_rows(fetch, name=key.name, owner=key.owner)
+    if any(row.replaced_by is None and row.key.is_live(key.created) for row in named_so):
+        raise Conflict(f"{key.owner.name} has a key named '{key.name}' already; rotate or revoke it, or choose another")
+    insert_key(connection, key, minted)
+
+
+def insert_key(connection: sqlite3.Connection, key: ApiKey, minted: MintedKey) -> None:
+    connection.execute(
+        "INSERT INTO api_keys (key_id, digest, name, owner_id, creator_id, scopes, globs, created, expires) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            key.key_id,
+            minted.digest,
+            key.name,
+            key.owner.account_id,
+            key.creator.account_id if key.creator else None,
+            " ".join(sorted(key.scopes)),
+            "\n".join(key.globs),
+            key.created,
+            key.expires,
+        ),
+    )
+
+
+def revoke(connection: sqlite3.Connection, reference: str, owner: Account | None, now: int) -> tuple[ApiKey, ...]:
+    """End the key with this id, or all that have this name: one that was rotated has its predecessor beside it."""
+    rows = _meant(inside(connection), reference, owner)
+    for row in rows:
+        connection.execute("UPDATE api_keys SET revoked = ? WHERE key_id = ?", (now, row.key.key_id))
+    return tuple(row.key for row in rows)
+
+
+def replace(connection: sqlite3.Connection, old: ApiKey, new: ApiKey, minted: MintedKey, until: int) -> None:
+    """Put `new` in the place of `old`, which stays good until `until` at the longest. Raises Conflict."""
+    row = key_row(inside(connection), old.key_id)
+    if row is None:
+        raise ApiKeyNotFound(old.key_id)
+    if row.key.revoked is not None:
+        raise Conflict(f"key '{old.name}' is revoked; add a new one")
+    if row.replaced_by is not None:
+        raise Conflict(f"key {old.key_id} was rotated before; rotate the one that replaced it, {row.replaced_by}")
+    insert_key(connection, new, minted)
+    connection.execute(
+        "UPDATE api_keys SET replaced_by = ?, expires = min(expires, ?) WHERE key_id = ?",
+        (new.key_id, until, old.key_id),
+    )
+
+
+def current_key(fetch: Fetch, reference: str, owner: Account | None) -> ApiKey:
+    """The key with this id, or the latest of this name. Raises ApiKeyNotFound, Conflict."""
+    return _meant(fetch, reference, owner)[-1].key
+
+
+def checked_key(key: ApiKey) -> ApiKey:
+    """Raises InvalidRequest when a key cannot be made so."""
+    if not 0 < len(key.name) <= LONGEST_KEY_NAME or not key.name.isprintable() or key.name.startswith(KEY_PREFIX):
+        raise InvalidRequest(f"the name of a key has 1 to {LONGEST_KEY_NAME} printable characters")
+    if not key.scopes:
+        raise InvalidRequest(f"a key needs a scope: {', '.join(Scope)}")
+    if not key.globs:
+        raise InvalidRequest(f"a key needs a pattern of ids; '{EVERYTHING}' is all of them")
+    for glob in key.globs:
+        checked_glob(glob)
+    if not 0 < key.expires - key.created <= LONGEST_LIFE:
+        raise InvalidRequest(f"a key lives up to {LONGEST_LIFE // DAY} days")
+    return key
+
+
+def is_honoured(fetch: Fetch, key: ApiKey, now: int) -> bool:
+    """Whether the key works: it is live, its owner is, and whoever made it still may act for the owner."""
+    if not key.is_live(now) or key.owner.is_disabled:
+        return False
+    creator = key.creator
+    if creator is None or creator.account_id == key.owner.account_id:
+        return True
+    return not creator.is_disabled and key.owner.account_id in memberships_of(fetch, creator.account_id)
+
+
+def _refuse_creator(fetch: Fetch, key: ApiKey) -> None:
+    creator, owner = key.creator, key.owner
+    if creator is None or creator.account_id == owner.account_id:
+        return
+    if owner.kind is AccountKind.USER or owner.account_id not in memberships_of(fetch, creator.account_id):
+        raise Forbidden(f"{creator.name} may not make keys for {owner.name}")
+
+
+def _meant(fetch: Fetch, reference: str, owner: Account | None) -> list[KeyRow]:
+    """The keys that a person means by an id, a name, or the text of a key found somewhere; not empty, oldest first."""
+    if reference.startswith(KEY_PREFIX):
+        key_id = key_id_of(reference)
+        found = key_row(fetch, key_id) if key_id else None
+        if found is None:
+            raise ApiKeyNotFound(f"{KEY_PREFIX}...", "it is not one of ours, or it is not complete")
+        return [found]
+    by_id = key_row(fetch, reference)
+    if by_id is not None and owner in (None, by_id.key.owner):
+        return [by_id]
+    named = [row for row in key_rows(fetch, name=reference, owner=owner) if row.key.revoked is None]
+    if not named:
+        raise ApiKeyNotFound(reference, "neither an id nor the name of a key that is not revoked")
+    owners = sorted({row.key.owner.name for row in named})
+    if len(owners) > 1:
+        raise Conflict(f"several have a key named '{reference}': {', '.join(owners)}; say whose, or give its id")
+    return named

@@ -1,0 +1,191 @@
+"""Which ids belong to whom: owners of packages, reserved prefixes, and what follows: which ids are ours alone.
+
+The rules themselves are in `reservations` and `permissions`; here are the tables, and what is kept of them in memory.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from nugetproxy.accounts import records
+from nugetproxy.accounts.audit import AuditEntry, insert_audit
+from nugetproxy.accounts.globs import any_glob_matches
+from nugetproxy.accounts.model import COMMAND_LINE, Account, Actor, now_us
+from nugetproxy.accounts.permissions import PackageFacts
+from nugetproxy.accounts.reservations import (
+    ProtectedPrefixes,
+    Reservation,
+    most_specific_first,
+    parse_pattern,
+    protected_prefixes,
+)
+from nugetproxy.errors import Conflict, Forbidden
+from nugetproxy.nuget.identity import PackageId, lower_invariant
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.telling import write_and_tell
+from nugetproxy.storage.revisions import Revisions
+
+_NEVER: Final = -1
+
+
+class Ownership:
+    """The owners and prefixes of one database. `by` is who does it, for the audit log; if they may is asked before.
+
+    Every method may raise StorageUnavailable.
+    """
+
+    def __init__(
+        self,
+        database: SqliteDatabase,
+        revisions: Revisions,
+        *,
+        protected: Iterable[str] = (),
+        allowed_ids: Iterable[str] = (),
+        clock: Callable[[], int] = now_us,
+    ) -> None:
+        """`protected`: the prefixes that the settings protect; `allowed_ids`: ids and globs that may be pushed too."""
+        self._database = database
+        self._revisions = revisions
+        self._settings = tuple(protected)
+        self._allowed_ids = tuple(allowed_ids)
+        self._clock = clock
+        self._read_at = _NEVER
+        self._reservations: tuple[Reservation, ...] = ()
+        self._protected = ProtectedPrefixes()
+
+    # --- owners ---
+
+    def owners(self, lower_id: str) -> tuple[Account, ...]:
+        """By name; empty for an id that nobody owns."""
+        return records.owners_of(self._database.fetch, lower_id)
+
+    async def add_owner(self, lower_id: str, account: Account, *, by: Actor = COMMAND_LINE) -> None:
+        """All owners are equal. An owner of an id that does not exist yet may push it, whoever reserved its prefix."""
+        await self._change(
+            lambda connection: self._insert_owner(connection, lower_id, account.account_id),
+            AuditEntry(by.name, "owner.add", lower_id, detail=account.name),
+        )
+
+    async def remove_owner(
+        self, lower_id: str, account: Account, *, force: bool = False, by: Actor = COMMAND_LINE
+    ) -> None:
+        """Raises Conflict when the account is no owner, or the last one and `force` is not given."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            owners = _owner_ids(connection, lower_id)
+            if account.account_id not in owners:
+                raise Conflict(f"{account.name} is not an owner of {lower_id}")
+            if len(owners) == 1 and not force:
+                raise Conflict(f"{account.name} is the last owner of {lower_id}; name another first")
+            connection.execute(
+                "DELETE FROM package_owners WHERE lower_id = ? AND account_id = ?", (lower_id, account.account_id)
+            )
+
+        await self._change(work, AuditEntry(by.name, "owner.remove", lower_id, detail=account.name))
+
+    def add_first_owner(self, connection: sqlite3.Connection, lower_id: str, account_id: int) -> None:
+        """Part of the write that makes a new id. Raises Forbidden when others got hold of it since it was looked at."""
+        owners = _owner_ids(connection, lower_id)
+        if owners and account_id not in owners:
+            raise Forbidden(f"{lower_id} has just been taken by another owner")
+        self._insert_owner(connection, lower_id, account_id)
+
+    # --- prefixes ---
+
+    def reservations(self) -> tuple[Reservation, ...]:
+        """By pattern."""
+        self._refresh()
+        return self._reservations
+
+    async def reserve(
+        self, pattern: str, owner: Account, shared: bool = False, *, by: Actor = COMMAND_LINE
+    ) -> Reservation:
+        """Reserve a prefix (`Contoso.*`) or an id; one that is reserved already gets one owner more, and is shared or
+        not as is said now. Raises InvalidRequest.
+        """
+        text, exact = parse_pattern(pattern)
+        lower = lower_invariant(text)
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO reservations (lower_pattern, pattern, is_exact, is_shared, created) "
+                "VALUES (?, ?, ?, ?, ?) ON CONFLICT (lower_pattern) DO UPDATE SET is_shared = excluded.is_shared",
+                (lower, text, exact, shared, self._clock()),
+            )
+            connection.execute("INSERT OR IGNORE INTO reservation_owners VALUES (?, ?)", (lower, owner.account_id))
+
+        detail = f"{owner.name}, shared" if shared else owner.name
+        await self._change(work, AuditEntry(by.name, "prefix.reserve", text, detail=detail))
+        return next(each for each in self.reservations() if lower_invariant(each.pattern) == lower)
+
+    async def release(self, pattern: str, *, by: Actor = COMMAND_LINE) -> None:
+        """Whatever owners it had. Raises InvalidRequest, Conflict when it is not reserved."""
+        text, _ = parse_pattern(pattern)
+
+        def work(connection: sqlite3.Connection) -> None:
+            gone = connection.execute("DELETE FROM reservations WHERE lower_pattern = ?", (lower_invariant(text),))
+            if not gone.rowcount:
+                raise Conflict(f"{text} is not reserved")
+
+        await self._change(work, AuditEntry(by.name, "prefix.release", text))
+
+    def protected(self) -> ProtectedPrefixes:
+        """The ids that no upstream is asked about, as of now. Costs a look at shared memory when nothing changed."""
+        self._refresh()
+        return self._protected
+
+    # --- what follows ---
+
+    def facts(self, package_id: PackageId, exists: bool) -> PackageFacts:
+        """What the permission rules must know. `exists`: whether any version of it is hosted here."""
+        lower = package_id.lower
+        return PackageFacts(
+            package_id=package_id,
+            exists=exists,
+            owners=frozenset(owner.account_id for owner in self.owners(lower)),
+            reservations=most_specific_first(self.reservations(), lower),
+            is_protected=self.protected().covers(lower),
+            is_allowed_outside=any_glob_matches(self._allowed_ids, lower),
+        )
+
+    def is_verified(self, lower_id: str) -> bool:
+        """Whether search shows the check mark: an owner of the package owns a reservation that it lies under."""
+        holders = {owner for each in self.reservations() if each.matches(lower_id) for owner in each.owners}
+        return bool(holders) and any(owner.account_id in holders for owner in self.owners(lower_id))
+
+    # --- tables ---
+
+    def _refresh(self) -> None:
+        # First the number, then the rows: what is kept is never older than the number says.
+        revision = self._revisions.accounts
+        if revision == self._read_at:
+            return
+        rows = self._database.fetch(
+            "SELECT r.pattern, r.is_exact, r.is_shared, o.account_id FROM reservations r "
+            "LEFT JOIN reservation_owners o USING (lower_pattern) ORDER BY r.lower_pattern"
+        )
+        owners: dict[tuple[str, bool, bool], set[int]] = {}
+        for pattern, exact, shared, account_id in rows:
+            owners.setdefault((pattern, bool(exact), bool(shared)), set()).update({account_id} - {None})
+        self._reservations = tuple(Reservation(*key, frozenset(ids)) for key, ids in owners.items())
+        self._protected = protected_prefixes(self._settings, self._reservations)
+        self._read_at = revision
+
+    async def _change(self, work: Callable[[sqlite3.Connection], Any], entry: AuditEntry) -> None:
+        def whole(connection: sqlite3.Connection) -> None:
+            work(connection)
+            insert_audit(connection, entry)
+
+        # Owners and check marks are part of what hosted packages look like.
+        await write_and_tell(self._database, whole, self._revisions.bump_accounts, self._revisions.bump_hosting)
+
+    def _insert_owner(self, connection: sqlite3.Connection, lower_id: str, account_id: int) -> None:
+        connection.execute(
+            "INSERT OR IGNORE INTO package_owners (lower_id, account_id, added) VALUES (?, ?, ?)",
+            (lower_id, account_id, self._clock()),
+        )
+
+
+def _owner_ids(connection: sqlite3.Connection, lower_id: str) -> frozenset[int]:
+    rows = connection.execute("SELECT account_id FROM package_owners WHERE lower_id = ?", (lower_id,)).fetchall()
+    return frozenset(row[0] for row in rows)
