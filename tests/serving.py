@@ -65,6 +65,11 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
+    def workers(self) -> list[int]:
+        """The processes that serve; each is in a process group of its own."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
     @property
     def log(self) -> str:
         return self._log.read_text(errors="replace")
@@ -98,7 +103,9 @@ class Server:
     def kill(self) -> None:
         """kill -9 the supervisor and every worker at the same moment."""
         assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGKILL)
+        for pid in (self._process.pid, *self.workers()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._process.wait()
         self._process = None
 

@@ -1,57 +1,196 @@
-"""nugetproxy prewarm as a process: what goes to which stream, and how it ends."""
+"""nugetproxy prewarm: fills the mirror from what build agents have at hand, and says what could not be had."""
 
+import asyncio
+import io
 import json
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
-from tests.ports import free_port
+from nugetproxy.cli.main import main
+from nugetproxy.nuget.signature import content_hash
+from tests.fakes.faults import corrupt, status
+from tests.fakes.upstream import FakeUpstream
+from tests.serving import Server
 
-IMPATIENT = """
-[mirroring]
-[[mirroring.upstream]]
-name = "away"
-service_index = "http://127.0.0.1:{port}/v3/index.json"
-patience = "100ms"
-[logs]
-format = "json"
-level = "{level}"
-"""
+IDS = ("Contoso.Base", "Contoso.Utils", "Contoso.Tools")
 
 
-def prewarm(folder: Path, content: str, level: str = "info") -> subprocess.CompletedProcess[str]:
-    """Over an upstream that refuses connections."""
-    (folder / "wanted.txt").write_text(content)
-    (folder / "n.toml").write_text(IMPATIENT.format(port=free_port(), level=level))
-    command = [sys.executable, "-m", "nugetproxy", "prewarm", "--config", "n.toml", "--data", "kept", "wanted.txt"]
-    root = str(Path(__file__).parents[2])
-    return subprocess.run(
-        command, cwd=folder, env={"PYTHONPATH": root}, capture_output=True, text=True, timeout=60, check=False
+@pytest.fixture
+async def gallery(upstream: FakeUpstream) -> FakeUpstream:
+    """One version of each of three packages."""
+    for name in IDS:
+        upstream.add_package(name, "1.0.0", padding=100_000)
+    return upstream
+
+
+def hash_of(upstream: FakeUpstream, name: str) -> str:
+    return content_hash(io.BytesIO(upstream.gallery.packages[name.lower()]["1.0.0"].nupkg))
+
+
+def lock_file(folder: Path, hashes: dict[str, str]) -> Path:
+    file = folder / "packages.lock.json"
+    packages = {
+        name: {"type": "Direct", "requested": "[1.0.0, )", "resolved": "1.0.0", "contentHash": digest}
+        for name, digest in hashes.items()
+    }
+    file.write_text(json.dumps({"version": 1, "dependencies": {"net8.0": packages}}))
+    return file
+
+
+def assets_file(folder: Path, hashes: dict[str, str]) -> Path:
+    file = folder / "project.assets.json"
+    libraries: dict[str, Any] = {f"{name}/1.0.0": {"type": "package", "sha512": d} for name, d in hashes.items()}
+    file.write_text(json.dumps({"version": 3, "libraries": libraries | {"My.App/1.0.0": {"type": "project"}}}))
+    return file
+
+
+def plain_list(folder: Path, *lines: str) -> Path:
+    file = folder / "packages.txt"
+    file.write_text("# what we need\n" + "\n".join(lines) + "\n")
+    return file
+
+
+async def prewarm(upstream: FakeUpstream | None, data: Path, *files: Path | str) -> Result:
+    arguments = ["prewarm", *map(str, files), "--data", str(data)]
+    arguments += ["--upstream", upstream.url] if upstream is not None else []
+    return await asyncio.to_thread(CliRunner().invoke, main, arguments)
+
+
+def kept(data: Path) -> set[str]:
+    return {path.name for path in (data / "mirror").rglob("*.nupkg")}
+
+
+ALL = {f"{name.lower()}.1.0.0.nupkg" for name in IDS}
+
+
+@pytest.mark.parametrize("form", ["lock", "assets", "list"])
+async def test_every_form_of_file_is_understood(gallery, tmp_path, form):
+    hashes = {name: hash_of(gallery, name) for name in IDS}
+    file = {
+        "lock": lambda: lock_file(tmp_path, hashes),
+        "assets": lambda: assets_file(tmp_path, hashes),
+        "list": lambda: plain_list(tmp_path, *(f"{name} 1.0" for name in IDS)),
+    }[form]()
+    ended = await prewarm(gallery, tmp_path / "data", file)
+    assert ended.exit_code == 0, ended.output
+    assert "3 packages wanted: 0 kept before, 3 fetched" in ended.output
+    assert kept(tmp_path / "data") == ALL
+
+
+async def test_a_second_run_fetches_nothing(gallery, tmp_path):
+    file = plain_list(tmp_path, *(f"{name} 1.0.0" for name in IDS))
+    await prewarm(gallery, tmp_path / "data", file)
+    asked = len(gallery.log)
+    ended = await prewarm(gallery, tmp_path / "data", file)
+    assert "3 packages wanted: 3 kept before, 0 fetched (0.0 MB), 0 problems" in ended.output
+    assert len(gallery.log) == asked
+
+
+async def test_an_interrupted_run_is_continued(gallery, tmp_path):
+    await prewarm(gallery, tmp_path / "data", plain_list(tmp_path, "Contoso.Base 1.0.0"))
+    ended = await prewarm(gallery, tmp_path / "data", plain_list(tmp_path, *(f"{name} 1.0.0" for name in IDS)))
+    assert "3 packages wanted: 1 kept before, 2 fetched" in ended.output
+    assert gallery.requests_for("*.nupkg") == 3
+
+
+async def test_a_hash_that_differs_is_named(gallery, tmp_path):
+    """
+    A locked restore would fail with NU1403; better to hear it now. The package itself is kept.
+    """
+    file = lock_file(tmp_path, {"Contoso.Base": hash_of(gallery, "Contoso.Utils")})
+    ended = await prewarm(gallery, tmp_path / "data", file)
+    assert ended.exit_code == 1
+    assert "Contoso.Base 1.0.0: the lock file's contentHash is" in ended.output
+    assert "NU1403" in ended.output
+    assert kept(tmp_path / "data") == {"contoso.base.1.0.0.nupkg"}
+
+
+async def test_what_does_not_exist_is_named_and_the_rest_fetched(gallery, tmp_path):
+    lines = ["Contoso.Base 1.0.0", "Contoso.Base 9.0.0", "Nobody 1.0.0"]
+    ended = await prewarm(gallery, tmp_path / "data", plain_list(tmp_path, *lines))
+    assert ended.exit_code == 1
+    for told in (
+        "could not be had: Contoso.Base 9.0.0: package 'Contoso.Base' has no version '9.0.0'",
+        "could not be had: Nobody 1.0.0: package 'Nobody' does not exist here",
+        "could not be had: documents of Nobody: package 'Nobody' does not exist here",
+        "3 packages wanted: 0 kept before, 1 fetched",
+    ):
+        assert told in ended.output
+    assert kept(tmp_path / "data") == {"contoso.base.1.0.0.nupkg"}
+
+
+@pytest.mark.parametrize(("fault", "why"), [(status(403), "403"), (corrupt(90_000), "answered nonsense")])
+async def test_a_failing_upstream_is_named(gallery, tmp_path, fault, why):
+    gallery.fault("*contoso.base.1.0.0.nupkg", fault)
+    lines = [f"{name} 1.0.0" for name in IDS]
+    ended = await prewarm(gallery, tmp_path / "data", plain_list(tmp_path, *lines))
+    assert ended.exit_code == 1
+    refused = next(
+        line for line in ended.output.splitlines() if line.startswith("could not be had: Contoso.Base 1.0.0")
     )
+    assert why in refused
+    assert kept(tmp_path / "data") == ALL - {"contoso.base.1.0.0.nupkg"}
 
 
-def test_standard_output_holds_the_summary_alone(tmp_path):
-    ended = prewarm(tmp_path, "Serilog 4.0.0\n")
-
-    assert ended.returncode == 1
-    assert ended.stdout.count("\n") == 1
-    assert ended.stdout.startswith("1 packages wanted: 0 kept before, 0 fetched")
-    assert "could not be had: Serilog 4.0.0: " in ended.stderr
-
-
-@pytest.mark.parametrize(("level", "is_told"), [("info", False), ("debug", True)])
-def test_the_log_has_the_format_of_the_settings_and_tells_no_failure_twice(tmp_path, level, is_told):
-    ended = prewarm(tmp_path, "Serilog 4.0.0\n", level)
-
-    events = [json.loads(line)["event"] for line in ended.stderr.splitlines() if line.startswith("{")]
-    assert ("fetch_failed" in events) == is_told
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("packages.txt", "Contoso.Base\n"), ("packages.lock.json", "{"), ("packages.lock.json", '{"version": 1}')],
+)
+async def test_a_file_that_cannot_be_read_ends_it_before_anything_is_asked(gallery, tmp_path, name, content):
+    file = tmp_path / name
+    file.write_text(content)
+    ended = await prewarm(gallery, tmp_path / "data", file)
+    assert ended.exit_code == 2
+    assert name in ended.output
+    assert gallery.log == []
 
 
-def test_a_line_that_cannot_be_read_is_named_once(tmp_path):
-    ended = prewarm(tmp_path, "Serilog 4.0.0\nSerilog one\n")
+async def test_an_empty_list_is_no_failure(gallery, tmp_path):
+    ended = await prewarm(gallery, tmp_path / "data", plain_list(tmp_path))
+    assert (ended.exit_code, gallery.log) == (0, [])
 
-    assert ended.returncode == 2
-    assert ended.stderr.startswith("nugetproxy: wanted.txt, line 2: ")
-    assert ended.stdout == ""
+
+async def test_it_runs_beside_a_server_and_then_all_is_there_offline(gallery, tmp_path):
+    """
+    On one data directory: the running server serves what was prewarmed, and offline nothing is missing.
+    """
+    data = tmp_path / "data"
+    server = Server(data, upstream=gallery.url)
+    try:
+        await asyncio.to_thread(server.start)
+        file = plain_list(tmp_path, *(f"{name} 1.0.0" for name in IDS))
+        assert (await prewarm(gallery, data, file)).exit_code == 0
+        asked = gallery.requests_for("*.nupkg")
+        for name in IDS:
+            lower = name.lower()
+            body = await asyncio.to_thread(server.get, f"/v3/flatcontainer/{lower}/1.0.0/{lower}.1.0.0.nupkg")
+            assert body == gallery.gallery.packages[lower]["1.0.0"].nupkg
+        assert (gallery.requests_for("*.nupkg"), asked) == (3, 3)
+    finally:
+        await asyncio.to_thread(server.stop)
+
+    await gallery.die()
+    offline = Server(data, "--offline", upstream=gallery.url)
+    try:
+        await asyncio.to_thread(offline.start)
+        for name in IDS:
+            lower = name.lower()
+            for path in (f"flatcontainer/{lower}/index.json", f"flatcontainer/{lower}/1.0.0/{lower}.1.0.0.nupkg",
+                         f"registration/{lower}/index.json", f"registration-gz-semver2/{lower}/index.json",
+                         "vulnerabilities/index.json", "vulnerabilities/base.json"):  # fmt: skip
+                assert await asyncio.to_thread(offline.get, f"/v3/{path}"), path
+        found = json.loads(await asyncio.to_thread(offline.get, "/v3/query?q=contoso"))
+        assert found["totalHits"] == 3
+    finally:
+        await asyncio.to_thread(offline.stop)
+
+
+async def test_offline_it_says_what_is_not_kept(gallery, tmp_path):
+    data = tmp_path / "data"
+    await prewarm(gallery, data, plain_list(tmp_path, "Contoso.Base 1.0.0"))
+    ended = await prewarm(gallery, data, plain_list(tmp_path, "Contoso.Base 1.0.0", "Contoso.Utils 1.0.0"), "--offline")
+    assert ended.exit_code == 1
+    assert "could not be had: Contoso.Utils 1.0.0: 'Contoso.Utils 1.0.0' is not in this mirror" in ended.output

@@ -1,0 +1,59 @@
+"""No room on the disk: clients are served as ever, it is counted, and nothing wrong is kept."""
+
+import errno
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage import spool
+from nugetproxy.storage.documents.disk import DiskDocuments
+from tests.flows.mirror import running
+
+PATH = "/v3/flatcontainer/big/1.0.0/big.1.0.0.nupkg"
+
+
+def failures(store: str) -> float:
+    return REGISTRY.get_sample_value("nugetproxy_store_failures_total", {"store": store}) or 0.0
+
+
+async def test_packages_are_relayed_whole(upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """
+    The disk is full after 100 KB; with room again the next asker's package is kept.
+    """
+    package = upstream.add_package("Big", "1.0.0", padding=500_000)
+    write, written, before = spool.write_to_disk, 0, failures("content")
+
+    def full(descriptor: int, block: bytes | memoryview, offset: int) -> int:
+        nonlocal written
+        written += len(block)
+        if written > 100_000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, block, offset)
+
+    monkeypatch.setattr(spool, "write_to_disk", full)
+    async with running(tmp_path, upstream) as mirror:
+        for _ in range(2):
+            assert (await mirror.get(PATH)).body == package.nupkg
+        assert failures("content") > before
+        assert not list(tmp_path.rglob("*.nupkg"))
+        monkeypatch.setattr(spool, "write_to_disk", write)
+        for _ in range(2):
+            assert (await mirror.get(PATH)).body == package.nupkg
+        assert [path.read_bytes() for path in tmp_path.rglob("*.nupkg")] == [package.nupkg]
+    assert upstream.requests_for("*.nupkg") == 3
+
+
+async def test_documents_are_answered(stocked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    before = failures("documents")
+
+    async def full(self, stored, **_):
+        raise StorageUnavailable("no space left on device")
+
+    monkeypatch.setattr(DiskDocuments, "put", full)
+    async with running(tmp_path, stocked) as mirror:
+        for path in ("/v3/flatcontainer/contoso.utils/index.json", "/v3/registration/contoso.utils/index.json",
+                     "/v3/query?q=x", "/v3/vulnerabilities/index.json"):  # fmt: skip
+            assert (await mirror.get(path)).status == 200
+    assert failures("documents") > before
