@@ -1,0 +1,40 @@
+"""`python -m benchmarks WHAT`: measure and print a table."""
+
+import argparse
+
+from benchmarks import lane, proxies, restore
+from benchmarks.processes import OURS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Side by side, in one run, as ratios.")
+    what = parser.add_subparsers(dest="what", required=True)
+    alone = what.add_parser("lane", help="hot answers against nginx; needs no upstream")
+    alone.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio")
+    whole = what.add_parser("proxies", help="the whole server against nginx proxy_cache")
+    for command in (alone, whole):
+        command.add_argument("--rounds", type=int, default=5)
+        command.add_argument("--seconds", type=int, default=4, help="of load, each round and server")
+        command.add_argument("--connections", type=int, default=32)
+        command.add_argument("--only", default="", help="answers whose name holds this text")
+    crowd = what.add_parser("stampede", help="200 clients at once ask for one cold package of 20 MB")
+    client = what.add_parser("restore", help="a real `dotnet restore` from six kinds of sources")
+    client.add_argument("--rounds", type=int, default=3)
+    for command in (whole, crowd, client):
+        command.add_argument("--command", default=OURS, help="how our server is started; flags are added")
+    asked = parser.parse_args()
+    match asked.what:
+        case "lane":
+            options = {"rounds": asked.rounds, "seconds": asked.seconds, "connections": asked.connections}
+            print(lane.measure(**options, loop=asked.loop, only=asked.only))
+        case "proxies":
+            options = {"rounds": asked.rounds, "seconds": asked.seconds, "connections": asked.connections}
+            print(proxies.measure(**options, command=asked.command, only=asked.only))
+        case "stampede":
+            print(proxies.stampede(command=asked.command))
+        case "restore":
+            print(restore.measure(rounds=asked.rounds, command=asked.command))
+
+
+if __name__ == "__main__":
+    main()
