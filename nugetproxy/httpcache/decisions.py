@@ -65,7 +65,8 @@ class Ask:
 
     validators: Validators | None = None
     patience: float | None = None
-    """Seconds to wait before the stale copy is served instead; None: there is none to serve, or it will not do."""
+    """Seconds to wait before the stale copy, or what the asker has, is served instead; None: neither is there or will
+    do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +84,19 @@ def before(
     mode: Mode,
     health: Health,
     doubt: bool = False,
+    may_do_without: bool = False,
 ) -> Serve | Ask | Refuse:
     """What to do for an asker, given what is kept.
 
     `doubt`: the asker has a reason to think that even a fresh copy is outdated (it lacks what somebody names).
+    `may_do_without`: the asker has something of its own to give when there is no answer.
     """
     if mode is Mode.OFFLINE:
         return _before_offline(stored, rule, now)
     if stored is None:
-        return Refuse(Refusal.DEAD) if health is Health.DEAD else Ask()
+        if health is Health.DEAD:
+            return Refuse(Refusal.DEAD)
+        return Ask(patience=rule.patience if may_do_without and health is Health.SUSPECT else None)
     doubted = doubt and age(stored, now) >= DOUBT_REST
     if is_fresh(stored, rule, now) and not doubted:
         return Serve(stored, Outcome.ABSENT if stored.is_absence else Outcome.HIT)

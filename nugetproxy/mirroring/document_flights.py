@@ -28,6 +28,7 @@ from nugetproxy.httpcache.decisions import (
 from nugetproxy.httpcache.freshness import FreshnessRule, useful_seconds
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.httpcache.stored import ReceivedAnswer, StoredResponse, Validators
+from nugetproxy.mirroring.breaker import worst
 from nugetproxy.mirroring.coalescing import SingleFlight
 from nugetproxy.storage.documents.base import DocumentStore
 from nugetproxy.storage.leases import Leases
@@ -54,6 +55,8 @@ class DocumentUpstream(Protocol):
 
     @property
     def health(self) -> Health: ...
+
+    def health_of(self, url: str) -> Health: ...
 
     async def fetch(
         self,
@@ -125,10 +128,12 @@ class DocumentFlights:
             self._flights.start(flight.url, lambda: self._fly(flight))
 
     def health(self, upstream: DocumentUpstream, url: str) -> Health:
-        """The upstream's health, and what was seen here: an overdue answer, or a failure with this very URL."""
-        if upstream.health is Health.GOOD and (upstream.name in self._overdue or url in self._resting):
+        """The upstream's health and that of the URL's own host, and what was seen here: an overdue answer, or a failure
+        with this very URL."""
+        health = worst((upstream.health, upstream.health_of(url)))
+        if health is Health.GOOD and (upstream.name in self._overdue or url in self._resting):
             return Health.SUSPECT
-        return upstream.health
+        return health
 
     def note_overdue(self, upstream: DocumentUpstream) -> None:
         """An asker gave up waiting: until an answer comes, nobody else needs to wait as long to learn the same."""

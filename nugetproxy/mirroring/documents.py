@@ -95,7 +95,8 @@ class MirroredDocuments:
     ) -> KeptDocument:
         """The document, kept or fetched.
 
-        `doubt`: ask even if our copy is fresh. `timeout`: the most seconds to wait, and for one upstream request.
+        `doubt`: ask even if our copy is fresh. `timeout`: the most seconds to wait, and for one upstream request; who
+        gives it can do without the document, and waits no longer than `patience` while the upstream is in trouble.
         `check` is run on a received body before it is kept; a body for which it raises UnreadableDocument counts as a
         failed answer, so that a captive portal's page never replaces a good document.
 
@@ -107,7 +108,15 @@ class MirroredDocuments:
         rule = self._rules[kind]
         stored = self._look(url, rule)
         health = self._flights.health(upstream, url)
-        verdict = before(stored, rule, now=self._clock(), mode=self._mode, health=health, doubt=doubt)
+        verdict = before(
+            stored,
+            rule,
+            now=self._clock(),
+            mode=self._mode,
+            health=health,
+            doubt=doubt,
+            may_do_without=timeout is not None,
+        )
         flight = Flight(upstream, url, rule, doubt, timeout, check)
         match verdict:
             case Serve(kept, outcome, revalidate_behind):

@@ -127,6 +127,14 @@ def test_offline(stored, expected):
         assert expected == decide(stored, health, mode=Mode.OFFLINE, doubt=doubt)
 
 
+@pytest.mark.parametrize(
+    ("health", "expected"),
+    [(Health.GOOD, Ask()), (Health.SUSPECT, Ask(patience=_RULE.patience)), (Health.DEAD, Refuse(Refusal.DEAD))],
+)
+def test_who_can_do_without_does_not_wait_long_for_an_upstream_in_trouble(health, expected):
+    assert before(None, _RULE, now=NOON, mode=Mode.ONLINE, health=health, may_do_without=True) == expected
+
+
 def test_many_doubts_cost_one_request():
     """
     A copy confirmed less than two seconds ago is not doubted again.

@@ -43,6 +43,10 @@ class FakeUpstream:
         self.bounds: list[tuple[float, float | None]] = []
         self.may_answer = asyncio.Event()
         self.may_answer.set()
+        self.health_of_hosts = Health.GOOD
+
+    def health_of(self, url: str) -> Health:
+        return self.health_of_hosts
 
     @property
     def requests(self) -> int:
@@ -421,6 +425,25 @@ async def test_the_callers_bound_is_kept_and_passed_on(world, documents, upstrea
     ((patience, timeout),) = upstream.bounds
     assert patience <= 0.02
     assert timeout == 0.02
+
+
+async def test_who_can_do_without_waits_only_the_patience_while_its_host_is_in_trouble(world, upstream):
+    """
+    A search has the kept packages to fall back on; five seconds for each query are too long while its host is away.
+    """
+    world.rule = replace(world.rule, patience=0.02)
+    upstream.may_answer.clear()
+    upstream.health_of_hosts = Health.SUSPECT
+    with pytest.raises(UpstreamTimeout, match=r"0\.02"):
+        await world.process().get(upstream, URL, KIND, timeout=5.0)
+
+
+async def test_a_document_of_a_dead_host_is_not_asked_for(documents, upstream):
+    upstream.health_of_hosts = Health.DEAD
+    with pytest.raises(UpstreamUnavailable):
+        await documents.get(upstream, URL, KIND)
+
+    assert upstream.requests == 0
 
 
 async def test_faults_are_bridged_as_long_as_the_upstreams_settings_say(world, upstream):
