@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 
 from nugetproxy.errors import UnreadableDocument
@@ -31,3 +33,17 @@ def test_deep_nesting_is_unreadable_long_before_it_could_not_be_written(levels, 
     else:
         with pytest.raises(UnreadableDocument):
             read_object(body, "document")
+
+
+def test_a_written_document_holds_no_more_memory_than_its_length():
+    """
+    Thousands are kept in tables that are bounded by lengths.
+    """
+    tracemalloc.start()
+    try:
+        documents = [write({"versions": ["1.0.0"] * 150}) for _ in range(200)]
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held < 1.5 * sum(map(len, documents))
