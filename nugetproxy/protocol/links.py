@@ -67,6 +67,16 @@ class Links:
     def catalog_entry(self, lower_id: str, lower_version: str) -> str:
         return f"{self.base}/v3/catalog/{_segment(lower_id)}/{_segment(lower_version)}.json"
 
+    def catalog_index(self) -> str:
+        return f"{self.base}/v3/catalog0/index.json"
+
+    def catalog_page(self, number: int) -> str:
+        return f"{self.base}/v3/catalog0/page{number}.json"
+
+    def catalog_leaf(self, stamp: str, lower_id: str, lower_version: str) -> str:
+        """`stamp` is `protocol.times.stamp_in_url`: it tells the events of one version apart."""
+        return f"{self.base}/v3/catalog0/data/{_segment(stamp)}/{_segment(lower_id)}.{_segment(lower_version)}.json"
+
     # --- search -------------------------------------------------------------------------------------------------------
 
     def search(self) -> str:
@@ -74,6 +84,22 @@ class Links:
 
     def autocomplete(self) -> str:
         return f"{self.base}/v3/autocomplete"
+
+    # --- the V2 feed --------------------------------------------------------------------------------------------------
+
+    def v2(self) -> str:
+        return f"{self.base}/api/v2"
+
+    def v2_collection(self, name: str) -> str:
+        """`name` is Packages, or one of the functions with its brackets or without."""
+        return f"{self.base}/api/v2/{name}"
+
+    def v2_entry(self, package_id: str, version: str) -> str:
+        """An entry's own address: here, and only here, the id keeps its casing."""
+        return f"{self.base}/api/v2/Packages(Id='{_segment(package_id)}',Version='{_segment(version)}')"
+
+    def v2_package(self, lower_id: str, lower_version: str) -> str:
+        return f"{self.base}/api/v2/package/{_segment(lower_id)}/{_segment(lower_version)}"
 
     # --- vulnerabilities and signatures -------------------------------------------------------------------------------
 

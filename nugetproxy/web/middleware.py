@@ -28,7 +28,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 log = structlog.get_logger(__name__)
 
-MIRRORS_ONLY = "this server only mirrors: it takes no packages and has no V2 feed; its source URL is {index}"
+MIRRORS_ONLY = "this server only mirrors: it takes no packages; its source URL is {index}"
 
 
 @web.middleware
@@ -103,7 +103,7 @@ def _routing_refusal(request: web.Request, error: web.HTTPException) -> Refusal:
         allowed = ", ".join(sorted(error.allowed_methods))
         return refused(405, f"{error.method} is not possible here; possible is {allowed}", {"Allow": allowed})
     if error.status == 404:
-        is_later_feature = request.method in ("PUT", "POST", "DELETE", "PATCH") or request.path.startswith("/api/")
+        is_later_feature = request.method in ("PUT", "POST", "DELETE", "PATCH")
         if is_later_feature:
             index = f"{origin(request).base}/v3/index.json"
             refusal = refused(404, MIRRORS_ONLY.format(index=index))

@@ -11,6 +11,7 @@ from aiohttp import web
 from nugetproxy.protocol.v3.registration import Hive
 from nugetproxy.web import operations
 from nugetproxy.web.keys import NOTE, Resource
+from nugetproxy.web.v2.routes import V2_ROUTES
 from nugetproxy.web.v3.flat_container import package_content, versions
 from nugetproxy.web.v3.registration import catalog_entry, registration_document, registration_page
 from nugetproxy.web.v3.search import autocomplete, search
@@ -45,6 +46,7 @@ ROUTES = (
     Route("/v3/vulnerabilities/{file}", vulnerabilities, Resource.VULNERABILITIES),
     Route("/v3/repository-signatures/certificates/{file}", certificate, Resource.CERTIFICATE),
     Route("/v3/repository-signatures/{version}/{file}", repository_signatures, Resource.SIGNATURES),
+    *(Route(*row) for row in V2_ROUTES),
     Route("/health/live", operations.live, Resource.HEALTH),
     Route("/health/ready", operations.ready, Resource.HEALTH),
     Route("/metrics", operations.metrics, Resource.METRICS),

@@ -19,6 +19,9 @@ SEMVER2_CLIENT_VERSION = "4.3.0-alpha"
 SEARCH = tuple(f"SearchQueryService{version}" for version in ("", "/3.0.0-beta", "/3.0.0-rc", "/3.5.0"))
 AUTOCOMPLETE = tuple(f"SearchAutocompleteService{version}" for version in ("", "/3.0.0-beta", "/3.0.0-rc", "/3.5.0"))
 
+# Where a client speaks V2 to a V3 source: `nuget list` of the 5.x line, and PowerShell's package sources.
+LEGACY_GALLERY = ("LegacyGallery", "LegacyGallery/2.0.0")
+
 VULNERABILITIES = "VulnerabilityInfo/6.7.0"
 README_TEMPLATE = "ReadmeUriTemplate/6.13.0"
 # SDK 10 takes 5.0.0, clients before 5.0 the older one.

@@ -99,6 +99,8 @@ def _always_offered(links: Links) -> Iterator[dict[str, str]]:
             yield _resource(name, links.registration_base(hive))
     versioned = _resource(resources.REGISTRATIONS_VERSIONED, links.registration_base(Hive.GZ_SEMVER2))
     yield {**versioned, "clientVersion": resources.SEMVER2_CLIENT_VERSION}
+    for name in resources.LEGACY_GALLERY:
+        yield _resource(name, links.v2())
 
 
 def _resource(name: str, url: str, *, comment: str = "") -> dict[str, str]:

@@ -30,6 +30,11 @@ async def package_content(request: web.Request) -> web.StreamResponse:
     part = _part(package, request.match_info["file"])
     if part is None:
         raise unknown_document(request)
+    return await send_part(request, package, part)
+
+
+async def send_part(request: web.Request, package: PackageIdentity, part: Part) -> web.StreamResponse:
+    """What is asked for, by whichever address it was."""
     resource = request[NOTE].resource = Resource(part.value)
     answer = await feed(request).content(package, part)
     return await content(request, answer.value, answer.provenance, resource)

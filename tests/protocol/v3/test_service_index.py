@@ -50,6 +50,8 @@ def resource(name, url, **more):
         "SearchAutocompleteService/3.0.0-beta",
         "SearchAutocompleteService/3.0.0-rc",
         "SearchAutocompleteService/3.5.0",
+        "LegacyGallery",
+        "LegacyGallery/2.0.0",
         "VulnerabilityInfo/6.7.0",
         "RepositorySignatures/4.7.0",
         "RepositorySignatures/5.0.0",

@@ -1,0 +1,46 @@
+"""Package: what a feed knows of one version, in plain types.
+
+How it is had, from a registration or a search, and how it is written, are the protocols' affairs. What depends on the
+other versions of the id, such as being the latest, is not here.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from nugetproxy.nuget.identity import PackageId
+from nugetproxy.nuget.manifest import DependencyGroup
+from nugetproxy.nuget.version import NuGetVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """Empty texts and None mean that the feed does not say. Moments are in UTC; URLs are absolute."""
+
+    id: PackageId
+    version: NuGetVersion
+    verbatim_version: str
+    """As the author wrote it, where that is known; it stands for the same version."""
+    listed: bool = True
+    title: str = ""
+    summary: str = ""
+    description: str = ""
+    authors: str = ""
+    tags: tuple[str, ...] = ()
+    copyright: str = ""
+    language: str = ""
+    release_notes: str = ""
+    project_url: str = ""
+    icon_url: str = ""
+    license_url: str = ""
+    min_client_version: str = ""
+    require_license_acceptance: bool = False
+    dependency_groups: tuple[DependencyGroup, ...] = ()
+    published: datetime | None = None
+    created: datetime | None = None
+    last_edited: datetime | None = None
+    size: int = 0
+    """Bytes of the package file; 0 where unknown."""
+    sha512: str = ""
+    """Of the package file, in base64."""
+    downloads: int = 0
+    version_downloads: int = 0

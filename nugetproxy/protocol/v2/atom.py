@@ -1,0 +1,124 @@
+"""Entries and feeds of the V2 protocol, written as Atom.
+
+By hand and not by an XML library: a feed is a hundred entries of thirty elements, and the shape is fixed. All texts
+pass through `_text`, which also takes out what XML 1.0 cannot hold: one bad description would kill the page for every
+client.
+Source: nuget.org's api/v2, and what the official client's parser looks for.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from nugetproxy.nuget.identity import lower_invariant
+from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v2.properties import PROPERTIES, UNKNOWN_MOMENT, Edm, Property, Value
+from nugetproxy.protocol.v2.rows import Row
+
+FEED_TYPE: Final = "application/atom+xml;type=feed;charset=utf-8"
+ENTRY_TYPE: Final = "application/atom+xml;type=entry;charset=utf-8"
+XML_TYPE: Final = "application/xml;charset=utf-8"
+COUNT_TYPE: Final = "text/plain;charset=utf-8"
+
+DATA_NAMESPACE: Final = "http://schemas.microsoft.com/ado/2007/08/dataservices"
+METADATA_NAMESPACE: Final = "http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"
+
+_DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
+_NAMESPACES = f'xmlns="http://www.w3.org/2005/Atom" xmlns:d="{DATA_NAMESPACE}" xmlns:m="{METADATA_NAMESPACE}"'
+_CATEGORY = f'<category term="NuGetGallery.OData.V2FeedPackage" scheme="{DATA_NAMESPACE}/scheme"/>'
+
+_FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SPECIAL = re.compile(r'[&<>"\r]')
+_ESCAPED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"}
+
+
+def write_feed(
+    name: str, rows: Sequence[Row], links: Links, *, count: int | None = None, next_page: str | None = None
+) -> bytes:
+    """A page of a feed. `name` is the set's or the function's; `count` is told when the request wants it."""
+    url = _text(links.v2_collection(name))
+    newest = max((_last_updated(row) for row in rows), default=UNKNOWN_MOMENT)
+    lines = [
+        _DECLARATION,
+        f'<feed xml:base="{_text(links.v2())}" {_NAMESPACES}>',
+        *([f"<m:count>{count}</m:count>"] if count is not None else []),
+        f'<id>{url}</id><title type="text">{name}</title><updated>{_moment(newest)}Z</updated>',
+        f'<link rel="self" title="{name}" href="{url}"/>',
+        *(_entry(row, links) for row in rows),
+        *([f'<link rel="next" href="{_text(next_page)}"/>'] if next_page else []),
+        "</feed>",
+    ]
+    return "\n".join(lines).encode()
+
+
+def write_entry(row: Row, links: Links) -> bytes:
+    """An entry as a document of its own."""
+    root = f'<entry xml:base="{_text(links.v2())}" {_NAMESPACES}>'
+    return f"{_DECLARATION}\n{_entry(row, links, root)}".encode()
+
+
+def write_property(row: Row, definition: Property) -> bytes:
+    """One property of an entry as a document of its own."""
+    spaces = f'xmlns:d="{DATA_NAMESPACE}" xmlns:m="{METADATA_NAMESPACE}"'
+    return f"{_DECLARATION}\n{_property(definition, definition.read(row), spaces)}".encode()
+
+
+def write_error(sentence: str) -> bytes:
+    """What an OData client reads of a failure."""
+    return (
+        f'{_DECLARATION}\n<m:error xmlns:m="{METADATA_NAMESPACE}"><m:code/>'
+        f'<m:message xml:lang="en-US">{_text(sentence)}</m:message></m:error>'
+    ).encode()
+
+
+def _entry(row: Row, links: Links, root: str = "<entry>") -> str:
+    package = row.package
+    lower_id, version = lower_invariant(row.package_id), row.version
+    url = _text(links.v2_entry(row.package_id, version.normalized))
+    source = _text(links.v2_package(lower_id, version.lower))
+    properties = "".join(_property(each, each.read(row)) for each in PROPERTIES)
+    return (
+        f"{root}<id>{url}</id>{_CATEGORY}"
+        f'<link rel="edit" title="V2FeedPackage" href="{url}"/><link rel="self" title="V2FeedPackage" href="{url}"/>'
+        f'<title type="text">{_text(row.package_id)}</title><summary type="text">{_text(package.summary)}</summary>'
+        f"<updated>{_moment(_last_updated(row))}Z</updated><author><name>{_text(package.authors)}</name></author>"
+        f'<content type="application/zip" src="{source}"/>'
+        f"<m:properties>{properties}</m:properties></entry>"
+    )
+
+
+def _property(definition: Property, value: Value, namespaces: str = "") -> str:
+    opening = f"d:{definition.name} {namespaces}" if namespaces else f"d:{definition.name}"
+    kind = "" if definition.edm is Edm.STRING else f' m:type="{definition.edm}"'
+    if value is None:
+        return f'<{opening}{kind} m:null="true"/>'
+    return f"<{opening}{kind}>{_written(value)}</d:{definition.name}>"
+
+
+def _written(value: Value) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return _moment(value)
+        case _:
+            return _text(str(value))
+
+
+def _moment(moment: datetime) -> str:
+    """Without an offset: all of them are UTC, and `Edm.DateTime` has none."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+
+
+_LAST_UPDATED = next(each for each in PROPERTIES if each.name == "LastUpdated")
+
+
+def _last_updated(row: Row) -> datetime:
+    moment = _LAST_UPDATED.read(row)
+    return moment if isinstance(moment, datetime) else UNKNOWN_MOMENT
+
+
+def _text(text: str) -> str:
+    """Fit for the content of an element and for an attribute in double quotes."""
+    return _SPECIAL.sub(lambda found: _ESCAPED[found[0]], _FORBIDDEN.sub("", text))

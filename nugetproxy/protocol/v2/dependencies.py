@@ -1,0 +1,48 @@
+"""The `Dependencies` text of a V2 entry: `id:range:framework`, joined by `|`.
+
+Source: the official clients' readers of V2 feeds.
+"""
+
+from collections.abc import Sequence
+
+from nugetproxy.errors import InvalidPackageId, InvalidVersionRange
+from nugetproxy.nuget.framework import short_framework_name
+from nugetproxy.nuget.identity import PackageId
+from nugetproxy.nuget.manifest import Dependency, DependencyGroup
+from nugetproxy.nuget.version_range import ANY_VERSION, VersionRange
+
+
+def dependencies_text(groups: Sequence[DependencyGroup]) -> str:
+    """Empty when there is no dependency. A group without any stays as `::net45`: that framework is supported too."""
+    return "|".join(part for group in groups for part in _parts(group, is_alone=len(groups) == 1))
+
+
+def _parts(group: DependencyGroup, *, is_alone: bool) -> list[str]:
+    framework = _plain(short_framework_name(group.target_framework)) if group.target_framework else ""
+    parts = [
+        f"{dependency.id}:{_range(dependency)}:{framework}" for dependency in group.dependencies if _is_sane(dependency)
+    ]
+    if parts or (is_alone and not framework):
+        return parts
+    return [f"::{framework}"]
+
+
+def _range(dependency: Dependency) -> str:
+    """The empty text means any version; it is what clients of every age read as that."""
+    try:
+        parsed = VersionRange.parse(dependency.range)
+    except InvalidVersionRange:
+        return ""
+    return "" if parsed == ANY_VERSION else parsed.normalized
+
+
+def _is_sane(dependency: Dependency) -> bool:
+    try:
+        PackageId.parse(dependency.id)
+    except InvalidPackageId:
+        return False
+    return True
+
+
+def _plain(text: str) -> str:
+    return text.replace(":", "").replace("|", "")

@@ -1,0 +1,142 @@
+"""What a request asks of a V2 collection: the query options, the functions' parameters, and the link to the next page.
+
+`$select`, `$format` and `$expand` are passed over: entries are always whole, and always Atom.
+Texts stand in single quotes, doubled inside; clients leave the quotes out now and then. Source: OData 2.0.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import quote
+
+from nugetproxy.errors import InvalidRequest, InvalidVersion
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.v2.odata_query import Expression, Order, parse_filter, parse_orderby
+
+PAGE_SIZE: Final = 100
+"""Entries of one answer, as at nuget.org; more are joined by next links."""
+
+MOST_SKIPPED: Final = 10_000_000
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_KEY = re.compile(
+    r"\(\s*(id|version)\s*=\s*'((?:[^']|'')*)'\s*,\s*(id|version)\s*=\s*'((?:[^']|'')*)'\s*\)", re.IGNORECASE
+)
+_SEMVER2 = NuGetVersion.parse("2.0.0")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedQuery:
+    """`top` None is everything. `pairs` are all parameters as they came, decoded."""
+
+    filter: Expression | None = None
+    orders: tuple[Order, ...] = ()
+    skip: int = 0
+    top: int | None = None
+    with_count: bool = False
+    level2: bool = False
+    pairs: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @staticmethod
+    def from_pairs(pairs: Iterable[tuple[str, str]]) -> "FeedQuery":
+        """The query of a decoded query string; names are matched without regard to case, the first one counts.
+
+        Raises:
+            InvalidRequest: an option that we do not understand.
+        """
+        kept = tuple(pairs)
+        given = _by_name(kept)
+        if "$skiptoken" in given:  # whoever sends it did not get it from us, and would see one page for ever
+            raise InvalidRequest("$skiptoken is not known here: pages are told apart by $skip")
+        count = given.get("$inlinecount", "none").strip().lower()
+        if count not in ("none", "allpages", ""):
+            raise InvalidRequest("$inlinecount is neither 'allpages' nor 'none'")
+        conditions, order = given.get("$filter", "").strip(), given.get("$orderby", "").strip()
+        return FeedQuery(
+            filter=parse_filter(conditions) if conditions else None,
+            orders=parse_orderby(order) if order else (),
+            skip=min(_number(given, "$skip") or 0, MOST_SKIPPED),
+            top=_number(given, "$top"),
+            with_count=count == "allpages",
+            level2=_is_level2(given.get("semverlevel", "")),
+            pairs=kept,
+        )
+
+    @property
+    def page_length(self) -> int:
+        """How many entries this answer may hold."""
+        return PAGE_SIZE if self.top is None else min(self.top, PAGE_SIZE)
+
+    def text(self, name: str) -> str:
+        """A parameter of a function, without its quotes; empty when it is not given."""
+        return unquoted(_by_name(self.pairs).get(name.lower(), ""))
+
+    def flag(self, name: str) -> bool:
+        return self.text(name).strip().lower() == "true"
+
+    def texts(self, name: str) -> list[str]:
+        """A list joined by `|`; empty when nothing is given."""
+        text = self.text(name)
+        return text.split("|") if text else []
+
+    def next_page(self, url: str, shown: int, total: int) -> str | None:
+        """The link to what follows `shown` entries, None when there is nothing or nothing more is wanted."""
+        if not shown or self.skip + shown >= total or (self.top is not None and self.top <= shown):
+            return None
+        moved = {"$skip": str(self.skip + shown)}
+        if self.top is not None:
+            moved["$top"] = str(self.top - shown)
+        kept = [(name, value) for name, value in self.pairs if name.lower() not in ("$skip", "$top")]
+        return f"{url}?{_encoded([*kept, *moved.items()])}"
+
+
+def unquoted(text: str) -> str:
+    """The text that a literal stands for."""
+    stripped = text.strip()
+    if len(stripped) >= 2 and stripped[0] == stripped[-1] == "'":
+        return stripped[1:-1].replace("''", "'")
+    return stripped
+
+
+def read_key(text: str) -> tuple[str, str]:
+    """Id and version of `(Id='A',Version='1.0')`, in any order.
+
+    Raises:
+        InvalidRequest: not such a key.
+    """
+    match = _KEY.fullmatch(text.strip())
+    if match is None or match[1].lower() == match[3].lower():
+        raise InvalidRequest("a package is named as Packages(Id='A',Version='1.0.0')")
+    values = {match[1].lower(): match[2].replace("''", "'"), match[3].lower(): match[4].replace("''", "'")}
+    return values["id"], values["version"]
+
+
+def _by_name(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        given.setdefault(name.lower(), value)
+    return given
+
+
+def _number(given: dict[str, str], name: str) -> int | None:
+    text = given.get(name, "").strip()
+    if not text:
+        return None
+    if _NUMBER.fullmatch(text) is None:
+        raise InvalidRequest(f"{name} is not a whole number from 0 to 999999999")
+    return int(text)
+
+
+def _is_level2(text: str) -> bool:
+    try:
+        return NuGetVersion.parse(unquoted(text)) >= _SEMVER2
+    except InvalidVersion:
+        return False
+
+
+def _encoded(pairs: Iterable[tuple[str, str]]) -> str:
+    return "&".join(f"{quote(name, safe='$')}={quote(value, safe=_READABLE)}" for name, value in pairs)
+
+
+_READABLE = "'(),:$|"

@@ -1,0 +1,165 @@
+"""Packages out of V3 documents: registration leaves, catalog pages and search hits.
+
+They are all that the V2 feed is made of, so it says what they say. Texts of strangers that do not
+parse count as absent.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from nugetproxy.errors import InvalidPackageId, InvalidVersion
+from nugetproxy.nuget.identity import PackageId
+from nugetproxy.nuget.manifest import Dependency, DependencyGroup
+from nugetproxy.nuget.package import Package
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.documents import text_of
+from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v3.registration_values import Hive, Leaf
+from nugetproxy.protocol.v3.rewriting import Rewriter
+from nugetproxy.protocol.v3.search import SearchHit
+
+_URLS = ("iconUrl", "licenseUrl", "projectUrl")
+
+
+def package_of_leaf(
+    leaf: Leaf, links: Links, *, document: Mapping[str, object] | None = None, hit: SearchHit | None = None
+) -> Package:
+    """The package of a leaf. `document` is its catalog page, which alone knows hash, size and what the author wrote of
+    its version; `hit` the search hit it was found by, which alone knows downloads. The leaf wins: it is newer."""
+    stated: dict[str, Any] = {**(document or {}), **{k: v for k, v in leaf.entry.items() if v not in (None, "")}}
+    committed = _moment(leaf.raw.get("commitTimeStamp"))
+    published = _moment(stated.get("published")) if leaf.listed else None
+    return Package(
+        id=_id(leaf.package_id),
+        version=leaf.version,
+        verbatim_version=_verbatim(stated.get("verbatimVersion"), leaf.version),
+        listed=leaf.listed,
+        release_notes=text_of(stated.get("releaseNotes")),
+        copyright=text_of(stated.get("copyright")),
+        language=text_of(stated.get("language")),
+        min_client_version=text_of(stated.get("minClientVersion")),
+        require_license_acceptance=stated.get("requireLicenseAcceptance") is True,
+        dependency_groups=_dependency_groups(stated.get("dependencyGroups")),
+        published=published or (committed if leaf.listed else None),
+        created=_moment(stated.get("created")) or published or committed,
+        last_edited=_moment(stated.get("lastEdited")) or committed,
+        size=_count(stated.get("packageSize")),
+        sha512=_sha512(stated),
+        downloads=_count(hit.raw.get("totalDownloads")) if hit else 0,
+        version_downloads=_version_downloads(hit, leaf.version) if hit else 0,
+        **_texts(leaf.package_id, leaf.version, stated, links),
+    )
+
+
+def package_of_hit(hit: SearchHit, version: NuGetVersion, links: Links) -> Package:
+    """What a search alone tells of a version. Moments and dependencies are not known then."""
+    return Package(
+        id=_id(hit.id),
+        version=version,
+        verbatim_version=version.full,
+        downloads=_count(hit.raw.get("totalDownloads")),
+        version_downloads=_version_downloads(hit, version),
+        **_texts(hit.id, version, hit.raw, links),
+    )
+
+
+def versions_of_hit(hit: SearchHit) -> tuple[NuGetVersion, ...]:
+    """The versions that a hit names, ascending: at least its own."""
+    rows = hit.raw.get("versions")
+    found = {_version(row.get("version")) for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
+    found.add(_version(hit.raw.get("version")))
+    return tuple(sorted(version for version in found if version is not None))
+
+
+def _texts(package_id: str, version: NuGetVersion, stated: Mapping[str, Any], links: Links) -> dict[str, Any]:
+    """What leaves and hits call by the same names, as arguments of Package."""
+    urls = _our_urls(package_id, version, stated, links)
+    return {
+        "title": text_of(stated.get("title")),
+        "summary": text_of(stated.get("summary")),
+        "description": text_of(stated.get("description")),
+        "authors": ", ".join(_listed(stated.get("authors"), ",")),
+        "tags": _listed(stated.get("tags"), " "),
+        "icon_url": urls.get("iconUrl", ""),
+        "license_url": urls.get("licenseUrl", ""),
+        "project_url": urls.get("projectUrl", ""),
+    }
+
+
+def _our_urls(package_id: str, version: NuGetVersion, stated: Mapping[str, Any], links: Links) -> dict[str, str]:
+    """URLs of parts of packages are ours; what only people follow stays."""
+    given = {name: url for name in _URLS if isinstance(url := stated.get(name), str) and url}
+    if not given:
+        return {}
+    rewriter = Rewriter(links, Hive.GZ_SEMVER2, _id(package_id).lower)
+    return rewriter.rewritten(given, "", version.lower)
+
+
+def _dependency_groups(value: object) -> tuple[DependencyGroup, ...]:
+    groups = value if isinstance(value, list) else []
+    return tuple(
+        DependencyGroup(text_of(group.get("targetFramework")) or None, _dependencies(group.get("dependencies")))
+        for group in groups
+        if isinstance(group, dict)
+    )
+
+
+def _dependencies(value: object) -> tuple[Dependency, ...]:
+    rows = value if isinstance(value, list) else []
+    return tuple(
+        Dependency(row["id"], text_of(row.get("range")))
+        for row in rows
+        if isinstance(row, dict) and isinstance(row.get("id"), str)
+    )
+
+
+def _version_downloads(hit: SearchHit, version: NuGetVersion) -> int:
+    rows = hit.raw.get("versions")
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, dict) and _version(row.get("version")) == version:
+            return _count(row.get("downloads"))
+    return 0
+
+
+def _sha512(stated: Mapping[str, Any]) -> str:
+    algorithm = text_of(stated.get("packageHashAlgorithm")) or "SHA512"
+    return text_of(stated.get("packageHash")) if algorithm.upper() == "SHA512" else ""
+
+
+def _verbatim(value: object, version: NuGetVersion) -> str:
+    return value if isinstance(value, str) and _version(value) == version else version.full
+
+
+def _version(value: object) -> NuGetVersion | None:
+    try:
+        return NuGetVersion.parse(value) if isinstance(value, str) else None
+    except InvalidVersion:
+        return None
+
+
+def _id(text: str) -> PackageId:
+    try:
+        return PackageId.parse(text)
+    except InvalidPackageId:  # a feed's own word for it; nothing is looked up by it
+        return PackageId(text)
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if moment is None:
+            return None
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def _listed(value: object, separator: str) -> tuple[str, ...]:
+    """A list of texts, or one text in which they are separated."""
+    parts = value.split(separator) if isinstance(value, str) else value if isinstance(value, list) else ()
+    return tuple(text for part in parts if isinstance(part, str) and (text := part.strip()))

@@ -1,0 +1,99 @@
+"""Row: one version in a V2 feed, with what it is among the other versions that the request may see.
+
+A registration can hold thousands of versions of which a page shows a hundred: what ordering and the usual filters need
+is at hand, the rest of the package is made when somebody asks for it.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from nugetproxy.nuget.package import Package
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v2.packages import package_of_hit, package_of_leaf, versions_of_hit
+from nugetproxy.protocol.v3.registration_values import Leaf
+from nugetproxy.protocol.v3.search import SearchHit
+
+# What NuGet 2.8 reads as a version, as was tried out. One entry that it cannot read makes its whole command fail.
+_OLD_VERSION = re.compile(r"\d+(\s*\.\s*\d+){0,3}(-[a-z][0-9a-z-]*)?", re.IGNORECASE | re.ASCII)
+
+
+class Row:
+    """`is_latest` is the highest listed stable version of its id, `is_absolute_latest` the highest listed one."""
+
+    __slots__ = ("_made", "_make", "is_absolute_latest", "is_latest", "listed", "package_id", "version")
+
+    def __init__(
+        self,
+        package_id: str,
+        version: NuGetVersion,
+        make: Callable[[], Package],
+        *,
+        listed: bool = True,
+        is_latest: bool = False,
+        is_absolute_latest: bool = False,
+    ) -> None:
+        self.package_id = package_id
+        self.version = version
+        self.listed = listed
+        self.is_latest = is_latest
+        self.is_absolute_latest = is_absolute_latest
+        self._make = make
+        self._made: Package | None = None
+
+    @property
+    def package(self) -> Package:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def __repr__(self) -> str:
+        return f"<Row {self.package_id} {self.version}>"
+
+
+def is_visible(version: NuGetVersion, *, is_semver2: bool, level2: bool) -> bool:
+    """Whether a request of this level may see a version: without `semVerLevel=2.0.0` clients cannot read all."""
+    return level2 or not (is_semver2 or _OLD_VERSION.fullmatch(version.full) is None)
+
+
+def rows_of_leaves(leaves: Iterable[Leaf], links: Links, *, level2: bool, hit: SearchHit | None = None) -> list[Row]:
+    """The rows of one id, ascending; unlisted versions are among them. `hit` is the search hit that led here."""
+    visible = sorted(
+        (leaf for leaf in leaves if is_visible(leaf.version, is_semver2=leaf.is_semver2, level2=level2)),
+        key=lambda leaf: leaf.version,
+    )
+    latest, absolute = _latest([leaf.version for leaf in visible if leaf.listed])
+    return [
+        Row(
+            leaf.package_id,
+            leaf.version,
+            lambda leaf=leaf: package_of_leaf(leaf, links, hit=hit),  # type: ignore[misc]  # mypy sees no default
+            listed=leaf.listed,
+            is_latest=leaf.listed and leaf.version == latest,
+            is_absolute_latest=leaf.listed and leaf.version == absolute,
+        )
+        for leaf in visible
+    ]
+
+
+def rows_of_hit(hit: SearchHit, links: Links, *, level2: bool) -> list[Row]:
+    """The rows of one id as far as a search tells them, ascending: listed versions that the search was to show."""
+    versions = [
+        version for version in versions_of_hit(hit) if is_visible(version, is_semver2=version.is_semver2, level2=level2)
+    ]
+    latest, absolute = _latest(versions)
+    return [
+        Row(
+            hit.id,
+            version,
+            lambda version=version: package_of_hit(hit, version, links),  # type: ignore[misc]  # likewise
+            is_latest=version == latest,
+            is_absolute_latest=version == absolute,
+        )
+        for version in versions
+    ]
+
+
+def _latest(ascending: Sequence[NuGetVersion]) -> tuple[NuGetVersion | None, NuGetVersion | None]:
+    stable = next((version for version in reversed(ascending) if not version.is_prerelease), None)
+    return stable, ascending[-1] if ascending else None

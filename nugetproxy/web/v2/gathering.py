@@ -1,0 +1,161 @@
+"""Rows of V2 collections whose ids are known: FindPackagesById, GetUpdates, and filters that name ids.
+
+A feed that does not know an id adds nothing; one that cannot know now fails the whole answer, which would otherwise
+look complete. What is found by searching is in `searching.py`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from nugetproxy.errors import InvalidPackageId, InvalidVersion, InvalidVersionRange, PackageNotFound
+from nugetproxy.feeds.base import Answer, Feed
+from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.nuget.identity import PackageId
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.nuget.version_range import ANY_VERSION, VersionRange
+from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v2.evaluation import filtered, ordered
+from nugetproxy.protocol.v2.feed_query import FeedQuery
+from nugetproxy.protocol.v2.rows import Row, rows_of_leaves
+from nugetproxy.protocol.v3.registration import Registration
+
+HIGHEST: Final = NuGetVersion(2**31 - 1, 2**31 - 1, 2**31 - 1, 2**31 - 1)
+"""No version is above it."""
+
+AT_ONCE: Final = 8
+"""Registrations that one request may ask the feed for at the same time."""
+
+MOST_UPDATES: Final = 500
+"""Ids of one GetUpdates; a longer list does not fit into a request line."""
+
+_NOTHING = Provenance(Outcome.ABSENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """One page of rows, and how many there are before paging."""
+
+    rows: Sequence[Row]
+    total: int
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class _Update:
+    """One line of a GetUpdates: what is installed, and what it may become."""
+
+    package_id: PackageId
+    installed: NuGetVersion
+    allowed: VersionRange
+
+    def fits(self, row: Row) -> bool:
+        return row.listed and row.version > self.installed and self.allowed.satisfies(row.version)
+
+
+async def rows_by_id(
+    feed: Feed, links: Links, query: FeedQuery, ids: Iterable[str], *, listed_only: bool = False
+) -> Gathered:
+    """All versions of the ids, in the order of ids and versions unless the query says otherwise."""
+    wanted = sorted(filter(None, map(_find_id, ids)), key=lambda package_id: package_id.lower)
+    answers = await _for_each(wanted, feed.complete_registration)
+    rows = [
+        row
+        for answer in answers
+        for row in rows_of_leaves(answer.value.loaded_leaves, links, level2=query.level2)
+        if row.listed or not listed_only
+    ]
+    return paged(rows, query, joined(answers))
+
+
+async def rows_of_updates(feed: Feed, links: Links, query: FeedQuery) -> Gathered:
+    """Versions newer than the installed ones: the highest of each id, or all. Lists that do not fit together are empty.
+
+    Frameworks are passed over: which ones a package supports is not known before it is opened.
+    """
+    updates = _updates(query)
+    with_prerelease, with_all = query.flag("includePrerelease"), query.flag("includeAllVersions")
+    by_id: dict[PackageId, NuGetVersion] = {}
+    for update in updates:
+        lowest = by_id.get(update.package_id)
+        by_id[update.package_id] = update.installed if lowest is None else min(lowest, update.installed)
+    answers = await _for_each(list(by_id), lambda each: feed.registration_between(each, by_id[each], HIGHEST))
+    rows: dict[PackageId, list[Row]] = {}
+    for answer in answers:
+        found = rows_of_leaves(answer.value.loaded_leaves, links, level2=query.level2)
+        rows[PackageId(answer.value.package_id)] = [r for r in found if with_prerelease or not r.version.is_prerelease]
+    chosen: dict[tuple[PackageId, NuGetVersion], Row] = {}
+    for update in updates:
+        fitting = [row for row in rows.get(update.package_id, ()) if update.fits(row)]
+        for row in fitting if with_all else fitting[-1:]:
+            chosen[update.package_id, row.version] = row
+    return paged(list(chosen.values()), query, joined(answers))
+
+
+def paged(rows: Sequence[Row], query: FeedQuery, provenance: Provenance) -> Gathered:
+    """What passes the query's filter, in its order, cut to its page."""
+    passed = ordered(filtered(rows, query.filter), query.orders)
+    return Gathered(passed[query.skip : query.skip + query.page_length], len(passed), provenance)
+
+
+def joined(answers: Sequence[Answer[Registration]]) -> Provenance:
+    """The provenance of what was made of several answers."""
+    if not answers:
+        return _NOTHING
+    provenance = answers[0].provenance
+    for answer in answers[1:]:
+        provenance = provenance.joined(answer.provenance)
+    return provenance
+
+
+async def _for_each(
+    ids: Sequence[PackageId], ask: Callable[[PackageId], Awaitable[Answer[Registration]]]
+) -> list[Answer[Registration]]:
+    """The answers in the order of the ids, a few asked for at a time; unknown ids are left out."""
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def asked(package_id: PackageId) -> Answer[Registration] | None:
+        async with turns:
+            try:
+                return await ask(package_id)
+            except PackageNotFound:
+                return None
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(asked(package_id)) for package_id in ids]
+    except ExceptionGroup as failures:  # the first tells enough; the others were cancelled
+        raise failures.exceptions[0] from None
+    return [answer for task in tasks if (answer := task.result()) is not None]
+
+
+def _updates(query: FeedQuery) -> list[_Update]:
+    ids, versions = query.texts("packageIds"), query.texts("versions")
+    constraints = query.texts("versionConstraints") or [""] * len(ids)
+    if not len(ids) == len(versions) == len(constraints) or len(ids) > MOST_UPDATES:
+        return []
+    updates = []
+    for text, version, constraint in zip(ids, versions, constraints, strict=True):
+        package_id = _find_id(text)
+        if package_id is None:
+            continue
+        try:
+            updates.append(_Update(package_id, NuGetVersion.parse(version), _range(constraint)))
+        except InvalidVersion:
+            continue
+    return updates
+
+
+def _range(text: str) -> VersionRange:
+    try:
+        return VersionRange.parse(text)
+    except InvalidVersionRange:
+        return ANY_VERSION
+
+
+def _find_id(text: str) -> PackageId | None:
+    try:
+        return PackageId.parse(text.strip())
+    except InvalidPackageId:
+        return None
