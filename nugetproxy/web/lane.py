@@ -32,11 +32,15 @@ if TYPE_CHECKING:
 MAX_HEAD: Final = 16 * 1024
 """Bytes of a request line and its headers. aiohttp allows 8 KiB for a line; NuGet's longest heads are below 1 KiB."""
 
-JOINED: Final = 16 * 1024
+JOINED: Final = 32 * 1024
 """Bytes of a body that are copied behind its head and are gone at once; longer ones are a `LongBody`."""
 
 LAST_REQUEST_SECONDS: Final = 1.0
 """While we stop, a connection may still bring the request that was on its way."""
+
+# Where every connection's bytes arrive; they are copied out before anything else happens. Without it asyncio allocates
+# 256 KiB for each read, which can cost as much as answering.
+_RECEIVED: Final = memoryview(bytearray(64 * 1024))
 
 _EMPTY_LINE: Final = b"\r\n\r\n"
 _LINE_END: Final = b" HTTP/1.1\r\n"
@@ -48,7 +52,7 @@ _NO_MARK: Final = (0, 0, 0)
 _Asked = tuple[HotAnswer, str, bytes, str, str, float, float]
 
 
-class Lane(asyncio.Protocol):
+class Lane(asyncio.BufferedProtocol):
     """One connection."""
 
     __slots__ = (
@@ -126,18 +130,11 @@ class Lane(asyncio.Protocol):
         connections.add(self)
         self._close_after = connections.is_draining
 
-    def data_received(self, data: bytes) -> None:
-        if self._running is not None:
-            self._hold(data)
-        elif self._is_refused:
-            pass
-        elif self._handed and not self._is_handed_back():
-            self._hand(data)
-        elif self._paused:
-            # What was answered before is still unread: more answers would only wait here, without end.
-            self._hold(data)
-        else:
-            self._look(self._head + data if self._head else data)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _RECEIVED
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._take(bytes(_RECEIVED[:nbytes]))
 
     def eof_received(self) -> bool | None:
         # A client may say it will send no more and still read: what runs in the lane is completed first.
@@ -174,6 +171,19 @@ class Lane(asyncio.Protocol):
             self._release()
 
     # --- receiving ---
+
+    def _take(self, data: bytes) -> None:
+        if self._running is not None:
+            self._hold(data)
+        elif self._is_refused:
+            pass
+        elif self._handed and not self._is_handed_back():
+            self._hand(data)
+        elif self._paused:
+            # What was answered before is still unread: more answers would only wait here, without end.
+            self._hold(data)
+        else:
+            self._look(self._head + data if self._head else data)
 
     def _look(self, data: bytes) -> None:
         """Answer `data` here, or see whose it is. Nothing else is in flight."""
@@ -237,7 +247,7 @@ class Lane(asyncio.Protocol):
         held, self._held = self._held, b""
         if held and not self._transport.is_closing():
             self._transport.resume_reading()
-            self.data_received(held)
+            self._take(held)
 
     # --- sending ---
 

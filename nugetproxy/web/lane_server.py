@@ -42,7 +42,7 @@ class LaneServer:
         self.tally = Tally()
         self._heads: dict[bytes, dict[bytes, RequestHead]] = {b"http": {}, b"https": {}}
 
-    def __call__(self) -> asyncio.Protocol:
+    def __call__(self) -> asyncio.BufferedProtocol:
         return Lane(self)
 
     async def drain(self, timeout: float) -> int:
