@@ -1,6 +1,6 @@
 """The catalog's page about one version: our document behind `catalogEntry`'s `@id`.
 
-There is no catalog index of ours; scripts that follow a leaf to its catalog entry (for hash and size) find this.
+It is in no catalog; scripts that follow a leaf to its catalog entry (for hash and size) find this.
 Source: docs/api/catalog-resource.
 """
 

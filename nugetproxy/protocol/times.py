@@ -1,0 +1,41 @@
+"""Moments as documents and URLs write them, out of whole numbers.
+
+Microseconds since 1970 are what we store; ticks of 100 nanoseconds are what a catalog counts in, because its clients
+compare seven digits. No float ever holds a moment.
+"""
+
+import re
+from datetime import UTC, datetime
+
+TICKS_PER_SECOND = 10_000_000
+
+_STAMP = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)\.(\d\d)\.(\d\d)\.(\d\d)\.(\d{7})", re.ASCII)
+
+
+def text_of_microseconds(microseconds: int, zone: str = "Z") -> str:
+    """ISO 8601 in UTC with seven digits, as nuget.org writes; `zone` is `Z` (catalog) or `+00:00` (registrations)."""
+    return text_of_ticks(microseconds * 10, zone)
+
+
+def text_of_ticks(ticks: int, zone: str = "Z") -> str:
+    """As `text_of_microseconds`. Texts of one zone sort as the moments do."""
+    seconds, rest = divmod(ticks, TICKS_PER_SECOND)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:07d}{zone}"
+
+
+def stamp_in_url(ticks: int) -> str:
+    """The moment as nuget.org names it in a catalog's URLs, with the digits that make it unique."""
+    seconds, rest = divmod(ticks, TICKS_PER_SECOND)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y.%m.%d.%H.%M.%S}.{rest:07d}"
+
+
+def ticks_in_url(text: str) -> int | None:
+    """The reverse of `stamp_in_url`; None for what it never wrote."""
+    match = _STAMP.fullmatch(text)
+    if match is None:
+        return None
+    *moment, rest = map(int, match.groups())
+    try:
+        return int(datetime(*moment, tzinfo=UTC).timestamp()) * TICKS_PER_SECOND + rest  # type: ignore[arg-type,misc]  # six numbers
+    except ValueError:
+        return None

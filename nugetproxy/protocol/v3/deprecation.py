@@ -1,0 +1,55 @@
+"""A deprecation: why a version should not be used, and what instead.
+
+Who may deprecate, and how it is stored, is not known here. Source: docs/api/registration-base-url-resource.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+REASONS = ("Legacy", "CriticalBugs", "Other")
+ANY_VERSION = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Deprecation:
+    """`reasons` are some of REASONS, at least one. `alternate_id` may be empty; its range is `*` for any version.
+
+    Raises ValueError for no reason, or one that clients do not know: they would ignore it, and with it the deprecation.
+    """
+
+    reasons: tuple[str, ...]
+    message: str = ""
+    alternate_id: str = ""
+    alternate_range: str = ANY_VERSION
+
+    def __post_init__(self) -> None:
+        if not self.reasons or not set(self.reasons) <= set(REASONS):
+            raise ValueError(f"a deprecation needs reasons out of {', '.join(REASONS)}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values only, ready for JSON."""
+        return {
+            "reasons": list(self.reasons),
+            "message": self.message,
+            "alternate": [self.alternate_id, self.alternate_range],
+        }
+
+    @staticmethod
+    def from_dict(plain: Mapping[str, Any]) -> "Deprecation":
+        """The reverse of `as_dict`."""
+        return Deprecation(tuple(plain["reasons"]), plain["message"], *plain["alternate"])
+
+    def document(self) -> dict[str, Any]:
+        """As a catalogEntry shows it. The `@id`s are fragments that the writer completes."""
+        written: dict[str, Any] = {"@id": "#deprecation", "@type": "deprecation", "reasons": list(self.reasons)}
+        if self.message:
+            written["message"] = self.message
+        if self.alternate_id:
+            written["alternatePackage"] = {
+                "@id": "#deprecation/alternatePackage",
+                "@type": "alternatePackage",
+                "id": self.alternate_id,
+                "range": self.alternate_range,
+            }
+        return written
