@@ -1,0 +1,53 @@
+"""The parts of a package file (nuspec, readme, icon, licence), read out of the file itself.
+
+An icon's or readme's type is told from its bytes and its part, never taken from a stranger: these bodies are shown by
+browsers under our own name.
+"""
+
+from typing import Final, Literal
+
+from nugetproxy.errors import InvalidPackage
+from nugetproxy.feeds.base import LocalFile, Part, SmallContent
+from nugetproxy.nuget.nupkg import Nupkg
+
+_NAMES: Final[dict[Part, Literal["readme", "icon", "license"]]] = {
+    Part.README: "readme",
+    Part.ICON: "icon",
+    Part.LICENSE: "license",
+}
+_IMAGES: Final = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
+
+
+def read_part(file: LocalFile, part: Part) -> SmallContent | None:
+    """A part of a package on our disk, None when it has no such part. Blocks: call it in a thread.
+
+    Raises OSError when the file cannot be opened.
+    """
+    try:
+        with file.path.open("rb") as opened:
+            package = Nupkg(opened)
+            found = package.nuspec if part is Part.NUSPEC else _found(package, part)
+    except InvalidPackage:
+        return None
+    return None if found is None else part_content(file, part, found)
+
+
+def part_content(file: LocalFile, part: Part, body: bytes) -> SmallContent:
+    """A part's bytes as they are served; its tag is the package's own with the part's name."""
+    return SmallContent(body, content_type_of(part, body), f"{file.etag}-{part.value}")
+
+
+def content_type_of(part: Part, body: bytes) -> str:
+    """The Content-Type a part is served with."""
+    if part is Part.NUSPEC:
+        return "text/xml"
+    if part is Part.README:
+        return "text/markdown; charset=utf-8"
+    if part is Part.LICENSE:
+        return "text/plain; charset=utf-8"
+    return next((kind for magic, kind in _IMAGES if body.startswith(magic)), "application/octet-stream")
+
+
+def _found(package: Nupkg, part: Part) -> bytes | None:
+    found = package.part(_NAMES[part])
+    return None if found is None else found[1]

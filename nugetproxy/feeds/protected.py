@@ -1,0 +1,168 @@
+"""Protected: ids that are ours alone never leave the house.
+
+Rule 1: the feed below is not asked about an id under a protected prefix in any way, nor with a text that names one.
+Rule 2: what the feed below says of such ids by itself (in a search for something else, in advisories) is dropped.
+Which ids those are is given; what hosts them lies above.
+"""
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final, Protocol
+
+from nugetproxy.errors import PackageNotFound
+from nugetproxy.feeds.base import Answer, CatalogEntry, Feed, Offered, PackageContent, Part, SmallContent
+from nugetproxy.feeds.paging import Rows, first_rows
+from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.nuget.identity import PackageId, PackageIdentity, lower_invariant
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.v3.registration import Leaf, Registration
+from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
+from nugetproxy.protocol.v3.signatures import RepositorySignatures
+from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages
+
+# An answer that is empty because it must be stays so until the prefixes change, and hot answers notice that themselves.
+_PROTECTED: Final = Provenance(Outcome.HIT, fresh_for=10.0, detail="protected")
+
+
+class Prefixes(Protocol):
+    """The ids that are ours alone, as of now."""
+
+    def covers(self, lower_id: str) -> bool:
+        """Whether the id is under a protected prefix."""
+
+    def touches(self, search_text: str) -> bool:
+        """Whether a word of the text names a protected prefix, with or without its dot, or an id below one."""
+
+
+class Protected:
+    """A Feed in front of another: everything that goes down passes here."""
+
+    def __init__(
+        self,
+        prefixes: Callable[[], Prefixes],
+        below: Feed,
+        attempted: Callable[[str], None],
+        appeared: Callable[[str], None],
+    ) -> None:
+        """`attempted` is told what was not asked (an id or a text), `appeared` which id (lower) the feed below named.
+
+        Both are called often and must return at once.
+        """
+        self._prefixes = prefixes
+        self._below = below
+        self._attempted = attempted
+        self._appeared = appeared
+
+    async def offered(self) -> Offered:
+        return await self._below.offered()
+
+    # --- by id --------------------------------------------------------------------------------------------------------
+
+    async def versions(self, package_id: PackageId) -> Answer[tuple[NuGetVersion, ...]]:
+        self._refuse_if_protected(package_id)
+        return await self._below.versions(package_id)
+
+    async def registration(self, package_id: PackageId) -> Answer[Registration]:
+        self._refuse_if_protected(package_id)
+        return await self._below.registration(package_id)
+
+    async def registration_between(
+        self, package_id: PackageId, lower: NuGetVersion, upper: NuGetVersion
+    ) -> Answer[Registration]:
+        self._refuse_if_protected(package_id)
+        return await self._below.registration_between(package_id, lower, upper)
+
+    async def complete_registration(self, package_id: PackageId) -> Answer[Registration]:
+        self._refuse_if_protected(package_id)
+        return await self._below.complete_registration(package_id)
+
+    async def leaf(self, package: PackageIdentity) -> Answer[Leaf]:
+        self._refuse_if_protected(package.id)
+        return await self._below.leaf(package)
+
+    async def catalog_entry(self, package: PackageIdentity) -> Answer[CatalogEntry]:
+        self._refuse_if_protected(package.id)
+        return await self._below.catalog_entry(package)
+
+    async def content(self, package: PackageIdentity, part: Part) -> Answer[PackageContent]:
+        self._refuse_if_protected(package.id)
+        return await self._below.content(package, part)
+
+    def _refuse_if_protected(self, package_id: PackageId) -> None:
+        if self._prefixes().covers(package_id.lower):
+            self._attempted(package_id.lower)
+            raise PackageNotFound(package_id.text, "its prefix is protected and nothing is hosted under this id")
+
+    # --- by text ------------------------------------------------------------------------------------------------------
+
+    async def search(self, query: SearchQuery) -> Answer[SearchPage]:
+        if self._names_protected(query.text, query.package_type):
+            return Answer(SearchPage(0, ()), _PROTECTED)
+
+        async def ask(skip: int, take: int) -> Rows[SearchHit]:
+            answer = await self._below.search(replace(query, skip=skip, take=take))
+            return Rows(answer.value.hits, answer.value.total, answer.provenance)
+
+        async def keep(hits: Sequence[SearchHit]) -> list[SearchHit]:
+            return [hit for hit in hits if not self._has_appeared(hit.id)]
+
+        if query.asks_nothing:
+            return await self._below.search(query)
+        found = await first_rows(ask, keep, query.skip + query.take)
+        return Answer(SearchPage(found.total, found.rows[query.skip :]), found.provenance)
+
+    async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
+        if self._names_protected(query.text or "", query.package_type):
+            return Answer(CompletionPage(0, ()), _PROTECTED)
+        if query.package_id is not None and self._names_protected(query.package_id, None):
+            return Answer(CompletionPage(None if query.asks_versions else 0, ()), _PROTECTED)
+        if query.asks_versions or query.asks_nothing:
+            return await self._below.complete(query)
+
+        async def ask(skip: int, take: int) -> Rows[str]:
+            answer = await self._below.complete(replace(query, skip=skip, take=take))
+            total = answer.value.total
+            return Rows(answer.value.values, len(answer.value.values) if total is None else total, answer.provenance)
+
+        async def keep(ids: Sequence[str]) -> list[str]:
+            return [text for text in ids if not self._has_appeared(text)]
+
+        found = await first_rows(ask, keep, query.skip + query.take)
+        return Answer(CompletionPage(found.total, found.rows[query.skip :]), found.provenance)
+
+    def _names_protected(self, text: str, package_type: str | None) -> bool:
+        prefixes = self._prefixes()
+        # A search engine reads compatibility forms (full-width letters) as the letters they stand for.
+        texts = (text, unicodedata.normalize("NFKC", text), package_type or "")
+        if not any(prefixes.touches(each) for each in texts):
+            return False
+        self._attempted(text)
+        return True
+
+    def _has_appeared(self, package_id: str) -> bool:
+        lower_id = lower_invariant(package_id)
+        if not self._prefixes().covers(lower_id):
+            return False
+        self._appeared(lower_id)
+        return True
+
+    # --- trust --------------------------------------------------------------------------------------------------------
+
+    async def vulnerabilities(self) -> Answer[VulnerabilityPages]:
+        """Without advisories about look-alikes: clients would hold them against our own packages."""
+        answer = await self._below.vulnerabilities()
+        prefixes = self._prefixes()
+        pages = tuple(
+            replace(page, body={name: rows for name, rows in page.body.items() if name not in hidden})
+            if (hidden := {name for name in page.body if prefixes.covers(lower_invariant(name))})
+            else page
+            for page in answer.value.pages
+        )
+        return Answer(VulnerabilityPages(pages), answer.provenance)
+
+    async def signatures(self) -> Answer[RepositorySignatures]:
+        return await self._below.signatures()
+
+    async def certificate(self, fingerprint: str) -> Answer[SmallContent]:
+        return await self._below.certificate(fingerprint)

@@ -1,0 +1,264 @@
+"""Hosted above mirrored: who answers for an id, what merging adds, and pages over both."""
+
+from typing import Any
+
+import pytest
+
+from nugetproxy.errors import PackageNotFound, UpstreamUnavailable, VersionNotFound
+from nugetproxy.feeds.base import Part
+from nugetproxy.feeds.overlay import Overlay
+from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
+from tests.feeds.scripted import ScriptedFeed
+
+PRIVATE = PackageId.parse("contoso.core")
+PUBLIC = PackageId.parse("Serilog")
+
+
+def an_overlay(
+    hosted: dict[str, list[str]], below: dict[str, list[str]], *merged: str, burnt: tuple[str, ...] = ()
+) -> tuple[Overlay, ScriptedFeed, ScriptedFeed]:
+    ours, theirs = ScriptedFeed("hosted", hosted, burnt=burnt), ScriptedFeed("below", below)
+    return Overlay(ours, theirs, frozenset(merged).__contains__), ours, theirs
+
+
+def texts(versions: Any) -> list[str]:
+    return [version.normalized for version in versions]
+
+
+def ids(page: Any) -> list[str]:
+    return [hit.id for hit in page.hits]
+
+
+# --- the rule of owned ids --------------------------------------------------------------------------------------------
+
+
+async def test_a_hosted_id_is_not_asked_below() -> None:
+    overlay, _, below = an_overlay({"Contoso.Core": ["1.0.0"]}, {"Contoso.Core": ["99.0.0"]})
+    assert texts((await overlay.versions(PRIVATE)).value) == ["1.0.0"]
+    assert below.asked == []
+
+
+async def test_an_unknown_id_is_the_feed_belows_to_answer() -> None:
+    overlay, _, _ = an_overlay({}, {"Serilog": ["4.0.0"]})
+    assert texts((await overlay.versions(PUBLIC)).value) == ["4.0.0"]
+
+
+async def test_a_version_that_the_owner_lacks_stops() -> None:
+    """
+    A look-alike below with a higher version is never reached through an id that is ours.
+    """
+    overlay, _, below = an_overlay({"Contoso.Core": ["1.0.0"]}, {"Contoso.Core": ["99.0.0"]})
+    for ask in (overlay.leaf, overlay.catalog_entry, lambda package: overlay.content(package, Part.NUPKG)):
+        with pytest.raises((VersionNotFound, PackageNotFound)):
+            await ask(PackageIdentity.parse("contoso.core", "99.0.0"))
+    assert [name for name, _ in below.asked if name != "catalog_entry"] == []
+
+
+async def test_an_id_whose_versions_were_all_deleted_is_still_ours() -> None:
+    overlay, _, below = an_overlay({}, {"Contoso.Core": ["99.0.0"]}, burnt=("contoso.core",))
+    with pytest.raises(VersionNotFound):
+        await overlay.versions(PRIVATE)
+    assert below.asked == []
+
+
+async def test_what_nobody_knows_is_not_found() -> None:
+    overlay, _, _ = an_overlay({}, {})
+    with pytest.raises(PackageNotFound):
+        await overlay.registration(PUBLIC)
+
+
+# --- merged ids -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_merged_id_has_the_versions_of_both() -> None:
+    overlay, _, _ = an_overlay({"Serilog": ["4.0.1-ours"]}, {"Serilog": ["3.0.0", "5.0.0"]}, "serilog")
+    assert texts((await overlay.versions(PUBLIC)).value) == ["3.0.0", "4.0.1-ours", "5.0.0"]
+
+
+async def test_of_one_merged_version_the_hosted_one_counts() -> None:
+    overlay, _, _ = an_overlay({"Serilog": ["4.0.0"]}, {"Serilog": ["4.0.0", "5.0.0"]}, "serilog")
+    registration = (await overlay.registration(PUBLIC)).value
+    assert [leaf.entry["by"] for leaf in registration.leaves] == ["hosted", "below"]
+
+
+async def test_the_bytes_of_a_merged_version_are_the_owners() -> None:
+    overlay, _, _ = an_overlay({"Serilog": ["4.0.0"]}, {"Serilog": ["4.0.0", "5.0.0"]}, "serilog")
+    for version, expected in (("4.0.0", b"hosted"), ("5.0.0", b"below")):
+        content = (await overlay.content(PackageIdentity.parse("serilog", version), Part.NUPKG)).value
+        assert getattr(content, "body", None) == expected
+
+
+async def test_a_merged_version_that_neither_has_is_a_missing_version() -> None:
+    overlay, _, _ = an_overlay({"Serilog": ["4.0.0"]}, {}, "serilog")
+    with pytest.raises(VersionNotFound):
+        await overlay.leaf(PackageIdentity.parse("serilog", "1.0.0"))
+
+
+@pytest.mark.parametrize(("hosted", "below"), [({"Serilog": ["1.0.0"]}, {}), ({}, {"Serilog": ["1.0.0"]})])
+async def test_a_merged_id_may_be_in_one_feed_only(hosted, below) -> None:
+    overlay, _, _ = an_overlay(hosted, below, "serilog")
+    assert texts((await overlay.versions(PUBLIC)).value) == ["1.0.0"]
+
+
+async def test_a_merged_id_is_unknown_while_the_upstream_is() -> None:
+    """
+    The hosted half alone would look like the whole, and a range would resolve to something else.
+    """
+    overlay, _, below = an_overlay({"Serilog": ["1.0.0"]}, {}, "serilog")
+
+    async def fail(_: PackageId) -> Any:
+        raise UpstreamUnavailable("u", "down")
+
+    below.versions = fail  # type: ignore[method-assign,assignment]  # only its failing matters
+    with pytest.raises(UpstreamUnavailable):
+        await overlay.versions(PUBLIC)
+
+
+# --- search -----------------------------------------------------------------------------------------------------------
+
+MANY = {f"Public.{number:04}": ["1.0.0"] for number in range(50)}
+
+
+async def pages_of(overlay: Overlay, take: int, text: str = "") -> tuple[list[str], set[int]]:
+    """Every id by paging to the end, and the totals that were told on the way."""
+    found: list[str] = []
+    totals: set[int] = set()
+    for skip in range(0, 200, take):
+        page = (await overlay.search(SearchQuery(text=text, skip=skip, take=take))).value
+        totals.add(page.total)
+        found += ids(page)
+        if skip + take >= page.total:
+            break
+    return found, totals
+
+
+@pytest.mark.parametrize("take", [1, 3, 7, 20, 100])
+async def test_pages_run_over_both_without_gap_or_repetition(take: int) -> None:
+    hosted = {f"Contoso.{number}": ["1.0.0"] for number in range(5)}
+    overlay, _, _ = an_overlay(hosted, MANY)
+    found, totals = await pages_of(overlay, take)
+    assert found == [*hosted, *MANY]
+    assert totals == {55}
+
+
+async def test_what_is_hosted_hides_its_look_alike() -> None:
+    overlay, _, _ = an_overlay({"Public.0001": ["1.0.0"]}, MANY)
+    found, _ = await pages_of(overlay, 20)
+    assert found == ["Public.0001", "Public.0000", *list(MANY)[2:]]
+
+
+async def test_the_total_leaves_out_look_alikes() -> None:
+    overlay, _, _ = an_overlay({"Public.0001": ["1.0.0"]}, MANY)
+    assert (await overlay.search(SearchQuery(take=20))).value.total == 50
+
+
+async def test_a_hosted_id_that_the_text_does_not_find_hides_its_look_alike_too() -> None:
+    """
+    The hit below would describe a package that nobody can get through us.
+    """
+    overlay, hosted, _ = an_overlay({"Public.0001": ["1.0.0"]}, MANY)
+    hosted.hidden_from_search = frozenset({"Public.0001"})
+    assert "Public.0001" not in (await pages_of(overlay, 20))[0]
+
+
+async def test_a_first_page_asks_below_once() -> None:
+    overlay, _, below = an_overlay({"Contoso.A": ["1.0.0"]}, MANY)
+    await overlay.search(SearchQuery(take=20))
+    assert [(query.skip, query.take) for _, query in below.asked] == [(0, 20)]
+
+
+async def test_the_deepest_page_asks_below_a_bounded_number_of_times() -> None:
+    overlay, _, below = an_overlay({}, {f"P{number}": ["1.0.0"] for number in range(4100)})
+    page = (await overlay.search(SearchQuery(skip=3000, take=1000))).value
+    assert ids(page) == [f"P{number}" for number in range(3000, 4000)]
+    assert [(query.skip, query.take) for _, query in below.asked] == [(n * 1000, 1000) for n in range(4)]
+
+
+async def test_beyond_the_deepest_page_nobody_is_asked() -> None:
+    overlay, hosted, below = an_overlay({}, MANY)
+    assert (await overlay.search(SearchQuery(skip=3001))).value.hits == ()
+    assert hosted.asked == below.asked == []
+
+
+async def test_no_hits_wanted_still_tells_the_total() -> None:
+    overlay, _, _ = an_overlay({"Contoso.A": ["1.0.0"]}, MANY)
+    page = (await overlay.search(SearchQuery(take=0))).value
+    assert (page.total, page.hits) == (51, ())
+
+
+async def test_the_marks_of_the_feed_below_are_passed_on() -> None:
+    overlay, _, below = an_overlay({}, {"Serilog": ["1.0.0"]})
+    below.more = {"verified": True}
+    assert (await overlay.search(SearchQuery())).value.hits[0].raw["verified"] is True
+
+
+async def test_a_merged_hit_shows_the_versions_of_both() -> None:
+    overlay, _, _ = an_overlay({"Serilog": ["4.0.1"]}, {"Dapper": ["1.0.0"], "Serilog": ["3.0.0", "5.0.0"]}, "serilog")
+    page = (await overlay.search(SearchQuery())).value
+    assert (page.total, ids(page)) == (2, ["Serilog", "Dapper"])
+    assert [row["version"] for row in page.hits[0].raw["versions"]] == ["3.0.0", "4.0.1", "5.0.0"]
+
+
+async def test_a_merged_hit_is_described_by_its_latest_version() -> None:
+    for ours, expected in (("4.0.1", "below"), ("6.0.0", "hosted"), ("5.0.0", "hosted")):
+        overlay, _, _ = an_overlay({"Serilog": [ours]}, {"Serilog": ["5.0.0"]}, "serilog")
+        assert (await overlay.search(SearchQuery())).value.hits[0].raw["by"] == expected
+
+
+async def test_a_merged_id_that_only_the_feed_below_finds_keeps_its_place() -> None:
+    overlay, hosted, _ = an_overlay({"Serilog": ["4.0.1"]}, {"Dapper": ["1.0.0"], "Serilog": ["5.0.0"]}, "serilog")
+    hosted.hidden_from_search = frozenset({"Serilog"})
+    page = (await overlay.search(SearchQuery())).value
+    assert (page.total, ids(page)) == (2, ["Dapper", "Serilog"])
+    assert [row["version"] for row in page.hits[1].raw["versions"]] == ["4.0.1", "5.0.0"]
+
+
+# --- completion -------------------------------------------------------------------------------------------------------
+
+
+async def test_completion_shows_each_id_once_hosted_first() -> None:
+    overlay, _, _ = an_overlay(
+        {"Serilog": ["1.0.0"], "Serilog.Ours": ["1.0.0"]}, {"serilog": ["9"], "Serilog.X": ["1"]}
+    )
+    page = (await overlay.complete(CompletionQuery(text="serilog"))).value
+    assert (page.total, page.values) == (3, ("Serilog", "Serilog.Ours", "Serilog.X"))
+
+
+async def test_completion_pages_over_both() -> None:
+    overlay, _, _ = an_overlay({"Contoso.A": ["1.0.0"], "Public.0003": ["1.0.0"]}, MANY)
+    found: list[str] = []
+    for skip in range(0, 51, 4):
+        found += (await overlay.complete(CompletionQuery(text="", skip=skip, take=4))).value.values
+    assert found == ["Contoso.A", "Public.0003", *(name for name in MANY if name != "Public.0003")]
+
+
+@pytest.mark.parametrize(
+    ("merged", "expected"), [((), ("4.0.1",)), (("serilog",), ("3.0.0", "4.0.1", "5.0.0"))], ids=["owned", "merged"]
+)
+async def test_versions_are_completed_by_whoever_answers_for_the_id(merged, expected) -> None:
+    overlay, _, _ = an_overlay({"Serilog": ["4.0.1"]}, {"Serilog": ["3.0.0", "4.0.1", "5.0.0"]}, *merged)
+    assert (await overlay.complete(CompletionQuery(package_id="serilog"))).value.values == expected
+
+
+async def test_versions_of_an_unknown_id_are_completed_below() -> None:
+    overlay, _, _ = an_overlay({}, {"Serilog": ["3.0.0"]})
+    assert (await overlay.complete(CompletionQuery(package_id="serilog"))).value.values == ("3.0.0",)
+
+
+# --- trust ------------------------------------------------------------------------------------------------------------
+
+
+async def test_not_everything_is_signed_where_something_may_be_hosted() -> None:
+    """
+    A client that is told so would refuse every private package.
+    """
+    overlay, _, _ = an_overlay({}, {})
+    assert (await overlay.signatures()).value.all_repository_signed is False
+
+
+async def test_advisories_and_offers_are_those_of_the_feed_below() -> None:
+    overlay, _, below = an_overlay({}, {})
+    below.advisories = {"serilog": [{"severity": 1}]}
+    assert (await overlay.vulnerabilities()).value.pages[0].body == below.advisories
+    assert (await overlay.offered()).vulnerabilities

@@ -1,0 +1,173 @@
+"""What must never leave the house: ids under protected prefixes, in whatever way a client names them."""
+
+from typing import Any
+
+import pytest
+
+from nugetproxy.accounts.reservations import ProtectedPrefixes
+from nugetproxy.errors import PackageNotFound
+from nugetproxy.feeds.base import Part
+from nugetproxy.feeds.overlay import Overlay
+from nugetproxy.feeds.protected import Protected
+from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
+from tests.feeds.scripted import ScriptedFeed
+
+SECRET = PackageId.parse("CONTOSO.Secret")
+VERSION = NuGetVersion.parse("99.0.0")
+
+
+class House:
+    """A protected feed with an upstream that offers a look-alike."""
+
+    def __init__(self, packages: dict[str, list[str]] | None = None) -> None:
+        self.upstream = ScriptedFeed(
+            "upstream", packages or {"Serilog": ["4.0.0"], "Contoso.Secret": ["99.0.0"], "Contosor": ["1.0.0"]}
+        )
+        self.attempts: list[str] = []
+        self.appearances: list[str] = []
+        prefixes = ProtectedPrefixes(frozenset({"contoso."}), frozenset({"fabrikam.core"}))
+        self.feed = Protected(lambda: prefixes, self.upstream, self.attempts.append, self.appearances.append)
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda feed: feed.versions(SECRET),
+        lambda feed: feed.registration(SECRET),
+        lambda feed: feed.registration_between(SECRET, VERSION, VERSION),
+        lambda feed: feed.complete_registration(SECRET),
+        lambda feed: feed.leaf(PackageIdentity(SECRET, VERSION)),
+        lambda feed: feed.catalog_entry(PackageIdentity(SECRET, VERSION)),
+        *(lambda feed, part=part: feed.content(PackageIdentity(SECRET, VERSION), part) for part in Part),
+    ],
+)
+async def test_a_protected_id_is_asked_in_no_way(house: House, ask: Any) -> None:
+    with pytest.raises(PackageNotFound, match="protected"):
+        await ask(house.feed)
+    assert house.upstream.asked == []
+    assert house.attempts == ["contoso.secret"]
+
+
+async def test_an_exact_id_is_protected_alone(house: House) -> None:
+    with pytest.raises(PackageNotFound, match="protected"):
+        await house.feed.versions(PackageId.parse("Fabrikam.Core"))
+    with pytest.raises(PackageNotFound, match=r"does not exist here$"):
+        await house.feed.versions(PackageId.parse("Fabrikam.Core.More"))
+
+
+async def test_other_ids_pass(house: House) -> None:
+    assert (await house.feed.versions(PackageId.parse("Contosor"))).value == (NuGetVersion.parse("1.0.0"),)
+    assert house.attempts == []
+
+
+NAMING = [
+    "contoso",
+    "Contoso.",
+    "CONTOSO",
+    "contoso.s",
+    "Contoso.Secret",
+    "log contoso.secret",
+    '"Contoso.Secret"',
+    '"the contoso thing"',
+    "packageid:Contoso.Secret",
+    "PackageId:contoso.secret",
+    'id:"contoso.secret"',
+    "id:contoso",
+    "tags:contoso",
+    "unknown:contoso.x",
+    "-contoso.secret",
+    "(contoso.secret)",
+    "contoso.secret*",
+    "a,contoso.secret;b",
+    "contoso-secret",
+    "Fabrikam.Core",
+    "\uff23ontoso.Secret",
+]
+
+
+@pytest.mark.parametrize("text", NAMING)
+async def test_a_text_that_names_a_protected_id_is_searched_nowhere_below(house: House, text: str) -> None:
+    page = (await house.feed.search(SearchQuery(text=text))).value
+    assert (page.total, page.hits, house.upstream.asked) == (0, (), [])
+    assert house.attempts == [text]
+
+
+@pytest.mark.parametrize("text", NAMING)
+async def test_a_text_that_names_a_protected_id_is_completed_nowhere_below(house: House, text: str) -> None:
+    page = (await house.feed.complete(CompletionQuery(text=text))).value
+    assert (page.total, page.values, house.upstream.asked) == (0, (), [])
+
+
+@pytest.mark.parametrize("text", ["conto", "contosor", "secret", "", "xcontoso", "my.contosoft"])
+async def test_other_texts_are_asked_and_look_alikes_dropped(house: House, text: str) -> None:
+    found = (await house.feed.search(SearchQuery(text=text))).value
+    completed = (await house.feed.complete(CompletionQuery(text=text))).value
+    assert len(house.upstream.asked) == 2
+    assert "Contoso.Secret" not in [hit.id for hit in found.hits] + list(completed.values)
+    assert (found.total, completed.total) == (len(found.hits), len(completed.values))
+
+
+async def test_a_look_alike_that_appears_is_reported(house: House) -> None:
+    await house.feed.search(SearchQuery(text="secret"))
+    assert (house.appearances, house.attempts) == (["contoso.secret"], [])
+
+
+async def test_versions_of_a_protected_id_are_completed_nowhere_below(house: House) -> None:
+    page = (await house.feed.complete(CompletionQuery(package_id="contoso.secret"))).value
+    assert (page.values, house.upstream.asked) == ((), [])
+
+
+async def test_a_package_type_may_not_carry_a_protected_name(house: House) -> None:
+    await house.feed.search(SearchQuery(text="x", package_type="Contoso.Secret"))
+    assert house.upstream.asked == []
+
+
+@pytest.mark.parametrize("take", [1, 2, 3, 10])
+async def test_pages_have_no_gaps_where_look_alikes_were(take: int) -> None:
+    packages = {name: ["1.0.0"] for n in range(20) for name in (f"Public.{n:02}", f"Contoso.{n:02}")}
+    house = House(packages)
+    found: list[str] = []
+    for skip in range(0, 20, take):
+        page = (await house.feed.search(SearchQuery(skip=skip, take=take))).value
+        found += [hit.id for hit in page.hits]
+    # Half of the answer is dropped: some questions later we stop asking, but never repeat or show what we must not.
+    assert found == [f"Public.{n:02}" for n in range(len(found))]
+    assert len(found) >= 12
+
+
+async def test_one_question_is_enough_when_nothing_is_dropped(house: House) -> None:
+    await house.feed.search(SearchQuery(text="serilog", take=20))
+    assert [(query.skip, query.take) for _, query in house.upstream.asked] == [(0, 20)]
+
+
+async def test_advisories_about_look_alikes_are_dropped(house: House) -> None:
+    house.upstream.advisories = {"contoso.secret": [{"severity": 3}], "serilog": [{"severity": 1}]}
+    pages = (await house.feed.vulnerabilities()).value.pages
+    assert [list(page.body) for page in pages] == [["serilog"]]
+
+
+async def test_trust_and_offers_pass(house: House) -> None:
+    assert (await house.feed.signatures()).value.all_repository_signed
+    assert (await house.feed.offered()).vulnerabilities
+
+
+async def test_merging_does_not_open_a_protected_id() -> None:
+    """
+    A protected id that somebody listed as merged has its hosted versions and no others.
+    """
+    house = House()
+    hosted = ScriptedFeed("hosted", {"Contoso.Secret": ["1.0.0"]})
+    overlay = Overlay(hosted, house.feed, lambda _: True)
+    assert (await overlay.versions(SECRET)).value == (NuGetVersion.parse("1.0.0"),)
+    for text in ("", "contoso.secret"):
+        hits = (await overlay.search(SearchQuery(text=text))).value.hits
+        assert [row["version"] for row in hits[0].raw["versions"]] == ["1.0.0"]
+    assert [name for name, _ in house.upstream.asked if name != "search"] == []
+    assert all("contoso" not in query.text for _, query in house.upstream.asked)
