@@ -13,6 +13,12 @@ import nugetproxy
 _COMMANDS: Final = {
     "serve": ("nugetproxy.cli.serve", "serve"),
     "prewarm": ("nugetproxy.cli.mirror", "prewarm"),
+    "user": ("nugetproxy.cli.accounts", "user"),
+    "org": ("nugetproxy.cli.accounts", "org"),
+    "key": ("nugetproxy.cli.keys", "key"),
+    "owner": ("nugetproxy.cli.owners", "owner"),
+    "prefix": ("nugetproxy.cli.owners", "prefix"),
+    "audit": ("nugetproxy.cli.audit", "audit"),
     "check-config": ("nugetproxy.cli.deployment", "check_config"),
 }
 

@@ -52,6 +52,11 @@ _OVERRIDES: Final = {
 }
 
 
+def data_options(command: Command) -> Command:
+    """--config --data: for commands that ask no upstream"""
+    return _with(command, _CONFIG[:2])
+
+
 def config_options(command: Command) -> Command:
     """--config --data --upstream --offline"""
     return _with(command, _CONFIG)
