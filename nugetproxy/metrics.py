@@ -5,6 +5,8 @@ import it, after the supervisor has emptied that directory. What is counted was 
 `httpcache.outcome`); nothing here decides. docs/operations.md lists every instrument; a test compares the two.
 """
 
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge, Histogram
 
 DURATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -23,9 +25,7 @@ REQUEST_SECONDS = Histogram(
     buckets=DURATION_BUCKETS,
 )
 BYTES_OUT = Counter("nugetproxy_response_bytes_total", "Body bytes sent to clients.", ["resource"])
-CONNECTIONS = Gauge(
-    "nugetproxy_open_connections", "Client connections open now.", multiprocess_mode="livesum"
-)
+CONNECTIONS = Gauge("nugetproxy_open_connections", "Client connections open now.", multiprocess_mode="livesum")
 CONNECTIONS_REFUSED = Counter(
     "nugetproxy_connections_refused_total",
     "Client connections closed by us, by reason (limit, address_limit, header_timeout, idle, stall).",
@@ -78,11 +78,11 @@ STORED_BYTES = Gauge(
     ["store"],
     multiprocess_mode="livemostrecent",
 )
-STORED_PACKAGES = Gauge(
-    "nugetproxy_stored_packages", "Packages kept on disk.", multiprocess_mode="livemostrecent"
-)
+STORED_PACKAGES = Gauge("nugetproxy_stored_packages", "Packages kept on disk.", multiprocess_mode="livemostrecent")
 DISK_FREE = Gauge(
-    "nugetproxy_disk_free_bytes", "Free bytes on the file system of the data directory.", multiprocess_mode="livemostrecent"
+    "nugetproxy_disk_free_bytes",
+    "Free bytes on the file system of the data directory.",
+    multiprocess_mode="livemostrecent",
 )
 VULNERABILITY_AGE = Gauge(
     "nugetproxy_vulnerability_data_age_seconds",
@@ -95,3 +95,20 @@ VULNERABILITY_AGE = Gauge(
 BUILD = Gauge(
     "nugetproxy_build_info", "Always 1; the version is in the label.", ["version"], multiprocess_mode="livemax"
 )
+
+
+def begin_at_zero(upstreams: Iterable[str]) -> None:
+    """Show the counters of what should not happen before it does.
+
+    To Prometheus a series that appears with 1 has not increased, so an alert would miss the first event.
+    """
+    for store in ("documents", "content"):
+        STORE_FAILURES.labels(store)
+    for kind in ("document", "content"):
+        COALESCED.labels(kind)
+    for reason in ("limit", "address_limit", "header_timeout", "idle", "stall"):
+        CONNECTIONS_REFUSED.labels(reason)
+    for upstream in upstreams:
+        UPSTREAM_RESUMED.labels(upstream)
+        for check in ("length", "hash", "signature", "archive", "identity"):
+            CONTENT_REJECTED.labels(upstream, check)

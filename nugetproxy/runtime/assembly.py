@@ -61,6 +61,7 @@ async def assemble(config: Config, environ: Mapping[str, str] | None = None) -> 
         disk = DiskDocuments(path / "documents", config.storage.documents_size)
         stack.callback(disk.close)
         patience = {settings.name: settings.patience for settings in config.mirroring.upstream}
+        metrics.begin_at_zero(patience)
         hot = HotDocuments(disk, _HOT_DOCUMENTS)
         documents = MirroredDocuments(hot, leases, freshness_rules(config), mode, patience=patience)
         stack.push_async_callback(documents.close)

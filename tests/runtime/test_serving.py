@@ -62,6 +62,24 @@ def test_metrics_add_up_over_the_workers(served):
     eventually(counted, "the count of all requests")
 
 
+def test_what_alerts_look_for_begins_at_zero(served):
+    """
+    To Prometheus a counter that appears with 1 has not increased: the first rejected package would raise no alert.
+    """
+    _, body = get(served.port, "/metrics")
+    rows = set(body.decode().splitlines())
+
+    for check in ("length", "hash", "signature", "archive", "identity"):
+        assert f'nugetproxy_content_rejected_total{{check="{check}",upstream="nuget.org"}} 0.0' in rows
+    for store in ("documents", "content"):
+        assert f'nugetproxy_store_failures_total{{store="{store}"}} 0.0' in rows
+    for kind in ("document", "content"):
+        assert f'nugetproxy_coalesced_total{{kind="{kind}"}} 0.0' in rows
+    for reason in ("limit", "address_limit", "header_timeout", "idle", "stall"):
+        assert f'nugetproxy_connections_refused_total{{reason="{reason}"}} 0.0' in rows
+    assert 'nugetproxy_upstream_resumed_total{upstream="nuget.org"} 0.0' in rows
+
+
 def test_an_idle_connection_does_not_hold_up_the_stop(served):
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
     connection.request("GET", "/health/live")
