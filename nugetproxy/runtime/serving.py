@@ -34,7 +34,8 @@ async def serve(
     hot = HotTable(settings.hot_memory) if settings.lane else None
     async with assemble(config, os.environ) as services:
         application = make_application(services, hot)
-        runner = web.AppRunner(application, **handler_options(settings.idle_timeout))
+        # Who is still answered was waited for by `drain`; what is left then works for clients that are gone.
+        runner = web.AppRunner(application, shutdown_timeout=0.1, **handler_options(settings.idle_timeout))
         await runner.setup()
         try:
             if runner.server is None:

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.fakes.faults import slow
+from tests.fakes.faults import silent, slow
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.mirror import files_below
 from tests.serving import Server
@@ -210,6 +210,25 @@ async def test_a_mirror_of_a_mirror_has_the_same(stocked, tmp_path):
     finally:
         await stopped(back)
         await stopped(front)
+
+
+async def test_a_client_that_left_does_not_hold_up_the_stop(stocked, tmp_path):
+    """
+    Its request is bridged over a silent upstream for half a minute; nobody waits for it any more.
+    """
+    stocked.fault("*", silent())
+    server = Server(tmp_path / "data", upstream=stocked.url)
+    await started(server)
+    async with a_session() as session:
+        asker = asyncio.create_task(fetch(session, f"{server.base}/v3/flatcontainer/contoso.utils/index.json"))
+        async with asyncio.timeout(10):
+            while not stocked.log:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        asker.cancel()
+        await asyncio.gather(asker, return_exceptions=True)
+    async with asyncio.timeout(15):
+        assert await stopped(server) == 0
 
 
 async def test_warm_answers_come_from_the_lane_with_the_same_headers(stocked, tmp_path):
