@@ -171,7 +171,7 @@ class MirrorFeed:
         """The registration of the kept view; None when the upstream's own is to be shown."""
         if not self._source.only_kept:
             return None
-        registration = self._kept.registration(package_id, self._registrations.stated_leaves(package_id))
+        registration = self._kept.registration(package_id, self._registrations.stated_leaves)
         if registration is None:
             self._source.refuse_if_offline(package_id)
             return None

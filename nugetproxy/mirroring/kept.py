@@ -45,14 +45,17 @@ class KeptPackages:
                 continue  # a directory that a person made
         return tuple(sorted(found))
 
-    def registration(self, package_id: PackageId, stated: Iterable[Leaf]) -> Registration | None:
+    def registration(self, package_id: PackageId, stated: Callable[[PackageId], Iterable[Leaf]]) -> Registration | None:
         """All kept versions as a complete registration, None when none is kept.
 
-        `stated` are the leaves known from the upstream; for a kept version among them they are shown unchanged.
+        `stated` gives the leaves known from the upstream; for a kept version among them they are shown unchanged.
         """
-        known = {leaf.version: leaf for leaf in stated}
+        versions = self.versions(package_id)
+        if not versions:
+            return None  # the upstream's statements are thousands of leaves sometimes
+        known = {leaf.version: leaf for leaf in stated(package_id)}
         leaves = []
-        for version in self.versions(package_id):
+        for version in versions:
             leaf = known.get(version) or self._leaf_from_nuspec(PackageIdentity(package_id, version))
             if leaf is not None:
                 leaves.append(leaf)
@@ -80,7 +83,7 @@ class KeptPackages:
             # Each id is some files to read, and a deep page is thousands of ids: others are answered in between.
             await asyncio.sleep(0)
             package_id = PackageId.parse(text)
-            registration = self.registration(package_id, stated(package_id))
+            registration = self.registration(package_id, stated)
             hit = hit_from_leaves(registration.leaves, query) if registration is not None else None
             if hit is not None:
                 hits.append(hit)
@@ -90,7 +93,7 @@ class KeptPackages:
         """Ids that start with the query's text, or the listed versions of its id among what is kept."""
         if query.asks_versions:
             package_id = PackageId.parse(query.package_id or "")
-            registration = self.registration(package_id, stated(package_id))
+            registration = self.registration(package_id, stated)
             leaves = registration.leaves if registration is not None else ()
             return CompletionPage(
                 None,

@@ -90,14 +90,14 @@ class TestRegistration:
         tree.add(inventory, "Contoso.Utils", "1.0.0")
         stated = [a_leaf("Contoso.Utils", "1.0.0"), a_leaf("Contoso.Utils", "2.0.0")]
 
-        registration = kept.registration(UTILS, stated)
+        registration = kept.registration(UTILS, lambda _: stated)
 
         assert registration.leaves == (stated[0],)
 
     def test_describes_a_version_without_a_statement_by_its_own_nuspec(self, kept, tree, inventory):
         tree.add(inventory, "Contoso.Utils", "1.0.0", description="By its author.")
 
-        leaf = kept.registration(UTILS, []).find(NuGetVersion.parse("1.0.0"))
+        leaf = kept.registration(UTILS, lambda _: []).find(NuGetVersion.parse("1.0.0"))
 
         assert (leaf.entry["description"], leaf.listed) == ("By its author.", True)
         assert leaf.entry["published"].startswith("2023-11-14T")
@@ -107,10 +107,10 @@ class TestRegistration:
         tree.add(inventory, "Contoso.Utils", "2.0.0")
         (tree.folder / "contoso.utils" / "2.0.0" / "contoso.utils.nuspec").write_bytes(b"<not")
 
-        assert [str(leaf.version) for leaf in kept.registration(UTILS, []).leaves] == ["1.0.0"]
+        assert [str(leaf.version) for leaf in kept.registration(UTILS, lambda _: []).leaves] == ["1.0.0"]
 
     def test_of_an_unknown_id_is_none(self, kept):
-        assert kept.registration(UTILS, [a_leaf("Contoso.Utils", "1.0.0")]) is None
+        assert kept.registration(UTILS, lambda _: [a_leaf("Contoso.Utils", "1.0.0")]) is None
 
 
 class TestSearch:
