@@ -3,9 +3,11 @@
 import asyncio
 import importlib.util
 import os
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -16,6 +18,7 @@ from nugetproxy.web.access import AccessLog
 from nugetproxy.web.aiohttp_connection import handler_options
 from nugetproxy.web.hot import HotAnswer, HotTable, HotVariant
 from nugetproxy.web.lane_server import LaneServer, serve_protocol
+from tests.certificates import PrivateCA
 
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
 
@@ -45,6 +48,21 @@ def hot_json(body: bytes = b'{"a":1}', gzip: bytes | None = None, **changes: Any
 
 
 @dataclass
+class TLS:
+    """Both sides of a private authority."""
+
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+
+    @classmethod
+    def made_in(cls, folder: Path) -> "TLS":
+        authority = PrivateCA(folder)
+        server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        server.load_cert_chain(*authority.issue())
+        return cls(server, ssl.create_default_context(cafile=str(authority.file)))
+
+
+@dataclass
 class Served:
     port: int
     hot: HotTable
@@ -54,9 +72,11 @@ class Served:
     release: asyncio.Event = field(default_factory=asyncio.Event)
     """Lets /held answer."""
     clients: "list[Client]" = field(default_factory=list)
+    trust: ssl.SSLContext | None = None
+    """How clients speak TLS; None: in clear."""
 
     async def open(self) -> "Client":
-        client = Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 26))
+        client = Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 26, ssl=self.trust))
         self.clients.append(client)
         return client
 
@@ -70,7 +90,7 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    *, hot_bytes: int = 64_000_000, descriptor: int | None = None, **changes: Any
+    *, hot_bytes: int = 64_000_000, descriptor: int | None = None, tls: TLS | None = None, **changes: Any
 ) -> AsyncIterator[Served]:
     """`changes` are server settings. /echo, /held (waits for `release`), /large are aiohttp's."""
     settings = ServerSettings(**changes)
@@ -107,8 +127,10 @@ async def serving(
     sink = os.open(os.devnull, os.O_WRONLY) if descriptor is None else descriptor
     access = AccessLog(form="json", descriptor=sink)
     server = serve_protocol(runner.server, hot, settings, access)
-    listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
-    served = Served(listening.sockets[0].getsockname()[1], hot, server, seen, release)
+    listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0, ssl=tls.server if tls else None)
+    served = Served(
+        listening.sockets[0].getsockname()[1], hot, server, seen, release, trust=tls.client if tls else None
+    )
     try:
         yield served
     finally:
