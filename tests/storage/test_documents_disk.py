@@ -141,6 +141,9 @@ async def test_a_closed_store_keeps_and_finds_nothing(store):
 
 
 class Bomb:
+    def __repr__(self) -> str:
+        return "Bomb()"  # the name of a test must be the same in every process
+
     def __init__(self, path):
         self.path = path
 
