@@ -1,0 +1,140 @@
+"""The append-only log of what happened to hosted packages: the truth behind the catalog.
+
+Rule 1: an event is written in the transaction that makes it true; nothing changes or removes one (triggers refuse).
+Rule 2: stamps strictly grow in the order of commits, whatever the clocks of the processes say, because they are given
+while SQLite holds the one writer's lock. So whoever follows with a cursor never misses an event.
+"""
+
+import sqlite3
+import uuid
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import orjson
+
+from nugetproxy.nuget.manifest import PackageManifest
+from nugetproxy.protocol.v3.catalog import CATALOG_PAGE_SIZE, CatalogDetails, CatalogItem, CatalogPageRow, CatalogTimes
+from nugetproxy.protocol.v3.deprecation import Deprecation
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+
+_ITEM_COLUMNS: Final = "e.stamp, e.commit_id, e.kind, p.package_id, p.version, p.lower_id, p.lower_version"
+_ITEMS: Final = f"SELECT {_ITEM_COLUMNS} FROM hosted_events AS e JOIN hosted_pushes AS p USING (push)"  # noqa: S608  columns are ours
+
+
+class EventKind(StrEnum):
+    """DETAILS says how a version now is; DELETE that it is gone."""
+
+    DETAILS = "details"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What may change about a version. Times in unix microseconds."""
+
+    listed: bool
+    published: int
+    last_edited: int
+    deprecation: Deprecation | None
+
+    def row(self) -> tuple[object, ...]:
+        """The four columns that tables have for it."""
+        deprecation = orjson.dumps(self.deprecation.as_dict()).decode() if self.deprecation else None
+        return int(self.listed), self.published, self.last_edited, deprecation
+
+
+@dataclass(frozen=True, slots=True)
+class HostedEvent:
+    """One line of the log. `sequence` counts from 1 without gaps, `stamp` is in ticks of 100 ns since 1970."""
+
+    sequence: int
+    stamp: int
+    commit_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventLeaf:
+    """An event with all it tells. `push` names what was pushed; `details` is None for a deletion."""
+
+    item: CatalogItem
+    push: int
+    verbatim_version: str
+    details: CatalogDetails | None
+
+
+def insert_event(
+    connection: sqlite3.Connection, kind: EventKind, lower_id: str, push: int, state: State, now: int
+) -> HostedEvent:
+    """Append an event, in the caller's transaction. `now` in ticks; the stamp is later when the log is."""
+    sequence, newest = connection.execute("SELECT max(sequence), max(stamp) FROM hosted_events").fetchone()
+    event = HostedEvent((sequence or 0) + 1, max(now, (newest or 0) + 1), str(uuid.uuid4()))
+    connection.execute(
+        "INSERT INTO hosted_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (event.sequence, event.stamp, event.commit_id, kind.value, lower_id, push, *state.row()),
+    )
+    return event
+
+
+class HostedEvents:
+    """The log, read. Every method may raise StorageUnavailable."""
+
+    def __init__(self, database: SqliteDatabase, page_size: int = CATALOG_PAGE_SIZE) -> None:
+        """`page_size` must never change for a log that has readers."""
+        self._fetch = database.fetch
+        self._page_size = page_size
+
+    def after(self, stamp: int, limit: int) -> tuple[CatalogItem, ...]:
+        """At most `limit` events after `stamp` (ticks), oldest first."""
+        rows = self._fetch(f"{_ITEMS} WHERE e.stamp > ? ORDER BY e.stamp LIMIT ?", (stamp, limit))
+        return tuple(_item(row) for row in rows)
+
+    def pages(self) -> tuple[CatalogPageRow, ...]:
+        """All pages, by number. All but the last are full."""
+        newest = self._fetch("SELECT max(sequence) FROM hosted_events")[0][0] or 0
+        # The last events of the full pages, and the newest of all.
+        rows = self._fetch(
+            "WITH RECURSIVE ends (sequence) AS (SELECT min(?1, ?2) WHERE ?2 > 0"
+            " UNION ALL SELECT min(sequence + ?1, ?2) FROM ends WHERE sequence < ?2)"
+            " SELECT e.sequence, e.stamp, e.commit_id FROM ends JOIN hosted_events AS e USING (sequence) ORDER BY 1",
+            (self._page_size, newest),
+        )
+        return tuple(
+            CatalogPageRow(number, sequence - number * self._page_size, stamp, commit_id)
+            for number, (sequence, stamp, commit_id) in enumerate(rows)
+        )
+
+    def page(self, number: int) -> tuple[CatalogItem, ...]:
+        """The events of one page, oldest first; empty for a page that does not exist (yet)."""
+        first = number * self._page_size + 1
+        rows = self._fetch(
+            f"{_ITEMS} WHERE e.sequence BETWEEN ? AND ? ORDER BY e.sequence", (first, first + self._page_size - 1)
+        )
+        return tuple(_item(row) for row in rows)
+
+    def times(self) -> CatalogTimes:
+        return CatalogTimes(*self._fetch("SELECT created, deleted, edited FROM hosted_times")[0])
+
+    def find(self, stamp: int) -> EventLeaf | None:
+        """The event with this stamp (ticks). The archive's entries are not in it: ask the packages for those."""
+        rows = self._fetch(
+            f"SELECT {_ITEM_COLUMNS}, push,"  # noqa: S608  columns are ours
+            " p.manifest, e.listed, p.pushed, e.published, e.last_edited, p.size, p.sha512, e.deprecation"
+            " FROM hosted_events AS e JOIN hosted_pushes AS p USING (push) WHERE e.stamp = ?",
+            (stamp,),
+        )
+        if not rows:
+            return None
+        item = _item(rows[0][:7])
+        push, manifest_text, listed, created, published, last_edited, size, sha512, deprecation = rows[0][7:]
+        manifest = PackageManifest.from_dict(orjson.loads(manifest_text))
+        if item.is_delete:
+            return EventLeaf(item, push, manifest.verbatim_version, None)
+        known = Deprecation.from_dict(orjson.loads(deprecation)) if deprecation else None
+        details = CatalogDetails(manifest, bool(listed), created, published, last_edited, size, sha512, known)
+        return EventLeaf(item, push, manifest.verbatim_version, details)
+
+
+def _item(row: tuple[Any, ...]) -> CatalogItem:
+    stamp, commit_id, kind, package_id, version, lower_id, lower_version = row
+    return CatalogItem(stamp, commit_id, kind == EventKind.DELETE, package_id, version, lower_id, lower_version)

@@ -1,0 +1,142 @@
+"""HostedFeed: the private packages as a Feed.
+
+An id that is ours stays ours, also when all its versions were deleted: only an id that is not known here is for the
+feeds below to answer.
+"""
+
+from collections.abc import Iterable
+from typing import Final, NoReturn, Protocol, TypeVar
+
+from nugetproxy.errors import DocumentNotFound, PackageNotFound, PartNotFound, VersionNotFound
+from nugetproxy.feeds.base import Answer, CatalogEntry, Offered, PackageContent, Part, SmallContent
+from nugetproxy.hosting.contents import HostedContents
+from nugetproxy.hosting.leaves import HostedRegistrations, catalog_document_of, leaf_of
+from nugetproxy.hosting.packages import HostedPackage, HostedPackages, StoredContent
+from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.v3.registration import Leaf, Registration
+from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchPage, SearchQuery
+from nugetproxy.protocol.v3.signatures import RepositorySignatures
+from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+
+T = TypeVar("T")
+
+FRESH_SECONDS: Final = 10.0
+"""How long caches between us and a client may keep what we say of hosted packages: as nuget.org's versions lists.
+
+Our own hot answers compare the revision of hosted packages and need no such bound.
+"""
+
+_NEVER: Final = NuGetVersion.parse("0.0.0")
+
+
+class Search(Protocol):
+    """What finds hosted packages; the index itself is its own affair."""
+
+    def search(self, query: SearchQuery) -> SearchPage: ...
+
+    def complete(self, query: CompletionQuery) -> CompletionPage:
+        """Ids, or the listed versions of an id."""
+
+
+class HostedFeed:
+    """The Feed contract over what is hosted."""
+
+    def __init__(self, database: SqliteDatabase, contents: HostedContents, search: Search) -> None:
+        self._packages = HostedPackages(database)
+        self._registrations = HostedRegistrations(database)
+        self._contents = contents
+        self._search = search
+
+    def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]:
+        """Those of these ids that are ours, in one look. Raises StorageUnavailable."""
+        return self._packages.known_among(lower_ids)
+
+    async def offered(self) -> Offered:
+        return Offered(vulnerabilities=False, repository_signatures=False)
+
+    # --- versions and registrations -----------------------------------------------------------------------------------
+
+    async def versions(self, package_id: PackageId) -> Answer[tuple[NuGetVersion, ...]]:
+        registration = await self._complete(package_id)
+        return _answer(tuple(leaf.version for leaf in registration.leaves))
+
+    async def registration(self, package_id: PackageId) -> Answer[Registration]:
+        return _answer(await self._complete(package_id))
+
+    async def registration_between(
+        self, package_id: PackageId, lower: NuGetVersion, upper: NuGetVersion
+    ) -> Answer[Registration]:
+        return _answer(await self._complete(package_id))
+
+    async def complete_registration(self, package_id: PackageId) -> Answer[Registration]:
+        return _answer(await self._complete(package_id))
+
+    async def leaf(self, package: PackageIdentity) -> Answer[Leaf]:
+        return _answer(leaf_of(self._found(package)))
+
+    async def catalog_entry(self, package: PackageIdentity) -> Answer[CatalogEntry]:
+        found = self._found(package)
+        return _answer(CatalogEntry(leaf_of(found), catalog_document_of(found, self._packages)))
+
+    # --- contents -----------------------------------------------------------------------------------------------------
+
+    async def content(self, package: PackageIdentity, part: Part) -> Answer[PackageContent]:
+        stored = self._packages.find_content(package)
+        if stored is None:
+            self._refuse(package)
+        return _answer(await self._content(package, stored, part))
+
+    async def _content(self, package: PackageIdentity, stored: StoredContent, part: Part) -> PackageContent:
+        if part is Part.NUPKG:
+            return self._contents.local_file(stored)
+        found = await self._contents.part(stored, part)
+        if found is None:
+            raise PartNotFound(package.id.text, package.version.normalized, part.value)
+        return found
+
+    # --- search -------------------------------------------------------------------------------------------------------
+
+    async def search(self, query: SearchQuery) -> Answer[SearchPage]:
+        return _answer(SearchPage(0, ()) if query.asks_nothing else self._search.search(query))
+
+    async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
+        if query.asks_nothing:
+            return _answer(CompletionPage(None if query.asks_versions else 0, ()))
+        return _answer(self._search.complete(query))
+
+    # --- trust: nobody vouches for private packages but their owners --------------------------------------------------
+
+    async def vulnerabilities(self) -> Answer[VulnerabilityPages]:
+        raise DocumentNotFound("hosted packages have no vulnerability documents")
+
+    async def signatures(self) -> Answer[RepositorySignatures]:
+        raise DocumentNotFound("hosted packages are not signed by this feed")
+
+    async def certificate(self, fingerprint: str) -> Answer[SmallContent]:
+        raise DocumentNotFound(f"no certificate {fingerprint[:64]}")
+
+    # --- shared -------------------------------------------------------------------------------------------------------
+
+    async def _complete(self, package_id: PackageId) -> Registration:
+        registration = await self._registrations.find(package_id.lower)
+        if registration is None:
+            self._refuse(PackageIdentity(package_id, _NEVER), any_version=True)
+        return registration
+
+    def _found(self, package: PackageIdentity) -> HostedPackage:
+        found = self._packages.find(package)
+        if found is None:
+            self._refuse(package)
+        return found
+
+    def _refuse(self, package: PackageIdentity, *, any_version: bool = False) -> NoReturn:
+        if self._packages.knows(package.lower_id):
+            raise VersionNotFound(package.id.text, "*" if any_version else package.version.normalized)
+        raise PackageNotFound(package.id.text)
+
+
+def _answer(value: T) -> Answer[T]:
+    return Answer(value, Provenance(Outcome.HIT, fresh_for=FRESH_SECONDS, detail="hosted"))

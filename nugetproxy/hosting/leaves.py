@@ -1,0 +1,123 @@
+"""Hosted packages as registrations and catalog documents: how our rows become what `protocol` writes.
+
+The registration of an id is kept in memory and brought up to date by what changed: an id of thousands of versions
+costs as little as a small one while nothing happens to it, and one version more after a push.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from cachetools import LRUCache
+
+from nugetproxy.hosting.packages import HostedPackage, HostedPackages
+from nugetproxy.protocol.times import text_of_microseconds, text_of_ticks
+from nugetproxy.protocol.v3.catalog import CatalogDetails, CatalogItem, details_document
+from nugetproxy.protocol.v3.registration import Leaf, Registration, leaf_from_manifest, registration_of
+from nugetproxy.protocol.v3.registration_values import newest_commit
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+
+# Leaves kept in memory, a few kilobytes each.
+_MOST_LEAVES: Final = 16_384
+# Making so many leaves takes longer than an event loop should be held.
+_FEW: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The registration of an id as of `revision`; `by_version` are its leaves by lower version."""
+
+    revision: int
+    by_version: dict[str, Leaf]
+    registration: Registration
+
+
+class HostedRegistrations:
+    """Registrations of hosted ids, hot ones in memory. May raise StorageUnavailable."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._fetch = database.fetch
+        self._packages = HostedPackages(database)
+        self._kept: LRUCache[str, _Kept] = LRUCache(_MOST_LEAVES, getsizeof=lambda kept: len(kept.by_version))
+        self._making = asyncio.Lock()
+
+    async def find(self, lower_id: str) -> Registration | None:
+        """All versions of an id, every page loaded; None when it has none."""
+        revision = self._packages.revision_of(lower_id)
+        kept: _Kept | None = self._kept.get(lower_id)
+        if kept is None or kept.revision != revision:
+            async with self._making:
+                kept = await self._up_to_date(lower_id)
+        return kept.registration if kept is not None and kept.by_version else None
+
+    async def _up_to_date(self, lower_id: str) -> _Kept | None:
+        # The revision first: what is read after it is as new or newer, and then looked at once more next time.
+        revision = self._packages.revision_of(lower_id)
+        if revision == 0:
+            return None
+        kept: _Kept | None = self._kept.get(lower_id)
+        if kept is not None and kept.revision == revision:
+            return kept  # made while we waited for our turn
+        there = {
+            row[0] for row in self._fetch("SELECT lower_version FROM hosted_packages WHERE lower_id = ?", (lower_id,))
+        }
+        before = {} if kept is None else kept.by_version
+        since = 0 if kept is None else kept.revision
+        if len(there) - len(before) > _FEW:
+            made = await asyncio.to_thread(self._made, lower_id, since, before, there, revision)
+        else:
+            made = self._made(lower_id, since, before, there, revision)
+        if len(made.by_version) < _MOST_LEAVES:
+            self._kept[lower_id] = made
+        return made
+
+    def _made(self, lower_id: str, since: int, before: dict[str, Leaf], there: set[str], revision: int) -> _Kept:
+        changed = {
+            package.identity.lower_version: leaf_of(package)
+            for package in self._packages.changed_since(lower_id, since)
+        }
+        by_version = {version: leaf for version, leaf in (before | changed).items() if version in there}
+        leaves = sorted(by_version.values(), key=lambda leaf: leaf.version)
+        name = leaves[-1].package_id if leaves else lower_id
+        registration = replace(registration_of(name, leaves), raw=newest_commit(leaves))
+        return _Kept(revision, by_version, registration)
+
+
+def leaf_of(package: HostedPackage) -> Leaf:
+    """The leaf of a version in its registration."""
+    published = text_of_microseconds(package.published, "+00:00")
+    leaf = leaf_from_manifest(package.manifest, published=published, listed=package.listed)
+    if package.deprecation is not None:
+        leaf.entry["deprecation"] = package.deprecation.document()
+    commit = {"commitId": package.commit_id, "commitTimeStamp": text_of_ticks(package.stamp, "+00:00")}
+    return replace(leaf, raw={**leaf.raw, **commit})
+
+
+def catalog_item_of(package: HostedPackage) -> CatalogItem:
+    """The last event about a version."""
+    identity = package.identity
+    return CatalogItem(
+        package.stamp,
+        package.commit_id,
+        is_delete=False,
+        package_id=identity.id.text,
+        version=identity.version.full,
+        lower_id=identity.lower_id,
+        lower_version=identity.lower_version,
+    )
+
+
+def catalog_document_of(package: HostedPackage, packages: HostedPackages) -> dict[str, Any]:
+    """The catalog's page about a version as it now is."""
+    details = CatalogDetails(
+        package.manifest,
+        package.listed,
+        package.created,
+        package.published,
+        package.last_edited,
+        package.size,
+        package.sha512,
+        package.deprecation,
+        packages.entries_of(package.push),
+    )
+    return details_document(catalog_item_of(package), details)

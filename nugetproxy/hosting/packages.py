@@ -1,0 +1,293 @@
+"""Hosted packages, stored: what there is now, and the rows that a push, an unlisting or a deletion writes.
+
+Functions that take a connection are parts of somebody's transaction (see `publish`); the class only reads. Who may do
+what, and where the bytes lie, is not known here.
+"""
+
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from nugetproxy.hosting.events import EventKind, HostedEvent, State, insert_event
+from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.nuget.manifest import PackageManifest
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.v3.catalog import PackageEntry
+from nugetproxy.protocol.v3.deprecation import Deprecation
+from nugetproxy.storage.blobs.base import BlobKey
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+
+Fetch = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
+
+_COLUMNS: Final = """
+SELECT p.manifest, p.package_id, p.version, h.listed, h.published, p.pushed, h.last_edited, p.size, p.sha512,
+       p.content_hash, p.blob, h.deprecation, h.sequence, e.stamp, e.commit_id, h.push
+FROM hosted_packages AS h JOIN hosted_pushes AS p USING (push) JOIN hosted_events AS e ON e.sequence = h.sequence
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HostedPackage:
+    """One version as it now is. Times in unix microseconds, `size` in bytes, hashes in base64.
+
+    `published` is when it was first published, whether it is listed or not. `sequence`, `stamp` and `commit_id` are
+    those of the last event about it; `push` names what was pushed.
+    """
+
+    manifest: PackageManifest = field(repr=False)
+    listed: bool
+    published: int
+    created: int
+    last_edited: int
+    size: int
+    sha512: str
+    content_hash: str
+    blob: BlobKey
+    deprecation: Deprecation | None
+    sequence: int
+    stamp: int
+    commit_id: str
+    push: int
+
+    @property
+    def identity(self) -> PackageIdentity:
+        return self.manifest.identity
+
+    @property
+    def state(self) -> State:
+        return State(self.listed, self.published, self.last_edited, self.deprecation)
+
+
+@dataclass(frozen=True, slots=True)
+class PushedPackage:
+    """What a push brings: the package as it was inspected, and where its bytes lie. Times and sizes as above."""
+
+    manifest: PackageManifest
+    entries: tuple[PackageEntry, ...] = field(repr=False)
+    size: int
+    sha512: str
+    content_hash: str
+    blob: BlobKey
+    pushed: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContent:
+    """Where the bytes of a version lie: all that a download asks. `pushed` in microseconds."""
+
+    blob: BlobKey
+    size: int
+    sha512: str
+    pushed: int
+
+
+class HostedPackages:
+    """What is hosted, read from one database. Methods may raise StorageUnavailable and take microseconds a row."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._fetch: Fetch = database.fetch
+
+    def knows(self, lower_id: str) -> bool:
+        """Whether the id is ours: also when all its versions were deleted, as long as one of them is burnt."""
+        return knows_id(self._fetch, lower_id)
+
+    def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]:
+        """Those of these ids that are ours."""
+        wanted = orjson.dumps(list(lower_ids)).decode()
+        rows = self._fetch(
+            "SELECT value FROM json_each(?) AS w WHERE EXISTS (SELECT 1 FROM hosted_packages WHERE lower_id = w.value)"
+            " OR EXISTS (SELECT 1 FROM burnt_versions WHERE lower_id = w.value)",
+            (wanted,),
+        )
+        return frozenset(str(row[0]) for row in rows)
+
+    def versions(self, lower_id: str) -> tuple[NuGetVersion, ...]:
+        """All versions, unlisted ones too, ascending; empty for an unknown id."""
+        rows = self._fetch("SELECT lower_version FROM hosted_packages WHERE lower_id = ?", (lower_id,))
+        return tuple(sorted(NuGetVersion.parse(row[0]) for row in rows))
+
+    def of(self, lower_id: str) -> tuple[HostedPackage, ...]:
+        """All versions of an id, ascending; empty for an unknown id."""
+        return self._ascending("WHERE h.lower_id = ?", (lower_id,))
+
+    def changed_since(self, lower_id: str, sequence: int) -> tuple[HostedPackage, ...]:
+        """As `of`, only those with an event after `sequence`."""
+        return self._ascending("WHERE h.lower_id = ? AND h.sequence > ?", (lower_id, sequence))
+
+    def find(self, package: PackageIdentity) -> HostedPackage | None:
+        return find_package(self._fetch, package)
+
+    def find_content(self, package: PackageIdentity) -> StoredContent | None:
+        rows = self._fetch(
+            "SELECT p.blob, p.size, p.sha512, p.pushed FROM hosted_packages AS h JOIN hosted_pushes AS p USING (push)"
+            " WHERE h.lower_id = ? AND h.lower_version = ?",
+            (package.lower_id, package.lower_version),
+        )
+        return StoredContent(key_of(rows[0][0]), *rows[0][1:]) if rows else None
+
+    def entries_of(self, push: int) -> tuple[PackageEntry, ...]:
+        """The files in the archive that was pushed."""
+        rows = self._fetch("SELECT entries FROM hosted_pushes WHERE push = ?", (push,))
+        return tuple(PackageEntry(*entry) for entry in orjson.loads(zlib.decompress(rows[0][0])))
+
+    def revision_of(self, lower_id: str) -> int:
+        """The sequence of the last event about an id; 0 when there never was one. Differs once anything changed."""
+        rows = self._fetch("SELECT max(sequence) FROM hosted_events WHERE lower_id = ?", (lower_id,))
+        return int(rows[0][0] or 0)
+
+    def ids(self) -> tuple[str, ...]:
+        """All lower ids with a version, in order."""
+        return tuple(row[0] for row in self._fetch("SELECT DISTINCT lower_id FROM hosted_packages ORDER BY 1", ()))
+
+    def blobs(self) -> frozenset[str]:
+        """The blobs that hosted versions need, as texts of their keys."""
+        rows = self._fetch("SELECT p.blob FROM hosted_packages AS h JOIN hosted_pushes AS p USING (push)", ())
+        return frozenset(row[0] for row in rows)
+
+    def _ascending(self, condition: str, parameters: Sequence[object]) -> tuple[HostedPackage, ...]:
+        found = [_package(row) for row in self._fetch(f"{_COLUMNS} {condition}", parameters)]
+        return tuple(sorted(found, key=lambda package: package.manifest.version))
+
+
+# --- parts of a transaction -------------------------------------------------------------------------------------------
+
+
+def fetching(connection: sqlite3.Connection) -> Fetch:
+    """Reads inside a transaction, in the form of `SqliteDatabase.fetch`."""
+    return lambda sql, parameters: connection.execute(sql, parameters).fetchall()
+
+
+def knows_id(fetch: Fetch, lower_id: str) -> bool:
+    rows = fetch(
+        "SELECT EXISTS (SELECT 1 FROM hosted_packages WHERE lower_id = ?1)"
+        " OR EXISTS (SELECT 1 FROM burnt_versions WHERE lower_id = ?1)",
+        (lower_id,),
+    )
+    return bool(rows[0][0])
+
+
+def is_taken(fetch: Fetch, package: PackageIdentity) -> bool:
+    """Whether the version exists, or did and was not given free."""
+    rows = fetch(
+        "SELECT EXISTS (SELECT 1 FROM hosted_packages WHERE lower_id = ?1 AND lower_version = ?2)"
+        " OR EXISTS (SELECT 1 FROM burnt_versions WHERE lower_id = ?1 AND lower_version = ?2)",
+        (package.lower_id, package.lower_version),
+    )
+    return bool(rows[0][0])
+
+
+def find_package(fetch: Fetch, package: PackageIdentity) -> HostedPackage | None:
+    rows = fetch(f"{_COLUMNS} WHERE h.lower_id = ? AND h.lower_version = ?", (package.lower_id, package.lower_version))
+    return _package(rows[0]) if rows else None
+
+
+def insert_package(connection: sqlite3.Connection, pushed: PushedPackage, now: int) -> HostedPackage:
+    """A new version, listed, and its event. `now` in ticks. Raises sqlite3.IntegrityError when the version exists."""
+    manifest = pushed.manifest
+    names = (manifest.identity.lower_id, manifest.identity.lower_version)
+    push = connection.execute(
+        "INSERT INTO hosted_pushes (lower_id, lower_version, package_id, version, manifest, entries, size, sha512,"
+        " content_hash, blob, pushed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *names,
+            manifest.id.text,
+            manifest.version.full,
+            orjson.dumps(manifest.as_dict()).decode(),
+            zlib.compress(orjson.dumps([(e.name, e.size, e.compressed_size) for e in pushed.entries])),
+            pushed.size,
+            pushed.sha512,
+            pushed.content_hash,
+            str(pushed.blob),
+            pushed.pushed,
+        ),
+    ).lastrowid
+    assert push is not None
+    state = State(listed=True, published=pushed.pushed, last_edited=pushed.pushed, deprecation=None)
+    event = insert_event(connection, EventKind.DETAILS, names[0], push, state, now)
+    connection.execute(
+        "INSERT INTO hosted_packages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*names, push, *state.row(), event.sequence)
+    )
+    connection.execute("UPDATE hosted_times SET created = ?1, edited = ?1", (pushed.pushed,))
+    return _with(pushed, state, event, push)
+
+
+def change_package(connection: sqlite3.Connection, package: PackageIdentity, state: State, now: int) -> HostedPackage:
+    """Give a version that exists another state, and tell so in an event. `now` in ticks."""
+    before = find_package(fetching(connection), package)
+    assert before is not None
+    event = insert_event(connection, EventKind.DETAILS, package.lower_id, before.push, state, now)
+    connection.execute(
+        "UPDATE hosted_packages SET listed = ?, published = ?, last_edited = ?, deprecation = ?, sequence = ?"
+        " WHERE lower_id = ? AND lower_version = ?",
+        (*state.row(), event.sequence, package.lower_id, package.lower_version),
+    )
+    connection.execute("UPDATE hosted_times SET edited = ?", (state.last_edited,))
+    after = find_package(fetching(connection), package)
+    assert after is not None
+    return after
+
+
+def remove_package(
+    connection: sqlite3.Connection, package: HostedPackage, *, burn: bool, moment: int, now: int
+) -> HostedEvent:
+    """Take a version away, and tell so in an event. `burn`: nobody may push it again. `moment` in microseconds."""
+    names = (package.identity.lower_id, package.identity.lower_version)
+    event = insert_event(connection, EventKind.DELETE, names[0], package.push, package.state, now)
+    connection.execute("DELETE FROM hosted_packages WHERE lower_id = ? AND lower_version = ?", names)
+    if burn:
+        connection.execute("INSERT INTO burnt_versions VALUES (?, ?, ?)", (*names, moment))
+    connection.execute("UPDATE hosted_times SET deleted = ?", (moment,))
+    return event
+
+
+def free_version(connection: sqlite3.Connection, package: PackageIdentity) -> bool:
+    """Let a burnt version be pushed again; False when it is not burnt."""
+    done = connection.execute(
+        "DELETE FROM burnt_versions WHERE lower_id = ? AND lower_version = ?", (package.lower_id, package.lower_version)
+    )
+    return done.rowcount > 0
+
+
+def key_of(text: str) -> BlobKey:
+    """The key of a blob out of its text."""
+    return BlobKey(tuple(text.split("/")))
+
+
+def _with(pushed: PushedPackage, state: State, event: HostedEvent, push: int) -> HostedPackage:
+    return HostedPackage(
+        pushed.manifest,
+        state.listed,
+        state.published,
+        pushed.pushed,
+        state.last_edited,
+        pushed.size,
+        pushed.sha512,
+        pushed.content_hash,
+        pushed.blob,
+        state.deprecation,
+        event.sequence,
+        event.stamp,
+        event.commit_id,
+        push,
+    )
+
+
+def _package(row: tuple[Any, ...]) -> HostedPackage:
+    manifest, _, _, listed, published, created, last_edited, size, sha512, content_hash, blob, deprecation, *rest = row
+    return HostedPackage(
+        PackageManifest.from_dict(orjson.loads(manifest)),
+        bool(listed),
+        published,
+        created,
+        last_edited,
+        size,
+        sha512,
+        content_hash,
+        key_of(blob),
+        Deprecation.from_dict(orjson.loads(deprecation)) if deprecation else None,
+        *rest,
+    )

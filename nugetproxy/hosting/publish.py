@@ -1,0 +1,391 @@
+"""Push, unlist, relist, deprecate, delete: the whole rule of each act in one place.
+
+Rule 1: an act is done when its coroutine returns: its bytes, its rows and its event are on the disk, and every process
+has been told. An act that raises has changed nothing that anyone can see.
+Rule 2: an act goes on when whoever asked for it has left: a push is kept whole or not at all, never half.
+Who may act is decided by `accounts.permissions`; what a package must be like is a parameter.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final, Protocol, TypeVar
+
+import structlog
+
+from nugetproxy.accounts.audit import DONE, REFUSED, AuditEntry, AuditLog, insert_audit
+from nugetproxy.accounts.model import Actor
+from nugetproxy.accounts.ownership import Ownership
+from nugetproxy.accounts.permissions import PackageFacts, first_owner, may_hard_delete, may_push, may_unlist, require
+from nugetproxy.errors import (
+    Forbidden,
+    IdReserved,
+    InvalidRequest,
+    NotAuthenticated,
+    NugetproxyError,
+    PackageExists,
+    PackageNotFound,
+    StorageUnavailable,
+    VersionNotFound,
+)
+from nugetproxy.hosting.contents import HostedContents
+from nugetproxy.hosting.inspection import Inspected, Rules, inspect, no_rules
+from nugetproxy.hosting.packages import (
+    Fetch,
+    HostedPackage,
+    HostedPackages,
+    PushedPackage,
+    change_package,
+    fetching,
+    find_package,
+    free_version,
+    insert_package,
+    is_taken,
+    knows_id,
+    remove_package,
+)
+from nugetproxy.nuget.archive import ArchiveLimits
+from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.v3.deprecation import Deprecation
+from nugetproxy.storage.blobs.base import BlobKey
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.revisions import Revisions
+from nugetproxy.storage.spool import Spool
+
+_log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+# Owners may change between the judgement and the transaction; whoever changes them all the time must stop first.
+_JUDGEMENTS: Final = 5
+_REFUSALS: Final = (NotAuthenticated, Forbidden, IdReserved, PackageExists)
+
+
+class ListedVerb(StrEnum):
+    """What a deprecation does to the listing; nuget.org's words."""
+
+    UNCHANGED = "Unchanged"
+    UNLIST = "Unlist"
+    RELIST = "Relist"
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a push made. `warnings` are one line each, fit for the person who pushed."""
+
+    identity: PackageIdentity
+    warnings: tuple[str, ...]
+
+
+class SearchIndex(Protocol):
+    """What search keeps of hosted packages. Both are called inside the transaction of the act."""
+
+    def index_package(self, connection: sqlite3.Connection, package: HostedPackage) -> None:
+        """The version is new, or its state is another now."""
+
+    def forget_package(self, connection: sqlite3.Connection, package: PackageIdentity) -> None:
+        """The version is gone."""
+
+
+class _NoIndex:
+    def index_package(self, connection: sqlite3.Connection, package: HostedPackage) -> None: ...
+
+    def forget_package(self, connection: sqlite3.Connection, package: PackageIdentity) -> None: ...
+
+
+class _Outdated(Exception):
+    """What was judged is not what is there any more. No failure: it is judged again."""
+
+
+class Publish:
+    """The acts on hosted packages, for one process. `close` waits for those that run."""
+
+    def __init__(
+        self,
+        database: SqliteDatabase,
+        contents: HostedContents,
+        ownership: Ownership,
+        audit: AuditLog,
+        revisions: Revisions,
+        *,
+        rules: Rules = no_rules,
+        index: SearchIndex | None = None,
+        limits: ArchiveLimits = ArchiveLimits(),  # noqa: B008 - frozen
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """`rules` judge a pushed file, `index` is told of every change. `clock` gives nanoseconds since 1970."""
+        self._database = database
+        self._packages = HostedPackages(database)
+        self._contents = contents
+        self._ownership = ownership
+        self._audit = audit
+        self._revisions = revisions
+        self._rules = rules
+        self._index: SearchIndex = index or _NoIndex()
+        self._limits = limits
+        self._clock = clock
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def close(self) -> None:
+        """Wait for the acts that run."""
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    # --- push ---------------------------------------------------------------------------------------------------------
+
+    async def push(self, actor: Actor, spool: Spool, *, address: str) -> Pushed:
+        """Publish the package in `spool`, which is ours from here on: committed, or gone. `address` is the client's.
+
+        The first push of an id makes the actor's account its owner.
+
+        Raises:
+            InvalidPackage: the file is not a package that we accept.
+            NotAuthenticated, Forbidden, IdReserved: this actor may not push this id.
+            PackageExists: the version is there, or was and is burnt.
+            StorageUnavailable: nothing was published.
+        """
+        return await self._to_the_end(self._push(actor, spool, address))
+
+    async def _push(self, actor: Actor, spool: Spool, address: str) -> Pushed:
+        try:
+            found = await asyncio.to_thread(inspect, spool, self._limits, self._rules)
+            async with self._audited(actor, "push", str(found.identity), address):
+                self._judge_push(actor, found)
+                key = self._contents.new_key(found.identity, spool.sha512)
+                await asyncio.to_thread(self._contents.commit, key, spool)
+                try:
+                    package, is_new_id = await self._enter(actor, found, key, address)
+                except _REFUSALS:
+                    # Only a definite no: after a failure of the disk nobody knows what a restart will find in the
+                    # database, so the bytes are left for the sweep, which looks there first.
+                    await asyncio.to_thread(self._contents.discard, key)
+                    raise
+        finally:
+            spool.discard()
+        if is_new_id:
+            self._revisions.bump_accounts()
+        self._revisions.bump_hosting()
+        _log.info("package_pushed", package=str(package.identity), bytes=package.size, by=actor.name)
+        return Pushed(package.identity, found.warnings)
+
+    def _judge_push(self, actor: Actor, found: Inspected) -> PackageFacts:
+        """The facts under which the push is allowed; raises when it is not, or the version is taken."""
+        facts = self._facts(found.identity.id)
+        require(may_push(actor, facts, self._microseconds()))
+        if is_taken(self._database.fetch, found.identity):
+            raise _exists(found.identity)
+        return facts
+
+    async def _enter(self, actor: Actor, found: Inspected, key: BlobKey, address: str) -> tuple[HostedPackage, bool]:
+        """The one transaction of a push; also whether the id is new."""
+        for _ in range(_JUDGEMENTS):
+            revision = self._revisions.accounts
+            facts = self._judge_push(actor, found)
+
+            def enter(
+                connection: sqlite3.Connection, revision: int = revision, facts: PackageFacts = facts
+            ) -> HostedPackage:
+                # Now nobody else writes: what was judged outside must still hold.
+                if knows_id(fetching(connection), facts.package_id.lower) != facts.exists:
+                    raise _Outdated
+                if self._revisions.accounts != revision:
+                    raise _Outdated
+                if is_taken(fetching(connection), found.identity):
+                    raise _exists(found.identity)
+                if self._contents.blobs.stat(key) is None:
+                    raise StorageUnavailable("the file of the package vanished while it was being published")
+                now = self._clock()
+                pushed = PushedPackage(
+                    found.manifest, found.entries, found.size, found.sha512, found.content_hash, key, now // 1000
+                )
+                package = insert_package(connection, pushed, now // 100)
+                if not facts.exists:
+                    self._ownership.add_first_owner(connection, facts.package_id.lower, first_owner(actor, facts))
+                self._index.index_package(connection, package)
+                insert_audit(connection, _done(actor, "push", package.identity, address))
+                return package
+
+            try:
+                return await self._database.write(enter), not facts.exists
+            except _Outdated:
+                continue
+            except sqlite3.IntegrityError as error:
+                # The key of the table decides in the end, whatever was looked up before.
+                raise _exists(found.identity) from error
+        raise StorageUnavailable("the owners of the package changed all the time; try again")
+
+    # --- listing and deprecation --------------------------------------------------------------------------------------
+
+    async def unlist(self, actor: Actor, package: PackageIdentity, *, address: str) -> None:
+        """Hide a version from searches. It stays downloadable. What is unlisted already stays so.
+
+        Raises:
+            PackageNotFound, VersionNotFound: there is nothing to unlist.
+            NotAuthenticated, Forbidden: this actor may not.
+        """
+        await self._set_listed(actor, package, address, listed=False)
+
+    async def relist(self, actor: Actor, package: PackageIdentity, *, address: str) -> None:
+        """Show a version again, with the date it was first published. Raises as `unlist`."""
+        await self._set_listed(actor, package, address, listed=True)
+
+    async def _set_listed(self, actor: Actor, package: PackageIdentity, address: str, *, listed: bool) -> None:
+        verb = ListedVerb.RELIST if listed else ListedVerb.UNLIST
+        act = "relist" if listed else "unlist"
+        await self._to_the_end(
+            self._change(actor, act, package.id, (package.version,), address, lambda before: _listed(before, verb))
+        )
+
+    async def deprecate(
+        self,
+        actor: Actor,
+        package_id: PackageId,
+        versions: Sequence[NuGetVersion],
+        deprecation: Deprecation | None,
+        listed_verb: ListedVerb = ListedVerb.UNCHANGED,
+        *,
+        address: str,
+    ) -> None:
+        """Say of all these versions, or of none, that they should not be used; None takes that back.
+
+        Raises as `unlist`; InvalidRequest when no version is named.
+        """
+        if not versions:
+            raise InvalidRequest("name the versions to deprecate")
+        act = "deprecate" if deprecation is not None else "undeprecate"
+
+        def change(before: HostedPackage) -> HostedPackage:
+            return replace(_listed(before, listed_verb), deprecation=deprecation)
+
+        await self._to_the_end(self._change(actor, act, package_id, versions, address, change))
+
+    async def _change(
+        self,
+        actor: Actor,
+        act: str,
+        package_id: PackageId,
+        versions: Sequence[NuGetVersion],
+        address: str,
+        change: Callable[[HostedPackage], HostedPackage],
+    ) -> None:
+        """One transaction for all versions; what would come out as it was makes no event."""
+        wanted = [PackageIdentity(package_id, version) for version in dict.fromkeys(versions)]
+        for package in wanted:
+            self._existing(package)
+        subject = f"{package_id} {', '.join(package.version.normalized for package in wanted)}"
+        async with self._audited(actor, act, subject, address):
+            require(may_unlist(actor, self._facts(package_id), self._microseconds()))
+
+            def enter(connection: sqlite3.Connection) -> None:
+                now = self._clock()
+                for package in wanted:
+                    before = find_package(fetching(connection), package)
+                    if before is None:
+                        raise VersionNotFound(package.id.text, package.version.normalized)
+                    after = change(before)
+                    if after == before:
+                        continue
+                    state = replace(after.state, last_edited=now // 1000)
+                    self._index.index_package(connection, change_package(connection, package, state, now // 100))
+                    insert_audit(connection, _done(actor, act, before.identity, address))
+
+            await self._database.write(enter)
+        self._revisions.bump_hosting()
+
+    # --- delete -------------------------------------------------------------------------------------------------------
+
+    async def delete(self, actor: Actor, package: PackageIdentity, *, address: str, allow_reuse: bool = False) -> None:
+        """Take a version away for good, its bytes too. Its name stays burnt: only with `allow_reuse` other bytes may be
+        pushed under it, and only then an id without versions is given back to the feeds below.
+
+        With `allow_reuse` a version that was deleted before is given free.
+
+        Raises:
+            PackageNotFound, VersionNotFound: there is nothing to delete.
+            NotAuthenticated, Forbidden: only administrators may.
+        """
+        await self._to_the_end(self._delete(actor, package, address, allow_reuse))
+
+    async def _delete(self, actor: Actor, package: PackageIdentity, address: str, allow_reuse: bool) -> None:
+        async with self._audited(actor, "delete", str(package), address):
+            require(may_hard_delete(actor, package.id, self._microseconds()))
+
+            def enter(connection: sqlite3.Connection) -> HostedPackage | None:
+                now = self._clock()
+                before = find_package(fetching(connection), package)
+                if before is not None:
+                    remove_package(connection, before, burn=not allow_reuse, moment=now // 1000, now=now // 100)
+                    self._index.forget_package(connection, package)
+                elif not (allow_reuse and free_version(connection, package)):
+                    raise _absence(fetching(connection), package)
+                detail = "may be pushed again" if allow_reuse else ""
+                insert_audit(connection, _done(actor, "delete", package, address, detail))
+                return before
+
+            removed: HostedPackage | None = await self._database.write(enter)
+        self._revisions.bump_hosting()
+        if removed is not None:
+            await asyncio.to_thread(self._contents.discard, removed.blob)
+
+    # --- shared -------------------------------------------------------------------------------------------------------
+
+    def _facts(self, package_id: PackageId) -> PackageFacts:
+        return self._ownership.facts(package_id, self._packages.knows(package_id.lower))
+
+    def _existing(self, package: PackageIdentity) -> None:
+        """Raises PackageNotFound or VersionNotFound. Comes before any permission, as at nuget.org."""
+        if self._packages.find_content(package) is None:
+            raise _absence(self._database.fetch, package)
+
+    @asynccontextmanager
+    async def _audited(self, actor: Actor, act: str, subject: str, address: str) -> AsyncIterator[None]:
+        """What is refused inside leaves its line; what succeeds writes its own, in its transaction."""
+        try:
+            yield
+        except _REFUSALS as error:
+            if not isinstance(error, NotAuthenticated):  # from nobody in particular, and as often as they like
+                try:
+                    await self._audit.record(
+                        AuditEntry(actor.name, f"package.{act}", subject, address, REFUSED, str(error))
+                    )
+                except StorageUnavailable as failure:
+                    _log.warning("audit_not_written", error=str(failure))
+            raise
+
+    def _microseconds(self) -> int:
+        return self._clock() // 1000
+
+    async def _to_the_end(self, act: Coroutine[Any, Any, T]) -> T:
+        """Run an act that its asker's leaving does not stop."""
+        task = asyncio.create_task(act)
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever asked has it, or has left
+
+
+def _listed(package: HostedPackage, verb: ListedVerb) -> HostedPackage:
+    if verb is ListedVerb.UNCHANGED:
+        return package
+    return replace(package, listed=verb is ListedVerb.RELIST)
+
+
+def _done(actor: Actor, act: str, package: PackageIdentity, address: str, detail: str = "") -> AuditEntry:
+    return AuditEntry(actor.name, f"package.{act}", str(package), address, DONE, detail)
+
+
+def _exists(package: PackageIdentity) -> PackageExists:
+    return PackageExists(package.id.text, package.version.normalized)
+
+
+def _absence(fetch: Fetch, package: PackageIdentity) -> NugetproxyError:
+    if knows_id(fetch, package.lower_id):
+        return VersionNotFound(package.id.text, package.version.normalized)
+    return PackageNotFound(package.id.text)

@@ -1,0 +1,73 @@
+"""Download counts: gathered in memory, added up in the database in batches.
+
+Counting costs a dictionary's look-up, never a write; what was counted since the last batch is lost when a process is
+killed, which for a statistic is the right price.
+"""
+
+import asyncio
+import sqlite3
+from collections import Counter
+from typing import Final
+
+import structlog
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+
+_log = structlog.get_logger(__name__)
+
+BATCH_SECONDS: Final = 15.0
+# A crawler that asks for every version once must not grow this for ever while the disk is full.
+_MOST_PENDING: Final = 100_000
+
+
+class Statistics:
+    """The counts of one process, over the database of all."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+        self._pending: Counter[tuple[str, str]] = Counter()
+
+    def count(self, package: PackageIdentity, downloads: int = 1) -> None:
+        """A version was downloaded. Whether it is hosted is the caller's to know."""
+        key = (package.lower_id, package.lower_version)
+        if key in self._pending or len(self._pending) < _MOST_PENDING:
+            self._pending[key] += downloads
+
+    def downloads_of(self, lower_id: str) -> dict[str, int]:
+        """Downloads by lower version, of all processes up to their last batch."""
+        rows = self._database.fetch(
+            "SELECT lower_version, downloads FROM hosted_downloads WHERE lower_id = ?", (lower_id,)
+        )
+        return dict(rows)
+
+    def total_of(self, lower_id: str) -> int:
+        rows = self._database.fetch("SELECT sum(downloads) FROM hosted_downloads WHERE lower_id = ?", (lower_id,))
+        return int(rows[0][0] or 0)
+
+    async def flush(self) -> None:
+        """Write what was gathered. What cannot be written stays gathered; never raises for the disk's sake."""
+        batch, self._pending = self._pending, Counter()
+        if not batch:
+            return
+        rows = [(*key, downloads) for key, downloads in batch.items()]
+        try:
+            await self._database.write(lambda connection: _add(connection, rows))
+        except StorageUnavailable as error:
+            self._pending.update(batch)
+            _log.warning("downloads_not_counted", error=str(error))
+
+    async def run(self, seconds: float = BATCH_SECONDS) -> None:
+        """Flush every so many seconds, until cancelled. Whoever cancels it flushes once more."""
+        while True:
+            await asyncio.sleep(seconds)
+            await self.flush()
+
+
+def _add(connection: sqlite3.Connection, rows: list[tuple[str, str, int]]) -> None:
+    connection.executemany(
+        "INSERT INTO hosted_downloads VALUES (?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET downloads = downloads + excluded.downloads",
+        rows,
+    )

@@ -1,0 +1,393 @@
+"""Push, unlist, relist, deprecate, delete: what each changes, and what it refuses."""
+
+import asyncio
+import sqlite3
+from typing import Any
+
+import pytest
+
+from nugetproxy.accounts.model import ANONYMOUS, Actor
+from nugetproxy.errors import (
+    Forbidden,
+    InvalidPackage,
+    InvalidRequest,
+    NotAuthenticated,
+    PackageExists,
+    PackageNotFound,
+    StorageUnavailable,
+    VersionNotFound,
+)
+from nugetproxy.hosting.publish import ListedVerb
+from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.nupkg import Nupkg
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.v3.deprecation import Deprecation
+from tests.builders import make_nupkg
+from tests.hosting.house import NOON, SECOND, House
+
+UTILS = PackageId.parse("Contoso.Utils")
+ONE = PackageIdentity.parse("contoso.utils", "1.0.0")
+HERE = "192.0.2.1"
+
+
+def listing(house: House, package: PackageIdentity = ONE) -> tuple[bool, int]:
+    found = house.packages.find(package)
+    assert found is not None
+    return found.listed, found.published
+
+
+def audited(house: House) -> list[tuple[str, str, str]]:
+    return [(line.action, line.subject, line.result) for line in house.audit.entries()]
+
+
+# --- push -------------------------------------------------------------------------------------------------------------
+
+
+async def test_what_was_pushed_is_there_with_its_bytes(house: House) -> None:
+    package = make_nupkg(dependencies=[("Serilog", "[4.0.0, )")])
+    pushed = await house.publish.push(await house.actor(), house.spool(package), address=HERE)
+    found = house.packages.find(pushed.identity)
+    assert found is not None
+    assert house.blobs.path(found.blob).read_bytes() == package
+    assert (found.size, found.listed, found.manifest.dependency_groups[0].dependencies[0].id) == (
+        len(package),
+        True,
+        "Serilog",
+    )
+    assert house.leftovers() == []
+
+
+async def test_a_push_is_one_event_one_row_one_line_of_audit(house: House) -> None:
+    await house.push(await house.actor())
+    assert [(item.package_id, item.version) for item in house.events.after(0, 10)] == [("Contoso.Utils", "1.0.0")]
+    assert house.index.told == [("Contoso.Utils 1.0.0", True)]
+    assert audited(house) == [("package.push", "Contoso.Utils 1.0.0", "done")]
+
+
+async def test_a_push_is_seen_by_other_processes_at_once(house: House, other: House) -> None:
+    before = (other.revisions.hosting, other.revisions.accounts)
+    await house.push(await house.actor())
+    assert other.revisions.hosting > before[0]
+    assert other.revisions.accounts > before[1]
+    assert other.packages.knows("contoso.utils")
+
+
+async def test_warnings_of_the_rules_reach_the_person_who_pushed(tmp_path) -> None:
+    def rules(package: Nupkg) -> tuple[str, ...]:
+        return () if package.manifest.readme else ("it has no readme",)
+
+    house = House(tmp_path, rules=rules)
+    assert (await house.push(await house.actor())).warnings == ("it has no readme",)
+    house.close()
+
+
+@pytest.mark.parametrize(
+    "again",
+    ["1.0.0", "1.0", "1.0.0.0", "01.0.0", "1.0.0+other"],
+)
+async def test_a_version_is_pushed_once_however_it_is_written(house: House, again: str) -> None:
+    alice = await house.actor()
+    first = make_nupkg(version="1.0.0")
+    await house.publish.push(alice, house.spool(first), address=HERE)
+    with pytest.raises(PackageExists):
+        await house.push(alice, version=again, payload=b"other")
+    assert [path.read_bytes() for path in house.files()] == [first]
+    assert audited(house)[-1][2] == "refused"
+
+
+@pytest.mark.parametrize(("first", "again"), [("1.0.0-RC.1", "1.0.0-rc.1"), ("1.0.0-rc", "1.0-RC+x")])
+async def test_labels_that_differ_in_case_are_one_version(house: House, first: str, again: str) -> None:
+    alice = await house.actor()
+    await house.push(alice, version=first)
+    with pytest.raises(PackageExists):
+        await house.push(alice, "CONTOSO.utils", version=again)
+
+
+async def test_each_version_keeps_the_casing_of_its_id(house: House) -> None:
+    alice = await house.actor()
+    await house.push(alice, "Contoso.Utils", "1.0.0")
+    await house.push(alice, "CONTOSO.UTILS", "2.0.0")
+    assert [each.manifest.id.text for each in house.packages.of("contoso.utils")] == ["Contoso.Utils", "CONTOSO.UTILS"]
+
+
+async def test_the_first_push_makes_the_owner(house: House) -> None:
+    alice, bob = await house.actor("alice"), await house.actor("bob")
+    await house.push(alice)
+    assert [owner.name for owner in house.ownership.owners("contoso.utils")] == ["alice"]
+    with pytest.raises(Forbidden):
+        await house.push(bob, version="2.0.0")
+
+
+async def test_two_who_push_different_versions_of_a_new_id_do_not_share_it(house: House, other: House) -> None:
+    """
+    Both may push the id while it does not exist; the one who comes second meets the owner.
+    """
+    alice, bob = await house.actor("alice"), await house.actor("bob")
+    for round_ in range(5):
+        results = await asyncio.gather(
+            house.push(alice, f"Contoso.N{round_}", "1.0.0"),
+            other.push(bob, f"Contoso.N{round_}", "2.0.0"),
+            return_exceptions=True,
+        )
+        assert sorted(type(result).__name__ for result in results) == ["Forbidden", "Pushed"]
+        assert len(house.ownership.owners(f"contoso.n{round_}")) == 1
+        assert len(house.packages.of(f"contoso.n{round_}")) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", make_nupkg()[:-30]])
+async def test_what_is_no_package_is_refused(house: House, content: bytes) -> None:
+    with pytest.raises(InvalidPackage):
+        await house.publish.push(await house.actor(), house.spool(content), address=HERE)
+    assert (house.files(), house.leftovers()) == ([], [])
+
+
+async def test_a_signed_package_with_a_flipped_byte_is_refused(house: House) -> None:
+    package = bytearray(make_nupkg(payload=b"x" * 1000, signed=True))
+    package[package.index(b"x" * 100)] ^= 1
+    with pytest.raises(InvalidPackage):
+        await house.publish.push(await house.actor(), house.spool(bytes(package)), address=HERE)
+
+
+async def test_a_public_id_cannot_be_shadowed_by_accident(house: House) -> None:
+    with pytest.raises(Forbidden, match="protected"):
+        await house.push(await house.actor(), "Newtonsoft.Json")
+    assert (house.files(), house.leftovers()) == ([], [])
+    assert audited(house) == [("package.push", "Newtonsoft.Json 1.0.0", "refused")]
+
+
+async def test_nobody_in_particular_pushes_nothing_and_fills_no_log(house: House) -> None:
+    with pytest.raises(NotAuthenticated):
+        await house.push(ANONYMOUS)
+    assert (house.files(), audited(house)) == ([], [])
+
+
+async def test_a_failing_part_of_the_transaction_undoes_all(house: House) -> None:
+    house.index.error = StorageUnavailable("full")
+    with pytest.raises(StorageUnavailable):
+        await house.push(await house.actor())
+    assert not house.packages.knows("contoso.utils")
+    assert house.events.after(0, 10) == ()
+    assert house.ownership.owners("contoso.utils") == ()
+    assert audited(house) == []
+
+
+async def test_a_push_whose_file_vanished_is_not_entered(house: House) -> None:
+    alice = await house.actor()
+    commit = house.contents.commit
+
+    def lose(key: Any, spool: Any) -> None:
+        commit(key, spool)
+        house.blobs.delete(key)
+
+    house.contents.commit = lose  # type: ignore[method-assign]  # stands for a hand on the disk
+    with pytest.raises(StorageUnavailable, match="vanished"):
+        await house.push(alice)
+    assert not house.packages.knows("contoso.utils")
+
+
+async def test_a_pusher_who_leaves_does_not_stop_the_push(house: House) -> None:
+    """
+    What was received whole is published, whether anybody still waits for the answer or not.
+    """
+    alice = await house.actor()
+    pushing = asyncio.create_task(house.push(alice))
+    await asyncio.sleep(0)
+    pushing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await pushing
+    await house.publish.close()
+    assert house.packages.find(ONE) is not None
+    assert house.leftovers() == []
+
+
+async def test_owners_that_change_meanwhile_are_judged_anew(house: House) -> None:
+    alice, bob = await house.actor("alice"), await house.actor("bob")
+    await house.push(alice)
+    assert bob.account is not None
+    assert alice.account is not None
+    await house.ownership.add_owner("contoso.utils", bob.account)
+    write, removed = house.database.write, False
+
+    async def write_late(work: Any) -> Any:
+        nonlocal removed
+        if not removed:
+            removed = True
+            await house.ownership.remove_owner("contoso.utils", alice.account)  # type: ignore[arg-type]  # narrowed above
+        return await write(work)
+
+    house.database.write = write_late  # type: ignore[method-assign]  # another process comes in between
+    with pytest.raises(Forbidden):
+        await house.push(alice, version="2.0.0")
+
+
+# --- listing ----------------------------------------------------------------------------------------------------------
+
+
+async def test_unlisting_keeps_the_date_for_relisting(house: House) -> None:
+    alice = await house.actor()
+    await house.push(alice)
+    _, published = listing(house)
+    await house.publish.unlist(alice, ONE, address=HERE)
+    assert listing(house) == (False, published)
+    await house.publish.relist(alice, ONE, address=HERE)
+    assert listing(house) == (True, published)
+    assert house.index.told == [("Contoso.Utils 1.0.0", listed) for listed in (True, False, True)]
+
+
+async def test_unlisting_twice_is_one_event(house: House) -> None:
+    alice = await house.actor()
+    await house.push(alice)
+    for _ in range(3):
+        await house.publish.unlist(alice, ONE, address=HERE)
+    assert len(house.events.after(0, 10)) == 2
+
+
+async def test_unlisting_what_is_not_there(house: House) -> None:
+    alice = await house.actor()
+    await house.push(alice)
+    with pytest.raises(VersionNotFound):
+        await house.publish.unlist(alice, PackageIdentity.parse("contoso.utils", "9.0.0"), address=HERE)
+    with pytest.raises(PackageNotFound):
+        await house.publish.unlist(alice, PackageIdentity.parse("contoso.other", "1.0.0"), address=HERE)
+
+
+@pytest.mark.parametrize("act", ["unlist", "relist"])
+async def test_only_owners_list_and_unlist(house: House, act: str) -> None:
+    await house.push(await house.actor())
+    with pytest.raises(Forbidden):
+        await getattr(house.publish, act)(await house.actor("bob"), ONE, address=HERE)
+    assert listing(house)[0]
+    assert audited(house)[-1] == (f"package.{act}", "contoso.utils 1.0.0", "refused")
+
+
+# --- deprecation ------------------------------------------------------------------------------------------------------
+
+OLD = Deprecation(("Legacy",), "use the other", "Contoso.New")
+
+
+async def test_versions_are_deprecated_together_and_each_has_its_event(house: House) -> None:
+    alice = await house.actor()
+    for version in ("1.0.0", "2.0.0", "3.0.0"):
+        await house.push(alice, version=version)
+    versions = [NuGetVersion.parse("1.0"), NuGetVersion.parse("2.0.0"), NuGetVersion.parse("1.0.0")]
+    await house.publish.deprecate(alice, UTILS, versions, OLD, address=HERE)
+    assert [each.deprecation for each in house.packages.of("contoso.utils")] == [OLD, OLD, None]
+    assert len(house.events.after(0, 10)) == 5
+
+
+async def test_all_versions_are_deprecated_or_none(house: House) -> None:
+    alice = await house.actor()
+    await house.push(alice)
+    versions = [NuGetVersion.parse("1.0.0"), NuGetVersion.parse("9.0.0")]
+    with pytest.raises(VersionNotFound):
+        await house.publish.deprecate(alice, UTILS, versions, OLD, address=HERE)
+    assert house.packages.of("contoso.utils")[0].deprecation is None
+
+
+@pytest.mark.parametrize(
+    ("verb", "expected"), [(ListedVerb.UNCHANGED, True), (ListedVerb.UNLIST, False), (ListedVerb.RELIST, True)]
+)
+async def test_a_deprecation_may_unlist_and_relist(house: House, verb: ListedVerb, expected: bool) -> None:
+    alice = await house.actor()
+    await house.push(alice)
+    await house.publish.deprecate(alice, UTILS, [ONE.version], OLD, verb, address=HERE)
+    assert listing(house)[0] is expected
+
+
+async def test_a_deprecation_is_taken_back(house: House) -> None:
+    alice = await house.actor()
+    await house.push(alice)
+    await house.publish.deprecate(alice, UTILS, [ONE.version], OLD, address=HERE)
+    await house.publish.deprecate(alice, UTILS, [ONE.version], None, address=HERE)
+    assert house.packages.of("contoso.utils")[0].deprecation is None
+    assert audited(house)[-1][0] == "package.undeprecate"
+
+
+async def test_a_deprecation_names_versions(house: House) -> None:
+    with pytest.raises(InvalidRequest):
+        await house.publish.deprecate(await house.actor(), UTILS, [], OLD, address=HERE)
+
+
+# --- delete -----------------------------------------------------------------------------------------------------------
+
+
+async def the_administrator(house: House) -> Actor:
+    return await house.actor("root", administrator=True)
+
+
+async def test_a_deleted_version_is_gone_with_its_bytes(house: House) -> None:
+    await house.push(await house.actor())
+    await house.publish.delete(await the_administrator(house), ONE, address=HERE)
+    assert (house.packages.find(ONE), house.files()) == (None, [])
+    assert [item.is_delete for item in house.events.after(0, 10)] == [False, True]
+    assert house.index.told[-1] == ("contoso.utils 1.0.0", None)
+
+
+async def test_a_deleted_version_stays_burnt(house: House) -> None:
+    """
+    Who restored it once must never get other bytes under the same name; and the id stays ours.
+    """
+    alice = await house.actor()
+    await house.push(alice)
+    await house.publish.delete(await the_administrator(house), ONE, address=HERE)
+    with pytest.raises(PackageExists):
+        await house.push(alice)
+    assert house.packages.knows("contoso.utils")
+
+
+async def test_a_deleted_version_may_be_freed_at_once_or_later(house: House) -> None:
+    alice, root = await house.actor(), await the_administrator(house)
+    await house.push(alice)
+    await house.publish.delete(root, ONE, address=HERE, allow_reuse=True)
+    assert not house.packages.knows("contoso.utils")
+    await house.push(alice)
+    await house.publish.delete(root, ONE, address=HERE)
+    await house.publish.delete(root, ONE, address=HERE, allow_reuse=True)
+    await house.push(alice)
+    assert house.packages.find(ONE) is not None
+
+
+async def test_owners_do_not_delete(house: House) -> None:
+    alice = await house.actor()
+    await house.push(alice)
+    with pytest.raises(Forbidden):
+        await house.publish.delete(alice, ONE, address=HERE)
+    assert house.packages.find(ONE) is not None
+
+
+async def test_deleting_what_is_not_there(house: House) -> None:
+    root = await the_administrator(house)
+    with pytest.raises(PackageNotFound):
+        await house.publish.delete(root, ONE, address=HERE)
+    await house.push(await house.actor())
+    await house.publish.delete(root, ONE, address=HERE)
+    with pytest.raises(VersionNotFound):
+        await house.publish.delete(root, ONE, address=HERE)
+
+
+# --- the log ----------------------------------------------------------------------------------------------------------
+
+
+async def test_stamps_grow_when_a_clock_goes_backwards(house: House, other: House) -> None:
+    """
+    Two processes with different clocks, one of them set back in between: a cursor still misses nothing.
+    """
+    alice = await house.actor()
+    other.now = NOON - 3600 * SECOND
+    for number in range(10):
+        await (house if number % 2 else other).push(alice, version=f"1.0.{number}")
+    stamps = [item.stamp for item in house.events.after(0, 100)]
+    assert stamps == sorted(set(stamps))
+    assert [item.version for item in house.events.after(0, 100)] == [f"1.0.{number}" for number in range(10)]
+
+
+@pytest.mark.parametrize("table", ["hosted_events", "hosted_pushes"])
+async def test_the_log_is_not_rewritten(house: House, table: str) -> None:
+    await house.push(await house.actor())
+    for sql in (f"DELETE FROM {table}", f"UPDATE {table} SET lower_id = 'x'"):
+
+        def rewrite(connection: sqlite3.Connection, sql: str = sql) -> None:
+            connection.execute(sql)
+
+        with pytest.raises(sqlite3.IntegrityError):
+            await house.database.write(rewrite)
