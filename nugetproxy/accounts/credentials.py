@@ -60,7 +60,7 @@ def key_id_of(text: str) -> str | None:
 
     It proves nothing: the digest does.
     """
-    match = _KEY.fullmatch(text, re.ASCII) if text.isascii() else None
+    match = _KEY.fullmatch(text)
     if match is None or _checksum(text[:-_CHECKSUM_LENGTH]) != match[2]:
         return None
     return match[1]

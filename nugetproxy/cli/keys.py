@@ -110,10 +110,8 @@ def _print_new(made: ApiKey, text: str, as_json: bool) -> None:
     if as_json:
         print_json({"key": text, **_shown(made, made.created)})
         return
-    click.echo(
-        f"key {made.name} of {made.owner.name} ({_words(made)}; {' '.join(made.globs)}), until {iso(made.expires)}"
-    )
-    click.echo("It is shown this once:", err=True)
+    rights = f"{_words(made)}; {' '.join(made.globs)}"
+    click.echo(f"key {made.name} of {made.owner.name} ({rights}), until {iso(made.expires)}; it is shown this once:")
     click.echo(text)
 
 

@@ -1,0 +1,100 @@
+"""The audit log is append-only, one line each, and holds no secret; nor does anything else that is kept."""
+
+import sqlite3
+
+import pytest
+import structlog
+
+from nugetproxy.accounts.audit import REFUSED, AuditEntry
+from nugetproxy.accounts.credentials import mint_key
+from nugetproxy.accounts.model import SECOND
+from tests.accounts.places import IN_A_YEAR, NOON
+
+
+def entry(subject: str = "x", **differing) -> AuditEntry:
+    return AuditEntry(**{"actor": "alice", "action": "package.push", "subject": subject, "at": NOON, **differing})
+
+
+async def test_what_is_recorded_is_read(place):
+    await place.audit.record(entry(address="192.0.2.1", result=REFUSED, detail="not an owner"))
+
+    assert place.audit.entries() == (entry(address="192.0.2.1", result=REFUSED, detail="not an owner", number=1),)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_log SET actor = 'bobby'",
+        "DELETE FROM audit_log",
+        "INSERT OR REPLACE INTO audit_log VALUES (1, 0, '', '', '', '', '', '')",
+        "UPDATE OR REPLACE audit_log SET number = 2",
+    ],
+)
+async def test_no_line_is_changed_or_deleted(place, statement):
+    await place.audit.record(entry())
+
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        await place.database.write(lambda connection: connection.execute(statement))
+    assert [each.actor for each in place.audit.entries()] == ["alice"]
+
+
+async def test_reading_goes_on_where_it_ended(place):
+    for subject in "abcde":
+        await place.audit.record(entry(subject))
+    first = place.audit.entries(limit=2)
+
+    assert [each.subject for each in first] == ["a", "b"]
+    assert [each.subject for each in place.audit.entries(first[-1].number)] == ["c", "d", "e"]
+    assert [each.subject for each in place.audit.latest(2)] == ["d", "e"]
+
+
+async def test_filters(place):
+    await place.audit.record(entry("a"))
+    await place.audit.record(entry("b", actor="bobby", at=NOON + SECOND))
+    await place.audit.record(entry("c", action="package.unlist"))
+
+    assert [each.subject for each in place.audit.entries(since=NOON + 1)] == ["b"]
+    assert [each.subject for each in place.audit.entries(actor="bobby")] == ["b"]
+    assert [each.subject for each in place.audit.entries(action="package.unlist", subject="c")] == ["c"]
+    assert [each.subject for each in place.audit.latest(since=NOON + 1)] == ["b"]
+
+
+async def test_a_strangers_text_stays_in_its_line(place):
+    await place.audit.record(entry("a\nb\x1b[2J\ud800" + "x" * 2000))
+    subject = place.audit.entries()[0].subject
+
+    assert subject.isprintable()
+    assert len(subject) == 500
+
+
+async def test_what_looks_like_a_secret_is_masked(place):
+    minted = mint_key()
+    await place.audit.record(entry(f"pushed with {minted.text}", detail="Authorization: Basic aHVudGVyMg=="))
+    line = place.audit.entries()[0]
+
+    assert line.subject == "pushed with nugetproxy_***"
+    assert "aHVudGVyMg" not in line.detail
+
+
+async def test_no_secret_is_kept_in_clear_anywhere(place, tmp_path):
+    """
+    Neither in a table, nor in the write-ahead log beside it, nor in an event of the log, nor in what is printed.
+    """
+    password, newer = "correct horse battery", "another staple entirely"
+    with structlog.testing.capture_logs() as events:
+        alice = await place.directory.add_user("alice", password=password, administrator=True)
+        await place.directory.set_password("alice", newer)
+        key, first = await place.directory.add_key(alice, None, name="ci", expires=IN_A_YEAR)
+        new, second = await place.directory.rotate_key(key, 60)
+        assert await place.directory.actor_by_basic("alice", newer, NOON)
+        assert await place.directory.actor_by_basic("alice", password, NOON) is None
+        actor = await place.directory.actor_by_basic("x", second, NOON)
+        await place.directory.revoke_key(first)
+        place.directory.note_used(new.key_id, NOON)
+    bytes_on_disk = b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()))
+    told = repr([events, place.audit.entries(), place.directory.keys(), place.directory.accounts(), actor])
+
+    assert b"alice" in bytes_on_disk
+    for secret in (password, newer, first, second, first[-38:], second[-38:], first[23:55], second[23:55]):
+        assert secret.encode() not in bytes_on_disk
+        assert secret not in told

@@ -1,0 +1,141 @@
+"""Keys are told apart without a look-up and compared in constant time; passwords cost their guesser."""
+
+import hashlib
+import hmac
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nugetproxy.accounts import credentials
+from nugetproxy.accounts.credentials import Passwords, digest_of, is_same, key_id_of, mint_key
+from nugetproxy.errors import InvalidRequest
+from tests.accounts.places import IN_A_YEAR, NOON, quick_passwords
+
+
+class TestKeys:
+    def test_its_form(self):
+        minted = mint_key()
+
+        assert minted.text.startswith(f"nugetproxy_{minted.key_id}")
+        assert len(minted.text) == 61
+        assert minted.text.removeprefix("nugetproxy_").isalnum()
+        assert minted.digest == hashlib.sha256(minted.text.encode()).digest()
+
+    def test_each_is_another(self):
+        assert len({mint_key().text for _ in range(200)}) == 200
+
+    def test_its_secret_has_more_than_160_bits(self):
+        assert len(credentials._ALPHABET) ** credentials._SECRET_LENGTH > 2**160
+
+    def test_its_id_is_read_out_of_it(self):
+        minted = mint_key()
+
+        assert key_id_of(minted.text) == minted.key_id
+
+    @given(st.integers(0, 60), st.sampled_from("aZ09-_ é"))
+    def test_one_wrong_character_is_seen(self, place, character):
+        text = mint_key().text
+        wrong = text[:place] + character + text[place + 1 :]
+
+        assert wrong == text or key_id_of(wrong) is None
+
+    @pytest.mark.parametrize("change", [str.upper, str.strip, lambda t: t[:-1], lambda t: t + "a", lambda t: t + "\n",
+                                        lambda t: t.replace("nugetproxy_", ""), lambda t: ""])  # fmt: skip
+    def test_what_was_cut_or_changed_is_seen(self, change):
+        text = mint_key().text
+
+        assert change(text) == text or key_id_of(change(text)) is None
+
+    @given(st.text())
+    def test_no_text_breaks_it(self, text):
+        assert key_id_of(text) is None
+        assert len(digest_of(text)) == 32
+
+
+class TestComparing:
+    def test_digests_are_compared_in_constant_time(self, monkeypatch):
+        compared = []
+
+        def compare(one, other):
+            compared.append((one, other))
+            return one == other
+
+        monkeypatch.setattr(hmac, "compare_digest", compare)
+
+        assert is_same(b"a", b"a")
+        assert compared == [(b"a", b"a")]
+
+    async def test_a_key_is_looked_up_by_its_id_and_compared_so(self, place, monkeypatch):
+        """
+        The query knows the public id only: a digest in a WHERE clause would be compared byte by byte.
+        """
+        alice = await place.directory.add_user("alice")
+        key, text = await place.directory.add_key(alice, None, name="ci", expires=IN_A_YEAR)
+        compared, queried, fetch = [], [], place.database.fetch
+
+        def compare(one, other):
+            compared.append(one)
+            return one == other
+
+        def watched(sql, parameters=()):
+            queried.append(tuple(parameters))
+            return fetch(sql, parameters)
+
+        monkeypatch.setattr(hmac, "compare_digest", compare)
+        monkeypatch.setattr(place.database, "fetch", watched)
+
+        assert place.directory.find_key(text, NOON) == key
+        assert compared == [digest_of(text)]
+        assert queried == [(key.key_id,)]
+
+
+class TestPasswords:
+    async def test_the_right_one_matches(self):
+        passwords = quick_passwords()
+        kept = await passwords.hash("correct horse")
+
+        assert await passwords.matches("correct horse", kept)
+        assert not await passwords.matches("correct horse ", kept)
+
+    async def test_the_same_password_is_kept_differently(self):
+        passwords = quick_passwords()
+
+        assert await passwords.hash("correct horse") != await passwords.hash("correct horse")
+
+    async def test_by_default_with_argon2id_and_64_mib(self):
+        assert (await Passwords().hash("correct horse")).startswith("$argon2id$v=19$m=65536,t=3,")
+
+    async def test_nobody_is_checked_like_anybody(self, monkeypatch):
+        """
+        Who does not exist must take as long, else names could be found out by the clock.
+        """
+        passwords = quick_passwords()
+        verified = []
+
+        class Counting:
+            hash = staticmethod(passwords._hasher.hash)
+
+            @staticmethod
+            def verify(kept, password):
+                verified.append(kept)
+                return passwords._hasher.verify(kept, password)
+
+        counting = Passwords(Counting())  # type: ignore[arg-type]
+        assert not await counting.matches("correct horse", None)
+        assert len(verified) == 1
+
+    @pytest.mark.parametrize("kept", ["", "nonsense", "$argon2id$v=19$m=65536", "$2b$12$abcdefghijklmnopqrstuv"])
+    async def test_a_hash_that_is_none_matches_nothing(self, kept):
+        assert not await quick_passwords().matches("correct horse", kept)
+
+    @pytest.mark.parametrize("password", ["", "1234567", "x" * 1025])
+    async def test_too_short_and_too_long_are_refused(self, password):
+        with pytest.raises(InvalidRequest):
+            await quick_passwords().hash(password)
+
+    async def test_any_text_is_a_password(self):
+        passwords = quick_passwords()
+        kept = await passwords.hash("\ud800\x00 ünï 💥")
+
+        assert await passwords.matches("\ud800\x00 ünï 💥", kept)

@@ -1,0 +1,153 @@
+"""Owners and prefixes as tables: what is refused, what follows, and that every process sees it."""
+
+import sqlite3
+
+import pytest
+
+from nugetproxy.errors import Conflict, Forbidden
+from nugetproxy.nuget.identity import PackageId
+from tests.accounts.places import Place
+
+ID = PackageId.parse("Contoso.Core")
+
+
+@pytest.fixture
+async def alice(place):
+    return await place.directory.add_user("alice")
+
+
+@pytest.fixture
+async def bobby(place):
+    return await place.directory.add_user("bobby")
+
+
+class TestOwners:
+    async def test_they_are_listed_by_name(self, place, alice, bobby):
+        await place.ownership.add_owner(ID.lower, bobby)
+        await place.ownership.add_owner(ID.lower, alice)
+        await place.ownership.add_owner(ID.lower, alice)
+
+        assert place.ownership.owners(ID.lower) == (alice, bobby)
+
+    async def test_the_last_one_goes_by_force_only(self, place, alice):
+        await place.ownership.add_owner(ID.lower, alice)
+        with pytest.raises(Conflict, match="last owner"):
+            await place.ownership.remove_owner(ID.lower, alice)
+        await place.ownership.remove_owner(ID.lower, alice, force=True)
+
+        assert place.ownership.owners(ID.lower) == ()
+
+    async def test_who_owns_nothing_cannot_be_removed(self, place, alice, bobby):
+        await place.ownership.add_owner(ID.lower, alice)
+
+        with pytest.raises(Conflict, match="bobby is not an owner"):
+            await place.ownership.remove_owner(ID.lower, bobby)
+
+    async def test_the_first_owner_is_part_of_a_push(self, place, alice):
+        await place.database.write(
+            lambda connection: place.ownership.add_first_owner(connection, ID.lower, alice.account_id)
+        )
+
+        assert place.ownership.owners(ID.lower) == (alice,)
+
+    async def test_two_pushers_of_a_new_id_do_not_both_own_it(self, place, alice, bobby):
+        """
+        Both were allowed while the id was new; the second finds it taken, inside its write.
+        """
+
+        def first(number):
+            return lambda connection: place.ownership.add_first_owner(connection, ID.lower, number)
+
+        await place.database.write(first(alice.account_id))
+        with pytest.raises(Forbidden, match="taken by another"):
+            await place.database.write(first(bobby.account_id))
+        await place.database.write(first(alice.account_id))
+
+
+class TestPrefixes:
+    async def test_a_second_owner_joins_the_first(self, place, alice, bobby):
+        await place.ownership.reserve("Contoso.*", alice)
+        made = await place.ownership.reserve("contoso.", bobby)
+
+        assert made.owners == {alice.account_id, bobby.account_id}
+        assert (made.pattern, made.exact, made.shared) == ("Contoso.*", False, False)
+
+    async def test_sharing_is_as_it_was_said_last(self, place, alice):
+        await place.ownership.reserve("Contoso.*", alice, shared=True)
+        assert not place.ownership.protected().covers(ID.lower)
+        await place.ownership.reserve("Contoso.*", alice)
+        assert place.ownership.protected().covers(ID.lower)
+
+    async def test_release_ends_it(self, place, alice):
+        await place.ownership.reserve("Contoso.*", alice)
+        await place.ownership.release("contoso.")
+
+        assert place.ownership.reservations() == ()
+        with pytest.raises(Conflict, match="is not reserved"):
+            await place.ownership.release("contoso.")
+
+    async def test_another_process_sees_it_at_once(self, place, other, alice):
+        assert not other.ownership.protected().covers(ID.lower)
+        before = other.revisions.hosting
+        await place.ownership.reserve("Contoso.*", alice)
+
+        assert other.ownership.protected().covers(ID.lower)
+        assert other.revisions.hosting > before
+
+    async def test_nothing_is_read_while_nothing_changed(self, place, alice, monkeypatch):
+        await place.ownership.reserve("Contoso.*", alice)
+        kept = place.ownership.protected()
+        monkeypatch.setattr(place.database, "fetch", None)
+
+        assert place.ownership.protected() is kept
+
+    async def test_settings_protect_too(self, tmp_path):
+        place = Place(tmp_path, protected=("Contoso.",))
+
+        assert place.ownership.protected().covers(ID.lower)
+        place.close()
+
+
+class TestFacts:
+    async def test_they_say_what_the_rules_need(self, tmp_path):
+        place = Place(tmp_path, protected=("Contoso.",), allowed_ids=("Open.*",))
+        alice = await place.directory.add_user("alice")
+        await place.ownership.reserve("Contoso.*", alice, shared=True)
+        await place.ownership.reserve("Contoso.Core", alice)
+        await place.ownership.add_owner(ID.lower, alice)
+        facts = place.ownership.facts(ID, exists=True)
+
+        assert facts.owners == {alice.account_id}
+        assert [each.pattern for each in facts.reservations] == ["Contoso.Core", "Contoso.*"]
+        assert (facts.exists, facts.is_protected, facts.is_allowed_outside) == (True, True, False)
+        assert place.ownership.facts(PackageId.parse("open.x"), exists=False).is_allowed_outside
+        place.close()
+
+    async def test_the_check_mark_needs_an_owner_of_the_prefix(self, place, alice, bobby):
+        await place.ownership.reserve("Contoso.*", alice, shared=True)
+        await place.ownership.add_owner(ID.lower, bobby)
+        assert not place.ownership.is_verified(ID.lower)
+        await place.ownership.add_owner(ID.lower, alice)
+        assert place.ownership.is_verified(ID.lower)
+        assert not place.ownership.is_verified("other")
+
+
+async def test_each_act_is_one_line(place, alice):
+    await place.ownership.add_owner(ID.lower, alice)
+    await place.ownership.remove_owner(ID.lower, alice, force=True)
+    await place.ownership.reserve("Contoso.*", alice, shared=True)
+    await place.ownership.release("Contoso.*")
+
+    assert [(each.action, each.subject, each.detail) for each in place.audit.entries()[1:]] == [
+        ("owner.add", "contoso.core", "alice"),
+        ("owner.remove", "contoso.core", "alice"),
+        ("prefix.reserve", "Contoso.*", "alice, shared"),
+        ("prefix.release", "Contoso.*", ""),
+    ]
+
+
+async def test_an_owner_must_exist(place, alice):
+    ghost = type(alice)(99, "ghost", alice.kind, False, False, 0)
+
+    with pytest.raises(sqlite3.IntegrityError):
+        await place.ownership.add_owner(ID.lower, ghost)

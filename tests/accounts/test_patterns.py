@@ -1,0 +1,143 @@
+"""Globs of keys, reserved and protected prefixes: against slower definitions of the same, and by example."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nugetproxy.accounts.globs import checked_glob, glob_matches
+from nugetproxy.accounts.reservations import (
+    ProtectedPrefixes,
+    Reservation,
+    most_specific_first,
+    parse_pattern,
+    protected_prefixes,
+)
+from nugetproxy.errors import InvalidRequest
+
+# Few letters, so that matches happen.
+IDS = st.from_regex(r"[ab]{1,3}(\.[ab]{1,3}){0,3}", fullmatch=True)
+GLOBS = st.from_regex(r"[abAB.*]{1,8}", fullmatch=True)
+PATTERNS = st.from_regex(r"[abAB]{1,3}(\.[ab]{1,2}){0,2}(\.|\.\*|\*)?", fullmatch=True)
+
+
+class TestGlobs:
+    @given(GLOBS, IDS)
+    def test_as_a_regular_expression_would(self, glob, lower_id):
+        expected = re.fullmatch(".*".join(map(re.escape, glob.lower().split("*"))), lower_id) is not None
+
+        assert glob_matches(glob, lower_id) == expected
+
+    @pytest.mark.parametrize(
+        ("glob", "lower_id", "expected"),
+        [
+            ("*", "anything", True),
+            ("Contoso.*", "contoso.core", True),
+            ("Contoso.*", "contoso", False),
+            ("Contoso.*", "contosocore", False),
+            ("Contoso.Core", "contoso.core", True),
+            ("Contoso.Core", "contoso.core.x", False),
+            ("*.Core", "contoso.core", True),
+            ("a*a", "a", False),
+            ("a*a", "aa", True),
+            ("Ünï*", "ünïcode", True),
+        ],
+    )
+    def test_examples(self, glob, lower_id, expected):
+        assert glob_matches(glob, lower_id) is expected
+
+    def test_many_stars_do_not_make_it_slow(self):
+        assert not glob_matches("*a" * 50, "a" * 49 + "b" * 100_000)
+
+    @pytest.mark.parametrize("glob", ["", "a b", "a/b", "a\nb", "Contoso.", "a" * 101, "[ab]"])
+    def test_what_can_match_no_id_is_refused(self, glob):
+        with pytest.raises(InvalidRequest):
+            checked_glob(glob)
+
+
+class TestReservations:
+    @given(PATTERNS, IDS)
+    def test_a_prefix_is_starts_with_and_an_id_is_itself(self, text, lower_id):
+        pattern, exact = parse_pattern(text)
+        stem = text.lower().removesuffix("*")
+        is_prefix = text.endswith(("*", "."))
+
+        assert exact is not is_prefix
+        assert Reservation(pattern, exact, False).matches(lower_id) is (
+            lower_id.startswith(stem) if is_prefix else lower_id == stem
+        )
+
+    @given(PATTERNS)
+    def test_a_pattern_is_kept_in_one_form(self, text):
+        pattern, exact = parse_pattern(text)
+
+        assert parse_pattern(pattern) == (pattern, exact)
+
+    @given(st.lists(PATTERNS, max_size=8), IDS)
+    def test_the_most_specific_comes_first(self, texts, lower_id):
+        found = most_specific_first([Reservation(*parse_pattern(text), False) for text in texts], lower_id)
+
+        assert all(each.matches(lower_id) for each in found)
+        ranks = [(each.exact, len(each.stem)) for each in found]
+        assert ranks == sorted(ranks, reverse=True)
+
+    @pytest.mark.parametrize("text", ["Contoso.", "Contoso.*"])
+    def test_with_and_without_the_star_is_the_same(self, text):
+        assert parse_pattern(text) == ("Contoso.*", False)
+
+    @pytest.mark.parametrize("text", ["", "*", ".", ".*", "a..*", "a b", "Con*oso", "a/b", "**", "a" * 101])
+    def test_nonsense_and_everything_are_refused(self, text):
+        with pytest.raises(InvalidRequest, match="is no prefix"):
+            parse_pattern(text)
+
+
+class TestProtected:
+    def prefixes(self, *settings: str, reserved: tuple[Reservation, ...] = ()) -> ProtectedPrefixes:
+        return protected_prefixes(settings, reserved)
+
+    @given(st.lists(PATTERNS, max_size=5), IDS)
+    def test_settings_are_prefixes_whether_with_a_star_or_not(self, texts, lower_id):
+        expected = any(lower_id.startswith(text.lower().removesuffix("*")) for text in texts)
+
+        assert self.prefixes(*texts).covers(lower_id) is expected
+
+    def test_reservations_protect_unless_shared(self):
+        ours = self.prefixes(
+            reserved=(
+                Reservation("Contoso.*", False, False),
+                Reservation("Open.*", False, True),
+                Reservation("Solo", True, False),
+            )
+        )
+
+        assert [ours.covers(each) for each in ("contoso.a", "contoso", "open.a", "solo", "solo.a")] == [
+            True, False, False, True, False,
+        ]  # fmt: skip
+
+    @given(IDS, st.sampled_from(["{}", "x {}", '"{}"', "packageid:{}", 'id:"{}" y', "({})", "{},b", "owner:{} z"]))
+    def test_an_id_below_a_prefix_is_seen_in_any_search(self, below, form):
+        assert self.prefixes("Contoso.").touches(form.format(f"CONTOSO.{below}"))
+
+    @pytest.mark.parametrize(
+        "text",
+        ["contoso", "Contoso.", "contoso.*", "CONTOSO secret", "packageid:contoso", "owner:Contoso", "tags:contoso",
+         "a +contoso", "'contoso'", "contoso-secret", "contoso,secret", "-contoso", "Contoso.Secret 99", "contoso*",
+         "id:contoso.s", "contoso/secret", "“contoso”"],
+    )  # fmt: skip
+    def test_what_names_a_prefix(self, text):
+        assert self.prefixes("Contoso.").touches(text)
+
+    @pytest.mark.parametrize("text", ["", "conto", "contosoft", "my.contoso.x", "json", "* *", "microsoft.contoso"])
+    def test_what_does_not(self, text):
+        assert not self.prefixes("Contoso.").touches(text)
+
+    def test_an_exact_id_is_named_by_itself(self):
+        ours = self.prefixes(reserved=(Reservation("Solo", True, False),))
+
+        assert ours.touches("packageid:SOLO")
+        assert not ours.touches("solo.a")
+
+    def test_nothing_protected_touches_nothing(self):
+        assert not self.prefixes().touches("contoso")
+        assert not self.prefixes().covers("contoso")
