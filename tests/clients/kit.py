@@ -5,12 +5,17 @@ nothing is answered from an earlier run.
 """
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.shared import lacking, shared
+
+_CONTROLS = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[=>])")
+"""What a program tells its terminal, not its user."""
 
 
 def clients_folder() -> Path:
@@ -104,6 +109,14 @@ class Workplace:
         if not exe.is_file() or shutil.which("mono") is None:
             lacking(f"no nuget.exe in {clients_folder()} or no mono: run scripts/clients")
         return self._run(["mono", str(exe), *arguments], {}, cwd, timeout)
+
+    def old_nuget(self, *arguments: str, cwd: Path | None = None, timeout: float = 240) -> Run:
+        """nuget.exe 2.8.7 under mono, in a terminal: without one its `list` prints blank lines for ever."""
+        if shutil.which("nuget") is None or shutil.which("script") is None:
+            lacking("no nuget.exe 2.8.7 (Debian's package nuget) or no script (bsdutils)")
+        command = f"stty cols 200 rows 50; exec {shlex.join(['nuget', *arguments])}"
+        ran = self._run(["script", "-qec", command, "/dev/null"], {"TERM": "xterm"}, cwd, timeout)
+        return Run(ran.code, _CONTROLS.sub("", ran.output).replace("\r", ""))
 
     def _run(self, command: list[str], environ: dict[str, str], cwd: Path | None, timeout: float) -> Run:
         environment = {
