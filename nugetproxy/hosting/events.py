@@ -7,6 +7,7 @@ while SQLite holds the one writer's lock. So whoever follows with a cursor never
 
 import sqlite3
 import uuid
+import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -14,7 +15,14 @@ from typing import Any, Final
 import orjson
 
 from nugetproxy.nuget.manifest import PackageManifest
-from nugetproxy.protocol.v3.catalog import CATALOG_PAGE_SIZE, CatalogDetails, CatalogItem, CatalogPageRow, CatalogTimes
+from nugetproxy.protocol.v3.catalog import (
+    CATALOG_PAGE_SIZE,
+    CatalogDetails,
+    CatalogItem,
+    CatalogPageRow,
+    CatalogTimes,
+    PackageEntry,
+)
 from nugetproxy.protocol.v3.deprecation import Deprecation
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
@@ -55,7 +63,7 @@ class HostedEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventLeaf:
-    """An event with all it tells. `push` names what was pushed; `details` is None for a deletion."""
+    """An event with all it tells. `push` numbers what was pushed; `details` is None for a deletion."""
 
     item: CatalogItem
     push: int
@@ -115,24 +123,44 @@ class HostedEvents:
     def times(self) -> CatalogTimes:
         return CatalogTimes(*self._fetch("SELECT created, deleted, edited FROM hosted_times")[0])
 
-    def find(self, stamp: int) -> EventLeaf | None:
-        """The event with this stamp (ticks). The archive's entries are not in it: ask the packages for those."""
+    def find(self, stamp: int, *, entries: bool = True) -> EventLeaf | None:
+        """The event with this stamp (ticks); `entries` says whether the list of files in the archive is wanted."""
         rows = self._fetch(
             f"SELECT {_ITEM_COLUMNS}, push,"  # noqa: S608  columns are ours
-            " p.manifest, e.listed, p.pushed, e.published, e.last_edited, p.size, p.sha512, e.deprecation"
+            " p.manifest, e.listed, p.pushed, e.published, e.last_edited, p.size, p.sha512, e.deprecation, p.entries"
             " FROM hosted_events AS e JOIN hosted_pushes AS p USING (push) WHERE e.stamp = ?",
             (stamp,),
         )
         if not rows:
             return None
         item = _item(rows[0][:7])
-        push, manifest_text, listed, created, published, last_edited, size, sha512, deprecation = rows[0][7:]
+        push, manifest_text, listed, created, published, last_edited, size, sha512, deprecation, files = rows[0][7:]
         manifest = PackageManifest.from_dict(orjson.loads(manifest_text))
         if item.is_delete:
             return EventLeaf(item, push, manifest.verbatim_version, None)
         known = Deprecation.from_dict(orjson.loads(deprecation)) if deprecation else None
-        details = CatalogDetails(manifest, bool(listed), created, published, last_edited, size, sha512, known)
+        details = CatalogDetails(
+            manifest,
+            bool(listed),
+            created,
+            published,
+            last_edited,
+            size,
+            sha512,
+            known,
+            unpacked(files) if entries else (),
+        )
         return EventLeaf(item, push, manifest.verbatim_version, details)
+
+
+def packed(entries: tuple[PackageEntry, ...]) -> bytes:
+    """The files of an archive as they are stored: thousands of names shrink to a tenth."""
+    return zlib.compress(orjson.dumps([(entry.name, entry.size, entry.compressed_size) for entry in entries]))
+
+
+def unpacked(stored: bytes) -> tuple[PackageEntry, ...]:
+    """The reverse of `packed`."""
+    return tuple(PackageEntry(*entry) for entry in orjson.loads(zlib.decompress(stored)))
 
 
 def _item(row: tuple[Any, ...]) -> CatalogItem:

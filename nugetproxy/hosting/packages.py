@@ -5,14 +5,13 @@ what, and where the bytes lie, is not known here.
 """
 
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
 
-from nugetproxy.hosting.events import EventKind, HostedEvent, State, insert_event
+from nugetproxy.hosting.events import EventKind, HostedEvent, State, insert_event, packed, unpacked
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.version import NuGetVersion
@@ -132,7 +131,7 @@ class HostedPackages:
     def entries_of(self, push: int) -> tuple[PackageEntry, ...]:
         """The files in the archive that was pushed."""
         rows = self._fetch("SELECT entries FROM hosted_pushes WHERE push = ?", (push,))
-        return tuple(PackageEntry(*entry) for entry in orjson.loads(zlib.decompress(rows[0][0])))
+        return unpacked(rows[0][0])
 
     def revision_of(self, lower_id: str) -> int:
         """The sequence of the last event about an id; 0 when there never was one. Differs once anything changed."""
@@ -197,7 +196,7 @@ def insert_package(connection: sqlite3.Connection, pushed: PushedPackage, now: i
             manifest.id.text,
             manifest.version.full,
             orjson.dumps(manifest.as_dict()).decode(),
-            zlib.compress(orjson.dumps([(e.name, e.size, e.compressed_size) for e in pushed.entries])),
+            packed(pushed.entries),
             pushed.size,
             pushed.sha512,
             pushed.content_hash,

@@ -56,8 +56,8 @@ class SqliteDatabase:
     async def write(self, work: Write) -> Any:
         """Run `work(connection)` inside a transaction and return its result once that is on disk.
 
-        Writes that wait together share one transaction; one that raises is undone alone. An asker who is cancelled takes
-        back what was not begun, and nothing else. Raises StorageUnavailable.
+        Writes that wait together share one transaction; one that raises is undone alone. An asker who is cancelled
+        takes back what was not begun, and nothing else. Raises StorageUnavailable.
         """
         return await asyncio.wrap_future(self.submit(work))
 
