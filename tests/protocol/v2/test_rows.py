@@ -1,0 +1,57 @@
+import pytest
+
+from nugetproxy.protocol.v2.rows import rows_of_hit
+from tests.protocol.v2.leaves import LINKS, hit, leaf, rows
+
+VERSIONS = ["1.0.0", "1.1.0", "1.2.0-beta", "2.0.0-rc.1"]
+
+
+def flags(found):
+    latest = [row.version.normalized for row in found if row.is_latest]
+    return latest, [row.version.normalized for row in found if row.is_absolute_latest]
+
+
+def test_the_latest_ones_at_semver_2():
+    assert flags(rows(*(leaf(version=version) for version in VERSIONS))) == (["1.1.0"], ["2.0.0-rc.1"])
+
+
+def test_the_latest_ones_for_who_cannot_read_semver_2():
+    """
+    The flags are worked out among what the request may see.
+    """
+    assert flags(rows(*(leaf(version=version) for version in VERSIONS), level2=False)) == (["1.1.0"], ["1.2.0-beta"])
+
+
+def test_unlisted_versions_are_there_and_never_the_latest():
+    found = rows(leaf(version="1.0.0"), leaf(version="2.0.0", listed=False))
+
+    assert [row.version.normalized for row in found] == ["1.0.0", "2.0.0"]
+    assert flags(found) == (["1.0.0"], ["1.0.0"])
+
+
+def test_when_nothing_is_listed_nothing_is_the_latest():
+    assert flags(rows(leaf(listed=False))) == ([], [])
+
+
+@pytest.mark.parametrize("version", ["1.0.0-0", "1.0.0-1a", "1.0.0-a.b", "1.0.0+meta", "1.0.0--x"])
+def test_what_nuget_2_8_cannot_read_is_hidden_from_it(version):
+    assert rows(leaf(version=version), level2=False) == []
+    assert len(rows(leaf(version=version))) == 1
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.2.3.4", "1.0.0-alpha", "1.0.0-a-1", "1.0.0-RC1"])
+def test_what_nuget_2_8_can_read_is_shown(version):
+    assert len(rows(leaf(version=version), level2=False)) == 1
+
+
+def test_rows_of_a_hit_are_its_versions():
+    found = rows_of_hit(hit("A", "1.0.0", "1.1.0", "2.0.0-rc.1"), LINKS, level2=False)
+
+    assert [row.version.normalized for row in found] == ["1.0.0", "1.1.0"]
+    assert flags(found) == (["1.1.0"], ["1.1.0"])
+
+
+def test_a_package_is_made_once():
+    (only,) = rows(leaf())
+
+    assert only.package is only.package
