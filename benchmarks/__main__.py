@@ -14,7 +14,7 @@ def main() -> None:
     whole = what.add_parser("proxies", help="the whole server against nginx proxy_cache")
     for command in (alone, whole):
         command.add_argument("--rounds", type=int, default=5)
-        command.add_argument("--seconds", type=int, default=4, help="of load, each round and server")
+        command.add_argument("--seconds", type=int, default=2, help="of load, each round and server")
         command.add_argument("--connections", type=int, default=32)
         command.add_argument("--only", default="", help="answers whose name holds this text")
     crowd = what.add_parser("stampede", help="200 clients at once ask for one cold package of 20 MB")

@@ -194,3 +194,10 @@ def cpu_seconds(pid: int) -> float:
             fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
             ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def busy_seconds() -> float:
+    """Processor time that the whole machine has spent on anything so far."""
+    spent = [int(text) for text in Path("/proc/stat").read_text().split("\n")[0].split()[1:8]]
+    user, nice, system, _idle, _waiting, interrupts, soft_interrupts = spent
+    return (user + nice + system + interrupts + soft_interrupts) / os.sysconf("SC_CLK_TCK")
