@@ -129,14 +129,8 @@ class _Forwarding(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            level, failure = record.levelno, record.exc_info
-            if failure and failure[1] is not None and _is_clients_fault(failure[1]):
-                # aiohttp logs each unreadable request as an error with a traceback: a lever to flood the log with.
-                level, failure = logging.DEBUG, None
-            structlog.get_logger().log(level, record.getMessage(), logger=record.name, exc_info=failure)
+            structlog.get_logger().log(
+                record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info
+            )
         except Exception:  # noqa: BLE001 - a broken log record must not break what was logging
             self.handleError(record)
-
-
-def _is_clients_fault(failure: BaseException) -> bool:
-    return any(kind.__name__ == "HttpProcessingError" for kind in type(failure).__mro__)

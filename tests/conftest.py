@@ -1,8 +1,10 @@
 """Fixtures shared by the whole suite. What a test can build in one call is a builder, not a fixture."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 
 from tests.fakes.upstream import FakeUpstream
 
@@ -12,3 +14,14 @@ async def upstream() -> AsyncIterator[FakeUpstream]:
     """A fake V3 upstream on loopback, without packages."""
     async with FakeUpstream() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """What a test sets up of logging ends with it: the next one captures what it expects, in any order."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    root.handlers, root.level = handlers, level

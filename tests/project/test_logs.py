@@ -114,21 +114,6 @@ def test_what_libraries_log_comes_out_in_our_shape(written):
     assert (event["event"], event["logger"], event["level"]) == ("odd thing", "aiohttp.client", "warning")
 
 
-def test_a_clients_unreadable_request_is_not_our_error(written):
-    """
-    aiohttp logs each of them with a traceback, which would be a lever to flood the log.
-    """
-    from aiohttp.http_exceptions import BadHttpMessage
-
-    written("plain")
-    try:
-        raise BadHttpMessage("nonsense")
-    except BadHttpMessage:
-        logging.getLogger("aiohttp.server").exception("Error handling request")
-
-    assert written() == []
-
-
 def test_the_level_is_kept(written):
     written("plain", "warning")
     structlog.get_logger().info("quiet")
