@@ -9,33 +9,22 @@ Who may act is decided by `accounts.permissions`; what a package must be like is
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final
 
 import structlog
 
-from nugetproxy.accounts.audit import DONE, REFUSED, AuditEntry, AuditLog, insert_audit
+from nugetproxy.accounts.audit import AuditLog, insert_audit
 from nugetproxy.accounts.model import Actor
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.accounts.permissions import PackageFacts, first_owner, may_hard_delete, may_push, may_unlist, require
-from nugetproxy.errors import (
-    Forbidden,
-    IdReserved,
-    InvalidRequest,
-    NotAuthenticated,
-    NugetproxyError,
-    PackageExists,
-    PackageNotFound,
-    StorageUnavailable,
-    VersionNotFound,
-)
+from nugetproxy.errors import InvalidRequest, StorageUnavailable, VersionNotFound
+from nugetproxy.hosting.acts import REFUSALS, NoIndex, RunningActs, SearchIndex, absence, audited, done, exists
 from nugetproxy.hosting.contents import HostedContents
 from nugetproxy.hosting.inspection import Inspected, Rules, inspect, no_rules
 from nugetproxy.hosting.packages import (
-    Fetch,
     HostedPackage,
     HostedPackages,
     PushedPackage,
@@ -58,11 +47,9 @@ from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import Spool
 
 _log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 # Owners may change between the judgement and the transaction; whoever changes them all the time must stop first.
 _JUDGEMENTS: Final = 5
-_REFUSALS: Final = (NotAuthenticated, Forbidden, IdReserved, PackageExists)
 
 
 class ListedVerb(StrEnum):
@@ -79,22 +66,6 @@ class Pushed:
 
     identity: PackageIdentity
     warnings: tuple[str, ...]
-
-
-class SearchIndex(Protocol):
-    """What search keeps of hosted packages. Both are called inside the transaction of the act."""
-
-    def index_package(self, connection: sqlite3.Connection, package: HostedPackage) -> None:
-        """The version is new, or its state is another now."""
-
-    def forget_package(self, connection: sqlite3.Connection, package: PackageIdentity) -> None:
-        """The version is gone."""
-
-
-class _NoIndex:
-    def index_package(self, connection: sqlite3.Connection, package: HostedPackage) -> None: ...
-
-    def forget_package(self, connection: sqlite3.Connection, package: PackageIdentity) -> None: ...
 
 
 class _Outdated(Exception):
@@ -125,14 +96,14 @@ class Publish:
         self._audit = audit
         self._revisions = revisions
         self._rules = rules
-        self._index: SearchIndex = index or _NoIndex()
+        self._index: SearchIndex = index or NoIndex()
         self._limits = limits
         self._clock = clock
-        self._running: set[asyncio.Task[Any]] = set()
+        self._running = RunningActs()
 
     async def close(self) -> None:
         """Wait for the acts that run."""
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._running.close()
 
     # --- push ---------------------------------------------------------------------------------------------------------
 
@@ -147,18 +118,18 @@ class Publish:
             PackageExists: the version is there, or was and is burnt.
             StorageUnavailable: nothing was published.
         """
-        return await self._to_the_end(self._push(actor, spool, address))
+        return await self._running.to_the_end(self._push(actor, spool, address))
 
     async def _push(self, actor: Actor, spool: Spool, address: str) -> Pushed:
         try:
             found = await asyncio.to_thread(inspect, spool, self._limits, self._rules)
-            async with self._audited(actor, "push", str(found.identity), address):
+            async with audited(self._audit, actor, "push", str(found.identity), address):
                 self._judge_push(actor, found)
                 key = self._contents.new_key(found.identity, spool.sha512)
                 await asyncio.to_thread(self._contents.commit, key, spool)
                 try:
                     package, is_new_id = await self._enter(actor, found, key, address)
-                except _REFUSALS:
+                except REFUSALS:
                     # Only a definite no: after a failure of the disk nobody knows what a restart will find in the
                     # database, so the bytes are left for the sweep, which looks there first.
                     await asyncio.to_thread(self._contents.discard, key)
@@ -176,7 +147,7 @@ class Publish:
         facts = self._facts(found.identity.id)
         require(may_push(actor, facts, self._microseconds()))
         if is_taken(self._database.fetch, found.identity):
-            raise _exists(found.identity)
+            raise exists(found.identity)
         return facts
 
     async def _enter(self, actor: Actor, found: Inspected, key: BlobKey, address: str) -> tuple[HostedPackage, bool]:
@@ -194,7 +165,7 @@ class Publish:
                 if self._revisions.accounts != revision:
                     raise _Outdated
                 if is_taken(fetching(connection), found.identity):
-                    raise _exists(found.identity)
+                    raise exists(found.identity)
                 if self._contents.blobs.stat(key) is None:
                     raise StorageUnavailable("the file of the package vanished while it was being published")
                 now = self._clock()
@@ -205,7 +176,7 @@ class Publish:
                 if not facts.exists:
                     self._ownership.add_first_owner(connection, facts.package_id.lower, first_owner(actor, facts))
                 self._index.index_package(connection, package)
-                insert_audit(connection, _done(actor, "push", package.identity, address))
+                insert_audit(connection, done(actor, "push", package.identity, address))
                 return package
 
             try:
@@ -214,7 +185,7 @@ class Publish:
                 continue
             except sqlite3.IntegrityError as error:
                 # The key of the table decides in the end, whatever was looked up before.
-                raise _exists(found.identity) from error
+                raise exists(found.identity) from error
         raise StorageUnavailable("the owners of the package changed all the time; try again")
 
     # --- listing and deprecation --------------------------------------------------------------------------------------
@@ -235,7 +206,7 @@ class Publish:
     async def _set_listed(self, actor: Actor, package: PackageIdentity, address: str, *, listed: bool) -> None:
         verb = ListedVerb.RELIST if listed else ListedVerb.UNLIST
         act = "relist" if listed else "unlist"
-        await self._to_the_end(
+        await self._running.to_the_end(
             self._change(actor, act, package.id, (package.version,), address, lambda before: _listed(before, verb))
         )
 
@@ -260,7 +231,7 @@ class Publish:
         def change(before: HostedPackage) -> HostedPackage:
             return replace(_listed(before, listed_verb), deprecation=deprecation)
 
-        await self._to_the_end(self._change(actor, act, package_id, versions, address, change))
+        await self._running.to_the_end(self._change(actor, act, package_id, versions, address, change))
 
     async def _change(
         self,
@@ -276,7 +247,7 @@ class Publish:
         for package in wanted:
             self._existing(package)
         subject = f"{package_id} {', '.join(package.version.normalized for package in wanted)}"
-        async with self._audited(actor, act, subject, address):
+        async with audited(self._audit, actor, act, subject, address):
             require(may_unlist(actor, self._facts(package_id), self._microseconds()))
 
             def enter(connection: sqlite3.Connection) -> None:
@@ -290,7 +261,7 @@ class Publish:
                         continue
                     state = replace(after.state, last_edited=now // 1000)
                     self._index.index_package(connection, change_package(connection, package, state, now // 100))
-                    insert_audit(connection, _done(actor, act, before.identity, address))
+                    insert_audit(connection, done(actor, act, before.identity, address))
 
             await self._database.write(enter)
         self._revisions.bump_hosting()
@@ -307,10 +278,10 @@ class Publish:
             PackageNotFound, VersionNotFound: there is nothing to delete.
             NotAuthenticated, Forbidden: only administrators may.
         """
-        await self._to_the_end(self._delete(actor, package, address, allow_reuse))
+        await self._running.to_the_end(self._delete(actor, package, address, allow_reuse))
 
     async def _delete(self, actor: Actor, package: PackageIdentity, address: str, allow_reuse: bool) -> None:
-        async with self._audited(actor, "delete", str(package), address):
+        async with audited(self._audit, actor, "delete", str(package), address):
             require(may_hard_delete(actor, package.id, self._microseconds()))
 
             def enter(connection: sqlite3.Connection) -> HostedPackage | None:
@@ -320,9 +291,9 @@ class Publish:
                     remove_package(connection, before, burn=not allow_reuse, moment=now // 1000, now=now // 100)
                     self._index.forget_package(connection, package)
                 elif not (allow_reuse and free_version(connection, package)):
-                    raise _absence(fetching(connection), package)
+                    raise absence(fetching(connection), package)
                 detail = "may be pushed again" if allow_reuse else ""
-                insert_audit(connection, _done(actor, "delete", package, address, detail))
+                insert_audit(connection, done(actor, "delete", package, address, detail))
                 return before
 
             removed: HostedPackage | None = await self._database.write(enter)
@@ -338,54 +309,13 @@ class Publish:
     def _existing(self, package: PackageIdentity) -> None:
         """Raises PackageNotFound or VersionNotFound. Comes before any permission, as at nuget.org."""
         if self._packages.find_content(package) is None:
-            raise _absence(self._database.fetch, package)
-
-    @asynccontextmanager
-    async def _audited(self, actor: Actor, act: str, subject: str, address: str) -> AsyncIterator[None]:
-        """What is refused inside leaves its line; what succeeds writes its own, in its transaction."""
-        try:
-            yield
-        except _REFUSALS as error:
-            if not isinstance(error, NotAuthenticated):  # from nobody in particular, and as often as they like
-                try:
-                    await self._audit.record(
-                        AuditEntry(actor.name, f"package.{act}", subject, address, REFUSED, str(error))
-                    )
-                except StorageUnavailable as failure:
-                    _log.warning("audit_not_written", error=str(failure))
-            raise
+            raise absence(self._database.fetch, package)
 
     def _microseconds(self) -> int:
         return self._clock() // 1000
-
-    async def _to_the_end(self, act: Coroutine[Any, Any, T]) -> T:
-        """Run an act that its asker's leaving does not stop."""
-        task = asyncio.create_task(act)
-        self._running.add(task)
-        task.add_done_callback(self._finished)
-        return await asyncio.shield(task)
-
-    def _finished(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever asked has it, or has left
 
 
 def _listed(package: HostedPackage, verb: ListedVerb) -> HostedPackage:
     if verb is ListedVerb.UNCHANGED:
         return package
     return replace(package, listed=verb is ListedVerb.RELIST)
-
-
-def _done(actor: Actor, act: str, package: PackageIdentity, address: str, detail: str = "") -> AuditEntry:
-    return AuditEntry(actor.name, f"package.{act}", str(package), address, DONE, detail)
-
-
-def _exists(package: PackageIdentity) -> PackageExists:
-    return PackageExists(package.id.text, package.version.normalized)
-
-
-def _absence(fetch: Fetch, package: PackageIdentity) -> NugetproxyError:
-    if knows_id(fetch, package.lower_id):
-        return VersionNotFound(package.id.text, package.version.normalized)
-    return PackageNotFound(package.id.text)
