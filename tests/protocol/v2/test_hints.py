@@ -3,7 +3,6 @@ import pytest
 from nugetproxy.protocol.v2.hints import Hints, hints_of
 from nugetproxy.protocol.v2.odata_query import parse_filter
 
-
 VISUAL_STUDIO = (
     "((Id ne null) and substringof('x',tolower(Id))) or ((Description ne null) and "
     "substringof('x',tolower(Description))) or ((Tags ne null) and substringof(' x ',tolower(Tags)))"

@@ -1,0 +1,406 @@
+"""The V2 feed over HTTP: paging, levels, failures, transport."""
+
+import gzip
+
+import pytest
+from lxml import etree
+from yarl import URL
+
+from nugetproxy.errors import UpstreamUnavailable
+from nugetproxy.feeds.base import LocalFile, Part
+from nugetproxy.protocol.v3.search import SearchQuery
+from nugetproxy.web.hot import HotTable
+from tests.fakes.feed import Growing
+from tests.web.catalogue import CatalogueFeed
+from tests.web.feeds_read import all_pages, read, text
+from tests.web.serving import serving, status_of
+
+BASE = "/api/v2"
+PACKAGE = b"PK\x03\x04 and so on"
+
+
+@pytest.fixture
+def feed():
+    made = CatalogueFeed()
+    made.add("Alpha.Lib", "1.0.0")
+    made.add("Alpha.Lib", "1.1.0")
+    made.add("Alpha.Lib", "2.0.0-rc.1")
+    return made
+
+
+def many(count, **entry):
+    made = CatalogueFeed()
+    for number in range(count):
+        # Not in the order of ids: that order must be made.
+        made.add(f"Pkg{number * 7919 % count:05}", "1.0.0", **entry)
+    return made
+
+
+# --- service document and metadata ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+async def test_the_service_document(feed, path):
+    async with serving(feed) as client, client.get(BASE + path) as answer:
+        body = await answer.read()
+
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/xml;charset=utf-8")
+    assert etree.fromstring(body).tag == "{http://www.w3.org/2007/app}service"
+
+
+@pytest.mark.parametrize("path", ["/$metadata", "/%24metadata"])
+async def test_the_metadata(feed, path):
+    async with serving(feed) as client, client.get(URL(BASE + path, encoded=True)) as answer:
+        body = await answer.read()
+
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/xml;charset=utf-8")
+    assert answer.headers["DataServiceVersion"] == "2.0;"
+    assert b'<FunctionImport Name="GetUpdates"' in body
+
+
+# --- headers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content_type", "path"),
+    [
+        ("application/atom+xml;type=feed;charset=utf-8", "/FindPackagesById()?id='alpha.lib'&$format=json"),
+        ("application/atom+xml;type=entry;charset=utf-8", "/Packages(Id='alpha.lib',Version='1.0.0')"),
+        ("application/xml;charset=utf-8", "/Packages(Id='alpha.lib',Version='1.0.0')/Id"),
+        ("text/plain;charset=utf-8", "/FindPackagesById()/$count?id='alpha.lib'"),
+    ],
+)
+async def test_answers_are_never_json(feed, content_type, path):
+    async with serving(feed) as client:
+        answer = await client.get(URL(BASE + path, encoded=True), headers={"Accept": "application/json"})
+
+    assert (answer.headers["Content-Type"], answer.headers["DataServiceVersion"]) == (content_type, "2.0;")
+
+
+async def test_a_feed_is_compressed_when_asked(feed):
+    path = URL(f"{BASE}/FindPackagesById()?id='alpha.lib'", encoded=True)
+    async with serving(feed) as client:
+        plain = await (await client.get(path)).read()
+        answer = await client.get(path, headers={"Accept-Encoding": "gzip, deflate"})
+        packed = await answer.read()
+
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed) == plain
+
+
+async def test_a_feed_has_validators(feed):
+    path = URL(f"{BASE}/FindPackagesById()?id='alpha.lib'", encoded=True)
+    async with serving(feed) as client:
+        etag = (await client.get(path)).headers["ETag"]
+        answer = await client.get(path, headers={"If-None-Match": etag})
+
+    assert answer.status == 304
+
+
+async def test_a_second_asker_is_answered_from_the_hot_table(feed):
+    table = HotTable(1024 * 1024)
+    async with serving(feed, hot=table) as client:
+        await read(client, f"{BASE}/FindPackagesById()?id='alpha.lib'")
+
+        assert len(table) == 1
+
+
+# --- entries ----------------------------------------------------------------------------------------------------------
+
+
+async def test_an_entry_shows_semver_2_and_unlisted_versions(feed):
+    feed.add("Alpha.Lib", "0.9.0", listed=False)
+    async with serving(feed) as client:
+        semver2 = await read(client, f"{BASE}/Packages(Id='alpha.lib',Version='2.0.0-RC.1')")
+        unlisted = await read(client, f"{BASE}/Packages(Id='alpha.lib',Version='0.9')")
+
+    assert semver2.values("IsAbsoluteLatestVersion") == ["true"]
+    assert unlisted.values("Published") == ["1900-01-01T00:00:00"]
+
+
+async def test_an_entry_has_what_the_catalog_page_tells(feed):
+    feed.documents["Alpha.Lib 1.0.0"] = {"packageHash": "aGFzaA==", "packageSize": 55, "verbatimVersion": "1.0"}
+    async with serving(feed) as client:
+        entry = await read(client, f"{BASE}/Packages(Id='Alpha.Lib',Version='1.0.0')")
+
+    told = [entry.values(name)[0] for name in ("PackageHash", "PackageHashAlgorithm", "PackageSize", "Version")]
+    assert told == ["aGFzaA==", "SHA512", "55", "1.0"]
+
+
+async def test_one_property_of_an_entry(feed):
+    async with serving(feed) as client:
+        body = await text(client, f"{BASE}/Packages(Id='Alpha.Lib',Version='1.0.0')/isLatestVersion")
+
+    assert etree.fromstring(body.encode()).text == "false"
+
+
+async def test_metadata_of_a_version_stays_a_plus(feed):
+    """
+    In a path a plus is a plus, percent-encoded or not.
+    """
+    feed.add("Meta", "1.0.0+abc")
+    async with serving(feed) as client:
+        for version in ("1.0.0%2Babc", "1.0.0+abc"):
+            found = await read(client, f"{BASE}/Packages(Id='Meta',Version='{version}')")
+            assert found.values("Version") == ["1.0.0+abc"]
+
+
+# --- failures ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "path"),
+    [
+        (404, "/Packages(Id='Alpha.Lib',Version='9.0.0')"),
+        (404, "/Packages(Id='No.Such',Version='1.0.0')"),
+        (404, "/Packages(Id='Alpha.Lib',Version='1.0.0')/Nope"),
+        (404, "/Packages()/Nope"),
+        (404, "/package/no.such"),
+        (404, "/package/no.such/1.0.0"),
+        (400, "/Packages(Id='Alpha.Lib')"),
+        (400, "/Packages(Id='Alpha.Lib',Version='x')"),
+        (400, "/Packages(Id='no%20id',Version='1.0')"),
+        (400, "/Search(Id='Alpha.Lib',Version='1.0')"),
+        (400, "/Search()?$filter=Nope%20eq%20'x'"),
+        (400, "/Search()?$orderby=Nope"),
+        (400, "/Search()?$top=many"),
+        (400, "/Search()/$count?$filter=Id"),
+        (400, "/package/alpha.lib/x"),
+        (400, "/package/no%20id"),
+    ],
+)
+async def test_refusals_are_xml(feed, status, path):
+    async with serving(feed) as client:
+        answer = await client.get(URL(BASE + path, encoded=True))
+        body = etree.fromstring(await answer.read())
+
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/xml;charset=utf-8")
+    # The reason is what clients print, the message what OData libraries read.
+    assert [answer.reason] == [child.text for child in body if child.tag.endswith("message")]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/FindPackagesById()?id='alpha.lib'",
+        "/Packages(Id='Alpha.Lib',Version='1.0.0')",
+        "/Packages()?$filter=Id%20eq%20'alpha.lib'%20or%20Id%20eq%20'other'",
+        "/GetUpdates()?packageIds='alpha.lib'&versions='1.0.0'",
+        "/package/alpha.lib",
+    ],
+)
+async def test_what_cannot_be_known_is_never_empty(feed, path):
+    """
+    Clients would take an empty feed for "does not exist".
+    """
+    feed.failing["alpha.lib"] = UpstreamUnavailable("nuget.org", "down")
+    async with serving(feed) as client:
+        assert await status_of(client, URL(BASE + path, encoded=True)) == 503  # type: ignore[arg-type]  # aiohttp's
+
+
+async def test_a_search_survives_a_registration_that_cannot_be_had(feed):
+    """
+    The entry then shows what the search told of it, and the answer is not kept.
+    """
+    feed.add("Alpha.Other", "3.0.0")
+    feed.failing["alpha.lib"] = UpstreamUnavailable("nuget.org", "down")
+    async with serving(feed) as client:
+        found = await read(client, f"{BASE}/Search()?$filter=IsLatestVersion&searchTerm='alpha'")
+        answer = await client.get(URL(f"{BASE}/Search()?$filter=IsLatestVersion&searchTerm='alpha'", encoded=True))
+
+    assert found.entries == ["Alpha.Lib 1.1.0", "Alpha.Other 3.0.0"]
+    assert answer.headers["Cache-Control"] == "no-cache"
+
+
+# --- paging -----------------------------------------------------------------------------------------------------------
+
+
+async def test_all_versions_of_a_large_id_come_in_pages():
+    large = CatalogueFeed()
+    for number in range(250):
+        large.add("Large", f"1.0.{number}")
+    async with serving(large) as client:
+        first = await read(client, f"{BASE}/FindPackagesById()?id='Large'&semVerLevel=2.0.0&$inlinecount=allpages")
+        every = await all_pages(client, f"{BASE}/FindPackagesById()?id='Large'&semVerLevel=2.0.0")
+
+    assert (len(first.entries), first.count) == (100, 250)
+    assert every == [f"Large 1.0.{number}" for number in range(250)]
+
+
+async def test_top_is_kept_across_pages():
+    large = CatalogueFeed()
+    for number in range(250):
+        large.add("Large", f"1.0.{number}")
+    async with serving(large) as client:
+        every = await all_pages(client, f"{BASE}/FindPackagesById()?id='Large'&$top=150&$skip=10")
+
+    assert every == [f"Large 1.0.{number}" for number in range(10, 160)]
+
+
+@pytest.mark.parametrize("order", ["", "&$orderby=Id"])
+async def test_a_search_is_paged_by_skip_without_short_pages(order):
+    """
+    The official client stops at the first page that is shorter than it asked for.
+    """
+    catalogue = many(95)
+    seen: list[str] = []
+    asked = f"{BASE}/Search()?$filter=IsLatestVersion{order}&searchTerm='pkg'&$top=30"
+    async with serving(catalogue) as client:
+        while True:
+            page = await read(client, f"{asked}&$skip={len(seen)}")
+            seen += page.entries
+            if len(page.entries) < 30:
+                break
+
+    assert sorted(seen) == [f"Pkg{number:05} 1.0.0" for number in range(95)]
+    assert not order or seen == sorted(seen)
+
+
+async def test_every_page_of_a_huge_search_is_full():
+    """
+    Above a thousand matches the search's order holds, and the skipped hits are not read.
+    """
+    catalogue = many(1300)
+    path = f"{BASE}/Search()?$filter=IsLatestVersion&$orderby=Id&searchTerm='pkg'&$inlinecount=allpages&$top=100"
+    async with serving(catalogue) as client:
+        pages = [await read(client, f"{path}&$skip={skip}") for skip in range(0, 1400, 100)]
+
+    assert [len(page.entries) for page in pages] == [100] * 13 + [0]
+    assert {page.count for page in pages} == {1300}
+    assert len({entry for page in pages for entry in page.entries}) == 1300
+    assert all(page.entries == sorted(page.entries) for page in pages)
+
+
+async def test_only_the_page_costs_registrations():
+    catalogue = many(500)
+    async with serving(catalogue) as client:
+        await read(client, f"{BASE}/Search()?$filter=IsLatestVersion&$orderby=Id&searchTerm=''&$skip=60&$top=30")
+
+    assert sum(method == "registration_between" for method, _ in catalogue.asked) == 30
+
+
+async def test_counting_costs_no_registrations():
+    catalogue = many(500)
+    async with serving(catalogue) as client:
+        assert await text(client, f"{BASE}/Search()/$count?$filter=IsLatestVersion&searchTerm=''") == "500"
+
+    assert {method for method, _ in catalogue.asked} == {"search"}
+
+
+async def test_a_filter_that_names_an_id_searches_nothing(feed):
+    async with serving(feed) as client:
+        await read(client, f"{BASE}/Packages()?$filter=tolower(Id)%20eq%20'alpha.lib'")
+
+    assert feed.asked == [("complete_registration", "alpha.lib")]
+
+
+async def test_a_filter_that_names_a_word_searches_for_it(feed):
+    async with serving(feed) as client:
+        await read(client, f"{BASE}/Packages()?$filter=substringof('alpha',tolower(Id))%20and%20IsLatestVersion")
+
+    assert [what.text for method, what in feed.asked if method == "search"] == ["alpha"]
+
+
+async def test_a_filter_over_what_only_registrations_tell_reads_a_bounded_number():
+    catalogue = many(300, published="2026-05-05T00:00:00Z")
+    path = f"{BASE}/Packages()/$count?$filter=Published%20gt%20datetime'2026-01-01T00:00:00'"
+    async with serving(catalogue) as client:
+        assert await text(client, path) == "200"
+
+    assert sum(method == "registration_between" for method, _ in catalogue.asked) == 200
+
+
+# --- levels and flags -------------------------------------------------------------------------------------------------
+
+
+async def test_the_registration_says_which_version_is_the_latest(feed):
+    """
+    A search lags behind; where its version is unlisted by now, the entry is of the one that is the latest.
+    """
+    feed.add("Late", "1.0.0")
+    feed.add("Late", "2.0.0")
+    hit = feed._hit(feed.packages["late"], SearchQuery("late"))
+    feed._hit = lambda leaves, query: hit
+    late = feed.packages["late"]
+    late[1] = type(late[1])(late[1].version, "Late", listed=False, is_semver2=False, raw=late[1].raw)
+    async with serving(feed) as client:
+        found = await read(client, f"{BASE}/Search()?$filter=IsLatestVersion&searchTerm='late'&$top=1")
+
+    assert found.entries == ["Late 1.0.0"]
+
+
+async def test_flags_are_of_the_level_of_the_request(feed):
+    async with serving(feed) as client:
+        old = await read(client, f"{BASE}/FindPackagesById()?id='alpha.lib'")
+        new = await read(client, f"{BASE}/FindPackagesById()?id='alpha.lib'&semVerLevel=2.0.0")
+
+    assert old.values("IsAbsoluteLatestVersion") == ["false", "true"]
+    assert new.values("IsAbsoluteLatestVersion") == ["false", "false", "true"]
+
+
+async def test_updates_keep_to_their_constraints(feed):
+    asked = f"{BASE}/GetUpdates()?includePrerelease=true&includeAllVersions=true&semVerLevel=2.0.0"
+    async with serving(feed) as client:
+        free = await read(client, f"{asked}&packageIds='alpha.lib'&versions='1.0.0'")
+        bound = await read(client, f"{asked}&packageIds='alpha.lib'&versions='1.0.0'&versionConstraints='[1.0,2.0-a)'")
+        uneven = await read(client, f"{asked}&packageIds='alpha.lib'&versions='1.0.0%7C2.0.0'")
+        unknown = await read(client, f"{asked}&packageIds='no.such%7Calpha.lib'&versions='1.0%7C1.1'")
+
+    assert free.entries == ["Alpha.Lib 1.1.0", "Alpha.Lib 2.0.0-rc.1"]
+    assert bound.entries == ["Alpha.Lib 1.1.0"]
+    assert uneven.entries == []
+    assert unknown.entries == ["Alpha.Lib 2.0.0-rc.1"]
+
+
+# --- packages ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "a.nupkg"
+    path.write_bytes(PACKAGE)
+    return LocalFile(path, len(PACKAGE), 1_700_000_000, "etag")
+
+
+@pytest.mark.parametrize("path", ["/package/alpha.lib/1.1.0", "/package/Alpha.Lib/1.1", "/package/ALPHA.LIB"])
+async def test_a_package_is_served_directly(feed, file, path):
+    feed.contents[Part.NUPKG] = file
+    async with serving(feed) as client, client.get(BASE + path) as answer:
+        assert (answer.status, await answer.read()) == (200, PACKAGE)
+
+
+async def test_parts_of_a_package_are_served(feed, file):
+    feed.contents[Part.NUPKG] = file
+    async with serving(feed) as client:
+        answer = await client.get(f"{BASE}/package/alpha.lib/1.1.0", headers={"Range": "bytes=2-4"})
+
+        assert (answer.status, await answer.read()) == (206, PACKAGE[2:5])
+
+
+async def test_a_package_that_is_still_arriving_is_served(feed):
+    feed.contents[Part.NUPKG] = Growing([PACKAGE[:3], PACKAGE[3:]])
+    async with serving(feed) as client, client.get(f"{BASE}/package/alpha.lib/1.1.0") as answer:
+        assert await answer.read() == PACKAGE
+
+
+@pytest.mark.parametrize(
+    ("expected", "versions"),
+    [
+        ("1.1.0", {"1.0.0": True, "1.1.0": True, "2.0.0-rc": True}),
+        ("1.0.0", {"1.0.0": True, "1.1.0": False}),
+        ("1.1.0", {"1.1.0": False, "2.0.0-rc": True}),
+        ("2.0.0-rc", {"2.0.0-beta": True, "2.0.0-rc": True}),
+    ],
+)
+async def test_the_newest_package_is_stable_and_listed_if_there_is_one(expected, versions):
+    feed = CatalogueFeed()
+    for version, listed in versions.items():
+        feed.add("A", version, listed=listed)
+    async with serving(feed) as client:
+        await status_of(client, f"{BASE}/package/A")
+
+    assert [str(package.version) for method, (package, _) in _contents(feed)] == [expected]
+
+
+def _contents(feed):
+    return [each for each in feed.asked if each[0] == "content"]
