@@ -80,7 +80,7 @@ def test_every_route_is_told():
     page = (ROOT / "docs/protocol/routes.md").read_text()
     rows = re.findall(r"^\| `(/.*?)` \| `(\w+)` \|", page, re.MULTILINE)
 
-    assert [(re.sub(r"{hive:[^}]*}", "{hive}", route.path), route.resource.value) for route in ROUTES] == rows
+    assert [(re.sub(r"{(\w+):[^}]*}", r"{\1}", route.path), route.resource.value) for route in ROUTES] == rows
 
 
 @pytest.mark.parametrize("page", ["docs/threat-model.md", "docs/how-to-add.md", "SECURITY.md"])

@@ -11,7 +11,7 @@ from operator import ge, gt, le, lt
 from nugetproxy.errors import InvalidVersion
 from nugetproxy.nuget.identity import lower_invariant
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.protocol.v2.odata_query import And, Call, Compare, Expression, Kind, Literal, Named, Not, Or, Order
+from nugetproxy.protocol.v2.expressions import And, Call, Compare, Expression, Kind, Literal, Named, Not, Or, Order
 from nugetproxy.protocol.v2.properties import Property, Value
 from nugetproxy.protocol.v2.rows import Row
 

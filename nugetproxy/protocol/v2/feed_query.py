@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from nugetproxy.errors import InvalidRequest, InvalidVersion
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.protocol.v2.odata_query import Expression, Order, parse_filter, parse_orderby
+from nugetproxy.protocol.v2.expressions import Expression, Order
+from nugetproxy.protocol.v2.odata_query import parse_filter, parse_orderby
 
 PAGE_SIZE: Final = 100
 """Entries of one answer, as at nuget.org; more are joined by next links."""

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from nugetproxy.protocol.v2.odata_query import And, Call, Compare, Expression, Kind, Literal, Named, Or, properties_in
+from nugetproxy.protocol.v2.expressions import And, Call, Compare, Expression, Kind, Literal, Named, Or, properties_in
 from nugetproxy.protocol.v2.properties import KNOWN_TO_SEARCH
 
 MOST_IDS: Final = 50

@@ -6,14 +6,24 @@ What an expression means for a package is `evaluation.py`'s affair. Source: ODat
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Final, NamedTuple
 
 from nugetproxy.errors import InvalidRequest
-from nugetproxy.protocol.v2.properties import BY_NAME, Edm, Property
+from nugetproxy.protocol.v2.expressions import (
+    FUNCTIONS,
+    And,
+    Call,
+    Compare,
+    Expression,
+    Kind,
+    Literal,
+    Named,
+    Not,
+    Or,
+    Order,
+)
+from nugetproxy.protocol.v2.properties import BY_NAME, Property
 
 LONGEST: Final = 4096
 """Characters of one option. Visual Studio's longest filter names every word of a search three times."""
@@ -25,101 +35,6 @@ MOST_PARTS: Final = 200
 """Literals, properties and calls of one filter: it is tried on every version of an id."""
 
 MOST_ORDERS: Final = 6
-
-
-class Kind(Enum):
-    """What an expression evaluates to."""
-
-    BOOLEAN = "a truth"
-    TEXT = "a text"
-    VERSION = "a version"
-    NUMBER = "a number"
-    DATE = "a date"
-    NULL = "null"
-
-
-@dataclass(frozen=True, slots=True)
-class Literal:
-    kind: Kind
-    value: str | bool | int | datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A property of the entry."""
-
-    definition: Property
-
-    @property
-    def kind(self) -> Kind:
-        return Kind.VERSION if self.definition.is_version else _KINDS[self.definition.edm]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """`function` is in lower case."""
-
-    function: str
-    arguments: "tuple[Expression, ...]"
-
-    @property
-    def kind(self) -> Kind:
-        return _FUNCTIONS[self.function][1]
-
-
-@dataclass(frozen=True, slots=True)
-class Compare:
-    """`operator` is eq, ne, gt, ge, lt or le."""
-
-    operator: str
-    left: "Expression"
-    right: "Expression"
-
-    @property
-    def kind(self) -> Kind:
-        return Kind.BOOLEAN
-
-
-@dataclass(frozen=True, slots=True)
-class And:
-    """Joined by `and`; at least two."""
-
-    terms: "tuple[Expression, ...]"
-
-    @property
-    def kind(self) -> Kind:
-        return Kind.BOOLEAN
-
-
-@dataclass(frozen=True, slots=True)
-class Or:
-    """Joined by `or`; at least two."""
-
-    terms: "tuple[Expression, ...]"
-
-    @property
-    def kind(self) -> Kind:
-        return Kind.BOOLEAN
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    term: "Expression"
-
-    @property
-    def kind(self) -> Kind:
-        return Kind.BOOLEAN
-
-
-Expression = Literal | Named | Call | Compare | And | Or | Not
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One key of an `$orderby`: a property, or several as one text."""
-
-    properties: tuple[Property, ...]
-    is_descending: bool = False
 
 
 def parse_filter(text: str) -> Expression:
@@ -148,40 +63,6 @@ def parse_orderby(text: str) -> tuple[Order, ...]:
     parser.expect_end()
     return tuple(orders)
 
-
-def properties_in(expression: Expression) -> Iterator[Property]:
-    """Every property that an expression mentions."""
-    match expression:
-        case Named(definition):
-            yield definition
-        case Call(_, parts) | And(parts) | Or(parts):
-            for part in parts:
-                yield from properties_in(part)
-        case Compare(_, left, right):
-            yield from properties_in(left)
-            yield from properties_in(right)
-        case Not(term):
-            yield from properties_in(term)
-
-
-_KINDS = {
-    Edm.STRING: Kind.TEXT,
-    Edm.BOOLEAN: Kind.BOOLEAN,
-    Edm.INT32: Kind.NUMBER,
-    Edm.INT64: Kind.NUMBER,
-    Edm.DATE_TIME: Kind.DATE,
-}
-
-_FUNCTIONS: dict[str, tuple[int, Kind]] = {
-    "substringof": (2, Kind.BOOLEAN),
-    "startswith": (2, Kind.BOOLEAN),
-    "endswith": (2, Kind.BOOLEAN),
-    "tolower": (1, Kind.TEXT),
-    "toupper": (1, Kind.TEXT),
-    "trim": (1, Kind.TEXT),
-    "concat": (2, Kind.TEXT),
-}
-"""All arguments are texts."""
 
 _OPERATORS = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
 
@@ -285,14 +166,14 @@ class _Parser:
         return Named(self._property(name))
 
     def _call(self, function: str, depth: int) -> Call:
-        if function not in _FUNCTIONS:
+        if function not in FUNCTIONS:
             raise InvalidRequest(f"{self._option}: there is no function '{function[:40]}' here")
         self._expect_mark("(")
         arguments = [self.expression(depth + 1)]
         while self.take(","):
             arguments.append(self.expression(depth + 1))
         self._expect_mark(")")
-        wanted, _ = _FUNCTIONS[function]
+        wanted, _ = FUNCTIONS[function]
         if len(arguments) != wanted:
             raise InvalidRequest(f"{self._option}: {function} takes {wanted} arguments")
         for argument in arguments:

@@ -17,7 +17,7 @@ _COLLECTION = "{collection:" + _SETS + r"(?:(?:\(|%28)[^/]*)?}"
 V2_ROUTES = (
     ("/api/v2", service_document, Resource.V2_SERVICE),
     ("/api/v2/", service_document, Resource.V2_SERVICE),
-    (r"/api/v2/{name:(?:\$|%24)metadata}", metadata, Resource.V2_METADATA),
+    (r"/api/v2/{metadata:(?:\$|%24)metadata}", metadata, Resource.V2_METADATA),
     ("/api/v2/package-ids", package_ids, Resource.V2_COMPLETION),
     ("/api/v2/package-versions/{id}", package_versions, Resource.V2_COMPLETION),
     ("/api/v2/package/{id}", package_file, Resource.NUPKG),

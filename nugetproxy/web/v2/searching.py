@@ -75,7 +75,8 @@ async def rows_by_search(
         else:
             is_one_to_one = False
     by_id = {lower_invariant(hit.id): hit for hit in hits.found}
-    rows = [row for hit in hits.found for row in rows_of_hit(hit, links, level2=query.level2)]
+    # A hit of a mature package names a hundred versions, and there may be a thousand hits: not on the event loop.
+    rows = await asyncio.to_thread(_rows, hits.found, links, query)
     if drops_prerelease:
         rows = [row for row in rows if not row.version.is_prerelease]
     if is_one_to_one:
@@ -86,11 +87,15 @@ async def rows_by_search(
             first = dict(list(by_id.items())[:MOST_LOADED])
             rows = [row for row in rows if lower_invariant(row.package_id) in first]
             rows, hits = await _detailed(feed, links, query, Hints(), rows, first, hits)
-        gathered = paged(rows, query, hits.provenance)
+        gathered = await paged(rows, query, hits.provenance)
     if not with_details:
         return gathered
     detailed, hits = await _detailed(feed, links, query, hints, gathered.rows, by_id, hits)
     return Gathered(detailed, gathered.total, hits.provenance)
+
+
+def _rows(hits: Iterable[SearchHit], links: Links, query: FeedQuery) -> list[Row]:
+    return [row for hit in hits for row in rows_of_hit(hit, links, level2=query.level2)]
 
 
 def _is_known(query: FeedQuery) -> bool:
