@@ -24,7 +24,7 @@ HIGH_WATER: Final = 64 * 1024
 
 UNSENT: Final = 256 * 1024
 """Bytes that may wait in the kernel to be sent (TCP_NOTSENT_LOWAT); what is in flight still grows as the way demands.
-Bytes that only wait fall out of the processor's caches: 20 MB to 32 clients cost both sides a quarter more without."""
+Bytes that only wait fall out of the processor's caches: without, receiving 20 MB costs a client here a third more."""
 
 
 class LongBody:
