@@ -6,8 +6,43 @@ Assembled once per process; it sits below `web`, so that no handler knows which 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from nugetproxy.accounts.attempts import Attempts
+from nugetproxy.accounts.audit import AuditLog
+from nugetproxy.accounts.directory import Directory
+from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.config import Config
 from nugetproxy.feeds.base import Feed
+from nugetproxy.hosting.events import HostedEvents
+from nugetproxy.hosting.packages import HostedPackages
+from nugetproxy.hosting.publish import Publish
+from nugetproxy.hosting.statistics import Statistics
+from nugetproxy.hosting.verification import VerificationKeys
+from nugetproxy.storage.revisions import Revisions
+from nugetproxy.storage.spool import SpoolFolder
+
+
+@dataclass(frozen=True)
+class HostingServices:
+    """The private feed's acts and tables. The sizes are limits of one upload, in bytes."""
+
+    publish: Publish
+    packages: HostedPackages
+    events: HostedEvents
+    statistics: Statistics
+    verification_keys: VerificationKeys
+    spools: SpoolFolder
+    max_package_size: int
+    max_symbols_size: int
+
+
+@dataclass(frozen=True)
+class AccountServices:
+    """Who there is, what they own, what was done, and who tries too often."""
+
+    directory: Directory
+    ownership: Ownership
+    audit: AuditLog
+    attempts: Attempts
 
 
 @dataclass(frozen=True)
@@ -16,6 +51,9 @@ class Services:
 
     `ready` answers whether requests can be served now, and why not; it never raises. `started` is when this process
     was assembled, in seconds since the epoch. `name` is the product's, with its version behind a slash.
+
+    The rest is None where nothing is hosted; `mirrored` is the feed of those who may not see what is hosted. `changes`
+    differs once anything changed that answers given before may depend on, in whichever process.
     """
 
     config: Config
@@ -23,3 +61,8 @@ class Services:
     ready: Callable[[], Awaitable[tuple[bool, str]]]
     started: float
     name: str
+    changes: Callable[[], int] = lambda: 0
+    mirrored: Feed | None = None
+    hosting: HostingServices | None = None
+    accounts: AccountServices | None = None
+    revisions: Revisions | None = None

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from nugetproxy.httpcache.outcome import OWN, Provenance
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
@@ -19,6 +19,9 @@ from nugetproxy.protocol.v3.signatures import RepositorySignatures
 from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages
 
 T = TypeVar("T")
+
+HOSTED: Final = "hosted"
+"""The detail of an answer's provenance that tells that it is made of hosted packages (some of it, at least)."""
 
 
 @dataclass(frozen=True, slots=True)

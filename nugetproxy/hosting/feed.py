@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final, NoReturn, Protocol, TypeVar
 
 from nugetproxy.errors import DocumentNotFound, PackageNotFound, PartNotFound, VersionNotFound
-from nugetproxy.feeds.base import Answer, CatalogEntry, Offered, PackageContent, Part, SmallContent
+from nugetproxy.feeds.base import HOSTED, Answer, CatalogEntry, Offered, PackageContent, Part, SmallContent
 from nugetproxy.hosting.contents import HostedContents
 from nugetproxy.hosting.leaves import HostedRegistrations, catalog_document_of, leaf_of
 from nugetproxy.hosting.packages import HostedPackage, HostedPackages, StoredContent
@@ -35,9 +35,9 @@ _NEVER: Final = NuGetVersion.parse("0.0.0")
 class Search(Protocol):
     """What finds hosted packages; the index itself is its own affair."""
 
-    def search(self, query: SearchQuery) -> SearchPage: ...
+    async def search(self, query: SearchQuery) -> SearchPage: ...
 
-    def complete(self, query: CompletionQuery) -> CompletionPage:
+    async def complete(self, query: CompletionQuery) -> CompletionPage:
         """Ids, or the listed versions of an id."""
 
 
@@ -100,12 +100,12 @@ class HostedFeed:
     # --- search -------------------------------------------------------------------------------------------------------
 
     async def search(self, query: SearchQuery) -> Answer[SearchPage]:
-        return _answer(SearchPage(0, ()) if query.asks_nothing else self._search.search(query))
+        return _answer(SearchPage(0, ()) if query.asks_nothing else await self._search.search(query))
 
     async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
         if query.asks_nothing:
             return _answer(CompletionPage(None if query.asks_versions else 0, ()))
-        return _answer(self._search.complete(query))
+        return _answer(await self._search.complete(query))
 
     # --- trust: nobody vouches for private packages but their owners --------------------------------------------------
 
@@ -139,4 +139,4 @@ class HostedFeed:
 
 
 def _answer(value: T) -> Answer[T]:
-    return Answer(value, Provenance(Outcome.HIT, fresh_for=FRESH_SECONDS, detail="hosted"))
+    return Answer(value, Provenance(Outcome.HIT, fresh_for=FRESH_SECONDS, detail=HOSTED))

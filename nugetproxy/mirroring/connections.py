@@ -41,8 +41,10 @@ class Connections:
 
     def __init__(
         self, settings: UpstreamSettings, *, user_agent: str, environ: Mapping[str, str], pacing: Pacing,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.monotonic, changed: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
+        """`changed` is called when a breaker opens or closes."""
+        self._changed = changed
         self.egress = Egress(settings, environ)
         self._settings = settings
         self._name = settings.name
@@ -138,6 +140,7 @@ class Connections:
     def _show_breakers(self) -> None:
         dead = any(self._hosts[o].breaker.is_open for o in self._essential if o in self._hosts)
         BREAKER_OPEN.labels(self._name).set(dead)
+        self._changed()
 
     async def wait(self, url: str, seconds: float) -> None:
         """Let time pass between two tries.

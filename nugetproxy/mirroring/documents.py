@@ -72,8 +72,11 @@ class MirroredDocuments:
         *,
         patience: Mapping[str, float] | None = None,
         ticks: Callable[[], float] = time.monotonic,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`changed` is called when a document that may have been handed out as fresh no longer is."""
         self._store = store
+        self._changed = changed
         self._rules = rules
         self._mode = mode
         self._clock = clock
@@ -258,3 +261,4 @@ class MirroredDocuments:
 
     async def _mark_expired(self, stored: StoredResponse) -> None:
         await self._flights.write(self._store.confirm(replace(stored, expired=True)))
+        self._changed()

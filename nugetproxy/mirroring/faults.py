@@ -15,7 +15,7 @@ import aiohttp
 from nugetproxy.errors import UpstreamError, UpstreamNonsense, UpstreamTimeout, UpstreamUnavailable
 
 
-class PassingFault(Exception):  # noqa: N818 - it is no error of the caller's until patience is spent
+class PassingFault(Exception):
     """A try failed in a way that another try may not. `error` is what to raise when there is no other try.
 
     `result` is the word of the metric for the failed request.

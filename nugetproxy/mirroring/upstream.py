@@ -5,7 +5,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from nugetproxy.config import UpstreamSettings
@@ -33,12 +33,17 @@ class UpstreamClient:
     def __init__(
         self, settings: UpstreamSettings, *, user_agent: str, offline: bool = False,
         environ: Mapping[str, str] | None = None, pacing: Pacing | None = None,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
-        """`environ` is read for HTTPS_PROXY and NO_PROXY. When `offline`, no socket is ever opened."""
+        """`environ` is read for HTTPS_PROXY and NO_PROXY. When `offline`, no socket is ever opened. `changed` is called
+        when a server of the upstream is held to be dead, or no longer.
+        """
         self.name = settings.name
         self._offline = offline
         self._pacing = pacing or Pacing.within(settings.patience, settings.breaker_failures)
-        self._connections = Connections(settings, user_agent=user_agent, environ=environ or {}, pacing=self._pacing)
+        self._connections = Connections(
+            settings, user_agent=user_agent, environ=environ or {}, pacing=self._pacing, changed=changed
+        )
 
     def __repr__(self) -> str:
         return f"<UpstreamClient {self.name}: {self.health}>"

@@ -63,7 +63,10 @@ async def assemble(config: Config, environ: Mapping[str, str] | None = None) -> 
         patience = {settings.name: settings.patience for settings in config.mirroring.upstream}
         metrics.begin_at_zero(patience)
         hot = HotDocuments(disk, _HOT_DOCUMENTS)
-        documents = MirroredDocuments(hot, leases, freshness_rules(config), mode, patience=patience)
+        changes = _Changes()
+        documents = MirroredDocuments(
+            hot, leases, freshness_rules(config), mode, patience=patience, changed=changes.happened
+        )
         stack.push_async_callback(documents.close)
         downloads = MirroredDownloads(path, leases, config.storage.memory_relay, mode, patience=max(patience.values()))
         stack.push_async_callback(downloads.close, config.server.stop_timeout)
@@ -72,7 +75,11 @@ async def assemble(config: Config, environ: Mapping[str, str] | None = None) -> 
         mirrors: list[tuple[UpstreamSettings, MirrorFeed]] = []
         for settings in config.mirroring.upstream:
             upstream = UpstreamClient(
-                settings, user_agent=USER_AGENT, offline=mode is Mode.OFFLINE, environ=environ or {}
+                settings,
+                user_agent=USER_AGENT,
+                offline=mode is Mode.OFFLINE,
+                environ=environ or {},
+                changed=changes.happened,
             )
             await upstream.start()
             stack.push_async_callback(upstream.close)
@@ -107,7 +114,21 @@ async def assemble(config: Config, environ: Mapping[str, str] | None = None) -> 
             ready=ready,
             started=time.time(),
             name=f"nugetproxy/{nugetproxy.__version__}",
+            changes=changes.seen,
         )
+
+
+class _Changes:
+    """Counts what makes answers given before doubtful: an upstream that died or came back, a list known to be old."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def happened(self) -> None:
+        self._count += 1
+
+    def seen(self) -> int:
+        return self._count
 
 
 def prepare_directory(path: Path) -> None:

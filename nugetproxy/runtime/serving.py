@@ -19,7 +19,7 @@ from nugetproxy.runtime.listening import BACKLOG, tls_context
 from nugetproxy.web.aiohttp_connection import handler_options
 from nugetproxy.web.application import make_application
 from nugetproxy.web.hot import HotTable
-from nugetproxy.web.keys import ACCESS
+from nugetproxy.web.keys import ACCESS, GATE
 from nugetproxy.web.lane_server import LaneServer, serve_protocol
 
 _log = structlog.get_logger(__name__)
@@ -31,8 +31,8 @@ async def serve(
     """Serve until `stopping` is set, then finish what is being answered within `server.stop_timeout`."""
     settings = config.server
     tls = _tls(settings)
-    hot = HotTable(settings.hot_memory) if settings.lane else None
     async with assemble(config, os.environ) as services:
+        hot = HotTable(settings.hot_memory, services.changes) if settings.lane else None
         application = make_application(services, hot)
         # Who is still answered was waited for by `drain`; what is left then works for clients that are gone.
         runner = web.AppRunner(application, shutdown_timeout=0.1, **handler_options(settings.idle_timeout))
@@ -40,7 +40,9 @@ async def serve(
         try:
             if runner.server is None:
                 raise RuntimeError("the runner was set up and has no server")
-            lanes = serve_protocol(runner.server, hot, settings, application[ACCESS])
+            gate = application[GATE]
+            is_learned = gate.is_learned if gate is not None else None
+            lanes = serve_protocol(runner.server, hot, settings, application[ACCESS], is_learned)
             await _serve(lanes, sockets, tls, settings, ready, stopping)
         finally:
             if hot is not None:

@@ -4,10 +4,11 @@ from aiohttp import web
 
 from nugetproxy.services import Services
 from nugetproxy.web.access import AccessLog
+from nugetproxy.web.authentication import Gate
 from nugetproxy.web.base_url import BaseUrls
 from nugetproxy.web.compression import GzipVariants
 from nugetproxy.web.hot import HotTable
-from nugetproxy.web.keys import ACCESS, BASES, GZIPPED, HOT, SERVICES
+from nugetproxy.web.keys import ACCESS, BASES, GATE, GZIPPED, HOT, SERVICES
 from nugetproxy.web.middleware import answering, sign
 from nugetproxy.web.quiet import quieten
 from nugetproxy.web.routes import add_routes
@@ -23,6 +24,7 @@ def make_application(services: Services, hot: HotTable | None = None) -> web.App
     application = web.Application(middlewares=[answering], client_max_size=config.server.max_body)
     application[SERVICES] = services
     application[HOT] = hot
+    application[GATE] = _gate(services)
     application[GZIPPED] = GzipVariants()
     application[BASES] = BaseUrls(config.server.public_url, config.server.trusted_proxies)
     application[ACCESS] = AccessLog(form=config.logs.format, enabled=config.logs.access)
@@ -31,6 +33,20 @@ def make_application(services: Services, hot: HotTable | None = None) -> web.App
     add_routes(application, application[BASES].path_prefix)
     quieten()
     return application
+
+
+def _gate(services: Services) -> Gate | None:
+    accounts, revisions, settings = services.accounts, services.revisions, services.config.accounts
+    if accounts is None or revisions is None:
+        return None
+    return Gate(
+        accounts.directory,
+        accounts.attempts,
+        revisions,
+        anonymous_read=settings.anonymous_read,
+        learned_seconds=settings.learned_credentials,
+        failures_per_minute=settings.failed_logins_per_minute,
+    )
 
 
 async def _close_access_log(application: web.Application) -> None:

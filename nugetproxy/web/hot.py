@@ -76,6 +76,10 @@ class HotAnswer:
     """The headers that change while the answer waits (Age, Cache-Status), for a provenance aged to now."""
     expires: float = float("inf")
     """On the monotonic clock."""
+    needs_reader: bool = False
+    """Only for those whose credentials were right a moment ago."""
+    counted: Callable[[], None] | None = None
+    """Called for each GET that it answers."""
     gzip_unasked: bool = False
     """Who says nothing about codings gets gzip too (the gz hives)."""
     since: float = field(default_factory=time.monotonic)
@@ -116,8 +120,11 @@ class HotTable:
     can be found once that is done.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, changes: Callable[[], int] = lambda: 0) -> None:
+        """`changes` differs once anything changed that answers depend on; what was kept until then is forgotten."""
         self.max_bytes = max_bytes
+        self.changes = changes
+        self._seen = changes()
         self.held_bytes = 0
         self._answers: OrderedDict[bytes, HotAnswer] = OrderedDict()
         self._files: dict[bytes, _Watched] = {}
@@ -128,12 +135,16 @@ class HotTable:
     def __len__(self) -> int:
         return len(self._answers)
 
-    def offer(self, target: str, host: str | None, answer: HotAnswer) -> None:
+    def offer(self, target: str, host: str | None, answer: HotAnswer, seen: int | None = None) -> None:
         """Keep `answer` for requests of `target` (raw path and query as received).
 
         `host` is `scheme://` and the Host value as received when the answer's bytes depend on them, else None.
-        An answer that would take over half the table is not kept.
+        An answer that would take over half the table is not kept, nor one that was made before a change: `seen` is
+        what `changes` said before the answer was looked up.
         """
+        self._is_current()
+        if seen is not None and seen != self._seen:
+            return
         key = _key(target, host)
         if key is None or answer.size > self.max_bytes // 2 or answer.expires <= time.monotonic():
             return
@@ -144,6 +155,8 @@ class HotTable:
 
     def find(self, target: bytes, host: bytes, now: float | None = None) -> HotAnswer | None:
         """The answer for `target`; `host` is `scheme://` and the Host value. `now` is on the monotonic clock."""
+        if not self._is_current():
+            return None
         key = target
         answer = self._answers.get(key)
         if answer is None:
@@ -168,13 +181,23 @@ class HotTable:
         if key is not None:
             self._drop(key)
 
+    def _is_current(self) -> bool:
+        """Whether nothing changed since the last look; forgets everything when something did."""
+        now = self.changes()
+        if now == self._seen:
+            return True
+        self._seen = now
+        self.clear()
+        return False
+
     def clear(self) -> None:
+        self._loading_keys.clear()  # what is being read was offered before
         for key in list(self._answers):
             self._drop(key)
 
     async def close(self) -> None:
         """Forget everything and wait for files being read."""
-        self._loading_keys.clear()
+        self.clear()
         await asyncio.gather(*self._loading, return_exceptions=True)
         self.clear()
         if self._reader is not None:

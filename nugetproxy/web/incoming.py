@@ -11,13 +11,20 @@ from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.links import Links
 from nugetproxy.web.base_url import Origin
-from nugetproxy.web.keys import BASES, SERVICES
+from nugetproxy.web.keys import BASES, FEED, SERVICES
 
 _ORIGIN: web.RequestKey[Origin] = web.RequestKey("origin", Origin)
 
 
 def feed(request: web.Request) -> Feed:
-    return request.app[SERVICES].feed
+    """What this request may see: everything, or what is mirrored only."""
+    chosen = request.get(FEED)
+    return request.app[SERVICES].feed if chosen is None else chosen
+
+
+def client_address(request: web.Request) -> str:
+    """The client's address, as trusted proxies tell it."""
+    return origin(request).remote
 
 
 def origin(request: web.Request) -> Origin:
@@ -57,3 +64,9 @@ def unknown_document(request: web.Request) -> DocumentNotFound:
     """For a path that no resource of ours has."""
     shown = "".join(c if c.isprintable() else "?" for c in request.path)
     return DocumentNotFound(f"there is no {shown if len(shown) <= 200 else shown[:197] + '...'} here")
+
+
+def mirrors_only(request: web.Request) -> DocumentNotFound:
+    """For whoever wants to change something where nothing is hosted."""
+    index = f"{origin(request).base}/v3/index.json"
+    return DocumentNotFound(f"this server only mirrors: it takes no packages; its source URL is {index}")

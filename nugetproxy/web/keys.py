@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from nugetproxy.feeds.base import Feed
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.services import Services
 
 if TYPE_CHECKING:  # these modules use the words below
     from nugetproxy.web.access import AccessLog
+    from nugetproxy.web.authentication import Gate
     from nugetproxy.web.base_url import BaseUrls
     from nugetproxy.web.compression import GzipVariants
     from nugetproxy.web.hot import HotTable
@@ -41,6 +43,8 @@ class Resource(StrEnum):
     V2_FEED = "v2_feed"
     V2_ENTRY = "v2_entry"
     V2_COMPLETION = "v2_completion"
+    PUBLISH = "publish"
+    CATALOG = "catalog"
     HOME = "home"
     HEALTH = "health"
     METRICS = "metrics"
@@ -55,6 +59,8 @@ class RequestNote:
     began: float = field(default_factory=perf_counter)
     resource: Resource = Resource.UNKNOWN
     outcome: Outcome = Outcome.OWN
+    seen: int = 0
+    """What `Services.changes` said when the request came: what is answered may depend on nothing older."""
     bytes_sent: int | None = None
     """Body bytes where aiohttp does not see them pass (sendfile); None: as aiohttp counted."""
 
@@ -64,4 +70,8 @@ ACCESS: "web.AppKey[AccessLog]" = web.AppKey("access")
 BASES: "web.AppKey[BaseUrls]" = web.AppKey("bases")
 GZIPPED: "web.AppKey[GzipVariants]" = web.AppKey("gzipped")
 HOT: "web.AppKey[HotTable | None]" = web.AppKey("hot")
+GATE: "web.AppKey[Gate | None]" = web.AppKey("gate")
+FEED: web.RequestKey[Feed] = web.RequestKey("feed")
 NOTE: web.RequestKey[RequestNote] = web.RequestKey("note", RequestNote)
+TAKES_BODY = "takes_body"
+"""The attribute of a handler that reads the request's body itself."""

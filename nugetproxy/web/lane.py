@@ -198,7 +198,7 @@ class Lane(asyncio.BufferedProtocol):
                     target = data[4 if is_get else 5 : line_end]
                     now = time.monotonic()
                     answer = hot.find(target, head.host, now)
-                    if answer is not None:
+                    if answer is not None and (not answer.needs_reader or self._server.knows(head.authorization)):
                         self._head = b""
                         self._send(answer, head, "GET" if is_get else "HEAD", target, now)
                         return
@@ -262,6 +262,8 @@ class Lane(asyncio.BufferedProtocol):
         assert not isinstance(body, LocalFile)
         asked = (answer, method, target, head.agent, name, wall, now)
         self._was_used = True
+        if answer.counted is not None and method == "GET":
+            answer.counted()
         if method == "HEAD":
             self._transport.write(start)
             self._answered(asked, 0)
@@ -364,9 +366,13 @@ class Lane(asyncio.BufferedProtocol):
         if not self.is_idle():
             if self._handed and self._handler is not None:
                 self._handler.close()
-        elif self._was_used and not unread_bytes(self._transport):
+        elif self._is_resting() and not unread_bytes(self._transport):
             self._transport.close()
         # Else a request is on its way: it is answered, unless it takes longer than LAST_REQUEST_SECONDS.
+
+    def _is_resting(self) -> bool:
+        """Its client is not in the middle of asking one thing after another: closing now meets no request."""
+        return self._was_used and time.monotonic() - self._since > LAST_REQUEST_SECONDS
 
     def abort(self) -> None:
         self._transport.abort()

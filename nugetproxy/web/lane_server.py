@@ -29,7 +29,15 @@ class LaneServer:
     it stopped listening, then cleans up the aiohttp runner that `server` came from.
     """
 
-    def __init__(self, server: web.Server, hot: HotTable | None, settings: ServerSettings, access: AccessLog) -> None:
+    def __init__(
+        self,
+        server: web.Server,
+        hot: HotTable | None,
+        settings: ServerSettings,
+        access: AccessLog,
+        is_learned: Callable[[str], bool] | None = None,
+    ) -> None:
+        """`is_learned` says of an Authorization header that it was right a moment ago and still is."""
         self.can_reopen = can_tell()
         """False when this aiohttp cannot be asked whether it is between requests: then there is no lane."""
         if self.can_reopen and server().keepalive_timeout < KEEPALIVE_SECONDS:
@@ -39,6 +47,7 @@ class LaneServer:
         self.settings = settings
         self.connections = Connections(settings)
         self.access = access
+        self._is_learned = is_learned
         self.tally = Tally()
         self._heads: dict[bytes, dict[bytes, RequestHead]] = {b"http": {}, b"https": {}}
 
@@ -64,12 +73,22 @@ class LaneServer:
             known[block] = head
         return head
 
+    def knows(self, authorization: str | None) -> bool:
+        """Whether somebody who sends this may be given what not everybody may read."""
+        return authorization is not None and self._is_learned is not None and self._is_learned(authorization)
+
     def note(self, line: AccessLine) -> None:
         """Count and log one answered request."""
         self.tally.count(line.resource, line.outcome, line.status, line.seconds, line.bytes)
         self.access.record(line)
 
 
-def serve_protocol(server: web.Server, hot: HotTable | None, settings: ServerSettings, access: AccessLog) -> LaneServer:
+def serve_protocol(
+    server: web.Server,
+    hot: HotTable | None,
+    settings: ServerSettings,
+    access: AccessLog,
+    is_learned: Callable[[str], bool] | None = None,
+) -> LaneServer:
     """The protocol factory of a worker; `server` is the `AppRunner`'s, made with `handler_options()`."""
-    return LaneServer(server, hot, settings, access)
+    return LaneServer(server, hot, settings, access, is_learned)

@@ -18,30 +18,32 @@ from nugetproxy.web.access import AccessLine
 from nugetproxy.web.aiohttp_connection import is_last_request
 from nugetproxy.web.counting import count_request
 from nugetproxy.web.errors import Refusal, refusal_for, refused
-from nugetproxy.web.incoming import origin, unknown_document
-from nugetproxy.web.keys import ACCESS, NOTE, SERVICES, RequestNote
+from nugetproxy.web.incoming import mirrors_only, origin, unknown_document
+from nugetproxy.web.keys import ACCESS, NOTE, SERVICES, TAKES_BODY, RequestNote
 from nugetproxy.web.request_ids import request_id
 from nugetproxy.web.responses import STANDING_HEADERS
 from nugetproxy.web.targets import refuse_odd_target
+from nugetproxy.web.uploads import discard
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 log = structlog.get_logger(__name__)
-
-MIRRORS_ONLY = "this server only mirrors: it takes no packages; its source URL is {index}"
 
 
 @web.middleware
 async def answering(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer one request, whatever happens."""
     arrived = time.time()
-    note = request[NOTE] = RequestNote(request_id(request.headers.get("X-Request-Id")))
+    services = request.app[SERVICES]
+    note = request[NOTE] = RequestNote(request_id(request.headers.get("X-Request-Id")), seen=services.changes())
     with about(request_id=note.request_id):
         response = await _answer(request, handler, note)
     try:
-        async with asyncio.timeout(request.app[SERVICES].config.server.stall_timeout):
+        async with asyncio.timeout(services.config.server.stall_timeout):
             await response.prepare(request)
             await response.write_eof()
+        if takes_body(request) and not request.content.is_eof() and services.hosting is not None:
+            await discard(request, services.hosting.max_package_size)
     except ConnectionError:
         pass  # the client left, or was cut while its body was sent; aiohttp closes what is left
     except TimeoutError:
@@ -49,6 +51,11 @@ async def answering(request: web.Request, handler: Handler) -> web.StreamRespons
             request.transport.abort()
     _account(request, response, note, arrived)
     return response
+
+
+def takes_body(request: web.Request) -> bool:
+    """Whether the request's body is its handler's: an upload, not a mistake."""
+    return bool(getattr(request.match_info.handler, TAKES_BODY, False))
 
 
 async def sign(request: web.Request, response: web.StreamResponse) -> None:
@@ -65,7 +72,8 @@ async def _answer(request: web.Request, handler: Handler, note: RequestNote) -> 
     try:
         refuse_odd_target(request.raw_path)
         origin(request)  # a Host nobody may use is refused wherever it is sent
-        await _drain(request)
+        if not takes_body(request):
+            await _drain(request)
         return await handler(request)
     except web.HTTPException as error:
         return _refuse(request, note, _routing_refusal(request, error))
@@ -92,7 +100,7 @@ def _refuse(request: web.Request, note: RequestNote, refusal: Refusal) -> web.St
     response = web.Response(
         status=refusal.status, reason=refusal.reason, body=refusal.body(note.request_id), headers=headers
     )
-    if not request.content.is_eof():
+    if not request.content.is_eof() and not takes_body(request):
         response.force_close()  # what is left of a body we do not want is not read
     return response
 
@@ -104,9 +112,8 @@ def _routing_refusal(request: web.Request, error: web.HTTPException) -> Refusal:
         return refused(405, f"{error.method} is not possible here; possible is {allowed}", {"Allow": allowed})
     if error.status == 404:
         is_later_feature = request.method in ("PUT", "POST", "DELETE", "PATCH")
-        if is_later_feature:
-            index = f"{origin(request).base}/v3/index.json"
-            refusal = refused(404, MIRRORS_ONLY.format(index=index))
+        if is_later_feature and request.app[SERVICES].hosting is None:
+            refusal = refused(404, str(mirrors_only(request)))
         else:
             refusal = refused(404, str(unknown_document(request)))
         # Nobody looked for a package: in the counters this is a wrong request, not an absence.

@@ -25,7 +25,6 @@ _LEFT_TO_AIOHTTP = frozenset(
         b"expect",
         b"upgrade",
         b"http2-settings",
-        b"authorization",
         b"cookie",
         b"cache-control",
         b"pragma",
@@ -46,6 +45,8 @@ class RequestHead:
     agent: str
     request_id: str | None
     """The X-Request-Id that the client offers."""
+    authorization: str | None
+    """What the client says of who it is; whether that matters is the answer's affair."""
 
 
 def read_head(block: bytes, scheme: bytes, *, is_behind_proxy: bool) -> RequestHead | None:
@@ -74,9 +75,11 @@ def read_head(block: bytes, scheme: bytes, *, is_behind_proxy: bool) -> RequestH
     if host is None or not _HOST.fullmatch(host) or found.get(b"connection", b"keep-alive").lower() != b"keep-alive":
         return None
     coding, offered = found.get(b"accept-encoding"), found.get(b"x-request-id")
+    who = found.get(b"authorization")
     return RequestHead(
         host=scheme + b"://" + host,
         codings=accepted(coding.decode("ascii") if coding is not None else None),
         agent=found.get(b"user-agent", b"").decode("ascii"),
         request_id=offered.decode("ascii") if offered is not None else None,
+        authorization=who.decode("ascii") if who is not None else None,
     )

@@ -5,7 +5,7 @@ Handlers come here with bytes or with where the bytes are; how a long body trave
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from enum import Enum
@@ -13,7 +13,7 @@ from typing import Final
 
 from aiohttp import web
 
-from nugetproxy.feeds.base import LocalFile, PackageContent, SmallContent
+from nugetproxy.feeds.base import HOSTED, LocalFile, PackageContent, SmallContent
 from nugetproxy.httpcache.conditional import (
     NotModified,
     Partial,
@@ -23,11 +23,12 @@ from nugetproxy.httpcache.conditional import (
     evaluate,
 )
 from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.web.cache_headers import cache_control, file_headers, live_headers
 from nugetproxy.web.compression import SMALLEST, Codings, accepted
 from nugetproxy.web.hot import HotAnswer, HotVariant
 from nugetproxy.web.incoming import origin
-from nugetproxy.web.keys import GZIPPED, HOT, NOTE, Resource
+from nugetproxy.web.keys import GATE, GZIPPED, HOT, NOTE, SERVICES, Resource
 from nugetproxy.web.transfer import send_bytes, send_file, send_growing
 
 JSON: Final = "application/json"
@@ -206,16 +207,37 @@ def offer_hot(
         return
     is_news = provenance.outcome in (Outcome.MISS, Outcome.REFRESHED)  # for us; for the next asker it is kept
     told = replace(provenance, outcome=Outcome.HIT, detail="") if is_news else provenance
+    gate = request.app[GATE]
+    is_hosted = provenance.detail == HOSTED
+    if gate is not None and gate.anonymous_read == "mirrored" and "id" not in request.match_info:
+        return  # what is found depends on who asks
     answer = HotAnswer(
         resource.value,
         told,
         identity,
         gzip,
+        needs_reader=gate is not None and gate.needs_reader(hosted=is_hosted),
+        counted=_counting(request) if is_file and is_hosted else None,
         gzip_unasked=gzip_unasked,
         live_headers=file_headers if is_file else live_headers,
         expires=time.monotonic() + lasts,
     )
-    table.offer(request.raw_path, asked.host_key if holds_links else None, answer)
+    table.offer(request.raw_path, asked.host_key if holds_links else None, answer, request[NOTE].seen)
+
+
+def count_download(request: web.Request, package: PackageIdentity, provenance: Provenance) -> None:
+    """Count a download of a hosted package; others are not ours to count."""
+    hosting = request.app[SERVICES].hosting
+    if hosting is not None and provenance.detail == HOSTED and request.method == "GET":
+        hosting.statistics.count(package)
+
+
+def _counting(request: web.Request) -> Callable[[], None] | None:
+    hosting = request.app[SERVICES].hosting
+    if hosting is None or "version" not in request.match_info:
+        return None
+    package = PackageIdentity.parse(request.match_info["id"], request.match_info["version"])
+    return lambda: hosting.statistics.count(package)
 
 
 def _is_hot_worthy(request: web.Request, provenance: Provenance) -> bool:

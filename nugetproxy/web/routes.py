@@ -10,8 +10,11 @@ from aiohttp import web
 
 from nugetproxy.protocol.v3.registration import Hive
 from nugetproxy.web import operations
-from nugetproxy.web.keys import NOTE, Resource
+from nugetproxy.web.keys import NOTE, TAKES_BODY, Resource
+from nugetproxy.web.reading import admit
 from nugetproxy.web.v2.routes import V2_ROUTES
+from nugetproxy.web.v3 import publish
+from nugetproxy.web.v3.catalog import catalog_document, catalog_leaf
 from nugetproxy.web.v3.flat_container import package_content, versions
 from nugetproxy.web.v3.registration import catalog_entry, registration_document, registration_page
 from nugetproxy.web.v3.search import autocomplete, search
@@ -46,6 +49,10 @@ ROUTES = (
     Route("/v3/vulnerabilities/{file}", vulnerabilities, Resource.VULNERABILITIES),
     Route("/v3/repository-signatures/certificates/{file}", certificate, Resource.CERTIFICATE),
     Route("/v3/repository-signatures/{version}/{file}", repository_signatures, Resource.SIGNATURES),
+    Route("/v3/catalog0/{file}", catalog_document, Resource.CATALOG),
+    Route("/v3/catalog0/data/{stamp}/{file}", catalog_leaf, Resource.CATALOG),
+    Route("/api/v2/verifykey/{id}", publish.verify_key, Resource.PUBLISH),
+    Route("/api/v2/verifykey/{id}/{version}", publish.verify_key, Resource.PUBLISH),
     *(Route(*row) for row in V2_ROUTES),
     Route("/health/live", operations.live, Resource.HEALTH),
     Route("/health/ready", operations.ready, Resource.HEALTH),
@@ -54,16 +61,59 @@ ROUTES = (
 )
 
 
+class Action(NamedTuple):
+    """A request that changes something. Its handler reads its own body, and asks itself who may."""
+
+    method: str
+    path: str
+    handler: Handler
+    resource: Resource = Resource.PUBLISH
+
+
+# The order matters: a literal segment wins over an id (nuget-protocol: route table).
+ACTIONS = (
+    *(Action("PUT", path, publish.push) for path in ("/api/v2/package", "/api/v2/package/", "/api/v2", "/api/v2/")),
+    *(Action("POST", path, publish.push) for path in ("/api/v2/package", "/api/v2/package/")),
+    Action("POST", "/api/v2/package/create-verification-key/{id}", publish.create_verification_key),
+    Action("POST", "/api/v2/package/create-verification-key/{id}/{version}", publish.create_verification_key),
+    Action("PUT", "/api/v2/package/{id}/deprecations", publish.deprecate),
+    Action("POST", "/api/v2/package/{id}/{version}", publish.relist),
+    Action("DELETE", "/api/v2/package/{id}/{version}", publish.delete),
+    Action("DELETE", "/api/v2/{id}/{version}", publish.delete),
+)
+
+# Read, but made of hosted packages whatever the address names; and open to whoever operates this server.
+_OF_HOSTED = (Resource.CATALOG,)
+_OPEN = (Resource.HEALTH, Resource.METRICS, Resource.HOME)
+_OF_V2 = (Resource.V2_FEED, Resource.V2_COMPLETION)
+
+
 def add_routes(application: web.Application, prefix: str = "") -> None:
     """Add every route, and again under `prefix` ("/nuget"): some front servers take it off and some leave it."""
     for start in dict.fromkeys(("", prefix)):
         for route in ROUTES:
-            application.router.add_get(start + route.path, _counted(route), allow_head=True)
+            application.router.add_get(start + route.path, _reading(route), allow_head=True)
+        for action in ACTIONS:
+            application.router.add_route(action.method, start + action.path, _acting(action))
 
 
-def _counted(route: Route) -> Handler:
+def _reading(route: Route) -> Handler:
+    # A V2 client names ids inside its filters, and sends credentials only after a challenge: so it is asked at once.
+    is_hosted = route.resource in _OF_HOSTED or route.resource in _OF_V2
+
     async def handler(request: web.Request) -> web.StreamResponse:
         request[NOTE].resource = route.resource
+        if route.resource not in _OPEN:
+            await admit(request, is_hosted=is_hosted)
         return await route.handler(request)
 
+    return handler
+
+
+def _acting(action: Action) -> Handler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        request[NOTE].resource = action.resource
+        return await action.handler(request)
+
+    setattr(handler, TAKES_BODY, True)
     return handler

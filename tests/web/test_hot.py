@@ -216,3 +216,29 @@ async def test_closing_leaves_nothing(tmp_path):
     await table.close()
 
     assert (len(table), table.held_bytes) == (0, 0)
+
+
+def test_a_change_makes_everything_forgotten():
+    """
+    What was kept before a push, a revocation or an upstream's death is not found after it.
+    """
+    changes = [0]
+    table = HotTable(100_000, lambda: changes[0])
+    table.offer("/x", None, hot_json(), seen=0)
+    assert table.find(b"/x", b"http://a") is not None
+
+    changes[0] = 1
+    assert table.find(b"/x", b"http://a") is None
+    assert table.held_bytes == 0
+
+
+def test_an_answer_made_before_a_change_is_not_kept():
+    """
+    A handler that looked before the change may offer after it: what it made is old.
+    """
+    changes = [0]
+    table = HotTable(100_000, lambda: changes[0])
+    changes[0] = 1
+    table.offer("/x", None, hot_json(), seen=0)
+
+    assert table.find(b"/x", b"http://a") is None

@@ -24,7 +24,7 @@ class Offers(HotTable):
         super().__init__(10_000_000)
         self.made: dict[str, tuple[str | None, HotAnswer]] = {}
 
-    def offer(self, target: str, host: str | None, answer: HotAnswer) -> None:
+    def offer(self, target: str, host: str | None, answer: HotAnswer, seen: int | None = None) -> None:
         self.made[target] = (host, answer)
 
 

@@ -71,7 +71,6 @@ def test_a_plain_line_is_understood(line):
         b"HTTP2-Settings: x",
         b"Connection: close",
         b"Connection: keep-alive, upgrade",
-        b"Authorization: Basic x",
         b"Proxy-Authorization: Basic x",
         b"Cookie: a=b",
         b"Cache-Control: no-cache",
@@ -174,3 +173,13 @@ def test_an_offered_request_id_is_read():
 
     assert head is not None
     assert head.request_id == "abc"
+
+
+def test_credentials_are_read_and_not_judged():
+    """
+    Whether they matter depends on the answer: where everybody may read, they are passed over.
+    """
+    head = read_head(b"Host: a\r\nAuthorization: Basic eDp5\r\n\r\n", b"http", is_behind_proxy=False)
+
+    assert head is not None
+    assert head.authorization == "Basic eDp5"

@@ -12,7 +12,7 @@ from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.flat_container import write_versions
 from nugetproxy.web.incoming import feed, identity, package_id, unknown_document
 from nugetproxy.web.keys import NOTE, Resource
-from nugetproxy.web.responses import content, document
+from nugetproxy.web.responses import content, count_download, document
 
 _PLAIN_PARTS = {part.value: part for part in (Part.README, Part.ICON, Part.LICENSE)}
 
@@ -37,6 +37,8 @@ async def send_part(request: web.Request, package: PackageIdentity, part: Part) 
     """What is asked for, by whichever address it was."""
     resource = request[NOTE].resource = Resource(part.value)
     answer = await feed(request).content(package, part)
+    if part is Part.NUPKG:
+        count_download(request, package, answer.provenance)
     return await content(request, answer.value, answer.provenance, resource)
 
 

@@ -1,0 +1,64 @@
+"""Verification keys: short-lived keys that can do nothing but show that their owner may push an id.
+
+Old symbol hosts ask for them instead of being given the push key (nuget-protocol: verification keys). They are ordinary
+keys of the directory with the narrowest rights, so that revoking, expiry and the audit log apply to them too.
+"""
+
+import secrets
+from typing import Final
+
+from nugetproxy.accounts.directory import Directory
+from nugetproxy.accounts.model import DAY, Actor, Scope
+from nugetproxy.accounts.ownership import Ownership
+from nugetproxy.accounts.permissions import KEY_REFUSED, may_push, require
+from nugetproxy.errors import Forbidden, PackageNotFound, VersionNotFound
+from nugetproxy.hosting.packages import HostedPackages
+from nugetproxy.nuget.identity import PackageId, PackageIdentity
+
+_NAME: Final = "verification"
+
+
+class VerificationKeys:
+    """Making and checking them, for one process."""
+
+    def __init__(self, directory: Directory, ownership: Ownership, packages: HostedPackages) -> None:
+        self._directory = directory
+        self._ownership = ownership
+        self._packages = packages
+
+    async def create(self, actor: Actor, package_id: PackageId, now: int) -> tuple[str, int]:
+        """The text of a key that lives a day, and when it ends; times in unix microseconds.
+
+        Raises Forbidden, NotAuthenticated: the actor may not push this id.
+        """
+        require(may_push(actor, self._ownership.facts(package_id, self._packages.knows(package_id.lower)), now))
+        assert actor.account is not None, "only an account may push"
+        expires = now + DAY
+        _, text = await self._directory.add_key(
+            actor.account,
+            actor.key.creator if actor.key is not None else actor.account,
+            name=f"{_NAME}-{secrets.token_hex(6)}",
+            scopes=(Scope.READ,),
+            globs=(package_id.text,),
+            expires=expires,
+            by=actor,
+        )
+        return text, expires
+
+    async def verify(self, actor: Actor, package_id: PackageId, package: PackageIdentity | None) -> None:
+        """Return if the actor's verification key stands for an owner of this id; it is used up by that.
+
+        Raises:
+            PackageNotFound, VersionNotFound: there is no such package.
+            Forbidden: the key is another's, or no verification key for this id.
+        """
+        if not self._packages.knows(package_id.lower):
+            raise PackageNotFound(package_id.text)
+        if package is not None and self._packages.find(package) is None:
+            raise VersionNotFound(package_id.text, package.version.normalized)
+        key = actor.key
+        owners = {owner.account_id for owner in self._ownership.owners(package_id.lower)}
+        covers = key is not None and key.name.startswith(f"{_NAME}-") and [glob.lower() for glob in key.globs] == [package_id.lower]
+        if key is None or not covers or key.owner.account_id not in owners:
+            raise Forbidden(KEY_REFUSED)
+        await self._directory.revoke_key(key.key_id, by=actor)

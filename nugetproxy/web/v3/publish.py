@@ -1,0 +1,165 @@
+"""PUT, POST and DELETE of packages: push, unlist, relist, deprecate, delete, verification keys.
+
+The same addresses serve V3 and V2 clients (nuget-protocol: push). What the acts mean, and who may do them, is hosting's
+and accounts' affair; here a request becomes an act, and its outcome a status line.
+"""
+
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl
+
+import orjson
+from aiohttp import web
+
+from nugetproxy.accounts.model import Actor, now_us
+from nugetproxy.errors import InvalidRequest
+from nugetproxy.hosting.publish import ListedVerb
+from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.v3.deprecation import REASONS, Deprecation
+from nugetproxy.services import HostingServices
+from nugetproxy.web.incoming import client_address, identity, mirrors_only, package_id
+from nugetproxy.web.keys import GATE, SERVICES
+from nugetproxy.web.uploads import receive
+
+WARNED_DAYS = 10
+"""nuget.org warns of a key's end during its last ten days."""
+
+_FORM_LIMIT = 1_000_000
+
+
+async def push(request: web.Request) -> web.StreamResponse:
+    """PUT a .nupkg: 201. The actor is known before a byte of the body is read."""
+    hosting = hosting_of(request)
+    actor = await writer(request)
+    spool = await receive(request, hosting.spools, hosting.max_package_size, "the package")
+    pushed = await hosting.publish.push(actor, spool, address=client_address(request))
+    return web.Response(status=201, headers=warning_headers(actor, pushed.warnings))
+
+
+async def delete(request: web.Request) -> web.StreamResponse:
+    """DELETE a version: unlisted, as on nuget.org; with `?Type=HardDelete` gone for good, for administrators."""
+    hosting = hosting_of(request)
+    actor = await writer(request)
+    package, address = identity(request), client_address(request)
+    kind = request.query.get("Type", "Unlist").lower()
+    if kind == "harddelete":
+        await hosting.publish.delete(actor, package, address=address)
+    elif kind == "unlist":
+        await hosting.publish.unlist(actor, package, address=address)
+    else:
+        raise InvalidRequest("Type is Unlist, which hides a version, or HardDelete, which takes it away for good")
+    return web.Response(status=204, headers=warning_headers(actor, ()))
+
+
+async def relist(request: web.Request) -> web.StreamResponse:
+    """POST to a version: listed again."""
+    hosting = hosting_of(request)
+    actor = await writer(request)
+    await hosting.publish.relist(actor, identity(request), address=client_address(request))
+    return web.Response(status=200, headers=warning_headers(actor, ()))
+
+
+async def deprecate(request: web.Request) -> web.StreamResponse:
+    """PUT deprecations of an id: nuget.org's parameters, as a form, as JSON or in the query."""
+    hosting = hosting_of(request)
+    actor = await writer(request)
+    fields = await _fields(request)
+    texts = [text for value in fields.get("versions", []) for text in value.split(",") if text.strip()]
+    versions = tuple(NuGetVersion.parse(text) for text in texts)
+    verb = next((verb for verb in ListedVerb if verb.value.lower() == _one(fields, "listedVerb", "unchanged")), None)
+    if verb is None:
+        raise InvalidRequest("listedVerb is Unchanged, Unlist or Relist")
+    await hosting.publish.deprecate(
+        actor, package_id(request), versions, _deprecation(fields), verb, address=client_address(request)
+    )
+    return web.Response(status=200, headers=warning_headers(actor, ()))
+
+
+async def create_verification_key(request: web.Request) -> web.StreamResponse:
+    """POST: a key for a day that can do nothing but be verified, once, as old symbol hosts ask for it."""
+    hosting = hosting_of(request)
+    actor = await writer(request)
+    wanted = PackageId.parse(request.match_info["id"])
+    key, expires = await hosting.verification_keys.create(actor, wanted, now_us())
+    body = {"Key": key, "Expires": datetime.fromtimestamp(expires / 1e6, UTC).isoformat()}
+    return web.Response(body=orjson.dumps(body), content_type="application/json")
+
+
+async def verify_key(request: web.Request) -> web.StreamResponse:
+    """GET: 200 when the key may push this version's symbols; 403, or 404 when there is no such version."""
+    hosting = hosting_of(request)
+    actor = await writer(request)
+    version = request.match_info.get("version")
+    wanted = PackageId.parse(request.match_info["id"])
+    package = PackageIdentity.parse(wanted.text, version) if version else None
+    await hosting.verification_keys.verify(actor, wanted, package)
+    return web.Response(status=200)
+
+
+def hosting_of(request: web.Request) -> HostingServices:
+    """Raises DocumentNotFound where nothing is hosted."""
+    hosting = request.app[SERVICES].hosting
+    if hosting is None:
+        raise mirrors_only(request)
+    return hosting
+
+
+async def writer(request: web.Request) -> Actor:
+    """Who pushes. Raises NotAuthenticated, Forbidden, TooMany."""
+    gate = request.app[GATE]
+    assert gate is not None, "a server that hosts has accounts"
+    return await gate.writer(request, client_address(request))
+
+
+def warning_headers(actor: Actor, warnings: tuple[str, ...]) -> list[tuple[str, str]]:
+    """X-NuGet-Warning for each sentence: clients print them."""
+    sentences = list(warnings)
+    if actor.key is not None and (left := actor.key.days_left(now_us())) <= WARNED_DAYS:
+        sentences.append(
+            f"Your API key '{actor.key.name}' expires in {left} day(s). Make a new one with: "
+            f"nugetproxy key rotate {actor.key.key_id}"
+        )
+    return [("X-NuGet-Warning", "".join(c if " " <= c <= "~" else "?" for c in line)) for line in sentences]
+
+
+async def _fields(request: web.Request) -> dict[str, list[str]]:
+    """The parameters, from wherever they were given; names in any casing."""
+    gathered: dict[str, list[str]] = {}
+
+    def add(name: str, value: object) -> None:
+        values = value if isinstance(value, list) else [value]
+        gathered.setdefault(name, []).extend("" if v is None else str(v) for v in values)
+
+    for name, text in request.query.items():
+        add(name, text)
+    body = await request.content.read(_FORM_LIMIT)
+    if request.content_type == "application/json" and body:
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise InvalidRequest(f"the body is not JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise InvalidRequest("the body is not a JSON object")
+        for name, value in document.items():
+            add(name, value)
+    elif body:
+        for name, text in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
+            add(name, text)
+    return {name.removesuffix("[]"): values for name, values in gathered.items()}
+
+
+def _one(fields: dict[str, list[str]], name: str, default: str = "") -> str:
+    return (fields.get(name) or [default])[0].strip().lower()
+
+
+def _deprecation(fields: dict[str, list[str]]) -> Deprecation | None:
+    flags = {"Legacy": "isLegacy", "CriticalBugs": "hasCriticalBugs", "Other": "isOther"}
+    reasons = tuple(reason for reason in REASONS if _one(fields, flags[reason]) == "true")
+    if not reasons:
+        return None
+    alternate = (fields.get("alternatePackageId") or [""])[0].strip()
+    version = (fields.get("alternatePackageVersion") or [""])[0].strip()
+    if alternate:
+        PackageId.parse(alternate)
+    wanted = f"[{NuGetVersion.parse(version).normalized}, )" if version else "*"
+    return Deprecation(reasons, (fields.get("message") or [""])[0], alternate, wanted)
