@@ -5,6 +5,7 @@ the numbers. Ranges live in `version_range.py`.
 """
 
 import re
+import struct
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -85,6 +86,15 @@ class NuGetVersion:
     def full(self) -> str:
         """The normalised form and the metadata."""
         return f"{self.normalized}+{self.metadata}" if self.metadata else self.normalized
+
+    @property
+    def precedence(self) -> bytes:
+        """Bytes that sort as versions do, for whoever can compare nothing else, like a database."""
+        *numbers, is_stable, labels = self._key
+        return struct.pack(">4I?", *numbers, is_stable) + b"".join(
+            b"\x02" + text.encode() + b"\x00" if is_text else struct.pack(">cI", b"\x01", number - _INT32_MIN)
+            for is_text, number, text in labels
+        )
 
     @property
     def is_prerelease(self) -> bool:

@@ -235,3 +235,32 @@ def test_the_order_is_that_of_another_implementation(a, b):
 
     assert (x < y) == (other_x < other_y)
     assert (x == y) == (other_x == other_y)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        (
+            "1.0.0-1",
+            "1.0.0-2",
+            "1.0.0-10",
+            "1.0.0-a",
+            "1.0.0-a.1",
+            "1.0.0-A.b",
+            "1.0.0-ab",
+            "1.0.0",
+            "1.0.0.1",
+            "1.1.0",
+        ),
+        ("1.0.0--5", "1.0.0-0", "1.0.0-2147483647", "1.0.0-20240101123456", "1.0.0--", "1.0.0-b.1", "2.0.0"),
+        ("0.0.0", "255.0.0", "256.0.0", "65536.0.0", "2147483647.0.0"),
+    ],
+)
+def test_precedence_sorts_as_versions_do(texts):
+    versions = [NuGetVersion.parse(text) for text in texts]
+
+    assert sorted(versions) == sorted(versions, key=lambda version: version.precedence)
+
+
+def test_precedence_is_equal_where_versions_are():
+    assert NuGetVersion.parse("1.0-RC+a").precedence == NuGetVersion.parse("1.0.0.0-rc+b").precedence

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nugetproxy.errors import StorageUnavailable
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase
 
 
 @pytest.fixture
@@ -126,3 +126,29 @@ async def test_a_database_in_memory_leaves_no_file(tmp_path: Path) -> None:
     finally:
         database.close()
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_slow_reads_run_beside_the_loop(database: SqliteDatabase) -> None:
+    """
+    In another thread, and without the right to write.
+    """
+    await database.write(insert("a"))
+    thread, rows = await database.read(
+        lambda fetch: (threading.current_thread(), fetch("SELECT lower_id FROM mirrored_packages", ()))
+    )
+    assert (thread is threading.main_thread(), rows) == (False, [("a",)])
+    with pytest.raises(StorageUnavailable, match="readonly"):
+        await database.read(lambda fetch: fetch("DELETE FROM mirrored_packages", ()))
+
+
+async def test_all_that_one_slow_read_fetches_is_of_one_moment(database: SqliteDatabase) -> None:
+    def work(fetch: Fetch) -> tuple[object, object]:
+        before = fetch("SELECT count(*) FROM mirrored_packages", ())
+        database.submit(insert("a")).result(10)
+        return before, fetch("SELECT count(*) FROM mirrored_packages", ())
+
+    before, after = await database.read(work)
+    assert (before, [(1,)]) == (
+        after,
+        await database.read(lambda fetch: fetch("SELECT count(*) FROM mirrored_packages", ())),
+    )

@@ -1,7 +1,8 @@
 """SQLite for one machine: readers direct, one writer thread with group commit.
 
-Reads are a few microseconds and run where they are called. Writes of a process queue for one thread that gathers what
-is waiting into one transaction, so a burst costs one fsync; other processes on the same file are waited for by SQLite.
+Reads are a few microseconds and run where they are called; those that take milliseconds have a thread. Writes of a
+process queue for one thread that gathers what is waiting into one transaction, so a burst costs one fsync; other
+processes on the same file are waited for by SQLite.
 What the tables mean is the affair of whoever owns them.
 """
 
@@ -11,15 +12,17 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.database.migrate import migrate
 
+T = TypeVar("T")
 Write = Callable[[sqlite3.Connection], Any]
+Fetch = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
 
 # SQLite itself waits this long for another process's write transaction before it gives up.
 _BUSY_SECONDS: Final = 10.0
@@ -46,12 +49,21 @@ class SqliteDatabase:
             self._reader.execute("PRAGMA query_only = ON")
         self._thread = threading.Thread(target=self._write_all, name=f"writer-{path.name}", daemon=True)
         self._thread.start()
+        self._slow_reader: sqlite3.Connection | None = None
+        self._slow_reads = ThreadPoolExecutor(1, f"reader-{path.name}")
 
     def fetch(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query, on the calling (event loop) thread. Raises StorageUnavailable."""
         assert self._reader is not None
         with _translating(self._path):
             return self._reader.execute(sql, parameters).fetchall()
+
+    async def read(self, work: Callable[[Fetch], T]) -> T:
+        """`work(fetch)` in a thread of its own: for queries that an event loop should not wait for.
+
+        All that one work fetches is of one moment. Raises StorageUnavailable.
+        """
+        return await asyncio.wrap_future(self._slow_reads.submit(self._read, work))
 
     async def write(self, work: Write) -> Any:
         """Run `work(connection)` inside a transaction and return its result once that is on disk.
@@ -71,9 +83,11 @@ class SqliteDatabase:
         """Finish what was submitted and close the file. Blocks for as long as the pending writes take."""
         self._writes.put(None)
         self._thread.join()
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        self._slow_reads.shutdown()
+        for reader in (self._slow_reader, self._reader):
+            if reader is not None:
+                reader.close()
+        self._slow_reader = self._reader = None
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -83,6 +97,18 @@ class SqliteDatabase:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
+
+    def _read(self, work: Callable[[Fetch], T]) -> T:
+        with _translating(self._path):
+            if self._slow_reader is None:
+                self._slow_reader = self._connect()
+                self._slow_reader.execute("PRAGMA query_only = ON")
+            reader = self._slow_reader
+            reader.execute("BEGIN")
+            try:
+                return work(lambda sql, parameters: reader.execute(sql, parameters).fetchall())
+            finally:
+                reader.execute("ROLLBACK")
 
     def _write_all(self) -> None:
         try:
