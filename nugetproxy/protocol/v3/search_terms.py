@@ -1,10 +1,12 @@
-"""Whether a kept version matches a search text: nuget.org's query language, as far as registrations can answer it.
+"""Search texts: nuget.org's query language taken apart, and whether a kept version matches one.
 
-There is no ranking here. Source: docs/consume-packages/Finding-and-Choosing-Packages.
+Matching goes as far as registrations can answer it, and there is no ranking here.
+Source: docs/consume-packages/Finding-and-Choosing-Packages.
 """
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,30 +15,48 @@ from nugetproxy.protocol.v3.registration_values import Leaf
 
 _TERM = re.compile(r'(?:([A-Za-z*]+):)?(?:"([^"]*)"|(\S*))')
 _OPERATORS = frozenset({"AND", "OR", "NOT"})
+_ALSO_CALLED = {"tag": "tags", "author": "authors", "owner": "owners"}
+
+MOST_TERMS = 32
+"""Terms of one text that are looked at; nobody types more, and each costs."""
 
 
-def matches(text: str, leaf: Leaf) -> bool:
-    """Every free word must be found, and of every field that is named at least one value."""
-    words, fields = _terms(text)
-    return all(_has_word(leaf, word) for word in words) and all(
-        any(_FIELDS[name](leaf, value) for value in values) for name, values in fields
-    )
+@dataclass(frozen=True, slots=True)
+class SearchTerms:
+    """Free words, and values by field; values are as typed, with spaces when they were quoted.
+
+    Every word must be found, and of every field at least one value.
+    """
+
+    words: tuple[str, ...]
+    fields: dict[str, tuple[str, ...]]
 
 
 @lru_cache(maxsize=64)  # one text is tried on every kept package
-def _terms(text: str) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
-    """Free words, and values by field. Unknown fields are passed over with their values, as nuget.org does."""
+def search_terms(text: str) -> SearchTerms:
+    """Unknown fields are passed over with their values, AND, OR and NOT too, as nuget.org does."""
     words: list[str] = []
     fields: dict[str, list[str]] = {}
     for name, quoted, bare in _TERM.findall(text):
-        value = lower_invariant(quoted or bare)
+        value = quoted or bare
         if not value or (not name and bare in _OPERATORS):
             continue
-        if name in ("", "*"):
+        field = _ALSO_CALLED.get(name.lower(), name.lower())
+        if field in ("", "*"):
             words.append(value)
-        elif name.lower() in _FIELDS:
-            fields.setdefault(name.lower(), []).append(value)
-    return tuple(words), tuple((name, tuple(values)) for name, values in fields.items())
+        elif field in _FIELDS:
+            fields.setdefault(field, []).append(value)
+        if len(words) + sum(map(len, fields.values())) == MOST_TERMS:
+            break
+    return SearchTerms(tuple(words), {name: tuple(values) for name, values in fields.items()})
+
+
+def matches(text: str, leaf: Leaf) -> bool:
+    """Whether a version is found by the text."""
+    terms = search_terms(text)
+    return all(_has_word(leaf, lower_invariant(word)) for word in terms.words) and all(
+        any(_FIELDS[name](leaf, lower_invariant(value)) for value in values) for name, values in terms.fields.items()
+    )
 
 
 def _has_word(leaf: Leaf, word: str) -> bool:
@@ -61,11 +81,8 @@ _FIELDS: dict[str, Callable[[Leaf, str], bool]] = {
     "title": _within("title"),
     "description": _within("description"),
     "summary": _within("summary"),
-    "tag": _within("tags"),
     "tags": _within("tags"),
-    "author": _within("authors"),
     "authors": _within("authors"),
     # Account names are in no registration; whoever asks for one does not mean everything.
-    "owner": lambda _leaf, _value: False,
     "owners": lambda _leaf, _value: False,
 }
