@@ -46,10 +46,10 @@ class Index:
 class Search:
     """Finds what it was given."""
 
-    def search(self, query: SearchQuery) -> SearchPage:
+    async def search(self, query: SearchQuery) -> SearchPage:
         return SearchPage(1, (SearchHit("Contoso.Utils", {"q": query.text}),))
 
-    def complete(self, query: CompletionQuery) -> CompletionPage:
+    async def complete(self, query: CompletionQuery) -> CompletionPage:
         return CompletionPage(1, ("Contoso.Utils",))
 
 

@@ -1,0 +1,209 @@
+"""HostedSearch: finds hosted packages by SQLite's full-text index, and keeps the index.
+
+What a text asks is in `search_match`, how texts are cut in `search_tokens`, the rows in `search_index`. Reading takes
+milliseconds when much is found, so it runs beside the event loop. Nothing is kept in memory: what one process pushes is
+found by all.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from nugetproxy.hosting.packages import Fetch, HostedPackage
+from nugetproxy.hosting.search_index import RULES, class_of, forget_package, index_again, index_package
+from nugetproxy.hosting.search_match import Asked, Condition, asked_by, completed_by, readable
+from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
+from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
+from nugetproxy.protocol.v3.search_terms import search_terms
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+
+_log = structlog.get_logger(__name__)
+
+# Ids whose rows are made anew in one transaction: others want to write meanwhile.
+_ANEW_AT_ONCE: Final = 25
+
+
+class HostedSearch:
+    """The search of one database: Publish's SearchIndex, and HostedFeed's Search.
+
+    Reads may raise StorageUnavailable.
+    """
+
+    def __init__(self, database: SqliteDatabase, is_verified: Callable[[str], bool] = lambda _: False) -> None:
+        """`is_verified` tells of a lower id whether it has the check mark; asked for what is shown only."""
+        self._database = database
+        self._is_verified = is_verified
+
+    # --- the index ----------------------------------------------------------------------------------------------------
+
+    def index_package(self, connection: sqlite3.Connection, package: HostedPackage) -> None:
+        """The version is new, or its state is another now. Part of the caller's transaction."""
+        index_package(connection, package)
+
+    def forget_package(self, connection: sqlite3.Connection, package: PackageIdentity) -> None:
+        """The version is gone. Part of the caller's transaction."""
+        forget_package(connection, package)
+
+    async def catch_up(self) -> int:
+        """Make anew what was made by other rules, or never; how many ids that were. Goes on where it was stopped.
+
+        Searches find what is there meanwhile. Several processes may do it together.
+        """
+        count = 0
+        while not self._database.fetch("SELECT 1 FROM search_state WHERE rules = ? AND reached IS NULL", (RULES,)):
+            count += await self._database.write(_make_some_anew)
+        if count:
+            _log.info("search_index_made", ids=count, rules=RULES)
+        return count
+
+    # --- search -------------------------------------------------------------------------------------------------------
+
+    async def search(self, query: SearchQuery) -> SearchPage:
+        """The listed packages that a text finds: relevant ones first, of those the most downloaded.
+
+        Each id once, as its latest version that the query's flags show. `total` counts all that are found.
+        """
+        terms = search_terms(readable(query.text))
+
+        def work(fetch: Fetch) -> SearchPage:
+            asked = asked_by(terms, _account_names(fetch, terms.words))
+            total, documents = _found(fetch, query, asked)
+            return SearchPage(total, _hits(fetch, query, documents))
+
+        page = await self._database.read(work)
+        for hit in page.hits:
+            hit.raw["verified"] = self._is_verified(lower_invariant(hit.id))
+        return page
+
+    async def complete(self, query: CompletionQuery) -> CompletionPage:
+        """Ids, those that begin with the text first, of those the most downloaded; or the listed versions of an id."""
+        if query.asks_versions:
+            return await self._database.read(lambda fetch: CompletionPage(None, _versions(fetch, query)))
+
+        def work(fetch: Fetch) -> CompletionPage:
+            total, documents = _found(fetch, query, completed_by(readable(query.text or "")))
+            return CompletionPage(total, tuple(document.shown["id"] for document in documents))
+
+        return await self._database.read(work)
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """A row of what is found. `downloads` are those of the whole id, `shown` is what the index keeps to be shown."""
+
+    lower_id: str
+    downloads: int
+    shown: dict[str, Any]
+
+
+def _found(fetch: Fetch, query: SearchQuery | CompletionQuery, asked: Asked) -> tuple[int, list[_Document]]:
+    """How many documents are found, and those of the query's page in order."""
+    conditions = [_shown_to(query), *asked.conditions]
+    where = " AND ".join(condition.sql for condition in conditions)
+    parameters = [parameter for condition in conditions for parameter in condition.parameters]
+    order, counted = "", "0"
+    if asked.ranks:
+        # All that is found must be looked at to be ranked, so it can be counted on the way.
+        ranks = " ".join(f"WHEN {condition.sql} THEN {place}" for place, condition in enumerate(asked.ranks))
+        order, counted = f"CASE {ranks} ELSE {len(asked.ranks)} END, ", "count(*) OVER ()"
+    rows = fetch(
+        f"SELECT document, lower_id, downloads, {counted} FROM search_documents AS d WHERE {where}"  # noqa: S608  constant
+        f" ORDER BY {order}downloads DESC, lower_id LIMIT ? OFFSET ?",
+        [*parameters, *(each for condition in asked.ranks for each in condition.parameters), query.take, query.skip],
+    )
+    if asked.ranks and rows:
+        total = int(rows[0][3])
+    else:
+        total = int(fetch(f"SELECT count(*) FROM search_documents AS d WHERE {where}", parameters)[0][0])  # noqa: S608  constant
+    hits: dict[int, str] = dict(
+        fetch(
+            "SELECT document, hit FROM search_hits WHERE document IN (SELECT value FROM json_each(?))",
+            (orjson.dumps([row[0] for row in rows]).decode(),),
+        )
+    )
+    documents = [_Document(row[1], row[2], orjson.loads(hits[row[0]])) for row in rows]
+    return total, documents
+
+
+def _shown_to(query: SearchQuery | CompletionQuery) -> Condition:
+    asked = class_of(prerelease=query.prerelease, semver_level2=query.semver_level2)
+    if query.package_type is None:
+        return Condition("d.shown_to & ?", (1 << asked,))
+    return Condition(
+        "d.shown_to & ? AND instr(d.types, ?)", (1 << asked, f"\n{readable(lower_invariant(query.package_type))}\n")
+    )
+
+
+def _hits(fetch: Fetch, query: SearchQuery, documents: Sequence[_Document]) -> tuple[SearchHit, ...]:
+    ids = orjson.dumps([document.lower_id for document in documents]).decode()
+    versions: dict[str, list[dict[str, Any]]] = {document.lower_id: [] for document in documents}
+    for lower_id, version, downloads in fetch(
+        "SELECT v.lower_id, v.version, coalesce(d.downloads, 0) FROM json_each(?) AS wanted"
+        " CROSS JOIN search_versions AS v ON v.lower_id = wanted.value"
+        " LEFT JOIN hosted_downloads AS d ON d.lower_id = v.lower_id AND d.lower_version = v.lower_version"
+        " WHERE v.needs & ? = 0 ORDER BY wanted.key, v.precedence",
+        (ids, _hidden(query)),
+    ):
+        versions[lower_id].append({"version": version, "downloads": downloads})
+    owners: dict[str, list[str]] = {document.lower_id: [] for document in documents}
+    for lower_id, name in fetch(
+        "SELECT p.lower_id, a.name FROM json_each(?) AS wanted CROSS JOIN package_owners AS p"
+        " ON p.lower_id = wanted.value JOIN accounts AS a USING (account_id) ORDER BY a.lower_name",
+        (ids,),
+    ):
+        owners[lower_id].append(name)
+    hits = []
+    for document in documents:
+        raw = document.shown
+        if not query.semver_level2:
+            raw.pop("deprecation", None)  # clients from before SemVer 2 are from before deprecations
+        raw["totalDownloads"] = document.downloads
+        raw["owners"] = owners[document.lower_id]
+        raw["versions"] = versions[document.lower_id]
+        hits.append(SearchHit(raw["id"], raw))
+    return tuple(hits)
+
+
+def _versions(fetch: Fetch, query: CompletionQuery) -> tuple[str, ...]:
+    rows = fetch(
+        "SELECT version FROM search_versions WHERE lower_id = ? AND needs & ? = 0 ORDER BY precedence",
+        (readable(lower_invariant(query.package_id or "")), _hidden(query)),
+    )
+    return tuple(row[0] for row in rows)
+
+
+def _hidden(query: SearchQuery | CompletionQuery) -> int:
+    """What a version must not need to be shown."""
+    return ~class_of(prerelease=query.prerelease, semver_level2=query.semver_level2)
+
+
+def _account_names(fetch: Fetch, words: Iterable[str]) -> frozenset[str]:
+    """Those of the words that name an account."""
+    lowered = orjson.dumps([word.lower() for word in words]).decode()
+    if lowered == "[]":
+        return frozenset()
+    rows = fetch("SELECT lower_name FROM accounts WHERE lower_name IN (SELECT value FROM json_each(?))", (lowered,))
+    return frozenset(row[0] for row in rows)
+
+
+def _make_some_anew(connection: sqlite3.Connection) -> int:
+    rules, reached = connection.execute("SELECT rules, reached FROM search_state").fetchone()
+    if rules == RULES and reached is None:
+        return 0  # another process was there first
+    if rules != RULES:
+        reached = ""
+    ids = [
+        row[0]
+        for row in connection.execute(
+            "SELECT DISTINCT lower_id FROM hosted_packages WHERE lower_id > ? ORDER BY lower_id LIMIT ?",
+            (reached, _ANEW_AT_ONCE),
+        )
+    ]
+    for lower_id in ids:
+        index_again(connection, lower_id)
+    connection.execute("UPDATE search_state SET rules = ?, reached = ?", (RULES, ids[-1] if ids else None))
+    return len(ids)

@@ -1,0 +1,107 @@
+"""Tokens: how texts and ids are cut into what is compared in a search. Pure.
+
+The same cut is made of what is kept and of what is asked. As at nuget.org, words are parted by everything that is no
+letter or digit, by camel case and between letters and digits; case and accents do not matter.
+
+Rule: a token holds letters and digits only, or is a part of an id; never a quote or a space. So no text, whatever is in
+it, can become syntax of the index.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Final
+
+SHORTEST_PART = 3
+"""Letters that a part from the middle of an id must have to be looked for; fewer would find nearly everything."""
+
+_LONGEST_TOKEN: Final = 128
+# Of one text; what is further down in a description is no summary of the package any more.
+_LONGEST_TEXT: Final = 16_384
+
+_RUN: Final = re.compile(r"[^\W_]+")
+_PIECE: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_ID_PART: Final = re.compile(r"[\w.\-]+")
+# Scripts without spaces between words: each character is a token, and a word is a phrase of them.
+_UNSPACED: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+
+
+def tokens(text: str) -> list[str]:
+    """The pieces of a text, in order: `HtmlAgilityPack.Core2` is html, agility, pack, core, 2."""
+    return [piece for run in _runs(text) for piece in _pieces(run)]
+
+
+def joined_tokens(text: str) -> list[str]:
+    """The runs of letters and digits that `tokens` cuts up, each in one piece: `htmlagilitypack`, `core2`."""
+    return [_token(run) for run in _runs(text) if _is_cut(run)]
+
+
+def indexed(text: str) -> str:
+    """All tokens of a text as the index takes them: the pieces in order for phrases, behind them the joined ones."""
+    text = text[:_LONGEST_TEXT]
+    return " ".join([*tokens(text), *dict.fromkeys(joined_tokens(text))])
+
+
+def indexed_name(package_id: str) -> str:
+    """As `indexed`, for an id: also the id as a whole, with and without what parts it."""
+    pieces = tokens(package_id)
+    whole = [fold(package_id), "".join(pieces)]
+    return " ".join([*pieces, *dict.fromkeys([*joined_tokens(package_id), *whole])])
+
+
+def endings(package_id: str) -> str:
+    """Every ending of an id that is long enough: a part of the id is the beginning of one of them."""
+    folded = fold(package_id)
+    return " ".join(folded[start:] for start in range(max(1, len(folded) - SHORTEST_PART + 1)))
+
+
+def id_part(text: str) -> str | None:
+    """What a text looks like as a part of an id; None when no id can have such a part, or it is too short."""
+    folded = fold(text)
+    return folded[:_LONGEST_TOKEN] if len(folded) >= SHORTEST_PART and _ID_PART.fullmatch(folded) else None
+
+
+def fold(text: str) -> str:
+    """Without case and accents. Length and order of ASCII texts stay."""
+    return text.lower() if text.isascii() else _without_marks(text).casefold()
+
+
+def _runs(text: str) -> Iterable[str]:
+    return _RUN.findall(text if text.isascii() else _without_marks(text))
+
+
+def _without_marks(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(character for character in decomposed if not unicodedata.category(character).startswith("M"))
+
+
+def _is_cut(run: str) -> bool:
+    return len(_pieces(run)) > 1 and not _UNSPACED.search(run)
+
+
+def _pieces(run: str) -> list[str]:
+    if run.isascii():
+        # Most words have one case and no digits.
+        return [_token(run)] if run.islower() and run.isalpha() else [_token(piece) for piece in _PIECE.findall(run)]
+    return [_token(piece) for piece in _wide_pieces(run)]
+
+
+def _wide_pieces(run: str) -> list[str]:
+    """As `_PIECE`, for letters of every script."""
+    pieces = [""]
+    for place, character in enumerate(run):
+        last = pieces[-1][-1:]
+        following = run[place + 1 : place + 2]
+        if last and (
+            _UNSPACED.match(character)
+            or _UNSPACED.match(last)
+            or character.isdigit() != last.isdigit()
+            or (character.isupper() and (last.islower() or (last.isupper() and following.islower())))
+        ):
+            pieces.append("")
+        pieces[-1] += character
+    return pieces
+
+
+def _token(piece: str) -> str:
+    return fold(piece)[:_LONGEST_TOKEN]
