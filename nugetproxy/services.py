@@ -16,6 +16,7 @@ from nugetproxy.hosting.events import HostedEvents
 from nugetproxy.hosting.packages import HostedPackages
 from nugetproxy.hosting.publish import Publish
 from nugetproxy.hosting.statistics import Statistics
+from nugetproxy.hosting.symbols import Symbols
 from nugetproxy.hosting.verification import VerificationKeys
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import SpoolFolder
@@ -29,6 +30,7 @@ class HostingServices:
     packages: HostedPackages
     events: HostedEvents
     statistics: Statistics
+    symbols: Symbols
     verification_keys: VerificationKeys
     spools: SpoolFolder
     max_package_size: int

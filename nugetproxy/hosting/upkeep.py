@@ -5,12 +5,11 @@ Both look from outside and may run at any time beside pushes; when they run is t
 
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from nugetproxy.hosting.contents import FOLDER
-from nugetproxy.hosting.packages import HostedPackages
 from nugetproxy.storage.blobs.base import BlobStore
 
 _log = structlog.get_logger(__name__)
@@ -27,12 +26,25 @@ class Swept:
     size: int
 
 
+class Needing(Protocol):
+    """Whoever has rows that name blobs: hosted packages, their symbols."""
+
+    def blobs(self) -> frozenset[str]:
+        """The keys of what is needed, as texts."""
+
+
 def sweep_unreferenced_blobs(
-    packages: HostedPackages, blobs: BlobStore, *, older_than: float = SWEPT_AFTER, now: float | None = None
+    packages: Needing,
+    blobs: BlobStore,
+    folder: str = FOLDER,
+    *,
+    older_than: float = SWEPT_AFTER,
+    now: float | None = None,
 ) -> Swept:
     """Delete blobs that no hosted version needs: left by a push that lost, failed or was killed. Blocks.
 
-    `older_than` in seconds: a younger blob may belong to a push whose row is being written. `now` in unix seconds.
+    `folder` is the first segment of their keys. `older_than` in seconds: a younger blob may belong to a push whose row
+    is being written. `now` in unix seconds.
 
     Raises StorageUnavailable.
     """
@@ -40,7 +52,7 @@ def sweep_unreferenced_blobs(
     count = size = 0
     # Only what is old is garbage, and an old blob that has no row yet never gets one: a push refuses a blob that is
     # gone, and every push has a key of its own.
-    garbage = [info for info in blobs.walk(FOLDER) if info.modified / 1e9 < oldest]
+    garbage = [info for info in blobs.walk(folder) if info.modified / 1e9 < oldest]
     needed = packages.blobs() if garbage else frozenset()
     for info in garbage:
         if str(info.key) not in needed:
@@ -51,12 +63,12 @@ def sweep_unreferenced_blobs(
     return Swept(count, size)
 
 
-def check_blobs(packages: HostedPackages, blobs: BlobStore) -> tuple[str, ...]:
+def check_blobs(packages: Needing, blobs: BlobStore, folder: str = FOLDER) -> tuple[str, ...]:
     """The blobs that a hosted version needs and that are not there, by key. None should ever be. Blocks.
 
     Raises StorageUnavailable.
     """
-    there = {str(info.key) for info in blobs.walk(FOLDER)}
+    there = {str(info.key) for info in blobs.walk(folder)}
     missing = sorted(packages.blobs() - there)
     # A version deleted between the two looks is no loss.
     missing = [key for key in missing if key in packages.blobs()] if missing else []

@@ -30,6 +30,11 @@ class Nupkg:
         self._nuspec_entry = self._only_nuspec()
 
     @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The records of the archive's directory, in its order. Nothing in them is checked against the contents."""
+        return self._entries
+
+    @property
     def entry_names(self) -> tuple[str, ...]:
         return tuple(entry.name for entry in self._entries)
 

@@ -43,9 +43,7 @@ def read_nuspec(data: bytes) -> PackageManifest:
     Raises:
         InvalidPackage: not readable as XML, or without a valid id and version.
     """
-    metadata = _child(_root(data), "metadata")
-    if metadata is None:
-        raise InvalidPackage("its nuspec has no metadata element")
+    metadata = metadata_element(data)
     elements = _first_by_name(metadata)
     id_text, version_text = _text(elements.get("id")), _text(elements.get("version"))
     try:
@@ -72,6 +70,18 @@ def read_nuspec(data: bytes) -> PackageManifest:
         dependency_groups=_dependency_groups(elements.get("dependencies")),
         **{field: _text(elements.get(name)) for name, field in _TEXT_ELEMENTS.items()},
     )
+
+
+def metadata_element(data: bytes) -> etree._Element:
+    """The metadata as it is written, for rules about how to write it. Comments are gone.
+
+    Raises:
+        InvalidPackage: not readable as XML, or no nuspec.
+    """
+    metadata = _child(_root(data), "metadata")
+    if metadata is None:
+        raise InvalidPackage("its nuspec has no metadata element")
+    return metadata
 
 
 def _root(data: bytes) -> etree._Element:

@@ -1,0 +1,292 @@
+"""Symbols of hosted packages: a .snupkg is pushed, a debugger finds its PDBs by their keys.
+
+Rule 1: symbols belong to what was pushed as a version. They can be replaced, and go when it goes.
+Rule 2: as with packages, a push is done when its coroutine returns, and one that raises has changed nothing.
+What a .snupkg must be like is `nuget.symbols_package`'s affair.
+"""
+
+import asyncio
+import base64
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from nugetproxy.accounts.audit import AuditLog, insert_audit
+from nugetproxy.accounts.model import Actor
+from nugetproxy.accounts.ownership import Ownership
+from nugetproxy.accounts.permissions import may_push, require
+from nugetproxy.errors import DocumentNotFound, PackageNotFound, PartNotFound, StorageUnavailable, VersionNotFound
+from nugetproxy.feeds.base import LocalFile
+from nugetproxy.hosting.acts import REFUSALS, RunningActs, absence, audited, done
+from nugetproxy.hosting.contents import HostedContents
+from nugetproxy.hosting.packages import HostedPackages, StoredContent, fetching, find_package, key_of
+from nugetproxy.hosting.symbols_extraction import PdbFile, extract, identify, pdb_name
+from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.nuget.symbols_package import SymbolsLimits
+from nugetproxy.protocol.symbol_checksums import agrees
+from nugetproxy.storage.blobs.base import BlobKey, BlobStore
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.revisions import Revisions
+from nugetproxy.storage.spool import Spool, SpoolFolder
+
+_log = structlog.get_logger(__name__)
+
+FOLDER: Final = "symbols"
+"""The first segment of every key here."""
+
+# Each holds an assembly and a PDB in memory.
+_EXAMINED_AT_ONCE: Final = 2
+# Owners and versions may change between the judgement and the transaction.
+_JUDGEMENTS: Final = 5
+_MOST_CANDIDATES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PushedSymbols:
+    """What a push of symbols made. `warnings` are one line each."""
+
+    identity: PackageIdentity
+    files: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """Blobs that are on the disk and that no row names yet."""
+
+    package: BlobKey
+    pdbs: tuple[tuple[PdbFile, BlobKey], ...]
+
+    @property
+    def keys(self) -> tuple[BlobKey, ...]:
+        return (self.package, *(key for _, key in self.pdbs))
+
+
+class _Outdated(Exception):
+    """What was judged is not what is there any more. No failure: it is judged again."""
+
+
+class Symbols:
+    """The symbols of one data directory, for one process. `close` waits for the pushes that run."""
+
+    def __init__(
+        self,
+        database: SqliteDatabase,
+        blobs: BlobStore,
+        packages: HostedPackages,
+        ownership: Ownership,
+        audit: AuditLog,
+        revisions: Revisions,
+        spools: SpoolFolder,
+        *,
+        limits: SymbolsLimits = SymbolsLimits(),  # noqa: B008 - frozen
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """`spools` are on the file system of `blobs`. `clock` gives nanoseconds since 1970."""
+        self._database = database
+        self._contents = HostedContents(blobs)
+        self._packages = packages
+        self._ownership = ownership
+        self._audit = audit
+        self._revisions = revisions
+        self._spools = spools
+        self._limits = limits
+        self._clock = clock
+        self._running = RunningActs()
+        self._examining = asyncio.Semaphore(_EXAMINED_AT_ONCE)
+
+    async def close(self) -> None:
+        """Wait for the pushes that run."""
+        await self._running.close()
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def find(self, file_name: str, key: str, checksums: str = "") -> LocalFile:
+        """The PDB that a debugger asks for; names and keys in any casing.
+
+        `checksums` is the header SymbolChecksum, empty when there is none: of several PDBs with one key the one that
+        it describes is chosen, without it the one that was pushed first.
+
+        Raises:
+            DocumentNotFound: nothing was pushed under this name and key, or nothing that agrees with the checksums.
+            StorageUnavailable: its file is missing.
+        """
+        rows = self._database.fetch(
+            "SELECT f.checksums, f.blob, f.size, f.sha512, s.pushed FROM symbol_files AS f"
+            " JOIN symbol_packages AS s USING (push) WHERE f.lower_name = ? AND f.lower_key = ?"
+            " ORDER BY s.pushed, f.push, f.path LIMIT ?",
+            (file_name.lower(), key.lower(), _MOST_CANDIDATES),
+        )
+        for known, *content in rows:
+            if agrees(checksums, known):
+                return self._contents.local_file(_content(content))
+        why = "with these checksums" if rows else "with this key"
+        raise DocumentNotFound(f"no symbol file of this name {why} was pushed here")
+
+    def snupkg(self, package: PackageIdentity) -> LocalFile:
+        """The symbols package of a version as it was pushed last.
+
+        Raises:
+            PackageNotFound, VersionNotFound: there is no such version.
+            PartNotFound: it has no symbols.
+            StorageUnavailable: its file is missing.
+        """
+        rows = self._database.fetch(
+            "SELECT s.blob, s.size, s.sha512, s.pushed FROM symbol_packages AS s JOIN hosted_packages AS h USING (push)"
+            " WHERE h.lower_id = ? AND h.lower_version = ?",
+            (package.lower_id, package.lower_version),
+        )
+        if rows:
+            return self._contents.local_file(_content(rows[0]))
+        if self._packages.find_content(package) is None:
+            raise absence(self._database.fetch, package)
+        raise PartNotFound(package.id.text, package.version.normalized, "symbols package")
+
+    def blobs(self) -> frozenset[str]:
+        """The blobs that symbols need, as texts of their keys."""
+        return frozenset(
+            row[0]
+            for row in self._database.fetch("SELECT blob FROM symbol_packages UNION ALL SELECT blob FROM symbol_files")
+        )
+
+    # --- push ---------------------------------------------------------------------------------------------------------
+
+    async def push(self, actor: Actor, spool: Spool, *, address: str) -> PushedSymbols:
+        """Keep the symbols package in `spool`, which is ours from here on, instead of an earlier one of its version.
+
+        Raises:
+            InvalidPackage: it breaks a rule, or its PDBs are not of the assemblies of the version.
+            PackageNotFound, VersionNotFound: push the package before its symbols.
+            NotAuthenticated, Forbidden: this actor may not push versions of this id.
+            StorageUnavailable: nothing was changed.
+        """
+        return await self._running.to_the_end(self._push(actor, spool, address))
+
+    async def _push(self, actor: Actor, spool: Spool, address: str) -> PushedSymbols:
+        files: tuple[PdbFile, ...] = ()
+        try:
+            package = await asyncio.to_thread(identify, spool, self._limits, self._clock() / 1e9)
+            stored = self._packages.find(package)
+            if stored is None:
+                raise absence(self._database.fetch, package)
+            async with audited(self._audit, actor, "push-symbols", str(package), address):
+                self._judge(actor, package)
+                whole = self._contents.local_file(
+                    StoredContent(stored.blob, stored.size, stored.sha512, stored.created)
+                )
+                async with self._examining:
+                    files = await asyncio.to_thread(
+                        extract, spool, whole.path, self._spools, self._limits, self._clock() / 1e9
+                    )
+                blobs = await asyncio.to_thread(self._commit, package, spool, files)
+                try:
+                    replaced = await self._enter(actor, package, stored.push, spool, blobs, address)
+                except (*REFUSALS, PackageNotFound, VersionNotFound):
+                    await asyncio.to_thread(self._discard, blobs.keys)
+                    raise
+        finally:
+            for each in (spool, *(file.spool for file in files)):
+                each.discard()
+        self._revisions.bump_hosting()
+        await asyncio.to_thread(self._discard, replaced)
+        _log.info("symbols_pushed", package=str(package), files=len(files), by=actor.name)
+        return PushedSymbols(stored.identity, len(files))
+
+    def _judge(self, actor: Actor, package: PackageIdentity) -> None:
+        """Raises unless the actor may push another version of the id."""
+        facts = self._ownership.facts(package.id, self._packages.knows(package.lower_id))
+        require(may_push(actor, facts, self._clock() // 1000))
+
+    def _commit(self, package: PackageIdentity, spool: Spool, files: tuple[PdbFile, ...]) -> _Committed:
+        """Make all bytes safe. What a failure leaves is swept later. Blocks."""
+        pdbs = []
+        for file in files:
+            key = _new_key(package, file.spool.sha512, ".pdb")
+            self._contents.commit(key, file.spool)
+            pdbs.append((file, key))
+        key = _new_key(package, spool.sha512, ".snupkg")
+        self._contents.commit(key, spool)
+        return _Committed(key, tuple(pdbs))
+
+    async def _enter(
+        self, actor: Actor, package: PackageIdentity, push: int, spool: Spool, blobs: _Committed, address: str
+    ) -> tuple[BlobKey, ...]:
+        """The one transaction of a push; the blobs that nobody needs after it."""
+        for _ in range(_JUDGEMENTS):
+            revision = self._revisions.accounts
+            self._judge(actor, package)
+
+            def enter(connection: sqlite3.Connection, revision: int = revision) -> tuple[BlobKey, ...]:
+                # Now nobody else writes: what was judged outside must still hold.
+                if self._revisions.accounts != revision:
+                    raise _Outdated
+                now = find_package(fetching(connection), package)
+                if now is None or now.push != push:
+                    raise absence(fetching(connection), package)
+                if any(self._contents.blobs.stat(key) is None for key in blobs.keys):
+                    raise StorageUnavailable("a file of the symbols vanished while they were being published")
+                replaced = _remove(connection, push)
+                self._insert(connection, push, spool, blobs)
+                insert_audit(connection, done(actor, "push-symbols", now.identity, address))
+                return replaced
+
+            try:
+                replaced: tuple[BlobKey, ...] = await self._database.write(enter)
+            except _Outdated:
+                continue
+            return replaced
+        raise StorageUnavailable("the owners of the package changed all the time; try again")
+
+    def _insert(self, connection: sqlite3.Connection, push: int, spool: Spool, blobs: _Committed) -> None:
+        row = (push, str(blobs.package), spool.size, _base64(spool.sha512), self._clock() // 1000)
+        connection.execute("INSERT INTO symbol_packages VALUES (?, ?, ?, ?, ?)", row)
+        connection.executemany(
+            "INSERT INTO symbol_files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    push,
+                    file.path,
+                    pdb_name(file.path).lower(),
+                    file.key.lower(),
+                    file.checksums,
+                    str(key),
+                    file.spool.size,
+                    _base64(file.spool.sha512),
+                )
+                for file, key in blobs.pdbs
+            ],
+        )
+
+    def _discard(self, keys: Iterable[BlobKey]) -> None:
+        for key in keys:
+            self._contents.discard(key)
+
+
+def _new_key(package: PackageIdentity, sha512: bytes, ending: str) -> BlobKey:
+    """A key that nobody else has, as for packages."""
+    name = f"{sha512.hex()[:32]}-{secrets.token_hex(4)}{ending}"
+    return BlobKey.of(FOLDER, package.lower_id, package.lower_version, name)
+
+
+def _remove(connection: sqlite3.Connection, push: int) -> tuple[BlobKey, ...]:
+    """Take the rows of a push's symbols away; their blobs."""
+    rows = connection.execute(
+        "SELECT blob FROM symbol_packages WHERE push = ?1 UNION ALL SELECT blob FROM symbol_files WHERE push = ?1",
+        (push,),
+    ).fetchall()
+    connection.execute("DELETE FROM symbol_packages WHERE push = ?", (push,))
+    return tuple(key_of(row[0]) for row in rows)
+
+
+def _content(row: Iterable[Any]) -> StoredContent:
+    blob, size, sha512, pushed = row
+    return StoredContent(key_of(blob), size, sha512, pushed)
+
+
+def _base64(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()

@@ -1,0 +1,25 @@
+"""Reading XML elements of a nuspec by their local names: the namespace tells only the year of a schema.
+
+For rules about how a nuspec is written; what it means is read by `nuspec.py`.
+"""
+
+from lxml import etree
+
+
+def children(element: etree._Element, name: str) -> list[etree._Element]:
+    """The children of this local name, in their order."""
+    return [child for child in element if local_name(child) == name]
+
+
+def local_name(element: etree._Element) -> str:
+    return str(element.tag).rpartition("}")[2]
+
+
+def attribute(element: etree._Element, name: str) -> str:
+    """The value, trimmed; empty when there is none."""
+    return str(element.attrib.get(name, "")).strip()
+
+
+def text_of(element: etree._Element) -> str:
+    """All text inside, trimmed."""
+    return "".join(map(str, element.itertext())).strip()

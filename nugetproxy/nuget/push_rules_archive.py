@@ -1,0 +1,112 @@
+"""Push rules about the archive: the names, dates and sizes of its entries, and whether they are what they claim.
+
+Clients unpack packages into folders by the names of entries, and percent-decode them first: what is asked of a name is
+asked of both forms.
+"""
+
+import re
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import unquote
+
+from nugetproxy.nuget.archive import STORED, Entry, shown
+from nugetproxy.nuget.nupkg import Nupkg
+
+_MEGABYTE: Final = 1024 * 1024
+_DAY: Final = 86_400.0
+# Directory record: DOS time and date.
+_TIME_AT: Final = 12
+_DRIVE = re.compile(r"[A-Za-z]:")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class PushLimits:
+    """What a pushed package may cost those who unpack it. Sizes in bytes, `max_ratio` is unpacked to packed."""
+
+    # Text compresses to a tenth; 200 is far beyond what people ship and far below what a bomb needs.
+    max_ratio: int = 200
+    # Below this no ratio is a danger: an empty bitmap alone may reach a thousand.
+    ratio_free_size: int = 64 * _MEGABYTE
+    # Everything is unpacked once while it is this small together, which takes a quarter of a second at most.
+    verified_size: int = 64 * _MEGABYTE
+
+
+def entry_problems(entries: Sequence[Entry], limits: PushLimits, now: float) -> Iterator[str]:
+    """Sentences about names, dates and declared sizes. `now` in unix seconds."""
+    seen: set[str] = set()
+    for entry in entries:
+        problem = name_problem(entry.name)
+        if problem:
+            yield f"entry {shown(entry.name)} {problem}"
+        plain = unquote(entry.name).lower()
+        if plain in seen:
+            yield f"entry {shown(entry.name)} is there twice, in whatever casing; each name may occur once"
+        seen.add(plain)
+        if (stamp := _modified(entry)) is not None and stamp > now + _DAY:
+            yield (
+                f"entry {shown(entry.name)} is dated {datetime.fromtimestamp(stamp, UTC):%Y-%m-%d}, more than a day in "
+                "the future: set the clock of the machine that packs"
+            )
+        if entry.method == STORED and entry.compressed_size != entry.size:
+            yield f"entry {shown(entry.name)} is stored and claims two different sizes"
+    yield from _size_problems(entries, limits)
+
+
+def name_problem(name: str) -> str:
+    """What is wrong with the name of an entry, as the end of a sentence; empty when it is safe to unpack by it."""
+    for text in dict.fromkeys((name, unquote(name))):
+        if not text or _CONTROL.search(text):
+            return "has a name with control characters or without any"
+        if "\\" in text:
+            return "has a backslash in its name; folders are separated by '/'"
+        if text.startswith("/") or _DRIVE.match(text):
+            return "has an absolute path; paths in a package are relative to its root"
+        if "//" in text:
+            return "has an empty folder name ('//') in its path"
+        if any(segment in (".", "..") for segment in text.split("/")):
+            return "has '.' or '..' in its path, which leads out of the package"
+    return ""
+
+
+def check_contents(nupkg: Nupkg, limits: PushLimits) -> None:
+    """Unpack everything once, if it is small enough together: sizes and checksums must be what the directory says.
+
+    A larger package is as good as its directory's word, which `entry_problems` holds within bounds.
+
+    Raises InvalidPackage.
+    """
+    if sum(entry.size for entry in nupkg.entries) > limits.verified_size:
+        return
+    for entry in nupkg.entries:
+        nupkg.read(entry.name, entry.size)
+
+
+def _size_problems(entries: Sequence[Entry], limits: PushLimits) -> Iterator[str]:
+    packed, unpacked = sum(entry.compressed_size for entry in entries), sum(entry.size for entry in entries)
+    if unpacked > limits.ratio_free_size and unpacked > max(packed, 1) * limits.max_ratio:
+        yield (
+            f"it unpacks to {unpacked // _MEGABYTE} MB, more than {limits.max_ratio} times its size: "
+            "this limit keeps archives away that fill disks"
+        )
+    # Entries that share bytes are how small archives become huge; no writer of packages makes any.
+    end = 0
+    for entry in sorted(entries, key=lambda entry: entry.offset):
+        if entry.offset < end:
+            yield f"entry {shown(entry.name)} overlaps another one"
+            return
+        end = entry.offset + entry.compressed_size
+
+
+def _modified(entry: Entry) -> float | None:
+    """The entry's date in unix seconds, read as UTC; None when it is no date."""
+    clock, date = struct.unpack_from("<2H", entry.raw, _TIME_AT)
+    try:
+        return datetime(
+            1980 + (date >> 9), date >> 5 & 15, date & 31, clock >> 11, clock >> 5 & 63, (clock & 31) * 2, tzinfo=UTC
+        ).timestamp()
+    except ValueError:
+        return None

@@ -1,0 +1,119 @@
+"""Push rules about what a nuspec says: required elements, lengths, URLs, booleans, package types, client versions.
+
+Dependencies and frameworks are `push_rules_dependencies.py`'s, licence, icon and readme `push_rules_parts.py`'s.
+Source: docs/reference/nuspec; the lengths are nuget.org's (nuget-protocol: push validation).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from lxml import etree
+
+from nugetproxy.errors import InvalidVersion
+from nugetproxy.nuget.archive import shown
+from nugetproxy.nuget.elements import attribute, children, local_name, text_of
+from nugetproxy.nuget.manifest import PackageManifest
+from nugetproxy.nuget.version import NuGetVersion
+
+SYMBOLS_PACKAGE: Final = "SymbolsPackage"
+"""The package type of a .snupkg."""
+
+LONGEST_VERSION: Final = 64
+LONGEST_IDENTITY: Final = 160
+
+_LONGEST: Final = {
+    "title": 256,
+    "authors": 4000,
+    "copyright": 4000,
+    "summary": 4000,
+    "tags": 4000,
+    "description": 4000,
+    "releaseNotes": 35_000,
+    "language": 20,
+    "projectUrl": 4000,
+    "iconUrl": 4000,
+    "licenseUrl": 4000,
+}
+_URLS: Final = ("projectUrl", "iconUrl", "licenseUrl")
+_BOOLEANS: Final = ("requireLicenseAcceptance", "developmentDependency", "serviceable")
+_BOOLEAN_TEXTS: Final = frozenset({"true", "false", "1", "0"})
+_LONGEST_REPOSITORY_TYPE: Final = 100
+# What the id of a package may be; types are named by the same rule.
+_TYPE_NAME = re.compile(r"\w+(?:[.-]\w+)*")
+_TYPE_VERSION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){1,3}")
+
+
+def nuspec_problems(manifest: PackageManifest, metadata: etree._Element) -> Iterator[str]:
+    """Sentences about everything here that is refused."""
+    yield from _identity_problems(manifest)
+    for name, count in sorted(Counter(local_name(child) for child in metadata).items()):
+        if count > 1:
+            yield f"its nuspec has {count} {shown(name)} elements; one is allowed"
+    for required in ("authors", "description"):
+        if not getattr(manifest, required):
+            yield f"its nuspec has no {required}; the element is required"
+    for name, limit in _LONGEST.items():
+        length = max((len(text_of(child)) for child in children(metadata, name)), default=0)
+        if length > limit:
+            yield f"its {name} has {length} characters; the limit is {limit}"
+    for name in _URLS:
+        for child in children(metadata, name):
+            if text_of(child) and not _is_web_address(text_of(child)):
+                yield f"its {name} {shown(text_of(child))} is not an absolute http or https URL"
+    for name in _BOOLEANS:
+        for child in children(metadata, name):
+            if text_of(child).lower() not in _BOOLEAN_TEXTS:
+                yield f"its {name} is {shown(text_of(child))}; it is true or false"
+    yield from _type_problems(manifest, metadata)
+    yield from _client_version_problems(manifest)
+    if len(manifest.repository_type) > _LONGEST_REPOSITORY_TYPE:
+        yield f"the type of its repository is longer than {_LONGEST_REPOSITORY_TYPE} characters"
+
+
+def nuspec_warnings(manifest: PackageManifest, metadata: etree._Element) -> Iterator[str]:
+    """Sentences about what works and is on its way out."""
+    if manifest.license_url and not (manifest.license_expression or manifest.license_file):
+        yield "The licenseUrl element is deprecated. Use the license element instead."
+    if manifest.icon_url and not manifest.icon:
+        yield "The iconUrl element is deprecated. Use the icon element instead."
+
+
+def _identity_problems(manifest: PackageManifest) -> Iterator[str]:
+    package_id, version = manifest.id.text, manifest.version
+    if not package_id.isascii():
+        yield f"its id {shown(package_id)} has letters beyond ASCII, which new packages may not have"
+    if len(manifest.verbatim_version) > LONGEST_VERSION:
+        yield f"its version has {len(manifest.verbatim_version)} characters; the limit is {LONGEST_VERSION}"
+    elif len(package_id) + len(version.full) > LONGEST_IDENTITY:
+        yield f"its id and version have more than {LONGEST_IDENTITY} characters together"
+
+
+def _type_problems(manifest: PackageManifest, metadata: etree._Element) -> Iterator[str]:
+    if any(kind.name.lower() == SYMBOLS_PACKAGE.lower() for kind in manifest.package_types):
+        yield "it is a symbols package (.snupkg): push it to /api/v2/symbolpackage, and here the package it belongs to"
+    for kind in (kind for types in children(metadata, "packageTypes") for kind in children(types, "packageType")):
+        name, version = attribute(kind, "name"), attribute(kind, "version")
+        if not _TYPE_NAME.fullmatch(name) or len(name) > 100:
+            yield f"its package type {shown(name)} is not a name such as Dependency or DotnetTool"
+        if version and not _TYPE_VERSION.fullmatch(version):
+            yield f"the version {shown(version)} of its package type {shown(name)} is not two to four numbers like 1.0"
+
+
+def _client_version_problems(manifest: PackageManifest) -> Iterator[str]:
+    if not manifest.min_client_version:
+        return
+    try:
+        NuGetVersion.parse(manifest.min_client_version)
+    except InvalidVersion as error:
+        yield f"its minClientVersion cannot be read: {error}"
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False

@@ -1,0 +1,141 @@
+"""Push rules about licence, icon and readme: what the manifest names must be in the package and be what it should.
+
+Whoever opens a package in a browser or an IDE is shown these. Source: docs/reference/nuspec.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import Final, Literal
+
+from lxml import etree
+
+from nugetproxy.errors import InvalidPackage
+from nugetproxy.nuget.archive import shown
+from nugetproxy.nuget.elements import attribute, children, text_of
+from nugetproxy.nuget.manifest import PackageManifest
+from nugetproxy.nuget.nupkg import Nupkg
+
+LARGEST_PART: Final = 1024 * 1024
+"""Bytes of an icon, a readme or a licence, as on nuget.org."""
+
+LONGEST_LICENSE: Final = 500
+
+_ENDINGS: Final = {"readme": (".md",), "icon": (".png", ".jpg", ".jpeg"), "license": ("", ".txt", ".md")}
+_IMAGES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_LICENSE_VERSION: Final = "1.0.0"
+_TOKEN = re.compile(r"\s*([()]|[A-Za-z0-9.-]+\+?)")
+_OPERATORS: Final = frozenset({"AND", "OR", "WITH"})
+# An expression of 500 characters has far fewer brackets inside each other when it is meant.
+_DEEPEST: Final = 50
+
+
+def part_problems(nupkg: Nupkg, metadata: etree._Element) -> Iterator[str]:
+    """Sentences about everything here that is refused."""
+    manifest = nupkg.manifest
+    for element in children(metadata, "license"):
+        yield from _license_problems(element)
+    named: tuple[tuple[Literal["readme", "icon", "license"], str], ...] = (
+        ("readme", manifest.readme),
+        ("icon", manifest.icon),
+        ("license", manifest.license_file),
+    )
+    for which, path in named:
+        if path:
+            yield from _file_problems(nupkg, which, path)
+
+
+def part_warnings(manifest: PackageManifest) -> Iterator[str]:
+    """Sentences about what readers of a package miss, in nuget.org's words."""
+    if not manifest.readme:
+        yield "The package does not contain a readme. Add one: https://aka.ms/nuget/authoring-best-practices/readme"
+    if not (manifest.license_expression or manifest.license_file or manifest.license_url):
+        yield "The package has no license. Add the license element with an SPDX expression or a file."
+
+
+def _file_problems(nupkg: Nupkg, which: Literal["readme", "icon", "license"], path: str) -> Iterator[str]:
+    endings = _ENDINGS[which]
+    if posixpath.splitext(path.replace("\\", "/"))[1].lower() not in endings:
+        allowed = " or ".join(ending or "no ending at all" for ending in endings)
+        yield f"its {which} {shown(path)} must end in {allowed}"
+        return
+    found = nupkg.find(path)
+    if found is None:
+        yield f"its nuspec names the {which} {shown(path)}, and there is no such file in the package"
+        return
+    try:
+        content = nupkg.read(found, LARGEST_PART)
+    except InvalidPackage as error:
+        yield str(error)
+        return
+    if which == "icon":
+        if not content.startswith(_IMAGES):
+            yield f"its icon {shown(path)} is neither a PNG nor a JPEG image"
+    elif not _is_text(content):
+        yield f"its {which} {shown(path)} is not text in UTF-8"
+    elif which == "readme" and not content.strip():
+        yield f"its readme {shown(path)} is empty"
+
+
+def _license_problems(element: etree._Element) -> Iterator[str]:
+    kind, version, text = attribute(element, "type").lower(), attribute(element, "version"), text_of(element)
+    if kind not in ("expression", "file"):
+        yield f"the type of its license is {shown(kind)}; it is expression or file"
+        return
+    if len(element):
+        yield "its license has elements inside; it holds text only"
+    if version and version != _LICENSE_VERSION:
+        yield f"its license follows version {shown(version)} of the syntax; only {_LICENSE_VERSION} is known"
+    if not text:
+        yield "its license is empty; name an SPDX expression or a file"
+    elif len(text) > LONGEST_LICENSE:
+        yield f"its license has {len(text)} characters; the limit is {LONGEST_LICENSE}"
+    elif kind == "expression" and not is_license_expression(text):
+        yield f"its license {shown(text)} is not an SPDX expression such as 'MIT OR Apache-2.0'"
+
+
+def is_license_expression(text: str) -> bool:
+    """Whether a text has the form of an SPDX licence expression. Which licences there are is not known here."""
+    tokens = _tokens(text)
+    if tokens is None:
+        return False
+    depth, wants_name, after_with = 0, True, False
+    for token in tokens:
+        if token == "(":  # noqa: S105 - a bracket
+            if not wants_name or after_with or depth == _DEEPEST:
+                return False
+            depth += 1
+        elif token == ")":  # noqa: S105 - a bracket
+            if wants_name or not depth:
+                return False
+            depth -= 1
+            after_with = False
+        elif token in _OPERATORS:
+            if wants_name or (token == "WITH" and after_with):  # noqa: S105 - an operator
+                return False
+            wants_name, after_with = True, token == "WITH"  # noqa: S105 - an operator
+        elif wants_name:
+            wants_name = False
+        else:
+            return False
+    return bool(tokens) and not wants_name and not depth
+
+
+def _tokens(text: str) -> list[str] | None:
+    found: list[str] = []
+    position = 0
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            return None if text[position:].strip() else found
+        found.append(match[1])
+        position = match.end()
+    return found
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in content
