@@ -90,6 +90,25 @@ VULNERABILITY_AGE = Gauge(
     multiprocess_mode="livemax",
 )
 
+# --- the private feed ---
+
+PROTECTED_ATTEMPTS = Counter(
+    "nugetproxy_protected_attempts_total",
+    "Requests about ids under protected prefixes that are not hosted here; no upstream was asked.",
+)
+PROTECTED_APPEARED = Counter(
+    "nugetproxy_protected_appeared_total",
+    "Ids under protected prefixes that an upstream named in its answers; they were hidden.",
+)
+LOGINS_FAILED = Counter(
+    "nugetproxy_logins_failed_total", "Credentials that were wrong, by kind (key, password).", ["kind"]
+)
+PUSHES = Counter(
+    "nugetproxy_pushes_total",
+    "Pushes of packages and symbols, by kind (package, symbols) and status.",
+    ["kind", "status"],
+)
+
 # --- ourselves ---
 
 BUILD = Gauge(
@@ -108,6 +127,8 @@ def begin_at_zero(upstreams: Iterable[str]) -> None:
         COALESCED.labels(kind)
     for reason in ("limit", "address_limit", "header_timeout", "idle", "stall"):
         CONNECTIONS_REFUSED.labels(reason)
+    for credentials in ("key", "password"):
+        LOGINS_FAILED.labels(credentials)
     for upstream in upstreams:
         UPSTREAM_RESUMED.labels(upstream)
         for check in ("length", "hash", "signature", "archive", "identity"):

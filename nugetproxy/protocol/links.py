@@ -90,6 +90,18 @@ class Links:
     def v2(self) -> str:
         return f"{self.base}/api/v2"
 
+    # --- pushes ---
+
+    def publish(self) -> str:
+        return f"{self.base}/api/v2/package"
+
+    def symbol_publish(self) -> str:
+        return f"{self.base}/api/v2/symbolpackage"
+
+    def symbols(self) -> str:
+        """Where debuggers ask for PDBs."""
+        return f"{self.base}/symbols"
+
     def v2_collection(self, name: str) -> str:
         """`name` is Packages, or one of the functions with its brackets or without."""
         return f"{self.base}/api/v2/{name}"

@@ -1,6 +1,7 @@
 """The composition root: settings in, the object graph out. The only place that knows which concrete parts are in use.
 
-clients -> web -> [Mapped, when there are several upstreams] -> MirrorFeed -> documents, downloads -> upstream
+clients -> web -> Overlay(hosted, below=Protected) -> [Mapped, when there are several upstreams] -> MirrorFeed
+        -> documents, downloads -> upstream
 """
 
 import asyncio
@@ -17,10 +18,12 @@ import structlog
 
 import nugetproxy
 from nugetproxy import metrics
+from nugetproxy.accounts.reservations import protected_prefixes
 from nugetproxy.config import Config, FreshnessSettings, UpstreamSettings
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.feeds.base import Feed
 from nugetproxy.feeds.mapped import Mapped, MappedSource
+from nugetproxy.feeds.protected import Protected
 from nugetproxy.httpcache.decisions import Mode
 from nugetproxy.httpcache.freshness import DocumentKind, FreshnessRule
 from nugetproxy.mirroring.documents import MirroredDocuments
@@ -30,6 +33,7 @@ from nugetproxy.mirroring.inventory import Inventory, KeptPackage, open_ledger
 from nugetproxy.mirroring.kept import KeptPackages
 from nugetproxy.mirroring.source import MirroredSource
 from nugetproxy.mirroring.upstream import UpstreamClient
+from nugetproxy.runtime.hosting_parts import appeared, attempted, over
 from nugetproxy.services import Services
 from nugetproxy.storage.documents.disk import DiskDocuments
 from nugetproxy.storage.documents.hot import HotDocuments
@@ -105,16 +109,26 @@ async def assemble(config: Config, environ: Mapping[str, str] | None = None) -> 
         ]
         stack.push_async_callback(_end, background)
 
+        private = over(feed, config, path, leases, stack) if config.hosting.enabled else None
+        if private is None:
+            # What is ours alone is never asked for, whether or not it is hosted here.
+            settled = protected_prefixes(config.feed.protected_prefixes, ())
+            feed = Protected(lambda: settled, feed, attempted, appeared)
+
         async def ready() -> tuple[bool, str]:
             return await asyncio.to_thread(_is_usable, path)
 
         yield Services(
             config=config,
-            feed=feed,
+            feed=private.feed if private is not None else feed,
             ready=ready,
             started=time.time(),
             name=f"nugetproxy/{nugetproxy.__version__}",
-            changes=changes.seen,
+            changes=changes.seen if private is None else lambda: changes.seen() + private.changes(),
+            mirrored=private.mirrored if private is not None else None,
+            hosting=private.hosting if private is not None else None,
+            accounts=private.accounts if private is not None else None,
+            revisions=private.revisions if private is not None else None,
         )
 
 

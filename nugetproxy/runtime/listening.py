@@ -16,7 +16,7 @@ BACKLOG = 4096
 _FIRST_INHERITED = 3  # sd_listen_fds(3)
 
 
-class CannotListen(Exception):  # noqa: N818 - says what it is, as all our errors do
+class CannotListen(Exception):
     """An address that we cannot listen on; the sentence says why and what would be right."""
 
 

@@ -36,7 +36,7 @@ SERVING = "nugetproxy.runtime.serving:serve"
 _NOT_INHERITED = frozenset({"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET"})
 
 
-class CannotStart(Exception):  # noqa: N818 - says what it is, as all our errors do
+class CannotStart(Exception):
     """Serving cannot begin. `problems` are sentences for a user; `code` is the exit status to end with."""
 
     def __init__(self, problems: list[str], code: int = 1) -> None:

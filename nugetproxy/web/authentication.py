@@ -27,6 +27,7 @@ from nugetproxy.accounts.permissions import (
     require,
 )
 from nugetproxy.errors import Forbidden, NotAuthenticated, TooMany
+from nugetproxy.metrics import LOGINS_FAILED
 from nugetproxy.storage.revisions import Revisions
 
 _LEARNED: Final = 20_000
@@ -113,6 +114,7 @@ class Gate:
                 actor = self._directory.actor_by_key(secret, now_us())
         if actor is None:
             self._attempts.failed(address, credentials, time.monotonic())
+            LOGINS_FAILED.labels("key" if not name or key_id_of(secret) is not None else "password").inc()
             if not name:
                 raise Forbidden(KEY_REFUSED)
             raise NotAuthenticated("the user name and password, or the API key given as password, are wrong", "basic")

@@ -21,6 +21,9 @@ AUTOCOMPLETE = tuple(f"SearchAutocompleteService{version}" for version in ("", "
 
 # Where a client speaks V2 to a V3 source: `nuget list` of the 5.x line, and PowerShell's package sources.
 LEGACY_GALLERY = ("LegacyGallery", "LegacyGallery/2.0.0")
+PACKAGE_PUBLISH = "PackagePublish/2.0.0"
+SYMBOL_PACKAGE_PUBLISH = "SymbolPackagePublish/4.9.0"
+CATALOG = "Catalog/3.0.0"
 
 VULNERABILITIES = "VulnerabilityInfo/6.7.0"
 README_TEMPLATE = "ReadmeUriTemplate/6.13.0"

@@ -36,9 +36,18 @@ class UpstreamEndpoints:
     readme_template: str | None = None
 
 
-def write_service_index(links: Links, *, vulnerabilities: bool, repository_signatures: bool) -> bytes:
-    """Our index. Every `@type` is one string: Renovate and PSResourceGet cannot read arrays."""
+def write_service_index(
+    links: Links, *, vulnerabilities: bool, repository_signatures: bool, hosting: bool = False
+) -> bytes:
+    """Our index. Every `@type` is one string: Renovate and PSResourceGet cannot read arrays.
+
+    `hosting`: packages and symbols can be pushed here, and there is a catalog of them.
+    """
     offered = list(_always_offered(links))
+    if hosting:
+        offered.append(_resource(resources.PACKAGE_PUBLISH, links.publish()))
+        offered.append(_resource(resources.SYMBOL_PACKAGE_PUBLISH, links.symbol_publish()))
+        offered.append(_resource(resources.CATALOG, links.catalog_index()))
     # An http:// address for signatures makes every restore from the source fail, so https only.
     if repository_signatures and links.is_https:
         offered += [

@@ -5,7 +5,7 @@ from aiohttp import web
 from nugetproxy.httpcache.outcome import OWN
 from nugetproxy.protocol.v3.service_index import write_service_index
 from nugetproxy.web.incoming import feed, links, origin
-from nugetproxy.web.keys import Resource
+from nugetproxy.web.keys import SERVICES, Resource
 from nugetproxy.web.responses import document
 
 
@@ -14,6 +14,9 @@ async def service_index(request: web.Request) -> web.StreamResponse:
     # Over plain http a RepositorySignatures entry fails every restore (repository-signatures-resource).
     with_signatures = offered.repository_signatures and origin(request).scheme == "https"
     body = write_service_index(
-        links(request), vulnerabilities=offered.vulnerabilities, repository_signatures=with_signatures
+        links(request),
+        vulnerabilities=offered.vulnerabilities,
+        repository_signatures=with_signatures,
+        hosting=request.app[SERVICES].hosting is not None,
     )
     return await document(request, body, OWN, Resource.SERVICE_INDEX)

@@ -1,0 +1,166 @@
+"""The private feed's part of the composition: accounts, hosted packages, and the overlay above what is mirrored.
+
+A part of `assembly`, apart from it because a mirror that hosts nothing needs none of this.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from nugetproxy import metrics
+from nugetproxy.accounts.attempts import Attempts
+from nugetproxy.accounts.audit import AuditLog
+from nugetproxy.accounts.directory import Directory
+from nugetproxy.accounts.globs import any_glob_matches
+from nugetproxy.accounts.ownership import Ownership
+from nugetproxy.config import Config
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.feeds.base import Feed
+from nugetproxy.feeds.overlay import Overlay
+from nugetproxy.feeds.protected import Protected
+from nugetproxy.hosting.contents import FOLDER, HostedContents
+from nugetproxy.hosting.events import HostedEvents
+from nugetproxy.hosting.feed import HostedFeed
+from nugetproxy.hosting.packages import HostedPackages
+from nugetproxy.hosting.publish import Publish
+from nugetproxy.hosting.search import HostedSearch
+from nugetproxy.hosting.statistics import Statistics
+from nugetproxy.hosting.symbols import FOLDER as SYMBOLS_FOLDER
+from nugetproxy.hosting.symbols import Symbols
+from nugetproxy.hosting.upkeep import check_blobs, sweep_unreferenced_blobs
+from nugetproxy.hosting.verification import VerificationKeys
+from nugetproxy.nuget.archive import ArchiveLimits
+from nugetproxy.nuget.push_rules import check_push
+from nugetproxy.nuget.push_rules_archive import PushLimits
+from nugetproxy.services import AccountServices, HostingServices
+from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
+from nugetproxy.storage.database.opening import open_main_database
+from nugetproxy.storage.leases import Leases
+from nugetproxy.storage.revisions import Revisions
+from nugetproxy.storage.spool import MemoryBudget, SpoolFolder
+
+_log = structlog.get_logger(__name__)
+
+_UPKEEP_SECONDS: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateFeed:
+    """What the private feed adds. `feed` is everything, `mirrored` what somebody may see who may not see ours."""
+
+    feed: Feed
+    mirrored: Feed
+    accounts: AccountServices
+    hosting: HostingServices
+    revisions: Revisions
+
+    def changes(self) -> int:
+        """Differs once anything changed here that answers given before may depend on. Both counters only grow."""
+        return self.revisions.accounts + self.revisions.hosting
+
+
+def over(below: Feed, config: Config, path: Path, leases: Leases, stack: AsyncExitStack) -> PrivateFeed:
+    """The private feed over `below`; its parts are closed by `stack`, its jobs run until then.
+
+    Raises StorageUnavailable: without its database nobody knows which ids are ours alone, so there is no start then.
+    """
+    revisions = Revisions(path)
+    stack.callback(revisions.close)
+    # A process that was killed between its commit and its telling left others with what they had.
+    revisions.bump_accounts()
+    revisions.bump_hosting()
+    database = open_main_database(path)
+    stack.callback(database.close)
+    directory = Directory(database, revisions)
+    stack.callback(directory.close)
+    ownership = Ownership(
+        database, revisions, protected=config.feed.protected_prefixes, allowed_ids=config.hosting.allowed_ids
+    )
+    audit = AuditLog(database)
+    blobs = FilesystemBlobs(path / "hosted")
+    contents = HostedContents(blobs)
+    packages = HostedPackages(database)
+    statistics = Statistics(database)
+    search = HostedSearch(database, ownership.is_verified)
+    spools = SpoolFolder(path / "spool", MemoryBudget(0))
+    limits = ArchiveLimits(max_entries=config.hosting.max_entries)
+    publish = Publish(
+        database,
+        contents,
+        ownership,
+        audit,
+        revisions,
+        rules=lambda nupkg: check_push(nupkg, PushLimits(max_ratio=config.hosting.max_ratio)),
+        index=search,
+        limits=limits,
+    )
+    stack.push_async_callback(publish.close)
+    symbols = Symbols(database, blobs, packages, ownership, audit, revisions, spools)
+    stack.push_async_callback(symbols.close)
+    protected = Protected(ownership.protected, below, attempted, appeared)
+    hosted = HostedFeed(database, contents, search)
+    _run(stack, _keep_up(leases, packages, symbols, blobs), statistics.run())
+    return PrivateFeed(
+        feed=Overlay(hosted, protected, _merged(config.feed.merged_ids)),
+        mirrored=protected,
+        accounts=AccountServices(directory, ownership, audit, Attempts(config.accounts.failed_logins_per_minute)),
+        hosting=HostingServices(
+            publish=publish,
+            packages=packages,
+            events=HostedEvents(database),
+            statistics=statistics,
+            symbols=symbols,
+            verification_keys=VerificationKeys(directory, ownership, packages),
+            spools=spools,
+            max_package_size=config.hosting.max_package_size,
+            max_symbols_size=config.hosting.max_symbols_size,
+        ),
+        revisions=revisions,
+    )
+
+
+def _merged(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+    lower = tuple(pattern.lower() for pattern in patterns)
+    return lambda lower_id: any_glob_matches(lower, lower_id)
+
+
+def attempted(what: str) -> None:
+    """Somebody asked for what is ours alone and not here: it was not asked of the upstream."""
+    metrics.PROTECTED_ATTEMPTS.inc()
+    _log.info("protected_not_asked", what=what)
+
+
+def appeared(lower_id: str) -> None:
+    """The upstream offers an id of ours: somebody may be trying to get into our builds."""
+    metrics.PROTECTED_APPEARED.inc()
+    _log.warning("protected_id_at_upstream", package=lower_id)
+
+
+async def _keep_up(leases: Leases, packages: HostedPackages, symbols: Symbols, blobs: FilesystemBlobs) -> None:
+    """Sweep what killed pushes left, and say what is missing; in one process of the machine at a time."""
+    while True:
+        try:
+            async with leases.hold("hosting upkeep"):
+                for what, folder in ((packages, FOLDER), (symbols, SYMBOLS_FOLDER)):
+                    await asyncio.to_thread(sweep_unreferenced_blobs, what, blobs, folder)
+                    for key in await asyncio.to_thread(check_blobs, what, blobs, folder):
+                        _log.error("hosted_blob_missing", blob=key)
+        except StorageUnavailable as error:
+            _log.warning("hosting_upkeep_failed", error=str(error))
+        await asyncio.sleep(_UPKEEP_SECONDS)
+
+
+def _run(stack: AsyncExitStack, *jobs: Coroutine[None, None, None]) -> None:
+    """Have jobs run until the stack is closed."""
+    for job in jobs:
+        stack.push_async_callback(_end, asyncio.create_task(job))
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
