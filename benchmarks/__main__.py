@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import lane, proxies, restore
+from benchmarks import lane, proxies, restore, search
 from benchmarks.processes import OURS
 
 
@@ -20,6 +20,11 @@ def main() -> None:
     crowd = what.add_parser("stampede", help="200 clients at once ask for one cold package of 20 MB")
     client = what.add_parser("restore", help="a real `dotnet restore` from six kinds of sources")
     client.add_argument("--rounds", type=int, default=3)
+    finding = what.add_parser("search", help="search and pushes over very many hosted versions")
+    finding.add_argument("--ids", type=int, default=5000)
+    finding.add_argument("--versions", type=int, default=20, help="of each id")
+    finding.add_argument("--rounds", type=int, default=100, help="how often each question is asked")
+    finding.add_argument("--pushes", type=int, default=50)
     for command in (whole, crowd, client):
         command.add_argument("--command", default=OURS, help="how our server is started; flags are added")
     asked = parser.parse_args()
@@ -34,6 +39,9 @@ def main() -> None:
             print(proxies.stampede(command=asked.command))
         case "restore":
             print(restore.measure(rounds=asked.rounds, command=asked.command))
+        case "search":
+            options = {"ids": asked.ids, "versions": asked.versions, "rounds": asked.rounds}
+            print(search.measure(**options, pushes=asked.pushes))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import orjson
 
 from nugetproxy.hosting.leaves import leaf_of
 from nugetproxy.hosting.packages import HostedPackage, fetching, find_package
-from nugetproxy.hosting.search_tokens import endings, indexed, indexed_name
+from nugetproxy.hosting.search_tokens import indexed, indexed_name, inner_parts
 from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
 from nugetproxy.protocol.v3.search import SearchQuery, hit_from_leaves
 
@@ -144,7 +144,7 @@ def _write(connection: sqlite3.Connection, document: int, package: HostedPackage
     connection.execute("INSERT OR REPLACE INTO search_hits VALUES (?, ?)", (document, orjson.dumps(hit).decode()))
     words = (
         indexed_name(hit["id"]),
-        endings(hit["id"]),
+        inner_parts(hit["id"]),
         indexed(package.manifest.title),
         *(indexed(text) for text in (" ".join(hit["tags"]), hit["description"], hit.get("summary", ""))),
         indexed(" ".join(hit["authors"])),
@@ -158,7 +158,7 @@ def _write(connection: sqlite3.Connection, document: int, package: HostedPackage
         f"INSERT INTO search_words (rowid, {', '.join(_WORDS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  all constant
         (document, *words),
     )
-    connection.execute("INSERT INTO search_names (rowid, name) VALUES (?, ?)", (document, words[0]))
+    connection.execute("INSERT INTO search_names (rowid, name) VALUES (?, ?)", (document, indexed(hit["id"])))
 
 
 def _hit(package: HostedPackage) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Final
 import orjson
 
 from nugetproxy.errors import InvalidVersion
-from nugetproxy.hosting.search_tokens import id_part, joined_tokens, tokens
+from nugetproxy.hosting.search_tokens import id_part, joined_tokens, squashed, tokens
 from nugetproxy.nuget.identity import lower_invariant
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.search_terms import SearchTerms
@@ -70,9 +70,8 @@ def completed_by(text: str) -> Asked:
     beginning = lower_invariant(text.strip())
     return Asked(
         (
-            Condition(
-                "d.document IN (SELECT rowid FROM search_names WHERE search_names MATCH ?)",
-                (_all(map(_name_beginning, words)),),
+            _named(
+                _all(map(_name, words)),
             ),
         ),
         (Condition("substr(d.lower_id, 1, ?) = ?", (len(beginning), beginning)),),
@@ -84,37 +83,44 @@ def completed_by(text: str) -> Asked:
 
 def _word(word: str) -> str:
     """In any text, at the beginning of a piece of it; in the id also in the middle."""
-    everywhere = f"{_EVERYWHERE} : {_text(word)}"
-    part = id_part(word)
-    return everywhere if part is None else f"({everywhere} OR {_within(part)})"
+    return _any([f"{_EVERYWHERE} : {_text(word)}", *_in_id(word)])
 
 
 def _text(word: str, *, whole: bool = False) -> str:
     """Its pieces in a row, or in one piece. The last may go on, unless `whole` is asked for."""
-    pieces, joined = tokens(word), joined_tokens(word)
-    ways = [_phrase(pieces, whole)]
-    if len(joined) == 1 and len(pieces) > 1:
-        ways.append(_phrase(joined, whole))
-    return _any(ways)
+    return _any([_phrase(way, whole) for way in _ways(word)])
 
 
-def _within(part: str) -> str:
-    return f"within : {_phrase([part])}"
+def _in_id(word: str) -> list[str]:
+    """Where only an id can have it: in the middle of a word, over several, or as the id without its dots."""
+    found = [f'name : "{squashed(tokens(word))}"']
+    if (part := id_part(word)) is not None:
+        found.append(f"within : {_phrase([part])}")
+    return found
 
 
-def _name_beginning(word: str) -> str:
-    """The index of names knows no order, so the pieces may lie anywhere."""
-    *pieces, last = tokens(word)[:_MOST_PIECES]
-    ways = [_all([*(_phrase([piece], whole=True) for piece in pieces), f'"{last}" *'])]
-    part = id_part(word)
-    if part is not None and part != last:
-        ways.append(_phrase([part]))
-    return _any(ways)
+def _name(word: str, *, whole: bool = False) -> str:
+    """For the index of names, which knows no order: the pieces may lie anywhere."""
+    return _any(
+        [
+            _all([*(_phrase([piece], whole=True) for piece in pieces), _last(last, whole)])
+            for *pieces, last in _ways(word)
+        ]
+    )
+
+
+def _ways(word: str) -> list[list[str]]:
+    """In pieces, and where it has no other gaps than camel case, in one."""
+    pieces, joined = tokens(word)[:_MOST_PIECES], joined_tokens(word)
+    return [pieces, joined] if len(joined) == 1 and joined[0] == "".join(pieces) else [pieces]
+
+
+def _last(piece: str, whole: bool) -> str:
+    return f'"{piece}"' if whole else f'"{piece}" *'
 
 
 def _phrase(row: Sequence[str], whole: bool = False) -> str:
     # What begins with one letter is nearly everything, and takes as long to find: a letter stands for itself.
-    row = row[:_MOST_PIECES]
     quoted = f'"{" ".join(row)}"'
     return quoted if whole or len(row[-1]) < 2 else f"{quoted} *"
 
@@ -133,8 +139,8 @@ def _any(expressions: Sequence[str]) -> str:
 def _ranks(words: Sequence[str]) -> tuple[Condition, ...]:
     return (
         Condition("d.lower_id = ?", (lower_invariant(" ".join(words)),)),
-        _found(_all(f"name : {_text(word, whole=True)}" for word in words)),
-        _found(_all(f"name : {_text(word)}" for word in words)),
+        _named(_all(_name(word, whole=True) for word in words)),
+        _named(_all(_name(word) for word in words)),
         _found(_all(f"{_PROMINENT} : {_text(word)}" for word in words)),
     )
 
@@ -153,7 +159,7 @@ def _in_column(column: str, *, whole: bool = False) -> Callable[[Sequence[str]],
 def _id(values: Sequence[str]) -> Condition:
     """Pieces of the id, or any part of it."""
     ways = [f"name : {_text(value)}" for value in values if tokens(value)]
-    ways += [_within(part) for value in values if (part := id_part(value)) is not None]
+    ways += [way for value in values if tokens(value) for way in _in_id(value)]
     return _found(_any(ways)) if ways else _NEVER
 
 
@@ -196,6 +202,10 @@ _NEVER: Final = Condition("0", ())
 
 def _found(expression: str) -> Condition:
     return Condition(_FOUND, (expression,))
+
+
+def _named(expression: str) -> Condition:
+    return Condition("d.document IN (SELECT rowid FROM search_names WHERE search_names MATCH ?)", (expression,))
 
 
 def _json(values: Iterable[str]) -> str:

@@ -22,6 +22,7 @@ _LONGEST_TEXT: Final = 16_384
 _RUN: Final = re.compile(r"[^\W_]+")
 _PIECE: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _ID_PART: Final = re.compile(r"[\w.\-]+")
+_PARTED: Final = re.compile(r"[._\-]+")
 # Scripts without spaces between words: each character is a token, and a word is a phrase of them.
 _UNSPACED: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
@@ -43,22 +44,37 @@ def indexed(text: str) -> str:
 
 
 def indexed_name(package_id: str) -> str:
-    """As `indexed`, for an id: also the id as a whole, with and without what parts it."""
-    pieces = tokens(package_id)
-    whole = [fold(package_id), "".join(pieces)]
-    return " ".join([*pieces, *dict.fromkeys([*joined_tokens(package_id), *whole])])
+    """As `indexed`, for an id: also the id without what parts it, marked so that no other beginning finds it."""
+    return f"{indexed(package_id)} {squashed(tokens(package_id))}"
 
 
-def endings(package_id: str) -> str:
-    """Every ending of an id that is long enough: a part of the id is the beginning of one of them."""
+def squashed(pieces: Iterable[str]) -> str:
+    """The token of an id that is written without dots and dashes."""
+    return f"-{''.join(pieces)}"[:_LONGEST_TOKEN]
+
+
+def inner_parts(package_id: str) -> str:
+    """What the parts of an id begin that are not at the beginning of a word: see `id_part`.
+
+    The endings of words, and the endings of the id that go over several words. These are marked: there is a different
+    one for every id, and whoever looks for the beginning of a word should not have to look through them all.
+    """
     folded = fold(package_id)
-    return " ".join(folded[start:] for start in range(max(1, len(folded) - SHORTEST_PART + 1)))
+    words = _PARTED.split(folded)
+    in_words = [word[start:] for word in words for start in range(1, len(word) - SHORTEST_PART + 1)]
+    over_words = [f".{ending}" for start in range(len(folded)) if _PARTED.search(ending := folded[start:])]
+    return " ".join([*dict.fromkeys(in_words), *over_words])
 
 
 def id_part(text: str) -> str | None:
-    """What a text looks like as a part of an id; None when no id can have such a part, or it is too short."""
+    """A text as the beginning of one of an id's `inner_parts`; None when no id has such a part, or it is too short."""
     folded = fold(text)
-    return folded[:_LONGEST_TOKEN] if len(folded) >= SHORTEST_PART and _ID_PART.fullmatch(folded) else None
+    if not _ID_PART.fullmatch(folded):
+        return None
+    folded = folded.strip("._-") if _PARTED.search(folded.strip("._-")) is None else folded
+    if len(folded) < SHORTEST_PART:
+        return None
+    return (f".{folded}" if _PARTED.search(folded) else folded)[:_LONGEST_TOKEN]
 
 
 def fold(text: str) -> str:

@@ -1,10 +1,13 @@
 """A private feed with real search, and a quick way to fill it: rows as a push writes them, without files."""
 
 import sqlite3
+import uuid
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nugetproxy.hosting.events import State
 from nugetproxy.hosting.feed import HostedFeed
 from nugetproxy.hosting.packages import PushedPackage, change_package, find_package, insert_package
 from nugetproxy.hosting.publish import Publish
@@ -54,7 +57,7 @@ class Shelf(House):
         def work(connection: sqlite3.Connection) -> None:
             found = find_package(lambda sql, given: connection.execute(sql, given).fetchall(), identity)
             assert found is not None
-            changed = change_package(connection, identity, _with_listed(found.state, listed), NOON // 100)
+            changed = change_package(connection, identity, with_listed(found.state, listed), NOON // 100)
             self.search.index_package(connection, changed)
 
         await self.database.write(work)
@@ -100,9 +103,9 @@ def package(
 
 def pushed(manifest: PackageManifest) -> PushedPackage:
     names = manifest.identity
-    key = BlobKey.of("packages", names.lower_id, names.lower_version, "0123456789abcdef.nupkg")
+    key = BlobKey.of("packages", names.lower_id, names.lower_version, f"{uuid.uuid4().hex}.nupkg")
     return PushedPackage(manifest, (), 1000, "sha512", "hash", key, NOON // 1000)
 
 
-def _with_listed(state: Any, listed: bool) -> Any:
-    return type(state)(listed, state.published, state.last_edited, state.deprecation)
+def with_listed(state: State, listed: bool) -> State:
+    return replace(state, listed=listed)

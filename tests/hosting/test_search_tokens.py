@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nugetproxy.hosting.search_tokens import endings, id_part, indexed, indexed_name, joined_tokens, tokens
+from nugetproxy.hosting.search_tokens import id_part, indexed, indexed_name, inner_parts, joined_tokens, tokens
 
 
 @pytest.mark.parametrize(
@@ -33,21 +33,37 @@ def test_texts_are_cut_where_people_see_words(expected: str, text: str) -> None:
 def test_what_is_cut_is_kept_in_one_piece_too() -> None:
     assert joined_tokens("HtmlAgility for Core2, iffy") == ["htmlagility", "core2"]
     assert indexed("HtmlAgility for Core2") == "html agility for core 2 htmlagility core2"
-    assert indexed_name("A.BcD") == "a bc d bcd a.bcd abcd"
 
 
-def test_every_part_of_an_id_begins_one_of_its_endings() -> None:
-    name = "contoso.html-core"
-    ways = endings("Contoso.Html-Core").split()
-    parts = [name[start:end] for start in range(len(name)) for end in range(start + 3, len(name) + 1)]
-    assert [part for part in parts if not any(ending.startswith(part) for ending in ways)] == []
+def test_an_id_is_found_without_its_dots() -> None:
+    assert indexed_name("A.BcD") == "a bc d bcd -abcd"
+
+
+@pytest.mark.parametrize("package_id", ["Contoso.Html-Core", "A", "Ab.C_d", "HtmlAgilityPack", "x.y.z"])
+def test_every_part_of_an_id_begins_a_word_or_an_inner_part(package_id: str) -> None:
+    lower = package_id.lower()
+    ways = [*indexed(package_id).split(), *inner_parts(package_id).split()]
+    parts = [lower[start:end] for start in range(len(lower)) for end in range(start + 3, len(lower) + 1)]
+    wanted = [part for text in parts if (part := id_part(text)) is not None]
+    assert [part for part in wanted if not any(way.startswith(part) for way in ways)] == []
 
 
 @pytest.mark.parametrize(
-    ("expected", "text"), [("oso.u", "oso.U"), (None, "os"), (None, "a b"), (None, 'a"b"'), (None, "")]
+    ("expected", "text"),
+    [
+        ("oso", "oSo"),
+        (".oso.u", "oso.U"),
+        ("oso", ".oso."),
+        (".a.b", "a.b"),
+        (None, "os"),
+        (None, "a b"),
+        (None, 'a"b"'),
+        (None, ""),
+        (None, "..."),
+    ],
 )
 def test_parts_of_ids(expected: str | None, text: str) -> None:
-    assert expected == id_part(text)
+    assert id_part(text) == expected
 
 
 @given(st.text())

@@ -40,8 +40,8 @@ CREATE TABLE search_hits (
     hit TEXT NOT NULL
 ) STRICT
 --;
--- The words of a document, cut and folded already: the tokenizer only splits at spaces. `within` has every ending of
--- the id, so that a prefix of one of them is any part of it. Nothing here asks for the lengths of columns.
+-- The words of a document, cut and folded already: the tokenizer only splits at spaces. `within` has endings of
+-- the id, so that any part of it is a prefix of one of them. Nothing here asks for the lengths of columns.
 CREATE VIRTUAL TABLE search_words USING fts5 (
     name, within, title, tags, description, summary, authors,
     tokenize = "ascii tokenchars '._-'", prefix = '2 3', columnsize = 0

@@ -1,0 +1,110 @@
+"""The rows of search after any history of an id: what each kind of client sees, and nothing left behind."""
+
+import asyncio
+import itertools
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nugetproxy.hosting.packages import change_package, fetching, find_package, insert_package, remove_package
+from nugetproxy.hosting.search_index import CLASSES, PRERELEASE, SEMVER2, index_again
+from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.nuget.version import NuGetVersion
+from tests.hosting.house import NOON
+from tests.hosting.shelf import Shelf, package, pushed, with_listed
+
+VERSIONS = ["1.0.0", "1.1.0", "2.0.0", "1.0.0-a", "2.0.0-b", "2.0.0-b.1", "3.0.0-rc.1", "1.2.0+meta", "2.1.0-c+meta"]
+ACTS = st.lists(
+    st.tuples(st.sampled_from(["push", "unlist", "relist", "delete"]), st.sampled_from(VERSIONS)), max_size=25
+)
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shelf, asyncio.Runner]]:
+    with asyncio.Runner() as runner:
+        path: Path = tmp_path_factory.mktemp("index")
+
+        async def opened() -> Shelf:
+            return Shelf(path)
+
+        shelf = runner.run(opened())
+        yield shelf, runner
+        shelf.close()
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(acts=ACTS)
+def test_after_any_history_each_client_sees_the_latest(
+    kept: tuple[Shelf, asyncio.Runner], acts: list[tuple[str, str]]
+) -> None:
+    """
+    The documents are those that a look at all listed versions gives, and making them anew changes nothing.
+    """
+    shelf, runner = kept
+    name = f"Contoso.Id{next(_numbers)}"
+    listed: dict[str, bool] = {}
+
+    def work(connection: sqlite3.Connection) -> None:
+        for act, version in acts:
+            _do(shelf, connection, act, PackageIdentity.parse(name, version), listed)
+
+    runner.run(shelf.database.write(work))
+    expected = _seen({version for version, is_listed in listed.items() if is_listed})
+    assert _documents(shelf, name) == expected
+    runner.run(shelf.database.write(lambda connection: index_again(connection, name.lower())))
+    assert _documents(shelf, name) == expected
+    documents = {row[0] for row in shelf.database.fetch("SELECT document FROM search_documents")}
+    for table in ("search_hits", "search_words", "search_names"):
+        assert {row[0] for row in shelf.database.fetch(f"SELECT rowid FROM {table}")} == documents
+
+
+def _do(
+    shelf: Shelf, connection: sqlite3.Connection, act: str, package_: PackageIdentity, listed: dict[str, bool]
+) -> None:
+    version = package_.version.full
+    if act == "push":
+        if version not in listed:
+            manifest = package(package_.id.text, version, description=f"Words of {version}")
+            shelf.search.index_package(connection, insert_package(connection, pushed(manifest), NOON // 100))
+            listed[version] = True
+        return
+    found = find_package(fetching(connection), package_)
+    if found is None:
+        return
+    if act == "delete":
+        remove_package(connection, found, burn=False, moment=NOON // 1000, now=NOON // 100)
+        shelf.search.forget_package(connection, package_)
+        del listed[version]
+    else:
+        listed[version] = act == "relist"
+        state = with_listed(found.state, listed[version])
+        shelf.search.index_package(connection, change_package(connection, package_, state, NOON // 100))
+
+
+def _seen(listed: set[str]) -> dict[int, str]:
+    """The latest version to each kind of client."""
+    seen = {}
+    for asked in CLASSES:
+        versions = [
+            version
+            for version in map(NuGetVersion.parse, listed)
+            if (asked & PRERELEASE or not version.is_prerelease) and (asked & SEMVER2 or not version.is_semver2)
+        ]
+        if versions:
+            seen[asked] = max(versions).lower
+    return seen
+
+
+def _documents(shelf: Shelf, name: str) -> dict[int, str]:
+    rows = shelf.database.fetch(
+        "SELECT shown_to, lower_version, hit FROM search_documents JOIN search_hits USING (document)"
+        " WHERE lower_id = ?",
+        (name.lower(),),
+    )
+    assert all(f'"Words of {version}' in hit for _, version, hit in rows if "+" not in hit)
+    return {asked: version for shown_to, version, _ in rows for asked in CLASSES if shown_to & 1 << asked}
