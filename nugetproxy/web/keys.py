@@ -44,6 +44,7 @@ class Resource(StrEnum):
     V2_ENTRY = "v2_entry"
     V2_COMPLETION = "v2_completion"
     PUBLISH = "publish"
+    SYMBOLS = "symbols"
     CATALOG = "catalog"
     HOME = "home"
     HEALTH = "health"

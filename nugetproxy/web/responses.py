@@ -119,9 +119,17 @@ async def document(
 
 
 async def content(
-    request: web.Request, found: PackageContent, provenance: Provenance, resource: Resource
+    request: web.Request,
+    found: PackageContent,
+    provenance: Provenance,
+    resource: Resource,
+    *,
+    max_age: int = CONTENT_MAX_AGE,
+    may_be_hot: bool = True,
 ) -> web.StreamResponse:
     """A package or a part of it, by the transport that fits where its bytes are.
+
+    `max_age` in seconds, of a file. Not `may_be_hot`: the address alone does not tell which file this is.
 
     Raises:
         StorageUnavailable: the file is not as the feed said.
@@ -131,7 +139,7 @@ async def content(
     note.resource, note.outcome = resource, provenance.outcome
     match found:
         case LocalFile():
-            return await _local_file(request, found, provenance, resource)
+            return await _local_file(request, found, provenance, resource, max_age, may_be_hot=may_be_hot)
         case SmallContent():
             # An icon or readme is a stranger's: opened in a browser it must not run as a page of ours.
             fence = {"Content-Security-Policy": "default-src 'none'; sandbox"}
@@ -155,22 +163,23 @@ async def content(
 
 
 async def _local_file(
-    request: web.Request, file: LocalFile, provenance: Provenance, resource: Resource
+    request: web.Request, file: LocalFile, provenance: Provenance, resource: Resource, max_age: int, *, may_be_hot: bool
 ) -> web.StreamResponse:
     etag = f'"{file.etag}"'
     live = file_headers(provenance)
     validators = (
         ("ETag", etag),
         ("Last-Modified", formatdate(file.modified, usegmt=True)),
-        ("Cache-Control", cache_control(provenance, CONTENT_MAX_AGE)),
+        ("Cache-Control", cache_control(provenance, max_age)),
         ("Accept-Ranges", "bytes"),
     )
     verdict = _verdict(request, etag=etag, modified=file.modified, size=file.size)
     headers = {"Content-Type": file.content_type, **dict(validators), **dict(live)}
     match verdict:
         case Whole():
-            variant = HotVariant((("Content-Type", file.content_type), *validators, *STANDING_HEADERS), file)
-            offer_hot(request, resource, provenance, variant, None, holds_links=False, is_file=True)
+            if may_be_hot:
+                variant = HotVariant((("Content-Type", file.content_type), *validators, *STANDING_HEADERS), file)
+                offer_hot(request, resource, provenance, variant, None, holds_links=False, is_file=True)
             return await send_file(request, file, 0, file.size, 200, headers)
         case Partial(start, end):
             headers["Content-Range"] = verdict.content_range(file.size)

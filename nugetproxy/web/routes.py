@@ -20,6 +20,7 @@ from nugetproxy.web.v3.registration import catalog_entry, registration_document,
 from nugetproxy.web.v3.search import autocomplete, search
 from nugetproxy.web.v3.service_index import service_index
 from nugetproxy.web.v3.signatures import certificate, repository_signatures
+from nugetproxy.web.v3.symbols import SYMBOL_ACTIONS, SYMBOL_ROUTES
 from nugetproxy.web.v3.vulnerabilities import vulnerabilities
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -53,6 +54,7 @@ ROUTES = (
     Route("/v3/catalog0/data/{stamp}/{file}", catalog_leaf, Resource.CATALOG),
     Route("/api/v2/verifykey/{id}", publish.verify_key, Resource.PUBLISH),
     Route("/api/v2/verifykey/{id}/{version}", publish.verify_key, Resource.PUBLISH),
+    *(Route(*row) for row in SYMBOL_ROUTES),
     *(Route(*row) for row in V2_ROUTES),
     Route("/health/live", operations.live, Resource.HEALTH),
     Route("/health/ready", operations.ready, Resource.HEALTH),
@@ -80,10 +82,11 @@ ACTIONS = (
     Action("POST", "/api/v2/package/{id}/{version}", publish.relist),
     Action("DELETE", "/api/v2/package/{id}/{version}", publish.delete),
     Action("DELETE", "/api/v2/{id}/{version}", publish.delete),
+    *(Action(*row) for row in SYMBOL_ACTIONS),
 )
 
 # Read, but made of hosted packages whatever the address names; and open to whoever operates this server.
-_OF_HOSTED = (Resource.CATALOG,)
+_OF_HOSTED = (Resource.CATALOG, Resource.SYMBOLS)
 _OPEN = (Resource.HEALTH, Resource.METRICS, Resource.HOME)
 _OF_V2 = (Resource.V2_FEED, Resource.V2_COMPLETION)
 

@@ -1,0 +1,67 @@
+"""PUT and GET a symbols package, and GET a PDB as debuggers ask for it (nuget-protocol: symbols).
+
+A debugger names the file twice and its key between: `/symbols/{file}/{key}/{file}`, in whatever casing it likes. It may
+add the header SymbolChecksum, as its assembly says; nuget.org demands that header, here a browser may do without.
+"""
+
+from typing import Final
+
+from aiohttp import web
+
+from nugetproxy.errors import DocumentNotFound
+from nugetproxy.feeds.base import HOSTED, LocalFile
+from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.web.incoming import client_address, identity, unknown_document
+from nugetproxy.web.keys import Resource
+from nugetproxy.web.responses import content
+from nugetproxy.web.uploads import receive
+from nugetproxy.web.v3.publish import hosting_of, warning_headers, writer
+
+# A PDB's key is made of its contents, but the symbols of a version can be pushed anew.
+_REPLACEABLE_SECONDS: Final = 60
+_HERE: Final = Provenance(Outcome.HIT, detail=HOSTED)
+_PORTABLE_KEY_LENGTH: Final = 40
+
+
+async def push_symbols(request: web.Request) -> web.StreamResponse:
+    """PUT a .snupkg: 201. The actor is known before a byte of the body is read."""
+    hosting = hosting_of(request)
+    actor = await writer(request)
+    spool = await receive(request, hosting.spools, hosting.max_symbols_size, "the symbols package")
+    pushed = await hosting.symbols.push(actor, spool, address=client_address(request))
+    return web.Response(status=201, headers=warning_headers(actor, pushed.warnings))
+
+
+async def symbols_package(request: web.Request) -> web.StreamResponse:
+    """GET the .snupkg of a version."""
+    file = hosting_of(request).symbols.snupkg(identity(request))
+    return await _file(request, file)
+
+
+async def symbol_file(request: web.Request) -> web.StreamResponse:
+    """GET a PDB. Other kinds of keys (Windows PDBs, executables, sources) are 404: only portable PDBs are kept."""
+    name, key = request.match_info["file"], request.match_info["key"]
+    if request.match_info["again"].lower() != name.lower():
+        raise unknown_document(request)
+    if len(key) != _PORTABLE_KEY_LENGTH or not name.lower().endswith(".pdb"):
+        raise DocumentNotFound("only portable PDBs are kept here; their keys are a GUID and FFFFFFFF")
+    checksums = ";".join(request.headers.getall("SymbolChecksum", ()))
+    return await _file(request, hosting_of(request).symbols.find(name, key, checksums))
+
+
+async def _file(request: web.Request, file: LocalFile) -> web.StreamResponse:
+    # What a header chooses, and what may be replaced, is looked up each time: nobody restores from here.
+    return await content(request, file, _HERE, Resource.SYMBOLS, max_age=_REPLACEABLE_SECONDS, may_be_hot=False)
+
+
+SYMBOL_ROUTES = (
+    ("/api/v2/symbolpackage/{id}/{version}", symbols_package, Resource.SYMBOLS),
+    ("/symbols/{file}/{key}/{again}", symbol_file, Resource.SYMBOLS),
+)
+"""For GET: (path, handler, resource). All of it is hosted, whatever the address names."""
+
+SYMBOL_ACTIONS = (
+    ("PUT", "/api/v2/symbolpackage", push_symbols, Resource.SYMBOLS),
+    ("PUT", "/api/v2/symbolpackage/", push_symbols, Resource.SYMBOLS),
+)
+"""What changes something: (method, path, handler, resource)."""
