@@ -58,7 +58,11 @@ class VerificationKeys:
             raise VersionNotFound(package_id.text, package.version.normalized)
         key = actor.key
         owners = {owner.account_id for owner in self._ownership.owners(package_id.lower)}
-        covers = key is not None and key.name.startswith(f"{_NAME}-") and [glob.lower() for glob in key.globs] == [package_id.lower]
+        covers = (
+            key is not None
+            and key.name.startswith(f"{_NAME}-")
+            and [glob.lower() for glob in key.globs] == [package_id.lower]
+        )
         if key is None or not covers or key.owner.account_id not in owners:
             raise Forbidden(KEY_REFUSED)
         await self._directory.revoke_key(key.key_id, by=actor)

@@ -104,7 +104,8 @@ def over(below: Feed, config: Config, path: Path, leases: Leases, stack: AsyncEx
     stack.push_async_callback(symbols.close)
     protected = Protected(ownership.protected, below, attempted, appeared)
     hosted = HostedFeed(database, contents, search)
-    _run(stack, _keep_up(leases, packages, symbols, blobs), statistics.run())
+    stack.push_async_callback(statistics.flush)
+    _run(stack, _keep_up(leases, packages, symbols, blobs), statistics.run(), _catch_up(search))
     return PrivateFeed(
         feed=Overlay(hosted, protected, _merged(config.feed.merged_ids)),
         mirrored=protected,
@@ -153,6 +154,14 @@ async def _keep_up(leases: Leases, packages: HostedPackages, symbols: Symbols, b
         except StorageUnavailable as error:
             _log.warning("hosting_upkeep_failed", error=str(error))
         await asyncio.sleep(_UPKEEP_SECONDS)
+
+
+async def _catch_up(search: HostedSearch) -> None:
+    """Index what was stored before the index was made as it now is."""
+    try:
+        await search.catch_up()
+    except StorageUnavailable as error:
+        _log.warning("search_index_behind", error=str(error))
 
 
 def _run(stack: AsyncExitStack, *jobs: Coroutine[None, None, None]) -> None:

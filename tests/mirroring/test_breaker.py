@@ -188,4 +188,4 @@ def test_its_repr_tells_its_state():
     breaker = a_breaker(2)
     fail(breaker, 0.0)
 
-    assert "<Breaker closed: 1 of 2 failures, 0 waiting>" == repr(breaker)  # noqa: SIM300 - expected on the left
+    assert "<Breaker closed: 1 of 2 failures, 0 waiting>" == repr(breaker)
