@@ -1,0 +1,301 @@
+"""The rules of a push together, and those about the archive and the nuspec's texts."""
+
+import io
+import struct
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nugetproxy.errors import InvalidPackage
+from nugetproxy.nuget.nupkg import Nupkg
+from nugetproxy.nuget.push_rules import PushLimits, check_push
+from nugetproxy.nuget.push_rules_archive import name_problem
+from tests.builders import insert_stored, make_nupkg, make_nuspec, make_zip, sign
+from tests.nuget.test_hostile_input import BOUNDED, EDITS, NUPKG, SIGNED, Edit, edited, refusal
+from tests.shared import shared
+
+NOON = 1_704_196_800.0
+"""2024-01-02T12:00:00Z: the builders date their entries to that day."""
+
+
+def warnings(package: bytes, limits: PushLimits = PushLimits(), now: float = NOON) -> tuple[str, ...]:  # noqa: B008 - frozen
+    return check_push(Nupkg(io.BytesIO(package)), limits, clock=lambda: now)
+
+
+def why_not(package: bytes, limits: PushLimits = PushLimits(), now: float = NOON) -> str:  # noqa: B008 - frozen
+    with pytest.raises(InvalidPackage) as refused:
+        warnings(package, limits, now)
+    return str(refused.value)
+
+
+def with_nuspec(**arguments: object) -> bytes:
+    return make_nupkg(nuspec=make_nuspec(**arguments))  # type: ignore[arg-type]  # as make_nuspec takes them
+
+
+def test_a_good_package_has_no_warnings():
+    assert () == warnings(make_nupkg(readme="# Hello", license="free", icon=b"\x89PNG\r\n\x1a\n"))
+
+
+def test_a_signed_package_is_judged_as_any_other():
+    assert () == warnings(sign(make_nupkg(readme="# Hello", license="free")))
+
+
+def test_what_is_missing_is_warned_of():
+    assert (
+        "The package does not contain a readme. Add one: https://aka.ms/nuget/authoring-best-practices/readme",
+        "The package has no license. Add the license element with an SPDX expression or a file.",
+    ) == warnings(make_nupkg())
+
+
+def test_what_has_a_successor_is_warned_of():
+    told = warnings(make_nupkg(more="<licenseUrl>https://x/l</licenseUrl><iconUrl>https://x/i</iconUrl>"))
+
+    assert (
+        "The licenseUrl element is deprecated. Use the license element instead.",
+        "The iconUrl element is deprecated. Use the icon element instead.",
+    ) == told[1:]
+
+
+def test_real_packages_pass():
+    """
+    Packages of all years and tools: whatever nuget.org once took must be taken here.
+    """
+    packages = sorted((shared() / "nuget-org" / "packages").rglob("*.nupkg"))
+    refused = {}
+    for path in packages:
+        with path.open("rb") as file:
+            try:
+                check_push(Nupkg(file))
+            except InvalidPackage as error:
+                refused[path.name] = str(error)
+
+    assert {} == refused
+    assert len(packages) > 200
+
+
+# --- how it is told ---------------------------------------------------------------------------------------------------
+
+
+def test_several_problems_are_told_at_once():
+    told = why_not(with_nuspec(authors="", description="", more="<projectUrl>x</projectUrl>"))
+
+    assert told == (
+        "its nuspec has no authors; the element is required; "
+        "its nuspec has no description; the element is required; "
+        "its projectUrl 'x' is not an absolute http or https URL"
+    )
+
+
+def test_more_than_three_problems_are_counted():
+    many = "".join(f"<{name}>ftp://x</{name}>" for name in ("projectUrl", "iconUrl", "licenseUrl"))
+
+    assert why_not(with_nuspec(authors="", description="", more=many)).endswith("; and 2 more")
+
+
+# --- the archive ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("lib/net8.0/a.dll", ""),
+        ("lib/", ""),
+        ("[Content_Types].xml", ""),
+        ("a..b/c...d", ""),
+        ("My%20File.txt", ""),
+        ("lib/ä.txt", ""),
+        ("", "control characters"),
+        ("a\nb", "control characters"),
+        ("a%00", "control characters"),
+        ("a\\b", "backslash"),
+        ("a%5cb", "backslash"),
+        ("/etc/passwd", "absolute"),
+        ("%2fetc", "absolute"),
+        ("c:/x", "absolute"),
+        ("C%3Ax", "absolute"),
+        ("a//b", "empty folder"),
+        ("../x", "'.' or '..'"),
+        ("a/../x", "'.' or '..'"),
+        ("a/%2e%2E/x", "'.' or '..'"),
+        ("./x", "'.' or '..'"),
+        ("a/..", "'.' or '..'"),
+    ],
+)
+def test_names_that_lead_elsewhere_are_refused(name, why):
+    assert (why in name_problem(name)) if why else (name_problem(name) == "")
+
+
+@pytest.mark.parametrize("other", ["lib/A.dll", "LIB/a.dll", "lib/%41.dll"])
+def test_a_name_may_occur_once(other):
+    """
+    In any casing and encoding: where clients unpack, both would be one file.
+    """
+    assert "is there twice" in why_not(make_nupkg(files={"lib/a.dll": b"1", other: b"2"}))
+
+
+def test_the_same_name_exactly_may_not_occur_twice():
+    assert "'a.txt' is there twice" in why_not(insert_stored(make_nupkg(files={"a.txt": b"x"}), "a.txt", b"y"))
+
+
+def test_dates_may_be_a_day_ahead():
+    """
+    The format knows no time zones.
+    """
+    assert warnings(make_nupkg(), now=NOON - 86_400 / 2)
+    told = why_not(make_nupkg(), now=NOON - 10 * 86_400)
+    assert "is dated 2024-01-02, more than a day in the future: set the clock" in told
+
+
+def test_a_date_that_is_none_says_nothing():
+    package = make_nupkg()
+    date = struct.pack("<2H", 3 << 11 | 4 << 5 | 3, 44 << 9 | 1 << 5 | 2)
+    assert date in package
+
+    assert warnings(package.replace(date, bytes(4)), now=0.0)
+
+
+def test_a_bomb_is_refused_by_what_it_declares():
+    package = make_nupkg(files={"zeros": bytes(300_000)})
+    limits = PushLimits(max_ratio=20, ratio_free_size=100_000)
+
+    assert "more than 20 times its size" in why_not(package, limits)
+    assert warnings(package, PushLimits(max_ratio=20))
+
+
+def test_a_bomb_that_declares_little_is_found_out():
+    package = make_nupkg(files={"zeros": bytes(300_000)})
+    size = struct.pack("<L", 300_000)
+    assert package.count(size) == 2
+
+    told = why_not(package.replace(size, struct.pack("<L", 3)))
+    assert "'zeros' is larger than the limit of 3 bytes" in told
+
+
+def test_damage_is_found():
+    content = b"a library"
+    package = insert_stored(make_nupkg(), "lib/a.dll", content)
+
+    assert "is damaged" in why_not(package.replace(content, b"a lobrary"))
+    assert warnings(package.replace(content, b"a lobrary"), PushLimits(verified_size=1))
+
+
+def test_a_stored_entry_has_one_size():
+    package = insert_stored(make_nupkg(), "a.dll", b"12345")
+    sizes = struct.pack("<3L", zlib.crc32(b"12345"), 5, 5)
+    lying = struct.pack("<3L", zlib.crc32(b"12345"), 5, 500)
+
+    assert "claims two different sizes" in why_not(package.replace(sizes, lying))
+
+
+def test_entries_that_share_bytes_are_refused():
+    """
+    The directory names the same bytes again and again: how a small archive becomes a huge one.
+    """
+    package = insert_stored(make_nupkg(), "b", bytes(100))
+    at = package.rindex(b"PK\1\2")
+    first = struct.unpack_from("<L", package, at + 42)[0]
+    shared_bytes = package[: at + 42] + struct.pack("<L", 0) + package[at + 46 :]
+
+    assert first > 0
+    assert "overlaps" in why_not(shared_bytes)
+
+
+# --- the nuspec -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"authors": ""}, "no authors"),
+        ({"description": " "}, "no description"),
+        ({"id": "Größe"}, "letters beyond ASCII"),
+        ({"version": "1.0.0-" + "a" * 59}, "its version has 65 characters; the limit is 64"),
+        ({"id": "a" * 100, "version": "1.0.0-" + "a" * 58}, "more than 160 characters together"),
+        ({"more": f"<title>{'x' * 257}</title>"}, "its title has 257 characters; the limit is 256"),
+        ({"more": f"<releaseNotes>{'x' * 35_001}</releaseNotes>"}, "its releaseNotes has 35001 characters"),
+        ({"more": f"<language>{'x' * 21}</language>"}, "language has 21"),
+        ({"description": "x" * 4001}, "description has 4001"),
+        ({"more": f"<projectUrl>https://{'x' * 4000}</projectUrl>"}, "projectUrl has 4008"),
+        ({"more": "<projectUrl>example.org</projectUrl>"}, "'example.org' is not an absolute http or https URL"),
+        ({"more": "<projectUrl>javascript:alert(1)</projectUrl>"}, "not an absolute"),
+        ({"more": "<projectUrl>https://</projectUrl>"}, "not an absolute"),
+        ({"more": "<iconUrl>//x/y</iconUrl>"}, "iconUrl '//x/y' is not"),
+        ({"more": "<licenseUrl>http://[x</licenseUrl>"}, "licenseUrl 'http://[x' is not"),
+        ({"more": "<title>a</title><title>b</title>"}, "its nuspec has 2 'title' elements; one is allowed"),
+        ({"more": "<developmentDependency>yes</developmentDependency>"}, "is 'yes'; it is true or false"),
+        ({"more": "<serviceable></serviceable>"}, "serviceable is ''; it is true or false"),
+        ({"package_types": ["SymbolsPackage"]}, "it is a symbols package (.snupkg): push it to /api/v2/symbolpackage"),
+        ({"package_types": ["not a name"]}, "package type 'not a name' is not a name"),
+        ({"package_types": [""]}, "package type '' is not a name"),
+        (
+            {"more": '<packageTypes><packageType name="Tool" version="1" /></packageTypes>'},
+            "the version '1' of its package type 'Tool' is not two to four numbers",
+        ),
+        ({"more": f'<repository type="{"g" * 101}" />'}, "type of its repository is longer than 100"),
+    ],
+)
+def test_a_nuspec_that_breaks_a_rule_is_refused(arguments, why):
+    assert why in why_not(with_nuspec(**arguments))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"id": "a" * 100, "version": "1.0.0-" + "a" * 54},
+        {"more": "<projectUrl>HTTP://Example.org/x y</projectUrl>"},
+        {"more": "<projectUrl></projectUrl>"},
+        {"more": "<serviceable>True</serviceable><developmentDependency>0</developmentDependency>"},
+        {"package_types": ["DotnetTool", "McpServer"]},
+        {"more": '<packageTypes><packageType name="My.Type-2" version="1.2.3.4" /></packageTypes>'},
+        {"more": '<repository type="git" url="git@example.org:x/y.git" />'},
+        {"namespace": ""},
+    ],
+)
+def test_a_nuspec_within_the_rules_is_taken(arguments):
+    assert warnings(with_nuspec(**arguments))
+
+
+@pytest.mark.parametrize(("version", "is_taken"), [("2.12", True), ("7.3.1.1", True), ("99.0.0", True), ("new", False)])
+def test_min_client_version_is_a_version(version, is_taken):
+    nuspec = make_nuspec().replace(b"<metadata>", f'<metadata minClientVersion="{version}">'.encode())
+    package = make_nupkg(nuspec=nuspec)
+
+    if is_taken:
+        assert warnings(package)
+    else:
+        assert "its minClientVersion cannot be read: 'new' is not" in why_not(package)
+
+
+# --- anything ---------------------------------------------------------------------------------------------------------
+
+
+def judge(package: bytes) -> None:
+    for line in warnings(package):
+        assert "\n" not in line
+
+
+@pytest.mark.parametrize("whole", [NUPKG, SIGNED], ids=["unsigned", "signed"])
+@given(edits=EDITS)
+@BOUNDED
+def test_edited_packages_are_judged_or_refused(whole: bytes, edits: list[Edit]):
+    assert "\n" not in refusal(judge, edited(whole, edits))
+
+
+@given(
+    texts=st.dictionaries(
+        st.sampled_from(
+            ["title", "projectUrl", "language", "license", "readme", "icon", "packageTypes", "serviceable"]
+        ),
+        st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="<&\ufffe\uffff")),
+    ),
+    version=st.text("0123456789.*[](),-+a ", max_size=12),
+    framework=st.text("net8.0-w,=+;* ", max_size=12),
+)
+@BOUNDED
+def test_any_texts_are_judged_or_refused(texts: dict[str, str], version: str, framework: str):
+    more = "".join(f"<{name}>{text}</{name}>" for name, text in texts.items())
+    nuspec = make_nuspec(dependencies={framework: [("A", version)]}, more=more)
+
+    assert "\n" not in refusal(judge, make_zip({"a.nuspec": nuspec}))
