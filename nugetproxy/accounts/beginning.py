@@ -28,12 +28,13 @@ def has_administrator(directory: Path) -> bool:
 
 
 def how_to_begin(data: str, config: str = "") -> str:
-    """What to type to make the first administrator, for the options that `serve` was given (empty: none)."""
+    """What to type until the first push, for the options that `serve` was given (empty: none)."""
     options = "".join(
         f" {name} {shlex.quote(value)}" for name, value in (("--config", config), ("--data", data)) if value
     )
     return (
-        "Nobody can push yet. Make the first administrator, and a key to push with:\n"
+        "Nobody can push yet. Make the first administrator, ids that are yours, and a key to push with:\n"
         f"  nugetproxy user add NAME --admin{options}\n"
+        f"  nugetproxy prefix reserve 'PREFIX.*' --owner NAME{options}\n"
         f"  nugetproxy key add KEYNAME --owner NAME{options}"
     )

@@ -67,12 +67,20 @@ def command_to_add(url: str) -> str:
 
 
 def announcement(plan: "Plan", url: str) -> str:
-    """What is said once requests are answered: two lines for people, or one event for whatever reads the JSON log."""
+    """What is said once requests are answered: lines for people, or events for whatever reads the JSON log."""
     command = command_to_add(url)
     if plan.log_format == "json":
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        return json.dumps({"time": now, "level": "info", "event": "serving", "source": url, "use": command})
-    return f"nugetproxy serves {url}\nUse it:  {command}"
+        lines = [_event("serving", source=url, use=command)]
+        lines += [_event("nobody_can_push", begin=plan.begin)] if plan.begin else []
+    else:
+        lines = [f"nugetproxy serves {url}", f"Use it:  {command}"]
+        lines += [plan.begin] if plan.begin else []
+    return "\n".join(lines)
+
+
+def _event(name: str, **fields: str) -> str:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return json.dumps({"time": now, "level": "info", "event": name, **fields})
 
 
 def _announce(plan: "Plan", addresses: list[tuple[str, int]]) -> None:

@@ -35,7 +35,10 @@ _log = structlog.get_logger("nugetproxy.supervisor")
 
 @dataclass(frozen=True)
 class Plan:
-    """What the supervisor knows of the settings; the first worker of a start has read them and tells."""
+    """What the supervisor knows of the settings; the first worker of a start has read them and tells.
+
+    `begin` is what to tell whoever started a server that nobody can push to yet; else it is empty.
+    """
 
     settings: str
     host: str
@@ -47,6 +50,7 @@ class Plan:
     data: str
     log_format: logs.Format
     log_level: logs.Level
+    begin: str
 
     @classmethod
     def from_words(cls, words: Mapping[str, Any]) -> "Plan":

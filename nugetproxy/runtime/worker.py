@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from nugetproxy import logs
+from nugetproxy.accounts.beginning import has_administrator, how_to_begin
 from nugetproxy.config import Config, load, parse_listen
 from nugetproxy.errors import ConfigError, NugetproxyError
 
@@ -36,12 +37,12 @@ def main() -> int:
     os.set_inheritable(line.fileno(), False)
     # Until it serves there is nothing to finish, and SIGTERM may end it at once.
     try:
-        config = _understand(line)
+        config, options = _understand(line)
     except ConfigError as refused:
         _tell(line, "refused", refused.problems)
         return BAD_SETTINGS
     logs.set_up(config.logs.format, config.logs.level)
-    _tell(line, "understood", _plan(config))
+    _tell(line, "understood", _plan(config, options))
     for name in _LOADED_AHEAD:
         importlib.import_module(name)
     order, sockets = _hear(line)
@@ -90,16 +91,17 @@ def application(name: str) -> Serving:
     return serving
 
 
-def _understand(line: socket.socket) -> Config:
+def _understand(line: socket.socket) -> tuple[Config, Mapping[str, Any] | None]:
+    """The settings, and where they were read from when they were read here."""
     order, _ = _hear(line)
     if "use" in order:
         # Another worker of this start has judged them; files it looked at may be gone since, and are not our affair.
-        return Config.model_validate_json(order["use"])
+        return Config.model_validate_json(order["use"]), None
     source = order["read"]
-    return load(Path(source["file"]) if source["file"] else None, os.environ, source["overrides"])
+    return load(Path(source["file"]) if source["file"] else None, os.environ, source["overrides"]), source
 
 
-def _plan(config: Config) -> Mapping[str, Any]:
+def _plan(config: Config, source: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """What the supervisor must know of the settings."""
     host, port = parse_listen(config.server.listen)
     return {
@@ -113,7 +115,18 @@ def _plan(config: Config) -> Mapping[str, Any]:
         "data": config.storage.path,
         "log_format": config.logs.format,
         "log_level": config.logs.level,
+        "begin": _how_to_begin(config, source) if source is not None else "",
     }
+
+
+def _how_to_begin(config: Config, source: Mapping[str, Any]) -> str:
+    """Empty where nothing is hosted, and once there is an administrator."""
+    path = config.storage.path
+    if not config.hosting.enabled or has_administrator(Path(path)):
+        return ""
+    # Told even where the file says it: a variable of this start may be unknown to the shell that it is typed into.
+    is_default = path == Config().storage.path and not source["file"]
+    return how_to_begin("" if is_default else path, source["file"])
 
 
 def _hear(line: socket.socket) -> tuple[dict[str, Any], list[socket.socket]]:

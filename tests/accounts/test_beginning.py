@@ -50,6 +50,7 @@ def test_the_advice_names_the_same_directory():
     told = how_to_begin("./my data")
 
     assert "nugetproxy user add NAME --admin --data './my data'" in told
+    assert "nugetproxy prefix reserve 'PREFIX.*' --owner NAME --data './my data'" in told
     assert "nugetproxy key add KEYNAME --owner NAME --data './my data'" in told
 
 

@@ -94,7 +94,8 @@ class TestCheckConfig:
 
 def plan(**differing: object) -> Plan:
     usual = {"settings": "", "host": "127.0.0.1", "port": 8550, "public_url": "", "tls": False, "workers": 1,
-             "stop_timeout": 1.0, "data": "d", "log_format": "plain", "log_level": "info"}  # fmt: skip
+             "stop_timeout": 1.0, "data": "d", "log_format": "plain", "log_level": "info",
+             "begin": ""}  # fmt: skip
     return Plan.from_words({**usual, **differing})
 
 
@@ -137,6 +138,18 @@ class TestAnnouncement:
         told = json.loads(announcement(plan(log_format="json"), url))
 
         assert (told["event"], told["source"], told["use"]) == ("serving", url, command_to_add(url))
+
+    def test_people_are_told_how_to_begin(self):
+        told = announcement(plan(begin="Make an administrator:\n  like this"), "https://n.example.com/v3/index.json")
+
+        assert told.splitlines()[2:] == ["Make an administrator:", "  like this"]
+
+    def test_a_json_log_tells_it_as_an_event(self):
+        lines = announcement(plan(begin="like\nthis", log_format="json"), "https://n.example.com/v3/index.json")
+        events = [json.loads(line) for line in lines.splitlines()]
+
+        assert [event["event"] for event in events] == ["serving", "nobody_can_push"]
+        assert events[1]["begin"] == "like\nthis"
 
 
 def test_the_default_is_what_the_readme_promises():

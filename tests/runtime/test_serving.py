@@ -6,7 +6,9 @@ import signal
 import ssl
 
 import pytest
+from click.testing import CliRunner
 
+from nugetproxy.cli.main import main
 from tests.project.test_config import make_certificate
 from tests.runtime.serving import eventually, serving
 
@@ -145,3 +147,24 @@ def test_an_ordinary_loop_may_be_replaced_by_uvloop(tmp_path):
     settings.write_text('[server]\nloop = "uvloop"\n')
     with serving(tmp_path / "kept", "--offline", "--config", str(settings), application=None) as served:
         assert get(served.port, "/health/ready")[0] == 200
+
+
+def test_a_server_that_nobody_can_push_to_says_how_to_begin(served):
+    assert served.process.stdout is not None
+    told = [served.process.stdout.readline() for _ in range(4)]
+
+    assert told[0].startswith("Nobody can push yet.")
+    assert told[1] == f"  nugetproxy user add NAME --admin --data {served.data}\n"
+
+
+@pytest.mark.parametrize("how", ["an administrator", "nothing hosted"])
+def test_others_do_not(tmp_path, monkeypatch, how):
+    data = tmp_path / "kept"
+    if how == "an administrator":
+        assert CliRunner().invoke(main, ["user", "add", "alice", "--admin", "--data", str(data)]).exit_code == 0
+    else:
+        monkeypatch.setenv("NUGETPROXY_HOSTING__ENABLED", "false")
+    with serving(data, "--offline", application=None) as served:
+        get(served.port, "/health/live")
+        assert served.process.stdout is not None
+        assert "/health/live" in served.process.stdout.readline()  # the access log, at once
