@@ -114,6 +114,15 @@ class Directory:
     async def enable(self, name: str, *, by: Actor = COMMAND_LINE) -> Account:
         return await self._set_disabled(name, None, by)
 
+    async def set_administrator(self, name: str, is_administrator: bool, *, by: Actor = COMMAND_LINE) -> Account:
+        """Whether a user manages this server, with every key at once. Raises Conflict for the last administrator."""
+        user = self.account(name, AccountKind.USER)
+        await self._change(
+            lambda connection: members.set_administrator(connection, name, is_administrator),
+            AuditEntry(by.name, "user.promote" if is_administrator else "user.demote", user.name),
+        )
+        return self.account(name)
+
     async def add_organization(self, name: str, administrator: Account, *, by: Actor = COMMAND_LINE) -> Account:
         """Raises InvalidRequest, Conflict when the name is taken."""
         checked_account_name(name)

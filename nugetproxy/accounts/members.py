@@ -4,7 +4,7 @@ import sqlite3
 from typing import Final
 
 from nugetproxy.accounts.model import Account, AccountKind, Role
-from nugetproxy.accounts.records import account_named, find_account, inside, members_of
+from nugetproxy.accounts.records import account_named, all_accounts, find_account, inside, members_of
 from nugetproxy.errors import Conflict, InvalidRequest
 
 _A: Final = {AccountKind.USER: "a user", AccountKind.ORGANIZATION: "an organisation"}
@@ -23,6 +23,19 @@ def insert_account(
         (name, name.lower(), kind.value, hashed, administrator, now),
     )
     return account_named(inside(connection), name)
+
+
+def set_administrator(connection: sqlite3.Connection, name: str, is_administrator: bool) -> None:
+    """Raises AccountNotFound, and Conflict when nobody who works would be an administrator any more."""
+    user = account_named(inside(connection), name, AccountKind.USER)
+    administrators = {
+        each.account_id for each in all_accounts(inside(connection)) if each.is_administrator and not each.is_disabled
+    }
+    if not is_administrator and administrators == {user.account_id}:
+        raise Conflict(f"{user.name} is the last administrator; promote another first")
+    connection.execute(
+        "UPDATE accounts SET is_administrator = ? WHERE account_id = ?", (is_administrator, user.account_id)
+    )
 
 
 def set_member(connection: sqlite3.Connection, organization: Account, user: Account, role: Role, now: int) -> None:

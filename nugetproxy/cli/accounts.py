@@ -19,7 +19,7 @@ _PASSWORD_FILE = click.option(
 
 @click.group()
 def user() -> None:
-    """Users: add, list, set passwords, disable. They may be managed while the server runs."""
+    """Users: add, list, set passwords, disable, promote. They may be managed while the server runs."""
 
 
 @user.command("add")
@@ -85,6 +85,29 @@ def enable(name: str, as_json: bool, **options: object) -> None:
     """Let a disabled user (or organisation) work again, with the same password and keys."""
     changed = manage(options, lambda managed: managed.directory.enable(name, by=managed.by))
     _say(as_json, _shown(changed), f"{changed.name} is enabled")
+
+
+@user.command("promote")
+@click.argument("name")
+@managing_options
+def promote(name: str, as_json: bool, **options: object) -> None:
+    """Make a user an administrator, who may manage this server and delete packages for good."""
+    _set_administrator(options, name, as_json, is_administrator=True)
+
+
+@user.command("demote")
+@click.argument("name")
+@managing_options
+def demote(name: str, as_json: bool, **options: object) -> None:
+    """Make an administrator an ordinary user. The last one stays."""
+    _set_administrator(options, name, as_json, is_administrator=False)
+
+
+def _set_administrator(options: dict[str, object], name: str, as_json: bool, *, is_administrator: bool) -> None:
+    changed = manage(
+        options, lambda managed: managed.directory.set_administrator(name, is_administrator, by=managed.by)
+    )
+    _say(as_json, _shown(changed), f"{changed.name} is {'an' if is_administrator else 'no'} administrator")
 
 
 @click.group()

@@ -101,6 +101,31 @@ class TestUsers:
         alice.done("user", "disable", "alice")
         assert alice.json("user", "enable", "alice")["disabled"] is False
 
+    def test_promoting_and_demoting(self, alice):
+        alice.done("user", "add", "bobby")
+
+        assert alice.json("user", "promote", "bobby")["administrator"] is True
+        assert alice.json("user", "demote", "Alice")["administrator"] is False
+        assert [(each["action"], each["subject"], each["actor"]) for each in audited(alice)[-2:]] == [
+            ("user.promote", "bobby", ME),
+            ("user.demote", "alice", ME),
+        ]
+
+    def test_the_last_administrator_is_not_demoted(self, alice):
+        """
+        One who is disabled does not count, and neither does one who only stands in the way.
+        """
+        alice.done("user", "add", "bobby", "--admin")
+        alice.done("user", "disable", "bobby")
+
+        assert "last administrator" in alice.refused("user", "demote", "alice")
+        assert alice.json("user", "demote", "bobby")["administrator"] is False
+
+    def test_organisations_are_not_promoted(self, alice):
+        alice.done("org", "add", "Contoso", "--admin", "alice")
+
+        assert "no user 'Contoso'" in alice.refused("user", "promote", "Contoso")
+
     def test_an_unknown_user_names_the_nearest(self, alice):
         assert alice.refused("user", "disable", "alcie") == (
             "nugetproxy: there is no user or organisation 'alcie'; did you mean 'alice'?\n"
@@ -326,6 +351,10 @@ def test_a_running_server_sees_what_a_command_does(alice):
     assert server.revisions.accounts == before + 1
     assert server.directory.find_account("bobby") is not None
     server.close()
+
+
+def audited(line: CommandLine) -> list[dict[str, str]]:
+    return [json.loads(each) for each in line.done("audit", "--json").splitlines()]
 
 
 async def actor(line: CommandLine, name: str, password: str):
