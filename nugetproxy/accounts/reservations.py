@@ -71,6 +71,10 @@ class ProtectedPrefixes:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_beginnings", tuple(self.prefixes))
 
+    def __bool__(self) -> bool:
+        """Whether any id is protected."""
+        return bool(self._beginnings or self.exact)
+
     def covers(self, lower_id: str) -> bool:
         """Whether the id is ours alone."""
         return lower_id.startswith(self._beginnings) or lower_id in self.exact
@@ -79,7 +83,7 @@ class ProtectedPrefixes:
         """Whether a term of a search or an autocomplete names a protected prefix, with or without its dot, or an id
         below it; what scopes or quotes it, and its case, do not matter. Such a text must not leave the house.
         """
-        if not self._beginnings and not self.exact:
+        if not self:
             return False
         return any(self._names(term.strip(".-")) for term in _BETWEEN_TERMS.split(lower_invariant(search_text)))
 

@@ -34,6 +34,9 @@ class KnowingFeed(Feed, Protocol):
 
     def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]: ...
 
+    def is_empty(self) -> bool:
+        """Whether no id is its own."""
+
 
 class Overlay:
     """A Feed over two."""
@@ -117,6 +120,8 @@ class Overlay:
         """What is hosted first, then what lies below without the ids that are hosted, in pages over both."""
         if query.asks_nothing:
             return Answer(SearchPage(0, ()))
+        if self._hosted.is_empty():
+            return await self._below.search(query)  # its own pages, as they are
 
         async def ask(skip: int, take: int) -> Rows[SearchHit]:
             answer = await self._below.search(replace(query, skip=skip, take=take))
@@ -161,6 +166,8 @@ class Overlay:
             return Answer(CompletionPage(None if query.asks_versions else 0, ()))
         if query.asks_versions:
             return await self._complete_versions(query)
+        if self._hosted.is_empty():
+            return await self._below.complete(query)
 
         async def ask(skip: int, take: int) -> Rows[str]:
             answer = await self._below.complete(replace(query, skip=skip, take=take))

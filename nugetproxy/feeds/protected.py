@@ -34,6 +34,9 @@ class Prefixes(Protocol):
     def touches(self, search_text: str) -> bool:
         """Whether a word of the text names a protected prefix, with or without its dot, or an id below one."""
 
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+
 
 class Protected:
     """A Feed in front of another: everything that goes down passes here."""
@@ -97,6 +100,8 @@ class Protected:
     # --- by text ------------------------------------------------------------------------------------------------------
 
     async def search(self, query: SearchQuery) -> Answer[SearchPage]:
+        if not self._prefixes():
+            return await self._below.search(query)  # its own pages, as they are
         if self._names_protected(query.text, query.package_type):
             return Answer(SearchPage(0, ()), _PROTECTED)
 
@@ -113,6 +118,8 @@ class Protected:
         return Answer(SearchPage(found.total, found.rows[query.skip :]), found.provenance)
 
     async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
+        if not self._prefixes():
+            return await self._below.complete(query)
         if self._names_protected(query.text or "", query.package_type):
             return Answer(CompletionPage(0, ()), _PROTECTED)
         if query.package_id is not None and self._names_protected(query.package_id, None):

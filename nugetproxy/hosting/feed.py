@@ -50,6 +50,10 @@ class HostedFeed:
         self._contents = contents
         self._search = search
 
+    def is_empty(self) -> bool:
+        """Whether no id is ours. Raises StorageUnavailable."""
+        return self._packages.is_empty()
+
     def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]:
         """Those of these ids that are ours, in one look. Raises StorageUnavailable."""
         return self._packages.known_among(lower_ids)

@@ -94,6 +94,11 @@ class HostedPackages:
         """Whether the id is ours: also when all its versions were deleted, as long as one of them is burnt."""
         return knows_id(self._fetch, lower_id)
 
+    def is_empty(self) -> bool:
+        """Whether nothing was ever pushed that still keeps its id."""
+        rows = self._fetch("SELECT EXISTS (SELECT 1 FROM hosted_packages) OR EXISTS (SELECT 1 FROM burnt_versions)", ())
+        return not rows[0][0]
+
     def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]:
         """Those of these ids that are ours."""
         wanted = orjson.dumps(list(lower_ids)).decode()

@@ -36,6 +36,9 @@ class ScriptedFeed(FakeFeed):
 
     # --- by id ---
 
+    def is_empty(self) -> bool:
+        return not self.packages and not self.burnt
+
     def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]:
         return frozenset(lower_ids) & ({text.lower() for text in self.packages} | self.burnt)
 

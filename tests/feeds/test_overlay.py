@@ -262,3 +262,15 @@ async def test_advisories_and_offers_are_those_of_the_feed_below() -> None:
     below.advisories = {"serilog": [{"severity": 1}]}
     assert (await overlay.vulnerabilities()).value.pages[0].body == below.advisories
     assert (await overlay.offered()).vulnerabilities
+
+
+async def test_with_nothing_hosted_a_deep_page_is_asked_for_as_it_is():
+    """
+    A mirror that hosts nothing passes searches on: no earlier pages are read to make room for what is not there.
+    """
+    below = ScriptedFeed("below", {f"P{number:02}": ["1.0.0"] for number in range(50)})
+    overlay = Overlay(ScriptedFeed("hosted", {}), below, lambda _: False)
+    page = (await overlay.search(SearchQuery.from_params({"q": "p", "skip": "40", "take": "5"}))).value
+
+    assert [hit.id for hit in page.hits] == ["P40", "P41", "P42", "P43", "P44"]
+    assert len([asked for asked in below.asked if asked[0] == "search"]) == 1
