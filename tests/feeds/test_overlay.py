@@ -169,7 +169,8 @@ async def test_a_first_page_asks_below_once() -> None:
 
 
 async def test_the_deepest_page_asks_below_a_bounded_number_of_times() -> None:
-    overlay, _, below = an_overlay({}, {f"P{number}": ["1.0.0"] for number in range(4100)})
+    overlay, hosted, below = an_overlay({"Contoso.A": ["1.0.0"]}, {f"P{number}": ["1.0.0"] for number in range(4100)})
+    hosted.hidden_from_search = frozenset({"Contoso.A"})
     page = (await overlay.search(SearchQuery(skip=3000, take=1000))).value
     assert ids(page) == [f"P{number}" for number in range(3000, 4000)]
     assert [(query.skip, query.take) for _, query in below.asked] == [(n * 1000, 1000) for n in range(4)]
