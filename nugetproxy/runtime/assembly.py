@@ -45,6 +45,8 @@ USER_AGENT: Final = f"nugetproxy/{nugetproxy.__version__} (caching mirror)"
 # Parsed documents are small and few compared with packages; the hot tier spares the disk store's look-ups.
 _HOT_DOCUMENTS: Final = 32_000_000
 _GAUGE_SECONDS: Final = 5.0
+# Whoever still wanted an answer was waited for before; downloads for nobody may be finished next time.
+_LAST_SECONDS: Final = 2.0
 
 
 @asynccontextmanager
@@ -73,7 +75,7 @@ async def assemble(config: Config, environ: Mapping[str, str] | None = None) -> 
         )
         stack.push_async_callback(documents.close)
         downloads = MirroredDownloads(path, leases, config.storage.memory_relay, mode, patience=max(patience.values()))
-        stack.push_async_callback(downloads.close, config.server.stop_timeout)
+        stack.push_async_callback(downloads.close, min(_LAST_SECONDS, config.server.stop_timeout))
         downloads.on_commit.append(lambda package: inventory.add(_kept(package)))
 
         mirrors: list[tuple[UpstreamSettings, MirrorFeed]] = []
