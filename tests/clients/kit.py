@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,22 +40,62 @@ class Run:
         return self
 
 
+@dataclass(frozen=True)
+class Source:
+    """A package source of a nuget.config: its credentials, and the ids that are taken from it alone."""
+
+    url: str
+    credentials: tuple[str, str] | None = None
+    patterns: tuple[str, ...] = ()
+
+
+def nuget_config(sources: Mapping[str, Source], *, insecure: bool = True) -> str:
+    """The sources by name. With patterns on any of them there is a source mapping."""
+    extra = ' allowInsecureConnections="true"' if insecure else ""
+    added = "".join(
+        f'<add key="{name}" value="{source.url}" protocolVersion="3"{extra} />' for name, source in sources.items()
+    )
+    known = "".join(
+        f'<{name}><add key="Username" value="{source.credentials[0]}" />'
+        f'<add key="ClearTextPassword" value="{source.credentials[1]}" /></{name}>'
+        for name, source in sources.items()
+        if source.credentials is not None
+    )
+    mapped = "".join(
+        f'<packageSource key="{name}">{"".join(f"""<package pattern="{each}" />""" for each in source.patterns)}'
+        "</packageSource>"
+        for name, source in sources.items()
+        if source.patterns
+    )
+    return (
+        f"<configuration><packageSources><clear />{added}</packageSources>"
+        f"{f'<packageSourceCredentials>{known}</packageSourceCredentials>' if known else ''}"
+        f"{f'<packageSourceMapping>{mapped}</packageSourceMapping>' if mapped else ''}</configuration>\n"
+    )
+
+
 class Workplace:
     """A folder with a nuget.config for one source, and the clients to run in it."""
 
-    def __init__(self, folder: Path, source: str, *, insecure: bool = True, ca: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        source: str,
+        *,
+        insecure: bool = True,
+        ca: Path | None = None,
+        credentials: tuple[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.source = source
         self._ca = ca
         self._round = 0
         folder.mkdir(parents=True, exist_ok=True)
-        extra = ' allowInsecureConnections="true"' if insecure else ""
-        (folder / "nuget.config").write_text(
-            "<configuration><packageSources><clear />"
-            f'<add key="here" value="{source}" protocolVersion="3"{extra} />'
-            "</packageSources></configuration>\n"
-        )
+        self.configure({"here": Source(source, credentials)}, insecure=insecure)
         self.forget()
+
+    def configure(self, sources: Mapping[str, Source], *, insecure: bool = True) -> None:
+        (self.folder / "nuget.config").write_text(nuget_config(sources, insecure=insecure))
 
     def forget(self) -> None:
         """Fresh HOME, global packages folder and HTTP cache: the next restore really downloads."""
