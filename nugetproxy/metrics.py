@@ -103,11 +103,6 @@ PROTECTED_APPEARED = Counter(
 LOGINS_FAILED = Counter(
     "nugetproxy_logins_failed_total", "Credentials that were wrong, by kind (key, password).", ["kind"]
 )
-PUSHES = Counter(
-    "nugetproxy_pushes_total",
-    "Pushes of packages and symbols, by kind (package, symbols) and status.",
-    ["kind", "status"],
-)
 
 # --- ourselves ---
 
