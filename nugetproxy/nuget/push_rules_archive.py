@@ -31,8 +31,8 @@ class PushLimits:
     max_ratio: int = 200
     # Below this no ratio is a danger: an empty bitmap alone may reach a thousand.
     ratio_free_size: int = 64 * _MEGABYTE
-    # Everything is unpacked once while it is this small together, which takes a quarter of a second at most.
-    verified_size: int = 64 * _MEGABYTE
+    # Everything is unpacked once while it is this small together: a tenth of a second at most, and one entry in memory.
+    verified_size: int = 32 * _MEGABYTE
 
 
 def entry_problems(entries: Sequence[Entry], limits: PushLimits, now: float) -> Iterator[str]:

@@ -37,6 +37,7 @@ from nugetproxy.hosting.verification import VerificationKeys
 from nugetproxy.nuget.archive import ArchiveLimits
 from nugetproxy.nuget.push_rules import check_push
 from nugetproxy.nuget.push_rules_archive import PushLimits
+from nugetproxy.nuget.symbols_package import SymbolsLimits
 from nugetproxy.services import AccountServices, HostingServices
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.database.opening import open_main_database
@@ -89,18 +90,20 @@ def over(below: Feed, config: Config, path: Path, leases: Leases, stack: AsyncEx
     search = HostedSearch(database, ownership.is_verified)
     spools = SpoolFolder(path / "spool", MemoryBudget(0))
     limits = ArchiveLimits(max_entries=config.hosting.max_entries)
+    push_limits = PushLimits(max_ratio=config.hosting.max_ratio)
     publish = Publish(
         database,
         contents,
         ownership,
         audit,
         revisions,
-        rules=lambda nupkg: check_push(nupkg, PushLimits(max_ratio=config.hosting.max_ratio)),
+        rules=lambda nupkg: check_push(nupkg, push_limits),
         index=search,
         limits=limits,
     )
     stack.push_async_callback(publish.close)
-    symbols = Symbols(database, blobs, packages, ownership, audit, revisions, spools)
+    symbols_limits = SymbolsLimits(limits, push_limits)
+    symbols = Symbols(database, blobs, packages, ownership, audit, revisions, spools, limits=symbols_limits)
     stack.push_async_callback(symbols.close)
     protected = Protected(ownership.protected, below, attempted, appeared)
     hosted = HostedFeed(database, contents, search)
