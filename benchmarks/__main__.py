@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import lane, proxies, restore, search
+from benchmarks import lane, mixed, proxies, pushes, restore, search, v2
 from benchmarks.processes import OURS
 
 
@@ -25,6 +25,17 @@ def main() -> None:
     finding.add_argument("--versions", type=int, default=20, help="of each id")
     finding.add_argument("--rounds", type=int, default=100, help="how often each question is asked")
     finding.add_argument("--pushes", type=int, default=50)
+    pushing = what.add_parser("pushes", help="pushes into a large private feed against synced files")
+    pushing.add_argument("--pushes", type=int, default=100, help="of each kind, each round")
+    listing = what.add_parser("v2", help="V2 lists and registrations of hosted ids, hot and not, against nginx")
+    listing.add_argument("--seconds", type=int, default=2, help="of load, each round and server")
+    listing.add_argument("--connections", type=int, default=32)
+    mixing = what.add_parser("mixed", help="95 % reads and 5 % pushes on a large private feed")
+    mixing.add_argument("--requests", type=int, default=500, help="of each of eight clients, each round")
+    for command in (pushing, listing, mixing):
+        command.add_argument("--ids", type=int, default=5000)
+        command.add_argument("--versions", type=int, default=20, help="of each id")
+        command.add_argument("--rounds", type=int, default=3)
     for command in (whole, crowd, client):
         command.add_argument("--command", default=OURS, help="how our server is started; flags are added")
     asked = parser.parse_args()
@@ -42,6 +53,15 @@ def main() -> None:
         case "search":
             options = {"ids": asked.ids, "versions": asked.versions, "rounds": asked.rounds}
             print(search.measure(**options, pushes=asked.pushes))
+        case "pushes":
+            options = {"ids": asked.ids, "versions": asked.versions, "rounds": asked.rounds}
+            print(pushes.measure(**options, pushes=asked.pushes))
+        case "v2":
+            options = {"ids": asked.ids, "versions": asked.versions, "rounds": asked.rounds}
+            print(v2.measure(**options, seconds=asked.seconds, connections=asked.connections))
+        case "mixed":
+            options = {"ids": asked.ids, "versions": asked.versions, "rounds": asked.rounds}
+            print(mixed.measure(**options, requests=asked.requests))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ OURS = f"{shlex.quote(sys.executable)} -m nugetproxy serve"
 # Processes under measurement share one core, the load has the other.
 SERVER_CORE, LOAD_CORE = "0", "1"
 
+NGINX_PROGRAM = shutil.which("nginx") or "/usr/sbin/nginx"
+
 NGINX = """
 worker_processes 1;
 daemon off;
@@ -144,8 +146,7 @@ def nginx(folder: Path, upstream: str) -> Iterator[tuple[str, int]]:
     own.mkdir()
     settings = own / "nginx.conf"
     settings.write_text(NGINX.format(folder=own, port=port, upstream=upstream, user=getpass.getuser()))
-    program = shutil.which("nginx") or "/usr/sbin/nginx"
-    command = [program, "-p", str(own), "-c", str(settings), "-e", str(own / "error.log")]
+    command = [NGINX_PROGRAM, "-p", str(own), "-c", str(settings), "-e", str(own / "error.log")]
     with running(pinned(command, SERVER_CORE), f"http://127.0.0.1:{port}/", own / "output.log") as process:
         yield f"http://127.0.0.1:{port}", process.pid
 

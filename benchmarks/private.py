@@ -1,0 +1,334 @@
+"""A private feed with very many versions to measure on, its server, and clients that are processes of their own.
+
+The feed is made by writing the rows that pushes write, two thousand at a time, with files that are hard links of a few:
+a minute instead of an hour, and to the server the same.
+"""
+
+import asyncio
+import base64
+import getpass
+import hashlib
+import http.client
+import io
+import multiprocessing
+import os
+import secrets
+import sqlite3
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final
+
+from benchmarks.load import CLIENT_HEADERS
+from benchmarks.processes import (
+    LOAD_CORE,
+    NGINX_PROGRAM,
+    SERVER_CORE,
+    cpu_seconds,
+    free_port,
+    nugetproxy,
+    pinned,
+    running,
+)
+from nugetproxy.accounts.directory import Directory
+from nugetproxy.accounts.model import DAY, now_us
+from nugetproxy.accounts.ownership import Ownership
+from nugetproxy.hosting.packages import PushedPackage, insert_package
+from nugetproxy.hosting.search import HostedSearch
+from nugetproxy.nuget.identity import PackageId
+from nugetproxy.nuget.manifest import PackageManifest
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.storage.blobs.base import BlobKey
+from nugetproxy.storage.database.opening import open_main_database
+from nugetproxy.storage.revisions import Revisions
+
+PACKAGE_BYTES: Final = 300_000
+GIANT: Final = "Contoso.Giant"
+GIANT_VERSIONS: Final = 3600
+BIG: Final = "Contoso.Big"
+BIG_VERSIONS: Final = 100
+
+# ext4 gives a file 65,000 names.
+_LINKS: Final = 50_000
+_AT_ONCE: Final = 2000
+_NOWHERE: Final = "http://127.0.0.1:9"
+_WORDS: Final = [
+    "json",
+    "http",
+    "cache",
+    "queue",
+    "storage",
+    "parser",
+    "render",
+    "identity",
+    "token",
+    "metrics",
+    "retry",
+    "plugin",
+    "graph",
+    "search",
+    "export",
+]
+
+_NUSPEC: Final = (
+    '<?xml version="1.0" encoding="utf-8"?>'
+    '<package xmlns="http://schemas.microsoft.com/packaging/2013/05/nuspec.xsd"><metadata><id>{id}</id>'
+    "<version>{version}</version><authors>Contoso</authors><description>A part of something large.</description>"
+    "</metadata></package>"
+)
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A server over a seeded data directory."""
+
+    base: str
+    pid: int
+    data: Path
+    key: str
+    ids: tuple[str, ...]
+    versions: int
+
+    def changed(self) -> None:
+        """Have every process forget what it keeps ready, as a push does."""
+        revisions = Revisions(self.data)
+        revisions.bump_hosting()
+        revisions.close()
+
+
+@contextmanager
+def feed(ids: int, versions: int) -> Iterator[Feed]:
+    """`ids` ids of `versions` versions each, one of 3,600 and one of 100; entered when the server has come to rest."""
+    with tempfile.TemporaryDirectory(prefix="nugetproxy-bench-") as made:
+        folder = Path(made)
+        folder.chmod(0o755)  # nginx reads from it as another user
+        data = folder / "data"
+        data.mkdir()
+        names = tuple(f"Contoso.{_WORDS[n % 15].title()}.Part{n:05}" for n in range(ids))
+        key = asyncio.run(_seed(data, names, versions))
+        with served(folder, data) as (base, pid):
+            yield Feed(base, pid, data, key, names, versions)
+
+
+@contextmanager
+def served(folder: Path, data: Path) -> Iterator[tuple[str, int]]:
+    with nugetproxy(folder, _NOWHERE, "--offline", data=data) as (base, pid):
+        rest(pid)
+        yield base, pid
+
+
+def rest(pid: int) -> None:
+    """Wait until a server does nothing for a second: at its start it looks whether every file is there."""
+    used, deadline = -1.0, time.monotonic() + 120
+    while (now := cpu_seconds(pid)) - used > 0.05 and time.monotonic() < deadline:
+        used = now
+        time.sleep(1)
+
+
+def package(package_id: str, version: str) -> bytes:
+    """A package of some 300 KB that does not compress."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(f"{package_id}.nuspec", _NUSPEC.format(id=package_id, version=version))
+        archive.writestr("lib/netstandard2.0/_.dll", os.urandom(PACKAGE_BYTES))
+    return buffer.getvalue()
+
+
+async def _seed(data: Path, names: Sequence[str], versions: int) -> str:
+    """The rows and files; the text of a key that may push."""
+    database, revisions = open_main_database(data), Revisions(data)
+    directory = Directory(database, revisions)
+    ownership = Ownership(database, revisions)
+    search = HostedSearch(database, ownership.is_verified)
+    owner = await directory.add_user("alice", administrator=True)
+    await ownership.reserve("Contoso.*", owner)
+    _, key = await directory.add_key(owner, owner, name="bench", expires=now_us() + DAY)
+    sources = _Sources(data)
+    pairs = [(name, f"1.{number}.0") for number in range(versions) for name in names]
+    pairs += [(BIG, f"1.{number}.0") for number in range(BIG_VERSIONS)]
+    pairs += [(GIANT, f"1.{number}.0") for number in range(GIANT_VERSIONS)]
+    began = time.time_ns() // 100 - 2 * len(pairs)
+
+    for at in range(0, len(pairs), _AT_ONCE):
+
+        def work(connection: sqlite3.Connection, at: int = at) -> None:
+            for number, (name, version) in enumerate(pairs[at : at + _AT_ONCE], at):
+                pushed = sources.pushed(_manifest(name, version), (began + number) // 10)
+                search.index_package(connection, insert_package(connection, pushed, began + number))
+                if version == "1.0.0":
+                    ownership.add_first_owner(connection, name.lower(), owner.account_id)
+
+        await database.write(work)
+    directory.close()
+    database.close()
+    revisions.close()
+    return key
+
+
+def _manifest(name: str, version: str) -> PackageManifest:
+    return PackageManifest(
+        id=PackageId.parse(name),
+        version=NuGetVersion.parse(version),
+        verbatim_version=version,
+        authors="Contoso",
+        description=f"{' '.join(_WORDS[len(name) % 9 :])} for {name}, one of very many packages.",
+        tags=("contoso", *_WORDS[len(version) : len(version) + 2]),
+    )
+
+
+class _Sources:
+    """Files for the rows, each with a name of its own."""
+
+    def __init__(self, data: Path) -> None:
+        self._blobs = data / "hosted"
+        self._data = data
+        self._count = 0
+        self._source = data
+        self._size, self._sha512 = 0, ""
+
+    def pushed(self, manifest: PackageManifest, moment: int) -> PushedPackage:
+        if self._count % _LINKS == 0:
+            content = package("Contoso.Source", "1.0.0")
+            self._source = self._data / f"source{self._count}"
+            self._source.write_bytes(content)
+            self._size = len(content)
+            self._sha512 = base64.b64encode(hashlib.sha512(content).digest()).decode()
+        self._count += 1
+        names = manifest.identity
+        key = BlobKey.of("packages", names.lower_id, names.lower_version, f"{secrets.token_hex(16)}.nupkg")
+        path = self._blobs.joinpath(*key.segments)
+        path.parent.mkdir(parents=True)
+        path.hardlink_to(self._source)
+        return PushedPackage(manifest, (), self._size, self._sha512, self._sha512, key, moment)
+
+
+# --- clients ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Request:
+    """`kind` is what its time is counted under."""
+
+    kind: str
+    target: str
+    method: str = "GET"
+    body: bytes | None = None
+    status: int = 200
+
+
+Timed = tuple[str, float]
+"""A kind, and how many seconds it took to the last byte."""
+
+
+def asked(base: str, plans: Sequence[Sequence[Request]], key: str = "") -> tuple[list[Timed], float]:
+    """Every plan by a client of its own, one request after the other on one connection; also how long it all took.
+
+    Raises RuntimeError when anything is answered with another status than wanted.
+    """
+    context = multiprocessing.get_context("fork")
+    start = context.Barrier(len(plans) + 1)
+    lines: list[Connection] = []
+    clients = []
+    for plan in plans:
+        ours, theirs = context.Pipe(duplex=False)
+
+        def work(plan: Sequence[Request] = plan, line: Connection = theirs) -> None:
+            os.sched_setaffinity(0, {int(LOAD_CORE)} & os.sched_getaffinity(0) or os.sched_getaffinity(0))
+            start.wait(60)
+            try:
+                line.send(_ask(base, plan, key))
+            except (OSError, http.client.HTTPException, RuntimeError) as error:
+                line.send(f"{type(error).__name__}: {error}")
+
+        clients.append(context.Process(target=work, daemon=True))
+        lines.append(ours)
+    for client in clients:
+        client.start()
+    start.wait(60)
+    began = time.perf_counter()
+    answers = [line.recv() for line in lines]
+    lasted = time.perf_counter() - began
+    for client in clients:
+        client.join()
+    if wrong := [answer for answer in answers if isinstance(answer, str)]:
+        raise RuntimeError(wrong[0])
+    return [timed for answer in answers for timed in answer], lasted
+
+
+def _ask(base: str, plan: Sequence[Request], key: str) -> list[Timed]:
+    connection = http.client.HTTPConnection(base.removeprefix("http://"), timeout=120)
+    found: list[Timed] = []
+    for request in plan:
+        headers = {**CLIENT_HEADERS, **({"X-NuGet-ApiKey": key} if request.body is not None else {})}
+        began = time.perf_counter()
+        connection.request(request.method, request.target, request.body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        found.append((request.kind, time.perf_counter() - began))
+        if answer.status != request.status:
+            raise RuntimeError(f"{request.method} {request.target}: {answer.status} {answer.reason}")
+    connection.close()
+    return found
+
+
+def spread(times: Sequence[float]) -> tuple[float, float, float]:
+    """Median, 95th percentile and longest."""
+    ordered = sorted(times)
+    return ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.95)], ordered[-1]
+
+
+def shown(times: Sequence[float]) -> str:
+    """The same as three cells of a table."""
+    return " | ".join(f"{seconds * 1000:.1f} ms" for seconds in spread(times))
+
+
+# --- nginx with the same bytes ----------------------------------------------------------------------------------------
+
+_STATIC: Final = """
+worker_processes 1;
+daemon off;
+user {user};
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ worker_connections 4096; }}
+http {{
+    access_log {folder}/access.log;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 1000000000;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/temporary;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        root {folder}/files;
+        default_type application/json;
+{locations}
+    }}
+}}
+"""
+
+
+@contextmanager
+def static_nginx(folder: Path, answers: Sequence[tuple[bytes, str]]) -> Iterator[tuple[str, int]]:
+    """nginx with these bodies as files /0, /1, ..., each with its Content-Encoding; gives its address and process."""
+    port = free_port()
+    own = folder / f"static-{port}"
+    (own / "files").mkdir(parents=True)
+    locations = []
+    for number, (body, encoding) in enumerate(answers):
+        (own / "files" / str(number)).write_bytes(body)
+        header = f"add_header Content-Encoding {encoding};" if encoding else ""
+        locations.append(f"        location = /{number} {{ {header} }}")
+    settings = own / "nginx.conf"
+    settings.write_text(_STATIC.format(folder=own, port=port, user=getpass.getuser(), locations="\n".join(locations)))
+    command = [NGINX_PROGRAM, "-p", str(own), "-c", str(settings), "-e", str(own / "error.log")]
+    with running(pinned(command, SERVER_CORE), f"http://127.0.0.1:{port}/0", own / "output.log") as process:
+        yield f"http://127.0.0.1:{port}", process.pid
