@@ -152,3 +152,29 @@ async def test_all_that_one_slow_read_fetches_is_of_one_moment(database: SqliteD
         after,
         await database.read(lambda fetch: fetch("SELECT count(*) FROM mirrored_packages", ())),
     )
+
+
+async def test_reading_in_threads_while_it_closes_fails_and_does_not_crash(tmp_path: Path) -> None:
+    """
+    A job in a thread may still read while the server stops; it is told so.
+    """
+    database = SqliteDatabase(tmp_path / "test.db", "inventory")
+    await asyncio.gather(*(database.write(insert(f"id{number}")) for number in range(300)))
+
+    def read_on() -> int:
+        rounds = 0
+        while True:
+            try:
+                database.fetch("SELECT * FROM mirrored_packages ORDER BY words, lower_id DESC")
+            except StorageUnavailable:
+                return rounds
+            rounds += 1
+
+    readers = [asyncio.create_task(asyncio.to_thread(read_on)) for _ in range(4)]
+    for _ in range(20):
+        database.fetch("SELECT count(*) FROM mirrored_packages")
+        await asyncio.sleep(0.005)
+    database.close()
+    assert all(rounds > 0 for rounds in await asyncio.gather(*readers))
+    with pytest.raises(StorageUnavailable, match="is closed"):
+        database.fetch("SELECT 1")

@@ -51,12 +51,25 @@ class SqliteDatabase:
         self._thread.start()
         self._slow_reader: sqlite3.Connection | None = None
         self._slow_reads = ThreadPoolExecutor(1, f"reader-{path.name}")
+        # One connection in two threads at once, or closed in one and read in another, takes the process down.
+        self._owner = threading.get_ident()
+        self._guests = threading.Lock()
+        self._guest_reader: sqlite3.Connection | None = None
+        self._is_closed = False
 
     def fetch(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query, on the calling (event loop) thread. Raises StorageUnavailable."""
-        assert self._reader is not None
+        """All rows of a query, at once on the thread that made this (the event loop's); others wait for each other.
+
+        Raises StorageUnavailable, also after `close`.
+        """
         with _translating(self._path):
-            return self._reader.execute(sql, parameters).fetchall()
+            if threading.get_ident() == self._owner:
+                return self._open(self._reader).execute(sql, parameters).fetchall()
+            with self._guests:
+                if self._guest_reader is None and not self._is_closed:
+                    self._guest_reader = self._connect()
+                    self._guest_reader.execute("PRAGMA query_only = ON")
+                return self._open(self._guest_reader).execute(sql, parameters).fetchall()
 
     async def read(self, work: Callable[[Fetch], T]) -> T:
         """`work(fetch)` in a thread of its own: for queries that an event loop should not wait for.
@@ -84,10 +97,17 @@ class SqliteDatabase:
         self._writes.put(None)
         self._thread.join()
         self._slow_reads.shutdown()
-        for reader in (self._slow_reader, self._reader):
-            if reader is not None:
-                reader.close()
-        self._slow_reader = self._reader = None
+        with self._guests:
+            self._is_closed = True
+            for reader in (self._guest_reader, self._slow_reader, self._reader):
+                if reader is not None:
+                    reader.close()
+            self._guest_reader = self._slow_reader = self._reader = None
+
+    def _open(self, connection: sqlite3.Connection | None) -> sqlite3.Connection:
+        if connection is None:
+            raise StorageUnavailable(f"database {self._path.name} is closed")
+        return connection
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
