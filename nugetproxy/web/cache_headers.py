@@ -47,18 +47,19 @@ def cache_status(provenance: Provenance) -> str:
     return "".join(parts)
 
 
-def cache_control(provenance: Provenance, max_age: int | None) -> str:
-    """How long caches between us and the client may keep an answer.
+def cache_control(provenance: Provenance, max_age: int | None, *, is_private: bool = False) -> str:
+    """How long caches between us and the client may keep an answer; `is_private`: only the client's own may.
 
     `max_age` is in seconds from now; None means as long as we ourselves hold it fresh. Our Age is counted in, because
     the next cache takes it off again.
     """
+    who = "private" if is_private else "public"
     if max_age is None:
         fresh_for = provenance.fresh_for
         if provenance.outcome is Outcome.STALE or fresh_for <= 0:
             return "no-cache"
-        return f"public, max-age={math.floor(max(0.0, provenance.age) + fresh_for)}"
-    return f"public, max-age={math.floor(max(0.0, provenance.age)) + max_age}"
+        return f"{who}, max-age={math.floor(max(0.0, provenance.age) + fresh_for)}"
+    return f"{who}, max-age={math.floor(max(0.0, provenance.age)) + max_age}"
 
 
 def _detail(text: str) -> str:

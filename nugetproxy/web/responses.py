@@ -29,6 +29,7 @@ from nugetproxy.web.compression import SMALLEST, Codings, accepted
 from nugetproxy.web.hot import HotAnswer, HotVariant
 from nugetproxy.web.incoming import origin
 from nugetproxy.web.keys import GATE, GZIPPED, HOT, NOTE, SERVICES, Resource
+from nugetproxy.web.reading import depends_on_reader, is_for_readers
 from nugetproxy.web.transfer import send_bytes, send_file, send_growing
 
 JSON: Final = "application/json"
@@ -88,7 +89,7 @@ async def document(
     digest = hashlib.blake2b(body, digest_size=16).hexdigest()
     standing = (
         ("Content-Type", content_type),
-        ("Cache-Control", cache_control(provenance, max_age)),
+        ("Cache-Control", cache_control(provenance, max_age, is_private=_is_private(request))),
         *((("Vary", "Accept-Encoding"),) if is_compressible else ()),
         *((extra or {}).items()),
     )
@@ -170,7 +171,7 @@ async def _local_file(
     validators = (
         ("ETag", etag),
         ("Last-Modified", formatdate(file.modified, usegmt=True)),
-        ("Cache-Control", cache_control(provenance, max_age)),
+        ("Cache-Control", cache_control(provenance, max_age, is_private=_is_private(request))),
         ("Accept-Ranges", "bytes"),
     )
     verdict = _verdict(request, etag=etag, modified=file.modified, size=file.size)
@@ -216,17 +217,15 @@ def offer_hot(
         return
     is_news = provenance.outcome in (Outcome.MISS, Outcome.REFRESHED)  # for us; for the next asker it is kept
     told = replace(provenance, outcome=Outcome.HIT, detail="") if is_news else provenance
-    gate = request.app[GATE]
-    is_hosted = provenance.detail == HOSTED
-    if gate is not None and gate.anonymous_read == "mirrored" and "id" not in request.match_info:
-        return  # what is found depends on who asks
+    if depends_on_reader(request, resource):
+        return
     answer = HotAnswer(
         resource.value,
         told,
         identity,
         gzip,
-        needs_reader=gate is not None and gate.needs_reader(hosted=is_hosted),
-        counted=_counting(request) if is_file and is_hosted else None,
+        needs_reader=is_for_readers(request, provenance),
+        counted=_counting(request) if is_file and provenance.detail == HOSTED else None,
         gzip_unasked=gzip_unasked,
         live_headers=file_headers if is_file else live_headers,
         expires=time.monotonic() + lasts,
@@ -247,6 +246,12 @@ def _counting(request: web.Request) -> Callable[[], None] | None:
         return None
     package = PackageIdentity.parse(request.match_info["id"], request.match_info["version"])
     return lambda: hosting.statistics.count(package)
+
+
+def _is_private(request: web.Request) -> bool:
+    """Whether what is answered may be another for somebody else: then no cache between us may share it."""
+    gate = request.app[GATE]
+    return gate is not None and gate.anonymous_read != "all"
 
 
 def _is_hot_worthy(request: web.Request, provenance: Provenance) -> bool:

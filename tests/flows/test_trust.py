@@ -5,7 +5,10 @@ import hashlib
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
+from nugetproxy import metrics
+from nugetproxy.runtime import assembly
 from tests.fakes.faults import captive_portal, closed, gzip_unasked, reset, silent, status, truncated
 from tests.flows.mirror import MOMENT, Mirror, running, short_lived
 
@@ -107,10 +110,15 @@ class TestVulnerabilities:
             assert (await mirror.get(INDEX)).status == 404
             assert "VulnerabilityInfo" not in await types(mirror)
 
-    async def test_their_age_is_a_metric(self, stocked, tmp_path):
+    async def test_their_age_is_a_metric(self, stocked, tmp_path, monkeypatch):
+        monkeypatch.setattr(assembly, "_GAUGE_SECONDS", 0.01)
+        metrics.VULNERABILITY_AGE.set(-1)
         async with running(tmp_path, stocked) as mirror:
             await mirror.get(INDEX)
-            age = mirror.services.feed.vulnerability_age()  # type: ignore[attr-defined]  # of a MirrorFeed
+            async with asyncio.timeout(20):
+                while (age := REGISTRY.get_sample_value("nugetproxy_vulnerability_data_age_seconds")) == -1:
+                    await asyncio.sleep(0.01)
+        assert age is not None
         assert 0.0 <= age < 5.0
 
 
