@@ -1,13 +1,13 @@
 """Documents of nuget.org: a few trimmed ones kept here, and all that the shared stand-in for nuget.org writes."""
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nugetproxy.protocol.links import Links
+from tests.shared import shared
 
 _PROJECT = Path(__file__).parents[2]
 _KEPT = _PROJECT / "tests" / "data" / "nuget_org"
@@ -27,10 +27,7 @@ def kept():
 @pytest.fixture(scope="session")
 def nuget_org(tmp_path_factory) -> Any:
     """The stand-in's feed object: it makes documents without any socket."""
-    shared = Path(os.environ.get("NUGETPROXY_SHARED") or _PROJECT.parent / "shared")
-    source = shared / "nuget-org" / "nuget_org.py"
-    if not source.exists():
-        pytest.skip(f"the stand-in for nuget.org is not at {source}")
+    source = shared() / "nuget-org" / "nuget_org.py"
     spec = importlib.util.spec_from_file_location("nuget_org_stand_in", source)
     assert spec is not None
     assert spec.loader is not None
