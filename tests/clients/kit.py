@@ -49,11 +49,15 @@ class Source:
     patterns: tuple[str, ...] = ()
 
 
+_V3 = ' protocolVersion="3"'
+
+
 def nuget_config(sources: Mapping[str, Source], *, insecure: bool = True) -> str:
     """The sources by name. With patterns on any of them there is a source mapping."""
     extra = ' allowInsecureConnections="true"' if insecure else ""
     added = "".join(
-        f'<add key="{name}" value="{source.url}" protocolVersion="3"{extra} />' for name, source in sources.items()
+        f'<add key="{name}" value="{source.url}"{_V3 if source.url.endswith(".json") else ""}{extra} />'
+        for name, source in sources.items()
     )
     known = "".join(
         f'<{name}><add key="Username" value="{source.credentials[0]}" />'
