@@ -36,7 +36,7 @@ class Attempts:
         """
         if not self._per_minute or self._hash(credentials) in self._right:
             return 0.0
-        left = self._left(_network(address), now)
+        left = self._left(network_of(address), now)
         return 0.0 if left >= 1 else (1 - left) * 60 / self._per_minute
 
     def failed(self, address: str, credentials: str, now: float) -> None:
@@ -44,7 +44,7 @@ class Attempts:
         if not self._per_minute:
             return
         self._right.pop(self._hash(credentials), None)
-        network = _network(address)
+        network = network_of(address)
         self._buckets[network] = (max(0.0, self._left(network, now) - 1), now)
         self._buckets.move_to_end(network)
         if len(self._buckets) > _ADDRESSES:
@@ -68,7 +68,8 @@ class Attempts:
         return hmac.digest(self._pepper, credentials.encode("utf-8", "surrogatepass"), hashlib.sha256)
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
+    """Whose failures count together: one IPv4 address, or all of somebody's IPv6 network."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -139,13 +139,15 @@ class Ownership:
     def facts(self, package_id: PackageId, exists: bool) -> PackageFacts:
         """What the permission rules must know. `exists`: whether any version of it is hosted here."""
         lower = package_id.lower
+        matching = most_specific_first(self.reservations(), lower)
         return PackageFacts(
             package_id=package_id,
             exists=exists,
             owners=frozenset(owner.account_id for owner in self.owners(lower)),
-            reservations=most_specific_first(self.reservations(), lower),
+            reservations=matching,
             is_protected=self.protected().covers(lower),
-            is_allowed_outside=any_glob_matches(self._allowed_ids, lower),
+            # Whoever shares a prefix says that packages may be pushed below it.
+            is_allowed_outside=any_glob_matches(self._allowed_ids, lower) or bool(matching and matching[0].shared),
         )
 
     def is_verified(self, lower_id: str) -> bool:

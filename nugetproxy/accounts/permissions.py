@@ -50,8 +50,8 @@ def require(verdict: Verdict) -> None:
 class PackageFacts:
     """What the rules must know about an id. `reservations` are those that match, the most specific first.
 
-    `is_protected`: no upstream is ever asked about it. `is_allowed_outside`: the settings allow it to be pushed though
-    it is not protected. `owners` by account id.
+    `is_protected`: no upstream is ever asked about it. `is_allowed_outside`: the settings or a shared reservation
+    allow it to be pushed though it is not protected. `owners` by account id.
     """
 
     package_id: PackageId

@@ -156,6 +156,8 @@ async def _keep_up(leases: Leases, packages: HostedPackages, symbols: Symbols, b
                         _log.error("hosted_blob_missing", blob=key)
         except StorageUnavailable as error:
             _log.warning("hosting_upkeep_failed", error=str(error))
+        except Exception:  # noqa: BLE001 - whatever it was, in an hour it is tried again
+            _log.exception("hosting_upkeep_failed")
         await asyncio.sleep(_UPKEEP_SECONDS)
 
 

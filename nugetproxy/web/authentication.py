@@ -6,15 +6,19 @@ right are learned for a moment, so that reading with them costs no look-up; any 
 process, ends what was learned.
 """
 
+import asyncio
 import base64
-import binascii
+import math
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
 from cachetools import TTLCache
 
-from nugetproxy.accounts.attempts import Attempts
+from nugetproxy.accounts.attempts import Attempts, network_of
 from nugetproxy.accounts.credentials import key_id_of
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.model import ANONYMOUS, Actor, now_us
@@ -32,6 +36,23 @@ from nugetproxy.storage.revisions import Revisions
 
 _LEARNED: Final = 20_000
 _MAX_CREDENTIALS: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """Credentials that were right while accounts had this revision. `until` in unix microseconds: when a key ends."""
+
+    actor: Actor
+    revision: int
+    until: float
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Whose turn it is, and how many want it."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    taken: int = 0
 
 
 class Gate:
@@ -52,16 +73,12 @@ class Gate:
         self._directory = directory
         self._attempts = attempts
         self._revisions = revisions
-        self._learned: TTLCache[str, tuple[Actor, int]] = TTLCache(_LEARNED, learned_seconds)
-
-    def needs_reader(self, *, hosted: bool) -> bool:
-        """Whether not everybody may read this."""
-        return self.anonymous_read == "none" or (self.anonymous_read == "mirrored" and hosted)
+        self._learned: TTLCache[str, _Learned] = TTLCache(_LEARNED, learned_seconds)
+        self._turns: dict[str, _Turn] = {}
 
     def is_learned(self, authorization: str) -> bool:
         """Whether this Authorization header was right a moment ago and no account has changed since. For the lane."""
-        known = self._learned.get(authorization)
-        return known is not None and known[1] == self._revisions.accounts
+        return self._find_learned(authorization) is not None
 
     async def actor(self, request: web.Request, address: str) -> Actor:
         """Who asks; ANONYMOUS without credentials. `address` is the client's.
@@ -69,23 +86,20 @@ class Gate:
         Raises:
             Forbidden: an API key was sent and is none, or none any more.
             NotAuthenticated: Basic credentials were sent and are wrong.
-            TooMany: too many wrong ones came from this address; these were not looked at.
+            TooMany: too many wrong ones came from this address; a password was not looked at.
         """
         key = request.headers.get("X-NuGet-ApiKey")
         authorization = request.headers.get("Authorization")
         # Who pushes with Basic credentials must still give the client some key, and gives any text.
         if key and (key_id_of(key) is not None or not authorization):
-            return await self._checked(f"key {key}", address, "", key)
+            actor = self._by_key(key)
+            if actor is None:
+                self._failed("key", f"key {key}", address)
+                raise Forbidden(KEY_REFUSED)
+            return actor
         if not authorization:
             return ANONYMOUS
-        known = self._learned.get(authorization)
-        if known is not None and known[1] == self._revisions.accounts:
-            return known[0]
-        revision = self._revisions.accounts
-        name, secret = _basic(authorization)
-        actor = await self._checked(authorization, address, name, secret)
-        self._learned[authorization] = (actor, revision)
-        return actor
+        return await self._by_basic(authorization, address)
 
     async def writer(self, request: web.Request, address: str) -> Actor:
         """As `actor`; raises NotAuthenticated for nobody in particular: what follows needs a key."""
@@ -94,34 +108,79 @@ class Gate:
             raise NotAuthenticated(KEY_NEEDED, "key")
         return actor
 
-    async def require_reader(self, request: web.Request, address: str, *, hosted: bool) -> Actor:
+    async def reader(self, request: web.Request, address: str, *, hosted: bool) -> Actor:
         """As `actor`; raises NotAuthenticated (a Basic challenge) when reading this needs credentials."""
-        if not self.needs_reader(hosted=hosted):
-            return ANONYMOUS
         actor = await self.actor(request, address)
         require(may_read(actor, anonymous=self.anonymous_read, hosted=hosted))
         return actor
 
-    async def _checked(self, credentials: str, address: str, name: str, secret: str) -> Actor:
-        wait = self._attempts.wait(address, credentials, time.monotonic())
-        if wait:
-            raise TooMany("wrong credentials from this address in a minute", self._failures, retry_after=wait)
-        actor = None
-        if len(secret) <= _MAX_CREDENTIALS:
-            if name:
-                actor = await self._directory.actor_by_basic(name, secret, now_us())
-            else:
-                actor = self._directory.actor_by_key(secret, now_us())
+    async def _by_basic(self, authorization: str, address: str) -> Actor:
+        if (known := self._find_learned(authorization)) is not None:
+            return known
+        name, secret = _basic(authorization)
+        # Before the look-up: what changes while we look must not be learned as it was.
+        revision = self._revisions.accounts
+        if key_id_of(secret) is not None:
+            actor = self._by_key(secret)
+            if actor is None:
+                self._failed("key", authorization, address)
+        else:
+            # One at a time: of a thousand guesses sent at once not all shall be looked at before the first has failed,
+            # and of a thousand requests with the right password only the first need be.
+            async with self._turn(network_of(address)):
+                if (known := self._find_learned(authorization)) is not None:
+                    return known
+                self._refuse_if_too_many(authorization, address)
+                revision = self._revisions.accounts
+                actor = await self._directory.actor_by_password(name, secret)
+                if actor is None:
+                    self._failed("password", authorization, address)
+                else:  # before the next in turn looks
+                    self._learn(authorization, actor, revision)
         if actor is None:
-            self._attempts.failed(address, credentials, time.monotonic())
-            LOGINS_FAILED.labels("key" if not name or key_id_of(secret) is not None else "password").inc()
-            if not name:
-                raise Forbidden(KEY_REFUSED)
             raise NotAuthenticated("the user name and password, or the API key given as password, are wrong", "basic")
-        self._attempts.succeeded(credentials)
-        if actor.key is not None:
+        self._learn(authorization, actor, revision)
+        return actor
+
+    def _by_key(self, text: str) -> Actor | None:
+        """Looked at however many wrong ones came before: nobody guesses 190 random bits."""
+        actor = self._directory.actor_by_key(text, now_us()) if len(text) <= _MAX_CREDENTIALS else None
+        if actor is not None and actor.key is not None:
             self._directory.note_used(actor.key.key_id, now_us())
         return actor
+
+    def _find_learned(self, authorization: str) -> Actor | None:
+        known = self._learned.get(authorization)
+        if known is None or known.revision != self._revisions.accounts or now_us() >= known.until:
+            return None
+        return known.actor
+
+    def _learn(self, authorization: str, actor: Actor, revision: int) -> None:
+        self._attempts.succeeded(authorization)
+        self._learned[authorization] = _Learned(actor, revision, actor.key.expires if actor.key else math.inf)
+
+    def _failed(self, kind: str, credentials: str, address: str) -> None:
+        """Raises TooMany when there were too many failures before this one."""
+        LOGINS_FAILED.labels(kind).inc()
+        self._refuse_if_too_many(credentials, address)
+        self._attempts.failed(address, credentials, time.monotonic())
+
+    def _refuse_if_too_many(self, credentials: str, address: str) -> None:
+        if wait := self._attempts.wait(address, credentials, time.monotonic()):
+            raise TooMany("wrong credentials from this address in a minute", self._failures, retry_after=wait)
+
+    @asynccontextmanager
+    async def _turn(self, network: str) -> AsyncIterator[None]:
+        """One password at a time for everybody in a network; others do not wait for them."""
+        turn = self._turns.setdefault(network, _Turn())
+        turn.taken += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.taken -= 1
+            if not turn.taken:
+                del self._turns[network]
 
 
 def _basic(authorization: str) -> tuple[str, str]:
@@ -131,8 +190,8 @@ def _basic(authorization: str) -> tuple[str, str]:
         raise NotAuthenticated(CREDENTIALS_NEEDED, "basic")
     try:
         name, colon, secret = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except (ValueError, UnicodeDecodeError) as error:
         raise NotAuthenticated("the Authorization header is not readable as Basic credentials", "basic") from error
     if not colon:
         raise NotAuthenticated("the Authorization header is not readable as Basic credentials", "basic")
-    return name or "-", secret
+    return name, secret

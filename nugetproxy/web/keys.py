@@ -73,6 +73,9 @@ GZIPPED: "web.AppKey[GzipVariants]" = web.AppKey("gzipped")
 HOT: "web.AppKey[HotTable | None]" = web.AppKey("hot")
 GATE: "web.AppKey[Gate | None]" = web.AppKey("gate")
 FEED: web.RequestKey[Feed] = web.RequestKey("feed")
+"""The feed of a reader who may not see everything."""
+CHALLENGED: web.RequestKey[bool] = web.RequestKey("challenged", bool)
+"""Whether nobody gets this without credentials, where reading is not open to all."""
 NOTE: web.RequestKey[RequestNote] = web.RequestKey("note", RequestNote)
 TAKES_BODY = "takes_body"
 """The attribute of a handler that reads the request's body itself."""

@@ -85,9 +85,9 @@ ACTIONS = (
     *(Action(*row) for row in SYMBOL_ACTIONS),
 )
 
-# Read, but made of hosted packages whatever the address names; and open to whoever operates this server.
+# Read, but made of hosted packages whatever the address names; and what asks for nobody, or for a key.
 _OF_HOSTED = (Resource.CATALOG, Resource.SYMBOLS)
-_OPEN = (Resource.HEALTH, Resource.METRICS, Resource.HOME)
+_OPEN = (Resource.HEALTH, Resource.METRICS, Resource.HOME, Resource.PUBLISH)
 _OF_V2 = (Resource.V2_FEED, Resource.V2_COMPLETION)
 
 

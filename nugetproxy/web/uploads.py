@@ -9,16 +9,20 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 
 from nugetproxy.errors import InvalidRequest, TooLarge
 from nugetproxy.storage.spool import Spool, SpoolFolder
+from nugetproxy.web.first_part import FirstPart, boundary_of
 
 BLOCK: Final = 256 * 1024
 """Bytes that are written at once: one thread hop each."""
 
 OVERHEAD: Final = 64 * 1024
 """Bytes that a multipart form may need around its file."""
+
+STALL_SECONDS: Final = 60.0
+"""A client that sends nothing of an upload for this long has gone, whatever its connection says."""
 
 DRAIN_SECONDS: Final = 300.0
 """A client gives a push up after this long; who answers early must read on until then (push, early answers)."""
@@ -38,7 +42,7 @@ async def receive(request: web.Request, spools: SpoolFolder, limit: int, what: s
         raise TooLarge(what, limit)
     spool = await asyncio.to_thread(spools.create, "push")
     try:
-        async for block in _blocks(request):
+        async for block in _blocks(_uploaded(request)):
             if spool.size + len(block) > limit:
                 raise TooLarge(what, limit)
             await asyncio.to_thread(spool.append, block)
@@ -50,10 +54,23 @@ async def receive(request: web.Request, spools: SpoolFolder, limit: int, what: s
     return spool
 
 
-async def discard(request: web.Request, limit: int) -> None:
+async def small_body(request: web.Request, limit: int, what: str) -> bytes:
+    """The whole of a body of at most `limit` bytes. Raises TooLarge, InvalidRequest, as `receive`."""
+    if request.content_length is not None and request.content_length > limit:
+        raise TooLarge(what, limit)
+    body = bytearray()
+    async for block in _blocks(_raw(request)):
+        body += block
+        if len(body) > limit:
+            raise TooLarge(what, limit)
+    return bytes(body)
+
+
+async def discard(request: web.Request, limit: int) -> bool:
     """Read and forget what is left of a body, so that a client that is still sending sees the answer it was given.
 
-    Closing instead would reset the connection: clients then upload twice more and print that, not the answer.
+    Closing instead would reset the connection: clients then upload twice more and print that, not the answer. False
+    when more than `limit` bytes come, or the rest takes too long: then there is no more to be done.
     """
     read = 0
     with contextlib.suppress(TimeoutError, ConnectionError, web.RequestPayloadError):
@@ -61,38 +78,46 @@ async def discard(request: web.Request, limit: int) -> None:
             async for chunk in request.content.iter_any():
                 read += len(chunk)
                 if read > limit:
-                    return
+                    return False
+            return True
+    return False
 
 
-async def _blocks(request: web.Request) -> AsyncIterator[bytes]:
-    """The uploaded bytes, gathered into blocks."""
+async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The bytes gathered into blocks, and the ways in which they end early told in our words."""
     gathered = bytearray()
     try:
-        async for chunk in _chunks(request):
+        async for chunk in chunks:
             gathered += chunk
             if len(gathered) >= BLOCK:
                 yield bytes(gathered)
                 gathered.clear()
     except (ConnectionError, web.RequestPayloadError) as error:
         raise InvalidRequest("the upload ended early") from error
-    except ValueError as error:
-        raise InvalidRequest(f"the body is not the multipart form that its headers promise: {error}") from error
+    except TimeoutError as error:
+        raise InvalidRequest(f"nothing of the upload came for {STALL_SECONDS:g} seconds") from error
     if gathered:
         yield bytes(gathered)
 
 
-async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
+async def _raw(request: web.Request) -> AsyncIterator[bytes]:
+    while True:
+        async with asyncio.timeout(STALL_SECONDS):
+            chunk = await request.content.readany()
+        if not chunk:
+            return
+        yield chunk
+
+
+async def _uploaded(request: web.Request) -> AsyncIterator[bytes]:
+    """The file that is sent: the first part of a form, or the whole of any other body."""
     if not request.content_type.startswith("multipart/"):
-        async for chunk in request.content.iter_any():
+        async for chunk in _raw(request):
             yield chunk
         return
-    reader = await request.multipart()
-    part = await reader.next()
-    if part is None:
-        return
-    if not isinstance(part, BodyPartReader):
-        raise InvalidRequest("the first part of the form is itself a form: send the file there")
-    while chunk := await part.read_chunk(BLOCK):
-        yield chunk
-    if not part.at_eof():
-        raise InvalidRequest("the upload ended early")
+    part = FirstPart(boundary_of(request.headers["Content-Type"]))
+    async for chunk in _raw(request):
+        yield part.feed(chunk)
+        if part.is_complete:
+            return
+    raise InvalidRequest("the body is not the multipart form that its headers promise, or ends early")

@@ -151,3 +151,16 @@ async def test_an_owner_must_exist(place, alice):
 
     with pytest.raises(sqlite3.IntegrityError):
         await place.ownership.add_owner(ID.lower, ghost)
+
+
+async def test_a_shared_prefix_may_be_pushed_below(place):
+    """
+    Whoever shares a prefix means that packages shall come; a part of it that is delegated is not shared.
+    """
+    alice = await place.directory.add_user("alice")
+    await place.ownership.reserve("Fabrikam.*", alice, shared=True)
+    await place.ownership.reserve("Fabrikam.Core.*", alice)
+    shared = place.ownership.facts(PackageId.parse("Fabrikam.Tools"), exists=False)
+    assert (shared.is_protected, shared.is_allowed_outside) == (False, True)
+    delegated = place.ownership.facts(PackageId.parse("Fabrikam.Core.X"), exists=False)
+    assert (delegated.is_protected, delegated.is_allowed_outside) == (True, False)

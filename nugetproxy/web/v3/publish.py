@@ -19,7 +19,7 @@ from nugetproxy.protocol.v3.deprecation import REASONS, Deprecation
 from nugetproxy.services import HostingServices
 from nugetproxy.web.incoming import client_address, identity, mirrors_only, package_id
 from nugetproxy.web.keys import GATE, SERVICES
-from nugetproxy.web.uploads import receive
+from nugetproxy.web.uploads import receive, small_body
 
 WARNED_DAYS = 10
 """nuget.org warns of a key's end during its last ten days."""
@@ -80,6 +80,8 @@ async def create_verification_key(request: web.Request) -> web.StreamResponse:
     hosting = hosting_of(request)
     actor = await writer(request)
     wanted = PackageId.parse(request.match_info["id"])
+    if version := request.match_info.get("version"):
+        NuGetVersion.parse(version)
     key, expires = await hosting.verification_keys.create(actor, wanted, now_us())
     body = {"Key": key, "Expires": datetime.fromtimestamp(expires / 1e6, UTC).isoformat()}
     return web.Response(body=orjson.dumps(body), content_type="application/json")
@@ -128,11 +130,11 @@ async def _fields(request: web.Request) -> dict[str, list[str]]:
 
     def add(name: str, value: object) -> None:
         values = value if isinstance(value, list) else [value]
-        gathered.setdefault(name, []).extend("" if v is None else str(v) for v in values)
+        gathered.setdefault(name.lower().removesuffix("[]"), []).extend("" if v is None else str(v) for v in values)
 
     for name, text in request.query.items():
         add(name, text)
-    body = await request.content.read(_FORM_LIMIT)
+    body = await small_body(request, _FORM_LIMIT, "the list of deprecations")
     if request.content_type == "application/json" and body:
         try:
             document = orjson.loads(body)
@@ -145,11 +147,11 @@ async def _fields(request: web.Request) -> dict[str, list[str]]:
     elif body:
         for name, text in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
             add(name, text)
-    return {name.removesuffix("[]"): values for name, values in gathered.items()}
+    return gathered
 
 
 def _one(fields: dict[str, list[str]], name: str, default: str = "") -> str:
-    return (fields.get(name) or [default])[0].strip().lower()
+    return (fields.get(name.lower()) or [default])[0].strip().lower()
 
 
 def _deprecation(fields: dict[str, list[str]]) -> Deprecation | None:
@@ -157,8 +159,8 @@ def _deprecation(fields: dict[str, list[str]]) -> Deprecation | None:
     reasons = tuple(reason for reason in REASONS if _one(fields, flags[reason]) == "true")
     if not reasons:
         return None
-    alternate = (fields.get("alternatePackageId") or [""])[0].strip()
-    version = (fields.get("alternatePackageVersion") or [""])[0].strip()
+    alternate = (fields.get("alternatepackageid") or [""])[0].strip()
+    version = (fields.get("alternatepackageversion") or [""])[0].strip()
     if alternate:
         PackageId.parse(alternate)
     wanted = f"[{NuGetVersion.parse(version).normalized}, )" if version else "*"

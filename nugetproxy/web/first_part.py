@@ -1,0 +1,88 @@
+"""The first part of a multipart body, out of its bytes as they arrive: all of the format that a push needs. Pure.
+
+A form of a NuGet client has one part, and a file that holds anything at all. So nothing is decoded here, headers of the
+part mean nothing, and what comes behind it is not looked at (RFC 2046 section 5.1; nuget-protocol: push).
+"""
+
+from email.message import Message
+from enum import Enum, auto
+from typing import Final
+
+from nugetproxy.errors import InvalidRequest
+
+LONGEST_BOUNDARY: Final = 200
+"""Characters. RFC 2046 allows 70."""
+
+LONGEST_HEAD: Final = 64 * 1024
+"""Bytes of preamble and part headers before the file."""
+
+
+class _Place(Enum):
+    PREAMBLE = auto()
+    HEADERS = auto()
+    CONTENT = auto()
+    BEHIND = auto()
+
+
+def boundary_of(content_type: str) -> bytes:
+    """The boundary that a Content-Type header names, with or without quotes. Raises InvalidRequest."""
+    message = Message()
+    message["Content-Type"] = content_type
+    boundary = message.get_boundary("")
+    if not 0 < len(boundary) <= LONGEST_BOUNDARY or not boundary.isascii() or not boundary.isprintable():
+        raise InvalidRequest("the Content-Type of a multipart body must name its boundary")
+    return boundary.encode("ascii")
+
+
+class FirstPart:
+    """Fed with the body, it gives the content of the first part."""
+
+    def __init__(self, boundary: bytes) -> None:
+        self._delimiter = b"\r\n--" + boundary
+        self._place = _Place.PREAMBLE
+        # As if a line had ended before the body: then its first delimiter looks as all others do.
+        self._kept = bytearray(b"\r\n")
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the delimiter behind the part was seen, or that there is no part."""
+        return self._place is _Place.BEHIND
+
+    def feed(self, data: bytes) -> bytes:
+        """What of the content is known now. Raises InvalidRequest when no file can follow."""
+        if self._place is _Place.BEHIND:
+            return b""
+        self._kept += data
+        if self._place is _Place.PREAMBLE and self._cut(self._delimiter):
+            self._place = _Place.HEADERS
+        if self._place is _Place.HEADERS:
+            if self._kept.startswith(b"--"):
+                self._place = _Place.BEHIND
+            elif self._cut(b"\r\n\r\n"):
+                self._place = _Place.CONTENT
+        if self._place is _Place.CONTENT:
+            return self._content()
+        if len(self._kept) > LONGEST_HEAD:
+            raise InvalidRequest(f"no file begins in the first {LONGEST_HEAD} bytes of the form")
+        return b""
+
+    def _content(self) -> bytes:
+        """All that is kept, up to the delimiter or what may be its beginning."""
+        end = self._kept.find(self._delimiter)
+        if end >= 0:
+            self._place = _Place.BEHIND
+            given = bytes(self._kept[:end])
+            self._kept.clear()
+            return given
+        end = max(0, len(self._kept) - len(self._delimiter) + 1)
+        given = bytes(self._kept[:end])
+        del self._kept[:end]
+        return given
+
+    def _cut(self, mark: bytes) -> bool:
+        """Drop everything up to the end of `mark`, if it is there."""
+        at = self._kept.find(mark)
+        if at < 0:
+            return False
+        del self._kept[: at + len(mark)]
+        return True
