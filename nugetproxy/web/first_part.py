@@ -35,13 +35,16 @@ def boundary_of(content_type: str) -> bytes:
 
 
 class FirstPart:
-    """Fed with the body, it gives the content of the first part."""
+    """Fed with the body, it gives the content of the first part.
+
+    The CR before a delimiter may be missing: nuget.exe 2.8.7 on Mono sends none behind its file.
+    """
 
     def __init__(self, boundary: bytes) -> None:
-        self._delimiter = b"\r\n--" + boundary
+        self._delimiter = b"\n--" + boundary
         self._place = _Place.PREAMBLE
         # As if a line had ended before the body: then its first delimiter looks as all others do.
-        self._kept = bytearray(b"\r\n")
+        self._kept = bytearray(b"\n")
 
     @property
     def is_complete(self) -> bool:
@@ -71,10 +74,11 @@ class FirstPart:
         end = self._kept.find(self._delimiter)
         if end >= 0:
             self._place = _Place.BEHIND
-            given = bytes(self._kept[:end])
+            given = bytes(self._kept[:end]).removesuffix(b"\r")
             self._kept.clear()
             return given
-        end = max(0, len(self._kept) - len(self._delimiter) + 1)
+        # A CR and all of a delimiter but its last byte.
+        end = max(0, len(self._kept) - len(self._delimiter))
         given = bytes(self._kept[:end])
         del self._kept[:end]
         return given
