@@ -1,0 +1,163 @@
+"""The private feed with old clients: SDK 3.1, nuget.exe 5.8 on both protocols, nuget.exe 2.8.7 on V2."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients.kit import Workplace
+from tests.private import PROTECTING, Accounts, package, push
+from tests.serving import Server
+from tests.standin import StandIn
+
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def nuget_org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    """It has one package that 2.8.7 can read."""
+    folder = tmp_path_factory.mktemp("public")
+    (folder / "Public.Lib.1.0.0.nupkg").write_bytes(package("Public.Lib"))
+    with StandIn("--packages", str(folder), "--no-made") as standin:
+        yield standin
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, nuget_org: StandIn) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("private")
+    with Server(folder / "data", upstream=nuget_org.url, config=PROTECTING) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def key(server: Server) -> str:
+    accounts = Accounts(server.data)
+    accounts.add_user("alice")
+    return accounts.add_key("ci", "alice")
+
+
+@pytest.fixture
+def v2(server: Server) -> str:
+    return f"{server.base}/api/v2"
+
+
+def written(workplace: Workplace, package_id: str, version: str = "1.0.0", *dependencies: tuple[str, str]) -> str:
+    """The file name of a new package in the workplace's folder; 2.8.7 on Linux takes no path from the root."""
+    name = f"{package_id}.{version}.nupkg"
+    (workplace.folder / name).write_bytes(package(package_id, version, dependencies=dependencies))
+    return name
+
+
+def lines(output: str) -> list[str]:
+    return [line.strip() for line in output.splitlines() if line.strip()]
+
+
+def installed(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.is_dir()}
+
+
+def test_sdk_3_1(workplace: Workplace, key: str) -> None:
+    """
+    Pack, push, push again, and restore what was pushed.
+    """
+    project = workplace.project("Contoso.Core", frameworks="netcoreapp3.1")
+    (project / "Core.cs").write_text("namespace Contoso { public class Core { } }")
+    workplace.dotnet31("pack", "-o", str(workplace.folder), cwd=project).must_succeed()
+    file = str(workplace.folder / "Contoso.Core.1.0.0.nupkg")
+    pushed = workplace.dotnet31("nuget", "push", file, "-s", workplace.source, "-k", key).must_succeed().output
+    assert "Your package was pushed." in pushed
+
+    again = workplace.dotnet31("nuget", "push", file, "-s", workplace.source, "-k", key).must_fail().output
+    assert "409 (A package with ID 'Contoso.Core' and version '1.0.0' already exists" in again
+
+    user = workplace.project("user", ("Contoso.Core", "1.0.0"), frameworks="netcoreapp3.1")
+    workplace.dotnet31("restore", cwd=user).must_succeed()
+    assert (workplace.packages / "contoso.core" / "1.0.0").is_dir()
+
+
+@pytest.mark.parametrize("protocol", ["v3", "v2"])
+def test_nuget_5(protocol: str, workplace: Workplace, v2: str, key: str) -> None:
+    """
+    Push, install with a private and a public dependency, unlist, and see it gone from the list.
+    """
+    source = v2 if protocol == "v2" else workplace.source
+    name, base = f"Contoso.Five.{protocol}", f"Contoso.Five.{protocol}.Base"
+    for file in (written(workplace, base), written(workplace, name, "1.0.0", (base, "1.0.0"), ("Public.Lib", "1.0.0"))):
+        pushed = workplace.nuget_exe("push", file, "-Source", source, "-ApiKey", key, "-NonInteractive").must_succeed()
+        assert "Your package was pushed." in pushed.output
+
+    workplace.nuget_exe("install", name, "-OutputDirectory", "out", "-Source", source, "-NonInteractive").must_succeed()
+    assert installed(workplace.folder / "out") == {f"{name}.1.0.0", f"{base}.1.0.0", "Public.Lib.1.0.0"}
+
+    deleted = workplace.nuget_exe("delete", base, "1.0.0", "-Source", source, "-ApiKey", key, "-NonInteractive")
+    assert "was deleted successfully" in deleted.must_succeed().output
+    listed = workplace.nuget_exe("list", name, "-Source", source, "-NonInteractive").must_succeed().output
+    assert lines(listed) == [f"{name} 1.0.0"]
+
+
+def test_nuget_5_is_told_why_not(workplace: Workplace, key: str) -> None:
+    file = written(workplace, "Contoso.Five.Twice")
+    workplace.nuget_exe("push", file, "-Source", workplace.source, "-ApiKey", key, "-NonInteractive").must_succeed()
+    output = workplace.nuget_exe("push", file, "-Source", workplace.source, "-ApiKey", key, "-NonInteractive")
+
+    assert "409 (A package with ID 'Contoso.Five.Twice' and version '1.0.0' already exists" in output.must_fail().output
+
+
+class TestNuget2:
+    def test_push(self, workplace: Workplace, server: Server, v2: str, key: str) -> None:
+        file = written(workplace, "Contoso.Two.Pushed")
+        output = workplace.old_nuget("push", file, key, "-Source", v2, "-NonInteractive").must_succeed().output
+
+        assert "Your package was pushed." in output
+        path = "/v3/flatcontainer/contoso.two.pushed/1.0.0/contoso.two.pushed.1.0.0.nupkg"
+        assert server.get(path) == (workplace.folder / file).read_bytes()
+
+    def test_push_to_the_host_alone(self, workplace: Workplace, server: Server, key: str) -> None:
+        """
+        With a host and no path it pushes to /api/v2/package/.
+        """
+        file = written(workplace, "Contoso.Two.Host")
+        output = workplace.old_nuget("push", file, key, "-Source", f"{server.base}/", "-NonInteractive").must_succeed()
+
+        assert "Your package was pushed." in output.output
+
+    def test_is_told_why_not(self, workplace: Workplace, server: Server, v2: str, key: str) -> None:
+        push(server, key, package("Contoso.Two.Twice"))
+        file = written(workplace, "Contoso.Two.Twice")
+        output = workplace.old_nuget("push", file, key, "-Source", v2, "-NonInteractive").must_fail().output
+
+        assert "A package with ID 'Contoso.Two.Twice' and version '1.0.0' already exists" in " ".join(lines(output))
+
+    def test_a_wrong_key(self, workplace: Workplace, v2: str) -> None:
+        file = written(workplace, "Contoso.Two.Never")
+        output = workplace.old_nuget("push", file, "wrong", "-Source", v2, "-NonInteractive").must_fail().output
+
+        assert "403" in output
+
+    def test_list_and_install_with_dependencies(self, workplace: Workplace, server: Server, v2: str, key: str) -> None:
+        """
+        What is hosted and what is mirrored are one list, and one graph.
+        """
+        needs = [("Contoso.Two.Base", "1.0.0"), ("Public.Lib", "1.0.0")]
+        push(server, key, package("Contoso.Two.Base"), package("Contoso.Two.App", dependencies=needs))
+        listed = workplace.old_nuget("list", "Contoso.Two.App", "-Source", v2).must_succeed().output
+        assert lines(listed) == ["Contoso.Two.App 1.0.0"]
+
+        workplace.old_nuget("install", "Contoso.Two.App", "-OutputDirectory", "out", "-Source", v2).must_succeed()
+        expected = {"Contoso.Two.App.1.0.0", "Contoso.Two.Base.1.0.0", "Public.Lib.1.0.0"}
+        assert installed(workplace.folder / "out") == expected
+
+    def test_delete(self, workplace: Workplace, server: Server, v2: str, key: str) -> None:
+        """
+        It is unlisted: gone from the list, and still installed by version.
+        """
+        push(server, key, package("Contoso.Two.Gone"), package("Contoso.Two.Gone", "1.1.0"))
+        deleted = workplace.old_nuget("delete", "Contoso.Two.Gone", "1.1.0", key, "-Source", v2, "-NonInteractive")
+        assert "was deleted successfully" in deleted.must_succeed().output
+
+        listed = workplace.old_nuget("list", "Contoso.Two.Gone", "-Source", v2).must_succeed().output
+        assert lines(listed) == ["Contoso.Two.Gone 1.0.0"]
+        workplace.old_nuget(
+            "install", "Contoso.Two.Gone", "-Version", "1.1.0", "-OutputDirectory", "out", "-Source", v2
+        ).must_succeed()
+        assert installed(workplace.folder / "out") == {"Contoso.Two.Gone.1.1.0"}
