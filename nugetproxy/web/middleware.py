@@ -44,7 +44,8 @@ async def answering(request: web.Request, handler: Handler) -> web.StreamRespons
             await response.write_eof()
         if takes_body(request) and not request.content.is_eof() and services.hosting is not None:
             # Twice what may be pushed: who sends a little too much shall see the 413.
-            if not await discard(request, 2 * services.hosting.max_package_size):
+            is_read = await discard(request, 2 * services.hosting.max_package_size)
+            if not is_read:
                 request.protocol.force_close()
     except ConnectionError:
         pass  # the client left, or was cut while its body was sent; aiohttp closes what is left

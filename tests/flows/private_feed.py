@@ -12,11 +12,19 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
+
 from nugetproxy.accounts.model import DAY, Account, ApiKey, Scope, now_us
-from nugetproxy.services import AccountServices, HostingServices
+from nugetproxy.runtime.assembly import assemble
+from nugetproxy.services import AccountServices, HostingServices, Services
+from nugetproxy.web.aiohttp_connection import handler_options
+from nugetproxy.web.application import make_application
+from nugetproxy.web.hot import HotTable
+from nugetproxy.web.keys import ACCESS, GATE
+from nugetproxy.web.lane_server import serve_protocol
 from tests.builders import make_nupkg
 from tests.fakes.upstream import FakeUpstream
-from tests.flows.mirror import Got, Mirror, running
+from tests.flows.mirror import Got, running, settings_for
 
 PUSH = "/api/v2/package/"
 EVERYTHING = (Scope.PUSH, Scope.UNLIST)
@@ -25,17 +33,22 @@ EVERYTHING = (Scope.PUSH, Scope.UNLIST)
 class House:
     """A running private feed. `key` is alice's: it may do everything."""
 
-    def __init__(self, mirror: Mirror) -> None:
-        self.mirror = mirror
-        assert mirror.services.hosting is not None
-        assert mirror.services.accounts is not None
-        self.hosting: HostingServices = mirror.services.hosting
-        self.accounts: AccountServices = mirror.services.accounts
+    def __init__(self, services: Services, data: Path, port: int) -> None:
+        self.services, self.data, self.port = services, data, port
+        assert services.hosting is not None
+        assert services.accounts is not None
+        self.hosting: HostingServices = services.hosting
+        self.accounts: AccountServices = services.accounts
         self.key = ""
 
-    @property
-    def port(self) -> int:
-        return self.mirror.port
+    async def get(self, path: str, headers: Mapping[str, str] | None = None, *, method: str = "GET") -> Got:
+        """On a connection of its own, as the lane takes it: nobody in particular unless `headers` say so."""
+        return await self.exchange(head(method, path, {"Host": f"127.0.0.1:{self.port}", **(headers or {})}))
+
+    async def json(self, path: str, headers: Mapping[str, str] | None = None) -> Any:
+        got = await self.get(path, headers)
+        assert got.status == 200, f"{path}: {got.status} {got.reason}"
+        return got.json
 
     async def user(self, name: str, *, password: str | None = None, administrator: bool = False) -> Account:
         return await self.accounts.directory.add_user(name, password=password, administrator=administrator)
@@ -92,7 +105,7 @@ class House:
 
     def leftovers(self) -> list[Path]:
         """Spools, of pushes and downloads."""
-        return sorted((self.mirror.data / "spool").glob("*"))
+        return sorted((self.data / "spool").glob("*"))
 
     async def no_leftovers(self) -> bool:
         """Whether every spool goes, once those who filled it have noticed."""
@@ -108,12 +121,39 @@ async def opened(data: Path, upstream: FakeUpstream, **sections: Any) -> AsyncIt
     """Sections of settings as `running` takes them; protected is `Contoso.` unless they say otherwise."""
     sections.setdefault("feed", {"protected_prefixes": ["Contoso."]})
     async with running(data, upstream, **sections) as mirror:
-        house = House(mirror)
-        await house.user("alice", administrator=True)
-        for name in ("bob", "carol"):
-            await house.user(name)
-        house.key = await house.key_of("alice")
-        yield house
+        yield await _furnished(House(mirror.services, data, mirror.port))
+
+
+@asynccontextmanager
+async def opened_with_lane(data: Path, upstream: FakeUpstream, **sections: Any) -> AsyncIterator[House]:
+    """As `opened`, with hot answers and the lane in front, as a worker has them."""
+    sections.setdefault("feed", {"protected_prefixes": ["Contoso."]})
+    config = settings_for(data, [{"name": "up", "service_index": upstream.url}], **sections)
+    async with assemble(config) as services:
+        hot = HotTable(config.server.hot_memory, services.changes)
+        application = make_application(services, hot)
+        runner = web.AppRunner(application, shutdown_timeout=0.1, **handler_options(config.server.idle_timeout))
+        await runner.setup()
+        assert runner.server is not None
+        gate = application[GATE]
+        assert gate is not None
+        lanes = serve_protocol(runner.server, hot, config.server, application[ACCESS], gate.is_learned)
+        server = await asyncio.get_running_loop().create_server(lanes, "127.0.0.1", 0)
+        try:
+            yield await _furnished(House(services, data, server.sockets[0].getsockname()[1]))
+        finally:
+            server.close()
+            await lanes.drain(1.0)
+            await hot.close()
+            await runner.cleanup()
+
+
+async def _furnished(house: House) -> House:
+    await house.user("alice", administrator=True)
+    for name in ("bob", "carol"):
+        await house.user(name)
+    house.key = await house.key_of("alice")
+    return house
 
 
 def basic(name: str, password: str) -> dict[str, str]:
