@@ -6,6 +6,7 @@
 
 import asyncio
 import base64
+import gzip
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -175,7 +176,8 @@ async def read_answer(reader: asyncio.StreamReader, *, is_head: bool = False) ->
         before = headers.get(name.lower())
         headers[name.lower()] = value if before is None else f"{before}\n{value}"
     length = 0 if is_head or status in ("204", "304") else int(headers.get("content-length", "0"))
-    return Got(int(status), reason, headers, await reader.readexactly(length))
+    body = await reader.readexactly(length)
+    return Got(int(status), reason, headers, gzip.decompress(body) if headers.get("content-encoding") else body)
 
 
 async def hang_up(writer: asyncio.StreamWriter) -> None:

@@ -4,6 +4,8 @@ The same addresses serve V3 and V2 clients (nuget-protocol: push). What the acts
 and accounts' affair; here a request becomes an act, and its outcome a status line.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
@@ -11,7 +13,7 @@ import orjson
 from aiohttp import web
 
 from nugetproxy.accounts.model import Actor, now_us
-from nugetproxy.errors import InvalidRequest
+from nugetproxy.errors import DocumentNotFound, InvalidRequest, PackageNotFound, VersionNotFound
 from nugetproxy.hosting.publish import ListedVerb
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
@@ -43,9 +45,11 @@ async def delete(request: web.Request) -> web.StreamResponse:
     package, address = identity(request), client_address(request)
     kind = request.query.get("Type", "Unlist").lower()
     if kind == "harddelete":
-        await hosting.publish.delete(actor, package, address=address)
+        with _absences_of(package):
+            await hosting.publish.delete(actor, package, address=address)
     elif kind == "unlist":
-        await hosting.publish.unlist(actor, package, address=address)
+        with _absences_of(package):
+            await hosting.publish.unlist(actor, package, address=address)
     else:
         raise InvalidRequest("Type is Unlist, which hides a version, or HardDelete, which takes it away for good")
     return web.Response(status=204, headers=warning_headers(actor, ()))
@@ -55,7 +59,9 @@ async def relist(request: web.Request) -> web.StreamResponse:
     """POST to a version: listed again."""
     hosting = hosting_of(request)
     actor = await writer(request)
-    await hosting.publish.relist(actor, identity(request), address=client_address(request))
+    package = identity(request)
+    with _absences_of(package):
+        await hosting.publish.relist(actor, package, address=client_address(request))
     return web.Response(status=200, headers=warning_headers(actor, ()))
 
 
@@ -122,6 +128,16 @@ def warning_headers(actor: Actor, warnings: tuple[str, ...]) -> list[tuple[str, 
             f"nugetproxy key rotate {actor.key.key_id}"
         )
     return [("X-NuGet-Warning", "".join(c if " " <= c <= "~" else "?" for c in line)) for line in sentences]
+
+
+@contextmanager
+def _absences_of(package: PackageIdentity) -> Iterator[None]:
+    """Tells of a version that is not here in nuget.org's words: the client prints them, and scripts look for them."""
+    try:
+        yield
+    except (PackageNotFound, VersionNotFound) as error:
+        told = f"A package with ID '{package.id}' and version '{package.version}' does not exist."
+        raise DocumentNotFound(told) from error
 
 
 async def _fields(request: web.Request) -> dict[str, list[str]]:

@@ -1,0 +1,430 @@
+"""Push, delete, relist, deprecate and verification keys over HTTP: who may, and in which words the others are told."""
+
+import asyncio
+import json
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from nugetproxy.accounts.model import Scope
+from nugetproxy.accounts.permissions import KEY_NEEDED, KEY_REFUSED
+from tests.builders import make_nupkg
+from tests.flows.mirror import Got, running
+from tests.flows.private_feed import House, opened
+
+VERSION = "/api/v2/package/Contoso.Utils/1.0.0"
+RESERVED = "This package ID has been reserved. Please request access to upload to this reserved namespace from the "
+GOOD = {"readme": "# hello", "license": "MIT"}
+
+
+async def listed(house: House, package_id: str = "contoso.utils") -> dict[str, bool]:
+    index = await house.json(f"/v3/registration/{package_id}/index.json")
+    leaves = [leaf for page in index["items"] for leaf in page["items"]]
+    return {leaf["catalogEntry"]["version"]: leaf["catalogEntry"]["listed"] for leaf in leaves}
+
+
+def told(got: Got) -> tuple[int, str]:
+    return got.status, got.reason
+
+
+class TestPush:
+    async def test_created(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            got = await house.push(**GOOD)
+            assert told(got) == (201, "Created")
+            assert "x-nuget-warning" not in got.headers
+
+    async def test_without_a_key(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            got = await house.push(key="")
+            assert told(got) == (401, KEY_NEEDED)
+            assert got.headers["www-authenticate"] == 'ApiKey realm="nugetproxy"'
+            assert got.json["error"] == KEY_NEEDED
+
+    async def test_with_a_key_that_is_none(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            made, revoked = await house.new_key("bob")
+            await house.accounts.directory.revoke_key(made.key_id)
+            wrong = house.key[:-1] + ("a" if house.key[-1] != "a" else "b")
+            for key in ("x", "0" * 46, wrong, house.key.upper(), revoked, "k" * 7000):
+                got = await house.push(key=key)
+                assert told(got) == (403, KEY_REFUSED)
+                assert "www-authenticate" not in got.headers
+
+    async def test_a_version_that_exists_in_any_spelling(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            await house.push("Contoso.Utils", "1.0.0")
+            for package_id, version in (
+                ("Contoso.Utils", "1.0.0"), ("CONTOSO.utils", "1.0"), ("Contoso.Utils", "01.0.0.0"),
+                ("Contoso.Utils", "1.0.0+build"),
+            ):  # fmt: skip
+                status, reason = told(await house.push(package_id, version))
+                assert status == 409
+                assert reason == (
+                    f"A package with ID '{package_id}' and version '1.0.0' already exists and cannot be modified."
+                )
+
+    async def test_what_is_no_package(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            for body in (b"PK\3\4", b"x" * 100, make_nupkg()[:-30], make_nupkg(nuspec=b"<!DOCTYPE x><package/>")):
+                got = await house.push(body)
+                assert got.status == 400, got
+                assert got.reason not in ("", "Bad Request")
+            assert house.leftovers() == []
+
+    async def test_outside_of_what_is_protected(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            status, reason = told(await house.push("Fabrikam.Tools"))
+            assert status == 403
+            assert "lies under no protected prefix" in reason
+
+    async def test_a_reason_is_one_line_of_ascii(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            got = await house.push(
+                make_nupkg("Contoso.Ünïcödé.日本", "1.0.0"), key=await house.key_of("bob", (Scope.READ,))
+            )
+            assert got.status in (400, 403)
+            assert got.reason.isascii()
+            assert got.reason.isprintable()
+
+    async def test_no_method_is_missing_and_none_too_many(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            for method, path in (("DELETE", "/api/v2/package/"), ("PATCH", VERSION), ("PUT", "/v3/index.json")):
+                assert (await house.send(method, path)).status in (404, 405)
+
+
+class TestWarnings:
+    async def test_of_the_package(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            lines = (await house.push()).headers["x-nuget-warning"].split("\n")
+            assert any("readme" in line.lower() for line in lines)
+            assert any("licen" in line.lower() for line in lines)
+            assert all(line.isascii() and line.isprintable() for line in lines)
+
+    @pytest.mark.parametrize(("days", "warned"), [(9.5, True), (10.5, True), (11.5, False), (0.5, True)])
+    async def test_of_a_key_that_ends_within_ten_days(self, upstream, tmp_path, days, warned):
+        async with opened(tmp_path, upstream) as house:
+            key = await house.key_of("alice", days=days, name="ci")
+            for got in (
+                await house.push(key=key, **GOOD),
+                await house.send("DELETE", VERSION, key=key),
+                await house.send("POST", VERSION, key=key),
+            ):
+                lines = got.headers.get("x-nuget-warning", "")
+                assert (f"Your API key 'ci' expires in {int(days)} day(s)" in lines) is warned
+                assert key not in lines
+
+
+class TestListing:
+    @pytest.mark.parametrize("spelled", ["1.0.0", "1.0", "1.0.0.0", "1.0.0+abc", "01.00", quote("1.0.0+abc", safe="")])
+    @pytest.mark.parametrize("below", ["/api/v2/package", "/api/v2"])
+    async def test_delete_hides_and_post_shows_again(self, upstream, tmp_path, spelled, below):
+        async with opened(tmp_path, upstream) as house:
+            await house.push()
+            file = "/v3/flatcontainer/contoso.utils/1.0.0/contoso.utils.1.0.0.nupkg"
+            assert (await house.send("DELETE", f"{below}/CONTOSO.Utils/{spelled}")).status == 204
+            assert await listed(house) == {"1.0.0": False}
+            assert (await house.get(file)).status == 200
+            assert (await house.json("/v3/query?q=contoso"))["totalHits"] == 0
+            assert (await house.send("DELETE", f"{below}/CONTOSO.Utils/{spelled}")).status == 204
+            assert (await house.send("POST", f"/api/v2/package/contoso.utils/{spelled}")).status == 200
+            assert await listed(house) == {"1.0.0": True}
+            assert (await house.json("/v3/query?q=contoso"))["totalHits"] == 1
+
+    @pytest.mark.parametrize("method", ["DELETE", "POST"])
+    async def test_of_what_is_not_there(self, upstream, tmp_path, method):
+        async with opened(tmp_path, upstream) as house:
+            await house.push()
+            for package_id, version in (("Contoso.Utils", "2.0.0"), ("Contoso.Nothing", "1.0.0"), ("Nobody", "1.0.0")):
+                got = await house.send(method, f"/api/v2/package/{package_id}/{version}")
+                assert told(got) == (404, f"A package with ID '{package_id}' and version '{version}' does not exist.")
+
+    @pytest.mark.parametrize("method", ["DELETE", "POST"])
+    async def test_of_what_is_no_version_or_id(self, upstream, tmp_path, method):
+        async with opened(tmp_path, upstream) as house:
+            for path in ("Contoso.Utils/one", "Con toso/1.0.0", "..%2F..%2Fetc/1.0.0", "Contoso.Utils/99999999999.0.0"):
+                assert (await house.send(method, f"/api/v2/package/{path}")).status in (400, 404)
+
+    async def test_only_owners_and_administrators_with_the_scope(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            await house.push(key=await house.key_of("bob"))
+            for owner, scopes, globs, expected in (
+                ("bob", (Scope.UNLIST,), ("*",), 204),
+                ("bob", (Scope.UNLIST,), ("contoso.*",), 204),
+                ("bob", (Scope.UNLIST,), ("Fabrikam.*",), 403),
+                ("bob", (Scope.PUSH, Scope.PUSH_VERSION, Scope.READ), ("*",), 403),
+                ("carol", (Scope.UNLIST,), ("*",), 403),
+                ("alice", (Scope.UNLIST,), ("*",), 204),
+            ):
+                key = await house.key_of(owner, scopes, globs)
+                assert (await house.send("DELETE", VERSION, key=key)).status == expected, (owner, scopes, globs)
+            got = await house.send("DELETE", VERSION, key="")
+            assert told(got) == (401, KEY_NEEDED)
+            assert got.headers["www-authenticate"] == 'ApiKey realm="nugetproxy"'
+
+
+class TestHardDelete:
+    async def test_takes_everything_away_and_burns_the_version(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            await house.push()
+            assert (await house.send("DELETE", f"{VERSION}?Type=hardDelete")).status == 204
+            for path in (
+                "/v3/flatcontainer/contoso.utils/index.json",
+                "/v3/flatcontainer/contoso.utils/1.0.0/contoso.utils.1.0.0.nupkg",
+                "/v3/registration/contoso.utils/index.json",
+                "/v3/catalog/contoso.utils/1.0.0.json",
+                "/api/v2/package/Contoso.Utils/1.0.0",
+            ):
+                assert (await house.get(path)).status == 404, path
+            assert not [path for path in (tmp_path / "hosted").rglob("*") if path.is_file()]
+            assert (await house.push(payload=b"other bytes")).status == 409
+            assert (await house.send("DELETE", f"{VERSION}?Type=HardDelete")).status == 404
+
+    async def test_is_for_administrators(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            key = await house.key_of("bob")
+            await house.push(key=key)
+            status, reason = told(await house.send("DELETE", f"{VERSION}?type=x&Type=HardDelete", key=key))
+            assert (status, reason) == (
+                403, "only administrators delete packages for good; unlist the version instead"
+            )  # fmt: skip
+            read_only = await house.key_of("alice", (Scope.PUSH,))
+            assert (await house.send("DELETE", f"{VERSION}?Type=HardDelete", key=read_only)).status == 403
+            assert (await house.send("DELETE", f"{VERSION}?Type=Shred")).status == 400
+            assert await listed(house) == {"1.0.0": True}
+
+
+WANTED = {"isLegacy": "true", "message": "Old & tired: é", "alternatePackageId": "Contoso.New",
+          "alternatePackageVersion": "2.0"}  # fmt: skip
+DEPRECATIONS = "/api/v2/package/Contoso.Utils/deprecations"
+
+
+class TestDeprecate:
+    @pytest.mark.parametrize("form", ["form", "json", "query", "odd-case", "chunks"])
+    async def test_in_every_form(self, upstream, tmp_path, form):
+        fields = [("versions", "1.0"), ("versions", "2.0.0+x"), *WANTED.items()]
+        path, headers, body = DEPRECATIONS, {"Content-Type": "application/x-www-form-urlencoded"}, b""
+        if form == "query":
+            path += "?" + urlencode(fields)
+        elif form == "json":
+            headers = {"Content-Type": "application/json; charset=utf-8"}
+            body = json.dumps({"versions": ["1.0", "2.0.0+x"], **WANTED, "isLegacy": True, "isOther": None}).encode()
+        elif form == "odd-case":
+            body = urlencode(
+                [(name.upper() + ("[]" if name == "versions" else ""), text) for name, text in fields]
+            ).encode()
+        else:
+            body = urlencode(fields).encode()
+        async with opened(tmp_path, upstream) as house:
+            for version in ("1.0.0", "2.0.0", "3.0.0"):
+                await house.push(version=version)
+            if form == "chunks":
+                reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+                length = len(body)
+                writer.write(
+                    f"PUT {path} HTTP/1.1\r\nHost: x\r\nX-NuGet-ApiKey: {house.key}\r\nConnection: close\r\n"
+                    f"Content-Type: {headers['Content-Type']}\r\nContent-Length: {length}\r\n\r\n".encode()
+                )
+                for start in range(0, length, 40):
+                    writer.write(body[start : start + 40])
+                    await writer.drain()
+                    await asyncio.sleep(0.002)
+                assert b" 200 " in await reader.readline()
+                writer.close()
+            else:
+                assert (await house.send("PUT", path, headers=headers, body=body)).status == 200
+            index = await house.json("/v3/registration-gz-semver2/contoso.utils/index.json")
+            found = {
+                leaf["catalogEntry"]["version"]: leaf["catalogEntry"].get("deprecation")
+                for leaf in index["items"][0]["items"]
+            }
+            assert found["3.0.0"] is None
+            for version in ("1.0.0", "2.0.0"):
+                told = found[version]
+                assert (told["reasons"], told["message"]) == (["Legacy"], WANTED["message"])
+                assert told["alternatePackage"]["id"] == "Contoso.New"
+                assert told["alternatePackage"]["range"] == "[2.0.0, )"
+
+    async def test_is_taken_back_and_lists(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            await house.push()
+            for query, expected, is_listed in (
+                ("versions=1.0.0&isOther=true&listedVerb=unlist", ["Other"], False),
+                ("versions=1.0.0&hasCriticalBugs=TRUE&isLegacy=true", ["Legacy", "CriticalBugs"], False),
+                ("versions=1.0.0&listedVerb=Relist", None, True),
+            ):
+                assert (await house.send("PUT", f"{DEPRECATIONS}?{query}")).status == 200
+                index = await house.json("/v3/registration-gz-semver2/contoso.utils/index.json")
+                entry = index["items"][0]["items"][0]["catalogEntry"]
+                assert entry.get("deprecation", {}).get("reasons") == expected
+                assert entry["listed"] is is_listed
+
+    @pytest.mark.parametrize(
+        ("query", "body", "expected"),
+        [
+            ("", b"", 400),
+            ("?versions=one", b"", 400),
+            ("?versions=9.9.9&isLegacy=true", b"", 404),
+            ("?versions=1.0.0&listedVerb=Burn", b"", 400),
+            ("?versions=1.0.0&isLegacy=true&alternatePackageId=..", b"", 400),
+            ("?versions=1.0.0&isLegacy=true&alternatePackageId=x&alternatePackageVersion=y", b"", 400),
+            ("", b"{", 400),
+            ("", b"[1]", 400),
+            ("", b"\xff", 400),
+            ("", b'{"versions": {"a": [1]}}', 400),
+            ("?versions=1.0.0", b" " * 1_100_000, 413),
+        ],
+    )
+    async def test_what_cannot_be_understood(self, upstream, tmp_path, query, body, expected):
+        headers = {"Content-Type": "application/json"} if body else {}
+        async with opened(tmp_path, upstream) as house:
+            await house.push()
+            got = await house.send("PUT", DEPRECATIONS + query, headers=headers, body=body)
+            assert got.status == expected, got
+
+    async def test_is_for_owners(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            await house.push()
+            query = f"{DEPRECATIONS}?versions=1.0.0&isLegacy=true"
+            assert (await house.send("PUT", query, key=await house.key_of("bob"))).status == 403
+            assert (await house.send("PUT", query, key="")).status == 401
+
+
+class TestWhoMayPush:
+    @pytest.mark.parametrize(
+        ("scopes", "globs", "new", "existing"),
+        [
+            ((Scope.PUSH,), ("*",), 201, 201),
+            ((Scope.PUSH_VERSION,), ("*",), 403, 201),
+            ((Scope.UNLIST,), ("*",), 403, 403),
+            ((Scope.READ,), ("*",), 403, 403),
+            ((Scope.PUSH,), ("contoso.*",), 201, 201),
+            ((Scope.PUSH,), ("Contoso.Utils",), 403, 201),
+            ((Scope.PUSH,), ("Fabrikam.*",), 403, 403),
+        ],
+    )
+    async def test_by_scope_and_glob(self, upstream, tmp_path, scopes, globs, new, existing):
+        async with opened(tmp_path, upstream) as house:
+            await house.push("Contoso.Utils", "1.0.0", key=await house.key_of("bob"))
+            key = await house.key_of("bob", scopes, globs)
+            assert (await house.push("Contoso.Brand.New", "1.0.0", key=key)).status == new
+            assert (await house.push("Contoso.Utils", "2.0.0", key=key)).status == existing
+
+    async def test_by_ownership(self, upstream, tmp_path):
+        """
+        Not even an administrator pushes to what is another's; members push with a key of their organisation.
+        """
+        async with opened(tmp_path, upstream) as house:
+            directory, ownership = house.accounts.directory, house.accounts.ownership
+            bob, carol = directory.account("bob"), directory.account("carol")
+            org = await directory.add_organization("Contoso", bob)
+            await house.push("Contoso.Utils", "1.0.0", key=await house.key_of("Contoso"))
+            for who, expected in (("alice", 403), ("bob", 403), ("carol", 403), ("Contoso", 201)):
+                assert (await house.push("Contoso.Utils", "2.0.0", key=await house.key_of(who))).status == expected
+            await ownership.add_owner("contoso.utils", carol)
+            assert (await house.push("Contoso.Utils", "3.0.0", key=await house.key_of("carol"))).status == 201
+            await ownership.remove_owner("contoso.utils", org)
+            assert (await house.push("Contoso.Utils", "4.0.0", key=await house.key_of("Contoso"))).status == 403
+
+    async def test_by_reservation(self, upstream, tmp_path):
+        """
+        Reserved, delegated and shared prefixes, none of them protected by the settings.
+        """
+        async with opened(tmp_path, upstream, feed={}) as house:
+            directory, ownership = house.accounts.directory, house.accounts.ownership
+            alice, bob = directory.account("alice"), directory.account("bob")
+            carols = await house.key_of("carol")
+            assert (await house.push("Open.Early", key=carols)).status == 403
+            await ownership.reserve("Contoso.*", alice)
+            await ownership.reserve("Contoso.Tools.*", bob)
+            await ownership.reserve("Open.*", alice, shared=True)
+            await ownership.reserve("Open.Core", bob)
+            keys = {who: await house.key_of(who) for who in ("alice", "bob", "carol")}
+            for package_id, who, expected in (
+                ("Contoso.A", "alice", 201), ("Contoso.B", "bob", 409), ("Contoso.C", "carol", 409),
+                ("Contoso.Tools.A", "alice", 409), ("Contoso.Tools.B", "bob", 201), ("Contoso.Tools.C", "carol", 409),
+                ("Open.A", "alice", 201), ("Open.B", "bob", 201), ("Open.C", "carol", 201),
+                ("Open.Core", "carol", 409), ("Open.Core", "bob", 201),
+                ("Elsewhere", "alice", 403),
+            ):  # fmt: skip
+                got = await house.push(package_id, key=keys[who])
+                assert got.status == expected, (package_id, who, got.reason)
+                if expected == 409:
+                    assert got.reason.startswith(RESERVED)
+                    assert got.reason.isascii()
+            # What was there before a prefix was reserved goes on; what was taken below a shared one is its pusher's.
+            await ownership.reserve("Open.C*".removesuffix("*"), bob)
+            assert (await house.push("Open.C", "2.0.0", key=keys["carol"])).status == 201
+            assert (await house.push("Open.B", "2.0.0", key=keys["carol"])).status == 403
+            hits = (await house.json("/v3/query?q=open&prerelease=true"))["data"]
+            assert {hit["id"]: hit["verified"] for hit in hits if hit["id"] in ("Open.A", "Open.B")} == {
+                "Open.A": True, "Open.B": False
+            }  # fmt: skip
+
+    async def test_what_is_refused_is_written_down(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            await house.push()
+            await house.push(key=await house.key_of("bob", name="ci"))
+            line = house.accounts.audit.latest(1)[0]
+            assert (line.actor, line.action, line.subject, line.result) == (
+                "bob/key ci", "package.push", "Contoso.Utils 1.0.0", "refused"
+            )  # fmt: skip
+            assert line.address == "127.0.0.1"
+
+
+class TestVerificationKeys:
+    async def key(
+        self, house: House, package_id: str = "Contoso.Utils", below: str = "/1.0.0", key: str | None = None
+    ) -> Got:
+        return await house.send("POST", f"/api/v2/package/create-verification-key/{package_id}{below}", key=key)
+
+    @pytest.mark.parametrize("below", ["/1.0", ""])
+    async def test_is_made_and_used_up_by_one_verification(self, upstream, tmp_path, below):
+        async with opened(tmp_path, upstream) as house:
+            await house.push()
+            got = await self.key(house, "CONTOSO.Utils", below)
+            key = got.json["Key"]
+            assert set(got.json) == {"Key", "Expires"}
+            assert got.headers.get("cache-control", "no-store") == "no-store"
+            path = f"/api/v2/verifykey/contoso.utils{below}"
+            assert (await house.get(path, {"X-NuGet-ApiKey": key})).status == 200
+            assert told(await house.get(path, {"X-NuGet-ApiKey": key})) == (403, KEY_REFUSED)
+
+    async def test_can_do_nothing_else(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            await house.push()
+            key = (await self.key(house)).json["Key"]
+            assert (await house.push(version="2.0.0", key=key)).status == 403
+            assert (await house.send("DELETE", VERSION, key=key)).status == 403
+            assert (await self.key(house, key=key)).status == 403
+
+    async def test_of_others_and_of_nothing(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            await house.push()
+            await house.push("Contoso.Other")
+            bobs = await house.key_of("bob")
+            assert (await self.key(house, key=bobs)).status == 403
+            assert (await self.key(house, key="")).status == 401
+            assert (await self.key(house, below="/one")).status == 400
+            key = (await self.key(house)).json["Key"]
+            for path, expected in (
+                ("contoso.other/1.0.0", 403), ("contoso.utils/9.9.9", 404), ("contoso.nothing/1.0.0", 404),
+                ("contoso.utils/one", 400), ("contoso.utils/1.0.0", 200),
+            ):  # fmt: skip
+                assert (await house.get(f"/api/v2/verifykey/{path}", {"X-NuGet-ApiKey": key})).status == expected, path
+            for key in (house.key, bobs):  # which are none of this kind
+                got = await house.get("/api/v2/verifykey/contoso.utils/1.0.0", {"X-NuGet-ApiKey": key})
+                assert told(got) == (403, KEY_REFUSED)
+
+    async def test_asks_for_a_key_and_not_for_a_password(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream, accounts={"anonymous_read": "none"}) as house:
+            got = await house.get("/api/v2/verifykey/contoso.utils/1.0.0")
+            assert (got.status, got.headers["www-authenticate"]) == (401, 'ApiKey realm="nugetproxy"')
+
+
+async def test_a_server_that_hosts_nothing_says_so(upstream, tmp_path):
+    async with running(tmp_path, upstream, hosting={"enabled": False}) as mirror:
+        for method, path in (("PUT", "/api/v2/package"), ("DELETE", VERSION), ("GET", "/v3/catalog0/index.json")):
+            got = await mirror.get(path, method=method)
+            assert got.status == 404
+            assert "only mirrors" in got.reason
