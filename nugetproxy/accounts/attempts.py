@@ -14,6 +14,8 @@ from typing import Final
 
 _ADDRESSES: Final = 50_000
 _REMEMBERED: Final = 20_000
+# What the same wrong credentials count when they come again: looking at them is work all the same.
+_REPEATED: Final = 0.1
 # Who is given one IPv6 address can usually use all of its network.
 _IPV6_NETWORK_BITS: Final = 64
 
@@ -26,6 +28,7 @@ class Attempts:
         self._per_minute = per_minute
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._right: OrderedDict[bytes, None] = OrderedDict()
+        self._wrong: OrderedDict[bytes, None] = OrderedDict()
         # What was right is remembered as a keyed hash: this process's memory holds no password for it.
         self._pepper = secrets.token_bytes(32)
 
@@ -40,12 +43,20 @@ class Attempts:
         return 0.0 if left >= 1 else (1 - left) * 60 / self._per_minute
 
     def failed(self, address: str, credentials: str, now: float) -> None:
-        """These credentials were wrong."""
+        """These credentials were wrong. The same ones again guess nothing new, so they count little: one restore with
+        a wrong password sends it some eighteen times.
+        """
         if not self._per_minute:
             return
-        self._right.pop(self._hash(credentials), None)
+        key = self._hash(credentials)
+        self._right.pop(key, None)
+        weight = _REPEATED if key in self._wrong else 1.0
+        self._wrong[key] = None
+        self._wrong.move_to_end(key)
+        if len(self._wrong) > _REMEMBERED:
+            self._wrong.popitem(last=False)
         network = network_of(address)
-        self._buckets[network] = (max(0.0, self._left(network, now) - 1), now)
+        self._buckets[network] = (max(0.0, self._left(network, now) - weight), now)
         self._buckets.move_to_end(network)
         if len(self._buckets) > _ADDRESSES:
             self._buckets.popitem(last=False)
@@ -55,6 +66,7 @@ class Attempts:
         if not self._per_minute:
             return
         key = self._hash(credentials)
+        self._wrong.pop(key, None)
         self._right[key] = None
         self._right.move_to_end(key)
         if len(self._right) > _REMEMBERED:

@@ -102,3 +102,17 @@ def test_it_keeps_no_secret():
     attempts.succeeded("alice:hunter2hunter2")
 
     assert "hunter2" not in repr(vars(attempts))
+
+
+def test_the_same_wrong_credentials_again_count_little():
+    """
+    One restore with a wrong password sends it some eighteen times; two of them must not use up a farm's minute.
+    """
+    attempts = Attempts(per_minute=5)
+    for _ in range(18):
+        attempts.failed("10.0.0.1", "bob:typo", 0.0)
+    assert attempts.wait("10.0.0.1", "alice:right", 0.0) == 0
+
+    for guess in range(5):
+        attempts.failed("10.0.0.1", f"bob:guess{guess}", 0.0)
+    assert attempts.wait("10.0.0.1", "bob:another", 0.0) > 0
