@@ -59,7 +59,7 @@ class Visitor:
     ) -> Got:
         self._writer.write(head(method, path, {"Host": "us", **(headers or {})}) + body)
         got = await read_answer(self._reader)
-        self.worker = got.headers["x-request-id"].partition("-")[0]
+        self.worker = got.headers.get("x-request-id", "").partition("-")[0]
         return got
 
     async def push(self, key: str, package: bytes) -> Got:
