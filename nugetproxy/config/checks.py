@@ -20,6 +20,7 @@ def problems_between(config: Config) -> list[Problem]:
         *_server(config.server),
         *_storage(Path(config.storage.path)),
         *_upstreams(config.mirroring.upstream),
+        *_reading(config),
     ]
 
 
@@ -45,6 +46,12 @@ def _server(server: ServerSettings) -> Iterator[Problem]:
 def _storage(path: Path) -> Iterator[Problem]:
     if path.exists() and not path.is_dir():
         yield ("storage", "path"), f"{path} is a file; name a folder, which is made when it is missing"
+
+
+def _reading(config: Config) -> Iterator[Problem]:
+    if not config.hosting.enabled and config.accounts.anonymous_read != "all":
+        # Else everybody would read, against what the setting says.
+        yield ("accounts", "anonymous_read"), 'needs accounts, and hosting.enabled = false leaves none; use "all"'
 
 
 def _upstreams(upstreams: tuple[UpstreamSettings, ...]) -> Iterator[Problem]:

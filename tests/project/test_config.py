@@ -228,6 +228,15 @@ class TestProblems:
         assert "(in nugetproxy.toml)" in problems("[server]\nworkers = 0")
         assert "(on the command line)" in problems(server__workers=0)
 
+    @pytest.mark.parametrize("anonymous", ["none", "mirrored"])
+    def test_reading_is_not_closed_where_nobody_has_an_account(self, problems, anonymous):
+        """
+        A server that hosts nothing knows nobody: it would let everybody in.
+        """
+        told = problems(accounts__anonymous_read=anonymous, hosting__enabled=False)
+        assert told.startswith("accounts.anonymous_read: needs accounts")
+        assert problems(accounts__anonymous_read="all", hosting__enabled=False) == ""
+
     def test_a_problem_shows_no_password(self, problems):
         assert "hunter2" not in problems(mirroring__upstream=[{"proxy": "socks5://me:hunter2@proxy:1"}])
 
