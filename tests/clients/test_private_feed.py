@@ -226,7 +226,7 @@ class TestUnlist:
     def test_an_unknown_version(self, workplace: Workplace, key: str) -> None:
         run = workplace.dotnet("nuget", "delete", "Contoso.None", "1.0.0", "-s", "here", "-k", key, "--non-interactive")
 
-        assert "404 (package 'Contoso.None' does not exist here)" in run.must_fail().output
+        assert "404 (A package with ID 'Contoso.None' and version '1.0.0' does not exist.)" in run.must_fail().output
 
 
 def test_outdated(workplace: Workplace, server: Server, key: str) -> None:
