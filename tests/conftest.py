@@ -25,3 +25,8 @@ def logging_as_it_was() -> Iterator[None]:
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
     root.handlers, root.level = handlers, level
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a case with bytes by its argument: bytes such as gzip's tell the time, and workers must name it alike."""
+    return argname if isinstance(val, bytes) else None

@@ -37,7 +37,14 @@ def test_nothing_is_not_gzip():
         gunzipped(b"", 1)
 
 
-@pytest.mark.parametrize("body", [b"{}", gzip.compress(PLAIN)[:-6] + b"\0" * 6, gzip.compress(PLAIN) + b"x" * 20])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"{}", id="json"),
+        pytest.param(gzip.compress(PLAIN)[:-6] + b"\0" * 6, id="wrong-checksum"),
+        pytest.param(gzip.compress(PLAIN) + b"x" * 20, id="something-after"),
+    ],
+)
 def test_what_is_not_gzip_is_refused(body):
     with pytest.raises(ValueError, match="broken gzip"):
         gunzipped(body, 100)
