@@ -95,12 +95,23 @@ class Conflict(NugetproxyError):
 class PackageExists(Conflict):
     """Versions are never replaced. The words are nuget.org's: scripts look for them (push, status 409)."""
 
-    def __init__(self, package_id: str, version: str) -> None:
+    def __init__(self, package_id: str, version: str, sentence: str = "already exists and cannot be modified.") -> None:
         self.package_id = package_id
         self.version = version
+        super().__init__(f"A package with ID {_shown(package_id)} and version {_shown(version)} {sentence}")
+
+
+class VersionBurnt(PackageExists):
+    """The version was deleted for good, and its name is as taken as if it were there: whoever restored it once must not
+    get other bytes under it. In words of its own, because one that "already exists" would be looked for.
+    """
+
+    def __init__(self, package_id: str, version: str) -> None:
         super().__init__(
-            f"A package with ID {_shown(package_id)} and version {_shown(version)} already exists "
-            "and cannot be modified."
+            package_id,
+            version,
+            "was deleted, and its name is kept from other bytes. An administrator frees it: "
+            f"nugetproxy package delete {package_id} {version} --allow-reuse",
         )
 
 

@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "key": ("nugetproxy.cli.keys", "key"),
     "owner": ("nugetproxy.cli.owners", "owner"),
     "prefix": ("nugetproxy.cli.owners", "prefix"),
+    "package": ("nugetproxy.cli.packages", "package"),
     "audit": ("nugetproxy.cli.audit", "audit"),
     "check-config": ("nugetproxy.cli.deployment", "check_config"),
 }

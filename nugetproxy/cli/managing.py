@@ -1,5 +1,6 @@
-"""What the commands share that manage accounts: opening the data directory beside a running server, and telling how it
-ended. Exit codes: 0 done, 1 refused (unknown, taken, the disk failed; the sentence tells), 2 cannot be meant so.
+"""What the commands share that manage accounts and packages: opening the data directory beside a running server, and
+telling how it ended. Exit codes: 0 done, 1 refused (unknown, taken, the disk failed; the sentence tells), 2 cannot be
+meant so.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from nugetproxy.config import Config
 from nugetproxy.config.models import parse_duration
 from nugetproxy.errors import InvalidRequest, NugetproxyError, StorageUnavailable
 from nugetproxy.storage.database.opening import open_main_database
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.revisions import Revisions
 
 T = TypeVar("T")
@@ -38,6 +40,8 @@ class Managed:
     """One data directory, for a command. `by` is who runs it, for the audit log."""
 
     config: Config
+    database: SqliteDatabase
+    revisions: Revisions
     directory: Directory
     ownership: Ownership
     audit: AuditLog
@@ -82,7 +86,8 @@ def opened(config: Config, *, may_create: bool = False) -> Iterator[Managed]:
                 protected=config.feed.protected_prefixes,
                 allowed_ids=config.hosting.allowed_ids,
             )
-            yield Managed(config, directory, ownership, AuditLog(database), command_line(_unix_user()))
+            by = command_line(_unix_user())
+            yield Managed(config, database, revisions, directory, ownership, AuditLog(database), by)
         finally:
             revisions.close()
     finally:

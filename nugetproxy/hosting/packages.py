@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from nugetproxy.errors import PackageExists, VersionBurnt
 from nugetproxy.hosting.events import EventKind, HostedEvent, State, insert_event, packed, unpacked
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.manifest import PackageManifest
@@ -122,6 +123,11 @@ class HostedPackages:
         """As `of`, only those with an event after `sequence`."""
         return self._ascending("WHERE h.lower_id = ? AND h.sequence > ?", (lower_id, sequence))
 
+    def burnt(self, lower_id: str) -> tuple[tuple[NuGetVersion, int], ...]:
+        """The versions that were deleted and not given free, ascending, and when that was, in microseconds."""
+        rows = self._fetch("SELECT lower_version, burnt FROM burnt_versions WHERE lower_id = ?", (lower_id,))
+        return tuple(sorted((NuGetVersion.parse(version), moment) for version, moment in rows))
+
     def find(self, package: PackageIdentity) -> HostedPackage | None:
         return find_package(self._fetch, package)
 
@@ -174,14 +180,18 @@ def knows_id(fetch: Fetch, lower_id: str) -> bool:
     return bool(rows[0][0])
 
 
-def is_taken(fetch: Fetch, package: PackageIdentity) -> bool:
-    """Whether the version exists, or did and was not given free."""
+def require_free(fetch: Fetch, package: PackageIdentity) -> None:
+    """Raises PackageExists when the version is there; VersionBurnt when it was, and was not given free."""
     rows = fetch(
-        "SELECT EXISTS (SELECT 1 FROM hosted_packages WHERE lower_id = ?1 AND lower_version = ?2)"
-        " OR EXISTS (SELECT 1 FROM burnt_versions WHERE lower_id = ?1 AND lower_version = ?2)",
+        "SELECT EXISTS (SELECT 1 FROM hosted_packages WHERE lower_id = ?1 AND lower_version = ?2),"
+        " EXISTS (SELECT 1 FROM burnt_versions WHERE lower_id = ?1 AND lower_version = ?2)",
         (package.lower_id, package.lower_version),
     )
-    return bool(rows[0][0])
+    is_there, is_burnt = rows[0]
+    if is_there:
+        raise PackageExists(package.id.text, package.version.normalized)
+    if is_burnt:
+        raise VersionBurnt(package.id.text, package.version.normalized)
 
 
 def find_package(fetch: Fetch, package: PackageIdentity) -> HostedPackage | None:

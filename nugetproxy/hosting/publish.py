@@ -33,9 +33,9 @@ from nugetproxy.hosting.packages import (
     find_package,
     free_version,
     insert_package,
-    is_taken,
     knows_id,
     remove_package,
+    require_free,
 )
 from nugetproxy.nuget.archive import ArchiveLimits
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
@@ -115,7 +115,8 @@ class Publish:
         Raises:
             InvalidPackage: the file is not a package that we accept.
             NotAuthenticated, Forbidden, IdReserved: this actor may not push this id.
-            PackageExists: the version is there, or was and is burnt.
+            PackageExists: the version is there.
+            VersionBurnt: it was, and its name was not given free.
             StorageUnavailable: nothing was published.
         """
         return await self._running.to_the_end(self._push(actor, spool, address))
@@ -146,8 +147,7 @@ class Publish:
         """The facts under which the push is allowed; raises when it is not, or the version is taken."""
         facts = self._facts(found.identity.id)
         require(may_push(actor, facts, self._microseconds()))
-        if is_taken(self._database.fetch, found.identity):
-            raise exists(found.identity)
+        require_free(self._database.fetch, found.identity)
         return facts
 
     async def _enter(self, actor: Actor, found: Inspected, key: BlobKey, address: str) -> tuple[HostedPackage, bool]:
@@ -164,8 +164,7 @@ class Publish:
                     raise _Outdated
                 if self._revisions.accounts != revision:
                     raise _Outdated
-                if is_taken(fetching(connection), found.identity):
-                    raise exists(found.identity)
+                require_free(fetching(connection), found.identity)
                 if self._contents.blobs.stat(key) is None:
                     raise StorageUnavailable("the file of the package vanished while it was being published")
                 now = self._clock()

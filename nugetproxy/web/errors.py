@@ -59,6 +59,7 @@ TABLE: Mapping[type[errors.NugetproxyError], Row] = {
     errors.Forbidden: Row(403),
     errors.Conflict: Row(409),
     errors.PackageExists: Row(409),
+    errors.VersionBurnt: Row(409),
     errors.IdReserved: Row(409),
     errors.PackageNotFound: Row(404),
     errors.NotMirrored: Row(404),

@@ -2,57 +2,17 @@
 
 import asyncio
 import json
-import os
-import pwd
 import stat
 import subprocess
 import sys
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from nugetproxy.accounts.credentials import KEY_PREFIX
 from nugetproxy.accounts.model import now_us
-from nugetproxy.cli.main import main
 from tests.accounts.places import Place
-
-ME = f"command line ({pwd.getpwuid(os.getuid()).pw_name})"
-
-
-class CommandLine:
-    """The command line on one data directory."""
-
-    def __init__(self, data: Path) -> None:
-        self.data = data
-
-    def run(self, *arguments: str, typed: str = "") -> Result:
-        return CliRunner().invoke(main, [*arguments, "--data", str(self.data)], input=typed)
-
-    def done(self, *arguments: str, typed: str = "") -> str:
-        ended = self.run(*arguments, typed=typed)
-        assert ended.exit_code == 0, ended.output
-        return ended.stdout
-
-    def json(self, *arguments: str):
-        return json.loads(self.done(*arguments, "--json"))
-
-    def refused(self, *arguments: str, code: int = 1, typed: str = "") -> str:
-        ended = self.run(*arguments, typed=typed)
-        assert (ended.exit_code, ended.stdout) == (code, "")
-        return ended.stderr
-
-
-@pytest.fixture
-def line(tmp_path):
-    return CommandLine(tmp_path / "data")
-
-
-@pytest.fixture
-def alice(line):
-    line.done("user", "add", "alice", "--admin")
-    return line
+from tests.cli.command_line import ME, CommandLine
 
 
 class TestUsers:
@@ -106,7 +66,7 @@ class TestUsers:
 
         assert alice.json("user", "promote", "bobby")["administrator"] is True
         assert alice.json("user", "demote", "Alice")["administrator"] is False
-        assert [(each["action"], each["subject"], each["actor"]) for each in audited(alice)[-2:]] == [
+        assert [(each["action"], each["subject"], each["actor"]) for each in alice.audited()[-2:]] == [
             ("user.promote", "bobby", ME),
             ("user.demote", "alice", ME),
         ]
@@ -351,10 +311,6 @@ def test_a_running_server_sees_what_a_command_does(alice):
     assert server.revisions.accounts == before + 1
     assert server.directory.find_account("bobby") is not None
     server.close()
-
-
-def audited(line: CommandLine) -> list[dict[str, str]]:
-    return [json.loads(each) for each in line.done("audit", "--json").splitlines()]
 
 
 async def actor(line: CommandLine, name: str, password: str):

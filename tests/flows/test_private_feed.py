@@ -169,6 +169,34 @@ async def test_a_revoked_key_is_refused_by_the_very_next_request(upstream, tmp_p
             assert (await visitor.push(key, package("1.0.0"))).status == 403
 
 
+async def test_a_version_that_a_command_deleted_may_come_back_with_other_bytes(upstream, tmp_path):
+    """
+    Deleted beside the running server while it is hot in both workers, and pushed again once its name is free.
+    """
+    data = tmp_path / "data"
+    first, other = package("1.0.0", "the first"), package("1.0.0", "the other")
+    file = "/v3/flatcontainer/contoso.utils/1.0.0/contoso.utils.1.0.0.nupkg"
+    delete = ("package", "delete", "Contoso.Utils", "1.0.0")
+    async with served(data, upstream.url, FRESH) as (server, key), visitors(server) as both:
+        assert (await both[0].push(key, first)).status == 201
+        for path in (file, *RENDERINGS):
+            for _ in range(2):
+                await all_of(both, path)
+        await asyncio.to_thread(Accounts(data).run, *delete)
+        for path in (file, *RENDERINGS[:4]):
+            assert [got.status for got in await all_of(both, path)] == [404, 404], path
+        assert [got.json["totalHits"] for got in await all_of(both, "/v3/query?q=contoso.utils")] == [0, 0]
+        refused = await both[1].push(key, other)
+        assert (refused.status, refused.reason.partition(": ")[2]) == (
+            409, "nugetproxy package delete Contoso.Utils 1.0.0 --allow-reuse"
+        )  # fmt: skip
+        await asyncio.to_thread(Accounts(data).run, *delete, "--allow-reuse")
+        assert (await both[1].push(key, other)).status == 201
+        assert {got.body for got in await all_of(both, file)} == {other}
+        for path in RENDERINGS:
+            assert all(b"1.0.0" in got.body for got in await all_of(both, path)), path
+
+
 async def test_of_fifty_who_push_one_version_one_wins(upstream, tmp_path):
     """
     Over both workers, each with other bytes: one 201, and what is served are its bytes; the others' are gone.

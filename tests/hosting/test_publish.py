@@ -15,6 +15,7 @@ from nugetproxy.errors import (
     PackageExists,
     PackageNotFound,
     StorageUnavailable,
+    VersionBurnt,
     VersionNotFound,
 )
 from nugetproxy.hosting.publish import ListedVerb
@@ -330,9 +331,10 @@ async def test_a_deleted_version_stays_burnt(house: House) -> None:
     alice = await house.actor()
     await house.push(alice)
     await house.publish.delete(await the_administrator(house), ONE, address=HERE)
-    with pytest.raises(PackageExists):
-        await house.push(alice)
+    with pytest.raises(VersionBurnt, match=r"nugetproxy package delete Contoso\.Utils 1\.0\.0 --allow-reuse"):
+        await house.push(alice, version="1.0")
     assert house.packages.knows("contoso.utils")
+    assert [version.normalized for version, _ in house.packages.burnt("contoso.utils")] == ["1.0.0"]
 
 
 async def test_a_deleted_version_may_be_freed_at_once_or_later(house: House) -> None:

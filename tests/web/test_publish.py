@@ -14,6 +14,10 @@ from tests.flows.private_feed import House, opened
 
 VERSION = "/api/v2/package/Contoso.Utils/1.0.0"
 RESERVED = "This package ID has been reserved. Please request access to upload to this reserved namespace from the "
+BURNT = (
+    "A package with ID 'Contoso.Utils' and version '1.0.0' was deleted, and its name is kept from other bytes. "
+    "An administrator frees it: nugetproxy package delete Contoso.Utils 1.0.0 --allow-reuse"
+)
 GOOD = {"readme": "# hello", "license": "MIT"}
 
 
@@ -177,8 +181,39 @@ class TestHardDelete:
             ):
                 assert (await house.get(path)).status == 404, path
             assert not [path for path in (tmp_path / "hosted").rglob("*") if path.is_file()]
-            assert (await house.push(payload=b"other bytes")).status == 409
+            assert told(await house.push(payload=b"other bytes")) == (409, BURNT)
             assert (await house.send("DELETE", f"{VERSION}?Type=HardDelete")).status == 404
+
+    @pytest.mark.parametrize("at_once", [True, False])
+    async def test_with_leave_other_bytes_take_the_name(self, upstream, tmp_path, at_once):
+        """
+        At once, or later, when somebody was refused.
+        """
+        async with opened(tmp_path, upstream) as house:
+            await house.push(payload=b"first")
+            file = "/v3/flatcontainer/contoso.utils/1.0.0/contoso.utils.1.0.0.nupkg"
+            first = await house.get(file)
+            if not at_once:
+                assert (await house.send("DELETE", f"{VERSION}?Type=HardDelete")).status == 204
+                assert told(await house.push(payload=b"other")) == (409, BURNT)
+            assert (await house.send("DELETE", f"{VERSION}?type=harddelete&allowReuse=True")).status == 204
+            assert (await house.push(payload=b"other")).status == 201
+            other = await house.get(file)
+            assert other.body == make_nupkg("Contoso.Utils", "1.0.0", payload=b"other")
+            assert first.headers["etag"] != other.headers["etag"]
+
+    @pytest.mark.parametrize(
+        "query",
+        ["Type=Shred", "Type=", "Type=HardDelete&AllowReuse=yes", "Type=HardDelete&AllowReuse=", "AllowReuse=true",
+         "Type=Unlist&AllowReuse=true"],
+    )  # fmt: skip
+    async def test_what_cannot_be_meant_changes_nothing(self, upstream, tmp_path, query):
+        async with opened(tmp_path, upstream) as house:
+            await house.push()
+            status, reason = told(await house.send("DELETE", f"{VERSION}?{query}"))
+            assert status == 400
+            assert "HardDelete" in reason or "AllowReuse" in reason
+            assert await listed(house) == {"1.0.0": True}
 
     async def test_is_for_administrators(self, upstream, tmp_path):
         async with opened(tmp_path, upstream) as house:
@@ -189,8 +224,8 @@ class TestHardDelete:
                 403, "only administrators delete packages for good; unlist the version instead"
             )  # fmt: skip
             read_only = await house.key_of("alice", (Scope.PUSH,))
-            assert (await house.send("DELETE", f"{VERSION}?Type=HardDelete", key=read_only)).status == 403
-            assert (await house.send("DELETE", f"{VERSION}?Type=Shred")).status == 400
+            for query in ("Type=HardDelete", "Type=HardDelete&AllowReuse=true"):
+                assert (await house.send("DELETE", f"{VERSION}?{query}", key=read_only)).status == 403
             assert await listed(house) == {"1.0.0": True}
 
 

@@ -39,19 +39,18 @@ async def push(request: web.Request) -> web.StreamResponse:
 
 
 async def delete(request: web.Request) -> web.StreamResponse:
-    """DELETE a version: unlisted, as on nuget.org; with `?Type=HardDelete` gone for good, for administrators."""
+    """DELETE a version: unlisted, as on nuget.org. For administrators with `?Type=HardDelete` gone for good, and with
+    `&AllowReuse=true` its name given free.
+    """
     hosting = hosting_of(request)
     actor = await writer(request)
     package, address = identity(request), client_address(request)
-    kind = request.query.get("Type", "Unlist").lower()
-    if kind == "harddelete":
-        with _absences_of(package):
-            await hosting.publish.delete(actor, package, address=address)
-    elif kind == "unlist":
-        with _absences_of(package):
+    is_hard, allow_reuse = _how_to_delete(request)
+    with _absences_of(package):
+        if is_hard:
+            await hosting.publish.delete(actor, package, address=address, allow_reuse=allow_reuse)
+        else:
             await hosting.publish.unlist(actor, package, address=address)
-    else:
-        raise InvalidRequest("Type is Unlist, which hides a version, or HardDelete, which takes it away for good")
     return web.Response(status=204, headers=warning_headers(actor, ()))
 
 
@@ -138,6 +137,19 @@ def _absences_of(package: PackageIdentity) -> Iterator[None]:
     except (PackageNotFound, VersionNotFound) as error:
         told = f"A package with ID '{package.id}' and version '{package.version}' does not exist."
         raise DocumentNotFound(told) from error
+
+
+def _how_to_delete(request: web.Request) -> tuple[bool, bool]:
+    """Whether for good, and whether the name is given free. Raises InvalidRequest rather than guess: it is for good."""
+    asked = {name.lower(): text.lower() for name, text in request.query.items()}
+    kind, reuse = asked.get("type", "unlist"), asked.get("allowreuse", "false")
+    if kind not in ("unlist", "harddelete"):
+        raise InvalidRequest("Type is Unlist, which hides a version, or HardDelete, which takes it away for good")
+    if reuse not in ("true", "false"):
+        raise InvalidRequest("AllowReuse is true, which lets other bytes have the version's name, or false")
+    if reuse == "true" and kind == "unlist":
+        raise InvalidRequest("AllowReuse=true goes with Type=HardDelete: what is unlisted keeps its bytes and its name")
+    return kind == "harddelete", reuse == "true"
 
 
 async def _fields(request: web.Request) -> dict[str, list[str]]:
