@@ -14,9 +14,10 @@ from nugetproxy.errors import InvalidRequest
 from nugetproxy.nuget.identity import LONGEST_ID, lower_invariant
 
 _STEM: Final = re.compile(r"\w+(?:[.-]\w+)*[.-]?")
-# What divides the words of a search text. Dots and hyphens do not: they are parts of ids.
+# What divides the terms of a search text. Dots, hyphens and underscores do not: they are parts of ids.
 _BETWEEN_TERMS: Final = re.compile(r"[^\w.\-]+")
-_INSIDE_TERM: Final = frozenset(".-")
+# What divides the words of a term. A search engine takes a term apart at any of them, whichever was typed.
+_INSIDE_TERM: Final = re.compile(r"[._\-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,13 @@ class ProtectedPrefixes:
     prefixes: frozenset[str] = frozenset()
     exact: frozenset[str] = frozenset()
     _beginnings: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _first_words: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _all_words: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_beginnings", tuple(self.prefixes))
+        object.__setattr__(self, "_first_words", tuple({words for each in self.prefixes if (words := _words(each))}))
+        object.__setattr__(self, "_all_words", frozenset(map(_words, self.exact)))
 
     def __bool__(self) -> bool:
         """Whether any id is protected."""
@@ -85,17 +90,21 @@ class ProtectedPrefixes:
         """
         if not self:
             return False
-        return any(self._names(term.strip(".-")) for term in _BETWEEN_TERMS.split(lower_invariant(search_text)))
+        return any(self._is_ours(term) for term in _BETWEEN_TERMS.split(lower_invariant(search_text)))
 
-    def _names(self, term: str) -> bool:
-        if self.covers(term):
+    def _is_ours(self, term: str) -> bool:
+        if self.covers(term.strip(".-")):
             return True
-        for prefix in self._beginnings:
-            bare = prefix.rstrip(".-")
-            # "contoso" alone, and "contoso-secret": a search engine takes either apart into the word we protect.
-            if term.startswith(bare) and (len(term) == len(bare) or term[len(bare)] in _INSIDE_TERM):
-                return True
-        return False
+        # "contoso" alone, "contoso-secret", "contoso_secret": a search engine finds in each the word that we protect.
+        # Not so "ContosoSecret", though engines part words at capitals too: without a dot it may be the id of a public
+        # package, and whoever looks for that must find it.
+        words = _words(term)
+        return words.startswith(self._first_words) or words in self._all_words
+
+
+def _words(text: str) -> str:
+    """The words of a term, an id or a prefix, each with a dot behind it; empty when there is none."""
+    return "".join(f"{word}." for word in _INSIDE_TERM.split(text) if word)
 
 
 def protected_prefixes(settings: Iterable[str], reservations: Iterable[Reservation]) -> ProtectedPrefixes:

@@ -123,19 +123,55 @@ class TestProtected:
         "text",
         ["contoso", "Contoso.", "contoso.*", "CONTOSO secret", "packageid:contoso", "owner:Contoso", "tags:contoso",
          "a +contoso", "'contoso'", "contoso-secret", "contoso,secret", "-contoso", "Contoso.Secret 99", "contoso*",
-         "id:contoso.s", "contoso/secret", "“contoso”"],
+         "id:contoso.s", "contoso/secret", "“contoso”", "contoso_secret", "CONTOSO_Secret", "id:contoso",
+         "packageid:Contoso_X", '"contoso_secret thing"', "_contoso", "contoso_", "__contoso.secret_", ".contoso.",
+         "contoso__secret", "contoso._secret", "contoso-_-x", "tags:contoso_secret", "contoso%2Esecret", "(contoso)!",
+         "contoso?", "contoso…", "a\tcontoso", "contoso\u3000secret", "contoso\uff0esecret", "contoso\uff3fsecret",
+         "Contoso.Ünïcode", "contoso\u0301"],
     )  # fmt: skip
     def test_what_names_a_prefix(self, text):
         assert self.prefixes("Contoso.").touches(text)
 
-    @pytest.mark.parametrize("text", ["", "conto", "contosoft", "my.contoso.x", "json", "* *", "microsoft.contoso"])
+    @pytest.mark.parametrize(
+        "text",
+        ["", "conto", "contosoft", "my.contoso.x", "json", "* *", "microsoft.contoso", "my_contoso", "_", "._-",
+         "con_toso", "contoso2", "id:contosoft", "owner:my.contoso"],
+    )  # fmt: skip
     def test_what_does_not(self, text):
         assert not self.prefixes("Contoso.").touches(text)
+
+    @pytest.mark.parametrize("text", ["ContosoSecret", "contososecret", "id:ContosoUniversity", '"ContosoSecret"'])
+    def test_an_id_that_only_begins_like_it_is_looked_for(self, text):
+        """
+        Without a dot it is not below `Contoso.`: a public package may have the id, and searches must find it.
+        """
+        ours = self.prefixes("Contoso.")
+
+        assert not ours.touches(text)
+        assert not ours.covers("contososecret")
+
+    @pytest.mark.parametrize(
+        "text", ["my_house.core", "My-House", "my.house", "MY_HOUSE", "my__house-core", "my.house_"]
+    )
+    @pytest.mark.parametrize("prefix", ["My.House.", "My_House.", "My-House-"])
+    def test_whichever_character_parts_the_words_of_a_prefix(self, prefix, text):
+        assert self.prefixes(prefix).touches(text)
+        assert not self.prefixes(prefix).touches("my.houseboat")
+        assert not self.prefixes(prefix).touches("my")
+
+    @pytest.mark.parametrize("prefix", ["_Contoso.", "_Contoso", "Contoso_", "_"])
+    def test_a_prefix_may_have_an_underscore_at_its_ends(self, prefix):
+        ours = self.prefixes(prefix)
+
+        assert ours.touches(f"id:{prefix}X")
+        assert not ours.touches("serilog")
+        assert not ours.touches("")
 
     def test_an_exact_id_is_named_by_itself(self):
         ours = self.prefixes(reserved=(Reservation("Solo", True, False),))
 
         assert ours.touches("packageid:SOLO")
+        assert ours.touches("_solo_")
         assert not ours.touches("solo.a")
 
     def test_nothing_protected_touches_nothing(self):
