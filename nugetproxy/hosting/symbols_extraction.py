@@ -1,8 +1,7 @@
 """Looking at a pushed .snupkg before anything is kept of it, and taking its PDBs out. Everything here blocks."""
 
 import posixpath
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -49,10 +48,10 @@ def extract(spool: Spool, package: Path, spools: SpoolFolder, limits: SymbolsLim
     with disk_failures("read a hosted package"), package.open("rb") as whole, spool.binary() as file:
         symbols = SymbolsPackage(file, limits, now)
         assemblies = Nupkg(whole, limits.archive)
-        with _discarded_on_failure() as files:
-            for name in symbols.pdb_names:
-                files.append(_extracted(symbols, assemblies, name, spools))
-            return tuple(files)
+        with ExitStack() as discarding:
+            files = tuple(_extracted(symbols, assemblies, name, spools, discarding) for name in symbols.pdb_names)
+            discarding.pop_all()  # all of them are the caller's now, or none
+        return files
 
 
 def pdb_name(path: str) -> str:
@@ -60,26 +59,14 @@ def pdb_name(path: str) -> str:
     return posixpath.basename(unquote(path))
 
 
-def _extracted(symbols: SymbolsPackage, assemblies: Nupkg, name: str, spools: SpoolFolder) -> PdbFile:
+def _extracted(
+    symbols: SymbolsPackage, assemblies: Nupkg, name: str, spools: SpoolFolder, discarding: ExitStack
+) -> PdbFile:
     pdb = symbols.pdb_of(assemblies, name)
     checksums = write_symbol_checksums({algorithm: pdb.checksum(algorithm) for algorithm in CHECKSUM_ALGORITHMS})
     spool = spools.create("pdb")
-    try:
-        view = memoryview(pdb.content)
-        for start in range(0, len(view), _BLOCK):
-            spool.append(bytes(view[start : start + _BLOCK]))
-    except BaseException:
-        spool.discard()
-        raise
+    discarding.callback(spool.discard)
+    view = memoryview(pdb.content)
+    for start in range(0, len(view), _BLOCK):
+        spool.append(bytes(view[start : start + _BLOCK]))
     return PdbFile(name, pdb.id.key, checksums, spool)
-
-
-@contextmanager
-def _discarded_on_failure() -> Iterator[list[PdbFile]]:
-    files: list[PdbFile] = []
-    try:
-        yield files
-    except BaseException:
-        for file in files:
-            file.spool.discard()
-        raise

@@ -160,8 +160,7 @@ class DocumentFlights:
             self._resting[flight.url] = None
             _log.info("fetch_failed", url=flight.url, error=str(error))
             raise
-        except Exception:
-            # A fault of ours. Nobody may be waiting, so it is told here.
+        except Exception:  # a fault of ours, whatever it is: nobody may be waiting, so it is told here
             _log.exception("fetch_broke", url=flight.url)
             raise
         self._overdue.discard(flight.upstream.name)

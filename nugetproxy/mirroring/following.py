@@ -89,7 +89,7 @@ class Following:
         """What the leader did last may have come between our last look and its giving the lease back."""
         try:
             settled = await self._look()
-        except BaseException:
+        except BaseException:  # cancelled, too: a lease that nobody gives back keeps everybody from fetching
             lease.release()
             raise
         if settled:

@@ -90,7 +90,7 @@ def _listening(family: int, address: tuple[object, ...]) -> socket.socket:
         opened.bind(address)
         opened.listen(BACKLOG)
         opened.setblocking(False)
-    except BaseException:
+    except BaseException:  # Ctrl-C, too: the port must not stay taken by nobody
         opened.close()
         raise
     return opened

@@ -143,7 +143,7 @@ class Supervisor:
                 worker.tell("serve", {"metrics": directory}, sockets)
             for worker in started:
                 await self._answer(worker, "ready")
-        except BaseException:
+        except BaseException:  # cancelled, too: workers that nobody watches would go on for ever
             await asyncio.gather(*(self._kill(worker) for worker in started))
             if (running is None or sockets is not running.sockets) and sockets is not self._given:
                 listening.close(sockets)
@@ -217,7 +217,7 @@ class Supervisor:
                 await self._kill(worker)
                 _log.error("worker_not_replaced", why=str(failed), again_in=backoff)
                 continue
-            except BaseException:
+            except BaseException:  # cancelled, too, as above
                 await self._kill(worker)
                 raise
             if self._is_wanted(generation):

@@ -98,7 +98,7 @@ class Leases:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _is_file_at(descriptor, path):
                     return descriptor
-            except BaseException:
+            except BaseException:  # mostly that another has it, which the caller asks; the file is closed either way
                 os.close(descriptor)
                 raise
             # The holder before us removed the file between our open and our lock: that lock is worth nothing.

@@ -48,7 +48,7 @@ async def receive(request: web.Request, spools: SpoolFolder, limit: int, what: s
             await asyncio.to_thread(spool.append, block)
         if not spool.size:
             raise InvalidRequest(f"{what} is missing: send it as the first part of a multipart/form-data body, or raw")
-    except BaseException:
+    except BaseException:  # the client left, too: its bytes would lie there until the next start
         spool.discard()
         raise
     return spool

@@ -51,6 +51,6 @@ def migrate(connection: sqlite3.Connection, schema: str) -> None:
                 connection.execute(statement)
             connection.execute("INSERT INTO applied_migrations VALUES (?, ?)", (name, checksum))
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # Ctrl-C, too: an open transaction would lock out every other process
         connection.execute("ROLLBACK")
         raise

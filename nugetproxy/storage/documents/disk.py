@@ -272,7 +272,7 @@ def _connect(database: str, *, is_uri: bool = False) -> sqlite3.Connection:
         reader.execute(f"PRAGMA mmap_size = {1 << 25}").fetchall()
         reader.execute("PRAGMA cache_size = 1024").fetchall()
         reader.execute("SELECT 1 FROM Cache LIMIT 1").fetchall()
-    except BaseException:
+    except BaseException:  # damage is the caller's affair; an open file would keep its space after it was moved aside
         reader.close()
         raise
     return reader
