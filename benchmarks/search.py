@@ -139,6 +139,7 @@ async def _fill(shelf: Shelf, names: list[str], versions: int) -> float:
             "INSERT INTO package_owners VALUES (?, ?, 0)", [(name.lower(), account_id) for name in names[::10]]
         )
         connection.executemany("INSERT INTO hosted_downloads VALUES (?, ?, ?)", downloads)
+        index.downloads_counted(connection, [lower_id for lower_id, _, _ in downloads])
 
     await shelf.database.write(finish)
     return statistics.fmean(timed.times)

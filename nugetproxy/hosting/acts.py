@@ -5,7 +5,7 @@ What each act does is `publish.py`'s affair.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol, TypeVar
 
@@ -34,13 +34,16 @@ REFUSALS: Final = (NotAuthenticated, Forbidden, IdReserved, PackageExists)
 
 
 class SearchIndex(Protocol):
-    """What search keeps of hosted packages. Both are called inside the transaction of the act."""
+    """What search keeps of hosted packages. All are called inside the transaction of the act."""
 
     def index_package(self, connection: sqlite3.Connection, package: HostedPackage) -> None:
         """The version is new, or its state is another now."""
 
     def forget_package(self, connection: sqlite3.Connection, package: PackageIdentity) -> None:
         """The version is gone."""
+
+    def downloads_counted(self, connection: sqlite3.Connection, lower_ids: Iterable[str]) -> None:
+        """These ids have other downloads now."""
 
 
 class NoIndex:
@@ -49,6 +52,8 @@ class NoIndex:
     def index_package(self, connection: sqlite3.Connection, package: HostedPackage) -> None: ...
 
     def forget_package(self, connection: sqlite3.Connection, package: PackageIdentity) -> None: ...
+
+    def downloads_counted(self, connection: sqlite3.Connection, lower_ids: Iterable[str]) -> None: ...
 
 
 class RunningActs:

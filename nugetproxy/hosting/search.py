@@ -1,21 +1,23 @@
 """HostedSearch: finds hosted packages by SQLite's full-text index, and keeps the index.
 
-What a text asks is in `search_match`, how texts are cut in `search_tokens`, the rows in `search_index`. Reading takes
+What a text asks is in `search_match`, how texts are cut in `search_tokens`, the rows in `search_index`, how a page is
+found in `search_pages`. Reading takes
 milliseconds when much is found, so it runs beside the event loop. Nothing is kept in memory: what one process pushes is
 found by all.
 """
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 import structlog
 
 from nugetproxy.hosting.packages import Fetch, HostedPackage
-from nugetproxy.hosting.search_index import RULES, class_of, forget_package, index_again, index_package
-from nugetproxy.hosting.search_match import Asked, Condition, asked_by, completed_by, readable
+from nugetproxy.hosting.search_index import RULES, forget_package, index_again, index_package, put_in_order
+from nugetproxy.hosting.search_marks import class_of
+from nugetproxy.hosting.search_match import asked_by, completed_by, readable
+from nugetproxy.hosting.search_pages import Document, page_completed, page_found
 from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
 from nugetproxy.protocol.v3.search_terms import search_terms
@@ -48,6 +50,10 @@ class HostedSearch:
         """The version is gone. Part of the caller's transaction."""
         forget_package(connection, package)
 
+    def downloads_counted(self, connection: sqlite3.Connection, lower_ids: Iterable[str]) -> None:
+        """These ids have other downloads now. Part of the caller's transaction."""
+        put_in_order(connection, lower_ids)
+
     async def catch_up(self) -> int:
         """Make anew what was made by other rules, or never; how many ids that were. Goes on where it was stopped.
 
@@ -65,13 +71,14 @@ class HostedSearch:
     async def search(self, query: SearchQuery) -> SearchPage:
         """The listed packages that a text finds: relevant ones first, of those the most downloaded.
 
-        Each id once, as its latest version that the query's flags show. `total` counts all that are found.
+        Each id once, as its latest version that the query's flags show. `total` counts all that are found. Where many
+        are found, packages of about as many downloads come in any order, which stays the same from page to page.
         """
         terms = search_terms(readable(query.text))
 
         def work(fetch: Fetch) -> SearchPage:
-            asked = asked_by(terms, _account_names(fetch, terms.words))
-            total, documents = _found(fetch, query, asked)
+            accounts = _account_ids(fetch, [*terms.words, *terms.fields.get("owners", ())])
+            total, documents = page_found(fetch, query, asked_by(terms, accounts))
             return SearchPage(total, _hits(fetch, query, documents))
 
         page = await self._database.read(work)
@@ -83,62 +90,16 @@ class HostedSearch:
         """Ids, those that begin with the text first, of those the most downloaded; or the listed versions of an id."""
         if query.asks_versions:
             return await self._database.read(lambda fetch: CompletionPage(None, _versions(fetch, query)))
+        text = readable(query.text or "")
 
         def work(fetch: Fetch) -> CompletionPage:
-            total, documents = _found(fetch, query, completed_by(readable(query.text or "")))
+            total, documents = page_completed(fetch, query, completed_by(text), lower_invariant(text.strip()))
             return CompletionPage(total, tuple(document.shown["id"] for document in documents))
 
         return await self._database.read(work)
 
 
-@dataclass(frozen=True, slots=True)
-class _Document:
-    """A row of what is found. `downloads` are those of the whole id, `shown` is what the index keeps to be shown."""
-
-    lower_id: str
-    downloads: int
-    shown: dict[str, Any]
-
-
-def _found(fetch: Fetch, query: SearchQuery | CompletionQuery, asked: Asked) -> tuple[int, list[_Document]]:
-    """How many documents are found, and those of the query's page in order."""
-    conditions = [_shown_to(query), *asked.conditions]
-    where = " AND ".join(condition.sql for condition in conditions)
-    parameters = [parameter for condition in conditions for parameter in condition.parameters]
-    order, counted = "", "0"
-    if asked.ranks:
-        # All that is found must be looked at to be ranked, so it can be counted on the way.
-        ranks = " ".join(f"WHEN {condition.sql} THEN {place}" for place, condition in enumerate(asked.ranks))
-        order, counted = f"CASE {ranks} ELSE {len(asked.ranks)} END, ", "count(*) OVER ()"
-    rows = fetch(
-        f"SELECT document, lower_id, downloads, {counted} FROM search_documents AS d WHERE {where}"  # noqa: S608  constant
-        f" ORDER BY {order}downloads DESC, lower_id LIMIT ? OFFSET ?",
-        [*parameters, *(each for condition in asked.ranks for each in condition.parameters), query.take, query.skip],
-    )
-    if asked.ranks and rows:
-        total = int(rows[0][3])
-    else:
-        total = int(fetch(f"SELECT count(*) FROM search_documents AS d WHERE {where}", parameters)[0][0])  # noqa: S608  constant
-    hits: dict[int, str] = dict(
-        fetch(
-            "SELECT document, hit FROM search_hits WHERE document IN (SELECT value FROM json_each(?))",
-            (orjson.dumps([row[0] for row in rows]).decode(),),
-        )
-    )
-    documents = [_Document(row[1], row[2], orjson.loads(hits[row[0]])) for row in rows]
-    return total, documents
-
-
-def _shown_to(query: SearchQuery | CompletionQuery) -> Condition:
-    asked = class_of(prerelease=query.prerelease, semver_level2=query.semver_level2)
-    if query.package_type is None:
-        return Condition("d.shown_to & ?", (1 << asked,))
-    return Condition(
-        "d.shown_to & ? AND instr(d.types, ?)", (1 << asked, f"\n{readable(lower_invariant(query.package_type))}\n")
-    )
-
-
-def _hits(fetch: Fetch, query: SearchQuery, documents: Sequence[_Document]) -> tuple[SearchHit, ...]:
+def _hits(fetch: Fetch, query: SearchQuery, documents: Sequence[Document]) -> tuple[SearchHit, ...]:
     ids = orjson.dumps([document.lower_id for document in documents]).decode()
     versions: dict[str, list[dict[str, Any]]] = {document.lower_id: [] for document in documents}
     for lower_id, version, downloads in fetch(
@@ -181,13 +142,17 @@ def _hidden(query: SearchQuery | CompletionQuery) -> int:
     return ~class_of(prerelease=query.prerelease, semver_level2=query.semver_level2)
 
 
-def _account_names(fetch: Fetch, words: Iterable[str]) -> frozenset[str]:
-    """Those of the words that name an account."""
-    lowered = orjson.dumps([word.lower() for word in words]).decode()
+def _account_ids(fetch: Fetch, names: Iterable[str]) -> dict[str, int]:
+    """By lower name, those accounts that the words name."""
+    lowered = orjson.dumps([name.lower() for name in names]).decode()
     if lowered == "[]":
-        return frozenset()
-    rows = fetch("SELECT lower_name FROM accounts WHERE lower_name IN (SELECT value FROM json_each(?))", (lowered,))
-    return frozenset(row[0] for row in rows)
+        return {}
+    return dict(
+        fetch(
+            "SELECT lower_name, account_id FROM accounts WHERE lower_name IN (SELECT value FROM json_each(?))",
+            (lowered,),
+        )
+    )
 
 
 def _make_some_anew(connection: sqlite3.Connection) -> int:

@@ -5,33 +5,28 @@ were made by other rules are made anew.
 """
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Any, Final
 
 import orjson
 
 from nugetproxy.hosting.leaves import leaf_of
 from nugetproxy.hosting.packages import HostedPackage, fetching, find_package
+from nugetproxy.hosting.search_marks import CLASSES, class_of, hidden_marks, id_mark, type_mark, version_mark
 from nugetproxy.hosting.search_tokens import indexed, indexed_name, inner_parts
 from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
 from nugetproxy.protocol.v3.search import SearchQuery, hit_from_leaves
 
-RULES: Final = 1
+RULES: Final = 2
 """Add one whenever the same packages would make other rows: all are made anew then."""
-
-PRERELEASE: Final = 1
-SEMVER2: Final = 2
-CLASSES: Final = range(4)
-"""The kinds of clients: those that ask for neither, for prereleases, for SemVer 2, for both."""
 
 _EVERYTHING: Final = SearchQuery(prerelease=True, semver_level2=True)
 # Known only when somebody asks.
 _READ_LATER: Final = ("versions", "totalDownloads", "verified")
-_WORDS: Final = ("name", "within", "title", "tags", "description", "summary", "authors")
-
-
-def class_of(*, prerelease: bool, semver_level2: bool) -> int:
-    """What kind of client asks."""
-    return PRERELEASE * prerelease | SEMVER2 * semver_level2
+_WORDS: Final = ("name", "within", "title", "tags", "description", "summary", "authors", "marks")
+# Documents of as many downloads have numbers of their own in a row; more never come together.
+_NUMBERS: Final = 1 << 40
+_FIRST_STEP: Final = 255
 
 
 def index_package(connection: sqlite3.Connection, package: HostedPackage) -> None:
@@ -95,7 +90,7 @@ def _show_latest(connection: sqlite3.Connection, lower_id: str, changed: HostedP
         if package is not None:
             _write(connection, document, package, shown_to)
         elif shown_to != shown_before:
-            connection.execute("UPDATE search_documents SET shown_to = ? WHERE document = ?", (shown_to, document))
+            _show_to(connection, document, shown_to)
     for document in free:
         for statement in _REMOVALS:
             connection.execute(statement, (document,))
@@ -124,41 +119,65 @@ def _package(connection: sqlite3.Connection, lower_id: str, lower_version: str) 
 
 
 def _new_document(connection: sqlite3.Connection, package: HostedPackage) -> int:
-    names = (package.identity.lower_id, package.identity.lower_version)
-    document = connection.execute(
-        "INSERT INTO search_documents (lower_id, lower_version, shown_to, types, downloads)"
-        " SELECT ?1, ?2, 0, '', coalesce(sum(downloads), 0) FROM hosted_downloads WHERE lower_id = ?1",
-        names,
-    ).lastrowid
-    assert document is not None
+    identity = package.identity
+    downloads = connection.execute(
+        "SELECT coalesce(sum(downloads), 0) FROM hosted_downloads WHERE lower_id = ?", (identity.lower_id,)
+    ).fetchone()[0]
+    document = _free_number(connection, downloads)
+    connection.execute(
+        "INSERT INTO search_documents VALUES (?, ?, ?, 0, ?)",
+        (document, identity.lower_id, identity.lower_version, downloads),
+    )
     return document
 
 
 def _write(connection: sqlite3.Connection, document: int, package: HostedPackage, shown_to: int) -> None:
-    hit = _hit(package)
-    types = "\n".join(["", *(lower_invariant(kind["name"]) for kind in hit["packageTypes"]), ""])
+    identity = package.identity
     connection.execute(
-        "UPDATE search_documents SET lower_version = ?, shown_to = ?, types = ? WHERE document = ?",
-        (package.identity.lower_version, shown_to, types, document),
+        "UPDATE search_documents SET lower_version = ?, shown_to = ? WHERE document = ?",
+        (identity.lower_version, shown_to, document),
     )
+    hit = _hit(package)
     connection.execute("INSERT OR REPLACE INTO search_hits VALUES (?, ?)", (document, orjson.dumps(hit).decode()))
+    types = " ".join(type_mark(lower_invariant(kind["name"])) for kind in hit["packageTypes"])
+    title, tags = indexed(package.manifest.title), indexed(" ".join(hit["tags"]))
     words = (
         indexed_name(hit["id"]),
         inner_parts(hit["id"]),
-        indexed(package.manifest.title),
-        *(indexed(text) for text in (" ".join(hit["tags"]), hit["description"], hit.get("summary", ""))),
-        indexed(" ".join(hit["authors"])),
+        title,
+        tags,
+        *(indexed(text) for text in (hit["description"], hit.get("summary", ""), " ".join(hit["authors"]))),
+        f"{id_mark(identity.lower_id)} {version_mark(identity.lower_version)} {types}",
     )
     before = connection.execute(f"SELECT {', '.join(_WORDS)} FROM search_words WHERE rowid = ?", (document,)).fetchone()  # noqa: S608  all constant
     if before == words:
+        _show_to(connection, document, shown_to)
         return
     for statement in _REMOVALS_OF_WORDS:
         connection.execute(statement, (document,))
+    hidden = hidden_marks(shown_to)
     connection.execute(
-        f"INSERT INTO search_words (rowid, {', '.join(_WORDS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  all constant
-        (document, *words),
+        f"INSERT INTO search_words (rowid, {', '.join(_WORDS)}, hidden, owners)"  # noqa: S608  all constant
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+        " (SELECT group_concat('_o' || account_id, ' ') FROM package_owners WHERE lower_id = ?))",
+        (document, *words, hidden, identity.lower_id),
     )
-    connection.execute("INSERT INTO search_names (rowid, name) VALUES (?, ?)", (document, indexed(hit["id"])))
+    connection.execute(
+        "INSERT INTO search_names (rowid, name, title, tags, marks, hidden) VALUES (?, ?, ?, ?, ?, ?)",
+        (document, indexed(hit["id"]), title, tags, f"{id_mark(identity.lower_id)} {types}", hidden),
+    )
+
+
+def _show_to(connection: sqlite3.Connection, document: int, shown_to: int) -> None:
+    """The document stays as it is, for other classes of clients than before perhaps."""
+    connection.execute("UPDATE search_documents SET shown_to = ? WHERE document = ?", (shown_to, document))
+    hidden = hidden_marks(shown_to)
+    for table in ("search_words", "search_names"):
+        # What changes nothing would cost as much as what does.
+        connection.execute(
+            f"UPDATE {table} SET hidden = ?1 WHERE rowid = ?2 AND hidden IS NOT ?1",  # noqa: S608  constant
+            (hidden, document),
+        )
 
 
 def _hit(package: HostedPackage) -> dict[str, Any]:
@@ -176,4 +195,45 @@ _REMOVALS: Final = (
     *_REMOVALS_OF_WORDS,
     "DELETE FROM search_hits WHERE document = ?",
     "DELETE FROM search_documents WHERE document = ?",
+)
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def put_in_order(connection: sqlite3.Connection, lower_ids: Iterable[str]) -> None:
+    """Number the documents of these ids anew whose downloads have gone up, or down, by a step."""
+    for lower_id in lower_ids:
+        rows = connection.execute(
+            "SELECT document, downloads FROM search_documents WHERE lower_id = ?", (lower_id,)
+        ).fetchall()
+        for document, downloads in rows:
+            if document // _NUMBERS != step(downloads):
+                number = _free_number(connection, downloads)
+                for statement in _NUMBERINGS:
+                    connection.execute(statement, (number, document))
+
+
+def step(downloads: int) -> int:
+    """A step is a quarter more downloads or less, so an id that is downloaded all the time seldom takes one. The most
+    downloaded have 0.
+    """
+    doublings = (downloads + 1).bit_length() - 1
+    quarters = ((downloads + 1 << 2) >> doublings) & 3
+    return max(_FIRST_STEP - 4 * doublings - quarters, 0)
+
+
+def _free_number(connection: sqlite3.Connection, downloads: int) -> int:
+    first = step(downloads) * _NUMBERS
+    last = connection.execute(
+        "SELECT max(document) FROM search_documents WHERE document >= ? AND document < ?", (first, first + _NUMBERS)
+    ).fetchone()[0]
+    return first if last is None else int(last) + 1
+
+
+_NUMBERINGS: Final = (
+    "UPDATE search_documents SET document = ? WHERE document = ?",
+    "UPDATE search_hits SET document = ? WHERE document = ?",
+    "UPDATE search_words SET rowid = ? WHERE rowid = ?",
+    "UPDATE search_names SET rowid = ? WHERE rowid = ?",
 )

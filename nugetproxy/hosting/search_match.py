@@ -1,18 +1,19 @@
-"""What a search text asks of the index: conditions and ranks, as SQL with parameters. Pure.
+"""What a search text asks of the index: expressions of the full-text index. Pure.
 
-Rule 1: nothing typed becomes syntax. A text reaches the index as tokens in quotes, anything else as a parameter.
-Rule 2: every condition speaks of `d`, a row of search_documents, so that conditions of all kinds combine with AND.
+Rule 1: nothing typed becomes syntax. A text reaches the index as tokens in quotes only.
+Rule 2: everything that can be asked is an expression of the index, so that all of it combines with AND, is counted
+without a look at the documents, and answered in the order of their numbers.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
-import orjson
-
-from nugetproxy.errors import InvalidVersion
+from nugetproxy.errors import InvalidPackageId, InvalidVersion
+from nugetproxy.hosting.search_marks import id_mark, owner_mark, version_mark
 from nugetproxy.hosting.search_tokens import id_part, joined_tokens, squashed, tokens
-from nugetproxy.nuget.identity import lower_invariant
+from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.search_terms import SearchTerms
 
@@ -23,59 +24,55 @@ _PROMINENT: Final = "{name title tags}"
 _MOST_PIECES: Final = 16
 _LONGEST_TEXT: Final = 1024
 
-_FOUND: Final = "d.document IN (SELECT rowid FROM search_words WHERE search_words MATCH ?)"
-_OWNED: Final = (
-    "d.lower_id IN (SELECT lower_id FROM package_owners JOIN accounts USING (account_id)"
-    " WHERE lower_name IN (SELECT value FROM json_each(?)))"
-)
+# No document has this token.
+_NEVER: Final = '"_"'
+
+
+class Index(StrEnum):
+    """The full-text indexes. What asks for id, title and tags only may ask either; the smaller one is faster."""
+
+    WORDS = "search_words"
+    NAMES = "search_names"
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """True or false of a document."""
+class Expression:
+    """True or false of a document. No `text`: true of all."""
 
-    sql: str
-    parameters: tuple[object, ...]
+    index: Index
+    text: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A document is found when all conditions hold, and ranks by the first of `ranks` that does: the earlier, the
-    higher.
+    """What is found, and which of it comes first: a document ranks by the first of `ranks` that is true of it, the
+    earlier the higher, and after all of them when none is.
+
+    Every rank is part of what is found.
     """
 
-    conditions: tuple[Condition, ...]
-    ranks: tuple[Condition, ...]
+    found: Expression
+    ranks: tuple[Expression, ...] = ()
 
 
-def asked_by(terms: SearchTerms, account_names: Collection[str] = ()) -> Asked:
-    """`account_names`: those of the words, in lower case, that are the name of an account: its packages are found."""
+def asked_by(terms: SearchTerms, account_ids: Mapping[str, int]) -> Asked:
+    """`account_ids`: by lower name, the accounts that the words and owners of the terms name. A word that names one
+    finds its packages too.
+    """
     words = [word for word in terms.words if tokens(word)]  # signs alone say nothing
-    owners = [word for word in words if word.lower() in account_names]
-    plain = [word for word in words if word not in owners]
-    conditions = [_by_field[name](values) for name, values in terms.fields.items()]
-    if plain:
-        conditions.append(_found(_all(map(_word, plain))))
-    for word in owners:
-        owned = _owned([word])
-        conditions.append(Condition(f"({_FOUND} OR {owned.sql})", (_word(word), *owned.parameters)))
-    return Asked(tuple(conditions), _ranks(words) if words else ())
-
-
-def completed_by(text: str) -> Asked:
-    """Ids of which every word begins a piece, those that begin with the whole text before others."""
-    words = [word for word in text.split() if tokens(word)]
+    fields = [_in_field(name, values, account_ids) for name, values in terms.fields.items()]
+    found = [*(_any([_word(word), *_owned([word], account_ids)]) for word in words), *fields]
     if not words:
-        return Asked((), ())
-    beginning = lower_invariant(text.strip())
-    return Asked(
-        (
-            _named(
-                _all(map(_name, words)),
-            ),
-        ),
-        (Condition("substr(d.lower_id, 1, ?) = ?", (len(beginning), beginning)),),
-    )
+        return Asked(Expression(Index.WORDS, _all(fields) if fields else None))
+    index = Index.WORDS if fields else Index.NAMES
+    ranks = tuple(Expression(index, _all([rank, *fields])) for rank in _ranks(words))
+    return Asked(Expression(Index.WORDS, _all(found)), ranks)
+
+
+def completed_by(text: str) -> Expression:
+    """Ids of which every word begins a piece."""
+    words = [word for word in text.split() if tokens(word)]
+    return Expression(Index.NAMES, _all(map(_name, words)) if words else None)
 
 
 # --- what a word is found by ------------------------------------------------------------------------------------------
@@ -99,24 +96,16 @@ def _in_id(word: str) -> list[str]:
     return found
 
 
-def _name(word: str, *, whole: bool = False) -> str:
-    """For the index of names, which knows no order: the pieces may lie anywhere."""
-    return _any(
-        [
-            _all([*(_phrase([piece], whole=True) for piece in pieces), _last(last, whole)])
-            for *pieces, last in _ways(word)
-        ]
-    )
+def _name(word: str) -> str:
+    """In the id, its pieces anywhere; the last may go on."""
+    ways = [_all([*(f'"{piece}"' for piece in pieces), f'"{last}" *']) for *pieces, last in _ways(word)]
+    return f"name : ({_any(ways)})"
 
 
 def _ways(word: str) -> list[list[str]]:
     """In pieces, and where it has no other gaps than camel case, in one."""
     pieces, joined = tokens(word)[:_MOST_PIECES], joined_tokens(word)
     return [pieces, joined] if len(joined) == 1 and joined[0] == "".join(pieces) else [pieces]
-
-
-def _last(piece: str, whole: bool) -> str:
-    return f'"{piece}"' if whole else f'"{piece}" *'
 
 
 def _phrase(row: Sequence[str], whole: bool = False) -> str:
@@ -136,80 +125,64 @@ def _any(expressions: Sequence[str]) -> str:
 # --- ranks ------------------------------------------------------------------------------------------------------------
 
 
-def _ranks(words: Sequence[str]) -> tuple[Condition, ...]:
+def _ranks(words: Sequence[str]) -> tuple[str, ...]:
     return (
-        Condition("d.lower_id = ?", (lower_invariant(" ".join(words)),)),
-        _named(_all(_name(word, whole=True) for word in words)),
-        _named(_all(_name(word) for word in words)),
-        _found(_all(f"{_PROMINENT} : {_text(word)}" for word in words)),
+        *_marked_id(" ".join(words)),
+        _all(f"name : {_text(word, whole=True)}" for word in words),
+        _all(f"name : {_text(word)}" for word in words),
+        _all(f"{_PROMINENT} : {_text(word)}" for word in words),
     )
 
 
 # --- fields -----------------------------------------------------------------------------------------------------------
 
 
-def _in_column(column: str, *, whole: bool = False) -> Callable[[Sequence[str]], Condition]:
-    def condition(values: Sequence[str]) -> Condition:
-        ways = [f"{column} : {_text(value, whole=whole)}" for value in values if tokens(value)]
-        return _found(_any(ways)) if ways else _NEVER
+def _in_field(name: str, values: Sequence[str], account_ids: Mapping[str, int]) -> str:
+    """At least one of the values."""
+    if name == "owners":
+        ways = _owned(values, account_ids)
+    else:
+        ways = [way for value in values for way in _by_field[name](value)]
+    return _any(ways) if ways else _NEVER
 
-    return condition
+
+def _in_column(column: str, *, whole: bool = False) -> Callable[[str], list[str]]:
+    return lambda value: [f"{column} : {_text(value, whole=whole)}"] if tokens(value) else []
 
 
-def _id(values: Sequence[str]) -> Condition:
+def _id(value: str) -> list[str]:
     """Pieces of the id, or any part of it."""
-    ways = [f"name : {_text(value)}" for value in values if tokens(value)]
-    ways += [way for value in values if tokens(value) for way in _in_id(value)]
-    return _found(_any(ways)) if ways else _NEVER
+    return [f"name : {_text(value)}", *_in_id(value)] if tokens(value) else []
 
 
-def _package_id(values: Sequence[str]) -> Condition:
-    return Condition("d.lower_id IN (SELECT value FROM json_each(?))", (_json(map(lower_invariant, values)),))
-
-
-def _version(values: Sequence[str]) -> Condition:
-    lowered = (_lower_version(value) for value in values)
-    return Condition(
-        "d.lower_version IN (SELECT value FROM json_each(?))", (_json(text for text in lowered if text is not None),)
-    )
-
-
-def _lower_version(text: str) -> str | None:
+def _marked_id(value: str) -> list[str]:
     try:
-        return NuGetVersion.parse(text).lower
+        return [f'"{id_mark(PackageId.parse(value).lower)}"']
+    except InvalidPackageId:
+        return []
+
+
+def _marked_version(value: str) -> list[str]:
+    try:
+        return [f'"{version_mark(NuGetVersion.parse(value).lower)}"']
     except InvalidVersion:
-        return None
+        return []
 
 
-def _owned(names: Sequence[str]) -> Condition:
-    """Who owns an id is read when it is asked for: it changes without a push."""
-    return Condition(_OWNED, (_json(name.lower() for name in names),))
+def _owned(names: Sequence[str], account_ids: Mapping[str, int]) -> list[str]:
+    return [f'"{owner_mark(account_ids[name.lower()])}"' for name in names if name.lower() in account_ids]
 
 
-_by_field: Final[dict[str, Callable[[Sequence[str]], Condition]]] = {
-    "packageid": _package_id,
+_by_field: Final[dict[str, Callable[[str], list[str]]]] = {
+    "packageid": _marked_id,
     "id": _id,
-    "version": _version,
+    "version": _marked_version,
     "title": _in_column("title"),
     "description": _in_column("description"),
     "summary": _in_column("summary"),
     "tags": _in_column("tags", whole=True),
     "authors": _in_column("authors"),
-    "owners": _owned,
 }
-_NEVER: Final = Condition("0", ())
-
-
-def _found(expression: str) -> Condition:
-    return Condition(_FOUND, (expression,))
-
-
-def _named(expression: str) -> Condition:
-    return Condition("d.document IN (SELECT rowid FROM search_names WHERE search_names MATCH ?)", (expression,))
-
-
-def _json(values: Iterable[str]) -> str:
-    return orjson.dumps(list(values)).decode()
 
 
 def readable(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.hosting.acts import NoIndex, SearchIndex
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
@@ -25,8 +26,10 @@ _MOST_PENDING: Final = 100_000
 class Statistics:
     """The counts of one process, over the database of all."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: SqliteDatabase, index: SearchIndex | None = None) -> None:
+        """`index` is told which ids have other downloads."""
         self._database = database
+        self._index = index or NoIndex()
         self._pending: Counter[tuple[str, str]] = Counter()
 
     def count(self, package: PackageIdentity, downloads: int = 1) -> None:
@@ -53,7 +56,7 @@ class Statistics:
             return
         rows = [(*key, downloads) for key, downloads in batch.items()]
         try:
-            await self._database.write(lambda connection: _add(connection, rows))
+            await self._database.write(lambda connection: self._add(connection, rows))
         except StorageUnavailable as error:
             self._pending.update(batch)
             _log.warning("downloads_not_counted", error=str(error))
@@ -64,10 +67,10 @@ class Statistics:
             await asyncio.sleep(seconds)
             await self.flush()
 
-
-def _add(connection: sqlite3.Connection, rows: list[tuple[str, str, int]]) -> None:
-    connection.executemany(
-        "INSERT INTO hosted_downloads VALUES (?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET downloads = downloads + excluded.downloads",
-        rows,
-    )
+    def _add(self, connection: sqlite3.Connection, rows: list[tuple[str, str, int]]) -> None:
+        connection.executemany(
+            "INSERT INTO hosted_downloads VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET downloads = downloads + excluded.downloads",
+            rows,
+        )
+        self._index.downloads_counted(connection, {lower_id for lower_id, _, _ in rows})

@@ -42,6 +42,8 @@ class Index:
     def forget_package(self, connection: sqlite3.Connection, package: PackageIdentity) -> None:
         self.told.append((str(package), None))
 
+    def downloads_counted(self, connection: sqlite3.Connection, lower_ids: Iterable[str]) -> None: ...
+
 
 class Search:
     """Finds what it was given."""

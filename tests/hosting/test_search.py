@@ -4,16 +4,18 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nugetproxy.hosting import search_pages
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v3.deprecation import Deprecation
-from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery, read_search, write_search
+from nugetproxy.protocol.v3.search import CompletionQuery, SearchPage, SearchQuery, read_search, write_search
 from tests.hosting.shelf import Shelf, package
 
 PACKAGES = [
@@ -245,6 +247,35 @@ async def test_pages_are_the_whole_cut_up(shelf: Shelf, text: str) -> None:
     pages = [await shelf.found(text, skip=skip, take=3) for skip in range(0, whole.total + 3, 3)]
     assert [hit.id for hit in whole.hits] == [hit.id for page in pages for hit in page.hits]
     assert {whole.total} == {len(whole.hits)} | {page.total for page in pages}
+
+
+async def test_many_that_are_found_are_not_sorted_but_still_in_order(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The same ranks, the same pages, and what is downloaded much more first.
+    """
+    await shelf.stock(package(f"Json.Number{number}", tags="csv") for number in range(12))
+    for number in range(12):
+        await shelf.download(f"Json.Number{number} 1.0.0", 2**number)
+    await shelf.download("Contoso.Json 1.0.0", 3)
+    queries = [SearchQuery(text, take=100) for text in ("json", "json csv", "tags:csv", "id:json", "js", "number")]
+    sorted_ids = [_ids(await shelf.search.search(query)) for query in queries]
+    completed = await shelf.completed("json", take=100)
+    monkeypatch.setattr(search_pages, "_SORTED", 5)
+    for query, ids in zip(queries, sorted_ids, strict=True):
+        page = await shelf.search.search(query)
+        assert (page.total, sorted(_ids(page))) == (len(ids), sorted(ids))
+        numbered = [each for each in ids if each.startswith("Json.Number")]
+        assert [each for each in _ids(page) if each in numbered] == numbered
+        assert _ids(page)[0] == ids[0]
+        pages = [await shelf.search.search(replace(query, skip=skip, take=3)) for skip in range(0, page.total + 3, 3)]
+        assert _ids(page) == [each for part in pages for each in _ids(part)]
+    assert (await shelf.completed("json", take=100)).values[:13] == completed.values[:13]
+
+
+def _ids(page: SearchPage) -> list[str]:
+    return [hit.id for hit in page.hits]
 
 
 async def test_taking_nothing_still_counts(shelf: Shelf) -> None:

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nugetproxy.hosting.packages import change_package, fetching, find_package, insert_package, remove_package
-from nugetproxy.hosting.search_index import CLASSES, PRERELEASE, SEMVER2, index_again
+from nugetproxy.hosting.search_index import index_again, step
+from nugetproxy.hosting.search_marks import CLASSES, PRERELEASE, SEMVER2
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from tests.hosting.house import NOON
@@ -61,6 +62,41 @@ def test_after_any_history_each_client_sees_the_latest(
     documents = {row[0] for row in shelf.database.fetch("SELECT document FROM search_documents")}
     for table in ("search_hits", "search_words", "search_names"):
         assert {row[0] for row in shelf.database.fetch(f"SELECT rowid FROM {table}")} == documents
+
+
+async def test_documents_are_numbered_by_downloads(tmp_path: Path) -> None:
+    """
+    The most downloaded first, whenever they were pushed or downloaded; each number in all tables.
+    """
+    shelf = Shelf(tmp_path)
+    try:
+        await shelf.stock([package("Contoso.Few"), package("Contoso.Many"), package("Contoso.Many", "2.0.0-beta")])
+        await shelf.download("Contoso.Late 1.0.0", 500)
+        await shelf.download("Contoso.Many 1.0.0", 70)
+        await shelf.download("Contoso.Few 1.0.0", 2)
+        await shelf.stock([package("Contoso.Late"), package("Contoso.None")])
+        rows = shelf.database.fetch("SELECT lower_id, document FROM search_documents ORDER BY document")
+        assert [lower_id.removeprefix("contoso.") for lower_id, _ in rows] == ["late", "many", "many", "few", "none"]
+        for table in ("search_hits", "search_words", "search_names"):
+            numbers = [row[0] for row in shelf.database.fetch(f"SELECT rowid FROM {table} ORDER BY rowid")]
+            assert numbers == [document for _, document in rows]
+        assert await shelf.ids("late") == ["Contoso.Late"]
+    finally:
+        shelf.close()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "steps"),
+    [(0, 1, 4), (1, 2, 2), (2, 3, 2), (100, 101, 0), (100, 115, 1), (1000, 2001, 4), (2**70, 2**80, 0)],
+)
+def test_steps_of_downloads(before: int, after: int, steps: int) -> None:
+    assert step(before) - step(after) == steps
+
+
+def test_more_downloads_are_never_later() -> None:
+    steps = [step(downloads) for downloads in (*range(3000), *(2**power for power in range(12, 90)))]
+    assert steps == sorted(steps, reverse=True)
+    assert (steps[0], steps[-1]) == (255, 0)
 
 
 def _do(

@@ -1,0 +1,141 @@
+"""One page of what is found, in order, and how many are found in all.
+
+What a text asks is in `search_match`; what is shown of a document beside its own row is in `search`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from nugetproxy.hosting.packages import Fetch
+from nugetproxy.hosting.search_marks import class_of, hidden_mark, type_mark
+from nugetproxy.hosting.search_match import Asked, Expression, readable
+from nugetproxy.nuget.identity import lower_invariant
+from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
+
+# So many are sorted by exact downloads and then by id. Of more, the order of their numbers must do: then nothing is
+# looked at but the page.
+_SORTED: Final = 1000
+_LAST_CHARACTER: Final = "\U0010ffff"
+
+# The documents of one rank, at most so many, in the order of their numbers.
+_Rank = Callable[[int], list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What is found. `downloads` are those of the whole id, `shown` is what the index keeps to be shown."""
+
+    lower_id: str
+    downloads: int
+    shown: dict[str, Any]
+
+
+def page_found(fetch: Fetch, query: SearchQuery, asked: Asked) -> tuple[int, list[Document]]:
+    """How many documents are found, and those of the query's page."""
+    seen = _Seen(fetch, query)
+    return _page(seen, query, asked.found, [seen.rank(expression) for expression in asked.ranks])
+
+
+def page_completed(
+    fetch: Fetch, query: CompletionQuery, found: Expression, beginning: str
+) -> tuple[int, list[Document]]:
+    """As `page_found`. Ids with this lower `beginning` come first."""
+    seen = _Seen(fetch, query)
+    return _page(seen, query, found, [seen.rank_beginning(found, beginning)])
+
+
+def _page(
+    seen: "_Seen", query: SearchQuery | CompletionQuery, found: Expression, ranks: Iterable[_Rank]
+) -> tuple[int, list[Document]]:
+    if seen.is_everything(found):
+        return seen.count_all(), seen.documents(seen.most_downloaded(query.take, query.skip))
+    rest = seen.rank(found)
+    first = rest(_SORTED + 1)
+    is_sorted = len(first) <= _SORTED
+    total = len(first) if is_sorted else seen.count(found)
+    end = min(query.skip + query.take, total)
+    if query.skip >= end:
+        return total, []
+    wanted = total if is_sorted else end
+    places: dict[int, int] = {}
+    for place, rank in enumerate([*ranks, rest]):
+        if len(places) < wanted:
+            is_known = rank is rest and (is_sorted or wanted + len(places) <= len(first))
+            for document in first if is_known else rank(wanted + len(places)):
+                places.setdefault(document, place)
+    numbers = seen.sorted(places) if is_sorted else list(places)
+    return total, seen.documents(numbers[query.skip : end])
+
+
+class _Seen:
+    """The documents as one kind of client sees them, of one package type perhaps."""
+
+    def __init__(self, fetch: Fetch, query: SearchQuery | CompletionQuery) -> None:
+        asked = class_of(prerelease=query.prerelease, semver_level2=query.semver_level2)
+        self._fetch = fetch
+        self._bit = 1 << asked
+        self._hidden = hidden_mark(asked)
+        self._type = None if query.package_type is None else type_mark(readable(lower_invariant(query.package_type)))
+
+    def is_everything(self, expression: Expression) -> bool:
+        return expression.text is None and self._type is None
+
+    def count(self, expression: Expression) -> int:
+        index = expression.index
+        rows = self._fetch(
+            f"SELECT count(*) FROM {index} WHERE {index} MATCH ?",  # noqa: S608  constant
+            (self._of_client(expression),),
+        )
+        return int(rows[0][0])
+
+    def rank(self, expression: Expression) -> _Rank:
+        index, text = expression.index, self._of_client(expression)
+        sql = f"SELECT rowid FROM {index} WHERE {index} MATCH ? ORDER BY rowid LIMIT ?"  # noqa: S608  constant
+        return lambda limit: [row[0] for row in self._fetch(sql, (text, limit))]
+
+    def rank_beginning(self, expression: Expression, beginning: str) -> _Rank:
+        """Those of whose ids this is the beginning."""
+        index, text = expression.index, self._of_client(expression)
+        sql = (
+            f"SELECT i.rowid FROM {index} AS i CROSS JOIN search_documents AS d ON d.document = i.rowid"  # noqa: S608  constant
+            f" WHERE i.{index} MATCH ? AND d.lower_id BETWEEN ? AND ? ORDER BY i.rowid LIMIT ?"
+        )
+        between = (beginning, beginning + _LAST_CHARACTER)
+        return lambda limit: [row[0] for row in self._fetch(sql, (text, *between, limit))]
+
+    def _of_client(self, expression: Expression) -> str:
+        asked = [] if expression.text is None else [f"({expression.text})"]
+        if self._type is not None:
+            asked.append(f'"{self._type}"')
+        return f'({" AND ".join(asked)}) NOT "{self._hidden}"'
+
+    def count_all(self) -> int:
+        return int(self._fetch("SELECT count(*) FROM search_documents WHERE shown_to & ?", (self._bit,))[0][0])
+
+    def most_downloaded(self, take: int, skip: int) -> list[int]:
+        rows = self._fetch(
+            "SELECT document FROM search_documents WHERE shown_to & ? ORDER BY downloads DESC, lower_id"
+            " LIMIT ? OFFSET ?",
+            (self._bit, take, skip),
+        )
+        return [row[0] for row in rows]
+
+    def sorted(self, places: Mapping[int, int]) -> list[int]:
+        """By place, downloads and id."""
+        rows = self._fetch(
+            "SELECT document, downloads, lower_id FROM json_each(?) CROSS JOIN search_documents ON document = value",
+            (orjson.dumps(list(places)).decode(),),
+        )
+        return [row[0] for row in sorted(rows, key=lambda row: (places[row[0]], -row[1], row[2]))]
+
+    def documents(self, numbers: list[int]) -> list[Document]:
+        """What the numbers stand for, in their order."""
+        rows = self._fetch(
+            "SELECT lower_id, downloads, hit FROM json_each(?) CROSS JOIN search_documents ON document = value"
+            " JOIN search_hits USING (document) ORDER BY key",
+            (orjson.dumps(numbers).decode(),),
+        )
+        return [Document(lower_id, downloads, orjson.loads(hit)) for lower_id, downloads, hit in rows]
