@@ -8,20 +8,22 @@ mapped for it is never asked about, and what it says about such ids in searches 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from typing import TypeVar
 
 from nugetproxy.errors import DocumentNotFound, PackageNotFound
 from nugetproxy.feeds.base import Answer, CatalogEntry, Feed, Offered, PackageContent, Part, SmallContent
+from nugetproxy.feeds.paging import FIRST, SMALL, Ask, Found, Rows, first_rows
 from nugetproxy.httpcache.outcome import OWN, Provenance
-from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.identity import PackageId, PackageIdentity, lower_invariant
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.registration import Leaf, Registration
-from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchPage, SearchQuery
+from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
 from nugetproxy.protocol.v3.signatures import RepositorySignatures, merge_repository_signatures
 from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages, merge_vulnerabilities
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,42 +90,64 @@ class Mapped:
         return await self._first(package.id, lambda feed: feed.content(package, part))
 
     async def search(self, query: SearchQuery) -> Answer[SearchPage]:
+        """The sources' hits by turns, each id once, in the words of the first source that shows it."""
         if query.asks_nothing:
             return Answer(SearchPage(0, ()))
-        # Each source is asked for everything up to the end of the wanted page, so that cutting after merging is right.
-        wider = replace(query, skip=0, take=query.skip + query.take)
-        answers = await asyncio.gather(*(source.feed.search(wider) for source in self._sources))
-        mine = self._without_others([[hit.id for hit in answer.value.hits] for answer in answers])
-        shown = [
-            [hit for hit in answer.value.hits if hit.id.lower() in ids]
-            for answer, ids in zip(answers, mine, strict=True)
-        ]
-        hits = [hit for hit in chain.from_iterable(zip_longest(*shown)) if hit is not None]
-        dropped = sum(len(answer.value.hits) for answer in answers) - len(hits)
-        total = sum(answer.value.total for answer in answers) - dropped
-        page = SearchPage(total, tuple(hits[query.skip : query.skip + query.take]))
-        return Answer(page, _joined(answers))
+
+        def asking(feed: Feed) -> Ask[SearchHit]:
+            async def ask(skip: int, take: int) -> Rows[SearchHit]:
+                answer = await feed.search(replace(query, skip=skip, take=take))
+                return Rows(answer.value.hits, answer.value.total, answer.provenance)
+
+            return ask
+
+        found = await self._by_turns(asking, lambda hit: lower_invariant(hit.id), query.skip + query.take)
+        return Answer(SearchPage(found.total, found.rows[query.skip :]), found.provenance)
 
     async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
+        """As `search`, for ids; versions are those of the first source that has any."""
         if query.asks_nothing:
             return Answer(CompletionPage(None if query.asks_versions else 0, ()))
         if query.asks_versions:
             return await self._complete_versions(query)
-        wider = replace(query, skip=0, take=query.skip + query.take)
-        answers = await asyncio.gather(*(source.feed.complete(wider) for source in self._sources))
-        mine = self._without_others([answer.value.values for answer in answers])
-        values = sorted(
-            (
-                value
-                for answer, ids in zip(answers, mine, strict=True)
-                for value in answer.value.values
-                if value.lower() in ids
-            ),
-            key=str.lower,
-        )
-        dropped = sum(len(answer.value.values) for answer in answers) - len(values)
-        total = sum(answer.value.total or len(answer.value.values) for answer in answers) - dropped
-        return Answer(CompletionPage(total, tuple(values[query.skip : query.skip + query.take])), _joined(answers))
+
+        def asking(feed: Feed) -> Ask[str]:
+            async def ask(skip: int, take: int) -> Rows[str]:
+                answer = await feed.complete(replace(query, skip=skip, take=take))
+                return Rows(answer.value.values, answer.value.total, answer.provenance)
+
+            return ask
+
+        found = await self._by_turns(asking, lower_invariant, query.skip + query.take)
+        return Answer(CompletionPage(found.total, found.rows[query.skip :]), found.provenance)
+
+    async def _by_turns(self, asking: Callable[[Feed], Ask[R]], name_of: Callable[[R], str], wanted: int) -> Found[R]:
+        """The first `wanted` rows of all sources together, without what a source is not mapped for.
+
+        A row's place depends on those before it alone, so pages fit together. The total takes off what two sources
+        have as far as `first_rows` takes off what is dropped.
+        """
+
+        async def read(source: MappedSource) -> Found[R]:
+            async def keep(rows: Sequence[R]) -> list[R]:
+                return [row for row in rows if source in sources_for(self._sources, name_of(row))]
+
+            return await first_rows(asking(source.feed), keep, name_of, max(wanted, FIRST))
+
+        each = await asyncio.gather(*(read(source) for source in self._sources))
+        best: dict[str, R] = {}
+        for found in each:
+            for row in found.rows:
+                best.setdefault(name_of(row), row)
+        turns = [
+            name_of(row) for rows in zip_longest(*(found.rows for found in each)) for row in rows if row is not None
+        ]
+        united = list(dict.fromkeys(turns))
+        # What is looked at for the total is the same for every page: all of it where that is little.
+        looked_at = [name_of(row) for found in each for row in found.rows[: None if found.total <= SMALL else FIRST]]
+        twice = len(looked_at) - len(set(looked_at))
+        total = max(sum(found.total for found in each) - twice, len(united))
+        return Found(tuple(best[name] for name in united[:wanted]), total, _joined(each))
 
     async def _complete_versions(self, query: CompletionQuery) -> Answer[CompletionPage]:
         """Those of the first source that has any: an empty answer is how an id is unknown here."""
@@ -133,16 +157,6 @@ class Mapped:
             if answer.value.values:
                 break
         return answer
-
-    def _without_others(self, named: Sequence[Sequence[str]]) -> list[set[str]]:
-        """For each source, which (lower) of the ids that it named are its to show: mapped, and not an earlier one's."""
-        shown: set[str] = set()
-        mine = []
-        for source, ids in zip(self._sources, named, strict=True):
-            lower = {text.lower() for text in ids} - shown
-            mine.append({text for text in lower if source in sources_for(self._sources, text)})
-            shown |= mine[-1]
-        return mine
 
     async def vulnerabilities(self) -> Answer[VulnerabilityPages]:
         answers = await self._all_that_have(lambda feed: feed.vulnerabilities())
@@ -186,7 +200,7 @@ class Mapped:
         return answers
 
 
-def _joined(answers: Sequence[Answer[T]]) -> Provenance:
+def _joined(answers: Sequence[Answer[T] | Found[T]]) -> Provenance:
     provenance = answers[0].provenance if answers else OWN
     for answer in answers[1:]:
         provenance = provenance.joined(answer.provenance)

@@ -19,7 +19,7 @@ from nugetproxy.nuget.identity import PackageId, PackageIdentity, lower_invarian
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.registration import Leaf, Registration
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
-from nugetproxy.protocol.v3.search_query import MOST_TAKEN
+from nugetproxy.protocol.v3.search_query import DEEPEST_SKIP, MOST_TAKEN
 from nugetproxy.protocol.v3.signatures import RepositorySignatures
 from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages
 
@@ -117,7 +117,11 @@ class Overlay:
     # --- by text ------------------------------------------------------------------------------------------------------
 
     async def search(self, query: SearchQuery) -> Answer[SearchPage]:
-        """What is hosted first, then what lies below without the ids that are hosted, in pages over both."""
+        """What is hosted first, then what lies below without the ids that are hosted, in pages over both.
+
+        The pages of a query, of whatever size, cut one list into pieces. All tell the same total, which counts the ids
+        that both have once as far as `first_rows` promises.
+        """
         if query.asks_nothing:
             return Answer(SearchPage(0, ()))
         if self._hosted.is_empty():
@@ -127,38 +131,31 @@ class Overlay:
             answer = await self._below.search(replace(query, skip=skip, take=take))
             return Rows(answer.value.hits, answer.value.total, answer.provenance)
 
-        async def keep(hits: Sequence[SearchHit]) -> list[SearchHit]:
-            return await self._strangers(hits, query)
+        async def found_among_hosted(skip: int) -> Rows[str]:
+            page = (await self._hosted.search(replace(query, skip=skip, take=MOST_TAKEN))).value
+            return Rows(tuple(lower_invariant(hit.id) for hit in page.hits), page.total)
 
+        strangers = _Strangers(self._hosted, self._merged, found_among_hosted)
         hosted = await self._hosted.search(query)
-        end = query.skip + query.take - hosted.value.total
-        below = await first_rows(ask, keep, max(end, query.take))
-        own = await asyncio.gather(*(self._united_with_below(hit, query) for hit in hosted.value.hits))
-        rest = below.rows[max(0, query.skip - hosted.value.total) : max(0, end)]
-        page = SearchPage(hosted.value.total + below.total, (*own, *rest))
+        start, end = (max(0, place - hosted.value.total) for place in (query.skip, query.skip + query.take))
+        below = await first_rows(ask, lambda hits: strangers.among(hits, _id_of), _id_of, end)
+        hits = await asyncio.gather(
+            *(self._united(hit, query, self._below) for hit in hosted.value.hits),
+            *(self._united(hit, query, self._hosted) for hit in below.rows[start:end]),
+        )
+        page = SearchPage(hosted.value.total + below.total, tuple(hits))
         return Answer(page, hosted.provenance.joined(below.provenance))
 
-    async def _strangers(self, hits: Sequence[SearchHit], query: SearchQuery) -> list[SearchHit]:
-        """The hits from below that may be shown: not of hosted ids, unless merged and not already among the hosted."""
-        known = self._hosted.known_among(lower_invariant(hit.id) for hit in hits)
-        if not known:
-            return list(hits)
-        shown = {lower_invariant(hit.id) for hit in (await self._hosted.search(_whole(query))).value.hits}
-        kept = []
-        for hit in hits:
-            lower_id = lower_invariant(hit.id)
-            if lower_id not in known:
-                kept.append(hit)
-            elif self._merged(lower_id) and lower_id not in shown:
-                ours = await _hit_of(self._hosted, hit, query)
-                kept.append(united_hit(ours, hit) if ours is not None else hit)
-        return kept
-
-    async def _united_with_below(self, hit: SearchHit, query: SearchQuery) -> SearchHit:
-        if not self._merged(lower_invariant(hit.id)):
+    async def _united(self, hit: SearchHit, query: SearchQuery, other: Feed) -> SearchHit:
+        """A hit of a merged id with what the other feed says of it; any other hit as it is."""
+        if not self._merged(_id_of(hit)):
             return hit
-        theirs = await _hit_of(self._below, hit, query)
-        return hit if theirs is None else united_hit(hit, theirs)
+        asked = replace(query, text=f"packageid:{hit.id}", skip=0, take=1)
+        found = (await other.search(asked)).value.hits
+        theirs = next((each for each in found if _id_of(each) == _id_of(hit)), None)
+        if theirs is None:
+            return hit
+        return united_hit(theirs, hit) if other is self._hosted else united_hit(hit, theirs)
 
     async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
         """As `search`, for ids; the versions of an id are those of whoever answers for it."""
@@ -171,28 +168,19 @@ class Overlay:
 
         async def ask(skip: int, take: int) -> Rows[str]:
             answer = await self._below.complete(replace(query, skip=skip, take=take))
-            total = answer.value.total
-            return Rows(answer.value.values, len(answer.value.values) if total is None else total, answer.provenance)
+            return Rows(answer.value.values, answer.value.total, answer.provenance)
 
-        async def keep(ids: Sequence[str]) -> list[str]:
-            known = self._hosted.known_among(lower_invariant(text) for text in ids)
-            if not known:
-                return list(ids)
-            whole = await self._hosted.complete(replace(query, skip=0, take=MOST_TAKEN))
-            shown = {lower_invariant(text) for text in whole.value.values}
-            # A merged id that the hosted feed would not complete (only prereleases, say) is still to be found below.
-            return [
-                text
-                for text in ids
-                if (lower := lower_invariant(text)) not in known or (self._merged(lower) and lower not in shown)
-            ]
+        async def found_among_hosted(skip: int) -> Rows[str]:
+            page = (await self._hosted.complete(replace(query, skip=skip, take=MOST_TAKEN))).value
+            return Rows(tuple(map(lower_invariant, page.values)), page.total)
 
+        strangers = _Strangers(self._hosted, self._merged, found_among_hosted)
         hosted = await self._hosted.complete(query)
         total = len(hosted.value.values) if hosted.value.total is None else hosted.value.total
-        end = query.skip + query.take - total
-        below = await first_rows(ask, keep, max(end, query.take))
-        values = (*hosted.value.values, *below.rows[max(0, query.skip - total) : max(0, end)])
-        return Answer(CompletionPage(total + below.total, values), hosted.provenance.joined(below.provenance))
+        start, end = (max(0, place - total) for place in (query.skip, query.skip + query.take))
+        below = await first_rows(ask, lambda ids: strangers.among(ids, lower_invariant), lower_invariant, end)
+        page = CompletionPage(total + below.total, (*hosted.value.values, *below.rows[start:end]))
+        return Answer(page, hosted.provenance.joined(below.provenance))
 
     async def _complete_versions(self, query: CompletionQuery) -> Answer[CompletionPage]:
         lower_id = lower_invariant(query.package_id or "")
@@ -219,12 +207,43 @@ class Overlay:
         return await self._below.certificate(fingerprint)
 
 
-def _whole(query: SearchQuery) -> SearchQuery:
-    return replace(query, skip=0, take=MOST_TAKEN)
+class _Strangers:
+    """Which of the rows from below may be shown beside what is hosted, for one query."""
+
+    def __init__(
+        self,
+        hosted: KnowingFeed,
+        merged: Callable[[str], bool],
+        found_among_hosted: Callable[[int], Awaitable[Rows[str]]],
+    ) -> None:
+        """`found_among_hosted(skip)` gives lower ids that the query finds among what is hosted."""
+        self._hosted = hosted
+        self._merged = merged
+        self._found_among_hosted = found_among_hosted
+        self._found: frozenset[str] | None = None
+
+    async def among(self, rows: Sequence[R], lower_id_of: Callable[[R], str]) -> list[R]:
+        """Those not of hosted ids, whether or not the query finds the hosted one: what they say is not what we serve.
+
+        A merged id is shown where the feed below has it when the query does not find it among what is hosted.
+        """
+        known = self._hosted.known_among([lower_id_of(row) for row in rows])
+        merged = {lower_id for lower_id in known if self._merged(lower_id)}
+        hidden = known - merged | (merged & await self._found_ids() if merged else frozenset())
+        return [row for row in rows if lower_id_of(row) not in hidden]
+
+    async def _found_ids(self) -> frozenset[str]:
+        """As deep as pages go: further down nothing from below is ever shown."""
+        if self._found is None:
+            found: set[str] = set()
+            for skip in range(0, DEEPEST_SKIP + 1, MOST_TAKEN):
+                page = await self._found_among_hosted(skip)
+                found.update(page.rows)
+                if len(page.rows) < MOST_TAKEN:
+                    break
+            self._found = frozenset(found)
+        return self._found
 
 
-async def _hit_of(feed: Feed, hit: SearchHit, query: SearchQuery) -> SearchHit | None:
-    """What another feed says of the id of a hit; None when it shows nothing of it."""
-    asked = replace(query, text=f"packageid:{hit.id}", skip=0, take=1)
-    found = (await feed.search(asked)).value.hits
-    return next((other for other in found if lower_invariant(other.id) == lower_invariant(hit.id)), None)
+def _id_of(hit: SearchHit) -> str:
+    return lower_invariant(hit.id)

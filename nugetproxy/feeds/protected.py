@@ -114,8 +114,9 @@ class Protected:
 
         if query.asks_nothing:
             return await self._below.search(query)
-        found = await first_rows(ask, keep, query.skip + query.take)
-        return Answer(SearchPage(found.total, found.rows[query.skip :]), found.provenance)
+        end = query.skip + query.take
+        found = await first_rows(ask, keep, lambda hit: lower_invariant(hit.id), end)
+        return Answer(SearchPage(found.total, found.rows[query.skip : end]), found.provenance)
 
     async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
         if not self._prefixes():
@@ -129,14 +130,14 @@ class Protected:
 
         async def ask(skip: int, take: int) -> Rows[str]:
             answer = await self._below.complete(replace(query, skip=skip, take=take))
-            total = answer.value.total
-            return Rows(answer.value.values, len(answer.value.values) if total is None else total, answer.provenance)
+            return Rows(answer.value.values, answer.value.total, answer.provenance)
 
         async def keep(ids: Sequence[str]) -> list[str]:
             return [text for text in ids if not self._has_appeared(text)]
 
-        found = await first_rows(ask, keep, query.skip + query.take)
-        return Answer(CompletionPage(found.total, found.rows[query.skip :]), found.provenance)
+        end = query.skip + query.take
+        found = await first_rows(ask, keep, lower_invariant, end)
+        return Answer(CompletionPage(found.total, found.rows[query.skip : end]), found.provenance)
 
     def _names_protected(self, text: str, package_type: str | None) -> bool:
         prefixes = self._prefixes()

@@ -162,10 +162,11 @@ async def test_a_hosted_id_that_the_text_does_not_find_hides_its_look_alike_too(
     assert "Public.0001" not in (await pages_of(overlay, 20))[0]
 
 
-async def test_a_first_page_asks_below_once() -> None:
-    overlay, _, below = an_overlay({"Contoso.A": ["1.0.0"]}, MANY)
+@pytest.mark.parametrize(("found", "asked"), [(30, [(0, 30)]), (60, [(0, 30), (30, 70)]), (101, [(0, 30)])])
+async def test_a_first_page_asks_below_for_what_its_total_needs(found: int, asked: list[tuple[int, int]]) -> None:
+    overlay, _, below = an_overlay({"Contoso.A": ["1.0.0"]}, {f"P{number}": ["1.0.0"] for number in range(found)})
     await overlay.search(SearchQuery(take=20))
-    assert [(query.skip, query.take) for _, query in below.asked] == [(0, 20)]
+    assert [(query.skip, query.take) for _, query in below.asked] == asked
 
 
 async def test_the_deepest_page_asks_below_a_bounded_number_of_times() -> None:
@@ -173,7 +174,8 @@ async def test_the_deepest_page_asks_below_a_bounded_number_of_times() -> None:
     hosted.hidden_from_search = frozenset({"Contoso.A"})
     page = (await overlay.search(SearchQuery(skip=3000, take=1000))).value
     assert ids(page) == [f"P{number}" for number in range(3000, 4000)]
-    assert [(query.skip, query.take) for _, query in below.asked] == [(n * 1000, 1000) for n in range(4)]
+    asked = [(query.skip, query.take) for _, query in below.asked]
+    assert asked == [(0, 30), (30, 70), (100, 200), (300, 700), (1000, 1000), (2000, 1000), (3000, 1000)]
 
 
 async def test_beyond_the_deepest_page_nobody_is_asked() -> None:
