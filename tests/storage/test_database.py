@@ -154,6 +154,14 @@ async def test_all_that_one_slow_read_fetches_is_of_one_moment(database: SqliteD
     )
 
 
+async def test_slow_reads_run_beside_each_other(database: SqliteDatabase) -> None:
+    together = threading.Barrier(3, timeout=20)
+    connections = await asyncio.gather(
+        *(database.read(lambda fetch: (together.wait(), fetch("SELECT 1", ()))[1]) for _ in range(3))
+    )
+    assert connections == [[(1,)]] * 3
+
+
 async def test_reading_in_threads_while_it_closes_fails_and_does_not_crash(tmp_path: Path) -> None:
     """
     A job in a thread may still read while the server stops; it is told so.

@@ -1,6 +1,6 @@
 """SQLite for one machine: readers direct, one writer thread with group commit.
 
-Reads are a few microseconds and run where they are called; those that take milliseconds have a thread. Writes of a
+Reads are a few microseconds and run where they are called; those that take milliseconds have threads. Writes of a
 process queue for one thread that gathers what is waiting into one transaction, so a burst costs one fsync; other
 processes on the same file are waited for by SQLite.
 What the tables mean is the affair of whoever owns them.
@@ -28,6 +28,8 @@ Fetch = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
 _BUSY_SECONDS: Final = 10.0
 # More writes in one transaction gain nothing and make the others wait longer.
 _GROUP: Final = 512
+# Slow reads at once, each with a connection: SQLite works without Python's lock, so they use as many cores.
+_SLOW_READERS: Final = 4
 
 
 class SqliteDatabase:
@@ -49,8 +51,9 @@ class SqliteDatabase:
             self._reader.execute("PRAGMA query_only = ON")
         self._thread = threading.Thread(target=self._write_all, name=f"writer-{path.name}", daemon=True)
         self._thread.start()
-        self._slow_reader: sqlite3.Connection | None = None
-        self._slow_reads = ThreadPoolExecutor(1, f"reader-{path.name}")
+        self._slow_reads = ThreadPoolExecutor(_SLOW_READERS, f"reader-{path.name}")
+        self._of_thread = threading.local()
+        self._slow_readers: list[sqlite3.Connection] = []
         # One connection in two threads at once, or closed in one and read in another, takes the process down.
         self._owner = threading.get_ident()
         self._guests = threading.Lock()
@@ -72,7 +75,7 @@ class SqliteDatabase:
                 return self._open(self._guest_reader).execute(sql, parameters).fetchall()
 
     async def read(self, work: Callable[[Fetch], T]) -> T:
-        """`work(fetch)` in a thread of its own: for queries that an event loop should not wait for.
+        """`work(fetch)` in another thread: for queries that an event loop should not wait for.
 
         All that one work fetches is of one moment. Raises StorageUnavailable.
         """
@@ -99,10 +102,10 @@ class SqliteDatabase:
         self._slow_reads.shutdown()
         with self._guests:
             self._is_closed = True
-            for reader in (self._guest_reader, self._slow_reader, self._reader):
+            for reader in (self._guest_reader, *self._slow_readers, self._reader):
                 if reader is not None:
                     reader.close()
-            self._guest_reader = self._slow_reader = self._reader = None
+            self._guest_reader = self._reader = None
 
     def _open(self, connection: sqlite3.Connection | None) -> sqlite3.Connection:
         if connection is None:
@@ -120,15 +123,22 @@ class SqliteDatabase:
 
     def _read(self, work: Callable[[Fetch], T]) -> T:
         with _translating(self._path):
-            if self._slow_reader is None:
-                self._slow_reader = self._connect()
-                self._slow_reader.execute("PRAGMA query_only = ON")
-            reader = self._slow_reader
+            reader = self._slow_reader()
             reader.execute("BEGIN")
             try:
                 return work(lambda sql, parameters: reader.execute(sql, parameters).fetchall())
             finally:
                 reader.execute("ROLLBACK")
+
+    def _slow_reader(self) -> sqlite3.Connection:
+        """The connection of the thread that asks; `close` closes it once the threads are gone."""
+        reader: sqlite3.Connection | None = getattr(self._of_thread, "reader", None)
+        if reader is None:
+            reader = self._connect()
+            reader.execute("PRAGMA query_only = ON")
+            self._of_thread.reader = reader
+            self._slow_readers.append(reader)
+        return reader
 
     def _write_all(self) -> None:
         try:
