@@ -93,7 +93,7 @@ class Protected:
         return await self._below.content(package, part)
 
     def _refuse_if_protected(self, package_id: PackageId) -> None:
-        if self._prefixes().covers(package_id.lower):
+        if _covers(self._prefixes(), package_id.lower):
             self._attempted(package_id.lower)
             raise PackageNotFound(package_id.text, "its prefix is protected and nothing is hosted under this id")
 
@@ -150,7 +150,7 @@ class Protected:
 
     def _has_appeared(self, package_id: str) -> bool:
         lower_id = lower_invariant(package_id)
-        if not self._prefixes().covers(lower_id):
+        if not _covers(self._prefixes(), lower_id):
             return False
         self._appeared(lower_id)
         return True
@@ -163,7 +163,7 @@ class Protected:
         prefixes = self._prefixes()
         pages = tuple(
             replace(page, body={name: rows for name, rows in page.body.items() if name not in hidden})
-            if (hidden := {name for name in page.body if prefixes.covers(lower_invariant(name))})
+            if (hidden := {name for name in page.body if _covers(prefixes, lower_invariant(name))})
             else page
             for page in answer.value.pages
         )
@@ -174,3 +174,10 @@ class Protected:
 
     async def certificate(self, fingerprint: str) -> Answer[SmallContent]:
         return await self._below.certificate(fingerprint)
+
+
+def _covers(prefixes: Prefixes, lower_id: str) -> bool:
+    if prefixes.covers(lower_id):
+        return True
+    # In full-width letters it is another id, and yet it tells the name, and looks like it.
+    return not lower_id.isascii() and prefixes.covers(lower_invariant(unicodedata.normalize("NFKC", lower_id)))

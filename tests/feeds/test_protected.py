@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from nugetproxy.accounts.reservations import ProtectedPrefixes
-from nugetproxy.errors import PackageNotFound
+from nugetproxy.errors import PackageNotFound, StorageUnavailable
 from nugetproxy.feeds.base import Part
 from nugetproxy.feeds.overlay import Overlay
 from nugetproxy.feeds.protected import Protected
@@ -60,6 +60,36 @@ async def test_an_exact_id_is_protected_alone(house: House) -> None:
         await house.feed.versions(PackageId.parse("Fabrikam.Core"))
     with pytest.raises(PackageNotFound, match=r"does not exist here$"):
         await house.feed.versions(PackageId.parse("Fabrikam.Core.More"))
+
+
+async def test_an_id_in_full_width_letters_tells_the_name_too(house: House) -> None:
+    with pytest.raises(PackageNotFound, match="protected"):
+        await house.feed.versions(PackageId.parse("\uff23ontoso.Secret"))
+    assert house.upstream.asked == []
+
+
+async def test_a_look_alike_in_full_width_letters_is_dropped() -> None:
+    house = House({"\uff23ontoso.Secret": ["99.0.0"], "Serilog": ["4.0.0"]})
+    assert [hit.id for hit in (await house.feed.search(SearchQuery())).value.hits] == ["Serilog"]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda feed: feed.versions(SECRET),
+        lambda feed: feed.search(SearchQuery(text="x")),
+        lambda feed: feed.complete(CompletionQuery(text="x")),
+        lambda feed: feed.complete(CompletionQuery(package_id="contoso.secret")),
+    ],
+)
+async def test_nothing_is_asked_while_nobody_knows_what_is_protected(ask: Any) -> None:
+    def unknown() -> Any:
+        raise StorageUnavailable("the database is gone")
+
+    upstream = ScriptedFeed("upstream", {"Contoso.Secret": ["99.0.0"]})
+    with pytest.raises(StorageUnavailable):
+        await ask(Protected(unknown, upstream, lambda _: None, lambda _: None))
+    assert upstream.asked == []
 
 
 async def test_other_ids_pass(house: House) -> None:
