@@ -6,7 +6,6 @@ a minute instead of an hour, and to the server the same.
 
 import asyncio
 import base64
-import getpass
 import hashlib
 import http.client
 import io
@@ -25,16 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.load import CLIENT_HEADERS
-from benchmarks.processes import (
-    LOAD_CORE,
-    NGINX_PROGRAM,
-    SERVER_CORE,
-    cpu_seconds,
-    free_port,
-    nugetproxy,
-    pinned,
-    running,
-)
+from benchmarks.processes import LOAD_CORE, cpu_seconds, nugetproxy
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.model import DAY, now_us
 from nugetproxy.accounts.ownership import Ownership
@@ -285,50 +275,3 @@ def spread(times: Sequence[float]) -> tuple[float, float, float]:
 def shown(times: Sequence[float]) -> str:
     """The same as three cells of a table."""
     return " | ".join(f"{seconds * 1000:.1f} ms" for seconds in spread(times))
-
-
-# --- nginx with the same bytes ----------------------------------------------------------------------------------------
-
-_STATIC: Final = """
-worker_processes 1;
-daemon off;
-user {user};
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{ worker_connections 4096; }}
-http {{
-    access_log {folder}/access.log;
-    sendfile on;
-    tcp_nopush on;
-    keepalive_requests 1000000000;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/temporary;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port} backlog=4096;
-        root {folder}/files;
-        default_type application/json;
-{locations}
-    }}
-}}
-"""
-
-
-@contextmanager
-def static_nginx(folder: Path, answers: Sequence[tuple[bytes, str]]) -> Iterator[tuple[str, int]]:
-    """nginx with these bodies as files /0, /1, ..., each with its Content-Encoding; gives its address and process."""
-    port = free_port()
-    own = folder / f"static-{port}"
-    (own / "files").mkdir(parents=True)
-    locations = []
-    for number, (body, encoding) in enumerate(answers):
-        (own / "files" / str(number)).write_bytes(body)
-        header = f"add_header Content-Encoding {encoding};" if encoding else ""
-        locations.append(f"        location = /{number} {{ {header} }}")
-    settings = own / "nginx.conf"
-    settings.write_text(_STATIC.format(folder=own, port=port, user=getpass.getuser(), locations="\n".join(locations)))
-    command = [NGINX_PROGRAM, "-p", str(own), "-c", str(settings), "-e", str(own / "error.log")]
-    with running(pinned(command, SERVER_CORE), f"http://127.0.0.1:{port}/0", own / "output.log") as process:
-        yield f"http://127.0.0.1:{port}", process.pid

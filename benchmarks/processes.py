@@ -24,7 +24,8 @@ SERVER_CORE, LOAD_CORE = "0", "1"
 
 NGINX_PROGRAM = shutil.which("nginx") or "/usr/sbin/nginx"
 
-NGINX = """
+# What is in `{http}` makes it a proxy or a server of files.
+_NGINX = """
 worker_processes 1;
 daemon off;
 user {user};
@@ -41,6 +42,11 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
+{http}
+}}
+"""
+
+_CACHING = """
     proxy_cache_path {folder}/cache levels=1:2 keys_zone=kept:10m max_size=1g;
     server {{
         listen 127.0.0.1:{port} backlog=4096;
@@ -55,7 +61,15 @@ http {{
             add_header X-Cache $upstream_cache_status;
         }}
     }}
-}}
+"""
+
+_STATIC = """
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        root {folder}/files;
+        default_type application/json;
+{locations}
+    }}
 """
 
 
@@ -144,11 +158,33 @@ def nginx(folder: Path, upstream: str) -> Iterator[tuple[str, int]]:
     port = free_port()
     own = folder / f"nginx-{port}"
     own.mkdir()
+    with _nginx(own, port, _CACHING.format(folder=own, port=port, upstream=upstream)) as pid:
+        yield f"http://127.0.0.1:{port}", pid
+
+
+@contextlib.contextmanager
+def static_nginx(folder: Path, answers: Sequence[tuple[bytes, str]]) -> Iterator[tuple[str, int]]:
+    """nginx with these bodies as files /0, /1, ..., each with its Content-Encoding; gives its address and process."""
+    port = free_port()
+    own = folder / f"static-{port}"
+    (own / "files").mkdir(parents=True)
+    locations = []
+    for number, (body, encoding) in enumerate(answers):
+        (own / "files" / str(number)).write_bytes(body)
+        header = f"add_header Content-Encoding {encoding};" if encoding else ""
+        locations.append(f"        location = /{number} {{ {header} }}")
+    with _nginx(own, port, _STATIC.format(folder=own, port=port, locations="\n".join(locations))) as pid:
+        yield f"http://127.0.0.1:{port}", pid
+
+
+@contextlib.contextmanager
+def _nginx(own: Path, port: int, http: str) -> Iterator[int]:
     settings = own / "nginx.conf"
-    settings.write_text(NGINX.format(folder=own, port=port, upstream=upstream, user=getpass.getuser()))
+    settings.write_text(_NGINX.format(folder=own, user=getpass.getuser(), http=http))
     command = [NGINX_PROGRAM, "-p", str(own), "-c", str(settings), "-e", str(own / "error.log")]
+    # Any answer will do, a 404 too.
     with running(pinned(command, SERVER_CORE), f"http://127.0.0.1:{port}/", own / "output.log") as process:
-        yield f"http://127.0.0.1:{port}", process.pid
+        yield process.pid
 
 
 @contextlib.contextmanager

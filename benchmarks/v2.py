@@ -23,8 +23,8 @@ from benchmarks.private import (
     asked,
     feed,
     served,
-    static_nginx,
 )
+from benchmarks.processes import static_nginx
 
 _AGAIN: Final = 30
 

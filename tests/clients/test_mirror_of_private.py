@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.clients.kit import Workplace
-from tests.private import PROTECTING, Accounts, package, push, send
+from tests.private import Accounts, package, push, send
 from tests.serving import Server
 from tests.standin import StandIn
 
@@ -23,17 +23,8 @@ def nuget_org() -> Iterator[StandIn]:
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory, nuget_org: StandIn) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("first")
-    with Server(folder / "data", upstream=nuget_org.url, config=PROTECTING) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def key(first: Server) -> str:
-    accounts = Accounts(first.data)
-    accounts.add_user("alice")
-    return accounts.add_key("ci", "alice")
+def first(private: Server) -> Server:
+    return private
 
 
 @pytest.fixture
@@ -118,11 +109,10 @@ def test_the_catalog_is_followed_with_a_cursor(first: Server, key: str) -> None:
     assert follower.news() == []
 
 
-def test_a_deletion_for_good_is_in_the_catalog(first: Server) -> None:
+def test_a_deletion_for_good_is_in_the_catalog(first: Server, accounts: Accounts) -> None:
     """
     A mirror that follows learns that it must forget a version.
     """
-    accounts = Accounts(first.data)
     accounts.run("user", "add", "root", "--admin")
     key = accounts.add_key("root", "root")
     follower = Follower(first)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.kit import Source, Workplace
-from tests.private import PROTECTING, Accounts, hosted_ids_asked, package, push, send
+from tests.private import Accounts, hosted_ids_asked, package, push, send
 from tests.serving import Server
 from tests.standin import StandIn
 
@@ -33,22 +33,8 @@ def nuget_org() -> Iterator[StandIn]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, nuget_org: StandIn) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("private")
-    with Server(folder / "data", upstream=nuget_org.url, config=PROTECTING) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def accounts(server: Server) -> Accounts:
-    made = Accounts(server.data)
-    made.add_user("alice")
-    return made
-
-
-@pytest.fixture(scope="module")
-def key(accounts: Accounts) -> str:
-    return accounts.add_key("ci", "alice")
+def server(private: Server) -> Server:
+    return private
 
 
 @pytest.fixture(scope="module")

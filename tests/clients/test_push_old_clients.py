@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.kit import Workplace
-from tests.private import PROTECTING, Accounts, package, push
+from tests.private import package, push
 from tests.serving import Server
 from tests.standin import StandIn
 
@@ -23,17 +23,8 @@ def nuget_org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, nuget_org: StandIn) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("private")
-    with Server(folder / "data", upstream=nuget_org.url, config=PROTECTING) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def key(server: Server) -> str:
-    accounts = Accounts(server.data)
-    accounts.add_user("alice")
-    return accounts.add_key("ci", "alice")
+def server(private: Server) -> Server:
+    return private
 
 
 @pytest.fixture
