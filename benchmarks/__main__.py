@@ -30,7 +30,7 @@ def main() -> None:
     listing = what.add_parser("v2", help="V2 lists and registrations of hosted ids, hot and not, against nginx")
     listing.add_argument("--seconds", type=int, default=2, help="of load, each round and server")
     listing.add_argument("--connections", type=int, default=32)
-    mixing = what.add_parser("mixed", help="95 % reads and 5 % pushes on a large private feed")
+    mixing = what.add_parser("mixed", help="95 %% reads and 5 %% pushes on a large private feed")
     mixing.add_argument("--requests", type=int, default=500, help="of each of eight clients, each round")
     for command in (pushing, listing, mixing):
         command.add_argument("--ids", type=int, default=5000)
