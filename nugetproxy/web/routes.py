@@ -12,6 +12,7 @@ from nugetproxy.protocol.v3.registration import Hive
 from nugetproxy.web import operations
 from nugetproxy.web.keys import NOTE, TAKES_BODY, Resource
 from nugetproxy.web.reading import admit
+from nugetproxy.web.uploads import on_expect
 from nugetproxy.web.v2.routes import V2_ROUTES
 from nugetproxy.web.v3 import publish
 from nugetproxy.web.v3.catalog import catalog_document, catalog_leaf
@@ -97,7 +98,7 @@ def add_routes(application: web.Application, prefix: str = "") -> None:
         for route in ROUTES:
             application.router.add_get(start + route.path, _reading(route), allow_head=True)
         for action in ACTIONS:
-            application.router.add_route(action.method, start + action.path, _acting(action))
+            application.router.add_route(action.method, start + action.path, _acting(action), expect_handler=on_expect)
 
 
 def _reading(route: Route) -> Handler:

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from nugetproxy.errors import InvalidRequest, TooLarge
 from nugetproxy.storage.spool import Spool, SpoolFolder
@@ -26,6 +26,12 @@ STALL_SECONDS: Final = 60.0
 
 DRAIN_SECONDS: Final = 300.0
 """A client gives a push up after this long; who answers early must read on until then (push, early answers)."""
+
+
+async def on_expect(request: web.Request) -> None:
+    """Say nothing yet to a client that waits for `100 Continue`: it is told to go on when its body is read, so who is
+    refused before that uploads nothing (RFC 9110 section 10.1.1). aiohttp's own way is to say it to everybody.
+    """
 
 
 async def receive(request: web.Request, spools: SpoolFolder, limit: int, what: str) -> Spool:
@@ -101,6 +107,9 @@ async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _raw(request: web.Request) -> AsyncIterator[bytes]:
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # what is counted is the answer
     while True:
         async with asyncio.timeout(STALL_SECONDS):
             chunk = await request.content.readany()

@@ -67,6 +67,20 @@ class TestForms:
             assert (await read_answer(reader)).status == 201
             await hang_up(writer)
 
+    @pytest.mark.parametrize(
+        ("key", "length", "status"), [("", len(PACKAGE), 401), ("x", len(PACKAGE), 403), (None, 5_000_000, 413)]
+    )
+    async def test_a_client_that_waits_is_refused_before_it_uploads(self, upstream, tmp_path, key, length, status):
+        """
+        It never hears that it should go on.
+        """
+        async with opened(tmp_path, upstream, **LIMITED) as house:
+            headers = {"Content-Length": str(length), "Expect": "100-continue"}
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(request(house, headers, b"", key=key))
+            assert (await read_answer(reader)).status == status
+            await hang_up(writer)
+
     async def test_the_first_part_counts_whatever_it_is_called(self, upstream, tmp_path):
         other = make_nupkg("Contoso.Other", "2.0.0")
         body = (
