@@ -7,9 +7,9 @@ Protected ids are refused by the layer below, so merging them changes nothing.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from nugetproxy.errors import PackageNotFound, VersionNotFound
 from nugetproxy.feeds.base import Answer, CatalogEntry, Feed, Offered, PackageContent, Part, SmallContent
@@ -135,27 +135,29 @@ class Overlay:
             page = (await self._hosted.search(replace(query, skip=skip, take=MOST_TAKEN))).value
             return Rows(tuple(lower_invariant(hit.id) for hit in page.hits), page.total)
 
-        strangers = _Strangers(self._hosted, self._merged, found_among_hosted)
+        strangers = _Strangers(self._hosted, self._merged, _id_of, found_among_hosted)
         hosted = await self._hosted.search(query)
         start, end = (max(0, place - hosted.value.total) for place in (query.skip, query.skip + query.take))
-        below = await first_rows(ask, lambda hits: strangers.among(hits, _id_of), _id_of, end)
+        below = await first_rows(ask, strangers.among, _id_of, end)
         hits = await asyncio.gather(
-            *(self._united(hit, query, self._below) for hit in hosted.value.hits),
-            *(self._united(hit, query, self._hosted) for hit in below.rows[start:end]),
+            *(self._united_with_below(hit, query, strangers.hidden) for hit in hosted.value.hits),
+            *(self._united_with_hosted(hit, query) for hit in below.rows[start:end]),
         )
         page = SearchPage(hosted.value.total + below.total, tuple(hits))
         return Answer(page, hosted.provenance.joined(below.provenance))
 
-    async def _united(self, hit: SearchHit, query: SearchQuery, other: Feed) -> SearchHit:
-        """A hit of a merged id with what the other feed says of it; any other hit as it is."""
+    async def _united_with_below(self, hit: SearchHit, query: SearchQuery, seen: Mapping[str, SearchHit]) -> SearchHit:
         if not self._merged(_id_of(hit)):
             return hit
-        asked = replace(query, text=f"packageid:{hit.id}", skip=0, take=1)
-        found = (await other.search(asked)).value.hits
-        theirs = next((each for each in found if _id_of(each) == _id_of(hit)), None)
-        if theirs is None:
+        # Usually the same search found it there too; not every upstream knows how to be asked for a single id.
+        theirs = seen.get(_id_of(hit)) or await _hit_of(self._below, hit, query)
+        return hit if theirs is None else united_hit(hit, theirs)
+
+    async def _united_with_hosted(self, hit: SearchHit, query: SearchQuery) -> SearchHit:
+        if not self._merged(_id_of(hit)):
             return hit
-        return united_hit(theirs, hit) if other is self._hosted else united_hit(hit, theirs)
+        ours = await _hit_of(self._hosted, hit, query)
+        return hit if ours is None else united_hit(ours, hit)
 
     async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
         """As `search`, for ids; the versions of an id are those of whoever answers for it."""
@@ -174,11 +176,11 @@ class Overlay:
             page = (await self._hosted.complete(replace(query, skip=skip, take=MOST_TAKEN))).value
             return Rows(tuple(map(lower_invariant, page.values)), page.total)
 
-        strangers = _Strangers(self._hosted, self._merged, found_among_hosted)
+        strangers = _Strangers(self._hosted, self._merged, lower_invariant, found_among_hosted)
         hosted = await self._hosted.complete(query)
         total = len(hosted.value.values) if hosted.value.total is None else hosted.value.total
         start, end = (max(0, place - total) for place in (query.skip, query.skip + query.take))
-        below = await first_rows(ask, lambda ids: strangers.among(ids, lower_invariant), lower_invariant, end)
+        below = await first_rows(ask, strangers.among, lower_invariant, end)
         page = CompletionPage(total + below.total, (*hosted.value.values, *below.rows[start:end]))
         return Answer(page, hosted.provenance.joined(below.provenance))
 
@@ -207,30 +209,37 @@ class Overlay:
         return await self._below.certificate(fingerprint)
 
 
-class _Strangers:
+class _Strangers(Generic[R]):
     """Which of the rows from below may be shown beside what is hosted, for one query."""
 
     def __init__(
         self,
         hosted: KnowingFeed,
         merged: Callable[[str], bool],
+        lower_id_of: Callable[[R], str],
         found_among_hosted: Callable[[int], Awaitable[Rows[str]]],
     ) -> None:
         """`found_among_hosted(skip)` gives lower ids that the query finds among what is hosted."""
         self._hosted = hosted
         self._merged = merged
         self._found_among_hosted = found_among_hosted
+        self._lower_id_of = lower_id_of
         self._found: frozenset[str] | None = None
+        self.hidden: dict[str, R] = {}
+        """Rows of merged ids that are not shown, because the hosted ones are."""
 
-    async def among(self, rows: Sequence[R], lower_id_of: Callable[[R], str]) -> list[R]:
+    async def among(self, rows: Sequence[R]) -> list[R]:
         """Those not of hosted ids, whether or not the query finds the hosted one: what they say is not what we serve.
 
         A merged id is shown where the feed below has it when the query does not find it among what is hosted.
         """
-        known = self._hosted.known_among([lower_id_of(row) for row in rows])
+        by_id = {self._lower_id_of(row): row for row in rows}
+        known = self._hosted.known_among(by_id)
         merged = {lower_id for lower_id in known if self._merged(lower_id)}
-        hidden = known - merged | (merged & await self._found_ids() if merged else frozenset())
-        return [row for row in rows if lower_id_of(row) not in hidden]
+        shown_above = merged & await self._found_ids() if merged else set()
+        self.hidden.update((lower_id, by_id[lower_id]) for lower_id in shown_above)
+        hidden = known - merged | shown_above
+        return [row for row in rows if self._lower_id_of(row) not in hidden]
 
     async def _found_ids(self) -> frozenset[str]:
         """As deep as pages go: further down nothing from below is ever shown."""
@@ -247,3 +256,10 @@ class _Strangers:
 
 def _id_of(hit: SearchHit) -> str:
     return lower_invariant(hit.id)
+
+
+async def _hit_of(feed: Feed, hit: SearchHit, query: SearchQuery) -> SearchHit | None:
+    """What another feed says of the id of a hit; None when it shows nothing of it."""
+    asked = replace(query, text=f"packageid:{hit.id}", skip=0, take=1)
+    found = (await feed.search(asked)).value.hits
+    return next((other for other in found if _id_of(other) == _id_of(hit)), None)

@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from nugetproxy.errors import PackageNotFound, UpstreamUnavailable, VersionNotFound
+from nugetproxy.errors import (
+    NotMirrored,
+    PackageNotFound,
+    UpstreamNonsense,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+    VersionNotFound,
+)
 from nugetproxy.feeds.base import Part
 from nugetproxy.feeds.overlay import Overlay
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
@@ -101,18 +108,71 @@ async def test_a_merged_id_may_be_in_one_feed_only(hosted, below) -> None:
     assert texts((await overlay.versions(PUBLIC)).value) == ["1.0.0"]
 
 
-async def test_a_merged_id_is_unknown_while_the_upstream_is() -> None:
+class Unavailable(ScriptedFeed):
+    """An upstream that cannot be asked now; searching it finds what is kept, which is nothing."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__("below", {})
+        self.error = error
+
+    def _of(self, package_id: PackageId) -> Any:
+        assert self.error is not None
+        raise self.error
+
+
+FAILURES = [UpstreamUnavailable("u", "down"), UpstreamTimeout("u", "silent"), UpstreamNonsense("u", "odd")]
+MINE = PackageIdentity.parse("serilog", "4.0.1-ours")
+
+
+def a_bereft_overlay(error: Exception) -> tuple[Overlay, Unavailable]:
+    below = Unavailable(error)
+    return Overlay(
+        ScriptedFeed("hosted", {"Serilog": ["4.0.1-ours"]}), below, frozenset({"serilog"}).__contains__
+    ), below
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda feed: feed.versions(PUBLIC),
+        lambda feed: feed.registration(PUBLIC),
+        lambda feed: feed.registration_between(PUBLIC, MINE.version, MINE.version),
+        lambda feed: feed.complete_registration(PUBLIC),
+        lambda feed: feed.leaf(PackageIdentity.parse("serilog", "5.0.0")),
+        lambda feed: feed.content(PackageIdentity.parse("serilog", "5.0.0"), Part.NUPKG),
+    ],
+    ids=["versions", "registration", "between", "complete", "leaf", "content"],
+)
+async def test_a_merged_id_is_unknown_while_the_upstream_is(ask: Any, error: Exception) -> None:
     """
     The hosted half alone would look like the whole, and a range would resolve to something else.
     """
-    overlay, _, below = an_overlay({"Serilog": ["1.0.0"]}, {}, "serilog")
+    overlay, _ = a_bereft_overlay(error)
+    with pytest.raises(type(error)):
+        await ask(overlay)
 
-    async def fail(_: PackageId) -> Any:
-        raise UpstreamUnavailable("u", "down")
 
-    below.versions = fail  # type: ignore[method-assign,assignment]  # only its failing matters
-    with pytest.raises(UpstreamUnavailable):
-        await overlay.versions(PUBLIC)
+@pytest.mark.parametrize("part", [Part.NUPKG, Part.NUSPEC])
+async def test_a_hosted_version_of_a_merged_id_is_served_without_asking_below(part: Part) -> None:
+    overlay, below = a_bereft_overlay(FAILURES[0])
+    content = (await overlay.content(MINE, part)).value
+    assert getattr(content, "body", None) == b"hosted"
+    assert (await overlay.leaf(MINE)).value.version == MINE.version
+    assert below.asked == []
+
+
+async def test_a_merged_id_that_an_offline_mirror_never_had_is_what_is_hosted() -> None:
+    """
+    Offline, what is kept is all there is: nothing more could be known.
+    """
+    overlay, _ = a_bereft_overlay(NotMirrored("serilog"))
+    assert texts((await overlay.versions(PUBLIC)).value) == ["4.0.1-ours"]
+
+
+async def test_a_merged_id_is_searched_for_all_the_same() -> None:
+    overlay, _ = a_bereft_overlay(FAILURES[0])
+    assert ids((await overlay.search(SearchQuery(text="serilog"))).value) == ["Serilog"]
 
 
 # --- search -----------------------------------------------------------------------------------------------------------
@@ -201,6 +261,19 @@ async def test_a_merged_hit_shows_the_versions_of_both() -> None:
     page = (await overlay.search(SearchQuery())).value
     assert (page.total, ids(page)) == (2, ["Serilog", "Dapper"])
     assert [row["version"] for row in page.hits[0].raw["versions"]] == ["3.0.0", "4.0.1", "5.0.0"]
+
+
+async def test_a_merged_hit_that_was_seen_below_is_not_asked_for_again() -> None:
+    overlay, _, below = an_overlay({"Serilog": ["4.0.1"]}, {"Dapper": ["1.0.0"], "Serilog": ["5.0.0"]}, "serilog")
+    await overlay.search(SearchQuery())
+    assert [query.text for _, query in below.asked] == [""]
+
+
+async def test_a_merged_hit_that_the_text_does_not_find_below_has_both_versions_all_the_same() -> None:
+    overlay, _, below = an_overlay({"Serilog": ["4.0.1"]}, {"Serilog": ["5.0.0"]}, "serilog")
+    below.hidden_from_search = frozenset({"Serilog"})
+    hit = (await overlay.search(SearchQuery(text="serilog"))).value.hits[0]
+    assert [row["version"] for row in hit.raw["versions"]] == ["4.0.1", "5.0.0"]
 
 
 async def test_a_merged_hit_is_described_by_its_latest_version() -> None:
