@@ -2,7 +2,8 @@
 
 Rule 1: an id that is hosted is answered by what is hosted, and the feed below is not heard: whoever publishes the same
 id elsewhere cannot slip a version in. Only an id that nothing hosted ever had is for the feed below.
-Rule 2: of ids that are listed as merged both are heard, and a hosted version wins over the same version below.
+Rule 2: of ids that are listed as merged both are heard, and a version that is ours, or was and is not given free, is
+never taken from below.
 Protected ids are refused by the layer below, so merging them changes nothing.
 """
 
@@ -14,7 +15,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from nugetproxy.errors import PackageNotFound, VersionNotFound
 from nugetproxy.feeds.base import Answer, CatalogEntry, Feed, Offered, PackageContent, Part, SmallContent
 from nugetproxy.feeds.paging import Rows, first_rows
-from nugetproxy.feeds.uniting import united_completion, united_hit, united_registration, united_versions
+from nugetproxy.feeds.uniting import Owned, united_completion, united_hit, united_registration, united_versions
 from nugetproxy.nuget.identity import PackageId, PackageIdentity, lower_invariant
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.registration import Leaf, Registration
@@ -36,6 +37,9 @@ class KnowingFeed(Feed, Protocol):
 
     def is_empty(self) -> bool:
         """Whether no id is its own."""
+
+    def owned_versions(self, lower_id: str) -> frozenset[NuGetVersion]:
+        """The versions of an id that only this feed may have: unlisted ones too, and deleted ones not given free."""
 
 
 class Overlay:
@@ -87,19 +91,31 @@ class Overlay:
             return await ask(self._below)
 
     async def _of_id(
-        self, package_id: PackageId, ask: Callable[[Feed], Awaitable[Answer[T]]], unite: Callable[[T, T], T]
+        self,
+        package_id: PackageId,
+        ask: Callable[[Feed], Awaitable[Answer[T]]],
+        unite: Callable[[T | None, T, Owned], T | None],
     ) -> Answer[T]:
         if not self._merged(package_id.lower):
             return await self._first(ask)
+        hosted, absence = None, None
         try:
             hosted = await ask(self._hosted)
-        except _NO_ANSWER:
+        except PackageNotFound:
             return await ask(self._below)
+        except VersionNotFound as error:
+            absence = error
         try:
             below = await ask(self._below)
         except _NO_ANSWER:
+            if hosted is None:
+                raise
             return hosted
-        return Answer(unite(hosted.value, below.value), hosted.provenance.joined(below.provenance))
+        owned = self._hosted.owned_versions(package_id.lower)
+        value = unite(hosted.value if hosted else None, below.value, owned)
+        if value is None:
+            raise absence or PackageNotFound(package_id.text)
+        return Answer(value, hosted.provenance.joined(below.provenance) if hosted else below.provenance)
 
     async def _of_version(self, package: PackageIdentity, ask: Callable[[Feed], Awaitable[T]]) -> T:
         try:
@@ -107,7 +123,8 @@ class Overlay:
         except PackageNotFound:
             return await ask(self._below)
         except VersionNotFound as absence:
-            if not self._merged(package.lower_id):
+            is_merged = self._merged(package.lower_id)
+            if not is_merged or package.version in self._hosted.owned_versions(package.lower_id):
                 raise
             try:
                 return await ask(self._below)
@@ -147,17 +164,20 @@ class Overlay:
         return Answer(page, hosted.provenance.joined(below.provenance))
 
     async def _united_with_below(self, hit: SearchHit, query: SearchQuery, seen: Mapping[str, SearchHit]) -> SearchHit:
-        if not self._merged(_id_of(hit)):
+        lower_id = _id_of(hit)
+        if not self._merged(lower_id):
             return hit
         # Usually the same search found it there too; not every upstream knows how to be asked for a single id.
-        theirs = seen.get(_id_of(hit)) or await _hit_of(self._below, hit, query)
-        return hit if theirs is None else united_hit(hit, theirs)
+        theirs = seen.get(lower_id) or await _hit_of(self._below, hit, query)
+        united = united_hit(hit, theirs, self._hosted.owned_versions(lower_id)) if theirs is not None else None
+        return united or hit
 
     async def _united_with_hosted(self, hit: SearchHit, query: SearchQuery) -> SearchHit:
-        if not self._merged(_id_of(hit)):
+        lower_id = _id_of(hit)
+        if not self._merged(lower_id):
             return hit
         ours = await _hit_of(self._hosted, hit, query)
-        return hit if ours is None else united_hit(ours, hit)
+        return united_hit(ours, hit, self._hosted.owned_versions(lower_id)) or hit
 
     async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
         """As `search`, for ids; the versions of an id are those of whoever answers for it."""
@@ -192,7 +212,7 @@ class Overlay:
         if not self._merged(lower_id):
             return hosted
         below = await self._below.complete(query)
-        page = united_completion(hosted.value, below.value)
+        page = united_completion(hosted.value, below.value, self._hosted.owned_versions(lower_id))
         return Answer(page, hosted.provenance.joined(below.provenance))
 
     # --- trust --------------------------------------------------------------------------------------------------------

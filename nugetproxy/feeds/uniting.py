@@ -1,4 +1,7 @@
-"""One answer out of two about the same id: what is hosted wins, what only lies below is added."""
+"""One answer out of two about the same id: what is hosted wins, what only lies below is added.
+
+`owned` are the versions that lie below in vain: hosted ones, whether they are shown or not, and deleted ones.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -9,36 +12,46 @@ from nugetproxy.protocol.v3.registration import Registration, registration_of
 from nugetproxy.protocol.v3.registration_values import newest_commit
 from nugetproxy.protocol.v3.search import CompletionPage, SearchHit
 
-
-def united_versions(hosted: tuple[NuGetVersion, ...], below: tuple[NuGetVersion, ...]) -> tuple[NuGetVersion, ...]:
-    """Ascending; of two equal versions the hosted one, in its own spelling."""
-    return tuple(sorted({version.lower: version for version in (*below, *hosted)}.values()))
+Owned = frozenset[NuGetVersion]
 
 
-def united_registration(hosted: Registration, below: Registration) -> Registration:
-    """Both complete. Of two leaves of one version the hosted one."""
-    leaves = (*hosted.leaves, *below.leaves)
-    return replace(registration_of(hosted.package_id, leaves), raw=newest_commit(leaves))
+def united_versions(
+    hosted: tuple[NuGetVersion, ...] | None, below: tuple[NuGetVersion, ...], owned: Owned
+) -> tuple[NuGetVersion, ...] | None:
+    """Ascending; None when there is none."""
+    return tuple(sorted({*(hosted or ()), *(version for version in below if version not in owned)})) or None
 
 
-def united_hit(hosted: SearchHit, below: SearchHit) -> SearchHit:
-    """The description of whoever has the latest version, and the versions of both."""
-    rows: dict[NuGetVersion, dict[str, Any]] = {}
-    for hit in (hosted, below):
-        for version, row in _rows(hit):
-            rows.setdefault(version, row)
-    latest = below if _latest(below) > _latest(hosted) else hosted
+def united_registration(hosted: Registration | None, below: Registration, owned: Owned) -> Registration | None:
+    """Both complete. None when there is no version."""
+    leaves = (*(hosted.leaves if hosted else ()), *(leaf for leaf in below.leaves if leaf.version not in owned))
+    if not leaves:
+        return None
+    return replace(registration_of((hosted or below).package_id, leaves), raw=newest_commit(leaves))
+
+
+def united_hit(hosted: SearchHit | None, below: SearchHit, owned: Owned) -> SearchHit | None:
+    """The description of whoever has the latest version, and the versions of both. None when there is none."""
+    rows = {version: row for version, row in _rows(below) if version not in owned}
+    latest = max(rows, default=None)
+    if hosted is not None:
+        rows.update(_rows(hosted))
+    if not rows:
+        return None
     ascending = [rows[version] for version in sorted(rows)]
-    return SearchHit(latest.id, {**latest.raw, "versions": ascending})
+    if hosted is not None and (latest is None or latest <= _latest(hosted)):
+        return SearchHit(hosted.id, {**hosted.raw, "versions": ascending})
+    described = {**below.raw, "versions": ascending}
+    if _latest(below) in owned:
+        described["version"] = rows[max(rows)]["version"]
+    return SearchHit(below.id, described)
 
 
-def united_completion(hosted: CompletionPage, below: CompletionPage) -> CompletionPage:
-    """Versions, ascending, each in the spelling of whoever counts; texts that are no versions are left out."""
-    texts: dict[NuGetVersion, str] = {}
-    for text in (*hosted.values, *below.values):
-        version = _parsed(text)
-        if version is not None:
-            texts.setdefault(version, text)
+def united_completion(hosted: CompletionPage, below: CompletionPage, owned: Owned) -> CompletionPage:
+    """Versions, ascending; texts that are no versions are left out."""
+    theirs = {version: text for text in below.values if (version := _parsed(text)) is not None}
+    texts = {version: text for version, text in theirs.items() if version not in owned}
+    texts.update({version: text for text in hosted.values if (version := _parsed(text)) is not None})
     return CompletionPage(None, tuple(texts[version] for version in sorted(texts)))
 
 

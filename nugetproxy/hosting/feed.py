@@ -58,6 +58,14 @@ class HostedFeed:
         """Those of these ids that are ours, in one look. Raises StorageUnavailable."""
         return self._packages.known_among(lower_ids)
 
+    def owned_versions(self, lower_id: str) -> frozenset[NuGetVersion]:
+        """The versions of an id that are ours, unlisted ones too, and those that were and are not given free.
+
+        Raises StorageUnavailable.
+        """
+        burnt = (version for version, _ in self._packages.burnt(lower_id))
+        return frozenset((*self._packages.versions(lower_id), *burnt))
+
     async def offered(self) -> Offered:
         return Offered(vulnerabilities=False, repository_signatures=False)
 

@@ -30,6 +30,8 @@ class ScriptedFeed(FakeFeed):
         self.name = name
         self.packages = dict(packages)
         self.burnt = frozenset(burnt)
+        self.deleted: dict[str, list[str]] = {}
+        """Versions by lower id."""
         self.advisories: dict[str, list[dict[str, Any]]] = {}
         self.hidden_from_search: frozenset[str] = frozenset()
         self.more: dict[str, Any] = {}
@@ -41,6 +43,10 @@ class ScriptedFeed(FakeFeed):
 
     def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]:
         return frozenset(lower_ids) & ({text.lower() for text in self.packages} | self.burnt)
+
+    def owned_versions(self, lower_id: str) -> frozenset[NuGetVersion]:
+        there = (each for name, versions in self.packages.items() if name.lower() == lower_id for each in versions)
+        return frozenset(map(NuGetVersion.parse, (*there, *self.deleted.get(lower_id, ()))))
 
     async def versions(self, package_id: PackageId) -> Answer[tuple[NuGetVersion, ...]]:
         self.asked.append(("versions", package_id.text))

@@ -108,6 +108,51 @@ async def test_a_merged_id_may_be_in_one_feed_only(hosted, below) -> None:
     assert texts((await overlay.versions(PUBLIC)).value) == ["1.0.0"]
 
 
+async def test_a_deleted_version_of_a_merged_id_is_not_the_upstreams_either() -> None:
+    """
+    Builds know it by its bytes; other bytes under its name would be worse than none.
+    """
+    overlay, hosted, below = an_overlay({"Serilog": ["4.0.1"]}, {"Serilog": ["3.0.0", "5.0.0"]}, "serilog")
+    hosted.deleted = {"serilog": ["5.0.0"]}
+    assert texts((await overlay.versions(PUBLIC)).value) == ["3.0.0", "4.0.1"]
+    leaves = (await overlay.registration(PUBLIC)).value.leaves
+    assert texts(leaf.version for leaf in leaves) == ["3.0.0", "4.0.1"]
+    below.asked.clear()
+    for ask in (overlay.leaf, lambda package: overlay.content(package, Part.NUPKG)):
+        with pytest.raises(VersionNotFound):
+            await ask(PackageIdentity.parse("serilog", "5.0.0"))
+    assert below.asked == []
+
+
+async def test_a_merged_id_of_deleted_versions_alone_has_none() -> None:
+    overlay, hosted, _ = an_overlay({}, {"Serilog": ["5.0.0"]}, "serilog", burnt=("serilog",))
+    hosted.deleted = {"serilog": ["5.0.0"]}
+    for ask in (overlay.versions, overlay.registration):
+        with pytest.raises(VersionNotFound):
+            await ask(PUBLIC)
+
+
+async def test_what_is_hosted_and_not_shown_is_not_shown_from_below() -> None:
+    """
+    An unlisted version of ours is none that the search names, whatever the upstream says of its own.
+    """
+    overlay, hosted, _ = an_overlay({"Serilog": ["4.0.1"]}, {"Serilog": ["3.0.0", "5.0.0"]}, "serilog")
+    hosted.deleted = {"serilog": ["5.0.0"]}
+    completed = (await overlay.complete(CompletionQuery(package_id="serilog"))).value
+    assert completed.values == ("3.0.0", "4.0.1")
+    for is_hidden in (False, True):
+        hosted.hidden_from_search = frozenset({"Serilog"} if is_hidden else ())
+        hit = (await overlay.search(SearchQuery(text="serilog"))).value.hits[0]
+        assert (hit.raw["version"], [row["version"] for row in hit.raw["versions"]]) == ("4.0.1", ["3.0.0", "4.0.1"])
+
+
+async def test_a_hit_from_below_is_described_by_a_version_that_can_be_had() -> None:
+    overlay, hosted, _ = an_overlay({}, {"Serilog": ["3.0.0", "5.0.0"]}, "serilog", burnt=("serilog",))
+    hosted.deleted = {"serilog": ["5.0.0"]}
+    hit = (await overlay.search(SearchQuery(text="serilog"))).value.hits[0]
+    assert (hit.raw["version"], [row["version"] for row in hit.raw["versions"]]) == ("3.0.0", ["3.0.0"])
+
+
 class Unavailable(ScriptedFeed):
     """An upstream that cannot be asked now; searching it finds what is kept, which is nothing."""
 

@@ -62,6 +62,18 @@ async def test_both_are_one_id(upstream, tmp_path):
         assert [row["version"] for row in hit["versions"]] == ["3.0.0", OURS, "5.0.0"]
 
 
+async def test_the_upstream_has_no_version_that_we_deleted(upstream, tmp_path):
+    """
+    Nobody gets other bytes under its name, until an administrator gives it free.
+    """
+    async with patched(tmp_path, upstream) as house:
+        assert (await house.push("Serilog", "5.0.0")).status == 201
+        assert (await house.send("DELETE", "/api/v2/package/Serilog/5.0.0?Type=HardDelete")).status < 300
+        assert (await house.json(LIST))["versions"] == await registered(house) == ["3.0.0", OURS]
+        for path in (NUPKG.format("5.0.0"), "/v3/registration-gz-semver2/serilog/5.0.0.json"):
+            assert (await house.get(path)).status == 404
+
+
 @pytest.mark.parametrize("path", OF_THE_ID)
 async def test_half_of_an_id_is_never_shown_for_the_whole(upstream, tmp_path, path):
     """
