@@ -14,7 +14,7 @@ from typing import TypeVar
 from nugetproxy.errors import DocumentNotFound, PackageNotFound
 from nugetproxy.feeds.base import Answer, CatalogEntry, Feed, Offered, PackageContent, Part, SmallContent
 from nugetproxy.feeds.paging import FIRST, SMALL, Ask, Found, Rows, first_rows
-from nugetproxy.httpcache.outcome import OWN, Provenance
+from nugetproxy.httpcache.outcome import OWN, Outcome, Provenance
 from nugetproxy.nuget.identity import PackageId, PackageIdentity, lower_invariant
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.registration import Leaf, Registration
@@ -150,11 +150,14 @@ class Mapped:
         return Found(tuple(best[name] for name in united[:wanted]), total, _joined(each))
 
     async def _complete_versions(self, query: CompletionQuery) -> Answer[CompletionPage]:
-        """Those of the first source that has any: an empty answer is how an id is unknown here."""
+        """Those of the first source that has any: an empty answer is how an id is unknown here.
+
+        Unless that source cannot be asked: then the next one's could be those of another package.
+        """
         answer = Answer(CompletionPage(None, ()))
         for source in sources_for(self._sources, (query.package_id or "").lower()):
             answer = await source.feed.complete(query)
-            if answer.value.values:
+            if answer.value.values or answer.provenance.outcome is Outcome.STALE:
                 break
         return answer
 

@@ -7,9 +7,11 @@ import pytest
 from nugetproxy.errors import PackageNotFound, UpstreamUnavailable
 from nugetproxy.feeds.base import Answer
 from nugetproxy.feeds.mapped import Mapped, MappedSource, sources_for
+from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.protocol.v3.search import SearchHit, SearchPage, SearchQuery
+from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
+from tests.feeds.scripted import ScriptedFeed
 
 ONE = (NuGetVersion.parse("1.0.0"),)
 
@@ -86,6 +88,17 @@ async def test_a_failing_source_is_not_passed_over() -> None:
     with pytest.raises(UpstreamUnavailable):
         await mapped.versions(PackageId.parse("A"))
     assert second.asked == []
+
+
+@pytest.mark.parametrize(("outcome", "values"), [(Outcome.STALE, ()), (Outcome.MISS, ("1.0.0",))])
+async def test_versions_of_a_source_that_cannot_be_asked_are_not_completed_by_the_next(outcome, values) -> None:
+    class Away(FeedOf):
+        async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
+            return Answer(CompletionPage(None, ()), Provenance(outcome))
+
+    second = ScriptedFeed("second", {"A": ["1.0.0"]})
+    mapped = Mapped([source(Away(), "*"), source(second, "*")])
+    assert (await mapped.complete(CompletionQuery(package_id="a"))).value.values == values
 
 
 async def test_an_unmapped_id_is_unknown() -> None:
