@@ -17,7 +17,6 @@ from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.search_terms import SearchTerms
 
-_EVERYWHERE: Final = "{name title tags description summary authors}"
 _PROMINENT: Final = "{name title tags}"
 
 # Pieces of one word or quoted phrase that are looked for, and characters of a text: beyond, nobody searches in earnest.
@@ -79,8 +78,12 @@ def completed_by(text: str) -> Expression:
 
 
 def _word(word: str) -> str:
-    """In any text, at the beginning of a piece of it; in the id also in the middle."""
-    return _any([f"{_EVERYWHERE} : {_text(word)}", *_in_id(word)])
+    """In any text, at the beginning of a piece of it; in the id also in the middle.
+
+    In all columns at once: to ask for some would cost as much as to ask for everything twice. What only an id can have
+    is told from words by its first character, or is an ending that is a beginning elsewhere.
+    """
+    return _any(list(dict.fromkeys([*map(_phrase, _ways(word)), *_in_id(word)])))
 
 
 def _text(word: str, *, whole: bool = False) -> str:
@@ -89,11 +92,9 @@ def _text(word: str, *, whole: bool = False) -> str:
 
 
 def _in_id(word: str) -> list[str]:
-    """Where only an id can have it: in the middle of a word, over several, or as the id without its dots."""
-    found = [f'name : "{squashed(tokens(word))}"']
-    if (part := id_part(word)) is not None:
-        found.append(f"within : {_phrase([part])}")
-    return found
+    """Where only an id can have it: as the id without its dots, over several words, or in the middle of one."""
+    part = id_part(word)
+    return [f'"{squashed(tokens(word))}"', *([] if part is None else [_phrase([part])])]
 
 
 def _name(word: str) -> str:
@@ -152,7 +153,7 @@ def _in_column(column: str, *, whole: bool = False) -> Callable[[str], list[str]
 
 def _id(value: str) -> list[str]:
     """Pieces of the id, or any part of it."""
-    return [f"name : {_text(value)}", *_in_id(value)] if tokens(value) else []
+    return [f"{{name within}} : {_any([*map(_phrase, _ways(value)), *_in_id(value)])}"] if tokens(value) else []
 
 
 def _marked_id(value: str) -> list[str]:

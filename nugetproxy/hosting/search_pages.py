@@ -17,7 +17,7 @@ from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
 
 # So many are sorted by exact downloads and then by id. Of more, the order of their numbers must do: then nothing is
 # looked at but the page.
-_SORTED: Final = 1000
+_SORTED: Final = 300
 _LAST_CHARACTER: Final = "\U0010ffff"
 
 # The documents of one rank, at most so many, in the order of their numbers.
@@ -52,19 +52,16 @@ def _page(
 ) -> tuple[int, list[Document]]:
     if seen.is_everything(found):
         return seen.count_all(), seen.documents(seen.most_downloaded(query.take, query.skip))
-    rest = seen.rank(found)
-    first = rest(_SORTED + 1)
-    is_sorted = len(first) <= _SORTED
-    total = len(first) if is_sorted else seen.count(found)
+    total = seen.count(found)
     end = min(query.skip + query.take, total)
     if query.skip >= end:
         return total, []
+    is_sorted = total <= _SORTED
     wanted = total if is_sorted else end
     places: dict[int, int] = {}
-    for place, rank in enumerate([*ranks, rest]):
+    for place, rank in enumerate([*ranks, seen.rank(found)]):
         if len(places) < wanted:
-            is_known = rank is rest and (is_sorted or wanted + len(places) <= len(first))
-            for document in first if is_known else rank(wanted + len(places)):
+            for document in rank(wanted + len(places)):
                 places.setdefault(document, place)
     numbers = seen.sorted(places) if is_sorted else list(places)
     return total, seen.documents(numbers[query.skip : end])
