@@ -1,9 +1,9 @@
 """X-NuGet-ApiKey or Basic -> Actor, and whether that actor may read what is asked.
 
-Anonymous requests are ordinary: every NuGet client sends each request without credentials first, so a 401 counts
-against nobody, touches no storage and keeps the connection (nuget-protocol: authentication). Credentials that were
-right are learned for a moment, so that reading with them costs no look-up; any change of accounts, in whichever
-process, ends what was learned.
+Anonymous requests are ordinary: every NuGet client sends each request without credentials first, and one that has none
+then sends empty ones. So such a 401 counts against nobody, touches no storage and keeps the connection (nuget-protocol:
+authentication). Credentials that were right are learned for a moment, so that reading with them costs no look-up; any
+change of accounts, in whichever process, ends what was learned.
 """
 
 import asyncio
@@ -36,6 +36,7 @@ from nugetproxy.storage.revisions import Revisions
 
 _LEARNED: Final = 20_000
 _MAX_CREDENTIALS: Final = 4096
+_NOBODY: Final = base64.b64encode(b":").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ class Gate:
         """
         key = request.headers.get("X-NuGet-ApiKey")
         authorization = request.headers.get("Authorization")
+        if authorization and _is_empty(authorization):
+            authorization = None
         # Who pushes with Basic credentials must still give the client some key, and gives any text.
         if key and (key_id_of(key) is not None or not authorization):
             actor = self._by_key(key)
@@ -181,6 +184,14 @@ class Gate:
             turn.taken -= 1
             if not turn.taken:
                 del self._turns[network]
+
+
+def _is_empty(authorization: str) -> bool:
+    """Whether these are the credentials of a NuGet client that has none: challenged, all of them send an empty name and
+    an empty password. That is no attempt at anything, and nothing of it is wrong.
+    """
+    scheme, _, encoded = authorization.partition(" ")
+    return encoded.strip() == _NOBODY and scheme.lower() == "basic"
 
 
 def _basic(authorization: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nugetproxy.accounts.permissions import CREDENTIALS_NEEDED
 from tests.clients.kit import Source, Workplace
 from tests.private import PROTECTING, Accounts, package, push
 from tests.serving import Server
@@ -118,10 +119,12 @@ class TestNobodyReadsWithoutCredentials:
     def test_without_credentials(self, closed: Closed, tmp_path: Path, nuget_org: StandIn) -> None:
         workplace = closed.workplace(tmp_path, None)
         nuget_org.forget()
+        failed = closed.server.metric("nugetproxy_logins_failed_total")
         output = workplace.dotnet("restore", cwd=both(workplace)).must_fail().output
 
         assert "NU1301" in output
-        assert "401 (" in output
+        assert f"401 ({CREDENTIALS_NEEDED})" in output
+        assert closed.server.metric("nugetproxy_logins_failed_total") == failed
         assert nuget_org.requests() == {}
 
     def test_sdk_3_1(self, closed: Closed, tmp_path: Path) -> None:

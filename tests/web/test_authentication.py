@@ -6,8 +6,9 @@ from collections import Counter
 import pytest
 
 from nugetproxy.accounts.directory import Directory
+from nugetproxy.accounts.permissions import CREDENTIALS_NEEDED, KEY_REFUSED
 from tests.builders import make_nupkg
-from tests.flows.private_feed import EVERYTHING, House, basic, opened, opened_with_lane
+from tests.flows.private_feed import EVERYTHING, PUSH, House, basic, opened, opened_with_lane
 
 CLOSED = {"accounts": {"anonymous_read": "none"}}
 FEW = {"accounts": {"anonymous_read": "none", "failed_logins_per_minute": 3}}
@@ -168,6 +169,20 @@ class TestAttempts:
             for _ in range(20):
                 assert await status(house, {}) == 401
             assert await status(house, basic("bob", PASSWORD)) == 200
+
+    async def test_a_client_that_has_no_credentials_tries_nothing(self, upstream, tmp_path, looked_up):
+        """
+        Challenged, the SDK and nuget.exe send an empty name and password. They are told what is missing, not what is
+        wrong, and nobody is looked up or counted.
+        """
+        async with opened(tmp_path, upstream, **FEW) as house:
+            for _ in range(20):
+                got = await house.get(INDEX, basic("", ""))
+                assert (got.status, got.reason) == (401, CREDENTIALS_NEEDED)
+            assert await status(house, basic("", "") | {"X-NuGet-ApiKey": house.key}) == 200
+            got = await house.send("PUT", PUSH, key="any text", headers=basic("", ""))
+            assert (got.status, got.reason) == (403, KEY_REFUSED)
+            assert "password" not in looked_up
 
     async def test_wrong_keys_run_out_too(self, upstream, tmp_path):
         async with opened(tmp_path, upstream, **FEW) as house:
