@@ -1,6 +1,7 @@
 """The V2 feed over HTTP: paging, levels, failures, transport."""
 
 import gzip
+from dataclasses import replace
 
 import pytest
 from lxml import etree
@@ -269,6 +270,45 @@ async def test_every_page_of_a_huge_search_is_full():
     assert {page.count for page in pages} == {1300}
     assert len({entry for page in pages for entry in page.entries}) == 1300
     assert all(page.entries == sorted(page.entries) for page in pages)
+
+
+@pytest.mark.parametrize("top", ["", "&$top=150"])
+async def test_the_last_page_leads_nowhere_though_the_total_is_too_large(top):
+    """
+    Hits that are hidden may be counted. A short page is the last one; every page tells the same count.
+    """
+    catalogue = many(130)
+    honest = catalogue.search
+
+    async def told_more(query):
+        answer = await honest(query)
+        return replace(answer, value=replace(answer.value, total=145))
+
+    catalogue.search = told_more
+    path = f"{BASE}/Search()?$filter=IsLatestVersion&searchTerm='pkg'&$inlinecount=allpages{top}"
+    async with serving(catalogue) as client:
+        first = await read(client, path)
+        last = await read(client, first.next_page[first.next_page.index(BASE) :])
+
+    assert (len(first.entries), len(last.entries), last.next_page) == (100, 30, None)
+    assert (first.count, last.count) == (145, 145)
+
+
+@pytest.mark.parametrize("order", ["", "&$orderby=Id"])
+@pytest.mark.parametrize("size", [60, 1300])
+async def test_a_page_that_is_too_deep_is_empty_and_counts_all(size, order):
+    path = f"{BASE}/Search()?$filter=IsLatestVersion{order}&searchTerm='pkg'&$inlinecount=allpages&$skip=3001&$top=30"
+    async with serving(many(size)) as client:
+        page = await read(client, path)
+
+    assert (page.entries, page.count, page.next_page) == ([], size, None)
+
+
+async def test_no_page_leads_to_one_that_is_too_deep():
+    async with serving(many(3300)) as client:
+        page = await read(client, f"{BASE}/Search()?$filter=IsLatestVersion&searchTerm='pkg'&$skip=2950")
+
+    assert (len(page.entries), page.next_page) == (100, None)
 
 
 async def test_only_the_page_costs_registrations():

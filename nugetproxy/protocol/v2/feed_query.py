@@ -81,13 +81,16 @@ class FeedQuery:
         text = self.text(name)
         return text.split("|") if text else []
 
-    def next_page(self, url: str, shown: int, total: int) -> str | None:
-        """The link to what follows `shown` entries, None when there is nothing or nothing more is wanted."""
-        if not shown or self.skip + shown >= total or (self.top is not None and self.top <= shown):
+    def next_page(self, url: str, following: int | None) -> str | None:
+        """The link to the page that starts at row `following`; None when no row follows, or none is wanted."""
+        if following is None:
             return None
-        moved = {"$skip": str(self.skip + shown)}
+        moved = {"$skip": str(following)}
         if self.top is not None:
-            moved["$top"] = str(self.top - shown)
+            rest = self.top - (following - self.skip)
+            if rest <= 0:
+                return None
+            moved["$top"] = str(rest)
         kept = [(name, value) for name, value in self.pairs if name.lower() not in ("$skip", "$top")]
         return f"{url}?{_encoded([*kept, *moved.items()])}"
 

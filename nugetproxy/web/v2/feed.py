@@ -37,7 +37,7 @@ async def collection(request: web.Request) -> web.StreamResponse:
         found.rows,
         ours,
         count=found.total if query.with_count else None,
-        next_page=query.next_page(ours.v2_collection(f"{name}()"), len(found.rows), found.total),
+        next_page=query.next_page(ours.v2_collection(f"{name}()"), found.following),
     )
     return await odata(request, body, found.provenance, Resource.V2_FEED, FEED_TYPE)
 

@@ -38,11 +38,15 @@ _NOTHING = Provenance(Outcome.ABSENT)
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """One page of rows, and how many there are before paging."""
+    """One page of rows, how many there are before paging, and where the next page starts; None: nowhere.
+
+    Where rows were counted by somebody else the total may be too large, so it cannot tell which page is the last.
+    """
 
     rows: Sequence[Row]
     total: int
     provenance: Provenance
+    following: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,9 @@ async def paged(rows: Sequence[Row], query: FeedQuery, provenance: Provenance) -
 
 def _paged(rows: Sequence[Row], query: FeedQuery, provenance: Provenance) -> Gathered:
     passed = ordered(filtered(rows, query.filter), query.orders)
-    return Gathered(passed[query.skip : query.skip + query.page_length], len(passed), provenance)
+    end = query.skip + query.page_length
+    following = end if query.page_length and end < len(passed) else None
+    return Gathered(passed[query.skip : end], len(passed), provenance, following)
 
 
 def joined(answers: Sequence[Answer[Registration]]) -> Provenance:

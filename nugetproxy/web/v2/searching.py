@@ -22,6 +22,7 @@ from nugetproxy.protocol.v2.properties import KNOWN_TO_SEARCH
 from nugetproxy.protocol.v2.rows import Row, rows_of_hit, rows_of_leaves
 from nugetproxy.protocol.v3.registration import Registration
 from nugetproxy.protocol.v3.search import SearchHit, SearchPage, SearchQuery
+from nugetproxy.protocol.v3.search_query import DEEPEST_SKIP
 from nugetproxy.web.v2.gathering import AT_ONCE, HIGHEST, Gathered, paged
 
 MOST_HITS: Final = 1_000
@@ -81,7 +82,7 @@ async def rows_by_search(
         rows = [row for row in rows if not row.version.is_prerelease]
     if is_one_to_one:
         rows = ordered(filtered(rows, query.filter), query.orders)
-        gathered = Gathered(rows, hits.total, hits.provenance)
+        gathered = Gathered(rows, hits.total, hits.provenance, _following(query, hits))
     else:
         if hints.needs_registrations or not _is_known(query):
             first = dict(list(by_id.items())[:MOST_LOADED])
@@ -91,7 +92,18 @@ async def rows_by_search(
     if not with_details:
         return gathered
     detailed, hits = await _detailed(feed, links, query, hints, gathered.rows, by_id, hits)
-    return Gathered(detailed, gathered.total, hits.provenance)
+    return replace(gathered, rows=detailed, provenance=hits.provenance)
+
+
+def _following(query: FeedQuery, hits: _Hits) -> int | None:
+    """Where the page after a page of hits starts.
+
+    A page that is shorter than asked for is the last one, whatever the total says: hits that are hidden are counted in
+    it as far as nobody looked at them. Pages that are too deep are empty.
+    """
+    end = query.skip + len(hits.found)
+    is_last = len(hits.found) < query.page_length or end >= hits.total or end > DEEPEST_SKIP
+    return None if is_last or not hits.found else end
 
 
 def _rows(hits: Iterable[SearchHit], links: Links, query: FeedQuery) -> list[Row]:
@@ -106,6 +118,10 @@ def _is_known(query: FeedQuery) -> bool:
 
 
 async def _page_of_hits(feed: Feed, asked: SearchQuery, query: FeedQuery) -> _Hits:
+    if query.skip > DEEPEST_SKIP:
+        # Nothing is shown so deep, and yet there is as much as on the first page.
+        first = await _searched(feed, replace(asked, take=query.page_length))
+        return _Hits((), first.value.total, first.provenance)
     answer = await _searched(feed, replace(asked, skip=query.skip, take=query.page_length))
     return _Hits(answer.value.hits[: query.page_length], answer.value.total, answer.provenance)
 
