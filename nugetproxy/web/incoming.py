@@ -66,6 +66,12 @@ def unknown_document(request: web.Request) -> DocumentNotFound:
     return DocumentNotFound(f"there is no {shown if len(shown) <= 200 else shown[:197] + '...'} here")
 
 
+def push_address(request: web.Request) -> str:
+    """For whoever pushes to another address of ours."""
+    base = origin(request).base
+    return f"packages are pushed to {base}/v3/index.json, or without discovery to {base}/api/v2/package"
+
+
 def mirrors_only(request: web.Request) -> DocumentNotFound:
     """For whoever wants to change something where nothing is hosted."""
     index = f"{origin(request).base}/v3/index.json"

@@ -18,16 +18,18 @@ from nugetproxy.web.access import AccessLine
 from nugetproxy.web.aiohttp_connection import is_last_request
 from nugetproxy.web.counting import count_request
 from nugetproxy.web.errors import Refusal, refusal_for, refused
-from nugetproxy.web.incoming import mirrors_only, origin, unknown_document
+from nugetproxy.web.incoming import mirrors_only, origin, push_address, unknown_document
 from nugetproxy.web.keys import ACCESS, NOTE, SERVICES, TAKES_BODY, RequestNote
 from nugetproxy.web.request_ids import request_id
 from nugetproxy.web.responses import STANDING_HEADERS
 from nugetproxy.web.targets import refuse_odd_target
-from nugetproxy.web.uploads import discard
+from nugetproxy.web.uploads import DRAIN_SECONDS, discard
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 log = structlog.get_logger(__name__)
+
+_WRITING = ("PUT", "POST", "DELETE", "PATCH")
 
 
 @web.middleware
@@ -42,11 +44,8 @@ async def answering(request: web.Request, handler: Handler) -> web.StreamRespons
         async with asyncio.timeout(services.config.server.stall_timeout):
             await response.prepare(request)
             await response.write_eof()
-        if takes_body(request) and not request.content.is_eof() and services.hosting is not None:
-            # Twice what may be pushed: who sends a little too much shall see the 413.
-            is_read = await discard(request, 2 * services.hosting.max_package_size)
-            if not is_read:
-                request.protocol.force_close()
+        if not request.content.is_eof() and not await discard(request, _drain_seconds(request)):
+            request.protocol.force_close()
     except ConnectionError:
         pass  # the client left, or was cut while its body was sent; aiohttp closes what is left
     except TimeoutError:
@@ -59,6 +58,12 @@ async def answering(request: web.Request, handler: Handler) -> web.StreamRespons
 def takes_body(request: web.Request) -> bool:
     """Whether the request's body is its handler's: an upload, not a mistake."""
     return bool(getattr(request.match_info.handler, TAKES_BODY, False))
+
+
+def _drain_seconds(request: web.Request) -> float:
+    """How long what is left of a body is read after the answer: as long as a client pushes, if it may be pushing."""
+    is_push = request.method in _WRITING
+    return DRAIN_SECONDS if is_push else request.app[SERVICES].config.server.header_timeout
 
 
 async def sign(request: web.Request, response: web.StreamResponse) -> None:
@@ -75,7 +80,7 @@ async def _answer(request: web.Request, handler: Handler, note: RequestNote) -> 
     try:
         refuse_odd_target(request.raw_path)
         origin(request)  # a Host nobody may use is refused wherever it is sent
-        if not takes_body(request):
+        if not takes_body(request) and request.match_info.http_exception is None:
             await _drain(request)
         return await handler(request)
     except web.HTTPException as error:
@@ -104,21 +109,23 @@ def _refuse(request: web.Request, note: RequestNote, refusal: Refusal) -> web.St
         status=refusal.status, reason=refusal.reason, body=refusal.body(note.request_id), headers=headers
     )
     if not request.content.is_eof() and not takes_body(request):
-        response.force_close()  # what is left of a body we do not want is not read
+        response.force_close()  # what is left of a body we do not want is read, and nothing after it
     return response
 
 
 def _routing_refusal(request: web.Request, error: web.HTTPException) -> Refusal:
     """What aiohttp's router says, in our words."""
+    is_push = request.method in ("PUT", "POST") and request.app[SERVICES].hosting is not None
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        return refused(405, f"{error.method} is not possible here; possible is {allowed}", {"Allow": allowed})
+        told = f"{error.method} is not possible here; possible is {allowed}"
+        return refused(405, f"{told}; {push_address(request)}" if is_push else told, {"Allow": allowed})
     if error.status == 404:
-        is_later_feature = request.method in ("PUT", "POST", "DELETE", "PATCH")
-        if is_later_feature and request.app[SERVICES].hosting is None:
+        if request.method in _WRITING and request.app[SERVICES].hosting is None:
             refusal = refused(404, str(mirrors_only(request)))
         else:
-            refusal = refused(404, str(unknown_document(request)))
+            told = str(unknown_document(request))
+            refusal = refused(404, f"{told}; {push_address(request)}" if is_push else told)
         # Nobody looked for a package: in the counters this is a wrong request, not an absence.
         return Refusal(refusal.status, refusal.reason, Outcome.REFUSED)
     return refused(error.status, error.reason, {})

@@ -28,10 +28,16 @@ DRAIN_SECONDS: Final = 300.0
 """A client gives a push up after this long; who answers early must read on until then (push, early answers)."""
 
 
+DRAIN_BYTES: Final = 4 * 2**30
+"""What is read of a body that was refused; more than that is no package."""
+
+
 async def on_expect(request: web.Request) -> None:
     """Say nothing yet to a client that waits for `100 Continue`: it is told to go on when its body is read, so who is
     refused before that uploads nothing (RFC 9110 section 10.1.1). aiohttp's own way is to say it to everybody.
     """
+    if request.headers["Expect"].lower() != "100-continue":
+        raise web.HTTPExpectationFailed
 
 
 async def receive(request: web.Request, spools: SpoolFolder, limit: int, what: str) -> Spool:
@@ -72,18 +78,19 @@ async def small_body(request: web.Request, limit: int, what: str) -> bytes:
     return bytes(body)
 
 
-async def discard(request: web.Request, limit: int) -> bool:
+async def discard(request: web.Request, seconds: float) -> bool:
     """Read and forget what is left of a body, so that a client that is still sending sees the answer it was given.
 
-    Closing instead would reset the connection: clients then upload twice more and print that, not the answer. False
-    when more than `limit` bytes come, or the rest takes too long: then there is no more to be done.
+    Closing instead would reset the connection: clients then upload twice more and print that, not the answer. How much
+    comes does not matter, for the same reason; it costs no memory. False when it takes longer than `seconds`, or more
+    comes than anybody pushes: then there is no more to be done.
     """
     read = 0
     with contextlib.suppress(TimeoutError, ConnectionError, web.RequestPayloadError):
-        async with asyncio.timeout(DRAIN_SECONDS):
+        async with asyncio.timeout(seconds):
             async for chunk in request.content.iter_any():
                 read += len(chunk)
-                if read > limit:
+                if read > DRAIN_BYTES:
                     return False
             return True
     return False

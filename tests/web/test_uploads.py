@@ -212,11 +212,10 @@ class TestEarlyAnswers:
     @pytest.mark.parametrize("how", ["length", "chunked"])
     async def test_a_client_that_is_still_sending_sees_the_status(self, upstream, tmp_path, key, status, how):
         """
-        Fifty megabytes: the status comes at once, and none of the rest meets a reset.
+        Fifty megabytes where one is allowed: the status comes at once, and none of the rest meets a reset.
         """
-        small = {"hosting": {"max_package_size": 30_000_000}}
         block = bytes(1_000_000)
-        async with opened(tmp_path, upstream, **small) as house:
+        async with opened(tmp_path, upstream, **LIMITED) as house:
             reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
             coding = {"Content-Length": str(MEGABYTES * len(block))} if how == "length" else {
                 "Transfer-Encoding": "chunked"}  # fmt: skip
@@ -242,7 +241,30 @@ class TestEarlyAnswers:
             await hang_up(writer)
             assert await house.no_leftovers()
 
-    async def test_who_sends_without_end_is_cut_off(self, upstream, tmp_path):
+    @pytest.mark.parametrize(
+        ("path", "line"),
+        [("/v3/index.json", "405 PUT is not possible here; "), ("/nuget", "404 there is no /nuget here; ")],
+    )
+    async def test_who_pushes_to_another_address_is_told_the_right_one(self, upstream, tmp_path, path, line):
+        """
+        Also while ten megabytes are on their way, which are not held against the limit of other bodies.
+        """
+        async with opened(tmp_path, upstream) as house:
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(request(house, {"Content-Length": "10000000"}, b"x", path=path))
+            told = await read_answer(reader)
+            where = f"http://127.0.0.1:{house.port}"
+            assert f"{told.status} {told.reason}".startswith(line)
+            assert told.reason.endswith(
+                f"packages are pushed to {where}/v3/index.json, or without discovery to {where}/api/v2/package"
+            )
+            writer.write(bytes(9_999_999))
+            await writer.drain()
+            assert await reader.read() == b""
+            await hang_up(writer)
+
+    async def test_who_sends_without_end_is_cut_off(self, upstream, tmp_path, monkeypatch):
+        monkeypatch.setattr("nugetproxy.web.uploads.DRAIN_BYTES", 20_000_000)
         limit = {"hosting": {"max_package_size": 1_000_000}, "server": {"stop_timeout": 0.1}}
         piece = b"%x\r\n%b\r\n" % (1_000_000, bytes(1_000_000))
         async with opened(tmp_path, upstream, **limit) as house:
@@ -255,7 +277,7 @@ class TestEarlyAnswers:
             await hang_up(writer)
 
     async def test_a_refused_client_that_dawdles_is_let_go(self, upstream, tmp_path, monkeypatch):
-        monkeypatch.setattr("nugetproxy.web.uploads.DRAIN_SECONDS", 0.05)
+        monkeypatch.setattr("nugetproxy.web.middleware.DRAIN_SECONDS", 0.05)
         async with opened(tmp_path, upstream) as house:
             reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
             writer.write(request(house, {"Content-Length": "1000000"}, b"x", key=""))
