@@ -72,8 +72,9 @@ class CatalogueFeed(FakeFeed):
         if query.asks_versions:
             leaves = self.packages.get((query.package_id or "").lower(), [])
             return self._answer(CompletionPage(None, tuple(leaf.version.normalized for leaf in leaves)))
+        words = (query.text or "").lower()  # as nuget.org: of any word of an id
         ids = [
-            leaves[0].package_id for lid, leaves in self.packages.items() if lid.startswith((query.text or "").lower())
+            leaves[0].package_id for lid, leaves in self.packages.items() if lid.startswith(words) or f".{words}" in lid
         ]
         return self._answer(CompletionPage(len(ids), tuple(ids[query.skip : query.skip + query.take])))
 

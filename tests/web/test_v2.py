@@ -7,7 +7,7 @@ import pytest
 from lxml import etree
 from yarl import URL
 
-from nugetproxy.errors import UpstreamUnavailable
+from nugetproxy.errors import PackageNotFound, UpstreamUnavailable, VersionNotFound
 from nugetproxy.feeds.base import LocalFile, Part
 from nugetproxy.protocol.v3.search import SearchQuery
 from nugetproxy.web.hot import HotTable
@@ -188,6 +188,7 @@ async def test_refusals_are_xml(feed, status, path):
         "/Packages()?$filter=Id%20eq%20'alpha.lib'%20or%20Id%20eq%20'other'",
         "/GetUpdates()?packageIds='alpha.lib'&versions='1.0.0'",
         "/package/alpha.lib",
+        "/package-versions/alpha.lib",
     ],
 )
 async def test_what_cannot_be_known_is_never_empty(feed, path):
@@ -197,6 +198,19 @@ async def test_what_cannot_be_known_is_never_empty(feed, path):
     feed.failing["alpha.lib"] = UpstreamUnavailable("nuget.org", "down")
     async with serving(feed) as client:
         assert await status_of(client, URL(BASE + path, encoded=True)) == 503  # type: ignore[arg-type]  # aiohttp's
+
+
+@pytest.mark.parametrize("error", [PackageNotFound("alpha.lib"), VersionNotFound("alpha.lib", "*")])
+async def test_an_id_without_versions_is_empty(feed, error):
+    """
+    Nobody has the id, or all of its versions were deleted.
+    """
+    feed.failing["alpha.lib"] = error
+    async with serving(feed) as client:
+        found = await read(client, f"{BASE}/FindPackagesById()?id='alpha.lib'")
+
+        assert found.entries == []
+        assert await text(client, f"{BASE}/package-versions/alpha.lib") == "[]"
 
 
 async def test_a_search_survives_a_registration_that_cannot_be_had(feed):
@@ -288,6 +302,7 @@ async def test_the_last_page_leads_nowhere_though_the_total_is_too_large(top):
     path = f"{BASE}/Search()?$filter=IsLatestVersion&searchTerm='pkg'&$inlinecount=allpages{top}"
     async with serving(catalogue) as client:
         first = await read(client, path)
+        assert first.next_page is not None
         last = await read(client, first.next_page[first.next_page.index(BASE) :])
 
     assert (len(first.entries), len(last.entries), last.next_page) == (100, 30, None)

@@ -1,5 +1,6 @@
 """The literal requests of the clients of V2, each with what it must find."""
 
+import orjson
 import pytest
 
 from tests.web.catalogue import CatalogueFeed
@@ -216,7 +217,12 @@ async def test_its_count_is_before_paging(feed, path, expected):
         ('["Alpha.Lib"]', "/package-ids?partialId=Alp&includePrerelease=True&semVerLevel=2.0.0"),
         ('["Alpha.Lib","Beta.Lib","git"]', "/package-ids?partialId=&includePrerelease=False"),
         ("[]", "/package-ids?partialId=Nobody"),
-        ('["2.40.0","2.9.0"]', "/package-versions/git?includePrerelease=True&semVerLevel=2.0.0"),
+        ("[]", "/package-ids?partialId=Lib&includePrerelease=True"),
+        ('["git"]', "/package-ids?partialId='GI'"),
+        ('["2.9.0","2.40.0"]', "/package-versions/git?includePrerelease=True&semVerLevel=2.0.0"),
+        ('["1.0.0","1.1.0"]', "/package-versions/alpha.lib?includePrerelease=False&semVerLevel=2.0.0"),
+        ('["1.0.0","1.1.0","1.2.0-beta"]', "/package-versions/alpha.lib?includePrerelease=True"),
+        ('["1.0.0"]', "/package-versions/Beta.Lib?includePrerelease=True&semVerLevel=2.0.0"),
         ("[]", "/package-versions/no.such"),
         ("[]", "/package-versions/no%20id"),
     ],
@@ -224,3 +230,17 @@ async def test_its_count_is_before_paging(feed, path, expected):
 async def test_tab_completion(feed, expected, query):
     async with serving(feed) as client:
         assert expected == await text(client, BASE + query)
+
+
+async def test_ids_are_completed_from_their_beginning(feed):
+    """
+    Thirty others that have the text somewhere do not crowd out the one that begins with it.
+    """
+    for number in range(40):
+        feed.add(f"Other{number}.Zeta", "1.0.0")
+    feed.add("Zeta.Core", "1.0.0")
+    async with serving(feed) as client:
+        assert await text(client, f"{BASE}/package-ids?partialId=zeta") == '["Zeta.Core"]'
+        everything = orjson.loads(await text(client, f"{BASE}/package-ids?partialId="))
+
+    assert len(everything) == 30

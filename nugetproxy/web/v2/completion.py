@@ -3,52 +3,63 @@
 They are the one corner of V2 that speaks JSON.
 """
 
+from typing import Final
+
 import orjson
 from aiohttp import web
 
-from nugetproxy.errors import PackageNotFound
+from nugetproxy.errors import InvalidPackageId
 from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.nuget.identity import lower_invariant
 from nugetproxy.protocol.v2.feed_query import FeedQuery
+from nugetproxy.protocol.v2.rows import rows_of_leaves
 from nugetproxy.protocol.v3.search import CompletionQuery
-from nugetproxy.web.incoming import feed
+from nugetproxy.web.incoming import feed, links, package_id
 from nugetproxy.web.keys import Resource
 from nugetproxy.web.responses import document
+from nugetproxy.web.v2.gathering import UNKNOWN
 
-_MOST_IDS = 30
+MOST_IDS: Final = 30
+"""Ids of one answer, as at nuget.org."""
+
+LOOKED_AT: Final = 200
+"""Ids among which those that begin with a text are looked for: an autocomplete finds any word of an id."""
+
+_NOBODYS: Final = Provenance(Outcome.ABSENT)
 
 
 async def package_ids(request: web.Request) -> web.StreamResponse:
     """At most 30 ids that begin with `partialId`, the most popular ones when it is empty."""
     query = FeedQuery.from_pairs(request.query.items())
+    beginning = query.text("partialId")
     asked = CompletionQuery(
-        text=query.text("partialId"),
-        take=_MOST_IDS,
+        text=beginning,
+        take=LOOKED_AT if beginning else MOST_IDS,
         prerelease=query.flag("includePrerelease"),
         semver_level2=query.level2,
     )
-    return await _send(request, asked)
+    answer = await feed(request).complete(asked)
+    lower = lower_invariant(beginning)
+    ids = [each for each in answer.value.values if lower_invariant(each).startswith(lower)]
+    return await _send(request, ids[:MOST_IDS], answer.provenance)
 
 
 async def package_versions(request: web.Request) -> web.StreamResponse:
-    """All versions of an id; none when nobody knows it."""
+    """The listed versions of an id, ascending; none when nobody knows it.
+
+    They are read from its registration: an autocomplete that cannot be asked is answered from what is kept, and an
+    empty list would be taken for "does not exist".
+    """
     query = FeedQuery.from_pairs(request.query.items())
-    asked = CompletionQuery(
-        package_id=request.match_info["id"],
-        prerelease=query.flag("includePrerelease"),
-        semver_level2=query.level2,
-    )
-    return await _send(request, asked)
+    try:
+        answer = await feed(request).complete_registration(package_id(request))
+    except (InvalidPackageId, *UNKNOWN):
+        return await _send(request, [], _NOBODYS)
+    with_prerelease = query.flag("includePrerelease")
+    rows = rows_of_leaves(answer.value.loaded_leaves, links(request), level2=query.level2)
+    versions = [row.version.full for row in rows if row.listed and (with_prerelease or not row.version.is_prerelease)]
+    return await _send(request, versions, answer.provenance)
 
 
-async def _send(request: web.Request, asked: CompletionQuery) -> web.StreamResponse:
-    values: tuple[str, ...] = ()
-    provenance = Provenance(Outcome.ABSENT)
-    if not asked.asks_nothing:
-        try:
-            answer = await feed(request).complete(asked)
-            values, provenance = answer.value.values, answer.provenance
-        except PackageNotFound:
-            pass
-    limit = None if asked.asks_versions else _MOST_IDS
-    body = orjson.dumps(values[:limit])
-    return await document(request, body, provenance, Resource.V2_COMPLETION, holds_links=False)
+async def _send(request: web.Request, values: list[str], provenance: Provenance) -> web.StreamResponse:
+    return await document(request, orjson.dumps(values), provenance, Resource.V2_COMPLETION, holds_links=False)

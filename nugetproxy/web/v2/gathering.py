@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nugetproxy.errors import InvalidPackageId, InvalidVersion, InvalidVersionRange, PackageNotFound
+from nugetproxy.errors import InvalidPackageId, InvalidVersion, InvalidVersionRange, PackageNotFound, VersionNotFound
 from nugetproxy.feeds.base import Answer, Feed
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.nuget.identity import PackageId
@@ -23,6 +23,9 @@ from nugetproxy.protocol.v3.registration import Registration
 
 HIGHEST: Final = NuGetVersion(2**31 - 1, 2**31 - 1, 2**31 - 1, 2**31 - 1)
 """No version is above it."""
+
+UNKNOWN: Final = (PackageNotFound, VersionNotFound)
+"""How a feed says that an id has no versions: it never had any, or all of them were deleted."""
 
 AT_ONCE: Final = 8
 """Registrations that one request may ask the feed for at the same time."""
@@ -134,7 +137,7 @@ async def _for_each(
         async with turns:
             try:
                 return await ask(package_id)
-            except PackageNotFound:
+            except UNKNOWN:
                 return None
 
     try:
