@@ -1,8 +1,10 @@
-"""How many wrong passwords and keys one address may try: a bucket for each. Pure; the clock is an argument.
+"""How many wrong passwords and keys one address may try. Pure; the clock is an argument.
 
-A build farm behind one address must never be locked out by its own success, nor by a neighbour's typing errors. So only
-failures count, requests without credentials (NuGet sends every request so first) are not failures, and credentials that
-were right before are always looked at, however many wrong ones came from the same address.
+A build farm behind one address must be locked out neither by its own success nor by a broken neighbour. So only
+failures count, requests without credentials (NuGet sends every request so first) are not failures, and there are two
+buckets: a neighbour with wrong credentials empties the one of that user name, and the wide one of the whole address,
+which stops whoever tries one password with many names, holds as much as many such neighbours take. What was right
+before in this process is looked at even then; what was wrong before guesses nothing new and need not be looked at.
 """
 
 import hashlib
@@ -12,9 +14,14 @@ from collections import OrderedDict
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
-_ADDRESSES: Final = 50_000
+from nugetproxy.accounts.model import LONGEST_NAME
+
+WIDTH: Final = 10
+"""How many user names may use up their failures from one address before the address has used up its own."""
+
+_BUCKETS: Final = 50_000
 _REMEMBERED: Final = 20_000
-# What the same wrong credentials count when they come again: looking at them is work all the same.
+# What the same wrong credentials count when they must be looked at again, because accounts changed.
 _REPEATED: Final = 0.1
 # Who is given one IPv6 address can usually use all of its network.
 _IPV6_NETWORK_BITS: Final = 64
@@ -24,41 +31,48 @@ class Attempts:
     """One process's memory of failures. `now` everywhere in seconds of any clock that only goes forward."""
 
     def __init__(self, per_minute: int) -> None:
-        """`per_minute` failures are free for an address, and so many come back each minute; 0 means no limit."""
+        """`per_minute` failures are free for a user name from an address, WIDTH times as many for all names from it,
+        and so many come back each minute; 0 means no limit.
+        """
         self._per_minute = per_minute
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets: OrderedDict[tuple[str, str | None], tuple[float, float]] = OrderedDict()
         self._right: OrderedDict[bytes, None] = OrderedDict()
-        self._wrong: OrderedDict[bytes, None] = OrderedDict()
-        # What was right is remembered as a keyed hash: this process's memory holds no password for it.
+        self._wrong: OrderedDict[bytes, int] = OrderedDict()
+        # What was right or wrong is remembered as a keyed hash: this process's memory holds no password for it.
         self._pepper = secrets.token_bytes(32)
 
-    def wait(self, address: str, credentials: str, now: float) -> float:
+    def wait(self, address: str, name: str, credentials: str, now: float) -> float:
         """Seconds until these credentials are looked at; 0 when they may be now.
 
-        `credentials`: all that was sent (user name and password, or the key), as one text.
+        `name`: the user's, empty where there is none. `credentials`: all that was sent (user name and password, or the
+        key), as one text.
         """
         if not self._per_minute or self._hash(credentials) in self._right:
             return 0.0
-        left = self._left(network_of(address), now)
-        return 0.0 if left >= 1 else (1 - left) * 60 / self._per_minute
+        return max(self._until_one(bucket, now) for bucket in _buckets(address, name))
 
-    def failed(self, address: str, credentials: str, now: float) -> None:
-        """These credentials were wrong. The same ones again guess nothing new, so they count little: one restore with
-        a wrong password sends it some eighteen times.
+    def is_wrong(self, credentials: str, revision: int) -> bool:
+        """Whether they were wrong while accounts had this revision, and so still are."""
+        return self._wrong.get(self._hash(credentials)) == revision
+
+    def failed(self, address: str, name: str, credentials: str, revision: int, now: float) -> None:
+        """These credentials were wrong; `revision` is what accounts had before they were looked at.
+
+        The same ones again guess nothing new, so they count little.
         """
         if not self._per_minute:
             return
         key = self._hash(credentials)
         self._right.pop(key, None)
         weight = _REPEATED if key in self._wrong else 1.0
-        self._wrong[key] = None
+        self._wrong[key] = revision
         self._wrong.move_to_end(key)
         if len(self._wrong) > _REMEMBERED:
             self._wrong.popitem(last=False)
-        network = network_of(address)
-        self._buckets[network] = (max(0.0, self._left(network, now) - weight), now)
-        self._buckets.move_to_end(network)
-        if len(self._buckets) > _ADDRESSES:
+        for bucket in _buckets(address, name):
+            self._buckets[bucket] = (max(0.0, self._left(bucket, now) - weight), now)
+            self._buckets.move_to_end(bucket)
+        while len(self._buckets) > _BUCKETS:
             self._buckets.popitem(last=False)
 
     def succeeded(self, credentials: str) -> None:
@@ -72,12 +86,26 @@ class Attempts:
         if len(self._right) > _REMEMBERED:
             self._right.popitem(last=False)
 
-    def _left(self, network: str, now: float) -> float:
-        left, then = self._buckets.get(network, (float(self._per_minute), now))
-        return min(float(self._per_minute), left + max(0.0, now - then) * self._per_minute / 60)
+    def _until_one(self, bucket: tuple[str, str | None], now: float) -> float:
+        left = self._left(bucket, now)
+        return 0.0 if left >= 1 else (1 - left) * 60 / self._size(bucket)
+
+    def _left(self, bucket: tuple[str, str | None], now: float) -> float:
+        size = float(self._size(bucket))
+        left, then = self._buckets.get(bucket, (size, now))
+        return min(size, left + max(0.0, now - then) * size / 60)
+
+    def _size(self, bucket: tuple[str, str | None]) -> int:
+        return self._per_minute * WIDTH if bucket[1] is None else self._per_minute
 
     def _hash(self, credentials: str) -> bytes:
         return hmac.digest(self._pepper, credentials.encode("utf-8", "surrogatepass"), hashlib.sha256)
+
+
+def _buckets(address: str, name: str) -> tuple[tuple[str, str | None], tuple[str, str | None]]:
+    """What a failure is taken from: the one of the name (nobody has a longer one than that), and the wide one."""
+    network = network_of(address)
+    return (network, name.lower()[: LONGEST_NAME + 1]), (network, None)
 
 
 def network_of(address: str) -> str:

@@ -36,6 +36,9 @@ from nugetproxy.storage.revisions import Revisions
 
 _LEARNED: Final = 20_000
 _MAX_CREDENTIALS: Final = 4096
+# Wrong keys share one name: who sends them has none, or may have given any.
+_KEYS: Final = ""
+_WRONG: Final = "the user name and password, or the API key given as password, are wrong"
 _NOBODY: Final = base64.b64encode(b":").decode()
 
 
@@ -87,7 +90,7 @@ class Gate:
         Raises:
             Forbidden: an API key was sent and is none, or none any more.
             NotAuthenticated: Basic credentials were sent and are wrong.
-            TooMany: too many wrong ones came from this address; a password was not looked at.
+            TooMany: too many wrong ones came from this address, for this name or for all; a password was not looked at.
         """
         key = request.headers.get("X-NuGet-ApiKey")
         authorization = request.headers.get("Authorization")
@@ -97,7 +100,7 @@ class Gate:
         if key and (key_id_of(key) is not None or not authorization):
             actor = self._by_key(key)
             if actor is None:
-                self._failed("key", f"key {key}", address)
+                self._failed("key", address, _KEYS, f"key {key}", self._revisions.accounts)
                 raise Forbidden(KEY_REFUSED)
             return actor
         if not authorization:
@@ -126,22 +129,24 @@ class Gate:
         if key_id_of(secret) is not None:
             actor = self._by_key(secret)
             if actor is None:
-                self._failed("key", authorization, address)
+                self._failed("key", address, _KEYS, authorization, revision)
         else:
             # One at a time: of a thousand guesses sent at once not all shall be looked at before the first has failed,
-            # and of a thousand requests with the right password only the first need be.
+            # and of a thousand requests with the same password, right or wrong, only the first need be.
+            self._refuse_if_wrong(authorization)
             async with self._turn(network_of(address)):
                 if (known := self._find_learned(authorization)) is not None:
                     return known
-                self._refuse_if_too_many(authorization, address)
+                self._refuse_if_wrong(authorization)
+                self._refuse_if_too_many(address, name, authorization)
                 revision = self._revisions.accounts
                 actor = await self._directory.actor_by_password(name, secret)
                 if actor is None:
-                    self._failed("password", authorization, address)
+                    self._failed("password", address, name, authorization, revision)
                 else:  # before the next in turn looks
                     self._learn(authorization, actor, revision)
         if actor is None:
-            raise NotAuthenticated("the user name and password, or the API key given as password, are wrong", "basic")
+            raise NotAuthenticated(_WRONG, "basic")
         self._learn(authorization, actor, revision)
         return actor
 
@@ -162,15 +167,25 @@ class Gate:
         self._attempts.succeeded(authorization)
         self._learned[authorization] = _Learned(actor, revision, actor.key.expires if actor.key else math.inf)
 
-    def _failed(self, kind: str, credentials: str, address: str) -> None:
+    def _failed(self, kind: str, address: str, name: str, credentials: str, revision: int) -> None:
         """Raises TooMany when there were too many failures before this one."""
         LOGINS_FAILED.labels(kind).inc()
-        self._refuse_if_too_many(credentials, address)
-        self._attempts.failed(address, credentials, time.monotonic())
+        self._refuse_if_too_many(address, name, credentials)
+        self._attempts.failed(address, name, credentials, revision, time.monotonic())
 
-    def _refuse_if_too_many(self, credentials: str, address: str) -> None:
-        if wait := self._attempts.wait(address, credentials, time.monotonic()):
-            raise TooMany("wrong credentials from this address in a minute", self._failures, retry_after=wait)
+    def _refuse_if_wrong(self, authorization: str) -> None:
+        """Credentials of an agent that was set up wrongly come by the hundred: they cost neither a hash nor a turn."""
+        if self._attempts.is_wrong(authorization, self._revisions.accounts):
+            LOGINS_FAILED.labels("password").inc()
+            raise NotAuthenticated(_WRONG, "basic")
+
+    def _refuse_if_too_many(self, address: str, name: str, credentials: str) -> None:
+        if wait := self._attempts.wait(address, name, credentials, time.monotonic()):
+            raise TooMany(
+                "wrong credentials from this address in a minute, for this user name or altogether",
+                self._failures,
+                retry_after=wait,
+            )
 
     @asynccontextmanager
     async def _turn(self, network: str) -> AsyncIterator[None]:
