@@ -50,6 +50,10 @@ class Source:
 
 
 _V3 = ' protocolVersion="3"'
+_OLD_PROJECT = (
+    '<Project xmlns="http://schemas.microsoft.com/developer/msbuild/2003" ToolsVersion="4.0">'
+    "<PropertyGroup><TargetFrameworkVersion>v4.5</TargetFrameworkVersion></PropertyGroup></Project>\n"
+)
 
 
 def nuget_config(sources: Mapping[str, Source], *, insecure: bool = True) -> str:
@@ -131,6 +135,17 @@ class Workplace:
             f"<NuGetAuditMode>all</NuGetAuditMode></PropertyGroup><ItemGroup>{lines}</ItemGroup></Project>\n"
         )
         return target
+
+    def old_project(self, name: str, *references: tuple[str, str]) -> Path:
+        """The packages.config of a project as it was before package references."""
+        target = self.folder / name
+        target.mkdir()
+        (target / f"{name}.csproj").write_text(_OLD_PROJECT)
+        lines = "".join(
+            f'<package id="{id_}" version="{version}" targetFramework="net45" />' for id_, version in references
+        )
+        (target / "packages.config").write_text(f"<packages>{lines}</packages>\n")
+        return target / "packages.config"
 
     def dotnet(self, *arguments: str, cwd: Path | None = None, timeout: float = 240) -> Run:
         """The .NET SDK 10."""

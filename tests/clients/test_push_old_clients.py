@@ -1,12 +1,14 @@
-"""The private feed with old clients: SDK 3.1, nuget.exe 5.8 on both protocols, nuget.exe 2.8.7 on V2."""
+"""The private feed with nuget.exe, 5.8 on both protocols and 2.8.7 on V2, over hosted and mirrored packages."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from nugetproxy.cli.main import main
 from tests.clients.kit import Workplace
-from tests.private import package, push
+from tests.private import PROTECTING, Accounts, package, push, send
 from tests.serving import Server
 from tests.standin import StandIn
 
@@ -15,9 +17,10 @@ pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def nuget_org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
-    """It has one package that 2.8.7 can read."""
+    """It has packages that 2.8.7 can read."""
     folder = tmp_path_factory.mktemp("public")
-    (folder / "Public.Lib.1.0.0.nupkg").write_bytes(package("Public.Lib"))
+    for package_id, version in (("Public.Lib", "1.0.0"), ("Public.Library", "1.0.0"), ("Public.Library", "1.1.0")):
+        (folder / f"{package_id}.{version}.nupkg").write_bytes(package(package_id, version))
     with StandIn("--packages", str(folder), "--no-made") as standin:
         yield standin
 
@@ -45,25 +48,6 @@ def lines(output: str) -> list[str]:
 
 def installed(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if path.is_dir()}
-
-
-def test_sdk_3_1(workplace: Workplace, key: str) -> None:
-    """
-    Pack, push, push again, and restore what was pushed.
-    """
-    project = workplace.project("Contoso.Core", frameworks="netcoreapp3.1")
-    (project / "Core.cs").write_text("namespace Contoso { public class Core { } }")
-    workplace.dotnet31("pack", "-o", str(workplace.folder), cwd=project).must_succeed()
-    file = str(workplace.folder / "Contoso.Core.1.0.0.nupkg")
-    pushed = workplace.dotnet31("nuget", "push", file, "-s", workplace.source, "-k", key).must_succeed().output
-    assert "Your package was pushed." in pushed
-
-    again = workplace.dotnet31("nuget", "push", file, "-s", workplace.source, "-k", key).must_fail().output
-    assert "409 (A package with ID 'Contoso.Core' and version '1.0.0' already exists" in again
-
-    user = workplace.project("user", ("Contoso.Core", "1.0.0"), frameworks="netcoreapp3.1")
-    workplace.dotnet31("restore", cwd=user).must_succeed()
-    assert (workplace.packages / "contoso.core" / "1.0.0").is_dir()
 
 
 @pytest.mark.parametrize("protocol", ["v3", "v2"])
@@ -125,30 +109,83 @@ class TestNuget2:
 
         assert "403" in output
 
-    def test_list_and_install_with_dependencies(self, workplace: Workplace, server: Server, v2: str, key: str) -> None:
+    def test_install_with_dependencies(self, workplace: Workplace, server: Server, v2: str, key: str) -> None:
         """
-        What is hosted and what is mirrored are one list, and one graph.
+        What is hosted and what is mirrored are one graph.
         """
         needs = [("Contoso.Two.Base", "1.0.0"), ("Public.Lib", "1.0.0")]
         push(server, key, package("Contoso.Two.Base"), package("Contoso.Two.App", dependencies=needs))
-        listed = workplace.old_nuget("list", "Contoso.Two.App", "-Source", v2).must_succeed().output
-        assert lines(listed) == ["Contoso.Two.App 1.0.0"]
-
         workplace.old_nuget("install", "Contoso.Two.App", "-OutputDirectory", "out", "-Source", v2).must_succeed()
+
         expected = {"Contoso.Two.App.1.0.0", "Contoso.Two.Base.1.0.0", "Public.Lib.1.0.0"}
         assert installed(workplace.folder / "out") == expected
 
     def test_delete(self, workplace: Workplace, server: Server, v2: str, key: str) -> None:
         """
-        It is unlisted: gone from the list, and still installed by version.
+        It is unlisted: gone from the list, where what is mirrored stands beside ours, and still installed by version.
         """
-        push(server, key, package("Contoso.Two.Gone"), package("Contoso.Two.Gone", "1.1.0"))
-        deleted = workplace.old_nuget("delete", "Contoso.Two.Gone", "1.1.0", key, "-Source", v2, "-NonInteractive")
+        push(server, key, package("Contoso.Two.Lib"), package("Contoso.Two.Lib", "1.1.0"))
+        deleted = workplace.old_nuget("delete", "Contoso.Two.Lib", "1.1.0", key, "-Source", v2, "-NonInteractive")
         assert "was deleted successfully" in deleted.must_succeed().output
 
-        listed = workplace.old_nuget("list", "Contoso.Two.Gone", "-Source", v2).must_succeed().output
-        assert lines(listed) == ["Contoso.Two.Gone 1.0.0"]
+        listed = workplace.old_nuget("list", "Lib", "-Source", v2).must_succeed().output
+        assert sorted(lines(listed)) == ["Contoso.Two.Lib 1.0.0", "Public.Lib 1.0.0", "Public.Library 1.1.0"]
         workplace.old_nuget(
-            "install", "Contoso.Two.Gone", "-Version", "1.1.0", "-OutputDirectory", "out", "-Source", v2
+            "install", "Contoso.Two.Lib", "-Version", "1.1.0", "-OutputDirectory", "out", "-Source", v2
         ).must_succeed()
-        assert installed(workplace.folder / "out") == {"Contoso.Two.Gone.1.1.0"}
+        assert installed(workplace.folder / "out") == {"Contoso.Two.Lib.1.1.0"}
+
+    def test_what_is_mirrored_is_nobodys_to_delete(self, workplace: Workplace, v2: str, key: str) -> None:
+        """
+        The list shows it beside ours, and the one address takes deletions: the upstream's packages stay as they are.
+        """
+        ran = workplace.old_nuget("delete", "Public.Lib", "1.0.0", key, "-Source", v2, "-NonInteractive")
+
+        assert "404" in ran.must_fail().output
+
+    def test_restore_and_update(self, workplace: Workplace, server: Server, v2: str, key: str) -> None:
+        """
+        An update moves hosted and mirrored packages in one go, and passes over what is unlisted.
+        """
+        push(server, key, *(package("Contoso.Two.Ageing", version) for version in ("1.0.0", "1.1.0", "1.2.0")))
+        assert send(server, "DELETE", "/api/v2/package/Contoso.Two.Ageing/1.2.0", key=key).status == 204
+        config = workplace.old_project("project", ("Contoso.Two.Ageing", "1.0.0"), ("Public.Library", "1.0.0"))
+        folder = workplace.folder / "packages"
+        where = ("-Source", v2, "-NonInteractive")
+        workplace.old_nuget(
+            "restore", str(config), "-PackagesDirectory", str(folder), *where, cwd=config.parent
+        ).must_succeed()
+        assert installed(folder) == {"Contoso.Two.Ageing.1.0.0", "Public.Library.1.0.0"}
+
+        workplace.old_nuget(
+            "update", str(config), "-RepositoryPath", str(folder), *where, cwd=config.parent
+        ).must_succeed()
+        assert 'id="Contoso.Two.Ageing" version="1.1.0"' in config.read_text()
+        assert 'id="Public.Library" version="1.1.0"' in config.read_text()
+
+
+def test_nuget_2_offline(tmp_path: Path, nuget_org: StandIn) -> None:
+    """
+    What was prewarmed and what is hosted are listed and installed with no upstream at all.
+    """
+    wanted, data, config = tmp_path / "wanted.txt", tmp_path / "data", tmp_path / "data.toml"
+    wanted.write_text("Public.Library 1.0.0\n")
+    config.write_text(PROTECTING)
+    options = ["--data", str(data), "--config", str(config), "--upstream", nuget_org.url]
+    assert CliRunner().invoke(main, ["prewarm", str(wanted), *options]).exit_code == 0
+    nuget_org.forget()
+    with Server(data, "--offline", upstream=nuget_org.url, config=PROTECTING) as server:
+        accounts = Accounts(data)
+        accounts.add_user("alice")
+        key, v2 = accounts.add_key("ci", "alice"), f"{server.base}/api/v2"
+        needs = [("Public.Library", "1.0.0")]
+        for version in ("1.0.0", "1.1.0"):
+            push(server, key, package("Contoso.Two.Library", version, dependencies=needs))
+        assert send(server, "DELETE", "/api/v2/package/Contoso.Two.Library/1.1.0", key=key).status == 204
+
+        workplace = Workplace(tmp_path / "work", server.url)
+        listed = workplace.old_nuget("list", "Library", "-Source", v2).must_succeed().output
+        assert sorted(lines(listed)) == ["Contoso.Two.Library 1.0.0", "Public.Library 1.0.0"]
+        workplace.old_nuget("install", "Contoso.Two.Library", "-OutputDirectory", "out", "-Source", v2).must_succeed()
+        assert installed(workplace.folder / "out") == {"Contoso.Two.Library.1.0.0", "Public.Library.1.0.0"}
+    assert nuget_org.log() == []

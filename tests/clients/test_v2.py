@@ -25,10 +25,6 @@ TYPES = (
     '<Default Extension="nuspec" ContentType="application/octet" />'
     '<Default Extension="txt" ContentType="application/octet" /></Types>'
 )
-PROJECT = (
-    '<Project xmlns="http://schemas.microsoft.com/developer/msbuild/2003" ToolsVersion="4.0">'
-    "<PropertyGroup><TargetFrameworkVersion>v4.5</TargetFrameworkVersion></PropertyGroup></Project>"
-)
 FILES: tuple[tuple[str, str, list[tuple[str, str]]], ...] = (
     ("Alpha.Lib", "1.0.0", [("Beta.Lib", "1.0.0")]),
     ("Alpha.Lib", "1.1.0", [("Beta.Lib", "[1.0.0, 2.0.0)")]),
@@ -113,23 +109,16 @@ def test_old_install_of_an_unknown_id(workplace: Workplace, source: str) -> None
 
 
 def test_old_restore_and_update(workplace: Workplace, source: str) -> None:
-    project = workplace.folder / "project"
-    project.mkdir()
-    (project / "project.csproj").write_text(PROJECT)
-    config = project / "packages.config"
-    config.write_text(
-        '<packages><package id="Alpha.Lib" version="1.0.0" targetFramework="net45" />'
-        '<package id="Beta.Lib" version="1.0.0" targetFramework="net45" /></packages>'
-    )
+    config = workplace.old_project("project", ("Alpha.Lib", "1.0.0"), ("Beta.Lib", "1.0.0"))
     folder = workplace.folder / "packages"
     restored = workplace.old_nuget(
-        "restore", str(config), "-PackagesDirectory", str(folder), "-Source", source, cwd=project
+        "restore", str(config), "-PackagesDirectory", str(folder), "-Source", source, cwd=config.parent
     )
     restored.must_succeed()
     assert installed(folder) == {"Alpha.Lib.1.0.0", "Beta.Lib.1.0.0"}
 
     updated = workplace.old_nuget(
-        "update", str(config), "-RepositoryPath", str(folder), "-Source", source, "-NonInteractive", cwd=project
+        "update", str(config), "-RepositoryPath", str(folder), "-Source", source, "-NonInteractive", cwd=config.parent
     )
     updated.must_succeed()
     assert 'id="Alpha.Lib" version="1.1.0"' in config.read_text(), updated.output
