@@ -24,6 +24,7 @@ from nugetproxy.web.request_ids import request_id
 from nugetproxy.web.responses import STANDING_HEADERS
 from nugetproxy.web.targets import refuse_odd_target
 from nugetproxy.web.uploads import DRAIN_SECONDS, discard
+from nugetproxy.web.v2.answers import refusal_in_xml
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -99,15 +100,15 @@ async def _answer(request: web.Request, handler: Handler, note: RequestNote) -> 
 
 def _refuse(request: web.Request, note: RequestNote, refusal: Refusal) -> web.StreamResponse:
     note.outcome = refusal.outcome
+    json = refusal.body(note.request_id), {"Content-Type": "application/json"}
+    body, described = refusal_in_xml(request, refusal.reason) or json
     headers = {
-        "Content-Type": "application/json",
+        **described,
         "Cache-Control": "no-store",
         "Cache-Status": f"nugetproxy; detail={refusal.outcome.value}",
         **refusal.headers,
     }
-    response = web.Response(
-        status=refusal.status, reason=refusal.reason, body=refusal.body(note.request_id), headers=headers
-    )
+    response = web.Response(status=refusal.status, reason=refusal.reason, body=body, headers=headers)
     if not request.content.is_eof() and not takes_body(request):
         response.force_close()  # what is left of a body we do not want is read, and nothing after it
     return response

@@ -97,6 +97,9 @@ def add_routes(application: web.Application, prefix: str = "") -> None:
     for start in dict.fromkeys(("", prefix)):
         for route in ROUTES:
             application.router.add_get(start + route.path, _reading(route), allow_head=True)
+            if route.resource is Resource.V2_FEED:
+                # As at nuget.org: OData calls functions by POST too, and their parameters stay in the query.
+                application.router.add_post(start + route.path, _reading(route))
         for action in ACTIONS:
             application.router.add_route(action.method, start + action.path, _acting(action), expect_handler=on_expect)
 

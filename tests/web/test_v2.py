@@ -168,16 +168,82 @@ async def test_metadata_of_a_version_stays_a_plus(feed):
         (400, "/Search()/$count?$filter=Id"),
         (400, "/package/alpha.lib/x"),
         (400, "/package/no%20id"),
+        (503, "/FindPackagesById()?id='away'"),
+        (503, "/package-versions/away"),
+        (503, "/package/away"),
+        # whatever the router and the middleware refuse
+        (404, "/Nope()"),
+        (405, "/Nope()/$count"),
+        (400, "/Packages%2f"),
+        (400, "/Packages%5c"),
     ],
 )
 async def test_refusals_are_xml(feed, status, path):
+    feed.failing["away"] = UpstreamUnavailable("nuget.org", "down")
     async with serving(feed) as client:
-        answer = await client.get(URL(BASE + path, encoded=True))
-        body = etree.fromstring(await answer.read())
+        answer, sentence = await refused(client, "GET", path)
 
-    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/xml;charset=utf-8")
+    assert answer.status == status
     # The reason is what clients print, the message what OData libraries read.
-    assert [answer.reason] == [child.text for child in body if child.tag.endswith("message")]
+    assert answer.reason == sentence
+    assert ("Retry-After" in answer.headers) == (status == 503)
+
+
+async def refused(client, method, path):
+    answer = await client.request(method, URL(BASE + path, encoded=True))
+    body = etree.fromstring(await answer.read())
+    assert (body.tag, answer.headers["Content-Type"]) == (
+        "{http://schemas.microsoft.com/ado/2007/08/dataservices/metadata}error",
+        "application/xml;charset=utf-8",
+    )
+    assert answer.headers["DataServiceVersion"] == "2.0;"
+    return answer, "".join(str(each) for each in body.itertext())
+
+
+async def test_a_wrong_method_is_refused_in_xml(feed):
+    async with serving(feed) as client:
+        answer, _ = await refused(client, "POST", "/$metadata")
+
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/api/v2/package/"),
+        ("DELETE", "/api/v2/package/alpha.lib/1.0.0"),
+        ("POST", "/api/v2/package/alpha.lib/1.0.0"),
+        ("PUT", "/api/v2/Nope()"),
+        ("GET", "/api/v2/verifykey/alpha.lib"),
+        ("GET", "/api/v20"),
+        ("GET", "/v3/nope"),
+    ],
+)
+async def test_what_is_no_odata_is_refused_in_json(feed, method, path):
+    async with serving(feed) as client:
+        answer = await client.request(method, path)
+
+        assert answer.headers["Content-Type"] == "application/json"
+        assert (await answer.json())["error"] == answer.reason
+
+
+async def test_functions_are_called_by_post_too(feed):
+    """
+    Their parameters stay in the query.
+    """
+    path = URL(f"{BASE}/FindPackagesById()?id='alpha.lib'", encoded=True)
+    async with serving(feed) as client:
+        got = await (await client.get(path)).read()
+        answer = await client.post(path, data=b"")
+
+        assert (answer.status, await answer.read()) == (200, got)
+
+
+async def test_below_a_prefix_refusals_are_xml_too(feed):
+    async with serving(feed, {"server": {"public_url": "https://feeds.example/nuget"}}) as client:
+        answer = await client.get("/nuget/api/v2/Nope()")
+
+        assert answer.headers["Content-Type"] == "application/xml;charset=utf-8"
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,21 @@
-"""How V2 answers leave: Atom documents with OData's headers, and failures as OData's clients read them."""
+"""How V2 answers leave: Atom documents with OData's headers, and refusals as OData's clients read them."""
 
-from collections.abc import Awaitable, Callable
-from functools import wraps
+from collections.abc import Mapping
 
 from aiohttp import web
 
-from nugetproxy.errors import NugetproxyError
-from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.protocol.v2.atom import XML_TYPE, write_error
-from nugetproxy.web.errors import refusal_for
-from nugetproxy.web.keys import NOTE, Resource
+from nugetproxy.web.keys import BASES, NOTE, Resource
 from nugetproxy.web.responses import document
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # NuGet 2.8 reads up to 2.0 and crashes on 3.0.
 _ODATA = {"DataServiceVersion": "2.0;"}
+
+_BASE = "/api/v2"
+_READING = ("GET", "HEAD", "POST")
+# Below the same base, and no OData: their clients read the status line alone.
+_OF_PUBLISHING = (Resource.PUBLISH, Resource.SYMBOLS)
 
 
 async def odata(
@@ -31,27 +31,10 @@ async def odata(
     return await document(request, body, provenance, resource, content_type, holds_links=holds_links, extra=_ODATA)
 
 
-def failing_in_xml(handler: Handler) -> Handler:
-    """The handler, its refusals and absences told in XML. Failures of ours or of the upstream go the usual way."""
-
-    @wraps(handler)
-    async def answering(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except NugetproxyError as error:
-            note = request[NOTE]
-            refusal = refusal_for(error, note.resource)
-            if refusal.outcome is Outcome.FAILED:
-                raise
-            note.outcome = refusal.outcome
-            headers = {
-                "Content-Type": XML_TYPE,
-                "Cache-Control": "no-store",
-                "Cache-Status": f"nugetproxy; detail={refusal.outcome.value}",
-                **_ODATA,
-                **refusal.headers,
-            }
-            body = write_error(refusal.reason)
-            return web.Response(status=refusal.status, reason=refusal.reason, body=body, headers=headers)
-
-    return answering
+def refusal_in_xml(request: web.Request, reason: str) -> tuple[bytes, Mapping[str, str]] | None:
+    """Body and headers that tell why a request of the V2 feed is refused, whoever refuses it. None: it is none."""
+    path = request.raw_path.partition("?")[0].removeprefix(request.app[BASES].path_prefix)
+    is_below = path == _BASE or path.startswith(f"{_BASE}/")
+    if not is_below or request.method not in _READING or request[NOTE].resource in _OF_PUBLISHING:
+        return None
+    return write_error(reason), {"Content-Type": XML_TYPE, **_ODATA}

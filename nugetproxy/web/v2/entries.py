@@ -14,7 +14,7 @@ from nugetproxy.protocol.v2.rows import Row, rows_of_leaves
 from nugetproxy.protocol.v3.registration import Leaf
 from nugetproxy.web.incoming import feed, identity, links, package_id
 from nugetproxy.web.keys import NOTE, Resource
-from nugetproxy.web.v2.answers import failing_in_xml, odata
+from nugetproxy.web.v2.answers import odata
 from nugetproxy.web.v2.gathering import HIGHEST
 from nugetproxy.web.v3.flat_container import send_part
 
@@ -44,7 +44,6 @@ async def send_property(request: web.Request, key: str, name: str) -> web.Stream
     return await odata(request, write_property(found.value, definition), found.provenance, Resource.V2_ENTRY, XML_TYPE)
 
 
-@failing_in_xml
 async def package_file(request: web.Request) -> web.StreamResponse:
     """The .nupkg of a version, or of the newest version there is: stable before prerelease, listed before unlisted."""
     if "version" in request.match_info:

@@ -15,7 +15,7 @@ from nugetproxy.protocol.v2.feed_query import FeedQuery
 from nugetproxy.protocol.v2.hints import hints_of
 from nugetproxy.web.incoming import feed, links, unknown_document
 from nugetproxy.web.keys import Resource
-from nugetproxy.web.v2.answers import failing_in_xml, odata
+from nugetproxy.web.v2.answers import odata
 from nugetproxy.web.v2.entries import send_entry, send_property
 from nugetproxy.web.v2.gathering import Gathered, rows_by_id, rows_of_updates
 from nugetproxy.web.v2.searching import rows_by_search
@@ -23,7 +23,6 @@ from nugetproxy.web.v2.searching import rows_by_search
 _SEGMENT = re.compile(r"([A-Za-z]+)(\(.*\))?", re.DOTALL)
 
 
-@failing_in_xml
 async def collection(request: web.Request) -> web.StreamResponse:
     """A page of a collection, or the entry that a key in brackets names."""
     name, key = _read_segment(request)
@@ -42,7 +41,6 @@ async def collection(request: web.Request) -> web.StreamResponse:
     return await odata(request, body, found.provenance, Resource.V2_FEED, FEED_TYPE)
 
 
-@failing_in_xml
 async def count_or_property(request: web.Request) -> web.StreamResponse:
     """`Search()/$count`: the bare number after filters and before paging. `Packages(...)/Id`: one property."""
     name, key = _read_segment(request)
