@@ -32,6 +32,9 @@ SHOWN_PARAMETERS = frozenset(
     ("q", "skip", "take", "prerelease", "semverlevel", "packagetype", "packagetypefilter", "id", "supportedframework")
 )
 
+LONGEST_PATH = 2048
+"""Characters of a target that are logged. A client may send 32 KiB, and a line should not be torn by another's."""
+
 _USER_INFO = re.compile(r"(:|%3a)((?:/|%2f){2})[^/?&@]*(?:@|%40)", re.IGNORECASE)
 
 log = logging.getLogger(__name__)
@@ -171,10 +174,10 @@ def shown_path(path: str) -> str:
     if "@" in path or "%40" in path:  # an address pasted behind ours, or searched for
         path = _USER_INFO.sub(r"\1\2***@", path)
     before, mark, query = path.partition("?")
-    if not mark:
-        return path
-    pairs = (pair if pair.partition("=")[0].lower() in SHOWN_PARAMETERS else "..." for pair in query.split("&"))
-    return f"{before}?{'&'.join(pairs)}"
+    if mark:
+        pairs = (pair if pair.partition("=")[0].lower() in SHOWN_PARAMETERS else "..." for pair in query.split("&"))
+        path = f"{before}?{'&'.join(pairs)}"
+    return path if len(path) <= LONGEST_PATH else f"{path[:LONGEST_PATH]}..."
 
 
 class _Clock:

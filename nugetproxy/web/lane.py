@@ -17,7 +17,7 @@ from aiohttp import web
 
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.web.access import AccessLine
-from nugetproxy.web.aiohttp_connection import is_between_requests
+from nugetproxy.web.aiohttp_connection import MAX_LINE, is_between_requests, line_too_long
 from nugetproxy.web.connections import keep_unsent_low, unread_bytes, unsent_bytes
 from nugetproxy.web.errors import refused
 from nugetproxy.web.hot import HotAnswer
@@ -29,8 +29,8 @@ from nugetproxy.web.request_ids import request_id
 if TYPE_CHECKING:
     from nugetproxy.web.lane_server import LaneServer
 
-MAX_HEAD: Final = 16 * 1024
-"""Bytes of a request line and its headers. aiohttp allows 8 KiB for a line; NuGet's longest heads are below 1 KiB."""
+MAX_HEAD: Final = MAX_LINE + 16 * 1024
+"""Bytes of a request line and its headers: what a connection may make us hold. Most heads of NuGet are below 1 KiB."""
 
 JOINED: Final = 32 * 1024
 """Bytes of a body that are copied behind its head and are gone at once; longer ones are a `LongBody`."""
@@ -151,6 +151,8 @@ class Lane(asyncio.BufferedProtocol):
             self._end_running()
         if self._handler is not None:
             self._handler.connection_lost(exc)
+            # It knows us, too: the two would wait for the collector of cycles.
+            self._handler, self._handed = None, False
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -206,9 +208,11 @@ class Lane(asyncio.BufferedProtocol):
 
     def _hand_when_complete(self, data: bytes) -> None:
         """Give `data` to aiohttp once it holds a whole head, so that an unfinished one is on our clock."""
-        end = data.find(_EMPTY_LINE)
-        if (len(data) if end < 0 else end) > MAX_HEAD:
-            self._refuse(431, "the request head is larger than 16 KiB", lingers=True)
+        line, end = data.find(b"\n", 0, MAX_LINE + 2), data.find(_EMPTY_LINE)
+        if line < 0 and len(data) > MAX_LINE:
+            self._refuse_unread(*line_too_long())
+        elif (len(data) if end < 0 else end) > MAX_HEAD:
+            self._refuse_unread(431, f"the request head is longer than {MAX_HEAD // 1024} KiB")
         elif end < 0 and data[:1].isupper() and b"\n\n" not in data and b"\n\r\n" not in data:
             if not self._head:
                 self._head_since = time.monotonic()
@@ -221,7 +225,7 @@ class Lane(asyncio.BufferedProtocol):
     def _hand(self, data: bytes) -> None:
         handler = self._handler
         if handler is None:
-            handler = self._handler = self._server.make_handler()
+            handler = self._handler = self._server.make_handler(self._refuse_unread)
             handler.connection_made(self._transport)
             if self._paused:
                 handler.pause_writing()
@@ -296,6 +300,10 @@ class Lane(asyncio.BufferedProtocol):
             # Not at once: asyncio loses a connection twice that is closed within resume_writing.
             asyncio.get_running_loop().call_soon(self._transport.close)
 
+    def _refuse_unread(self, status: int, sentence: str) -> None:
+        """Refuse a request that cannot be read, though its client may still be sending it."""
+        self._refuse(status, sentence, lingers=True)
+
     def _refuse(
         self, status: int, sentence: str, *, lingers: bool = False, headers: Mapping[str, str] | None = None
     ) -> None:
@@ -308,6 +316,7 @@ class Lane(asyncio.BufferedProtocol):
             AccessLine(time.time(), name, self.address, "-", "-", status, size, 0.0, "unknown", outcome, "")
         )
         self._head = b""
+        self._handed = False
         self._is_refused = True
         self._since = time.monotonic()
         if lingers and self._transport.can_write_eof():

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from nugetproxy.config import ServerSettings
 from nugetproxy.web.access import AccessLine, AccessLog
-from nugetproxy.web.aiohttp_connection import KEEPALIVE_SECONDS, can_tell
+from nugetproxy.web.aiohttp_connection import KEEPALIVE_SECONDS, Refuse, can_tell, handler_for
 from nugetproxy.web.connections import Connections
 from nugetproxy.web.hot import HotTable
 from nugetproxy.web.lane import Lane
@@ -42,7 +42,7 @@ class LaneServer:
         """False when this aiohttp cannot be asked whether it is between requests: then there is no lane."""
         if self.can_reopen and server().keepalive_timeout < KEEPALIVE_SECONDS:
             raise ValueError("the aiohttp server must be made with aiohttp_connection.handler_options()")
-        self.make_handler: Callable[[], web.RequestHandler] = server
+        self._aiohttp = server
         self.hot = hot if settings.lane and self.can_reopen else None
         self.settings = settings
         self.connections = Connections(settings)
@@ -59,6 +59,10 @@ class LaneServer:
         unfinished = await self.connections.drain(timeout)
         self.tally.flush()
         return unfinished
+
+    def make_handler(self, refuse: Refuse) -> web.RequestHandler:
+        """aiohttp's side of a connection; `refuse` answers what its parser cannot read."""
+        return handler_for(self._aiohttp, refuse)
 
     def heads(self, scheme: bytes) -> dict[bytes, RequestHead]:
         return self._heads[scheme]

@@ -1,7 +1,8 @@
 """What aiohttp's server logs about malformed requests, in one line each.
 
-Such requests never reach the middleware: aiohttp answers them, with a 400. By default each is a traceback at ERROR,
-which lets any stranger flood the log.
+Such requests never reach the middleware. Behind a lane they are answered in our words (`web.aiohttp_connection`); where
+that aiohttp cannot be asked to, it answers itself, with a 400. By default each is then a traceback at ERROR, which lets
+any stranger flood the log.
 """
 
 import logging

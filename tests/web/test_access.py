@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from nugetproxy.web import access
-from nugetproxy.web.access import AccessLine, AccessLog, json_lines, plain_lines, whole_lines
+from nugetproxy.web.access import LONGEST_PATH, AccessLine, AccessLog, json_lines, plain_lines, shown_path, whole_lines
 
 LINE = AccessLine(
     time=1_700_000_000.25,
@@ -180,3 +180,11 @@ def test_no_secret_of_a_target_is_logged(path, expected):
         line = render([LINE._replace(path=path)])
         assert expected.encode() in line
         assert b"secret" not in line
+
+
+def test_a_long_path_is_cut():
+    """
+    A request line may have 32 KiB; a line of the log is to stay one write.
+    """
+    assert shown_path("/" + "a" * LONGEST_PATH) == "/" + "a" * (LONGEST_PATH - 1) + "..."
+    assert len(shown_path("/?q=" + "a" * 9000)) == LONGEST_PATH + 3
