@@ -7,6 +7,7 @@ race may take its bytes away without looking at anybody else's.
 import asyncio
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -62,18 +63,22 @@ class HostedContents:
         with suppress(StorageUnavailable):
             self.blobs.delete(key)
 
-    def local_file(self, content: StoredContent) -> LocalFile:
-        """Raises StorageUnavailable when the bytes are not where the database says: a bug, or a hand on the disk."""
+    def local_file(self, content: StoredContent, is_needed: Callable[[], bool]) -> LocalFile:
+        """Raises StorageUnavailable when the bytes are not where the database says: a bug, or a hand on the disk.
+
+        `is_needed` looks once more if the database still says so: what was deleted a moment ago is no loss.
+        """
         info = self.blobs.stat(content.blob)
         if info is None or info.size != content.size:
-            _log.error("hosted_package_missing", blob=str(content.blob))
+            if is_needed():
+                _log.error("hosted_package_missing", blob=str(content.blob))
             raise StorageUnavailable(f"the file of a hosted package is missing: {content.blob}")
         # Neither changes when the files are restored from a back-up.
         return LocalFile(self.blobs.path(content.blob), content.size, content.pushed // 1_000_000, _tag(content.sha512))
 
-    async def part(self, content: StoredContent, part: Part) -> SmallContent | None:
-        """A part of a package, None when it has no such part. Raises StorageUnavailable."""
-        file = self.local_file(content)
+    async def part(self, content: StoredContent, part: Part, is_needed: Callable[[], bool]) -> SmallContent | None:
+        """A part of a package, None when it has no such part. Raises StorageUnavailable, as `local_file`."""
+        file = self.local_file(content, is_needed)
         with disk_failures("read a hosted package"):
             return await asyncio.to_thread(read_part, file, part)
 

@@ -102,9 +102,12 @@ class HostedFeed:
         return _answer(await self._content(package, stored, part))
 
     async def _content(self, package: PackageIdentity, stored: StoredContent, part: Part) -> PackageContent:
+        def is_needed() -> bool:
+            return self._packages.find_content(package) == stored
+
         if part is Part.NUPKG:
-            return self._contents.local_file(stored)
-        found = await self._contents.part(stored, part)
+            return self._contents.local_file(stored, is_needed)
+        found = await self._contents.part(stored, part, is_needed)
         if found is None:
             raise PartNotFound(package.id.text, package.version.normalized, part.value)
         return found

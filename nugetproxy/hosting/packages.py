@@ -153,9 +153,11 @@ class HostedPackages:
         """All lower ids with a version, in order."""
         return tuple(row[0] for row in self._fetch("SELECT DISTINCT lower_id FROM hosted_packages ORDER BY 1", ()))
 
-    def blobs(self) -> frozenset[str]:
-        """The blobs that hosted versions need, as texts of their keys."""
-        rows = self._fetch("SELECT p.blob FROM hosted_packages AS h JOIN hosted_pushes AS p USING (push)", ())
+    def blobs(self, fetch: Fetch | None = None) -> frozenset[str]:
+        """The blobs that hosted versions need, as texts of their keys; by `fetch` inside of a transaction."""
+        rows = (fetch or self._fetch)(
+            "SELECT p.blob FROM hosted_packages AS h JOIN hosted_pushes AS p USING (push)", ()
+        )
         return frozenset(row[0] for row in rows)
 
     def _ascending(self, condition: str, parameters: Sequence[object]) -> tuple[HostedPackage, ...]:

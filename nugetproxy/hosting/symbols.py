@@ -24,7 +24,7 @@ from nugetproxy.errors import DocumentNotFound, PackageNotFound, PartNotFound, S
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.hosting.acts import REFUSALS, RunningActs, absence, audited, done
 from nugetproxy.hosting.contents import HostedContents
-from nugetproxy.hosting.packages import HostedPackages, StoredContent, fetching, find_package, key_of
+from nugetproxy.hosting.packages import Fetch, HostedPackages, StoredContent, fetching, find_package, key_of
 from nugetproxy.hosting.symbols_extraction import PdbFile, extract, identify, pdb_name
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.symbols_package import SymbolsLimits
@@ -124,7 +124,7 @@ class Symbols:
         )
         for known, *content in rows:
             if agrees(checksums, known):
-                return self._contents.local_file(_content(content))
+                return self._file(content)
         why = "with these checksums" if rows else "with this key"
         raise DocumentNotFound(f"no symbol file of this name {why} was pushed here")
 
@@ -142,17 +142,15 @@ class Symbols:
             (package.lower_id, package.lower_version),
         )
         if rows:
-            return self._contents.local_file(_content(rows[0]))
+            return self._file(rows[0])
         if self._packages.find_content(package) is None:
             raise absence(self._database.fetch, package)
         raise PartNotFound(package.id.text, package.version.normalized, "symbols package")
 
-    def blobs(self) -> frozenset[str]:
-        """The blobs that symbols need, as texts of their keys."""
-        return frozenset(
-            row[0]
-            for row in self._database.fetch("SELECT blob FROM symbol_packages UNION ALL SELECT blob FROM symbol_files")
-        )
+    def blobs(self, fetch: Fetch | None = None) -> frozenset[str]:
+        """The blobs that symbols need, as texts of their keys; by `fetch` inside of a transaction."""
+        sql = "SELECT blob FROM symbol_packages UNION ALL SELECT blob FROM symbol_files"
+        return frozenset(row[0] for row in (fetch or self._database.fetch)(sql, ()))
 
     # --- push ---------------------------------------------------------------------------------------------------------
 
@@ -177,7 +175,8 @@ class Symbols:
             async with audited(self._audit, actor, "push-symbols", str(package), address):
                 self._judge(actor, package)
                 whole = self._contents.local_file(
-                    StoredContent(stored.blob, stored.size, stored.sha512, stored.created)
+                    StoredContent(stored.blob, stored.size, stored.sha512, stored.created),
+                    lambda: self._packages.find(package) == stored,
                 )
                 async with self._examining:
                     files = await asyncio.to_thread(
@@ -196,6 +195,10 @@ class Symbols:
         await asyncio.to_thread(self._discard, replaced)
         _log.info("symbols_pushed", package=str(package), files=len(files), by=actor.name)
         return PushedSymbols(stored.identity, len(files))
+
+    def _file(self, row: Iterable[Any]) -> LocalFile:
+        content = _content(row)
+        return self._contents.local_file(content, lambda: str(content.blob) in self.blobs())
 
     def _judge(self, actor: Actor, package: PackageIdentity) -> None:
         """Raises unless the actor may push another version of the id."""

@@ -3,6 +3,8 @@
 Both look from outside and may run at any time beside pushes; when they run is the affair of whoever schedules jobs.
 """
 
+import asyncio
+import sqlite3
 import time
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -10,12 +12,17 @@ from typing import Final, Protocol
 import structlog
 
 from nugetproxy.hosting.contents import FOLDER
-from nugetproxy.storage.blobs.base import BlobStore
+from nugetproxy.hosting.packages import Fetch, fetching, key_of
+from nugetproxy.storage.blobs.base import BlobInfo, BlobStore
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 _log = structlog.get_logger(__name__)
 
 SWEPT_AFTER: Final = 3600.0
 """Seconds. A push makes its row within moments of its blob; an hour is far beyond any that still runs."""
+
+# Files deleted in one transaction: pushes wait for some milliseconds.
+_BATCH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +36,12 @@ class Swept:
 class Needing(Protocol):
     """Whoever has rows that name blobs: hosted packages, their symbols."""
 
-    def blobs(self) -> frozenset[str]:
-        """The keys of what is needed, as texts."""
+    def blobs(self, fetch: Fetch | None = None) -> frozenset[str]:
+        """The keys of what is needed, as texts; by `fetch` inside of a transaction."""
 
 
-def sweep_unreferenced_blobs(
+async def sweep_unreferenced_blobs(
+    database: SqliteDatabase,
     packages: Needing,
     blobs: BlobStore,
     folder: str = FOLDER,
@@ -41,37 +49,53 @@ def sweep_unreferenced_blobs(
     older_than: float = SWEPT_AFTER,
     now: float | None = None,
 ) -> Swept:
-    """Delete blobs that no hosted version needs: left by a push that lost, failed or was killed. Blocks.
+    """Delete blobs that no hosted version needs: left by a push that lost, failed or was killed.
 
     `folder` is the first segment of their keys. `older_than` in seconds: a younger blob may belong to a push whose row
-    is being written. `now` in unix seconds.
+    is being written, which would then fail. `now` in unix seconds.
 
     Raises StorageUnavailable.
     """
     oldest = (time.time() if now is None else now) - older_than
+    garbage = await asyncio.to_thread(_unreferenced, packages, blobs, folder, oldest)
     count = size = 0
-    # Only what is old is garbage, and an old blob that has no row yet never gets one: a push refuses a blob that is
-    # gone, and every push has a key of its own.
-    garbage = [info for info in blobs.walk(folder) if info.modified / 1e9 < oldest]
-    needed = packages.blobs() if garbage else frozenset()
-    for info in garbage:
-        if str(info.key) not in needed:
-            blobs.delete(info.key)
-            count, size = count + 1, size + info.size
+    for start in range(0, len(garbage), _BATCH):
+        batch = garbage[start : start + _BATCH]
+
+        def delete(connection: sqlite3.Connection, batch: list[BlobInfo] = batch) -> list[BlobInfo]:
+            # Age alone proves nothing: a push may have slept between its blob and its row. While this transaction has
+            # the right to write, no row comes: a push was before us, and its row is there, or it finds its blob gone.
+            needed = packages.blobs(fetching(connection))
+            swept = [info for info in batch if str(info.key) not in needed]
+            for info in swept:
+                blobs.delete(info.key)
+            return swept
+
+        swept = await database.write(delete)
+        count, size = count + len(swept), size + sum(info.size for info in swept)
     if count:
         _log.info("hosted_garbage_swept", blobs=count, bytes=size)
     return Swept(count, size)
 
 
-def check_blobs(packages: Needing, blobs: BlobStore, folder: str = FOLDER) -> tuple[str, ...]:
+def check_blobs(packages: Needing, blobs: BlobStore) -> tuple[str, ...]:
     """The blobs that a hosted version needs and that are not there, by key. None should ever be. Blocks.
+
+    The rows are read before the files are looked for, and once more behind: a blob is there before its row is, and
+    goes after it. So what has a row both times and no file in between is lost, whoever pushes and deletes meanwhile.
 
     Raises StorageUnavailable.
     """
-    there = {str(info.key) for info in blobs.walk(folder)}
-    missing = sorted(packages.blobs() - there)
-    # A version deleted between the two looks is no loss.
-    missing = [key for key in missing if key in packages.blobs()] if missing else []
+    missing = [key for key in packages.blobs() if blobs.stat(key_of(key)) is None]
+    if missing:
+        missing = sorted(packages.blobs().intersection(missing))
     for key in missing:
-        _log.error("hosted_package_missing", blob=key)
+        _log.error("hosted_blob_missing", blob=key)
     return tuple(missing)
+
+
+def _unreferenced(packages: Needing, blobs: BlobStore, folder: str, oldest: float) -> list[BlobInfo]:
+    """What may be garbage. Blocks."""
+    old = [info for info in blobs.walk(folder) if info.modified / 1e9 < oldest]
+    needed = packages.blobs() if old else frozenset()
+    return [info for info in old if str(info.key) not in needed]

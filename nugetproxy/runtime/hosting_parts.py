@@ -41,6 +41,7 @@ from nugetproxy.nuget.symbols_package import SymbolsLimits
 from nugetproxy.services import AccountServices, HostingServices
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.database.opening import open_main_database
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.leases import Leases
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import MemoryBudget, SpoolFolder
@@ -108,7 +109,7 @@ def over(below: Feed, config: Config, path: Path, leases: Leases, stack: AsyncEx
     protected = Protected(ownership.protected, below, attempted, appeared)
     hosted = HostedFeed(database, contents, search)
     stack.push_async_callback(statistics.flush)
-    _run(stack, _keep_up(leases, packages, symbols, blobs), statistics.run(), _catch_up(search))
+    _run(stack, _keep_up(leases, database, packages, symbols, blobs), statistics.run(), _catch_up(search))
     return PrivateFeed(
         feed=Overlay(hosted, protected, _merged(config.feed.merged_ids)),
         mirrored=protected,
@@ -145,15 +146,16 @@ def appeared(lower_id: str) -> None:
     _log.warning("protected_id_at_upstream", package=lower_id)
 
 
-async def _keep_up(leases: Leases, packages: HostedPackages, symbols: Symbols, blobs: FilesystemBlobs) -> None:
+async def _keep_up(
+    leases: Leases, database: SqliteDatabase, packages: HostedPackages, symbols: Symbols, blobs: FilesystemBlobs
+) -> None:
     """Sweep what killed pushes left, and say what is missing; in one process of the machine at a time."""
     while True:
         try:
             async with leases.hold("hosting upkeep"):
                 for what, folder in ((packages, FOLDER), (symbols, SYMBOLS_FOLDER)):
-                    await asyncio.to_thread(sweep_unreferenced_blobs, what, blobs, folder)
-                    for key in await asyncio.to_thread(check_blobs, what, blobs, folder):
-                        _log.error("hosted_blob_missing", blob=key)
+                    await sweep_unreferenced_blobs(database, what, blobs, folder)
+                    await asyncio.to_thread(check_blobs, what, blobs)
         except StorageUnavailable as error:
             _log.warning("hosting_upkeep_failed", error=str(error))
         except Exception:  # noqa: BLE001 - whatever it was, in an hour it is tried again

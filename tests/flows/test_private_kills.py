@@ -61,7 +61,7 @@ async def test_killed_in_the_middle_of_pushes(upstream, tmp_path):
         await everything_is_whole(server, acknowledged)
     finally:
         await asyncio.to_thread(server.stop)
-    nothing_is_left_over(data)
+    await nothing_is_left_over(data)
 
 
 async def everything_is_whole(server: Server, acknowledged: list[str]) -> None:
@@ -81,10 +81,10 @@ async def everything_is_whole(server: Server, acknowledged: list[str]) -> None:
     await visitor.leave()
 
 
-def nothing_is_left_over(data: Path) -> None:
+async def nothing_is_left_over(data: Path) -> None:
     house = House(data)
     assert check_blobs(house.packages, house.blobs) == ()
-    sweep_unreferenced_blobs(house.packages, house.blobs, older_than=-60)
+    await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, older_than=-60)
     assert len(house.files()) == len(house.packages.versions("contoso.killed"))
     assert house.leftovers() == []
     assert house.database.fetch("PRAGMA integrity_check") == [("ok",)]

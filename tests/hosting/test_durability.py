@@ -47,7 +47,7 @@ def test_kill_loses_no_acknowledged_push_and_leaves_no_half_one(tmp_path: Path) 
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         process.close()
-    _check(tmp_path)
+    asyncio.run(_check(tmp_path))
 
 
 def _wait_for(told: Path, round_: int) -> None:
@@ -59,7 +59,7 @@ def _wait_for(told: Path, round_: int) -> None:
         time.sleep(0.001)
 
 
-def _check(directory: Path) -> None:
+async def _check(directory: Path) -> None:
     house = House(directory)
     acknowledged = {line for file in directory.glob("told*") for line in file.read_text().split()}
     there = {package.identity.lower_version: package for package in house.packages.of("contoso.killed")}
@@ -80,7 +80,8 @@ def _check(directory: Path) -> None:
     assert check_blobs(house.packages, house.blobs) == ()
     # What a killed push left is garbage that nobody sees, and goes.
     garbage = len(house.files()) - len(there)
-    assert sweep_unreferenced_blobs(house.packages, house.blobs, older_than=-60).blobs == garbage
+    swept = await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, older_than=-60)
+    assert swept.blobs == garbage
     assert len(house.files()) == len(there)
     assert house.database.fetch("PRAGMA integrity_check") == [("ok",)]
     house.spools.sweep()

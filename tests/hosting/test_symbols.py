@@ -274,10 +274,12 @@ async def test_symbols_go_with_their_version(desk: Desk):
 
     with pytest.raises(DocumentNotFound):
         desk.pdb(checksums=described(PDB))
-    swept = sweep_unreferenced_blobs(desk.symbols, desk.house.blobs, FOLDER, older_than=0, now=2e9)
+    swept = await sweep_unreferenced_blobs(
+        desk.house.database, desk.symbols, desk.house.blobs, FOLDER, older_than=0, now=2e9
+    )
     assert swept.blobs == 2
     assert [".pdb", ".snupkg"] == desk.kept()
-    assert () == check_blobs(desk.symbols, desk.house.blobs, FOLDER)
+    assert () == check_blobs(desk.symbols, desk.house.blobs)
 
 
 async def test_symbols_do_not_outlive_what_was_pushed(desk: Desk):
@@ -304,7 +306,7 @@ async def test_unlisting_changes_nothing(desk: Desk):
 
 async def test_the_sweep_of_packages_leaves_symbols_alone(desk: Desk):
     await desk.push()
-    sweep_unreferenced_blobs(desk.house.packages, desk.house.blobs, older_than=0, now=2e9)
+    await sweep_unreferenced_blobs(desk.house.database, desk.house.packages, desk.house.blobs, older_than=0, now=2e9)
 
     assert [".pdb", ".snupkg"] == desk.kept()
 
@@ -340,4 +342,4 @@ async def test_a_missing_file_is_our_fault(desk: Desk):
 
     with pytest.raises(StorageUnavailable):
         desk.symbols.find(NAME, KEY)
-    assert len(check_blobs(desk.symbols, desk.house.blobs, FOLDER)) == 1
+    assert len(check_blobs(desk.symbols, desk.house.blobs)) == 1

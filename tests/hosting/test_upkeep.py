@@ -1,10 +1,21 @@
 """Files without rows are swept, rows without files are told."""
 
+import asyncio
 import os
+import sqlite3
+import time
 from pathlib import Path
+from typing import Any
 
+import pytest
+import structlog
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.feeds.base import Part
+from nugetproxy.hosting.packages import HostedPackage, HostedPackages
 from nugetproxy.hosting.upkeep import Swept, check_blobs, sweep_unreferenced_blobs
 from nugetproxy.nuget.identity import PackageIdentity
+from tests.builders import make_nupkg
 from tests.hosting.house import House
 
 GARBAGE = PackageIdentity.parse("contoso.garbage", "1.0.0")
@@ -27,28 +38,28 @@ async def test_old_garbage_goes_and_packages_stay(house: House) -> None:
     package = house.files()
     os.utime(package[0], (0, 0))
     leave_garbage(house, 2 * HOUR)
-    assert sweep_unreferenced_blobs(house.packages, house.blobs) == Swept(1, len(b"garbage"))
+    assert await sweep_unreferenced_blobs(house.database, house.packages, house.blobs) == Swept(1, len(b"garbage"))
     assert house.files() == package
 
 
-def test_what_is_young_may_be_a_push(house: House) -> None:
+async def test_what_is_young_may_be_a_push(house: House) -> None:
     path = leave_garbage(house, HOUR / 2)
-    assert sweep_unreferenced_blobs(house.packages, house.blobs) == Swept(0, 0)
+    assert await sweep_unreferenced_blobs(house.database, house.packages, house.blobs) == Swept(0, 0)
     assert path.exists()
 
 
-def test_no_empty_folders_stay_behind(house: House) -> None:
+async def test_no_empty_folders_stay_behind(house: House) -> None:
     leave_garbage(house, 2 * HOUR)
-    sweep_unreferenced_blobs(house.packages, house.blobs)
+    await sweep_unreferenced_blobs(house.database, house.packages, house.blobs)
     assert list((house.path / "hosted").rglob("*")) == []
 
 
-def test_other_blobs_are_not_ours_to_sweep(house: House) -> None:
+async def test_other_blobs_are_not_ours_to_sweep(house: House) -> None:
     path = house.path / "hosted" / "symbols" / "x.pdb"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"")
     os.utime(path, (0, 0))
-    assert sweep_unreferenced_blobs(house.packages, house.blobs) == Swept(0, 0)
+    assert await sweep_unreferenced_blobs(house.database, house.packages, house.blobs) == Swept(0, 0)
     assert path.exists()
 
 
@@ -59,7 +70,84 @@ async def test_a_package_without_its_file_is_told(house: House) -> None:
     assert check_blobs(house.packages, house.blobs) == ()
     lost = house.packages.of("contoso.utils")[1].blob
     house.blobs.delete(lost)
-    assert check_blobs(house.packages, house.blobs) == (str(lost),)
+    with structlog.testing.capture_logs() as told:
+        assert check_blobs(house.packages, house.blobs) == (str(lost),)
+    assert [(line["event"], line["blob"]) for line in told] == [("hosted_blob_missing", str(lost))]
+
+
+async def test_pushes_and_deletions_meanwhile_are_no_losses(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Between the reading of rows and the look at files one version comes and another goes.
+    """
+    alice, root = await house.actor(), await house.actor("root", administrator=True)
+    await house.push(alice)
+    rows = house.packages.blobs
+    old = rows()
+    await house.push(alice, version="2.0.0")
+    await house.publish.delete(root, PackageIdentity.parse("Contoso.Utils", "1.0.0"), address="")
+    read = [rows(), old]
+    monkeypatch.setattr(house.packages, "blobs", lambda: read.pop())
+    with structlog.testing.capture_logs() as told:
+        assert check_blobs(house.packages, house.blobs) == ()
+    assert (told, read) == ([], [])
+
+
+async def test_a_version_deleted_while_it_is_opened_is_no_loss(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = PackageIdentity.parse("Contoso.Utils", "1.0.0")
+    await house.push(await house.actor())
+    root = await house.actor("root", administrator=True)
+    stored = house.packages.find_content(package)
+    await house.publish.delete(root, package, address="")
+    found = [None, stored]
+    monkeypatch.setattr(HostedPackages, "find_content", lambda *_: found.pop())
+    with structlog.testing.capture_logs() as told, pytest.raises(StorageUnavailable):
+        await house.feed.content(package, Part.NUPKG)
+    assert told == []
+
+
+@pytest.mark.parametrize("is_other", [False, True], ids=["same process", "other process"])
+async def test_a_push_that_slept_is_not_swept(house: House, other: House, is_other: bool) -> None:
+    """
+    Its bytes are as old as garbage, its row is being written, and a sweep has just found no row.
+    """
+    sweeper = other if is_other else house
+    loop, sweeps = asyncio.get_running_loop(), []
+    index_package = house.index.index_package
+
+    def sleep(connection: sqlite3.Connection, package: HostedPackage) -> None:
+        index_package(connection, package)
+        os.utime(house.blobs.path(package.blob), (0, 0))
+        assert sweeper.packages.blobs() == frozenset()
+        sweeps.append(asyncio.run_coroutine_threadsafe(_sweep(sweeper), loop))
+        time.sleep(0.1)  # it would have swept by now
+
+    house.index.index_package = sleep  # type: ignore[method-assign]
+    await house.push(await house.actor())
+    assert [await asyncio.wrap_future(sweep) for sweep in sweeps] == [Swept(0, 0)]
+    assert len(house.files()) == 1
+    assert check_blobs(house.packages, house.blobs) == ()
+
+
+async def test_a_push_that_slept_too_long_is_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A sweep came between its blob and its row: nobody is told that it was published.
+    """
+    enter = house.publish._enter
+
+    async def late(*arguments: Any) -> Any:
+        for path in house.files():
+            os.utime(path, (0, 0))
+        assert await _sweep(house) == Swept(1, len(make_nupkg()))
+        return await enter(*arguments)
+
+    monkeypatch.setattr(house.publish, "_enter", late)
+    with pytest.raises(StorageUnavailable, match="vanished"):
+        await house.push(await house.actor())
+    assert house.packages.ids() == ()
+
+
+async def _sweep(house: House) -> Swept:
+    return await sweep_unreferenced_blobs(house.database, house.packages, house.blobs)
 
 
 def test_a_folder_that_vanishes_under_a_commit_is_made_again(house: House) -> None:
