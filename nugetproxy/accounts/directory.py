@@ -108,7 +108,9 @@ class Directory:
         )
 
     async def disable(self, name: str, *, by: Actor = COMMAND_LINE) -> Account:
-        """From now on neither its password nor its keys work; what it owns stays its own."""
+        """From now on neither its password nor its keys work; what it owns stays its own. Raises Conflict for the last
+        administrator of this server or of an organisation.
+        """
         return await self._set_disabled(name, self._clock(), by)
 
     async def enable(self, name: str, *, by: Actor = COMMAND_LINE) -> Account:
@@ -124,11 +126,12 @@ class Directory:
         return self.account(name)
 
     async def add_organization(self, name: str, administrator: Account, *, by: Actor = COMMAND_LINE) -> Account:
-        """Raises InvalidRequest, Conflict when the name is taken."""
+        """Raises InvalidRequest, Conflict when the name is taken or the administrator disabled."""
         checked_account_name(name)
         members.check_kinds(None, administrator)
 
         def work(connection: sqlite3.Connection) -> Account:
+            members.check_enabled(connection, administrator)
             made = members.insert_account(connection, name, AccountKind.ORGANIZATION, self._clock(), None, False)
             members.set_member(connection, made, administrator, Role.ADMINISTRATOR, self._clock())
             return made
@@ -285,9 +288,7 @@ class Directory:
     async def _set_disabled(self, name: str, at: int | None, by: Actor) -> Account:
         account = self.account(name)
         await self._change(
-            lambda connection: connection.execute(
-                "UPDATE accounts SET disabled = ? WHERE account_id = ?", (at, account.account_id)
-            ),
+            lambda connection: members.set_disabled(connection, name, at),
             AuditEntry(by.name, f"{_word(account)}.{'enable' if at is None else 'disable'}", account.name),
         )
         return self.account(name)

@@ -4,7 +4,14 @@ import sqlite3
 from typing import Final
 
 from nugetproxy.accounts.model import Account, AccountKind, Role
-from nugetproxy.accounts.records import account_named, all_accounts, find_account, inside, members_of
+from nugetproxy.accounts.records import (
+    account_named,
+    account_numbered,
+    all_accounts,
+    find_account,
+    inside,
+    members_of,
+)
 from nugetproxy.errors import Conflict, InvalidRequest
 
 _A: Final = {AccountKind.USER: "a user", AccountKind.ORGANIZATION: "an organisation"}
@@ -28,14 +35,24 @@ def insert_account(
 def set_administrator(connection: sqlite3.Connection, name: str, is_administrator: bool) -> None:
     """Raises AccountNotFound, and Conflict when nobody who works would be an administrator any more."""
     user = account_named(inside(connection), name, AccountKind.USER)
-    administrators = {
-        each.account_id for each in all_accounts(inside(connection)) if each.is_administrator and not each.is_disabled
-    }
-    if not is_administrator and administrators == {user.account_id}:
-        raise Conflict(f"{user.name} is the last administrator; promote another first")
+    if not is_administrator:
+        _keep_a_server_administrator(connection, user)
     connection.execute(
         "UPDATE accounts SET is_administrator = ? WHERE account_id = ?", (is_administrator, user.account_id)
     )
+
+
+def set_disabled(connection: sqlite3.Connection, name: str, at: int | None) -> None:
+    """`at`: since when, None to enable. Raises AccountNotFound, and Conflict for the last administrator of this server
+    or of an organisation: nobody would be left to manage it.
+    """
+    account = account_named(inside(connection), name)
+    if at is not None and account.kind is AccountKind.USER and not account.is_disabled:
+        _keep_a_server_administrator(connection, account)
+        for organization in all_accounts(inside(connection)):
+            if organization.kind is AccountKind.ORGANIZATION:
+                _keep_an_administrator(connection, organization, account)
+    connection.execute("UPDATE accounts SET disabled = ? WHERE account_id = ?", (at, account.account_id))
 
 
 def set_member(connection: sqlite3.Connection, organization: Account, user: Account, role: Role, now: int) -> None:
@@ -59,6 +76,12 @@ def remove_member(connection: sqlite3.Connection, organization: Account, user: A
         raise Conflict(f"{user.name} is no member of {organization.name}")
 
 
+def check_enabled(connection: sqlite3.Connection, user: Account) -> None:
+    """Raises Conflict when the user is disabled: as an organisation's only administrator it would have none."""
+    if account_numbered(inside(connection), user.account_id).is_disabled:
+        raise Conflict(f"{user.name} is disabled; enable it first: nugetproxy user enable {user.name}")
+
+
 def check_kinds(organization: Account | None, user: Account) -> None:
     """Raises InvalidRequest when one is taken for the other."""
     if organization is not None and organization.kind is not AccountKind.ORGANIZATION:
@@ -67,8 +90,22 @@ def check_kinds(organization: Account | None, user: Account) -> None:
         raise InvalidRequest(f"{user.name} is an organisation; members are users")
 
 
+def _keep_a_server_administrator(connection: sqlite3.Connection, leaving: Account) -> None:
+    others = (each for each in all_accounts(inside(connection)) if each.account_id != leaving.account_id)
+    if leaving.is_administrator and not any(each.is_administrator and not each.is_disabled for each in others):
+        raise Conflict(
+            f"{leaving.name} is the last administrator who is not disabled; make another one first: "
+            "nugetproxy user promote NAME"
+        )
+
+
 def _keep_an_administrator(connection: sqlite3.Connection, organization: Account, leaving: Account) -> None:
-    members = members_of(inside(connection), organization.account_id)
-    administrators = {member.account_id for member, role in members if role is Role.ADMINISTRATOR}
-    if administrators == {leaving.account_id}:
-        raise Conflict(f"{leaving.name} is the last administrator of {organization.name}; name another first")
+    administrators = [
+        member for member, role in members_of(inside(connection), organization.account_id) if role is Role.ADMINISTRATOR
+    ]
+    others = (each for each in administrators if each.account_id != leaving.account_id)
+    if leaving in administrators and all(each.is_disabled for each in others):
+        raise Conflict(
+            f"{leaving.name} is the last administrator of {organization.name} who is not disabled; name another "
+            f"first: nugetproxy org member add {organization.name} NAME --role administrator"
+        )

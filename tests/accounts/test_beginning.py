@@ -28,8 +28,6 @@ async def test_an_administrator_is_seen_while_the_server_runs(place):
     await place.directory.add_user("alice", administrator=True)
 
     assert has_administrator(place.path)
-    await place.directory.disable("alice")
-    assert not has_administrator(place.path)
 
 
 async def test_and_when_it_does_not(tmp_path):

@@ -51,12 +51,35 @@ class TestUsers:
             place.directory.account("contosso", AccountKind.ORGANIZATION)
         assert str(refused.value) == "there is no organisation 'contosso'"
 
-    async def test_administrators_are_counted_without_the_disabled(self, place):
+    async def test_whether_there_is_an_administrator(self, place):
+        await place.directory.add_user("bobby")
         assert not place.directory.has_administrator()
         await place.directory.add_user("alice", administrator=True)
         assert place.directory.has_administrator()
-        await place.directory.disable("alice")
-        assert not place.directory.has_administrator()
+
+    async def test_the_last_administrator_is_neither_disabled_nor_demoted(self, place):
+        """
+        One who is disabled does not count.
+        """
+        await place.directory.add_user("alice", administrator=True)
+        await place.directory.add_user("bobby", administrator=True)
+        await place.directory.disable("bobby")
+
+        with pytest.raises(Conflict, match="alice is the last administrator .*: nugetproxy user promote"):
+            await place.directory.disable("alice")
+        with pytest.raises(Conflict, match="last administrator"):
+            await place.directory.set_administrator("alice", False)
+        await place.directory.set_administrator("bobby", False)
+        await place.directory.disable("bobby")
+
+    async def test_two_processes_cannot_disable_the_last_two(self, place, other):
+        await place.directory.add_user("alice", administrator=True)
+        await place.directory.add_user("bobby", administrator=True)
+        ended = await asyncio.gather(
+            place.directory.disable("alice"), other.directory.disable("bobby"), return_exceptions=True
+        )
+
+        assert sorted(type(each).__name__ for each in ended) == ["Account", "Conflict"]
 
 
 class TestPasswords:
@@ -131,6 +154,28 @@ class TestOrganisations:
             await place.directory.remove_member(acme, alice)
         with pytest.raises(Conflict, match="last administrator"):
             await place.directory.set_member(acme, alice, Role.COLLABORATOR)
+
+    async def test_nor_is_the_last_administrator_disabled(self, place):
+        alice, bobby = await place.directory.add_user("alice"), await place.directory.add_user("bobby")
+        acme = await place.directory.add_organization("acme", alice)
+        await place.directory.set_member(acme, bobby, Role.COLLABORATOR)
+
+        with pytest.raises(Conflict, match="last administrator of acme .*: nugetproxy org member add acme NAME"):
+            await place.directory.disable("alice")
+        await place.directory.disable("bobby")
+        await place.directory.disable("acme")
+
+    async def test_an_administrator_who_is_disabled_does_not_count(self, place):
+        alice, bobby = await place.directory.add_user("alice"), await place.directory.add_user("bobby")
+        acme = await place.directory.add_organization("acme", alice)
+        await place.directory.set_member(acme, bobby, Role.ADMINISTRATOR)
+        await place.directory.disable("bobby")
+
+        with pytest.raises(Conflict, match="last administrator"):
+            await place.directory.remove_member(acme, alice)
+        with pytest.raises(Conflict, match="bobby is disabled"):
+            await place.directory.add_organization("other", bobby)
+        await place.directory.remove_member(acme, bobby)
 
     async def test_two_processes_cannot_remove_the_last_two(self, place, other):
         """

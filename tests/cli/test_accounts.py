@@ -58,8 +58,12 @@ class TestUsers:
         assert "administrator" in alice.done("user", "list")
 
     def test_enabling(self, alice):
-        alice.done("user", "disable", "alice")
-        assert alice.json("user", "enable", "alice")["disabled"] is False
+        alice.done("user", "add", "bobby")
+        alice.done("user", "disable", "bobby")
+        assert alice.json("user", "enable", "bobby")["disabled"] is False
+
+    def test_the_last_administrator_is_not_disabled(self, alice):
+        assert "nugetproxy user promote" in alice.refused("user", "disable", "alice")
 
     def test_promoting_and_demoting(self, alice):
         alice.done("user", "add", "bobby")
