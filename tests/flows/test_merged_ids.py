@@ -24,6 +24,7 @@ OF_THE_ID = (
 OF_OURS = (
     NUPKG.format(OURS), f"/v3/flatcontainer/serilog/{OURS}/serilog.nuspec", f"/api/v2/package/Serilog/{OURS}",
     f"/v3/registration-gz-semver2/serilog/{OURS}.json", f"/v3/catalog/serilog/{OURS}.json",
+    f"/api/v2/Packages(Id='Serilog',Version='{OURS}')",
 )  # fmt: skip
 
 
@@ -93,6 +94,19 @@ async def test_a_version_of_ours_is_served_without_asking_the_upstream(upstream,
         asked = len(upstream.log)
         assert (await house.get(path)).status == 200
         assert len(upstream.log) == asked
+
+
+async def test_its_entry_does_not_say_that_it_is_the_latest(upstream, tmp_path):
+    """
+    Nobody knows, while the other half of the id is unknown.
+    """
+    path = f"/api/v2/Packages(Id='Serilog',Version='{OURS}')"
+    async with patched(tmp_path, upstream) as house:
+        await die(upstream, house)
+        answer = await house.get(path)
+        assert b'<d:IsAbsoluteLatestVersion m:type="Edm.Boolean">false<' in answer.body
+        assert answer.headers["cache-control"] == "no-cache"
+        assert (await house.get(path.replace(OURS, "5.0.0"))).status == 503
 
 
 async def test_of_a_dead_upstream_what_is_kept_stands_beside_ours(upstream, tmp_path):

@@ -1,9 +1,11 @@
 """GET one package of the V2 feed: its entry, a property of it, its file."""
 
+from dataclasses import replace
+
 from aiohttp import web
 
-from nugetproxy.errors import DocumentNotFound, NugetproxyError, PackageNotFound
-from nugetproxy.feeds.base import Answer, Part
+from nugetproxy.errors import DocumentNotFound, NugetproxyError, PackageNotFound, UpstreamError
+from nugetproxy.feeds.base import HOSTED, Answer, Part
 from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.protocol.v2.atom import ENTRY_TYPE, XML_TYPE, write_entry, write_property
@@ -63,15 +65,24 @@ def _is_preferred(leaf: Leaf) -> tuple[object, ...]:
 async def _found(request: web.Request, package: PackageIdentity) -> Answer[Row]:
     request[NOTE].resource = Resource.V2_ENTRY
     asked = feed(request)
-    # Whether it is the latest is told by the versions above it; what lies below need not be fetched.
-    registration = await asked.registration_between(package.id, package.version, HIGHEST)
-    leaf, provenance = registration.value.find(package.version), registration.provenance
+    leaf: Leaf | None
+    try:
+        # Whether it is the latest is told by the versions above it; what lies below need not be fetched.
+        registration = await asked.registration_between(package.id, package.version, HIGHEST)
+        leaf, provenance = registration.value.find(package.version), registration.provenance
+        others = [other for other in registration.value.loaded_leaves if other.version != package.version]
+    except UpstreamError:
+        # A version that we host of an id that the upstream has, too: it can be had, so it is not refused. Whether it
+        # is the latest is not known, and an entry that says so would be believed.
+        answer = await asked.leaf(package)
+        if answer.provenance.detail != HOSTED:
+            raise
+        leaf, provenance, others = answer.value, replace(answer.provenance, fresh_for=0.0), None
     if leaf is None:
         answer = await asked.leaf(package)
         leaf, provenance = answer.value, answer.provenance
     document, provenance = await _catalog_page(request, package, provenance)
-    others = [other for other in registration.value.loaded_leaves if other.version != leaf.version]
-    rows = rows_of_leaves([*others, leaf], links(request), level2=True)
+    rows = rows_of_leaves([*(others or ()), leaf], links(request), level2=True)
     row = next(row for row in rows if row.version == leaf.version)
     ours = links(request)
     whole = Row(
@@ -79,8 +90,8 @@ async def _found(request: web.Request, package: PackageIdentity) -> Answer[Row]:
         row.version,
         lambda: package_of_leaf(leaf, ours, document=document),
         listed=row.listed,
-        is_latest=row.is_latest,
-        is_absolute_latest=row.is_absolute_latest,
+        is_latest=row.is_latest and others is not None,
+        is_absolute_latest=row.is_absolute_latest and others is not None,
     )
     return Answer(whole, provenance)
 
