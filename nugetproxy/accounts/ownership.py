@@ -15,6 +15,7 @@ from nugetproxy.accounts.permissions import PackageFacts
 from nugetproxy.accounts.reservations import (
     ProtectedPrefixes,
     Reservation,
+    check_breadth,
     most_specific_first,
     parse_pattern,
     protected_prefixes,
@@ -98,36 +99,59 @@ class Ownership:
         return self._reservations
 
     async def reserve(
-        self, pattern: str, owner: Account, shared: bool = False, *, by: Actor = COMMAND_LINE
+        self, pattern: str, owner: Account, shared: bool | None = None, *, wide: bool = False, by: Actor = COMMAND_LINE
     ) -> Reservation:
-        """Reserve a prefix (`Contoso.*`) or an id; one that is reserved already gets one owner more, and is shared or
-        not as is said now. Raises InvalidRequest.
+        """Reserve a prefix (`Contoso.*`) or an id; one that is reserved already gets one owner more.
+
+        `shared`: None leaves it as it is, which is not shared for a new one. `wide`: it may end inside a word. Raises
+        InvalidRequest.
         """
         text, exact = parse_pattern(pattern)
+        check_breadth(text, exact, wide=wide)
         lower = lower_invariant(text)
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "INSERT INTO reservations (lower_pattern, pattern, is_exact, is_shared, created) "
-                "VALUES (?, ?, ?, ?, ?) ON CONFLICT (lower_pattern) DO UPDATE SET is_shared = excluded.is_shared",
-                (lower, text, exact, shared, self._clock()),
+                "VALUES (?, ?, ?, ?, ?) ON CONFLICT (lower_pattern) DO NOTHING",
+                (lower, text, exact, bool(shared), self._clock()),
             )
+            if shared is not None:
+                connection.execute("UPDATE reservations SET is_shared = ? WHERE lower_pattern = ?", (shared, lower))
             connection.execute("INSERT OR IGNORE INTO reservation_owners VALUES (?, ?)", (lower, owner.account_id))
 
-        detail = f"{owner.name}, shared" if shared else owner.name
+        detail = owner.name + {None: "", True: ", shared", False: ", not shared"}[shared]
         await self._change(work, AuditEntry(by.name, "prefix.reserve", text, detail=detail))
         return next(each for each in self.reservations() if lower_invariant(each.pattern) == lower)
 
-    async def release(self, pattern: str, *, by: Actor = COMMAND_LINE) -> None:
-        """Whatever owners it had. Raises InvalidRequest, Conflict when it is not reserved."""
+    async def release(self, pattern: str, owner: Account | None = None, *, by: Actor = COMMAND_LINE) -> None:
+        """End a reservation, whatever owners it has, or take one owner off it.
+
+        Raises InvalidRequest, Conflict when it is not reserved, or not for this owner, or for nobody else.
+        """
         text, _ = parse_pattern(pattern)
+        lower = lower_invariant(text)
 
         def work(connection: sqlite3.Connection) -> None:
-            gone = connection.execute("DELETE FROM reservations WHERE lower_pattern = ?", (lower_invariant(text),))
-            if not gone.rowcount:
+            if not connection.execute("SELECT 1 FROM reservations WHERE lower_pattern = ?", (lower,)).fetchone():
                 raise Conflict(f"{text} is not reserved")
+            if owner is None:
+                connection.execute("DELETE FROM reservations WHERE lower_pattern = ?", (lower,))
+                return
+            rows = connection.execute("SELECT account_id FROM reservation_owners WHERE lower_pattern = ?", (lower,))
+            owners = {row[0] for row in rows}
+            if owner.account_id not in owners:
+                raise Conflict(f"{text} is not reserved for {owner.name}")
+            if len(owners) == 1:
+                raise Conflict(
+                    f"{text} is reserved for {owner.name} alone: reserve it for another first, or release it without "
+                    "--owner"
+                )
+            connection.execute(
+                "DELETE FROM reservation_owners WHERE lower_pattern = ? AND account_id = ?", (lower, owner.account_id)
+            )
 
-        await self._change(work, AuditEntry(by.name, "prefix.release", text))
+        await self._change(work, AuditEntry(by.name, "prefix.release", text, detail=owner.name if owner else ""))
 
     def protected(self) -> ProtectedPrefixes:
         """The ids that no upstream is asked about, as of now. Costs a look at shared memory when nothing changed."""

@@ -13,6 +13,9 @@ from typing import Final
 from nugetproxy.errors import InvalidRequest
 from nugetproxy.nuget.identity import LONGEST_ID, lower_invariant
 
+SHORTEST_STEM: Final = 3
+"""In characters. A shorter prefix would take a large part of all public ids out of everybody's sight."""
+
 _STEM: Final = re.compile(r"\w+(?:[.-]\w+)*[.-]?")
 # What divides the terms of a search text. Dots, hyphens and underscores do not: they are parts of ids.
 _BETWEEN_TERMS: Final = re.compile(r"[^\w.\-]+")
@@ -53,6 +56,26 @@ def parse_pattern(text: str) -> tuple[str, bool]:
         )
     exact = stem == text and not stem.endswith((".", "-"))
     return (stem, True) if exact else (f"{stem}*", False)
+
+
+def check_breadth(pattern: str, exact: bool, *, wide: bool) -> None:
+    """What a pattern, as `parse_pattern` returns it, may take: unless it is shared, public ids below it are hidden.
+
+    `wide`: it is meant to end inside a word. Raises InvalidRequest.
+    """
+    stem = pattern.removesuffix("*")
+    if exact:
+        return
+    if len(stem) < SHORTEST_STEM:
+        raise InvalidRequest(
+            f"{pattern!r} would take every id that begins with {stem!r}: a prefix has at least {SHORTEST_STEM} "
+            "characters before the star"
+        )
+    if not wide and not stem.endswith((".", "-")):
+        raise InvalidRequest(
+            f"{pattern!r} would take every id that begins so, such as '{stem}X': reserve '{stem}.*' (and '{stem}'), "
+            "or say --wide if it is meant"
+        )
 
 
 def most_specific_first(reservations: Iterable[Reservation], lower_id: str) -> tuple[Reservation, ...]:

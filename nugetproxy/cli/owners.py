@@ -66,43 +66,50 @@ def prefix() -> None:
 @prefix.command("reserve")
 @click.argument("pattern")
 @click.option("--owner", "name", required=True, metavar="NAME", help="Whose it is; one more owner when it is reserved.")
-@click.option("--shared", is_flag=True, help="Everybody may push below it; the owners alone get the check mark.")
+@click.option("--shared/--not-shared", default=None,
+              help="Shared: everybody may push below it, and the owners alone get the check mark.  [default: as it is; "
+              "a new one is not shared]")  # fmt: skip
+@click.option("--wide", is_flag=True, help="Take a prefix that ends inside a word: 'Contoso*' is ContosoX as well.")
 @managing_options
-def reserve(pattern: str, name: str, shared: bool, as_json: bool, **options: object) -> None:
+def reserve(pattern: str, name: str, shared: bool | None, wide: bool, as_json: bool, **options: object) -> None:
     """Reserve a prefix such as 'Contoso.*', or one id. Unless it is shared, no upstream is asked about such ids."""
 
     async def work(managed: Managed) -> tuple[dict[str, Any], bool]:
         account = managed.directory.account(name)
-        made = await managed.ownership.reserve(pattern, account, shared, by=managed.by)
+        made = await managed.ownership.reserve(pattern, account, shared, wide=wide, by=managed.by)
         return _shown(managed, made), managed.ownership.protected().covers(made.stem)
 
     made, is_protected = manage(options, work)
     if as_json:
         print_json({**made, "protected": is_protected})
         return
-    click.echo(f"{made['pattern']} is reserved for {', '.join(made['owners'])}" + (", shared" if shared else ""))
+    click.echo(
+        f"{made['pattern']} is reserved for {', '.join(made['owners'])}" + (", shared" if made["shared"] else "")
+    )
     if not is_protected:
         click.echo(
-            "A shared prefix is not protected: upstreams are asked about ids below it, and only ids of protected "
-            "prefixes may be pushed. feed.protected_prefixes protects it.",
+            "A shared prefix is not protected: upstreams are asked about ids below it, and what they have there is "
+            "shown. feed.protected_prefixes in the settings protects it as well.",
             err=True,
         )
 
 
 @prefix.command("release")
 @click.argument("pattern")
+@click.option("--owner", "name", metavar="NAME", help="Take this one owner off it; the others keep it.")
 @managing_options
-def release(pattern: str, as_json: bool, **options: object) -> None:
-    """End a reservation, whatever owners it has. Packages keep their owners."""
+def release(pattern: str, name: str | None, as_json: bool, **options: object) -> None:
+    """End a reservation, whatever owners it has, or take one owner off it. Packages keep their owners."""
 
     async def work(managed: Managed) -> None:
-        await managed.ownership.release(pattern, by=managed.by)
+        account = managed.directory.account(name) if name else None
+        await managed.ownership.release(pattern, account, by=managed.by)
 
     manage(options, work)
     if as_json:
-        print_json({"pattern": pattern, "released": True})
+        print_json({"pattern": pattern, "released": True, "owner": name})
     else:
-        click.echo(f"{pattern} is released")
+        click.echo(f"{pattern} is released" + (f" by {name}" if name else ""))
 
 
 @prefix.command("list")

@@ -65,7 +65,7 @@ class TestUsers:
         await place.directory.add_user("bobby", administrator=True)
         await place.directory.disable("bobby")
 
-        with pytest.raises(Conflict, match="alice is the last administrator .*: nugetproxy user promote"):
+        with pytest.raises(Conflict, match=r"alice is the last administrator .*: nugetproxy user promote"):
             await place.directory.disable("alice")
         with pytest.raises(Conflict, match="last administrator"):
             await place.directory.set_administrator("alice", False)
@@ -160,7 +160,7 @@ class TestOrganisations:
         acme = await place.directory.add_organization("acme", alice)
         await place.directory.set_member(acme, bobby, Role.COLLABORATOR)
 
-        with pytest.raises(Conflict, match="last administrator of acme .*: nugetproxy org member add acme NAME"):
+        with pytest.raises(Conflict, match=r"last administrator of acme .*: nugetproxy org member add acme NAME"):
             await place.directory.disable("alice")
         await place.directory.disable("bobby")
         await place.directory.disable("acme")

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from nugetproxy.errors import Conflict, Forbidden
+from nugetproxy.errors import Conflict, Forbidden, InvalidRequest
 from nugetproxy.nuget.identity import PackageId
 from tests.accounts.places import Place
 
@@ -72,11 +72,21 @@ class TestPrefixes:
         assert made.owners == {alice.account_id, bobby.account_id}
         assert (made.pattern, made.exact, made.shared) == ("Contoso.*", False, False)
 
-    async def test_sharing_is_as_it_was_said_last(self, place, alice):
+    async def test_sharing_changes_only_when_it_is_said(self, place, alice, bobby):
         await place.ownership.reserve("Contoso.*", alice, shared=True)
         assert not place.ownership.protected().covers(ID.lower)
-        await place.ownership.reserve("Contoso.*", alice)
+        assert (await place.ownership.reserve("Contoso.*", bobby)).shared
+        await place.ownership.reserve("Contoso.*", bobby, shared=False)
         assert place.ownership.protected().covers(ID.lower)
+        assert not (await place.ownership.reserve("Contoso.*", alice)).shared
+
+    async def test_a_new_one_is_not_shared(self, place, alice):
+        assert not (await place.ownership.reserve("Contoso.*", alice)).shared
+
+    async def test_a_wide_one_must_be_meant(self, place, alice):
+        with pytest.raises(InvalidRequest, match="--wide"):
+            await place.ownership.reserve("Contoso*", alice)
+        assert (await place.ownership.reserve("Contoso*", alice, wide=True)).pattern == "Contoso*"
 
     async def test_release_ends_it(self, place, alice):
         await place.ownership.reserve("Contoso.*", alice)
@@ -85,6 +95,24 @@ class TestPrefixes:
         assert place.ownership.reservations() == ()
         with pytest.raises(Conflict, match="is not reserved"):
             await place.ownership.release("contoso.")
+
+    async def test_one_owner_is_taken_off_it(self, place, alice, bobby):
+        await place.ownership.reserve("Contoso.*", alice)
+        with pytest.raises(Conflict, match="not reserved for bobby"):
+            await place.ownership.release("Contoso.*", bobby)
+        await place.ownership.reserve("Contoso.*", bobby)
+        await place.ownership.release("contoso.*", alice)
+
+        assert [each.owners for each in place.ownership.reservations()] == [{bobby.account_id}]
+
+    async def test_but_not_the_last(self, place, alice):
+        """
+        A reservation of nobody would still keep everybody out.
+        """
+        await place.ownership.reserve("Contoso.*", alice)
+
+        with pytest.raises(Conflict, match="alone"):
+            await place.ownership.release("Contoso.*", alice)
 
     async def test_another_process_sees_it_at_once(self, place, other, alice):
         assert not other.ownership.protected().covers(ID.lower)
@@ -136,12 +164,18 @@ async def test_each_act_is_one_line(place, alice):
     await place.ownership.add_owner(ID.lower, alice)
     await place.ownership.remove_owner(ID.lower, alice, force=True)
     await place.ownership.reserve("Contoso.*", alice, shared=True)
+    bobby = await place.directory.add_user("bobby")
+    await place.ownership.reserve("Contoso.*", bobby, shared=False)
+    await place.ownership.release("Contoso.*", bobby)
     await place.ownership.release("Contoso.*")
 
     assert [(each.action, each.subject, each.detail) for each in place.audit.entries()[1:]] == [
         ("owner.add", "contoso.core", "alice"),
         ("owner.remove", "contoso.core", "alice"),
         ("prefix.reserve", "Contoso.*", "alice, shared"),
+        ("user.add", "bobby", ""),
+        ("prefix.reserve", "Contoso.*", "bobby, not shared"),
+        ("prefix.release", "Contoso.*", "bobby"),
         ("prefix.release", "Contoso.*", ""),
     ]
 

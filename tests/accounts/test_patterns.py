@@ -10,6 +10,7 @@ from nugetproxy.accounts.globs import checked_glob, glob_matches
 from nugetproxy.accounts.reservations import (
     ProtectedPrefixes,
     Reservation,
+    check_breadth,
     most_specific_first,
     parse_pattern,
     protected_prefixes,
@@ -90,6 +91,27 @@ class TestReservations:
     def test_nonsense_and_everything_are_refused(self, text):
         with pytest.raises(InvalidRequest, match="is no prefix"):
             parse_pattern(text)
+
+
+class TestBreadth:
+    @pytest.mark.parametrize("text", ["Contoso.*", "Contoso-*", "HP.*", "A.B.*", "Contoso", "X", "Contoso.C"])
+    def test_what_needs_no_word_more(self, text):
+        check_breadth(*parse_pattern(text), wide=False)
+
+    @pytest.mark.parametrize("text", ["A*", "Mi*", "a.", "A.*"])
+    @pytest.mark.parametrize("wide", [True, False])
+    def test_a_prefix_of_half_the_world_is_refused(self, text, wide):
+        with pytest.raises(InvalidRequest, match="at least 3 characters"):
+            check_breadth(*parse_pattern(text), wide=wide)
+
+    @pytest.mark.parametrize("text", ["Microsoft*", "Contoso.C*", "Contoso_*"])
+    def test_one_that_ends_inside_a_word_must_be_meant(self, text):
+        """
+        It takes ids that have nothing to do with it: their public packages would be hidden.
+        """
+        with pytest.raises(InvalidRequest, match=re.escape(f"reserve '{text[:-1]}.*' (and '{text[:-1]}'), or say")):
+            check_breadth(*parse_pattern(text), wide=False)
+        check_breadth(*parse_pattern(text), wide=True)
 
 
 class TestProtected:

@@ -234,8 +234,30 @@ class TestOwnersAndPrefixes:
     def test_a_shared_prefix_says_that_it_is_not_protected(self, alice):
         ended = alice.run("prefix", "reserve", "Contoso.*", "--owner", "alice", "--shared")
 
-        assert "feed.protected_prefixes" in ended.stderr
+        assert "upstreams are asked about ids below it" in ended.stderr
         assert "shared" in ended.stdout
+
+    def test_sharing_stays_as_it_is(self, alice):
+        alice.done("user", "add", "bobby")
+        for options, expected in (
+            (("--shared",), True), ((), True), (("--not-shared",), False), ((), False), (("--shared",), True),
+        ):  # fmt: skip
+            made = alice.json("prefix", "reserve", "Team.*", "--owner", "bobby", *options)
+            assert (made["shared"], made["protected"]) == (expected, not expected)
+
+    def test_one_owner_leaves(self, alice):
+        alice.done("user", "add", "bobby")
+        for name in ("alice", "bobby"):
+            alice.done("prefix", "reserve", "Team.*", "--owner", name)
+        alice.done("prefix", "release", "Team.*", "--owner", "alice")
+
+        assert [each["owners"] for each in alice.json("prefix", "list")] == [["bobby"]]
+        assert "for bobby alone" in alice.refused("prefix", "release", "Team.*", "--owner", "bobby")
+
+    def test_a_prefix_that_takes_more_than_it_says_must_be_meant(self, alice):
+        assert "--wide" in alice.refused("prefix", "reserve", "Team*", "--owner", "alice", code=2)
+        assert alice.json("prefix", "reserve", "Team*", "--owner", "alice", "--wide")["pattern"] == "Team*"
+        alice.refused("prefix", "reserve", "T*", "--owner", "alice", "--wide", code=2)
 
     def test_listing_and_releasing(self, alice, tmp_path):
         (tmp_path / "n.toml").write_text('[feed]\nprotected_prefixes = ["House."]\n')
