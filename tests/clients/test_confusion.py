@@ -1,9 +1,9 @@
-"""Dependency confusion: the upstream offers higher versions of our private ids, and nobody ever sees or fetches them.
+"""Dependency confusion: the upstream offers higher versions of our private ids, and no document ever shows them.
 
-Each test ends with a look into the upstream's log: no request named one of our ids, in any casing or encoding.
+Each test ends with a look into the upstream's log: no request named one of our ids, in any casing or encoding. What
+clients and commands make of it is in test_confusion_commands.
 """
 
-import re
 import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.clients.kit import Workplace
-from tests.private import PROTECTING, Accounts, hosted_ids_asked, package, push
+from tests.clients.lures import THEIRS, luring, ours_in
+from tests.private import PROTECTING, Accounts, package, push
 from tests.serving import Server
 from tests.standin import StandIn
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
-
-THEIRS = re.compile(rb"contoso\.\w+.{0,60}(99\.0\.0|7\.7\.7)|Not from Contoso|Contoso\.Unhosted", re.IGNORECASE)
-"""What only the upstream has: versions, descriptions, and an id below our prefix that we do not host."""
 
 HIVES = ("registration", "registration-gz", "registration-gz-semver2")
 OURS = (
@@ -66,20 +64,14 @@ ABSENT = (
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        standin.control("publish", {"id": "Contoso.Unhosted", "version": "1.0.0"})
-        needs = [["Contoso.Secret", "[99.0.0]"]]
-        standin.control("publish", {"id": "Public.Trap", "version": "1.0.0", "dependencies": needs})
-        advisory = {"id": "Contoso.Secret", "url": "https://example.org/Contoso.Unhosted", "severity": 3}
-        standin.control("advisory", {**advisory, "versions": "(, 99.0.0)"})
+    with luring() as standin:
         yield standin
 
 
 @pytest.fixture
 def nuget_org(upstream: StandIn) -> Iterator[StandIn]:
-    upstream.forget()
     yield upstream
-    assert hosted_ids_asked(upstream.log()) == []
+    assert ours_in(upstream.log()) == []
 
 
 @pytest.fixture(scope="module")
@@ -146,52 +138,6 @@ class TestDocuments:
         assert "package=contoso.unhosted" in server.log
 
 
-class TestClients:
-    def test_a_floating_version_is_ours(self, workplace: Workplace) -> None:
-        project = workplace.project("app", ("Contoso.Secret", "*"), ("Contoso.Logging", "*-*"))
-        workplace.dotnet("restore", cwd=project).must_succeed()
-        assert [path.name for path in (workplace.packages / "contoso.secret").iterdir()] == ["1.0.0"]
-        assert [path.name for path in (workplace.packages / "contoso.logging").iterdir()] == ["1.0.0"]
-
-        outdated = workplace.dotnet("list", "package", "--outdated", cwd=project).must_succeed().output
-        assert not THEIRS.search(outdated.encode())
-
-    def test_a_version_of_theirs_is_not_found(self, workplace: Workplace) -> None:
-        """
-        Not even when a public package, planted for it, asks for theirs.
-        """
-        project = workplace.project("trapped", ("Public.Trap", "1.0.0"), audit=False)
-        output = workplace.dotnet("restore", cwd=project).must_fail().output
-
-        assert "NU1102: Unable to find package Contoso.Secret with version (= 99.0.0)" in output
-        assert not (workplace.packages / "contoso.secret").exists()
-
-    def test_add_and_search(self, workplace: Workplace) -> None:
-        project = workplace.project("adding", audit=False)
-        workplace.dotnet("package", "add", "Contoso.Logging", "--project", str(project)).must_succeed()
-        assert '"Contoso.Logging" Version="1.0.0"' in (project / "adding.csproj").read_text()
-
-        exact = workplace.dotnet("package", "search", "Contoso.Secret", "--exact-match").must_succeed().output
-        assert not THEIRS.search(exact.encode())
-
-    def test_nuget_5(self, workplace: Workplace) -> None:
-        listed = workplace.nuget_exe("list", "secret", "-AllVersions", "-NonInteractive", "-Source", workplace.source)
-        assert re.findall(r"Contoso\S+ \S+", listed.must_succeed().output) == ["Contoso.Secret 1.0.0"]
-
-        workplace.nuget_exe(
-            "install", "Contoso.Secret", "-OutputDirectory", "out", "-NonInteractive", "-Source", workplace.source
-        ).must_succeed()
-        assert [path.name for path in (workplace.folder / "out").iterdir()] == ["Contoso.Secret.1.0.0"]
-
-    def test_nuget_2(self, workplace: Workplace, server: Server) -> None:
-        source = f"{server.base}/api/v2"
-        listed = workplace.old_nuget("list", "contoso", "-Source", source).must_succeed().output
-        assert re.findall(r"Contoso\S+ \S+", listed) == ["Contoso.Logging 1.0.0", "Contoso.Secret 1.0.0"]
-
-        workplace.old_nuget("install", "Contoso.Secret", "-OutputDirectory", "out", "-Source", source).must_succeed()
-        assert [path.name for path in (workplace.folder / "out").iterdir()] == ["Contoso.Secret.1.0.0"]
-
-
 def test_a_mirror_that_hosts_nothing_has_none_of_them(tmp_path: Path, nuget_org: StandIn) -> None:
     """
     The prefix protects also where the private packages are on another server.
@@ -208,25 +154,28 @@ def test_a_mirror_that_hosts_nothing_has_none_of_them(tmp_path: Path, nuget_org:
             assert b"contoso" not in mirror.get(f"/v3/query?q={text}&take=1000").lower()
 
 
-def test_offline(tmp_path: Path, hosting: Server, nuget_org: StandIn) -> None:
+def test_offline(tmp_path: Path) -> None:
     """
     Without any upstream ours are served, and what a prefix protects now is not served from what was kept before.
     """
     data = tmp_path / "data"
-    with Server(data, upstream=nuget_org.url) as unprotected:
-        assert status(unprotected, "/v3/flatcontainer/contoso.secret/99.0.0/contoso.secret.99.0.0.nupkg") == 200
-        assert status(unprotected, "/v3/registration-gz-semver2/contoso.secret/index.json") == 200
-    nuget_org.forget()
-    with Server(data, "--offline", upstream=nuget_org.url, config=PROTECTING) as server:
-        accounts = Accounts(server.data)
-        accounts.add_user("alice")
-        push(server, accounts.add_key("ci", "alice"), package("Contoso.Secret"))
-        for path in ABSENT:
-            assert status(server, path) == 404
-        for text in SEARCHES:
-            assert not THEIRS.search(server.get(f"/v3/query?q={text}&take=1000"))
-        workplace = Workplace(tmp_path / "work", server.url)
-        project = workplace.project("app", ("Contoso.Secret", "*"), audit=False)
-        workplace.dotnet("restore", cwd=project).must_succeed()
-        assert [path.name for path in (workplace.packages / "contoso.secret").iterdir()] == ["1.0.0"]
-    assert nuget_org.log() == []
+    with StandIn() as nuget_org:
+        with Server(data, upstream=nuget_org.url) as unprotected:
+            assert status(unprotected, "/v3/flatcontainer/contoso.secret/99.0.0/contoso.secret.99.0.0.nupkg") == 200
+            assert status(unprotected, "/v3/registration-gz-semver2/contoso.secret/index.json") == 200
+        # That a log without them means something: where nothing is protected they are in it.
+        assert len(ours_in(nuget_org.log())) >= 2
+        nuget_org.forget()
+        with Server(data, "--offline", upstream=nuget_org.url, config=PROTECTING) as server:
+            accounts = Accounts(server.data)
+            accounts.add_user("alice")
+            push(server, accounts.add_key("ci", "alice"), package("Contoso.Secret"))
+            for path in ABSENT:
+                assert status(server, path) == 404
+            for text in SEARCHES:
+                assert not THEIRS.search(server.get(f"/v3/query?q={text}&take=1000"))
+            workplace = Workplace(tmp_path / "work", server.url)
+            project = workplace.project("app", ("Contoso.Secret", "*"), audit=False)
+            workplace.dotnet("restore", cwd=project).must_succeed()
+            assert [path.name for path in (workplace.packages / "contoso.secret").iterdir()] == ["1.0.0"]
+        assert nuget_org.log() == []

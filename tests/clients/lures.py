@@ -1,0 +1,45 @@
+"""An upstream that offers what an attacker would publish against private ids, and a look for them into its log."""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import unquote_plus
+
+from tests.private import PREFIX
+from tests.standin import StandIn
+
+THEIRS = re.compile(rb"contoso\.\w+.{0,60}(99\.0\.0|7\.7\.7)|Not from Contoso|Contoso\.Unhosted", re.IGNORECASE)
+"""What only the upstream has: versions, descriptions, and an id below our prefix that we do not host."""
+
+
+@contextmanager
+def luring() -> Iterator[StandIn]:
+    """It has Contoso.Secret 99.0.0, Contoso.Logging 7.7.7 and more; at the end nobody may have asked about any of it.
+
+    The log is never emptied, so what a server asks late or behind its clients' backs is seen as well.
+    """
+    with StandIn() as standin:
+        for package_id in ("Contoso.Unhosted", "Contoso.Aged", "Contoso.Tool"):
+            standin.control("publish", {"id": package_id, "version": "99.0.0"})
+        needs = [["Contoso.Secret", "[99.0.0]"]]
+        standin.control("publish", {"id": "Public.Trap", "version": "1.0.0", "dependencies": needs})
+        advisory = {"id": "Contoso.Secret", "url": "https://example.org/Contoso.Unhosted", "severity": 3}
+        standin.control("advisory", {**advisory, "versions": "(, 99.0.0)"})
+        yield standin
+        assert standin.requests(), "an upstream that nobody asks proves nothing"
+        assert ours_in(standin.log()) == []
+
+
+def ours_in(requests: Sequence[dict[str, Any]]) -> list[str]:
+    """The requests, with all their headers, that name what is ours in any casing, encoding or width of letters."""
+    return [each for each in map(_plain, requests) if PREFIX.rstrip(".").lower() in each]
+
+
+def _plain(request: dict[str, Any]) -> str:
+    text, before = json.dumps(request, ensure_ascii=False), ""
+    while text != before:
+        before, text = text, unquote_plus(text)
+    return unicodedata.normalize("NFKC", text).casefold()
