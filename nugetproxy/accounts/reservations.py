@@ -6,6 +6,7 @@ an owner delegates a part of a prefix.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,6 +22,7 @@ _STEM: Final = re.compile(r"\w+(?:[.-]\w+)*[.-]?")
 _BETWEEN_TERMS: Final = re.compile(r"[^\w.\-]+")
 # What divides the words of a term. A search engine takes a term apart at any of them, whichever was typed.
 _INSIDE_TERM: Final = re.compile(r"[._\-]+")
+_BETWEEN_LETTERS: Final = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +95,13 @@ class ProtectedPrefixes:
     _beginnings: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _first_words: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _all_words: frozenset[str] = field(init=False, repr=False, compare=False)
+    _all_letters: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_beginnings", tuple(self.prefixes))
         object.__setattr__(self, "_first_words", tuple({words for each in self.prefixes if (words := _words(each))}))
         object.__setattr__(self, "_all_words", frozenset(map(_words, self.exact)))
+        object.__setattr__(self, "_all_letters", frozenset(map(_letters, self.prefixes | self.exact)) - {""})
 
     def __bool__(self) -> bool:
         """Whether any id is protected."""
@@ -107,13 +111,31 @@ class ProtectedPrefixes:
         """Whether the id is ours alone."""
         return lower_id.startswith(self._beginnings) or lower_id in self.exact
 
+    def resembles(self, lower_id: str) -> bool:
+        """Whether the id is ours alone, or is read as one that is: in full-width letters or with invisible characters
+        it is another id, and yet it tells the name, and looks like it.
+        """
+        return self.covers(lower_id) or (not lower_id.isascii() and self.covers(_plain(lower_id)))
+
     def touches(self, search_text: str) -> bool:
         """Whether a term of a search or an autocomplete names a protected prefix, with or without its dot, or an id
         below it; what scopes or quotes it, and its case, do not matter. Such a text must not leave the house.
         """
         if not self:
             return False
-        return any(self._is_ours(term) for term in _BETWEEN_TERMS.split(lower_invariant(search_text)))
+        if self._has_ours(lower_invariant(search_text)):
+            return True
+        if search_text.isascii():
+            return False
+        plain = _plain(search_text)
+        # A search engine reads compatibility forms (full-width letters) as the letters they stand for.
+        if self._has_ours(plain) or self._has_ours(lower_invariant(unicodedata.normalize("NFKC", search_text))):
+            return True
+        # Invisible characters join words for one engine and part them for another: only the letters can be trusted.
+        return _has_invisible(search_text) and any(letters in _letters(plain) for letters in self._all_letters)
+
+    def _has_ours(self, text: str) -> bool:
+        return any(self._is_ours(term) for term in _BETWEEN_TERMS.split(text))
 
     def _is_ours(self, term: str) -> bool:
         if self.covers(term.strip(".-")):
@@ -128,6 +150,23 @@ class ProtectedPrefixes:
 def _words(text: str) -> str:
     """The words of a term, an id or a prefix, each with a dot behind it; empty when there is none."""
     return "".join(f"{word}." for word in _INSIDE_TERM.split(text) if word)
+
+
+def _letters(text: str) -> str:
+    """The letters and digits of a text, without whatever parts words."""
+    return _BETWEEN_LETTERS.sub("", text)
+
+
+def _has_invisible(text: str) -> bool:
+    return any(unicodedata.category(each) == "Cf" for each in text)
+
+
+def _plain(text: str) -> str:
+    """The text as people see it: in lower case, compatibility forms as the letters they stand for, and without soft
+    hyphens, zero-width spaces and joiners, byte order marks and other invisible characters.
+    """
+    visible = "".join(each for each in text if unicodedata.category(each) != "Cf")
+    return lower_invariant(unicodedata.normalize("NFKC", visible))
 
 
 def protected_prefixes(settings: Iterable[str], reservations: Iterable[Reservation]) -> ProtectedPrefixes:

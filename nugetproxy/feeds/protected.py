@@ -5,7 +5,6 @@ Rule 2: what the feed below says of such ids by itself (in a search for somethin
 Which ids those are is given; what hosts them lies above.
 """
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
@@ -28,8 +27,8 @@ _PROTECTED: Final = Provenance(Outcome.HIT, fresh_for=10.0, detail="protected")
 class Prefixes(Protocol):
     """The ids that are ours alone, as of now."""
 
-    def covers(self, lower_id: str) -> bool:
-        """Whether the id is under a protected prefix."""
+    def resembles(self, lower_id: str) -> bool:
+        """Whether the id is under a protected prefix, or is read as one that is."""
 
     def touches(self, search_text: str) -> bool:
         """Whether a word of the text names a protected prefix, with or without its dot, or an id below one."""
@@ -93,7 +92,7 @@ class Protected:
         return await self._below.content(package, part)
 
     def _refuse_if_protected(self, package_id: PackageId) -> None:
-        if _covers(self._prefixes(), package_id.lower):
+        if self._prefixes().resembles(package_id.lower):
             self._attempted(package_id.lower)
             raise PackageNotFound(package_id.text, "its prefix is protected and nothing is hosted under this id")
 
@@ -141,16 +140,14 @@ class Protected:
 
     def _names_protected(self, text: str, package_type: str | None) -> bool:
         prefixes = self._prefixes()
-        # A search engine reads compatibility forms (full-width letters) as the letters they stand for.
-        texts = (text, unicodedata.normalize("NFKC", text), package_type or "")
-        if not any(prefixes.touches(each) for each in texts):
+        if not prefixes.touches(text) and not prefixes.touches(package_type or ""):
             return False
         self._attempted(text)
         return True
 
     def _has_appeared(self, package_id: str) -> bool:
         lower_id = lower_invariant(package_id)
-        if not _covers(self._prefixes(), lower_id):
+        if not self._prefixes().resembles(lower_id):
             return False
         self._appeared(lower_id)
         return True
@@ -163,7 +160,7 @@ class Protected:
         prefixes = self._prefixes()
         pages = tuple(
             replace(page, body={name: rows for name, rows in page.body.items() if name not in hidden})
-            if (hidden := {name for name in page.body if _covers(prefixes, lower_invariant(name))})
+            if (hidden := {name for name in page.body if prefixes.resembles(lower_invariant(name))})
             else page
             for page in answer.value.pages
         )
@@ -174,10 +171,3 @@ class Protected:
 
     async def certificate(self, fingerprint: str) -> Answer[SmallContent]:
         return await self._below.certificate(fingerprint)
-
-
-def _covers(prefixes: Prefixes, lower_id: str) -> bool:
-    if prefixes.covers(lower_id):
-        return True
-    # In full-width letters it is another id, and yet it tells the name, and looks like it.
-    return not lower_id.isascii() and prefixes.covers(lower_invariant(unicodedata.normalize("NFKC", lower_id)))

@@ -155,6 +155,27 @@ class TestProtected:
         assert self.prefixes("Contoso.").touches(text)
 
     @pytest.mark.parametrize(
+        "invisible", ["\u00ad", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u200e", "\u202e", "\u061c"]
+    )
+    @pytest.mark.parametrize("text", ["con{0}toso", "{0}contoso", "contoso{0}", "id:con{0}toso{0}.secret",
+                                      "a{0}contoso{0}x", "con\u00adtoso{0}secret", "\uff43on{0}toso", "contoso{0}secret"])  # fmt: skip
+    def test_invisible_characters_hide_no_name(self, text, invisible):
+        """
+        One engine drops a soft hyphen, another parts the words at it.
+        """
+        assert self.prefixes("Contoso.").touches(text.format(invisible))
+
+    def test_but_are_no_harm_elsewhere(self):
+        assert not self.prefixes("Contoso.", "_").touches("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 json")
+
+    @pytest.mark.parametrize("text", ["\uff43ontoso.x", "con\u00adtoso.x", "\ufeffcontoso.x"])
+    def test_an_id_that_only_looks_like_ours_is_another(self, text):
+        ours = self.prefixes("Contoso.")
+
+        assert ours.resembles(text)
+        assert not ours.covers(text)
+
+    @pytest.mark.parametrize(
         "text",
         ["", "conto", "contosoft", "my.contoso.x", "json", "* *", "microsoft.contoso", "my_contoso", "_", "._-",
          "con_toso", "contoso2", "id:contosoft", "owner:my.contoso"],
