@@ -40,6 +40,8 @@ class Expression:
 
     index: Index
     text: str | None
+    is_narrow: bool = False
+    """Several things are asked for at once, so that few documents have them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def asked_by(terms: SearchTerms, account_ids: Mapping[str, int]) -> Asked:
         return Asked(Expression(Index.WORDS, _all(fields) if fields else None))
     index = Index.WORDS if fields else Index.NAMES
     ranks = tuple(Expression(index, _all([rank, *fields])) for rank in _ranks(words))
-    return Asked(Expression(Index.WORDS, _all(found)), ranks)
+    return Asked(Expression(Index.WORDS, _all(found), is_narrow=len(found) > 1), ranks)
 
 
 def completed_by(text: str) -> Expression:

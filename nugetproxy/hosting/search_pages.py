@@ -18,6 +18,7 @@ from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
 # So many are sorted by exact downloads and then by id. Of more, the order of their numbers must do: then nothing is
 # looked at but the page.
 _SORTED: Final = 300
+_LISTED: Final = 1000
 _LAST_CHARACTER: Final = "\U0010ffff"
 
 # The documents of one rank, at most so many, in the order of their numbers.
@@ -52,16 +53,21 @@ def _page(
 ) -> tuple[int, list[Document]]:
     if seen.is_everything(found):
         return seen.count_all(), seen.documents(seen.most_downloaded(query.take, query.skip))
-    total = seen.count(found)
+    rest = seen.rank(found)
+    # Few: to list them costs as much as to count them, and then they need not be looked for again.
+    listed = rest(_LISTED + 1) if found.is_narrow else None
+    if listed is not None and len(listed) > _LISTED:
+        listed = None
+    total = seen.count(found) if listed is None else len(listed)
     end = min(query.skip + query.take, total)
     if query.skip >= end:
         return total, []
     is_sorted = total <= _SORTED
     wanted = total if is_sorted else end
     places: dict[int, int] = {}
-    for place, rank in enumerate([*ranks, seen.rank(found)]):
+    for place, rank in enumerate([*ranks, rest]):
         if len(places) < wanted:
-            for document in rank(wanted + len(places)):
+            for document in listed if listed is not None and rank is rest else rank(wanted + len(places)):
                 places.setdefault(document, place)
     numbers = seen.sorted(places) if is_sorted else list(places)
     return total, seen.documents(numbers[query.skip : end])

@@ -263,6 +263,7 @@ async def test_many_that_are_found_are_not_sorted_but_still_in_order(
     sorted_ids = [_ids(await shelf.search.search(query)) for query in queries]
     completed = await shelf.completed("json", take=100)
     monkeypatch.setattr(search_pages, "_SORTED", 5)
+    monkeypatch.setattr(search_pages, "_LISTED", 8)
     for query, ids in zip(queries, sorted_ids, strict=True):
         page = await shelf.search.search(query)
         assert (page.total, sorted(_ids(page))) == (len(ids), sorted(ids))
