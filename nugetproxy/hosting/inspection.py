@@ -33,7 +33,7 @@ class Inspected:
 
 
 def inspect(spool: Spool, limits: ArchiveLimits, rules: Rules) -> Inspected:
-    """Read a pushed package. Blocks for as long as its bytes take to be hashed once.
+    """Read a pushed package. Blocks: its bytes are unpacked and hashed once, a second for 100 MB of assemblies.
 
     Raises:
         InvalidPackage: no package, damaged, not what its signature says, or against a rule.

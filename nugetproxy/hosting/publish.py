@@ -10,6 +10,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -50,6 +51,10 @@ _log = structlog.get_logger(__name__)
 
 # Owners may change between the judgement and the transaction; whoever changes them all the time must stop first.
 _JUDGEMENTS: Final = 5
+
+# Inspecting takes a thread for seconds, minutes at worst: the threads that reads need are not all to be had for it.
+_LARGE: Final = 8 * 1024 * 1024
+_LARGE_INSPECTED_AT_ONCE: Final = 2
 
 
 class ListedVerb(StrEnum):
@@ -100,6 +105,7 @@ class Publish:
         self._limits = limits
         self._clock = clock
         self._running = RunningActs()
+        self._inspecting_large = asyncio.Semaphore(_LARGE_INSPECTED_AT_ONCE)
 
     async def close(self) -> None:
         """Wait for the acts that run."""
@@ -123,7 +129,8 @@ class Publish:
 
     async def _push(self, actor: Actor, spool: Spool, address: str) -> Pushed:
         try:
-            found = await asyncio.to_thread(inspect, spool, self._limits, self._rules)
+            async with self._inspecting_large if spool.size > _LARGE else nullcontext():
+                found = await asyncio.to_thread(inspect, spool, self._limits, self._rules)
             async with audited(self._audit, actor, "push", str(found.identity), address):
                 self._judge_push(actor, found)
                 key = self._contents.new_key(found.identity, spool.sha512)

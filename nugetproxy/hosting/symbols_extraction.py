@@ -47,6 +47,7 @@ def extract(spool: Spool, package: Path, spools: SpoolFolder, limits: SymbolsLim
     """
     with disk_failures("read a hosted package"), package.open("rb") as whole, spool.binary() as file:
         symbols = SymbolsPackage(file, limits, now)
+        symbols.check_contents()
         assemblies = Nupkg(whole, limits.archive)
         with ExitStack() as discarding:
             files = tuple(_extracted(symbols, assemblies, name, spools, discarding) for name in symbols.pdb_names)

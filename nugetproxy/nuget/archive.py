@@ -30,6 +30,9 @@ _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
 _NAME_IS_UTF8 = 0x0800
 STORED, DEFLATED = 0, 8
 _BLOCK = 64 * 1024
+_LARGEST_UNPACKED_BLOCK = 16 * _BLOCK
+_SIZES_FOLLOW = 0x0008
+"""The writer did not know sizes and checksum beforehand; the header before the bytes may hold zeros."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,11 @@ class Entry:
     size: int
     offset: int
     raw: bytes
+
+    @property
+    def raw_name(self) -> bytes:
+        """The name as it is written in the directory."""
+        return self.raw[_RECORD.size :][: _RECORD.unpack_from(self.raw)[10]]
 
 
 def read_end_record(file: BinaryIO) -> EndRecord:
@@ -167,37 +175,68 @@ def read_entry(file: BinaryIO, entry: Entry, limit: int) -> bytes:
     Raises:
         InvalidPackage: encrypted, packed in an unknown way, damaged, or more than `limit` bytes.
     """
+    content = bytearray()
+    crc = 0
+    for block in _unpacked(file, entry):
+        content += block[: limit + 1 - len(content)]
+        if len(content) > limit:
+            raise InvalidPackage(f"entry {shown(entry.name)} is larger than the limit of {limit} bytes")
+        crc = zlib.crc32(block, crc)
+    _check(entry, len(content), crc)
+    return bytes(content)
+
+
+def check_entry(file: BinaryIO, entry: Entry) -> None:
+    """Unpack an entry, holding a megabyte at most: name, sizes and checksum are what the directory says.
+
+    A gigabyte takes some four seconds.
+
+    Raises InvalidPackage as `read_entry` does, and when the header before the bytes says anything else.
+    """
+    fixed, name, _ = read_local_header(file, entry)
+    method, crc, packed, size = (_LOCAL.unpack(fixed)[at] for at in (3, 6, 7, 8))
+    if name != entry.raw_name or method != entry.method:
+        raise InvalidPackage(
+            f"entry {shown(entry.name)} has another name or compression in the header before its bytes, where it is "
+            f"{shown(name.decode('utf-8', 'replace'))}: it would be unpacked differently here and there"
+        )
+    says_it_all = not _LOCAL.unpack(fixed)[2] & _SIZES_FOLLOW and _ZIP64_OFFSET not in (packed, size)
+    if says_it_all and (crc, packed, size) != (entry.crc, entry.compressed_size, entry.size):
+        raise InvalidPackage(f"entry {shown(entry.name)} has two headers that differ in its sizes or checksum")
+    unpacked = crc = 0
+    for block in _unpacked(file, entry):
+        unpacked += len(block)
+        if unpacked > entry.size:
+            break
+        crc = zlib.crc32(block, crc)
+    _check(entry, unpacked, crc)
+
+
+def _check(entry: Entry, size: int, crc: int) -> None:
+    if size != entry.size or crc != entry.crc:
+        raise InvalidPackage(f"entry {shown(entry.name)} is damaged: size or checksum differ from the directory's")
+
+
+def _unpacked(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
+    """The bytes in blocks of a megabyte at most. Raises InvalidPackage when they cannot be unpacked."""
     if entry.flags & _ENCRYPTED:
         raise InvalidPackage(f"entry {shown(entry.name)} is encrypted")
     if entry.method not in (STORED, DEFLATED):
         raise InvalidPackage(f"entry {shown(entry.name)} is compressed by method {entry.method}; only deflate is read")
     read_local_header(file, entry)
-    content = _unpack(file, entry, limit)
-    if len(content) > limit:
-        raise InvalidPackage(f"entry {shown(entry.name)} is larger than the limit of {limit} bytes")
-    if len(content) != entry.size or zlib.crc32(content) != entry.crc:
-        raise InvalidPackage(f"entry {shown(entry.name)} is damaged: size or checksum differ from the directory's")
-    return content
-
-
-def _unpack(file: BinaryIO, entry: Entry, limit: int) -> bytes:
-    if entry.method == STORED:
-        return file.read(min(entry.compressed_size, limit + 1))
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    content = bytearray()
     left = entry.compressed_size
-    try:
-        while left and not inflater.eof and len(content) <= limit:
-            block = file.read(min(left, _BLOCK))
-            if not block:
-                break
-            left -= len(block)
-            content += inflater.decompress(block, limit + 1 - len(content))
-            while inflater.unconsumed_tail and len(content) <= limit:
-                content += inflater.decompress(inflater.unconsumed_tail, limit + 1 - len(content))
-    except zlib.error as error:
-        raise InvalidPackage(f"entry {shown(entry.name)} is damaged: {error}") from error
-    return bytes(content)
+    while left and not inflater.eof and (block := file.read(min(left, _BLOCK))):
+        left -= len(block)
+        if entry.method == STORED:
+            yield block
+            continue
+        while block:
+            try:
+                yield inflater.decompress(block, _LARGEST_UNPACKED_BLOCK)
+            except zlib.error as error:
+                raise InvalidPackage(f"entry {shown(entry.name)} is damaged: {error}") from error
+            block = inflater.unconsumed_tail
 
 
 def shown(name: str) -> str:

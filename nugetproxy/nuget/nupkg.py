@@ -9,7 +9,7 @@ from typing import BinaryIO, Literal
 from urllib.parse import unquote
 
 from nugetproxy.errors import InvalidPackage
-from nugetproxy.nuget.archive import ArchiveLimits, Entry, read_end_record, read_entries, read_entry, shown
+from nugetproxy.nuget.archive import ArchiveLimits, Entry, check_entry, read_end_record, read_entries, read_entry, shown
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.nuspec import read_nuspec
 
@@ -62,6 +62,14 @@ class Nupkg:
         if entry is None:
             raise InvalidPackage(f"it has no entry {shown(name)}")
         return read_entry(self._file, entry, limit)
+
+    def check_contents(self) -> None:
+        """Unpack every entry once, in constant memory: its bytes are what its headers and the directory say.
+
+        Entries are as large as they claim; whether that is too large is for the caller to ask before.
+        """
+        for entry in self._entries:
+            check_entry(self._file, entry)
 
     def part(self, which: Literal["readme", "icon", "license"]) -> tuple[str, bytes] | None:
         """Entry name and bytes of a part; None when the manifest names none or the package lacks it."""

@@ -13,7 +13,7 @@ from typing import Final
 from nugetproxy.errors import InvalidPackage
 from nugetproxy.nuget.nupkg import Nupkg
 from nugetproxy.nuget.nuspec import metadata_element
-from nugetproxy.nuget.push_rules_archive import PushLimits, check_contents, entry_problems
+from nugetproxy.nuget.push_rules_archive import PushLimits, entry_problems
 from nugetproxy.nuget.push_rules_dependencies import dependency_problems, framework_warnings
 from nugetproxy.nuget.push_rules_nuspec import nuspec_problems, nuspec_warnings
 from nugetproxy.nuget.push_rules_parts import part_problems, part_warnings
@@ -32,12 +32,13 @@ def check_push(
 ) -> tuple[str, ...]:
     """Warnings for whoever pushes this package, one line each. `clock` gives unix seconds.
 
-    Costs the unpacking of the package as far as `limits` go.
+    Costs the unpacking of the whole package, in constant memory: some four seconds a gigabyte. `limits`
+    say how much it may be.
 
     Raises InvalidPackage, which says which rules it breaks.
     """
     refuse(entry_problems(nupkg.entries, limits, clock()))
-    check_contents(nupkg, limits)
+    nupkg.check_contents()
     manifest, metadata = nupkg.manifest, metadata_element(nupkg.nuspec)
     refuse(
         [

@@ -13,7 +13,6 @@ from typing import Final
 from urllib.parse import unquote
 
 from nugetproxy.nuget.archive import STORED, Entry, shown
-from nugetproxy.nuget.nupkg import Nupkg
 
 _MEGABYTE: Final = 1024 * 1024
 _DAY: Final = 86_400.0
@@ -31,8 +30,6 @@ class PushLimits:
     max_ratio: int = 200
     # Below this no ratio is a danger: an empty bitmap alone may reach a thousand.
     ratio_free_size: int = 64 * _MEGABYTE
-    # Everything is unpacked once while it is this small together: a tenth of a second at most, and one entry in memory.
-    verified_size: int = 32 * _MEGABYTE
 
 
 def entry_problems(entries: Sequence[Entry], limits: PushLimits, now: float) -> Iterator[str]:
@@ -70,19 +67,6 @@ def name_problem(name: str) -> str:
         if any(segment in (".", "..") for segment in text.split("/")):
             return "has '.' or '..' in its path, which leads out of the package"
     return ""
-
-
-def check_contents(nupkg: Nupkg, limits: PushLimits) -> None:
-    """Unpack everything once, if it is small enough together: sizes and checksums must be what the directory says.
-
-    A larger package is as good as its directory's word, which `entry_problems` holds within bounds.
-
-    Raises InvalidPackage.
-    """
-    if sum(entry.size for entry in nupkg.entries) > limits.verified_size:
-        return
-    for entry in nupkg.entries:
-        nupkg.read(entry.name, entry.size)
 
 
 def _size_problems(entries: Sequence[Entry], limits: PushLimits) -> Iterator[str]:

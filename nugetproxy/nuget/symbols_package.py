@@ -61,6 +61,10 @@ class SymbolsPackage:
         """The paths of its PDBs, in the order of the archive."""
         return tuple(entry.name for entry in _pdbs(self._archive))
 
+    def check_contents(self) -> None:
+        """As of a package: it is given back as it was pushed. Raises InvalidPackage."""
+        self._archive.check_contents()
+
     def pdb_of(self, package: Nupkg, name: str) -> PortablePdb:
         """The PDB of this name, which an assembly of `package` names as its own.
 

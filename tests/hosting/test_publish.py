@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from typing import Any
 
 import pytest
@@ -18,11 +19,14 @@ from nugetproxy.errors import (
     VersionBurnt,
     VersionNotFound,
 )
+from nugetproxy.hosting import inspection, publish
+from nugetproxy.hosting.inspection import Inspected
 from nugetproxy.hosting.publish import ListedVerb
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.nupkg import Nupkg
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.deprecation import Deprecation
+from nugetproxy.storage.spool import Spool
 from tests.builders import make_nupkg
 from tests.hosting.house import NOON, SECOND, House
 
@@ -56,6 +60,31 @@ async def test_what_was_pushed_is_there_with_its_bytes(house: House) -> None:
         "Serilog",
     )
     assert house.leftovers() == []
+
+
+async def test_large_packages_leave_threads_to_others(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Two of them are inspected at once, and small ones at any time.
+    """
+    monkeypatch.setattr("nugetproxy.hosting.publish._LARGE", 100_000)
+    begun, go_on = [], threading.Event()
+    original = inspection.inspect
+
+    def inspect(spool: Spool, *others: Any) -> Inspected:
+        begun.append(spool.size > 100_000)
+        if begun[-1]:
+            go_on.wait(10)
+        return original(spool, *others)
+
+    monkeypatch.setattr(publish, "inspect", inspect)
+    alice = await house.actor()
+    large = [make_nupkg(version=f"{major}.0.0", payload=bytes(200_000)) for major in range(2, 7)]
+    pushes = [asyncio.create_task(house.publish.push(alice, house.spool(one), address=HERE)) for one in large]
+    await house.push(alice)
+    assert begun.count(True) == 2
+    go_on.set()
+    await asyncio.gather(*pushes)
+    assert len(house.packages.of("contoso.utils")) == 6
 
 
 async def test_a_push_is_one_event_one_row_one_line_of_audit(house: House) -> None:

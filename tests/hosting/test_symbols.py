@@ -21,6 +21,7 @@ from nugetproxy.errors import (
 from nugetproxy.hosting.symbols import FOLDER, PushedSymbols, Symbols
 from nugetproxy.hosting.upkeep import check_blobs, sweep_unreferenced_blobs
 from nugetproxy.nuget.identity import PackageIdentity
+from tests.builders import insert_stored
 from tests.hosting.house import House
 from tests.symbol_builders import KEY, STAMP, make_assembly, make_debuggable, make_pdb, make_snupkg
 
@@ -197,6 +198,7 @@ async def test_the_package_comes_first(desk: Desk):
         (make_debuggable(), "lacks the package type SymbolsPackage"),
         (make_snupkg(files={"lib/net8.0/Contoso.Utils.pdb": make_pdb(body=b"lies")}), "was changed after"),
         (make_snupkg(files={"lib/net9.0/Contoso.Utils.pdb": PDB}), "the package has no"),
+        (insert_stored(make_snupkg(), "a.xml", b"<good/>").replace(b"<good/>", b"<evil/>"), r"'a\.xml' is damaged"),
     ],
 )
 async def test_what_breaks_a_rule_leaves_nothing(desk: Desk, content: bytes, why: str):

@@ -1,7 +1,10 @@
 """The rules of a push together, and those about the archive and the nuspec's texts."""
 
+import hashlib
 import io
 import struct
+import tracemalloc
+import zipfile
 import zlib
 
 import pytest
@@ -170,15 +173,67 @@ def test_a_bomb_that_declares_little_is_found_out():
     assert package.count(size) == 2
 
     told = why_not(package.replace(size, struct.pack("<L", 3)))
-    assert "'zeros' is larger than the limit of 3 bytes" in told
+    assert "'zeros' is damaged: size or checksum differ" in told
 
 
 def test_damage_is_found():
     content = b"a library"
     package = insert_stored(make_nupkg(), "lib/a.dll", content)
 
-    assert "is damaged" in why_not(package.replace(content, b"a lobrary"))
-    assert warnings(package.replace(content, b"a lobrary"), PushLimits(verified_size=1))
+    assert "'lib/a.dll' is damaged" in why_not(package.replace(content, b"a lobrary"))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_damage_is_found_in_entries_of_any_size(method, tmp_path):
+    """
+    A byte in the middle of 40 MB, and all of them are never held at once.
+    """
+    content = b"".join(hashlib.sha256(b"%d" % number).digest() * 32 for number in range(40_000))
+    assert len(content) > 40 * 1_000_000
+    kept = {} if method == zipfile.ZIP_DEFLATED else {"lib/a.dll": content}
+    files = {"a.nuspec": make_nuspec(), **({} if kept else {"lib/a.dll": content})}
+    path = tmp_path / "a.nupkg"
+    path.write_bytes(make_zip(files, stored=kept))
+    with path.open("r+b") as file:
+        tracemalloc.start()
+        try:
+            assert check_push(Nupkg(file))
+            file.seek(path.stat().st_size // 2)
+            damaged = bytes([file.read(1)[0] ^ 1])
+            file.seek(-1, 1)
+            file.write(damaged)
+            file.flush()
+            with pytest.raises(InvalidPackage, match=r"'lib/a\.dll' is damaged"):
+                check_push(Nupkg(file))
+            assert tracemalloc.get_traced_memory()[1] < 8_000_000
+        finally:
+            tracemalloc.stop()
+
+
+def test_the_two_headers_of_an_entry_agree():
+    """
+    Who unpacks by one and who unpacks by the other would get different files.
+    """
+    package = insert_stored(make_nupkg(), "lib/a.dll", b"12345")
+    at = package.index(b"lib/a.dll")
+
+    told = why_not(package[:at] + b"lib/b.exe" + package[at + 9 :])
+    assert "'lib/a.dll' has another name or compression in the header before its bytes" in told
+    assert "'lib/b.exe'" in told
+    for field in (at - 22, at - 16, at - 12, at - 8):  # compression, checksum, both sizes
+        assert "header" in why_not(package[:field] + b"\7" + package[field + 1 :])
+
+
+def test_sizes_may_follow_the_bytes():
+    """
+    What is packed into a pipe knows them only then.
+    """
+    package = bytearray(insert_stored(make_nupkg(), "lib/a.dll", b"12345"))
+    at = package.index(b"lib/a.dll")
+    package[at - 24] |= 8
+    package[at - 16 : at - 4] = bytes(12)
+
+    assert warnings(bytes(package))
 
 
 def test_a_stored_entry_has_one_size():
