@@ -18,7 +18,7 @@ from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
 # So many are sorted by exact downloads and then by id. Of more, the order of their numbers must do: then nothing is
 # looked at but the page.
 _SORTED: Final = 300
-_LISTED: Final = 1000
+_LISTED: Final = 2000
 _LAST_CHARACTER: Final = "\U0010ffff"
 
 # The documents of one rank, at most so many, in the order of their numbers.
@@ -54,11 +54,9 @@ def _page(
     if seen.is_everything(found):
         return seen.count_all(), seen.documents(seen.most_downloaded(query.take, query.skip))
     rest = seen.rank(found)
-    # Few: to list them costs as much as to count them, and then they need not be looked for again.
-    listed = rest(_LISTED + 1) if found.is_narrow else None
-    if listed is not None and len(listed) > _LISTED:
-        listed = None
-    total = seen.count(found) if listed is None else len(listed)
+    # What is probably few is listed, which costs no more than to count it, and is then not looked for again.
+    listed = rest(_LISTED) if found.is_narrow else []
+    total = len(listed) if found.is_narrow and len(listed) < _LISTED else seen.count(found)
     end = min(query.skip + query.take, total)
     if query.skip >= end:
         return total, []
@@ -67,7 +65,8 @@ def _page(
     places: dict[int, int] = {}
     for place, rank in enumerate([*ranks, rest]):
         if len(places) < wanted:
-            for document in listed if listed is not None and rank is rest else rank(wanted + len(places)):
+            limit = min(total, wanted + len(places))
+            for document in listed if rank is rest and limit <= len(listed) else rank(limit):
                 places.setdefault(document, place)
     numbers = seen.sorted(places) if is_sorted else list(places)
     return total, seen.documents(numbers[query.skip : end])
