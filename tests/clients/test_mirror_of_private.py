@@ -1,19 +1,29 @@
-"""A second nugetproxy mirrors the first: what is hosted there is mirrored here, and its catalog can be followed."""
+"""A second nugetproxy mirrors the first: what is hosted there is mirrored here, and follows every act over there."""
 
 import json
+import re
+import shutil
+import time
+import urllib.error
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.clients.kit import Workplace
-from tests.private import Accounts, package, push, send
+from tests.private import PROTECTING, Accounts, package, push, send
 from tests.serving import Server
 from tests.standin import StandIn
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+
+FRESH = 0.2
+"""Seconds for which the quick second believes what the first told it; then it asks before it answers."""
+QUICK = "".join(
+    f'[mirroring.freshness.{kind}]\nfresh = "{FRESH}s"\nabsent = "{FRESH}s"\nstale_if_error = "365d"\n'
+    for kind in ("versions", "registration", "registration_page", "search")
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,33 +42,6 @@ def server(tmp_path: Path, first: Server) -> Iterator[Server]:
     """The second."""
     with Server(tmp_path / "second", upstream=first.url) as running:
         yield running
-
-
-@dataclass
-class Follower:
-    """Reads a catalog as its documentation says: what is newer than a cursor, oldest first."""
-
-    server: Server
-    cursor: str = ""
-    requests: list[str] = field(default_factory=list)
-
-    def news(self) -> list[dict[str, Any]]:
-        """The leaves of the events since the last time."""
-        index = self._read(self._catalog())
-        pages = [self._read(page["@id"]) for page in index["items"] if page["commitTimeStamp"] > self.cursor]
-        items = [item for page in pages for item in page["items"] if item["commitTimeStamp"] > self.cursor]
-        items.sort(key=lambda item: str(item["commitTimeStamp"]))
-        if items:
-            self.cursor = str(items[-1]["commitTimeStamp"])
-        return [self._read(item["@id"]) for item in items]
-
-    def _catalog(self) -> str:
-        resources = self._read(self.server.url)["resources"]
-        return next(str(each["@id"]) for each in resources if each["@type"] == "Catalog/3.0.0")
-
-    def _read(self, url: str) -> dict[str, Any]:
-        self.requests.append(url)
-        return dict(json.loads(self.server.get(url.removeprefix(self.server.base))))
 
 
 def test_restore_through_it(first: Server, workplace: Workplace, key: str) -> None:
@@ -89,38 +72,125 @@ def test_search_through_it(first: Server, workplace: Workplace, key: str) -> Non
     assert [(hit["id"], hit["latestVersion"]) for hit in hits] == [("Contoso.Sought", "1.0.0")]
 
 
-def test_the_catalog_is_followed_with_a_cursor(first: Server, key: str) -> None:
-    """
-    Each act is seen once, in its order, and nothing is read twice.
-    """
-    follower = Follower(first)
-    follower.news()
-    push(first, key, package("Contoso.Followed"), package("Contoso.Followed", "1.1.0"))
-    seen = [(leaf["id"], leaf["version"], leaf["listed"]) for leaf in follower.news()]
-    assert seen == [("Contoso.Followed", "1.0.0", True), ("Contoso.Followed", "1.1.0", True)]
+@dataclass(frozen=True)
+class Pair:
+    """A first that nobody reads without credentials, and a second that has some and answers anybody."""
 
-    assert send(first, "DELETE", "/api/v2/package/Contoso.Followed/1.0.0", key=key).status == 204
-    (leaf,) = follower.news()
-    assert (leaf["version"], leaf["listed"], leaf["published"][:4]) == ("1.0.0", False, "1900")
+    first: Server
+    second: Server
+    key: str
+    administrators: str
 
-    assert send(first, "POST", "/api/v2/package/Contoso.Followed/1.0.0", key=key).status == 200
-    (leaf,) = follower.news()
-    assert (leaf["version"], leaf["listed"]) == ("1.0.0", True)
-    assert follower.news() == []
+    def push(self, package_id: str, *versions: str) -> None:
+        push(self.first, self.key, *(package(package_id, version) for version in versions))
+
+    def act(self, method: str, path: str, *, key: str = "", body: bytes | None = None) -> None:
+        """On the first; then long enough that the second no longer believes what it knows."""
+        reply = send(self.first, method, f"/api/v2/package/{path}", key=key or self.key, body=body)
+        assert reply.status in (200, 204), reply
+        time.sleep(FRESH + 0.05)
+
+    def versions(self, package_id: str) -> list[str]:
+        """In the second's flat container."""
+        return list(json.loads(self.second.get(f"/v3/flatcontainer/{package_id.lower()}/index.json"))["versions"])
+
+    def nupkg(self, package_id: str, version: str) -> bytes:
+        lower_id = package_id.lower()
+        return self.second.get(f"/v3/flatcontainer/{lower_id}/{version}/{lower_id}.{version}.nupkg")
 
 
-def test_a_deletion_for_good_is_in_the_catalog(first: Server, accounts: Accounts) -> None:
-    """
-    A mirror that follows learns that it must forget a version.
-    """
-    accounts.run("user", "add", "root", "--admin")
-    key = accounts.add_key("root", "root")
-    follower = Follower(first)
-    push(first, key, package("Contoso.Leaked"))
-    follower.news()
-    path = "/api/v2/package/Contoso.Leaked/1.0.0?Type=HardDelete"
-    assert send(first, "DELETE", path, key=key).status == 204
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory, nuget_org: StandIn) -> Iterator[Pair]:
+    folder = tmp_path_factory.mktemp("pair")
+    closed = f'{PROTECTING}[accounts]\nanonymous_read = "none"\n'
+    with Server(folder / "first", upstream=nuget_org.url, config=closed) as first:
+        accounts = Accounts(first.data)
+        accounts.add_user("alice")
+        accounts.run("user", "add", "root", "--admin")
+        password = folder / "password"
+        password.write_text(accounts.add_key("mirror", "alice", scopes=["read"]))
+        credentials = f'username = "mirror"\npassword_file = "{password}"\n'
+        upstream = f'[[mirroring.upstream]]\nname = "first"\nservice_index = "{first.url}"\n{credentials}'
+        with Server(folder / "second", config=f"{QUICK}{upstream}") as second:
+            yield Pair(first, second, accounts.add_key("ci", "alice"), accounts.add_key("root", "root"))
 
-    (leaf,) = follower.news()
-    assert "PackageDelete" in leaf["@type"]
-    assert (leaf["id"].lower(), leaf["version"]) == ("contoso.leaked", "1.0.0")
+
+@pytest.fixture
+def beyond(tmp_path: Path, pair: Pair) -> Workplace:
+    """Where the second's clients work."""
+    return Workplace(tmp_path / "beyond", pair.second.url)
+
+
+def shown(workplace: Workplace, package_id: str) -> list[str]:
+    """The versions that `dotnet package search` lists, by the registration, nothing from a cache of its own."""
+    workplace.forget()
+    ran = workplace.dotnet("package", "search", package_id, "--exact-match", "--format", "json").must_succeed()
+    return [str(each["version"]) for each in json.loads(ran.output)["searchResult"][0]["packages"]]
+
+
+def found(pair: Pair, package_id: str) -> list[str]:
+    """The versions that the second's search tells of."""
+    hits = json.loads(pair.second.get(f"/v3/query?q=packageid:{package_id}"))["data"]
+    return [str(each["version"]) for hit in hits for each in hit["versions"]]
+
+
+class TestWhatAClientOfTheSecondSees:
+    """Within freshness, with credentials in between, and with a look before each act so that the second had the old."""
+
+    def test_the_first_tells_nothing_without_credentials(self, pair: Pair) -> None:
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            pair.first.get("/v3/index.json")
+
+    def test_a_push(self, pair: Pair, beyond: Workplace) -> None:
+        pair.push("Contoso.Pushed", "1.0.0")
+        assert shown(beyond, "Contoso.Pushed") == found(pair, "Contoso.Pushed") == ["1.0.0"]
+        pair.push("Contoso.Pushed", "1.1.0")
+        time.sleep(FRESH + 0.05)
+
+        assert shown(beyond, "Contoso.Pushed") == found(pair, "Contoso.Pushed") == ["1.0.0", "1.1.0"]
+        assert pair.versions("Contoso.Pushed") == ["1.0.0", "1.1.0"]
+        assert pair.nupkg("Contoso.Pushed", "1.1.0") == package("Contoso.Pushed", "1.1.0")
+
+    def test_unlisting_and_relisting(self, pair: Pair, beyond: Workplace) -> None:
+        """
+        What is unlisted is not found, and still restored by who names it.
+        """
+        pair.push("Contoso.Hiding", "1.0.0", "1.1.0")
+        assert shown(beyond, "Contoso.Hiding") == ["1.0.0", "1.1.0"]
+        pair.act("DELETE", "Contoso.Hiding/1.1.0")
+        assert shown(beyond, "Contoso.Hiding") == found(pair, "Contoso.Hiding") == ["1.0.0"]
+        project = beyond.project("exact", ("Contoso.Hiding", "[1.1.0]"), audit=False)
+        beyond.dotnet("restore", cwd=project).must_succeed()
+        assert (beyond.packages / "contoso.hiding" / "1.1.0").is_dir()
+
+        pair.act("POST", "Contoso.Hiding/1.1.0")
+        assert shown(beyond, "Contoso.Hiding") == found(pair, "Contoso.Hiding") == ["1.0.0", "1.1.0"]
+
+    def test_a_deprecation(self, pair: Pair, beyond: Workplace) -> None:
+        pair.push("Contoso.Ending", "1.0.0")
+        project = beyond.project("ending", ("Contoso.Ending", "1.0.0"), audit=False)
+        beyond.dotnet("restore", cwd=project).must_succeed()
+        report = ("list", "package", "--deprecated")
+        assert "> Contoso.Ending" not in beyond.dotnet(*report, cwd=project).must_succeed().output
+        body = b"versions=1.0.0&isLegacy=true&alternatePackageId=Contoso.Coming"
+        pair.act("PUT", "Contoso.Ending/deprecations", body=body)
+
+        shutil.rmtree(beyond.home / "http")
+        output = beyond.dotnet(*report, cwd=project).must_succeed().output
+        assert re.search(r"> Contoso\.Ending +1\.0\.0 +1\.0\.0 +Legacy +Contoso\.Coming", output), output
+
+    def test_a_deletion_for_good(self, pair: Pair, beyond: Workplace) -> None:
+        """
+        It is nowhere to be found. Who restored it from the second still can: a build that was locked stays whole.
+        """
+        pair.push("Contoso.Leaked", "1.0.0", "1.1.0", "1.2.0")
+        assert shown(beyond, "Contoso.Leaked") == pair.versions("Contoso.Leaked") == ["1.0.0", "1.1.0", "1.2.0"]
+        kept = pair.nupkg("Contoso.Leaked", "1.1.0")
+        for version in ("1.1.0", "1.2.0"):
+            pair.act("DELETE", f"Contoso.Leaked/{version}?Type=HardDelete", key=pair.administrators)
+
+        assert shown(beyond, "Contoso.Leaked") == found(pair, "Contoso.Leaked") == ["1.0.0"]
+        assert pair.versions("Contoso.Leaked") == ["1.0.0"]
+        assert pair.nupkg("Contoso.Leaked", "1.1.0") == kept
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            pair.nupkg("Contoso.Leaked", "1.2.0")
