@@ -14,7 +14,7 @@ from lxml import etree
 from tests.builders import make_nupkg
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.mirror import running
-from tests.flows.private_feed import House, opened
+from tests.flows.private_feed import House, opened, opened_with_lane
 from tests.web.feeds_read import ReadFeed
 
 BASE = "/api/v2"
@@ -295,3 +295,18 @@ async def kept(house: House, count: int) -> None:
     async with asyncio.timeout(5):
         while len(list(house.data.glob("mirror/*/*/*/*.nupkg"))) < count:
             await asyncio.sleep(0.005)
+
+
+async def test_updates_of_hundreds_of_packages_are_told(upstream, tmp_path):
+    """
+    A request line of 20 KB, as a machine with many packages sends it.
+    """
+    installed = [f"Contoso.Installed.Package.Number.{number}" for number in range(550)]
+    ids, versions = "%7C".join([*installed, "Contoso.Tools"]), "%7C".join(["1.0"] * (len(installed) + 1))
+    path = f"{BASE}/GetUpdates()?packageIds='{ids}'&versions='{versions}'&includePrerelease=false"
+    assert len(path) > 20_000
+    async with opened_with_lane(tmp_path, upstream, feed=PROTECTED) as house:
+        assert (await house.push(package("Contoso.Tools", "1.1.0"))).status == 201
+        for _ in range(2):  # the second time from the lane
+            got = await house.get(path)
+            assert ReadFeed(got.status, etree.fromstring(got.body)).entries == [OUR_LATEST]

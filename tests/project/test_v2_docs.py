@@ -7,7 +7,7 @@ import pytest
 from nugetproxy.protocol.v2 import feed_query, hints, odata_query
 from nugetproxy.protocol.v2.metadata import FUNCTIONS
 from nugetproxy.protocol.v2.properties import MOST_COUNTED
-from nugetproxy.web.v2 import searching
+from nugetproxy.web.v2 import gathering, searching
 from nugetproxy.web.v2.routes import V2_ROUTES
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs/protocol/v2.md").read_text().split())
@@ -23,6 +23,7 @@ PAGE = " ".join((Path(__file__).parents[2] / "docs/protocol/v2.md").read_text().
         f"look at {searching.MOST_LOADED}.",
         f"within {searching.DETAIL_SECONDS:.0f} seconds",
         f"{feed_query.PAGE_SIZE} entries at most",
+        f"tells of {gathering.MOST_UPDATES:,} packages at most",
         f"Never above {MOST_COUNTED:,}",
     ],
 )

@@ -473,6 +473,13 @@ async def test_updates_keep_to_their_constraints(feed):
     assert unknown.entries == ["Alpha.Lib 2.0.0-rc.1"]
 
 
+async def test_updates_of_too_many_are_refused_not_empty(feed):
+    ids, versions = "%7C".join(["a"] * 1001), "%7C".join(["1"] * 1001)
+    async with serving(feed) as client:
+        path = f"{BASE}/GetUpdates()?packageIds='{ids}'&versions='{versions}'"
+        assert await status_of(client, URL(path, encoded=True)) == 400  # type: ignore[arg-type]  # aiohttp's
+
+
 # --- packages ---------------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,14 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nugetproxy.errors import InvalidPackageId, InvalidVersion, InvalidVersionRange, PackageNotFound, VersionNotFound
+from nugetproxy.errors import (
+    InvalidPackageId,
+    InvalidRequest,
+    InvalidVersion,
+    InvalidVersionRange,
+    PackageNotFound,
+    VersionNotFound,
+)
 from nugetproxy.feeds.base import Answer, Feed
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.nuget.identity import PackageId
@@ -30,8 +37,8 @@ UNKNOWN: Final = (PackageNotFound, VersionNotFound)
 AT_ONCE: Final = 8
 """Registrations that one request may ask the feed for at the same time."""
 
-MOST_UPDATES: Final = 500
-"""Ids of one GetUpdates; a longer list does not fit into a request line."""
+MOST_UPDATES: Final = 1_000
+"""Ids of one GetUpdates: about what fits into the longest request line. Each is a registration to read."""
 
 MOST_ON_LOOP: Final = 1_000
 """Rows that are filtered and sorted on the event loop; more, at up to 40 microseconds each, would hold others up."""
@@ -83,6 +90,9 @@ async def rows_of_updates(feed: Feed, links: Links, query: FeedQuery) -> Gathere
     """Versions newer than the installed ones: the highest of each id, or all. Lists that do not fit together are empty.
 
     Frameworks are passed over: which ones a package supports is not known before it is opened.
+
+    Raises:
+        InvalidRequest: more ids than one answer tells of.
     """
     updates = _updates(query)
     with_prerelease, with_all = query.flag("includePrerelease"), query.flag("includeAllVersions")
@@ -151,7 +161,9 @@ async def _for_each(
 def _updates(query: FeedQuery) -> list[_Update]:
     ids, versions = query.texts("packageIds"), query.texts("versions")
     constraints = query.texts("versionConstraints") or [""] * len(ids)
-    if not len(ids) == len(versions) == len(constraints) or len(ids) > MOST_UPDATES:
+    if len(ids) > MOST_UPDATES:  # an empty feed would be taken for "everything is up to date"
+        raise InvalidRequest(f"updates are told of {MOST_UPDATES} packages at a time")
+    if not len(ids) == len(versions) == len(constraints):
         return []
     updates = []
     for text, version, constraint in zip(ids, versions, constraints, strict=True):
