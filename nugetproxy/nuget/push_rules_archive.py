@@ -1,25 +1,21 @@
-"""Push rules about the archive: the names, dates and sizes of its entries, and whether they are what they claim.
+"""Push rules about the archive: the dates and declared sizes of its entries.
 
-Clients unpack packages into folders by the names of entries, and percent-decode them first: what is asked of a name is
-asked of both forms.
+Their names are `push_rules_names.py`'s.
 """
 
-import re
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import unquote
 
 from nugetproxy.nuget.archive import STORED, Entry, shown
+from nugetproxy.nuget.push_rules_names import name_problems
 
 _MEGABYTE: Final = 1024 * 1024
 _DAY: Final = 86_400.0
 # Directory record: DOS time and date.
 _TIME_AT: Final = 12
-_DRIVE = re.compile(r"[A-Za-z]:")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +30,8 @@ class PushLimits:
 
 def entry_problems(entries: Sequence[Entry], limits: PushLimits, now: float) -> Iterator[str]:
     """Sentences about names, dates and declared sizes. `now` in unix seconds."""
-    seen: set[str] = set()
+    yield from name_problems(entries)
     for entry in entries:
-        problem = name_problem(entry.name)
-        if problem:
-            yield f"entry {shown(entry.name)} {problem}"
-        plain = unquote(entry.name).lower()
-        if plain in seen:
-            yield f"entry {shown(entry.name)} is there twice, in whatever casing; each name may occur once"
-        seen.add(plain)
         if (stamp := _modified(entry)) is not None and stamp > now + _DAY:
             yield (
                 f"entry {shown(entry.name)} is dated {datetime.fromtimestamp(stamp, UTC):%Y-%m-%d}, more than a day in "
@@ -51,22 +40,6 @@ def entry_problems(entries: Sequence[Entry], limits: PushLimits, now: float) -> 
         if entry.method == STORED and entry.compressed_size != entry.size:
             yield f"entry {shown(entry.name)} is stored and claims two different sizes"
     yield from _size_problems(entries, limits)
-
-
-def name_problem(name: str) -> str:
-    """What is wrong with the name of an entry, as the end of a sentence; empty when it is safe to unpack by it."""
-    for text in dict.fromkeys((name, unquote(name))):
-        if not text or _CONTROL.search(text):
-            return "has a name with control characters or without any"
-        if "\\" in text:
-            return "has a backslash in its name; folders are separated by '/'"
-        if text.startswith("/") or _DRIVE.match(text):
-            return "has an absolute path; paths in a package are relative to its root"
-        if "//" in text:
-            return "has an empty folder name ('//') in its path"
-        if any(segment in (".", "..") for segment in text.split("/")):
-            return "has '.' or '..' in its path, which leads out of the package"
-    return ""
 
 
 def _size_problems(entries: Sequence[Entry], limits: PushLimits) -> Iterator[str]:

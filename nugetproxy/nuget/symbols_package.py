@@ -5,7 +5,6 @@ names this very PDB: a debugger that asks by key must never be shown somebody el
 Sources: docs/create-packages/Symbol-Packages-snupkg, docs/api/symbol-package-publish-resource.
 """
 
-import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
@@ -24,8 +23,6 @@ ENDINGS: Final = (".pdb", ".nuspec", ".xml", ".psmdcp", ".rels", ".p7s")
 
 _ASSEMBLY_ENDINGS: Final = (".dll", ".exe")
 _MEGABYTE: Final = 1024 * 1024
-# Its name becomes part of an address.
-_LONGEST_PDB_NAME: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +83,8 @@ def _problems(package: Nupkg) -> Iterator[str]:
     for entry in package.entries:
         if not entry.name.endswith("/") and not entry.name.lower().endswith(ENDINGS):
             yield f"{shown(entry.name)} may not be in a symbols package; only {', '.join(ENDINGS)} files may"
-    pdbs = _pdbs(package)
-    if not pdbs:
+    if not _pdbs(package):
         yield "it has no .pdb file; pack with DebugType=portable, IncludeSymbols and SymbolPackageFormat=snupkg"
-    for entry in pdbs:
-        if len(posixpath.basename(entry.name).encode()) > _LONGEST_PDB_NAME:
-            yield f"the file name of {shown(entry.name)} is longer than {_LONGEST_PDB_NAME} bytes"
     if not any(kind.name.lower() == SYMBOLS_PACKAGE.lower() for kind in manifest.package_types):
         yield (
             f"its nuspec lacks the package type {SYMBOLS_PACKAGE}: push a package to /api/v2/package, and here its "

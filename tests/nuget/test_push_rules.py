@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from nugetproxy.errors import InvalidPackage
 from nugetproxy.nuget.nupkg import Nupkg
 from nugetproxy.nuget.push_rules import PushLimits, check_push
-from nugetproxy.nuget.push_rules_archive import name_problem
 from tests.builders import insert_stored, make_nupkg, make_nuspec, make_zip, sign
 from tests.nuget.test_hostile_input import BOUNDED, EDITS, NUPKG, SIGNED, Edit, edited, refusal
 from tests.shared import shared
@@ -98,48 +97,6 @@ def test_more_than_three_problems_are_counted():
 
 
 # --- the archive ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [
-        ("lib/net8.0/a.dll", ""),
-        ("lib/", ""),
-        ("[Content_Types].xml", ""),
-        ("a..b/c...d", ""),
-        ("My%20File.txt", ""),
-        ("lib/ä.txt", ""),
-        ("", "control characters"),
-        ("a\nb", "control characters"),
-        ("a%00", "control characters"),
-        ("a\\b", "backslash"),
-        ("a%5cb", "backslash"),
-        ("/etc/passwd", "absolute"),
-        ("%2fetc", "absolute"),
-        ("c:/x", "absolute"),
-        ("C%3Ax", "absolute"),
-        ("a//b", "empty folder"),
-        ("../x", "'.' or '..'"),
-        ("a/../x", "'.' or '..'"),
-        ("a/%2e%2E/x", "'.' or '..'"),
-        ("./x", "'.' or '..'"),
-        ("a/..", "'.' or '..'"),
-    ],
-)
-def test_names_that_lead_elsewhere_are_refused(name, why):
-    assert (why in name_problem(name)) if why else (name_problem(name) == "")
-
-
-@pytest.mark.parametrize("other", ["lib/A.dll", "LIB/a.dll", "lib/%41.dll"])
-def test_a_name_may_occur_once(other):
-    """
-    In any casing and encoding: where clients unpack, both would be one file.
-    """
-    assert "is there twice" in why_not(make_nupkg(files={"lib/a.dll": b"1", other: b"2"}))
-
-
-def test_the_same_name_exactly_may_not_occur_twice():
-    assert "'a.txt' is there twice" in why_not(insert_stored(make_nupkg(files={"a.txt": b"x"}), "a.txt", b"y"))
 
 
 def test_dates_may_be_a_day_ahead():

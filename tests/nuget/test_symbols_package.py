@@ -49,7 +49,7 @@ def test_a_symbols_package_names_its_version_and_its_pdbs():
         (make_snupkg(files={"a.xml": b""}), r"it has no \.pdb file; pack with DebugType=portable"),
         (make_snupkg(files={PATH: PDB, DLL: b"MZ"}), r"'lib/net8\.0/Contoso\.Utils\.dll' may not be in a symbols"),
         (make_snupkg(files={PATH: PDB, "../x.pdb": PDB}), r"entry '\.\./x\.pdb' has '\.' or '\.\.' in its path"),
-        (make_snupkg(files={"lib/" + "x" * 252 + ".pdb": PDB}), "is longer than 255 bytes"),
+        (make_snupkg(files={"lib/" + "x" * 252 + ".pdb": PDB}), "file or folder name of more than 255 bytes"),
         (make_snupkg(nuspec=make_nuspec(authors="")), "lacks the package type SymbolsPackage: push a package to"),
         (make_snupkg(nuspec=make_nuspec(package_types=["SymbolsPackage"])), "has the element authors, which belongs"),
         (described("<owners>me</owners>"), "element owners"),
