@@ -13,7 +13,8 @@ from nugetproxy.web import operations
 from nugetproxy.web.keys import NOTE, TAKES_BODY, Resource
 from nugetproxy.web.reading import admit
 from nugetproxy.web.uploads import on_expect
-from nugetproxy.web.v2.routes import V2_ROUTES
+from nugetproxy.web.v2.batch import batch
+from nugetproxy.web.v2.routes import V2_BATCH, V2_ROUTES
 from nugetproxy.web.v3 import publish
 from nugetproxy.web.v3.catalog import catalog_document, catalog_leaf
 from nugetproxy.web.v3.flat_container import package_content, versions
@@ -100,6 +101,9 @@ def add_routes(application: web.Application, prefix: str = "") -> None:
             if route.resource is Resource.V2_FEED:
                 # As at nuget.org: OData calls functions by POST too, and their parameters stay in the query.
                 application.router.add_post(start + route.path, _reading(route))
+        batched = _reading(Route(V2_BATCH, batch, Resource.V2_FEED))
+        setattr(batched, TAKES_BODY, True)
+        application.router.add_post(start + V2_BATCH, batched)
         for action in ACTIONS:
             application.router.add_route(action.method, start + action.path, _acting(action), expect_handler=on_expect)
 

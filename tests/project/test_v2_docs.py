@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from nugetproxy.protocol.v2 import feed_query, hints, odata_query
+from nugetproxy.protocol.v2 import batch, feed_query, hints, odata_query
 from nugetproxy.protocol.v2.metadata import FUNCTIONS
 from nugetproxy.protocol.v2.properties import MOST_COUNTED
+from nugetproxy.web.aiohttp_connection import MAX_LINE
 from nugetproxy.web.v2 import gathering, searching
 from nugetproxy.web.v2.routes import V2_ROUTES
 
@@ -24,6 +25,8 @@ PAGE = " ".join((Path(__file__).parents[2] / "docs/protocol/v2.md").read_text().
         f"within {searching.DETAIL_SECONDS:.0f} seconds",
         f"{feed_query.PAGE_SIZE} entries at most",
         f"tells of {gathering.MOST_UPDATES:,} packages at most",
+        f"up to {batch.MOST_QUERIES} queries",
+        f"a request line of {MAX_LINE // 1024} KiB",
         f"Never above {MOST_COUNTED:,}",
     ],
 )

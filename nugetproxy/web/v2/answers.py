@@ -1,6 +1,7 @@
 """How V2 answers leave: Atom documents with OData's headers, and refusals as OData's clients read them."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from aiohttp import web
 
@@ -9,8 +10,8 @@ from nugetproxy.protocol.v2.atom import XML_TYPE, write_error
 from nugetproxy.web.keys import BASES, NOTE, Resource
 from nugetproxy.web.responses import document
 
-# NuGet 2.8 reads up to 2.0 and crashes on 3.0.
-_ODATA = {"DataServiceVersion": "2.0;"}
+ODATA: Final = {"DataServiceVersion": "2.0;"}
+"""NuGet 2.8 reads up to 2.0 and crashes on 3.0."""
 
 _BASE = "/api/v2"
 _READING = ("GET", "HEAD", "POST")
@@ -28,7 +29,7 @@ async def odata(
     holds_links: bool = True,
 ) -> web.StreamResponse:
     """A V2 document, with validators, compressed when asked, and hot as long as what it was made of is fresh."""
-    return await document(request, body, provenance, resource, content_type, holds_links=holds_links, extra=_ODATA)
+    return await document(request, body, provenance, resource, content_type, holds_links=holds_links, extra=ODATA)
 
 
 def refusal_in_xml(request: web.Request, reason: str) -> tuple[bytes, Mapping[str, str]] | None:
@@ -37,4 +38,4 @@ def refusal_in_xml(request: web.Request, reason: str) -> tuple[bytes, Mapping[st
     is_below = path == _BASE or path.startswith(f"{_BASE}/")
     if not is_below or request.method not in _READING or request[NOTE].resource in _OF_PUBLISHING:
         return None
-    return write_error(reason), {"Content-Type": XML_TYPE, **_ODATA}
+    return write_error(reason), {"Content-Type": XML_TYPE, **ODATA}

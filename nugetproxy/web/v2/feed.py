@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from nugetproxy.errors import InvalidRequest
+from nugetproxy.errors import DocumentNotFound, InvalidRequest
+from nugetproxy.feeds.base import Answer
 from nugetproxy.protocol.v2.atom import COUNT_TYPE, FEED_TYPE, write_feed
 from nugetproxy.protocol.v2.feed_query import FeedQuery
 from nugetproxy.protocol.v2.hints import hints_of
@@ -25,10 +26,23 @@ _SEGMENT = re.compile(r"([A-Za-z]+)(\(.*\))?", re.DOTALL)
 
 async def collection(request: web.Request) -> web.StreamResponse:
     """A page of a collection, or the entry that a key in brackets names."""
-    name, key = _read_segment(request)
+    segment = request.match_info["collection"]
+    _, key = _read_segment(segment)
     if key:
         return await send_entry(request, key)
-    query = FeedQuery.from_pairs(request.query.items())
+    found = await feed_document(request, segment, FeedQuery.from_pairs(request.query.items()))
+    return await odata(request, found.value, found.provenance, Resource.V2_FEED, FEED_TYPE)
+
+
+async def feed_document(request: web.Request, segment: str, query: FeedQuery) -> Answer[bytes]:
+    """A page of the collection that the decoded path segment names, for whoever makes this request.
+
+    Raises:
+        DocumentNotFound: it names none, or no collection.
+    """
+    name, key = _read_segment(segment)
+    if key:
+        raise DocumentNotFound(f"{name} with a key is no collection")
     found = await _COLLECTIONS[name](request, query, True)
     ours = links(request)
     body = write_feed(
@@ -38,12 +52,12 @@ async def collection(request: web.Request) -> web.StreamResponse:
         count=found.total if query.with_count else None,
         next_page=query.next_page(ours.v2_collection(f"{name}()"), found.following),
     )
-    return await odata(request, body, found.provenance, Resource.V2_FEED, FEED_TYPE)
+    return Answer(body, found.provenance)
 
 
 async def count_or_property(request: web.Request) -> web.StreamResponse:
     """`Search()/$count`: the bare number after filters and before paging. `Packages(...)/Id`: one property."""
-    name, key = _read_segment(request)
+    name, key = _read_segment(request.match_info["collection"])
     below = request.match_info["below"]
     if key:
         return await send_property(request, key, below)
@@ -54,12 +68,12 @@ async def count_or_property(request: web.Request) -> web.StreamResponse:
     return await odata(request, str(found.total).encode(), found.provenance, Resource.V2_FEED, COUNT_TYPE)
 
 
-def _read_segment(request: web.Request) -> tuple[str, str]:
+def _read_segment(segment: str) -> tuple[str, str]:
     """The collection's name as we write it, and the key in its brackets, if any."""
-    match = _SEGMENT.fullmatch(request.match_info["collection"])
+    match = _SEGMENT.fullmatch(segment)
     name = _NAMES.get(match[1].lower()) if match else None
     if match is None or name is None:
-        raise unknown_document(request)
+        raise DocumentNotFound(f"there is no collection {segment[:100]} here")
     key = match[2] or ""
     if not key.strip("() "):
         return name, ""

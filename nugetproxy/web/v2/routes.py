@@ -14,6 +14,9 @@ from nugetproxy.web.v2.service import metadata, service_document
 _SETS = "(?i:Packages|FindPackagesById|Search|GetUpdates)"
 _COLLECTION = "{collection:" + _SETS + r"(?:(?:\(|%28)[^/]*)?}"
 
+V2_BATCH = r"/api/v2/{batch:(?:\$|%24)batch}"
+"""For POST."""
+
 V2_ROUTES = (
     ("/api/v2", service_document, Resource.V2_SERVICE),
     ("/api/v2/", service_document, Resource.V2_SERVICE),

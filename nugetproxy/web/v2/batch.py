@@ -1,0 +1,47 @@
+"""POST $batch: collections whose address is too long for NuGet 2 to send it as one."""
+
+import asyncio
+import uuid
+
+from aiohttp import web
+
+from nugetproxy.errors import InvalidRequest
+from nugetproxy.protocol.v2.atom import FEED_TYPE
+from nugetproxy.protocol.v2.batch import read_batch, write_batch
+from nugetproxy.protocol.v2.feed_query import FeedQuery
+from nugetproxy.web.keys import NOTE, SERVICES
+from nugetproxy.web.v2.answers import ODATA
+from nugetproxy.web.v2.feed import feed_document
+
+
+async def batch(request: web.Request) -> web.StreamResponse:
+    """The collections that are asked for, one after the other.
+
+    NuGet sends one query in a batch, and shows its user the status line of the whole: so what would refuse a query
+    refuses the batch.
+
+    Raises:
+        InvalidRequest: no batch of queries; and all that asking for a collection raises.
+    """
+    queries = read_batch(request.headers.get("Content-Type", ""), await _body(request))
+    documents, provenance = [], None
+    for query in queries:
+        answer = await feed_document(request, query.segment, FeedQuery.from_pairs(query.pairs))
+        documents.append((FEED_TYPE, answer.value))
+        provenance = answer.provenance if provenance is None else provenance.joined(answer.provenance)
+    assert provenance is not None  # a batch holds something
+    request[NOTE].outcome = provenance.outcome
+    boundary = f"batchresponse_{uuid.uuid4()}"
+    headers = {"Content-Type": f"multipart/mixed; boundary={boundary}", "Cache-Control": "no-store", **ODATA}
+    return web.Response(status=202, body=write_batch(documents, boundary), headers=headers)
+
+
+async def _body(request: web.Request) -> bytes:
+    """All of it: how much that may be is the application's affair."""
+    try:
+        async with asyncio.timeout(request.app[SERVICES].config.server.header_timeout):
+            return await request.read()
+    except TimeoutError as error:
+        raise InvalidRequest("the request's body did not arrive in time") from error
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise InvalidRequest("the request's body is broken") from error
