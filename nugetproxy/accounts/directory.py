@@ -177,22 +177,19 @@ class Directory:
         expires: int,
         by: Actor = COMMAND_LINE,
     ) -> tuple[ApiKey, str]:
-        """The key, and its text, which nobody can be shown again. `expires` in unix microseconds.
+        """The key, and its text, which nobody can be shown again. `expires` in unix microseconds; `creator`: the user
+        whose key it is, see `ApiKey`.
 
         Raises InvalidRequest, Conflict when the owner has a live key of that name, Forbidden when the creator is
         neither the owner nor a member of it.
         """
-        minted = mint_key()
-        key = keys.checked_key(
-            ApiKey(
-                minted.key_id, name, owner, creator, frozenset(scopes), tuple(globs), self._clock(), expires, None, None
-            )
-        )
-        await self._change(
-            lambda connection: keys.add_key(connection, key, minted),
-            AuditEntry(by.name, "key.add", _told(key), detail=f"{' '.join(sorted(key.scopes))}; {' '.join(key.globs)}"),
-        )
-        return key, minted.text
+        return await self._add_key(owner, creator, name, keys.checked_scopes(scopes), globs, expires, by)
+
+    async def add_verification_key(
+        self, owner: Account, creator: Account | None, package_id: str, *, name: str, expires: int, by: Actor
+    ) -> tuple[ApiKey, str]:
+        """As `add_key`, but a key that can do nothing by itself: `ApiKey.is_verification`."""
+        return await self._add_key(owner, creator, name, frozenset(), (package_id,), expires, by)
 
     def keys(self, owner: Account | None = None) -> tuple[ApiKey, ...]:
         """All that were ever made, oldest first."""
@@ -206,13 +203,21 @@ class Directory:
         return keys.current_key(self._database.fetch, reference, owner)
 
     async def revoke_key(
-        self, reference: str, owner: Account | None = None, *, by: Actor = COMMAND_LINE
+        self,
+        reference: str,
+        owner: Account | None = None,
+        *,
+        member: Account | None = None,
+        by: Actor = COMMAND_LINE,
     ) -> tuple[ApiKey, ...]:
-        """End a key, as in `key`; by name also its predecessors that still overlap. Returns those that were ended."""
+        """End a key, as in `key`; by name also its predecessors that still overlap. Returns those that were ended.
+
+        `member`: the user for whom it is done; raises Forbidden when that one may not.
+        """
         told = self.key(reference, owner)
         return await self._change(
-            lambda connection: keys.revoke(connection, reference, owner, self._clock()),
-            AuditEntry(by.name, "key.revoke", _told(told)),
+            lambda connection: keys.revoke(connection, reference, owner, member, self._clock()),
+            AuditEntry(by.name, "key.revoke", _told(told), detail=f"by {member.name}" if member else ""),
         )
 
     async def rotate_key(self, key: ApiKey, overlap: float, *, by: Actor = COMMAND_LINE) -> tuple[ApiKey, str]:
@@ -262,7 +267,7 @@ class Directory:
         user = self.find_account(name)
         if not right or user is None or user.is_disabled:
             return None
-        return Actor(user.name, user, None, user.is_administrator, self.memberships_of(user))
+        return records.actor_of(self._database.fetch, user)
 
     async def actor_by_basic(self, name: str, password: str, now: int) -> Actor | None:
         """What Basic credentials stand for: an API key as password, whatever the name, or a user's password."""
@@ -275,6 +280,28 @@ class Directory:
         self._uses.note(key_id, now)
 
     # --- writing ---
+
+    async def _add_key(
+        self,
+        owner: Account,
+        creator: Account | None,
+        name: str,
+        scopes: frozenset[Scope],
+        globs: Iterable[str],
+        expires: int,
+        by: Actor,
+    ) -> tuple[ApiKey, str]:
+        minted = mint_key()
+        key = keys.checked_key(
+            ApiKey(minted.key_id, name, owner, creator, scopes, tuple(globs), self._clock(), expires, None, None)
+        )
+        rights = f"{' '.join(sorted(scopes)) or 'verification'}; {' '.join(key.globs)}"
+        whose = f"; by {creator.name}" if creator is not None and creator != owner else ""
+        await self._change(
+            lambda connection: keys.add_key(connection, key, minted),
+            AuditEntry(by.name, "key.add", _told(key), detail=rights + whose),
+        )
+        return key, minted.text
 
     async def _change(self, work: Callable[[sqlite3.Connection], T], entry: AuditEntry) -> T:
         def whole(connection: sqlite3.Connection) -> T:

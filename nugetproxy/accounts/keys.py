@@ -1,12 +1,14 @@
 """What happens to the rows of API keys, inside a write, and which of them somebody means by a name."""
 
 import sqlite3
+from collections.abc import Iterable
 
 from nugetproxy.accounts.credentials import KEY_PREFIX, MintedKey, key_id_of
 from nugetproxy.accounts.globs import EVERYTHING, checked_glob
-from nugetproxy.accounts.model import DAY, Account, AccountKind, ApiKey, Scope
-from nugetproxy.accounts.records import Fetch, KeyRow, inside, key_row, key_rows, memberships_of
-from nugetproxy.errors import ApiKeyNotFound, Conflict, Forbidden, InvalidRequest
+from nugetproxy.accounts.model import DAY, Account, ApiKey, Scope
+from nugetproxy.accounts.permissions import may_end_key, may_make_key, require
+from nugetproxy.accounts.records import Fetch, KeyRow, actor_of, inside, key_row, key_rows, memberships_of
+from nugetproxy.errors import ApiKeyNotFound, Conflict, InvalidRequest
 
 LONGEST_KEY_NAME = 64
 LONGEST_LIFE = 3650 * DAY
@@ -16,7 +18,8 @@ LONGEST_LIFE = 3650 * DAY
 def add_key(connection: sqlite3.Connection, key: ApiKey, minted: MintedKey) -> None:
     """Write a new key. Raises Forbidden when its creator may not make it, Conflict when its name is taken."""
     fetch = inside(connection)
-    _refuse_creator(fetch, key)
+    if key.creator is not None:
+        require(may_make_key(actor_of(fetch, key.creator), key.owner))
     named_so = key_rows(fetch, name=key.name, owner=key.owner)
     if any(row.replaced_by is None and row.key.is_live(key.created) for row in named_so):
         raise Conflict(f"{key.owner.name} has a key named '{key.name}' already; rotate or revoke it, or choose another")
@@ -41,9 +44,18 @@ def insert_key(connection: sqlite3.Connection, key: ApiKey, minted: MintedKey) -
     )
 
 
-def revoke(connection: sqlite3.Connection, reference: str, owner: Account | None, now: int) -> tuple[ApiKey, ...]:
-    """End the key with this id, or all that have this name: one that was rotated has its predecessor beside it."""
-    rows = _meant(inside(connection), reference, owner)
+def revoke(
+    connection: sqlite3.Connection, reference: str, owner: Account | None, member: Account | None, now: int
+) -> tuple[ApiKey, ...]:
+    """End the key with this id, or all that have this name: one that was rotated has its predecessor beside it.
+
+    Raises Forbidden when it is done for a member who may not.
+    """
+    fetch = inside(connection)
+    rows = _meant(fetch, reference, owner)
+    if member is not None:
+        for row in rows:
+            require(may_end_key(actor_of(fetch, member), row.key))
     for row in rows:
         connection.execute("UPDATE api_keys SET revoked = ? WHERE key_id = ?", (now, row.key.key_id))
     return tuple(row.key for row in rows)
@@ -74,8 +86,6 @@ def checked_key(key: ApiKey) -> ApiKey:
     """Raises InvalidRequest when a key cannot be made so."""
     if not 0 < len(key.name) <= LONGEST_KEY_NAME or not key.name.isprintable() or key.name.startswith(KEY_PREFIX):
         raise InvalidRequest(f"the name of a key has 1 to {LONGEST_KEY_NAME} printable characters")
-    if not key.scopes:
-        raise InvalidRequest(f"a key needs a scope: {', '.join(Scope)}")
     if not key.globs:
         raise InvalidRequest(f"a key needs a pattern of ids; '{EVERYTHING}' is all of them")
     for glob in key.globs:
@@ -83,6 +93,13 @@ def checked_key(key: ApiKey) -> ApiKey:
     if not 0 < key.expires - key.created <= LONGEST_LIFE:
         raise InvalidRequest(f"a key lives up to {LONGEST_LIFE // DAY} days")
     return key
+
+
+def checked_scopes(scopes: Iterable[Scope]) -> frozenset[Scope]:
+    """Raises InvalidRequest when there is none: a key without any is a verification key."""
+    if not (checked := frozenset(scopes)):
+        raise InvalidRequest(f"a key needs a scope: {', '.join(Scope)}")
+    return checked
 
 
 def is_honoured(fetch: Fetch, key: ApiKey, now: int) -> bool:
@@ -93,14 +110,6 @@ def is_honoured(fetch: Fetch, key: ApiKey, now: int) -> bool:
     if creator is None or creator.account_id == key.owner.account_id:
         return True
     return not creator.is_disabled and key.owner.account_id in memberships_of(fetch, creator.account_id)
-
-
-def _refuse_creator(fetch: Fetch, key: ApiKey) -> None:
-    creator, owner = key.creator, key.owner
-    if creator is None or creator.account_id == owner.account_id:
-        return
-    if owner.kind is AccountKind.USER or owner.account_id not in memberships_of(fetch, creator.account_id):
-        raise Forbidden(f"{creator.name} may not make keys for {owner.name}")
 
 
 def _meant(fetch: Fetch, reference: str, owner: Account | None) -> list[KeyRow]:

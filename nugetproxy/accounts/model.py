@@ -30,14 +30,16 @@ class AccountKind(StrEnum):
 
 
 class Role(StrEnum):
-    """What a member is to an organisation: collaborators act for it, administrators manage it too."""
+    """What a member is to an organisation: collaborators act for it, administrators end others' keys for it too."""
 
     ADMINISTRATOR = "administrator"
     COLLABORATOR = "collaborator"
 
 
 class Scope(StrEnum):
-    """What a key may do to the packages it covers. Every live key may read; READ is for keys that may do only that."""
+    """What a key may do to the packages it covers. Every key that has a scope may read; READ is for those that may do
+    only that.
+    """
 
     PUSH = "push"
     """New ids, and new versions of existing ones."""
@@ -64,7 +66,8 @@ class Account:
 class ApiKey:
     """A key as it is remembered: without its text. It acts for `owner`.
 
-    `creator` is the user who made it, None when it was made on the command line. `last_used` is written with delay.
+    `creator` is the user whose it is, with whose membership it ends; None for one that was made for nobody in
+    particular. `last_used` is written with delay.
     """
 
     key_id: str
@@ -77,6 +80,11 @@ class ApiKey:
     expires: int
     last_used: int | None
     revoked: int | None
+
+    @property
+    def is_verification(self) -> bool:
+        """Without any scope: it may not even read, and only shows, once, that its owner may push the one id."""
+        return not self.scopes
 
     def is_live(self, now: int) -> bool:
         return self.revoked is None and now < self.expires

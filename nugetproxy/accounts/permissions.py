@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from nugetproxy.accounts.globs import EVERYTHING, any_glob_matches
-from nugetproxy.accounts.model import Account, Actor, Role, Scope
+from nugetproxy.accounts.model import Account, Actor, ApiKey, Role, Scope
 from nugetproxy.accounts.reservations import Reservation
 from nugetproxy.errors import Forbidden, IdReserved, NotAuthenticated, NugetproxyError
 from nugetproxy.nuget.identity import PackageId
@@ -64,6 +64,8 @@ class PackageFacts:
 
 def may_read(actor: Actor, *, anonymous: AnonymousRead, hosted: bool) -> Verdict:
     """Whether what is asked may be seen. Whoever is known may read everything: also with a key of any scope."""
+    if actor.key is not None and actor.key.is_verification:
+        return Refused(Forbidden(f"API key '{actor.key.name}' is for one verification and reads nothing"))
     if not actor.is_anonymous or anonymous == "all" or (anonymous == "mirrored" and not hosted):
         return ALLOWED
     return Refused(NotAuthenticated(CREDENTIALS_NEEDED, "basic"))
@@ -121,17 +123,33 @@ def may_hard_delete(actor: Actor, package_id: PackageId | None = None, now: int 
     return Refused(Forbidden("only administrators delete packages for good; unlist the version instead"))
 
 
-def may_manage(actor: Actor, account: Account) -> Verdict:
-    """Whether an account's members and keys may be changed: by administrators, itself, and its administrators.
-
-    Never by a key: whoever steals one must not be able to make more of them.
+def may_make_key(actor: Actor, owner: Account) -> Verdict:
+    """Whether a user may have a key that acts for `owner`: for itself, and for an organisation as a member of whatever
+    role, as on nuget.org; the key ends with the membership.
     """
-    if actor.is_anonymous:
-        return Refused(NotAuthenticated("a user name and a password are needed to manage accounts", "basic"))
-    if actor.key is not None:
-        return Refused(Forbidden("API keys do not manage accounts; use a password"))
-    if actor.account is not None and actor.account.is_disabled:
-        return Refused(Forbidden(f"user {actor.account.name} is disabled"))
+    refused = _refused_at_the_accounts(actor)
+    if refused is not None:
+        return refused
+    if owner.account_id in actor.acts_for:
+        return ALLOWED
+    return Refused(Forbidden(f"{actor.name} may not make keys for {owner.name}: only its members may"))
+
+
+def may_end_key(actor: Actor, key: ApiKey) -> Verdict:
+    """Whether a user may end a key: its own, and any key of an account that it manages."""
+    refused = _refused_at_the_accounts(actor)
+    if refused is not None:
+        return refused
+    if actor.account is not None and key.creator == actor.account:
+        return ALLOWED
+    return may_manage(actor, key.owner)
+
+
+def may_manage(actor: Actor, account: Account) -> Verdict:
+    """Whether an account's members and keys may be changed: by administrators, itself, and its administrators."""
+    refused = _refused_at_the_accounts(actor)
+    if refused is not None:
+        return refused
     if actor.is_administrator or (actor.account is not None and actor.account.account_id == account.account_id):
         return ALLOWED
     if actor.memberships.get(account.account_id) is Role.ADMINISTRATOR:
@@ -151,6 +169,17 @@ def first_owner(actor: Actor, facts: PackageFacts) -> int:
         if owners and own not in owners:
             return min(owners)
     return own
+
+
+def _refused_at_the_accounts(actor: Actor) -> Refused | None:
+    """What holds for every act on accounts. Never by a key: whoever steals one must not be able to make more of it."""
+    if actor.is_anonymous:
+        return Refused(NotAuthenticated("a user name and a password are needed to manage accounts", "basic"))
+    if actor.key is not None:
+        return Refused(Forbidden("API keys do not manage accounts; use a password"))
+    if actor.account is not None and actor.account.is_disabled:
+        return Refused(Forbidden(f"user {actor.account.name} is disabled"))
+    return None
 
 
 def _refused_at_the_door(

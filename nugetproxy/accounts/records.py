@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from nugetproxy.accounts.model import Account, AccountKind, ApiKey, Role, Scope
+from nugetproxy.accounts.model import Account, AccountKind, Actor, ApiKey, Role, Scope
 from nugetproxy.errors import AccountNotFound
 
 Fetch = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
@@ -85,6 +85,11 @@ def memberships_of(fetch: Fetch, user_id: int) -> dict[int, Role]:
         (user_id,),
     )
     return {number: Role(role) for number, role in rows}
+
+
+def actor_of(fetch: Fetch, user: Account) -> Actor:
+    """Who a user is that is known by more than a key."""
+    return Actor(user.name, user, None, user.is_administrator, memberships_of(fetch, user.account_id))
 
 
 class KeyRow:

@@ -139,7 +139,7 @@ def list_orgs(as_json: bool, **options: object) -> None:
 
 @org.group("member")
 def member() -> None:
-    """Members: administrators manage the organisation, collaborators its packages."""
+    """Members: all act for the organisation; administrators may end the keys of the others."""
 
 
 @member.command("add")
@@ -165,7 +165,7 @@ def add_member(organization: str, name: str, role: str, as_json: bool, **options
 @click.argument("name", metavar="USER")
 @managing_options
 def remove_member(organization: str, name: str, as_json: bool, **options: object) -> None:
-    """Let a member go. The keys that the member made for the organisation end too."""
+    """Let a member go. The member's keys for the organisation (`key add --by`) end too."""
 
     async def work(managed: Managed) -> tuple[Account, Account]:
         whole, one = _both(managed, organization, name)

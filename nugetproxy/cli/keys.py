@@ -6,7 +6,7 @@ import click
 
 from nugetproxy.accounts.directory import DEFAULT_SCOPES
 from nugetproxy.accounts.globs import EVERYTHING
-from nugetproxy.accounts.model import SECOND, ApiKey, Scope, now_us
+from nugetproxy.accounts.model import SECOND, Account, AccountKind, ApiKey, Scope, now_us
 from nugetproxy.cli.managing import Managed, duration, iso, manage, managing_options, print_json, print_table
 
 _WHOSE = click.option("--owner", metavar="NAME", help="Whose key it is, when several have one of that name.")
@@ -26,10 +26,12 @@ def key() -> None:
 @click.option("--glob", "globs", multiple=True, metavar="PATTERN",
               help="Which ids it covers, such as 'Contoso.*'; may be repeated.  [default: *]")  # fmt: skip
 @click.option("--expires", callback=duration, metavar="DURATION", help="After how long.  [default: 365d]")
+@click.option("--by", "member", metavar="USER",
+              help="The member of the organisation whose key it is: it ends when the membership does.")  # fmt: skip
 @managing_options
 def add(
-    name: str, owner: str, scopes: tuple[str, ...], globs: tuple[str, ...], expires: float | None, as_json: bool,
-    **options: object,
+    name: str, owner: str, scopes: tuple[str, ...], globs: tuple[str, ...], expires: float | None, member: str | None,
+    as_json: bool, **options: object,
 ) -> None:  # fmt: skip
     """Make an API key and print it. It is shown this once: only its hash is kept."""
 
@@ -37,7 +39,7 @@ def add(
         life = managed.config.accounts.key_lifetime if expires is None else expires
         return await managed.directory.add_key(
             managed.directory.account(owner),
-            None,
+            _user(managed, member),
             name=name,
             scopes=map(Scope, scopes) if scopes else DEFAULT_SCOPES,
             globs=globs or (EVERYTHING,),
@@ -64,23 +66,26 @@ def list_keys(owner: str | None, all_keys: bool, as_json: bool, **options: objec
         print_json([_shown(each, now) for each in keys])
         return
     rows = [
-        (each.key_id, each.owner.name, each.name, _words(each), " ".join(each.globs), _state(each, now),
-         iso(each.last_used) or "never")
+        (each.key_id, each.owner.name, _by(each) or "-", each.name, _words(each), " ".join(each.globs),
+         _state(each, now), iso(each.last_used) or "never")
         for each in keys
     ]  # fmt: skip
-    print_table(("ID", "OWNER", "NAME", "SCOPES", "GLOBS", "STATE", "LAST USED"), rows)
+    print_table(("ID", "OWNER", "BY", "NAME", "SCOPES", "GLOBS", "STATE", "LAST USED"), rows)
 
 
 @key.command("revoke")
 @click.argument("reference", metavar="NAME_OR_ID")
 @_WHOSE
+@click.option("--by", "member", metavar="USER",
+              help="Refuse what this user may not end: only its own keys, and those of organisations that it "
+              "administers.")  # fmt: skip
 @managing_options
-def revoke(reference: str, owner: str | None, as_json: bool, **options: object) -> None:
+def revoke(reference: str, owner: str | None, member: str | None, as_json: bool, **options: object) -> None:
     """End a key at once: by name (a rotated one's predecessor too), by id, or by the text of one found somewhere."""
 
     async def work(managed: Managed) -> tuple[ApiKey, ...]:
         whose = managed.directory.account(owner) if owner else None
-        return await managed.directory.revoke_key(reference, whose, by=managed.by)
+        return await managed.directory.revoke_key(reference, whose, member=_user(managed, member), by=managed.by)
 
     ended = manage(options, work)
     if as_json:
@@ -106,6 +111,10 @@ def rotate(reference: str, owner: str | None, overlap: float, as_json: bool, **o
     _print_new(*manage(options, work), as_json)
 
 
+def _user(managed: Managed, name: str | None) -> Account | None:
+    return managed.directory.account(name, AccountKind.USER) if name else None
+
+
 def _print_new(made: ApiKey, text: str, as_json: bool) -> None:
     if as_json:
         print_json({"key": text, **_shown(made, made.created)})
@@ -120,6 +129,7 @@ def _shown(each: ApiKey, now: int) -> dict[str, Any]:
         "id": each.key_id,
         "name": each.name,
         "owner": each.owner.name,
+        "by": _by(each),
         "scopes": sorted(each.scopes),
         "globs": list(each.globs),
         "created": iso(each.created),
@@ -137,4 +147,8 @@ def _state(each: ApiKey, now: int) -> str:
 
 
 def _words(each: ApiKey) -> str:
-    return " ".join(sorted(each.scopes))
+    return " ".join(sorted(each.scopes)) or "verification"
+
+
+def _by(each: ApiKey) -> str | None:
+    return each.creator.name if each.creator else None

@@ -1,14 +1,15 @@
 """Verification keys: short-lived keys that can do nothing but show that their owner may push an id.
 
 Old symbol hosts ask for them instead of being given the push key (nuget-protocol: verification keys). They are ordinary
-keys of the directory with the narrowest rights, so that revoking, expiry and the audit log apply to them too.
+keys of the directory without any scope, which is what tells them from others: revoking, expiry and the audit log apply
+to them too, and they may not even read.
 """
 
 import secrets
 from typing import Final
 
 from nugetproxy.accounts.directory import Directory
-from nugetproxy.accounts.model import DAY, Actor, Scope
+from nugetproxy.accounts.model import DAY, Actor
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.accounts.permissions import KEY_REFUSED, may_push, require
 from nugetproxy.errors import Forbidden, PackageNotFound, VersionNotFound
@@ -34,12 +35,11 @@ class VerificationKeys:
         require(may_push(actor, self._ownership.facts(package_id, self._packages.knows(package_id.lower)), now))
         assert actor.account is not None, "only an account may push"
         expires = now + DAY
-        _, text = await self._directory.add_key(
+        _, text = await self._directory.add_verification_key(
             actor.account,
             actor.key.creator if actor.key is not None else actor.account,
+            package_id.text,
             name=f"{_NAME}-{secrets.token_hex(6)}",
-            scopes=(Scope.READ,),
-            globs=(package_id.text,),
             expires=expires,
             by=actor,
         )
@@ -58,11 +58,7 @@ class VerificationKeys:
             raise VersionNotFound(package_id.text, package.version.normalized)
         key = actor.key
         owners = {owner.account_id for owner in self._ownership.owners(package_id.lower)}
-        covers = (
-            key is not None
-            and key.name.startswith(f"{_NAME}-")
-            and [glob.lower() for glob in key.globs] == [package_id.lower]
-        )
+        covers = key is not None and key.is_verification and [glob.lower() for glob in key.globs] == [package_id.lower]
         if key is None or not covers or key.owner.account_id not in owners:
             raise Forbidden(KEY_REFUSED)
         await self._directory.revoke_key(key.key_id, by=actor)

@@ -88,6 +88,16 @@ class TestAdding:
         with pytest.raises(Forbidden):
             await add(place, alice, creator=bobby)
 
+    async def test_whose_it_is_is_audited(self, place, alice):
+        acme = await place.directory.add_organization("acme", alice)
+        await add(place, acme, creator=alice, name="hers")
+        await add(place, acme, name="nobodys")
+        await place.directory.revoke_key("nobodys", member=alice)
+
+        assert [each.detail for each in place.audit.entries()[-3:]] == [
+            "push unlist; *; by alice", "push unlist; *", "by alice",
+        ]  # fmt: skip
+
 
 class TestEnding:
     async def test_it_ends_by_its_date(self, place, alice):

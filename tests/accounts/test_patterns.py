@@ -158,7 +158,8 @@ class TestProtected:
         "invisible", ["\u00ad", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u200e", "\u202e", "\u061c"]
     )
     @pytest.mark.parametrize("text", ["con{0}toso", "{0}contoso", "contoso{0}", "id:con{0}toso{0}.secret",
-                                      "a{0}contoso{0}x", "con\u00adtoso{0}secret", "\uff43on{0}toso", "contoso{0}secret"])  # fmt: skip
+                                      "a{0}contoso{0}x",
+                                      "con\u00adtoso{0}secret", "\uff43on{0}toso", "contoso{0}secret"])  # fmt: skip
     def test_invisible_characters_hide_no_name(self, text, invisible):
         """
         One engine drops a soft hyphen, another parts the words at it.

@@ -1,6 +1,7 @@
 """Who may do what: every combination of who asks, with which key, for which id; and the sentences told apart."""
 
 import itertools
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -21,7 +22,9 @@ from nugetproxy.accounts.permissions import (
     PackageFacts,
     Refused,
     first_owner,
+    may_end_key,
     may_hard_delete,
+    may_make_key,
     may_manage,
     may_push,
     may_read,
@@ -245,6 +248,12 @@ def test_whoever_is_known_may_read(who, hosted):
     assert may_read(who, anonymous="none", hosted=hosted) is ALLOWED
 
 
+@pytest.mark.parametrize("anonymous", ["mirrored", "none"])
+@pytest.mark.parametrize("hosted", [True, False])
+def test_a_verification_key_reads_nothing(anonymous, hosted):
+    assert outcome(may_read(by_key(ALICE, scopes=()), anonymous=anonymous, hosted=hosted)) == "Forbidden"
+
+
 @pytest.mark.parametrize(
     ("who", "managed", "expected"),
     [
@@ -265,6 +274,47 @@ def test_whoever_is_known_may_read(who, hosted):
 )
 def test_managing_accounts(who, managed, expected):
     assert outcome(may_manage(who, managed)) == expected
+
+
+@pytest.mark.parametrize(
+    ("who", "owner", "expected"),
+    [
+        (ANONYMOUS, ALICE, "NotAuthenticated"),
+        (by_password(ALICE), ALICE, "allowed"),
+        (by_password(ALICE), BOBBY, "Forbidden"),
+        (by_password(ALICE), ACME, "Forbidden"),
+        (by_password(ALICE, acme=Role.COLLABORATOR), ACME, "allowed"),
+        (by_password(ALICE, acme=Role.ADMINISTRATOR), ACME, "allowed"),
+        (by_password(ROOT), ACME, "Forbidden"),
+        (by_key(ALICE), ALICE, "Forbidden"),
+        (by_password(account(1, "alice", disabled=True)), ALICE, "Forbidden"),
+    ],
+)
+def test_making_keys(who, owner, expected):
+    """
+    A member's key ends with the membership, so it is nobody's who is no member: not an administrator's either.
+    """
+    assert outcome(may_make_key(who, owner)) == expected
+
+
+@pytest.mark.parametrize(
+    ("who", "creator", "expected"),
+    [
+        (ANONYMOUS, None, "NotAuthenticated"),
+        (COMMAND_LINE, BOBBY, "allowed"),
+        (by_password(ROOT), BOBBY, "allowed"),
+        (by_password(ALICE, acme=Role.ADMINISTRATOR), BOBBY, "allowed"),
+        (by_password(ALICE, acme=Role.ADMINISTRATOR), None, "allowed"),
+        (by_password(ALICE, acme=Role.COLLABORATOR), ALICE, "allowed"),
+        (by_password(ALICE, acme=Role.COLLABORATOR), BOBBY, "Forbidden"),
+        (by_password(ALICE, acme=Role.COLLABORATOR), None, "Forbidden"),
+        (by_password(ALICE), ALICE, "allowed"),
+        (by_password(ALICE), BOBBY, "Forbidden"),
+        (by_key(ACME), None, "Forbidden"),
+    ],
+)
+def test_ending_keys_of_an_organisation(who, creator, expected):
+    assert outcome(may_end_key(who, replace(key(ACME), creator=creator))) == expected
 
 
 def test_a_disabled_account_pushes_nothing():

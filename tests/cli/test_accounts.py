@@ -194,6 +194,35 @@ class TestKeys:
         alice.done("key", "revoke", "ci", "--owner", "contoso")
         assert [each["owner"] for each in alice.json("key", "list", "--owner", "alice")] == ["alice"]
 
+    def test_a_members_key_ends_with_the_membership(self, alice):
+        """
+        One that is nobody's in particular does not; and a successor is the same member's.
+        """
+        alice.done("user", "add", "bobby")
+        alice.done("org", "add", "Contoso", "--admin", "alice")
+        assert "bobby may not make keys" in alice.refused("key", "add", "ci", "--owner", "Contoso", "--by", "bobby")
+        alice.done("org", "member", "add", "Contoso", "bobby")
+        made = alice.json("key", "add", "ci", "--owner", "Contoso", "--by", "bobby")
+        rotated = alice.json("key", "rotate", "ci")
+        nobodys = alice.json("key", "add", "server", "--owner", "Contoso")
+        assert [each["by"] for each in (made, rotated, nobodys)] == ["bobby", "bobby", None]
+        texts = [each["key"] for each in (made, rotated, nobodys)]
+        assert [key_owner(alice, text) for text in texts] == ["Contoso"] * 3
+
+        alice.done("org", "member", "remove", "Contoso", "bobby")
+        assert [key_owner(alice, text) for text in texts] == [None, None, "Contoso"]
+
+    def test_what_a_member_may_end(self, alice):
+        alice.done("user", "add", "bobby")
+        alice.done("org", "add", "Contoso", "--admin", "alice")
+        alice.done("org", "member", "add", "Contoso", "bobby")
+        alice.done("key", "add", "bobbys", "--owner", "Contoso", "--by", "bobby")
+        alice.done("key", "add", "server", "--owner", "Contoso")
+
+        assert "only its administrators" in alice.refused("key", "revoke", "server", "--by", "bobby")
+        alice.done("key", "revoke", "bobbys", "--by", "bobby")
+        alice.done("key", "revoke", "server", "--by", "alice")
+
     def test_rotating(self, alice):
         old = alice.json("key", "add", "ci", "--owner", "alice")["key"]
         new = alice.json("key", "rotate", "ci", "--overlap", "24h")["key"]

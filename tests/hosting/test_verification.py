@@ -51,7 +51,7 @@ async def test_a_key_lives_a_day_and_covers_one_id(desk):
     key = desk.actor(text).key
     assert key is not None
     assert (expires, key.expires) == (now + DAY, now + DAY)
-    assert (key.scopes, key.globs) == (frozenset({Scope.READ}), ("Contoso.Utils",))
+    assert (key.scopes, key.globs) == (frozenset(), ("Contoso.Utils",))
     assert desk.directory.actor_by_key(text, now + DAY) is None
 
 
@@ -92,6 +92,20 @@ async def test_an_ordinary_key_verifies_nothing(desk):
     await desk.house.push(actor)
     with pytest.raises(Forbidden):
         await desk.keys.verify(actor, UTILS, VERSION)
+
+
+async def test_nor_does_one_that_is_only_called_so(desk):
+    """
+    It would be used up by that.
+    """
+    bob, actor = await desk.user("bob")
+    await desk.house.push(actor)
+    _, text = await desk.directory.add_key(
+        bob, None, name="verification-ci", scopes=(Scope.READ,), globs=("Contoso.Utils",), expires=now_us() + DAY
+    )
+    with pytest.raises(Forbidden):
+        await desk.keys.verify(desk.actor(text), UTILS, VERSION)
+    assert desk.directory.actor_by_key(text, now_us()) is not None
 
 
 async def test_it_is_worth_nothing_once_its_owner_lost_the_id(desk):

@@ -10,7 +10,7 @@ from nugetproxy.accounts.model import Scope
 from nugetproxy.accounts.permissions import KEY_NEEDED, KEY_REFUSED
 from tests.builders import make_nupkg
 from tests.flows.mirror import Got, running
-from tests.flows.private_feed import House, opened
+from tests.flows.private_feed import House, basic, opened, opened_with_lane
 
 VERSION = "/api/v2/package/Contoso.Utils/1.0.0"
 RESERVED = "This package ID has been reserved. Please request access to upload to this reserved namespace from the "
@@ -432,6 +432,16 @@ class TestVerificationKeys:
             assert (await house.push(version="2.0.0", key=key)).status == 403
             assert (await house.send("DELETE", VERSION, key=key)).status == 403
             assert (await self.key(house, key=key)).status == 403
+
+    @pytest.mark.parametrize("closed", ["none", "mirrored"])
+    async def test_reads_nothing(self, upstream, tmp_path, closed):
+        async with opened_with_lane(tmp_path, upstream, accounts={"anonymous_read": closed}) as house:
+            await house.push()
+            key = (await self.key(house)).json["Key"]
+            for path in ("/v3/flatcontainer/contoso.utils/index.json", "/v3/query?q=utils") * 2:
+                assert (await house.get(path, basic("x", house.key))).status == 200
+                assert (await house.get(path, {"X-NuGet-ApiKey": key})).status == 403
+                assert (await house.get(path, basic("x", key))).status == 403
 
     async def test_of_others_and_of_nothing(self, upstream, tmp_path):
         async with opened(tmp_path, upstream) as house:
