@@ -42,8 +42,8 @@ async def serve(
                 raise RuntimeError("the runner was set up and has no server")
             gate = application[GATE]
             is_learned = gate.is_learned if gate is not None else None
-            lanes = serve_protocol(runner.server, hot, settings, application[ACCESS], is_learned)
-            await _serve(lanes, sockets, tls, settings, ready, stopping)
+            lanes = serve_protocol(runner.server, hot, settings, application[ACCESS], is_learned, tls)
+            await _serve(lanes, sockets, settings, ready, stopping)
         finally:
             if hot is not None:
                 await hot.close()
@@ -53,18 +53,11 @@ async def serve(
 async def _serve(
     lanes: LaneServer,
     sockets: list[socket.socket],
-    tls: ssl.SSLContext | None,
     settings: ServerSettings,
     ready: Callable[[], None],
     stopping: asyncio.Event,
 ) -> None:
-    loop = asyncio.get_running_loop()
-    handshake = settings.header_timeout if tls is not None else None
-    servers = [
-        # asyncio calls listen() once more, which would cut the backlog to its default of 100.
-        await loop.create_server(lanes, sock=each, ssl=tls, ssl_handshake_timeout=handshake, backlog=BACKLOG)
-        for each in sockets
-    ]
+    servers = [await lanes.listen(each, BACKLOG) for each in sockets]
     ready()
     await stopping.wait()
     for server in servers:

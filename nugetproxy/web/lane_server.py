@@ -4,6 +4,8 @@ A lane (`web.lane`) is one connection; how many there are and how they end is `w
 """
 
 import asyncio
+import socket
+import ssl
 from collections.abc import Callable
 from typing import Final
 
@@ -14,7 +16,8 @@ from nugetproxy.web.access import AccessLine, AccessLog
 from nugetproxy.web.aiohttp_connection import KEEPALIVE_SECONDS, Refuse, can_tell, handler_for
 from nugetproxy.web.connections import Connections
 from nugetproxy.web.hot import HotTable
-from nugetproxy.web.lane import Lane
+from nugetproxy.web.lane import LAST_REQUEST_SECONDS, Lane
+from nugetproxy.web.lane_tls import TlsListener
 from nugetproxy.web.request_head import RequestHead, read_head
 from nugetproxy.web.tally import Tally
 
@@ -23,7 +26,7 @@ MAX_KNOWN_HEADS: Final = 1024
 
 
 class LaneServer:
-    """Makes the protocol of every accepted connection, and ends them all: `loop.create_server(lane_server, ...)`.
+    """Makes the protocol of every accepted connection, and ends them all; `listen` lets them in.
 
     `hot` is None when the lane is switched off: limits and time-outs hold all the same. The caller runs `drain` after
     it stopped listening, then cleans up the aiohttp runner that `server` came from.
@@ -36,8 +39,12 @@ class LaneServer:
         settings: ServerSettings,
         access: AccessLog,
         is_learned: Callable[[str], bool] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`is_learned` says of an Authorization header that it was right a moment ago and still is."""
+        """`is_learned` says of an Authorization header that it was right a moment ago and still is.
+
+        With `tls`, clients speak TLS.
+        """
         self.can_reopen = can_tell()
         """False when this aiohttp cannot be asked whether it is between requests: then there is no lane."""
         if self.can_reopen and server().keepalive_timeout < KEEPALIVE_SECONDS:
@@ -46,6 +53,9 @@ class LaneServer:
         self.hot = hot if settings.lane and self.can_reopen else None
         self.settings = settings
         self.connections = Connections(settings)
+        # Counted apart: whoever is one too many then still gets to hear so, and the sum has a bound all the same.
+        self.handshakes = Connections(settings)
+        self._tls = tls
         self.access = access
         self._is_learned = is_learned
         self.tally = Tally()
@@ -54,8 +64,18 @@ class LaneServer:
     def __call__(self) -> asyncio.BufferedProtocol:
         return Lane(self)
 
+    async def listen(self, listening: socket.socket, backlog: int) -> asyncio.Server | TlsListener:
+        """Take connections from now on, until what is returned is closed: it closes the socket, too.
+
+        `backlog` is what the socket listens with: asyncio calls listen() once more, which would cut it to 100.
+        """
+        if self._tls is None:
+            return await asyncio.get_running_loop().create_server(self, sock=listening, backlog=backlog)
+        return TlsListener(listening, self.handshakes, self._tls, self.settings.header_timeout, self)
+
     async def drain(self, timeout: float) -> int:
         """Let running answers finish for `timeout` seconds, close everything; returns how many were cut off."""
+        await self.handshakes.drain(min(timeout, LAST_REQUEST_SECONDS))
         unfinished = await self.connections.drain(timeout)
         self.tally.flush()
         return unfinished
@@ -93,6 +113,7 @@ def serve_protocol(
     settings: ServerSettings,
     access: AccessLog,
     is_learned: Callable[[str], bool] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> LaneServer:
     """The protocol factory of a worker; `server` is the `AppRunner`'s, made with `handler_options()`."""
-    return LaneServer(server, hot, settings, access, is_learned)
+    return LaneServer(server, hot, settings, access, is_learned, tls)

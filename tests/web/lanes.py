@@ -14,6 +14,7 @@ from aiohttp import web
 
 from nugetproxy.config import ServerSettings
 from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.runtime.listening import BACKLOG, listen_on
 from nugetproxy.web.access import AccessLog
 from nugetproxy.web.aiohttp_connection import handler_options
 from nugetproxy.web.hot import HotAnswer, HotTable, HotVariant
@@ -126,11 +127,11 @@ async def serving(
     hot = HotTable(hot_bytes)
     sink = os.open(os.devnull, os.O_WRONLY) if descriptor is None else descriptor
     access = AccessLog(form="json", descriptor=sink)
-    server = serve_protocol(runner.server, hot, settings, access)
-    listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0, ssl=tls.server if tls else None)
-    served = Served(
-        listening.sockets[0].getsockname()[1], hot, server, seen, release, trust=tls.client if tls else None
-    )
+    server = serve_protocol(runner.server, hot, settings, access, tls=tls.server if tls else None)
+    [bound] = listen_on("127.0.0.1", 0)
+    port = bound.getsockname()[1]
+    listening = await server.listen(bound, BACKLOG)
+    served = Served(port, hot, server, seen, release, trust=tls.client if tls else None)
     try:
         yield served
     finally:

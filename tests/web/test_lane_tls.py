@@ -1,0 +1,168 @@
+"""Connections in the middle of a TLS handshake: few enough, short enough, and no byte lost on the way to the lane."""
+
+import asyncio
+import errno
+import socket
+
+import pytest
+
+from nugetproxy import metrics
+from nugetproxy.config import ServerSettings
+from nugetproxy.web.connections import Connections
+from nugetproxy.web.lane_tls import TlsListener
+from tests.web.lanes import LOOPS, TLS, Client, Served, get, hot_json, run_on, serving
+
+pytestmark = pytest.mark.parametrize("loop", LOOPS)
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> TLS:
+    return TLS.made_in(tmp_path_factory.mktemp("tls"))
+
+
+def refused(reason: str) -> float:
+    value: float = metrics.CONNECTIONS_REFUSED.labels(reason)._value.get()
+    return value
+
+
+async def silent(served: Served) -> Client:
+    """A client that connected and says nothing."""
+    client = Client(*await asyncio.open_connection("127.0.0.1", served.port))
+    served.clients.append(client)
+    return client
+
+
+async def shaking(served: Served, count: int) -> None:
+    while len(served.server.handshakes) != count:
+        await asyncio.sleep(0.005)
+
+
+def test_requests_behind_it_are_answered(loop, tls):
+    async def scenario():
+        async with serving(tls=tls) as served:
+            served.hot.offer("/hot", None, hot_json(b"x" * 500_000))
+            client = await served.open()
+            sizes = [len((await client.ask(get("/hot"))).body) for _ in range(2)]
+            echo = await client.ask(get("/echo"))
+            return sizes, echo.status, len(served.server.handshakes), len(served.server.connections)
+
+    assert run_on(loop, scenario) == ([500_000] * 2, 200, 0, 1)
+
+
+def test_one_that_is_never_finished_is_ended_and_counted(loop, tls):
+    async def scenario():
+        async with serving(tls=tls, header_timeout=0.15) as served:
+            client = await silent(served)
+            client.writer.write(b"\x16\x03\x01")
+            return await client.is_closed(), len(served.server.handshakes)
+
+    before = refused("header_timeout")
+
+    assert run_on(loop, scenario) == (True, 0)
+    assert refused("header_timeout") - before == 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [({"max_connections": 2}, "limit"), ({"max_connections_per_address": 2}, "address_limit")],
+    ids=["all", "address"],
+)
+def test_there_are_only_so_many_at_once(loop, tls, limits, reason):
+    async def scenario():
+        async with serving(tls=tls, **limits) as served:
+            for count in (1, 2):
+                await silent(served)
+                await shaking(served, count)
+            return await (await silent(served)).is_closed(), len(served.server.handshakes)
+
+    before = refused(reason)
+
+    assert run_on(loop, scenario) == (True, 2)
+    assert refused(reason) - before == 1
+
+
+def test_one_connection_too_many_hears_why(loop, tls):
+    """
+    Handshakes are counted apart, so that a full server can still say that it is full.
+    """
+
+    async def scenario():
+        async with serving(tls=tls, max_connections=1) as served:
+            busy = await served.open()
+            busy.writer.write(get("/held"))
+            while "/held" not in served.seen:
+                await asyncio.sleep(0.005)
+            refusal = await (await served.open()).reply()
+            served.release.set()
+            return refusal.status, (await busy.reply()).status
+
+    assert run_on(loop, scenario) == (503, 200)
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\n\r\n"], ids=["gone", "no TLS"])
+def test_one_that_fails_is_forgotten(loop, tls, said):
+    async def scenario():
+        async with serving(tls=tls) as served:
+            client = await silent(served)
+            await shaking(served, 1)
+            client.writer.write(said)
+            if not said:
+                await client.close()
+            await shaking(served, 0)
+            return len(served.server.connections)
+
+    assert run_on(loop, scenario) == 0
+
+
+def test_a_stop_waits_for_none_that_is_silent(loop, tls):
+    async def scenario():
+        async with serving(tls=tls) as served:
+            client = await silent(served)
+            await shaking(served, 1)
+            unfinished = await served.server.drain(0.1)
+            return unfinished, await client.is_closed()
+
+    assert run_on(loop, scenario) == (0, True)
+
+
+def test_no_time_limit_for_heads_is_none_for_serving(loop, tls):
+    """
+    0 is no limit, which asyncio's own time-out of handshakes does not understand.
+    """
+
+    async def scenario():
+        async with serving(tls=tls, header_timeout=0) as served:
+            return (await served.ask(get("/echo"))).status
+
+    assert run_on(loop, scenario) == 200
+
+
+class Exhausted(socket.socket):
+    """A listening socket on a machine that has no more open files."""
+
+    tried = 0
+
+    def accept(self):
+        self.tried += 1
+        raise OSError(errno.EMFILE, "Too many open files")
+
+
+def test_without_open_files_it_waits_before_it_tries_again(loop, tls):
+    """
+    The socket stays readable: trying at once would be all that the process does.
+    """
+
+    async def scenario():
+        bound = Exhausted()
+        bound.bind(("127.0.0.1", 0))
+        bound.listen()
+        bound.setblocking(False)
+        listener = TlsListener(bound, Connections(ServerSettings()), tls.server, 1.0, asyncio.Protocol)
+        try:
+            with socket.create_connection(bound.getsockname()):
+                await asyncio.sleep(0.1)
+                return bound.tried
+        finally:
+            listener.close()
+
+    assert run_on(loop, scenario) == 1
