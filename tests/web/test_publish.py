@@ -235,7 +235,7 @@ DEPRECATIONS = "/api/v2/package/Contoso.Utils/deprecations"
 
 
 class TestDeprecate:
-    @pytest.mark.parametrize("form", ["form", "json", "query", "odd-case", "chunks"])
+    @pytest.mark.parametrize("form", ["form", "multipart", "json", "query", "odd-case", "chunks"])
     async def test_in_every_form(self, upstream, tmp_path, form):
         fields = [("versions", "1.0"), ("versions", "2.0.0+x"), *WANTED.items()]
         path, headers, body = DEPRECATIONS, {"Content-Type": "application/x-www-form-urlencoded"}, b""
@@ -244,6 +244,10 @@ class TestDeprecate:
         elif form == "json":
             headers = {"Content-Type": "application/json; charset=utf-8"}
             body = json.dumps({"versions": ["1.0", "2.0.0+x"], **WANTED, "isLegacy": True, "isOther": None}).encode()
+        elif form == "multipart":
+            headers = {"Content-Type": "multipart/form-data; boundary=----x"}
+            parts = (f'------x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}' for name, text in fields)
+            body = "\r\n".join([*parts, "------x--\r\n"]).encode()
         elif form == "odd-case":
             body = urlencode(
                 [(name.upper() + ("[]" if name == "versions" else ""), text) for name, text in fields]
@@ -301,6 +305,7 @@ class TestDeprecate:
             ("?versions=one", b"", 400),
             ("?versions=9.9.9&isLegacy=true", b"", 404),
             ("?versions=1.0.0&listedVerb=Burn", b"", 400),
+            ("?versions=1.0.0&isLegacy=yes", b"", 400),
             ("?versions=1.0.0&isLegacy=true&alternatePackageId=..", b"", 400),
             ("?versions=1.0.0&isLegacy=true&alternatePackageId=x&alternatePackageVersion=y", b"", 400),
             ("", b"{", 400),

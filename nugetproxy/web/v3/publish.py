@@ -7,21 +7,19 @@ and accounts' affair; here a request becomes an act, and its outcome a status li
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl
 
 import orjson
 from aiohttp import web
 
 from nugetproxy.accounts.model import Actor, now_us
 from nugetproxy.errors import DocumentNotFound, InvalidRequest, PackageNotFound, VersionNotFound
-from nugetproxy.hosting.publish import ListedVerb
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.protocol.v3.deprecation import REASONS, Deprecation
 from nugetproxy.services import HostingServices
 from nugetproxy.web.incoming import client_address, identity, mirrors_only, package_id
 from nugetproxy.web.keys import GATE, SERVICES
 from nugetproxy.web.uploads import receive, small_body
+from nugetproxy.web.v3.deprecation_request import read_deprecation
 
 WARNED_DAYS = 10
 """nuget.org warns of a key's end during its last ten days."""
@@ -65,17 +63,18 @@ async def relist(request: web.Request) -> web.StreamResponse:
 
 
 async def deprecate(request: web.Request) -> web.StreamResponse:
-    """PUT deprecations of an id: nuget.org's parameters, as a form, as JSON or in the query."""
+    """PUT deprecations of an id: nuget.org's parameters, as a form of either kind, as JSON or in the query."""
     hosting = hosting_of(request)
     actor = await writer(request)
-    fields = await _fields(request)
-    texts = [text for value in fields.get("versions", []) for text in value.split(",") if text.strip()]
-    versions = tuple(NuGetVersion.parse(text) for text in texts)
-    verb = next((verb for verb in ListedVerb if verb.value.lower() == _one(fields, "listedVerb", "unchanged")), None)
-    if verb is None:
-        raise InvalidRequest("listedVerb is Unchanged, Unlist or Relist")
+    body = await small_body(request, _FORM_LIMIT, "the list of deprecations")
+    asked = read_deprecation(request.query.items(), request.headers.get("Content-Type", ""), body)
     await hosting.publish.deprecate(
-        actor, package_id(request), versions, _deprecation(fields), verb, address=client_address(request)
+        actor,
+        package_id(request),
+        asked.versions,
+        asked.deprecation,
+        asked.listed_verb,
+        address=client_address(request),
     )
     return web.Response(status=200, headers=warning_headers(actor, ()))
 
@@ -150,46 +149,3 @@ def _how_to_delete(request: web.Request) -> tuple[bool, bool]:
     if reuse == "true" and kind == "unlist":
         raise InvalidRequest("AllowReuse=true goes with Type=HardDelete: what is unlisted keeps its bytes and its name")
     return kind == "harddelete", reuse == "true"
-
-
-async def _fields(request: web.Request) -> dict[str, list[str]]:
-    """The parameters, from wherever they were given; names in any casing."""
-    gathered: dict[str, list[str]] = {}
-
-    def add(name: str, value: object) -> None:
-        values = value if isinstance(value, list) else [value]
-        gathered.setdefault(name.lower().removesuffix("[]"), []).extend("" if v is None else str(v) for v in values)
-
-    for name, text in request.query.items():
-        add(name, text)
-    body = await small_body(request, _FORM_LIMIT, "the list of deprecations")
-    if request.content_type == "application/json" and body:
-        try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise InvalidRequest(f"the body is not JSON: {error}") from error
-        if not isinstance(document, dict):
-            raise InvalidRequest("the body is not a JSON object")
-        for name, value in document.items():
-            add(name, value)
-    elif body:
-        for name, text in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
-            add(name, text)
-    return gathered
-
-
-def _one(fields: dict[str, list[str]], name: str, default: str = "") -> str:
-    return (fields.get(name.lower()) or [default])[0].strip().lower()
-
-
-def _deprecation(fields: dict[str, list[str]]) -> Deprecation | None:
-    flags = {"Legacy": "isLegacy", "CriticalBugs": "hasCriticalBugs", "Other": "isOther"}
-    reasons = tuple(reason for reason in REASONS if _one(fields, flags[reason]) == "true")
-    if not reasons:
-        return None
-    alternate = (fields.get("alternatepackageid") or [""])[0].strip()
-    version = (fields.get("alternatepackageversion") or [""])[0].strip()
-    if alternate:
-        PackageId.parse(alternate)
-    wanted = f"[{NuGetVersion.parse(version).normalized}, )" if version else "*"
-    return Deprecation(reasons, (fields.get("message") or [""])[0], alternate, wanted)
