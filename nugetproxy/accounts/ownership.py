@@ -164,14 +164,16 @@ class Ownership:
         """What the permission rules must know. `exists`: whether any version of it is hosted here."""
         lower = package_id.lower
         matching = most_specific_first(self.reservations(), lower)
+        owners = self.owners(lower)
         return PackageFacts(
             package_id=package_id,
             exists=exists,
-            owners=frozenset(owner.account_id for owner in self.owners(lower)),
+            owners=frozenset(owner.account_id for owner in owners),
             reservations=matching,
             is_protected=self.protected().covers(lower),
             # Whoever shares a prefix says that packages may be pushed below it.
             is_allowed_outside=any_glob_matches(self._allowed_ids, lower) or bool(matching and matching[0].shared),
+            owners_disabled=bool(owners) and all(owner.is_disabled for owner in owners),
         )
 
     def is_verified(self, lower_id: str) -> bool:

@@ -5,6 +5,7 @@ Rule 2: nothing here knows a database, a request or what time it is; a refusal i
 """
 
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Final, Literal
 
 from nugetproxy.accounts.globs import EVERYTHING, any_glob_matches
@@ -22,6 +23,10 @@ KEY_REFUSED: Final = (
 )
 """nuget.org's words. A key that is unknown, revoked or expired is told no more."""
 CREDENTIALS_NEEDED: Final = "a user name and a password, or an API key as password, are needed to read here"
+
+
+# Refusals travel in the status line, where some two hundred characters are safe.
+_LONGEST_LIST: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,8 @@ class PackageFacts:
     """What the rules must know about an id. `reservations` are those that match, the most specific first.
 
     `is_protected`: no upstream is ever asked about it. `is_allowed_outside`: the settings or a shared reservation
-    allow it to be pushed though it is not protected. `owners` by account id.
+    allow it to be pushed though it is not protected. `owners` by account id; `owners_disabled`: there are some, and
+    each is disabled.
     """
 
     package_id: PackageId
@@ -60,6 +66,7 @@ class PackageFacts:
     reservations: tuple[Reservation, ...]
     is_protected: bool
     is_allowed_outside: bool
+    owners_disabled: bool = False
 
 
 def may_read(actor: Actor, *, anonymous: AnonymousRead, hosted: bool) -> Verdict:
@@ -202,7 +209,10 @@ def _refused_at_the_door(
         wanted = " or ".join(scopes)
         return Refused(Forbidden(f"API key '{key.name}' has not the scope {wanted} that this needs"))
     if not (EVERYTHING in key.globs if package_id is None else any_glob_matches(key.globs, package_id.lower)):
-        return Refused(Forbidden(f"API key '{key.name}' does not cover {package_id or 'every package'}"))
+        covered = shorten(", ".join(key.globs), _LONGEST_LIST, placeholder=" ...")
+        return Refused(
+            Forbidden(f"API key '{key.name}' does not cover {package_id or 'every package'}, it covers {covered}")
+        )
     return None
 
 
@@ -211,5 +221,12 @@ def _may_use(actor: Actor, reservation: Reservation) -> bool:
 
 
 def _not_an_owner(actor: Actor, facts: PackageFacts) -> Refused:
-    who = actor.account.name if actor.account is not None else actor.name
-    return Refused(Forbidden(f"{who} is not an owner of {facts.package_id}"))
+    """Says what would be right, and not who the owners are."""
+    who, package_id = actor.account.name if actor.account is not None else actor.name, facts.package_id
+    if not facts.owners:
+        why = f"{package_id} has no owner: have one added"
+    elif facts.owners_disabled:
+        why = f"each owner of {package_id} is disabled: have one enabled (nugetproxy user enable), or another added"
+    else:
+        why = f"{who} is not an owner of {package_id}: use a key of one of its owners, or have one added"
+    return Refused(Forbidden(f"{why}: nugetproxy owner add {package_id} {who}"))

@@ -151,6 +151,17 @@ class TestFacts:
         assert place.ownership.facts(PackageId.parse("open.x"), exists=False).is_allowed_outside
         place.close()
 
+    async def test_owners_of_whom_nobody_works_are_told(self, place, alice, bobby):
+        def disabled():
+            return place.ownership.facts(ID, exists=True).owners_disabled
+
+        assert not disabled()
+        await place.ownership.add_owner(ID.lower, alice)
+        await place.directory.disable("alice")
+        assert disabled()
+        await place.ownership.add_owner(ID.lower, bobby)
+        assert not disabled()
+
     async def test_the_check_mark_needs_an_owner_of_the_prefix(self, place, alice, bobby):
         await place.ownership.reserve("Contoso.*", alice, shared=True)
         await place.ownership.add_owner(ID.lower, bobby)

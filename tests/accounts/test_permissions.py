@@ -353,13 +353,31 @@ class TestSentences:
         ("who", "told"),
         [
             (by_key(ALICE, scopes={Scope.READ}), "has not the scope push or push-version"),
-            (by_key(ALICE, globs=("Other",)), "does not cover Contoso.Core"),
+            (by_key(ALICE, globs=("Other", "My.*")), "does not cover Contoso.Core, it covers Other, My.*"),
+            (by_key(ALICE, globs=("Other.*",) * 50), "it covers Other.*, Other.*, "),
             (by_key(BOBBY), "bobby is not an owner of Contoso.Core"),
+            (by_key(BOBBY), "nugetproxy owner add Contoso.Core bobby"),
             (by_key(ALICE, expires=NOON), "is invalid, has expired, or does not have permission"),
         ],
     )
     def test_a_refused_key_is_told_why(self, who, told):
-        assert told in str(self.error(may_push(who, facts(owners=[ALICE]), NOON)))
+        sentence = str(self.error(may_push(who, facts(owners=[ALICE]), NOON)))
+
+        assert told in sentence
+        assert len(sentence) < 200
+        assert "alice" not in sentence
+
+    @pytest.mark.parametrize(
+        ("differing", "told"),
+        [
+            ({"owners": frozenset()}, "Contoso.Core has no owner"),
+            ({"owners_disabled": True}, "each owner of Contoso.Core is disabled"),
+        ],
+    )
+    def test_an_id_that_nobody_can_push_is_told_apart(self, differing, told):
+        verdict = may_push(by_key(BOBBY), replace(facts(owners=[ACME]), **differing), NOON)
+
+        assert str(self.error(verdict)).startswith(told)
 
     def test_an_id_outside_names_the_setting(self):
         verdict = may_push(by_key(ALICE), facts(exists=False, protected=False), NOON)

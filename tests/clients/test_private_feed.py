@@ -130,7 +130,7 @@ class TestPush:
         narrow = accounts.add_key("narrow", "alice", glob="Contoso.Other.*")
         output = workplace.dotnet("nuget", "push", str(made), "-s", "here", "-k", narrow).must_fail().output
 
-        assert "403 (API key 'narrow' does not cover Contoso.Never)" in output
+        assert "403 (API key 'narrow' does not cover Contoso.Never, it covers Contoso.Other.*)" in output
 
     def test_an_id_that_is_not_protected(self, workplace: Workplace, key: str) -> None:
         """
