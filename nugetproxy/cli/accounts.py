@@ -1,19 +1,19 @@
 """nugetproxy user, nugetproxy org: who there is."""
 
 import sys
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 import click
 
 from nugetproxy.accounts.model import Account, AccountKind, Role
-from nugetproxy.cli.managing import Managed, iso, manage, managing_options, print_json, print_table
+from nugetproxy.cli.managing import Managed, iso, manage, managing_options, print_json, print_table, refuse
 from nugetproxy.errors import InvalidRequest
 
 _PASSWORD_FILE = click.option(
     "--password-file",
-    type=click.File("r", encoding="utf-8"),
+    type=click.File("rb"),
     metavar="FILE",
-    help="Read the password from a file, - is standard input; else it is asked for on a terminal.",
+    help="Read the password from a file of one line (UTF-8), - is standard input; else it is asked for on a terminal.",
 )
 
 
@@ -27,9 +27,12 @@ def user() -> None:
 @click.option("--admin", is_flag=True, help="May manage this server and delete packages for good.")
 @_PASSWORD_FILE
 @managing_options
-def add_user(name: str, admin: bool, password_file: TextIO | None, as_json: bool, **options: object) -> None:
+def add_user(name: str, admin: bool, password_file: BinaryIO | None, as_json: bool, **options: object) -> None:
     """Make a user. Without a password (no terminal and no --password-file) a user can use API keys only."""
-    password = _password(password_file)
+    try:
+        password = _password(password_file)
+    except InvalidRequest as error:
+        refuse(error)
     made = manage(
         options,
         lambda managed: managed.directory.add_user(name, password=password, administrator=admin, by=managed.by),
@@ -54,7 +57,7 @@ def list_users(as_json: bool, **options: object) -> None:
 @click.argument("name")
 @_PASSWORD_FILE
 @managing_options
-def passwd(name: str, password_file: TextIO | None, as_json: bool, **options: object) -> None:
+def passwd(name: str, password_file: BinaryIO | None, as_json: bool, **options: object) -> None:
     """Set a user's password. The old one ends at once, in every process of a running server."""
 
     async def work(managed: Managed) -> Account:
@@ -207,10 +210,20 @@ def _both(managed: Managed, organization: str, name: str) -> tuple[Account, Acco
     )
 
 
-def _password(file: TextIO | None) -> str | None:
-    """What the file holds without its last line break, or what is typed, twice the same; None without a terminal."""
+def _password(file: BinaryIO | None) -> str | None:
+    """What the file holds without its last line break, or what is typed, twice the same; None without a terminal.
+
+    Raises InvalidRequest when the file is no single line of UTF-8.
+    """
     if file is not None:
-        return file.read().removesuffix("\n").removesuffix("\r")
+        try:
+            # Some editors begin a file of UTF-8 with a byte order mark, which nobody will type.
+            text = file.read().decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError:
+            raise InvalidRequest("the password file is not UTF-8 text: save it as UTF-8") from None
+        if "\n" in text or "\r" in text:
+            raise InvalidRequest("the password file has several lines: a password is one line")
+        return text
     if not sys.stdin.isatty():
         return None
     typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)

@@ -19,10 +19,10 @@ class CommandLine:
     def __init__(self, data: Path) -> None:
         self.data = data
 
-    def run(self, *arguments: str, typed: str = "") -> Result:
+    def run(self, *arguments: str, typed: str | bytes = "") -> Result:
         return CliRunner().invoke(main, [*arguments, "--data", str(self.data)], input=typed)
 
-    def done(self, *arguments: str, typed: str = "") -> str:
+    def done(self, *arguments: str, typed: str | bytes = "") -> str:
         ended = self.run(*arguments, typed=typed)
         assert ended.exit_code == 0, ended.output
         return ended.stdout
@@ -30,7 +30,7 @@ class CommandLine:
     def json(self, *arguments: str) -> Any:
         return json.loads(self.done(*arguments, "--json"))
 
-    def refused(self, *arguments: str, code: int = 1, typed: str = "") -> str:
+    def refused(self, *arguments: str, code: int = 1, typed: str | bytes = "") -> str:
         ended = self.run(*arguments, typed=typed)
         assert (ended.exit_code, ended.stdout) == (code, "")
         return ended.stderr

@@ -23,9 +23,9 @@ class TestUsers:
     def test_without_a_password_it_is_said(self, line):
         assert "It has no password" in line.done("user", "add", "alice")
 
-    @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
-    def test_a_password_is_read_from_standard_input(self, line, ending):
-        line.done("user", "add", "alice", "--password-file", "-", typed=f"correct horse{ending}")
+    @pytest.mark.parametrize(("beginning", "ending"), [("", ""), ("", "\n"), ("", "\r\n"), ("\ufeff", "\r\n")])
+    def test_a_password_is_read_from_standard_input(self, line, beginning, ending):
+        line.done("user", "add", "alice", "--password-file", "-", typed=f"{beginning}correct horse{ending}")
 
         assert asyncio.run(actor(line, "alice", "correct horse"))
 
@@ -46,6 +46,25 @@ class TestUsers:
 
     def test_a_short_password_is_refused(self, line):
         line.refused("user", "add", "alice", "--password-file", "-", code=2, typed="short")
+
+    @pytest.mark.parametrize(
+        ("typed", "told"),
+        [
+            (b"correct horse\xff\n", "not UTF-8"),
+            ("correct horse\n".encode("utf-16"), "not UTF-8"),
+            ("correct horse\nalice\n", "several lines"),
+            ("correct horse\n\n", "several lines"),
+            ("correct\rhorse", "several lines"),
+            ("\n", "8 to 1024"),
+        ],
+    )
+    @pytest.mark.parametrize("command", ["add", "passwd"])
+    def test_what_is_no_password_is_refused_in_one_sentence(self, alice, command, typed, told):
+        name = {"add": "bobby", "passwd": "alice"}[command]
+        refused = alice.refused("user", command, name, "--password-file", "-", code=2, typed=typed)
+
+        assert told in refused
+        assert refused.count("\n") == 1
 
     def test_listing(self, alice):
         alice.done("user", "add", "bobby")
