@@ -98,7 +98,7 @@ def test_a_newer_schema_stops_the_start(tmp_path: Path) -> None:
     connection.execute("INSERT INTO applied_migrations VALUES ('9999_future.sql', 'x')")
     connection.commit()
     connection.close()
-    with pytest.raises(StorageUnavailable, match="newer nugetproxy"):
+    with pytest.raises(StorageUnavailable, match=r"test\.db .* newer nugetproxy: .*9999_future.* put back the back-up"):
         SqliteDatabase(tmp_path / "test.db", "inventory")
 
 
@@ -108,7 +108,7 @@ def test_an_edited_migration_stops_the_start(tmp_path: Path) -> None:
     connection.execute("UPDATE applied_migrations SET checksum = 'x'")
     connection.commit()
     connection.close()
-    with pytest.raises(StorageUnavailable, match="was changed after"):
+    with pytest.raises(StorageUnavailable, match=r"test\.db .* another build of nugetproxy: .*Start that build again"):
         SqliteDatabase(tmp_path / "test.db", "inventory")
 
 

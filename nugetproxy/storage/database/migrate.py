@@ -10,9 +10,11 @@ import sqlite3
 from importlib import resources
 from typing import Final
 
+import nugetproxy
 from nugetproxy.errors import StorageUnavailable
 
 _SEPARATOR: Final = "\n--;\n"
+_THIS: Final = f"this one ({nugetproxy.__version__})"
 
 
 def migrate(connection: sqlite3.Connection, schema: str) -> None:
@@ -20,7 +22,8 @@ def migrate(connection: sqlite3.Connection, schema: str) -> None:
 
     `schema` names the folder of migrations: databases that may be thrown away are kept apart from those that may not.
 
-    Raises StorageUnavailable when the database was written by a newer version or a past migration was edited.
+    Raises StorageUnavailable when the database was written by a newer version or a past migration was edited; the
+    sentence says what an operator can do, and that nothing was changed.
     """
     files = sorted(
         (
@@ -40,12 +43,19 @@ def migrate(connection: sqlite3.Connection, schema: str) -> None:
         applied = dict(connection.execute("SELECT name, checksum FROM applied_migrations").fetchall())
         unknown = sorted(applied.keys() - {name for name, _ in scripts})
         if unknown:
-            raise StorageUnavailable(f"the database was written by a newer nugetproxy (it has {unknown[-1]})")
+            raise StorageUnavailable(
+                f"{_file(connection)} was written by a newer nugetproxy: {_THIS} does not know its {unknown[-1]}. "
+                "Start the newer one again, or put back the back-up from before its first start. Nothing was changed"
+            )
         for name, script in scripts:
             checksum = hashlib.sha256(script.encode()).hexdigest()
             if name in applied:
                 if applied[name] != checksum:
-                    raise StorageUnavailable(f"migration {name} was changed after it had been applied")
+                    raise StorageUnavailable(
+                        f"{_file(connection)} was written by another build of nugetproxy: its {name} is not that "
+                        f"of {_THIS}. Start that build again, or put back a back-up that this one made, or name "
+                        "another data directory. Nothing was changed"
+                    )
                 continue
             for statement in script.split(_SEPARATOR):
                 connection.execute(statement)
@@ -54,3 +64,9 @@ def migrate(connection: sqlite3.Connection, schema: str) -> None:
     except BaseException:  # Ctrl-C, too: an open transaction would lock out every other process
         connection.execute("ROLLBACK")
         raise
+
+
+def _file(connection: sqlite3.Connection) -> str:
+    """What people call the database."""
+    rows = connection.execute("PRAGMA database_list").fetchall()
+    return rows[0][2] or "the database"
