@@ -33,13 +33,13 @@ from nugetproxy.accounts.permissions import (
 from nugetproxy.errors import Forbidden, NotAuthenticated, TooMany
 from nugetproxy.metrics import LOGINS_FAILED
 from nugetproxy.storage.revisions import Revisions
+from nugetproxy.web.challenge import says_nothing
 
 _LEARNED: Final = 20_000
 _MAX_CREDENTIALS: Final = 4096
 # Wrong keys share one name: who sends them has none, or may have given any.
 _KEYS: Final = ""
 _WRONG: Final = "the user name and password, or the API key given as password, are wrong"
-_NOBODY: Final = base64.b64encode(b":").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Gate:
         """
         key = request.headers.get("X-NuGet-ApiKey")
         authorization = request.headers.get("Authorization")
-        if authorization and _is_empty(authorization):
+        if says_nothing(authorization):
             authorization = None
         # Who pushes with Basic credentials must still give the client some key, and gives any text.
         if key and (key_id_of(key) is not None or not authorization):
@@ -202,14 +202,6 @@ class Gate:
             turn.taken -= 1
             if not turn.taken:
                 del self._turns[network]
-
-
-def _is_empty(authorization: str) -> bool:
-    """Whether these are the credentials of a NuGet client that has none: challenged, all of them send an empty name and
-    an empty password. That is no attempt at anything, and nothing of it is wrong.
-    """
-    scheme, _, encoded = authorization.partition(" ")
-    return encoded.strip() == _NOBODY and scheme.lower() == "basic"
 
 
 def _basic(authorization: str) -> tuple[str, str]:

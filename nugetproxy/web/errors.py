@@ -87,6 +87,14 @@ class Refusal:
     outcome: Outcome
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    def answer_headers(self) -> tuple[tuple[str, str], ...]:
+        """The headers of the answer, but for those of its body and of every answer."""
+        return (
+            ("Cache-Control", "no-store"),
+            ("Cache-Status", f"nugetproxy; detail={self.outcome.value}"),
+            *self.headers.items(),
+        )
+
     def body(self, request_id: str) -> bytes:
         return orjson.dumps({"error": self.reason, "request_id": request_id})
 

@@ -18,6 +18,7 @@ from aiohttp import web
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.web.access import AccessLine
 from nugetproxy.web.aiohttp_connection import MAX_LINE, is_between_requests, line_too_long
+from nugetproxy.web.challenge import Challenge, says_nothing
 from nugetproxy.web.connections import keep_unsent_low, unread_bytes, unsent_bytes
 from nugetproxy.web.errors import refused
 from nugetproxy.web.hot import HotAnswer
@@ -45,6 +46,7 @@ _RECEIVED: Final = memoryview(bytearray(64 * 1024))
 _EMPTY_LINE: Final = b"\r\n\r\n"
 _LINE_END: Final = b" HTTP/1.1\r\n"
 _NO_MARK: Final = (0, 0, 0)
+_CHALLENGE: Final = Challenge()
 
 
 # A request being answered: the answer, method, target, User-Agent, id, and when it came in unix and monotonic seconds.
@@ -200,9 +202,16 @@ class Lane(asyncio.BufferedProtocol):
                     target = data[4 if is_get else 5 : line_end]
                     now = time.monotonic()
                     answer = hot.find(target, head.host, now)
-                    if answer is not None and (not answer.needs_reader or self._server.knows(head.authorization)):
+                    method = "GET" if is_get else "HEAD"
+                    if answer is None:
+                        pass
+                    elif not answer.needs_reader or self._server.knows(head.authorization):
                         self._head = b""
-                        self._send(answer, head, "GET" if is_get else "HEAD", target, now)
+                        self._send(answer, head, method, target, now)
+                        return
+                    elif says_nothing(head.authorization):
+                        self._head = b""
+                        self._ask_who(answer, head, method, target, now)
                         return
         self._hand_when_complete(data)
 
@@ -279,6 +288,14 @@ class Lane(asyncio.BufferedProtocol):
             self._running = LongBody(self._transport, self._descriptor, body, self._end_running)
             self._running.start(start)
 
+    def _ask_who(self, answer: HotAnswer, head: RequestHead, method: str, target: bytes, now: float) -> None:
+        """There is an answer, and it is not for everybody."""
+        wall, name = time.time(), request_id(head.request_id)
+        told, size = _CHALLENGE.answer(name, int(wall), with_body=method == "GET")
+        self._was_used = True
+        self._transport.write(told)
+        self._told((answer, method, target, head.agent, name, wall, now), _CHALLENGE.status, size, _CHALLENGE.outcome)
+
     def _end_running(self) -> None:
         running, asked, self._running, self._asked = self._running, self._asked, None, None
         assert running is not None
@@ -288,13 +305,14 @@ class Lane(asyncio.BufferedProtocol):
         self._release()
 
     def _answered(self, asked: _Asked, sent: int) -> None:
+        self._told(asked, 200, sent, asked[0].outcome)
+
+    def _told(self, asked: _Asked, status: int, sent: int, outcome: str) -> None:
         answer, method, target, agent, name, wall, began = asked
         self._since = now = time.monotonic()
         path, seconds = target.decode("ascii"), now - began
         self._server.note(
-            AccessLine(
-                wall, name, self.address, method, path, 200, sent, seconds, answer.resource, answer.outcome, agent
-            )
+            AccessLine(wall, name, self.address, method, path, status, sent, seconds, answer.resource, outcome, agent)
         )
         if self._close_after:
             # Not at once: asyncio loses a connection twice that is closed within resume_writing.

@@ -102,12 +102,7 @@ def _refuse(request: web.Request, note: RequestNote, refusal: Refusal) -> web.St
     note.outcome = refusal.outcome
     json = refusal.body(note.request_id), {"Content-Type": "application/json"}
     body, described = refusal_in_xml(request, refusal.reason) or json
-    headers = {
-        **described,
-        "Cache-Control": "no-store",
-        "Cache-Status": f"nugetproxy; detail={refusal.outcome.value}",
-        **refusal.headers,
-    }
+    headers = {**described, **dict(refusal.answer_headers())}
     response = web.Response(status=refusal.status, reason=refusal.reason, body=body, headers=headers)
     if not request.content.is_eof() and not takes_body(request):
         response.force_close()  # what is left of a body we do not want is read, and nothing after it

@@ -11,9 +11,7 @@ def plain_refusal(refusal: Refusal, request_id: str) -> tuple[bytes, int]:
     body = refusal.body(request_id)
     headers = (
         ("Content-Type", "application/json"),
-        ("Cache-Control", "no-store"),
-        ("Cache-Status", f"nugetproxy; detail={refusal.outcome.value}"),
-        *refusal.headers.items(),
+        *refusal.answer_headers(),
         ("X-Request-Id", request_id),
         *STANDING_HEADERS,
         ("Content-Length", str(len(body))),

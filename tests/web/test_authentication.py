@@ -1,14 +1,27 @@
 """Who a request comes from: keys, passwords, what is learned of them, and how many may be tried."""
 
 import asyncio
+import json
 from collections import Counter
 
 import pytest
 
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.permissions import CREDENTIALS_NEEDED, KEY_REFUSED
+from nugetproxy.web.authentication import Gate
 from tests.builders import make_nupkg
-from tests.flows.private_feed import EVERYTHING, PUSH, House, basic, opened, opened_with_lane
+from tests.flows.mirror import Got
+from tests.flows.private_feed import (
+    EVERYTHING,
+    PUSH,
+    House,
+    basic,
+    hang_up,
+    head,
+    opened,
+    opened_with_lane,
+    read_answer,
+)
 
 CLOSED = {"accounts": {"anonymous_read": "none"}}
 FEW = {"accounts": {"anonymous_read": "none", "failed_logins_per_minute": 3}}
@@ -197,6 +210,49 @@ class TestAttempts:
             told = [(await house.push(key=text)).status for text in (wrong, "x", "y", "z", wrong)]
             assert told == [403, 403, 403, 429, 429]
             assert (await house.push()).status == 201
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("nobody", [{}, basic("", "")], ids=["nothing", "empty"])
+async def test_what_is_hot_and_not_for_everybody_is_refused_without_a_way_through_the_application(
+    upstream, tmp_path, monkeypatch, method, nobody
+):
+    """
+    With the same answer as before it was hot, and the connection goes on.
+    """
+    passed = Counter[str]()
+    reader_of = Gate.reader
+
+    async def counted(self, request, address, *, hosted):
+        passed[request.path] += 1
+        return await reader_of(self, request, address, hosted=hosted)
+
+    monkeypatch.setattr(Gate, "reader", counted)
+    async with opened_with_lane(tmp_path, upstream, **CLOSED) as house:
+        cold = await house.send(method, INDEX, key="", headers=nobody)
+        for _ in range(2):
+            assert await status(house, basic("x", house.key)) == 200
+        before = passed[INDEX]
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        for _ in range(3):
+            writer.write(head(method, INDEX, {"Host": f"127.0.0.1:{house.port}", **nobody}))
+            hot = await read_answer(reader, is_head=method == "HEAD")
+            assert (hot.status, hot.reason) == (401, CREDENTIALS_NEEDED)
+            assert _lasting(hot) == _lasting(cold)
+        writer.write(head(method, INDEX, {"Host": f"127.0.0.1:{house.port}", **basic("x", house.key)}))
+        assert (await read_answer(reader, is_head=method == "HEAD")).status == 200
+        await hang_up(writer)
+        assert passed[INDEX] == before
+        assert await status(house, basic("x", "wrong password")) == 401
+        assert passed[INDEX] == before + 1
+
+
+def _lasting(got: Got) -> tuple[object, ...]:
+    """What does not change from one answer to the next."""
+    of_request = ("date", "x-request-id", "connection")
+    headers = {name: value for name, value in got.headers.items() if name not in of_request}
+    told = json.loads(got.body)["error"] if got.body else None
+    return got.status, got.reason, headers, told
 
 
 async def test_a_key_header_wins_over_basic(upstream, tmp_path):
