@@ -84,7 +84,11 @@ def over(below: Feed, config: Config, path: Path, leases: Leases, stack: AsyncEx
         database, revisions, protected=config.feed.protected_prefixes, allowed_ids=config.hosting.allowed_ids
     )
     audit = AuditLog(database)
-    blobs = FilesystemBlobs(path / "hosted")
+    blobs = FilesystemBlobs(path / "hosted", private=True)
+    try:
+        blobs.close_to_others()
+    except StorageUnavailable as error:  # somebody else's folder: what is in it can be served all the same
+        _log.warning("hosted_not_private", error=str(error))
     contents = HostedContents(blobs)
     packages = HostedPackages(database)
     search = HostedSearch(database, ownership.is_verified)

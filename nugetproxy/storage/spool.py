@@ -184,15 +184,15 @@ class Spool:
         self.discard()
         self._file = memory
 
-    def move_to(self, target: Path) -> None:
+    def move_to(self, target: Path, *, mode: int = 0o644) -> None:
         """Give the bytes, safe on the disk, another name. Whoever reads the spool goes on reading it.
 
-        Raises StorageUnavailable.
+        `mode` says who else may read them from now on. Raises StorageUnavailable.
         """
         if self._path is None:
             raise StorageUnavailable("cannot keep what is only in memory")
         with disk_failures("commit a spool"):
-            os.fchmod(self._file.descriptor, 0o644)
+            os.fchmod(self._file.descriptor, mode)
             os.fsync(self._file.descriptor)
             self._path.rename(target)
         self._path = None
@@ -218,7 +218,7 @@ class SpoolFolder:
             self._directory.mkdir(parents=True, exist_ok=True)
             while True:
                 path = self._directory / f"{stem}.{secrets.token_hex(8)}{PART_SUFFIX}"
-                file = OpenedFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+                file = OpenedFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
                 fcntl.flock(file.descriptor, fcntl.LOCK_EX)
                 # A sweep may have come between the two lines above and taken the file for a leftover.
                 if os.fstat(file.descriptor).st_nlink:

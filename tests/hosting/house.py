@@ -67,7 +67,7 @@ class House:
         self.revisions = Revisions(path)
         self.ownership = Ownership(self.database, self.revisions, protected=protected)
         self.audit = AuditLog(self.database)
-        self.blobs = FilesystemBlobs(path / "hosted")
+        self.blobs = FilesystemBlobs(path / "hosted", private=True)
         self.contents = HostedContents(self.blobs)
         self.packages = HostedPackages(self.database)
         self.events = HostedEvents(self.database)

@@ -158,12 +158,12 @@ def test_a_folder_that_vanishes_under_a_commit_is_made_again(house: House) -> No
     key = house.contents.new_key(GARBAGE, spool.sha512)
     move, moves = spool.move_to, 0
 
-    def move_late(target: Path) -> None:
+    def move_late(target: Path, *, mode: int = 0o644) -> None:
         nonlocal moves
         moves += 1
         if moves == 1:
             target.parent.rmdir()
-        move(target)
+        move(target, mode=mode)
 
     spool.move_to = move_late  # type: ignore[method-assign]  # another act comes in between
     house.contents.commit(key, spool)

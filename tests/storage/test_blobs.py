@@ -37,6 +37,30 @@ class TestFilesystemBlobs(BlobStoreContract):
         assert path.parts[-4:] == KEY.segments
         assert path.stat().st_mode & 0o777 == 0o644
 
+    def test_a_private_tree_is_for_its_owner(self, tmp_path: Path, make_spool: MakeSpool):
+        store = FilesystemBlobs(tmp_path / "private", private=True)
+        store.commit(KEY, make_spool(b"package"))
+
+        modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "private", *(tmp_path / "private").rglob("*"))}
+        assert modes == {0o700, 0o600}
+        assert store.path(KEY).stat().st_mode & 0o777 == 0o600
+
+    def test_a_tree_that_was_open_is_closed(self, store: FilesystemBlobs, make_spool: MakeSpool, tmp_path: Path):
+        """
+        At its root: nobody comes to what lies below.
+        """
+        store.commit(KEY, make_spool(b"package"))
+        (tmp_path / "blobs").chmod(0o755)
+        for _ in range(2):
+            store.close_to_others()
+            assert (tmp_path / "blobs").stat().st_mode & 0o777 == 0o700
+        assert store.path(KEY).read_bytes() == b"package"
+
+    def test_a_tree_that_is_not_yet_is_closed_too(self, store: FilesystemBlobs, tmp_path: Path):
+        store.close_to_others()
+
+        assert (tmp_path / "blobs").stat().st_mode & 0o777 == 0o700
+
     def test_delete_removes_empty_folders(self, store: FilesystemBlobs, make_spool: MakeSpool, tmp_path: Path):
         store.commit(KEY, make_spool(b"package"))
         store.delete(KEY)

@@ -92,6 +92,7 @@ def test_a_committed_spool_is_recognised(folder: SpoolFolder, tmp_path: Path):
     spool = folder.create("x")
     spool.append(b"bytes")
     assert spool.path is not None
+    assert spool.path.stat().st_mode & 0o777 == 0o600  # nobody else's while it arrives: it may be a private package
     part = OpenedFile.open(spool.path)
     spool.move_to(tmp_path / "target")
     (tmp_path / "other").write_bytes(b"bytes")

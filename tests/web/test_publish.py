@@ -5,9 +5,12 @@ import json
 from urllib.parse import quote, urlencode
 
 import pytest
+import structlog
 
 from nugetproxy.accounts.model import Scope
 from nugetproxy.accounts.permissions import KEY_NEEDED, KEY_REFUSED
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from tests.builders import make_nupkg
 from tests.flows.mirror import Got, running
 from tests.flows.private_feed import House, basic, opened, opened_with_lane
@@ -37,6 +40,26 @@ class TestPush:
             got = await house.push(**GOOD)
             assert told(got) == (201, "Created")
             assert "x-nuget-warning" not in got.headers
+
+    async def test_what_is_pushed_is_nobody_elses_to_read_on_the_disk(self, upstream, tmp_path):
+        """
+        Not even where an older server left the folder open.
+        """
+        (tmp_path / "hosted").mkdir(mode=0o755)
+        async with opened(tmp_path, upstream) as house:
+            await house.push()
+            hosted = tmp_path / "hosted"
+            assert {path.stat().st_mode & 0o077 for path in (hosted, *hosted.rglob("*"))} == {0}
+
+    async def test_a_folder_that_cannot_be_closed_is_told(self, upstream, tmp_path, monkeypatch):
+        def not_ours(*_: object) -> None:
+            raise StorageUnavailable("cannot make hosted private: Operation not permitted")
+
+        monkeypatch.setattr(FilesystemBlobs, "close_to_others", not_ours)
+        with structlog.testing.capture_logs() as lines:
+            async with opened(tmp_path, upstream) as house:
+                assert (await house.push()).status == 201
+        assert [line["log_level"] for line in lines if line["event"] == "hosted_not_private"] == ["warning"]
 
     async def test_without_a_key(self, upstream, tmp_path):
         async with opened(tmp_path, upstream) as house:

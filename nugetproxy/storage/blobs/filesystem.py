@@ -14,13 +14,25 @@ from nugetproxy.storage.spool import Spool, disk_failures
 
 
 class FilesystemBlobs:
-    """A `BlobStore` in a folder that another program may serve, too: plain files, readable by all."""
+    """A `BlobStore` in a folder that another program may serve, too: plain files, readable by all unless `private`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, private: bool = False) -> None:
+        """`private`: only the service's own user may read what is committed from now on; see `close_to_others`."""
         self._root = root
+        self._private = private
 
     def __repr__(self) -> str:
         return f"<FilesystemBlobs {self._root}>"
+
+    def close_to_others(self) -> None:
+        """Let nobody else into the folder, made when missing: also not to what was committed when it was open.
+
+        Raises StorageUnavailable.
+        """
+        with disk_failures(f"make {self._root.name} private"):
+            _make_folders(self._root, 0o700)
+            if self._root.stat().st_mode & 0o077:
+                self._root.chmod(0o700)
 
     def stat(self, key: BlobKey) -> BlobInfo | None:
         with disk_failures("look up a blob"):
@@ -45,8 +57,8 @@ class FilesystemBlobs:
             return kept
         path = self.path(key)
         with disk_failures("make a folder"):
-            _make_folders(path.parent)
-        spool.move_to(path)
+            _make_folders(path.parent, 0o700 if self._private else 0o777)
+        spool.move_to(path, mode=0o600 if self._private else 0o644)
         with suppress(OSError):
             # The bytes are visible and whole. Losing their name to a loss of power costs one more fetch.
             _sync(path.parent)
@@ -89,12 +101,12 @@ def _described(key: BlobKey, status: os.stat_result) -> BlobInfo:
     return BlobInfo(key, status.st_size, status.st_mtime_ns)
 
 
-def _make_folders(folder: Path) -> None:
-    """As `mkdir -p`, and every new name in its parent is safe from a loss of power."""
+def _make_folders(folder: Path, mode: int) -> None:
+    """As `mkdir -p`, `mode` less the umask, and every new name in its parent is safe from a loss of power."""
     if folder.is_dir():
         return
-    _make_folders(folder.parent)
-    folder.mkdir(exist_ok=True)
+    _make_folders(folder.parent, mode)
+    folder.mkdir(mode, exist_ok=True)
     _sync(folder.parent)
 
 
