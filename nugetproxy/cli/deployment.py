@@ -2,13 +2,19 @@
 
 import click
 
-from nugetproxy.cli.options import load_config, server_options
+from nugetproxy.cli.options import complain, load_config, server_options
 
 
 @click.command()
 @server_options
 def check_config(**options: object) -> None:
-    """Print the settings as they were understood, secrets masked; end with 78 and all problems when they are wrong."""
-    from nugetproxy.config import describe
+    """Print the settings as `serve` would understand them with the same options, secrets masked.
 
-    click.echo(describe(load_config(options)), nl=False)
+    When they are wrong, all problems are told on standard error, and the exit code is 78.
+    """
+    from nugetproxy.config import describe
+    from nugetproxy.runtime.unclaimed import unclaimed_mirrors, what_to_configure
+
+    config = load_config(options)
+    click.echo(describe(config), nl=False)
+    complain([f"warning: {what_to_configure(config, name)}" for name in unclaimed_mirrors(config)])

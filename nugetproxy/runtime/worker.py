@@ -17,15 +17,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from nugetproxy import logs
 from nugetproxy.accounts.beginning import has_administrator, how_to_begin
 from nugetproxy.config import Config, load, parse_listen
 from nugetproxy.errors import ConfigError, NugetproxyError
+from nugetproxy.runtime.unclaimed import unclaimed_mirrors, what_to_configure
 
 Serving = Callable[[Config, list[socket.socket], Callable[[], None], asyncio.Event], Awaitable[None]]
 """Serve on the sockets: call the function once requests are answered; when the event is set, finish and return."""
 
 BAD_SETTINGS = 78  # EX_CONFIG, sysexits(3)
+
+_log = structlog.get_logger(__name__)
 
 # Slow to load and free of metrics: read in while the supervisor opens sockets.
 _LOADED_AHEAD = ("aiohttp.web", "lxml.etree", "diskcache", "cachetools", "asn1crypto.cms")
@@ -42,6 +47,9 @@ def main() -> int:
         _tell(line, "refused", refused.problems)
         return BAD_SETTINGS
     logs.set_up(config.logs.format, config.logs.level)
+    if options is not None:  # once a start, not once a worker
+        for name in unclaimed_mirrors(config):
+            _log.warning("mirror_of_no_upstream", upstream=name, why=what_to_configure(config, name))
     _tell(line, "understood", _plan(config, options))
     for name in _LOADED_AHEAD:
         importlib.import_module(name)

@@ -65,6 +65,15 @@ class TestCheckConfig:
             ["nugetproxy", " server.workers"],
         ]
 
+    def test_warns_of_packages_that_would_not_be_served(self, tmp_path):
+        (tmp_path / "mirror/feed.example.com-81/contoso.utils").mkdir(parents=True)
+        ended = run("check-config", "--data", str(tmp_path))
+        right = run("check-config", "--data", str(tmp_path), "--upstream", "https://feed.example.com:81/v3/index.json")
+
+        assert (ended.exit_code, right.exit_code, right.stderr) == (0, 0, "")
+        assert ended.stderr.startswith("nugetproxy: warning: what is kept in ")
+        assert "no upstream is called feed.example.com-81 (there is nuget.org)" in ended.stderr
+
     def test_masks_a_proxys_password(self):
         ended = run("check-config", NUGETPROXY_MIRRORING__UPSTREAM__0__PROXY="http://me:hunter2@proxy:3128")
 

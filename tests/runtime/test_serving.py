@@ -157,6 +157,19 @@ def test_a_server_that_nobody_can_push_to_says_how_to_begin(served):
     assert told[1] == f"  nugetproxy user add NAME --admin --data {served.data}\n"
 
 
+def test_packages_of_an_upstream_that_is_not_configured_are_pointed_out_once(tmp_path):
+    """
+    Else a mirror that was filled from --upstream, started without it, shows nothing and says nothing.
+    """
+    (tmp_path / "kept/mirror/feed.example.com/contoso.utils").mkdir(parents=True)
+    with serving(tmp_path / "kept", "--offline", "--workers", "2", application=None) as served:
+        get(served.port, "/health/ready")
+
+    [line] = [line for line in served.log.splitlines() if "mirror_of_no_upstream" in line]
+    assert "feed.example.com" in line
+    assert "--upstream" in line
+
+
 @pytest.mark.parametrize("how", ["an administrator", "nothing hosted"])
 def test_others_do_not(tmp_path, monkeypatch, how):
     data = tmp_path / "kept"
