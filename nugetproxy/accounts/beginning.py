@@ -27,14 +27,17 @@ def has_administrator(directory: Path) -> bool:
         connection.close()
 
 
-def how_to_begin(data: str, config: str = "") -> str:
-    """What to type until the first push, for the options that `serve` was given (empty: none)."""
+def how_to_begin(data: str, config: str = "", program: str = "nugetproxy") -> str:
+    """What to type until the first push, for the options that `serve` was given (empty: none).
+
+    `program` is how a shell finds this program.
+    """
     options = "".join(
         f" {name} {shlex.quote(value)}" for name, value in (("--config", config), ("--data", data)) if value
     )
     return (
         "Nobody can push yet. Make the first administrator, ids that are yours, and a key to push with:\n"
-        f"  nugetproxy user add NAME --admin{options}\n"
-        f"  nugetproxy prefix reserve 'PREFIX.*' --owner NAME{options}\n"
-        f"  nugetproxy key add KEYNAME --owner NAME{options}"
+        f"  {program} user add NAME --admin{options}\n"
+        f"  {program} prefix reserve 'PREFIX.*' --owner NAME{options}\n"
+        f"  {program} key add KEYNAME --owner NAME{options}"
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nugetproxy.cli.options import complain, overrides, server_options
+from nugetproxy.cli.program import program
 from nugetproxy.runtime.spawning import SERVING, CannotStart, Worker
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
 @server_options
 @click.option("--application", default=SERVING, hidden=True, help='What workers run, "module:function"; for tests.')
 def serve(application: str, **options: object) -> None:
-    """Mirror nuget.org, or the feeds of --upstream, for NuGet clients.
+    """Serve NuGet clients: nuget.org (or the feeds of --upstream), mirrored, and what is pushed here, as one feed.
 
     SIGTERM and Ctrl-C end it when running answers are finished, a second one at once. SIGHUP reads the settings anew
     and replaces the workers without a refused connection.
     """
     _raise_file_limit()
-    source = {"file": str(options["config"] or ""), "overrides": overrides(options)}
+    source = {"file": str(options["config"] or ""), "overrides": overrides(options), "program": program()}
     environ = dict(os.environ)
     first = Worker(environ, application)
     first.tell("read", source)

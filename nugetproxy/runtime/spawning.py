@@ -3,7 +3,7 @@
 Each message is one JSON object on one line of a Unix socket pair. The words are few and old ones keep their meaning,
 because on a reload a supervisor of yesterday's code speaks to workers of today's:
 
-    to the worker    read {file, overrides}    read the settings yourself
+    to the worker    read {file, overrides, program}    read the settings yourself; how people start us
                      use TEXT                  these are the settings, as another worker understood them
                      serve {metrics}           serve on the sockets that come with this line
     from the worker  understood {...}          the settings are right; see `Plan`

@@ -134,7 +134,8 @@ def _how_to_begin(config: Config, source: Mapping[str, Any]) -> str:
         return ""
     # Told even where the file says it: a variable of this start may be unknown to the shell that it is typed into.
     is_default = path == Config().storage.path and not source["file"]
-    return how_to_begin("" if is_default else path, source["file"])
+    # The supervisor may be of before an upgrade.
+    return how_to_begin("" if is_default else path, source["file"], source.get("program", "nugetproxy"))
 
 
 def _hear(line: socket.socket) -> tuple[dict[str, Any], list[socket.socket]]:

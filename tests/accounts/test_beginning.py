@@ -52,6 +52,12 @@ def test_the_advice_names_the_same_directory():
     assert "nugetproxy key add KEYNAME --owner NAME --data './my data'" in told
 
 
+def test_the_advice_starts_the_program_as_it_was_started():
+    told = how_to_begin("", program=".venv/bin/nugetproxy")
+
+    assert [line.split()[0] for line in told.splitlines()[1:]] == [".venv/bin/nugetproxy"] * 3
+
+
 def test_only_its_owner_may_read_the_database(place):
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in place.path.iterdir()}
 

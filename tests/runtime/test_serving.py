@@ -4,6 +4,7 @@ import http.client
 import json
 import signal
 import ssl
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -154,7 +155,8 @@ def test_a_server_that_nobody_can_push_to_says_how_to_begin(served):
     told = [served.process.stdout.readline() for _ in range(4)]
 
     assert told[0].startswith("Nobody can push yet.")
-    assert told[1] == f"  nugetproxy user add NAME --admin --data {served.data}\n"
+    # As the server itself was started: a bare name may not be on the PATH.
+    assert told[1] == f"  {sys.executable} -m nugetproxy user add NAME --admin --data {served.data}\n"
 
 
 def test_packages_of_an_upstream_that_is_not_configured_are_pointed_out_once(tmp_path):
