@@ -39,4 +39,8 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(nugetproxy.__version__, package_name="nugetproxy", message="nugetproxy %(version)s")
 def main() -> None:
-    """A caching pull-through proxy and mirror of nuget.org."""
+    """A caching proxy of nuget.org, or of any NuGet feed, and a private NuGet server, as one feed.
+
+    `serve` runs it. `prewarm` fills the mirror before anybody asks. The commands from `user` to `audit` manage who may
+    push what to the private feed, and what was pushed; give them the --data or --config that `serve` has.
+    """

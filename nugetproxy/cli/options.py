@@ -22,12 +22,12 @@ _CONFIG: Final = (
         metavar="FILE",
         help="Settings (TOML); else the file that NUGETPROXY_CONFIG names; else the defaults.",
     ),
-    click.option("--data", metavar="DIRECTORY", help="Where packages are kept.  [default: ./nugetproxy-data]"),
+    click.option("--data", metavar="DIRECTORY", help="Where everything is kept.  [default: ./nugetproxy-data]"),
     click.option(
         "--upstream",
         multiple=True,
         metavar="URL",
-        help="Service index of the feed to mirror; may be repeated.  [default: nuget.org]",
+        help="Service index (.../v3/index.json) of the feed to mirror; may be repeated.  [default: nuget.org's]",
     ),
     click.option("--offline", is_flag=True, help="Never ask an upstream: serve what is kept."),
 )
@@ -38,7 +38,11 @@ _SERVER: Final = (
     click.option("--workers", type=int, metavar="N", help="Worker processes.  [default: 1]"),
     click.option("--tls-cert", metavar="FILE", help="Certificate chain (PEM): serve https."),
     click.option("--tls-key", metavar="FILE", help="Its private key (PEM)."),
-    click.option("--log-format", type=click.Choice(["plain", "json"]), help="[default: plain]"),
+    click.option(
+        "--log-format",
+        type=click.Choice(["plain", "json"]),
+        help="For people, or JSON.  [default: plain]",
+    ),
 )
 
 _OVERRIDES: Final = {

@@ -25,6 +25,13 @@ def test_version():
     assert run("--version").output == f"nugetproxy {nugetproxy.__version__}\n"
 
 
+def test_help_tells_both_of_what_it_is():
+    told = " ".join(run("--help").output.split())
+
+    assert "caching proxy of nuget.org" in told
+    assert "private NuGet server" in told
+
+
 def test_help_lists_every_command():
     told = run("--help").output
 
