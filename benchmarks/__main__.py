@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import lane, mixed, proxies, pushes, restore, search, v2
+from benchmarks import lane, mixed, proxies, pushes, reading, restore, search, v2
 from benchmarks.processes import OURS
 
 
@@ -30,6 +30,10 @@ def main() -> None:
     listing = what.add_parser("v2", help="V2 lists and registrations of hosted ids, hot and not, against nginx")
     listing.add_argument("--seconds", type=int, default=2, help="of load, each round and server")
     listing.add_argument("--connections", type=int, default=32)
+    who = what.add_parser("reading", help="reading with credentials against reading without, on a private feed")
+    who.add_argument("--seconds", type=int, default=2, help="of load, each round and server")
+    who.add_argument("--connections", type=int, default=32)
+    who.add_argument("--rounds", type=int, default=5)
     mixing = what.add_parser("mixed", help="95 %% reads and 5 %% pushes on a large private feed")
     mixing.add_argument("--requests", type=int, default=500, help="of each of eight clients, each round")
     for command in (pushing, listing, mixing):
@@ -59,6 +63,8 @@ def main() -> None:
         case "v2":
             options = {"ids": asked.ids, "versions": asked.versions, "rounds": asked.rounds}
             print(v2.measure(**options, seconds=asked.seconds, connections=asked.connections))
+        case "reading":
+            print(reading.measure(rounds=asked.rounds, seconds=asked.seconds, connections=asked.connections))
         case "mixed":
             options = {"ids": asked.ids, "versions": asked.versions, "rounds": asked.rounds}
             print(mixed.measure(**options, requests=asked.requests))

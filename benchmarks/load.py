@@ -63,29 +63,35 @@ class Measured:
         return max(run.others for run in self.runs)
 
 
-def wrk(url: str, seconds: int, connections: int) -> tuple[float, int]:
-    """Requests per second and in all; exits when anything but 2xx came back."""
-    program = shutil.which("wrk")
-    if program is None:
-        sys.exit("this benchmark needs wrk (package wrk)")
-    headers = [part for name, value in CLIENT_HEADERS.items() for part in ("-H", f"{name}: {value}")]
-    command = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", *headers, url]
-    output = subprocess.run(pinned(command, LOAD_CORE), capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in output:
-        sys.exit(f"{url} did not answer 200:\n{output}")
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
-    total = re.search(r"(\d+) requests in", output)
-    assert rate is not None
-    assert total is not None
-    return float(rate[1]), int(total[1])
-
-
 @dataclass(frozen=True)
 class Server:
-    """What is measured: an address with the target to ask for, and the process that answers."""
+    """What is measured: an address with the target to ask for, and the process that answers. `headers` are sent beside
+    those of every client; `is_refused`: every answer is to be a refusal.
+    """
 
     url: str
     pid: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_refused: bool = False
+
+
+def wrk(server: Server, seconds: int, connections: int) -> tuple[float, int]:
+    """Requests per second and in all; exits when another kind of answer came back than was to come."""
+    program = shutil.which("wrk")
+    if program is None:
+        sys.exit("this benchmark needs wrk (package wrk)")
+    sent = {**CLIENT_HEADERS, **server.headers}
+    headers = [part for name, value in sent.items() for part in ("-H", f"{name}: {value}")]
+    command = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", *headers, server.url]
+    output = subprocess.run(pinned(command, LOAD_CORE), capture_output=True, text=True, check=True).stdout
+    total = re.search(r"(\d+) requests in", output)
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+    assert total is not None
+    if int(refused[1] if refused else 0) != (int(total[1]) if server.is_refused else 0):
+        sys.exit(f"{server.url} was not answered as it should be:\n{output}")
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    assert rate is not None
+    return float(rate[1]), int(total[1])
 
 
 def in_turn(servers: Mapping[str, Server], *, rounds: int, seconds: int, connections: int) -> dict[str, Measured]:
@@ -105,7 +111,7 @@ def in_turn(servers: Mapping[str, Server], *, rounds: int, seconds: int, connect
 def run(server: Server, seconds: int, connections: int) -> Run:
     busy, used, client = busy_seconds(), cpu_seconds(server.pid), _children_cpu()
     began = time.perf_counter()
-    rate, total = wrk(server.url, seconds, connections)
+    rate, total = wrk(server, seconds, connections)
     lasted = time.perf_counter() - began
     used, client = cpu_seconds(server.pid) - used, _children_cpu() - client
     others = max(0.0, busy_seconds() - busy - used - client) / (lasted * (os.cpu_count() or 1))

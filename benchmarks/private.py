@@ -106,8 +106,8 @@ def feed(ids: int, versions: int) -> Iterator[Feed]:
 
 
 @contextmanager
-def served(folder: Path, data: Path) -> Iterator[tuple[str, int]]:
-    with nugetproxy(folder, _NOWHERE, "--offline", data=data) as (base, pid):
+def served(folder: Path, data: Path, *options: str) -> Iterator[tuple[str, int]]:
+    with nugetproxy(folder, _NOWHERE, "--offline", *options, data=data) as (base, pid):
         rest(pid)
         yield base, pid
 
