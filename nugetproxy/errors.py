@@ -147,12 +147,13 @@ class NotMirrored(PackageNotFound):
 
 
 class VersionNotFound(NugetproxyError):
-    """The feed owns the id and lacks this version: no other feed is asked."""
+    """The feed owns the id and lacks this version: no other feed is asked. `version` is empty when all were deleted."""
 
-    def __init__(self, package_id: str, version: str) -> None:
+    def __init__(self, package_id: str, version: str = "") -> None:
         self.package_id = package_id
         self.version = version
-        super().__init__(f"package {_shown(package_id)} has no version {_shown(version)}")
+        lacks = f"has no version {_shown(version)}" if version else "has no versions any more: all of them were deleted"
+        super().__init__(f"package {_shown(package_id)} {lacks}")
 
 
 class PartNotFound(NugetproxyError):

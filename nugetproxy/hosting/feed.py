@@ -149,7 +149,7 @@ class HostedFeed:
 
     def _refuse(self, package: PackageIdentity, *, any_version: bool = False) -> NoReturn:
         if self._packages.knows(package.lower_id):
-            raise VersionNotFound(package.id.text, "*" if any_version else package.version.normalized)
+            raise VersionNotFound(package.id.text, "" if any_version else package.version.normalized)
         raise PackageNotFound(package.id.text)
 
 

@@ -15,7 +15,7 @@ from nugetproxy.nuget.nupkg import Nupkg
 from nugetproxy.nuget.nuspec import metadata_element
 from nugetproxy.nuget.push_rules_archive import PushLimits, entry_problems
 from nugetproxy.nuget.push_rules_dependencies import dependency_problems, framework_warnings
-from nugetproxy.nuget.push_rules_nuspec import nuspec_problems, nuspec_warnings
+from nugetproxy.nuget.push_rules_nuspec import nuspec_problems, nuspec_warnings, symbols_problem
 from nugetproxy.nuget.push_rules_parts import part_problems, part_warnings
 
 __all__ = ["PushLimits", "check_push", "refuse"]
@@ -38,8 +38,10 @@ def check_push(
     Raises InvalidPackage, which says which rules it breaks.
     """
     refuse(entry_problems(nupkg.entries, limits, clock()))
+    manifest = nupkg.manifest
+    refuse(symbols_problem(manifest))
     nupkg.check_contents()
-    manifest, metadata = nupkg.manifest, metadata_element(nupkg.nuspec)
+    metadata = metadata_element(nupkg.nuspec)
     refuse(
         [
             *nuspec_problems(manifest, metadata),

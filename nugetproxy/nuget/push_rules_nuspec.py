@@ -46,6 +46,12 @@ _TYPE_NAME = re.compile(r"\w+(?:[.-]\w+)*")
 _TYPE_VERSION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){1,3}")
 
 
+def symbols_problem(manifest: PackageManifest) -> Iterator[str]:
+    """What is wrong when it is a symbols package. Then nothing else is: its nuspec has other rules."""
+    if any(kind.name.lower() == SYMBOLS_PACKAGE.lower() for kind in manifest.package_types):
+        yield "it is a symbols package (.snupkg): push it to /api/v2/symbolpackage, and here the package it belongs to"
+
+
 def nuspec_problems(manifest: PackageManifest, metadata: etree._Element) -> Iterator[str]:
     """Sentences about everything here that is refused."""
     yield from _identity_problems(manifest)
@@ -67,7 +73,7 @@ def nuspec_problems(manifest: PackageManifest, metadata: etree._Element) -> Iter
         for child in children(metadata, name):
             if text_of(child).lower() not in _BOOLEAN_TEXTS:
                 yield f"its {name} is {shown(text_of(child))}; it is true or false"
-    yield from _type_problems(manifest, metadata)
+    yield from _type_problems(metadata)
     yield from _client_version_problems(manifest)
     if len(manifest.repository_type) > _LONGEST_REPOSITORY_TYPE:
         yield f"the type of its repository is longer than {_LONGEST_REPOSITORY_TYPE} characters"
@@ -91,9 +97,7 @@ def _identity_problems(manifest: PackageManifest) -> Iterator[str]:
         yield f"its id and version have more than {LONGEST_IDENTITY} characters together"
 
 
-def _type_problems(manifest: PackageManifest, metadata: etree._Element) -> Iterator[str]:
-    if any(kind.name.lower() == SYMBOLS_PACKAGE.lower() for kind in manifest.package_types):
-        yield "it is a symbols package (.snupkg): push it to /api/v2/symbolpackage, and here the package it belongs to"
+def _type_problems(metadata: etree._Element) -> Iterator[str]:
     for kind in (kind for types in children(metadata, "packageTypes") for kind in children(types, "packageType")):
         name, version = attribute(kind, "name"), attribute(kind, "version")
         if not _TYPE_NAME.fullmatch(name) or len(name) > 100:

@@ -214,7 +214,9 @@ async def test_unknown_ids_and_versions_differ(house: House) -> None:
 async def test_an_id_that_lost_all_versions_stays_ours(house: House) -> None:
     await with_versions(house, "1.0.0")
     await house.publish.delete(await house.actor("root", administrator=True), ONE, address=HERE)
-    with pytest.raises(VersionNotFound):
+    with pytest.raises(
+        VersionNotFound, match=r"^package 'contoso\.UTILS' has no versions any more: all of them were deleted$"
+    ):
         await house.feed.registration(UTILS)
     assert house.feed.known_among(["contoso.utils", "contoso.other"]) == {"contoso.utils"}
 

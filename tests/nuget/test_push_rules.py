@@ -90,6 +90,15 @@ def test_several_problems_are_told_at_once():
     )
 
 
+def test_a_symbols_package_is_told_where_it_belongs_and_nothing_else():
+    """
+    What its nuspec lacks, a symbols package must lack.
+    """
+    assert why_not(with_nuspec(authors="", description="", package_types=["symbolspackage"])) == (
+        "it is a symbols package (.snupkg): push it to /api/v2/symbolpackage, and here the package it belongs to"
+    )
+
+
 def test_more_than_three_problems_are_counted():
     many = "".join(f"<{name}>ftp://x</{name}>" for name in ("projectUrl", "iconUrl", "licenseUrl"))
 
