@@ -79,7 +79,9 @@ class Nupkg:
         return (entry.name, read_entry(self._file, entry, self._limits.max_part_size)) if entry else None
 
     def _only_nuspec(self) -> Entry:
-        found = [e for e in self._entries if e.name.lower().endswith(".nuspec") and not {"/", "\\"} & set(e.name)]
+        # By the decoded name, as clients look for it: who they take a package for is who it is here.
+        names = ((entry, unquote(entry.name)) for entry in self._entries)
+        found = [e for e, name in names if name.lower().endswith(".nuspec") and not {"/", "\\"} & set(name)]
         if len(found) != 1:
             raise InvalidPackage(f"it has {len(found)} nuspec files in its root; exactly one is needed")
         return found[0]

@@ -111,6 +111,8 @@ def test_a_large_package_is_not_read_whole():
         {"sub/A.nuspec": make_nuspec("A")},
         {"sub\\A.nuspec": make_nuspec("A")},
         {"A.nuspec": make_nuspec("A"), "B.NUSPEC": make_nuspec("B")},
+        {"A.nuspec": make_nuspec("A"), "B%2Enuspec": make_nuspec("B")},
+        {"sub%2FA.nuspec": make_nuspec("A")},
     ],
 )
 def test_exactly_one_nuspec_in_the_root(entries):
