@@ -86,8 +86,7 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """What to keep of a password. Raises InvalidRequest when it is too short or too long."""
-        if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-            raise InvalidRequest(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
+        checked_password(password)
         async with self._turns:
             return await asyncio.to_thread(self._hasher.hash, _prepared(password))
 
@@ -109,6 +108,13 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
         return kept is not None
+
+
+def checked_password(text: str) -> str:
+    """A password of a length that we take. Raises InvalidRequest."""
+    if not SHORTEST_PASSWORD <= len(text) <= LONGEST_PASSWORD:
+        raise InvalidRequest(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
+    return text
 
 
 def _prepared(password: str) -> bytes:

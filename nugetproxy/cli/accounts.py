@@ -5,8 +5,10 @@ from typing import Any, BinaryIO
 
 import click
 
-from nugetproxy.accounts.model import Account, AccountKind, Role
+from nugetproxy.accounts.credentials import checked_password
+from nugetproxy.accounts.model import Account, AccountKind, Role, checked_account_name
 from nugetproxy.cli.managing import Managed, iso, manage, managing_options, print_json, print_table, refuse
+from nugetproxy.cli.program import program
 from nugetproxy.errors import InvalidRequest
 
 _PASSWORD_FILE = click.option(
@@ -30,7 +32,11 @@ def user() -> None:
 def add_user(name: str, admin: bool, password_file: BinaryIO | None, as_json: bool, **options: object) -> None:
     """Make a user. Without a password (no terminal and no --password-file) a user can use API keys only."""
     try:
+        # Before a data directory is made for it: one that was mistyped should not be found there later.
+        checked_account_name(name)
         password = _password(password_file)
+        if password is not None:
+            checked_password(password)
     except InvalidRequest as error:
         refuse(error)
     made = manage(
@@ -43,7 +49,7 @@ def add_user(name: str, admin: bool, password_file: BinaryIO | None, as_json: bo
         return
     click.echo(f"user {made.name} is made" + (", an administrator" if admin else ""))
     if password is None:
-        click.echo(f"It has no password: `nugetproxy user passwd {made.name}` sets one; API keys work without.")
+        click.echo(f"It has no password: `{program()} user passwd {made.name}` sets one; API keys work without.")
 
 
 @user.command("list")

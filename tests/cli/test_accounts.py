@@ -66,6 +66,14 @@ class TestUsers:
         assert told in refused
         assert refused.count("\n") == 1
 
+    @pytest.mark.parametrize(
+        ("name", "typed"), [("alice", "short"), ("al ice", "correct horse")], ids=["password", "name"]
+    )
+    def test_a_refusal_leaves_no_data_directory_behind(self, line, name, typed):
+        line.refused("user", "add", name, "--password-file", "-", code=2, typed=typed)
+
+        assert not line.data.exists()
+
     def test_listing(self, alice):
         alice.done("user", "add", "bobby")
         alice.done("user", "disable", "bobby")
