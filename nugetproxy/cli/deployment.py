@@ -8,9 +8,10 @@ from nugetproxy.cli.options import complain, load_config, server_options
 @click.command()
 @server_options
 def check_config(**options: object) -> None:
-    """Print the settings as `serve` would understand them with the same options, secrets masked.
+    """Print the settings as they are understood.
 
-    When they are wrong, all problems are told on standard error, and the exit code is 78.
+    They are those of `serve` with the same options, environment and file; secrets are masked. When they are wrong, all
+    problems are told on standard error, and the exit code is 78.
     """
     from nugetproxy.config import describe
     from nugetproxy.runtime.unclaimed import unclaimed_mirrors, what_to_configure

@@ -17,7 +17,9 @@ from nugetproxy.errors import InvalidRequest, NugetproxyError
 @config_options
 @click.option("--parallel", type=click.IntRange(1, 64), default=8, show_default=True, help="Packages fetched at once.")
 def prewarm(files: tuple[Path, ...], parallel: int, **options: object) -> None:
-    """Fetch the packages that FILES name, and their documents, into the mirror.
+    """Fetch packages into the mirror before anyone asks.
+
+    With their documents, so that a server with --offline and the same --data and --upstream can serve them.
 
     FILES are packages.lock.json, project.assets.json, or plain lists with a line "Id Version" for each package. What is
     kept already is not fetched again, so an interrupted run is continued by running it again; it may run while the
