@@ -90,7 +90,9 @@ def checked_key(key: ApiKey) -> ApiKey:
         raise InvalidRequest(f"a key needs a pattern of ids; '{EVERYTHING}' is all of them")
     for glob in key.globs:
         checked_glob(glob)
-    if not 0 < key.expires - key.created <= LONGEST_LIFE:
+    if key.expires <= key.created:
+        raise InvalidRequest("a key must end later than now")
+    if key.expires - key.created > LONGEST_LIFE:
         raise InvalidRequest(f"a key lives up to {LONGEST_LIFE // DAY} days")
     return key
 

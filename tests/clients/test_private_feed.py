@@ -111,7 +111,7 @@ class TestPush:
         assert "401 (An API key must be provided in the 'X-NuGet-ApiKey' header to use this service)" in output
 
     def test_an_expired_key(self, made: Path, workplace: Workplace, accounts: Accounts) -> None:
-        old = accounts.add_key("old", "alice", expires="1ms")
+        old = accounts.add_key("old", "alice", expires="500ms")
         output = workplace.dotnet("nuget", "push", str(made), "-s", "here", "-k", old).must_fail().output
 
         assert REFUSED_KEY in output
