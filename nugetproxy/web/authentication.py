@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
-from cachetools import TTLCache
 
 from nugetproxy.accounts.attempts import Attempts, network_of
 from nugetproxy.accounts.credentials import key_id_of
@@ -44,11 +43,14 @@ _WRONG: Final = "the user name and password, or the API key given as password, a
 
 @dataclass(frozen=True, slots=True)
 class _Learned:
-    """Credentials that were right while accounts had this revision. `until` in unix microseconds: when a key ends."""
+    """Credentials that were right while accounts had this revision. `until` in unix microseconds: when a key ends;
+    `forgotten` on the monotonic clock: when they are looked at again in any case.
+    """
 
     actor: Actor
     revision: int
     until: float
+    forgotten: float
 
 
 @dataclass(slots=True)
@@ -77,7 +79,9 @@ class Gate:
         self._directory = directory
         self._attempts = attempts
         self._revisions = revisions
-        self._learned: TTLCache[str, _Learned] = TTLCache(_LEARNED, learned_seconds)
+        # A plain dictionary, in the order of learning: the lane looks into it with every request.
+        self._learned: dict[str, _Learned] = {}
+        self._learned_seconds = learned_seconds
         self._turns: dict[str, _Turn] = {}
 
     def is_learned(self, authorization: str) -> bool:
@@ -159,7 +163,12 @@ class Gate:
 
     def _find_learned(self, authorization: str) -> Actor | None:
         known = self._learned.get(authorization)
-        if known is None or known.revision != self._revisions.accounts or now_us() >= known.until:
+        if (
+            known is None
+            or known.revision != self._revisions.accounts
+            or time.monotonic() >= known.forgotten
+            or now_us() >= known.until
+        ):
             return None
         return known.actor
 
@@ -168,7 +177,11 @@ class Gate:
         if actor.key is not None and actor.key.is_verification:
             return
         self._attempts.succeeded(authorization)
-        self._learned[authorization] = _Learned(actor, revision, actor.key.expires if actor.key else math.inf)
+        self._learned.pop(authorization, None)
+        if len(self._learned) >= _LEARNED:
+            del self._learned[next(iter(self._learned))]
+        until = actor.key.expires if actor.key else math.inf
+        self._learned[authorization] = _Learned(actor, revision, until, time.monotonic() + self._learned_seconds)
 
     def _failed(self, kind: str, address: str, name: str, credentials: str, revision: int) -> None:
         """Raises TooMany when there were too many failures before this one."""
