@@ -7,8 +7,9 @@ from nugetproxy.accounts.credentials import KEY_PREFIX, MintedKey, key_id_of
 from nugetproxy.accounts.globs import EVERYTHING, checked_glob
 from nugetproxy.accounts.model import DAY, Account, ApiKey, Scope
 from nugetproxy.accounts.permissions import may_end_key, may_make_key, require
-from nugetproxy.accounts.records import Fetch, KeyRow, actor_of, inside, key_row, key_rows, memberships_of
+from nugetproxy.accounts.records import KeyRow, actor_of, key_row, key_rows, memberships_of
 from nugetproxy.errors import ApiKeyNotFound, Conflict, InvalidRequest
+from nugetproxy.storage.database.sqlite import Fetch, fetching
 
 LONGEST_KEY_NAME = 64
 LONGEST_LIFE = 3650 * DAY
@@ -17,7 +18,7 @@ LONGEST_LIFE = 3650 * DAY
 
 def add_key(connection: sqlite3.Connection, key: ApiKey, minted: MintedKey) -> None:
     """Write a new key. Raises Forbidden when its creator may not make it, Conflict when its name is taken."""
-    fetch = inside(connection)
+    fetch = fetching(connection)
     if key.creator is not None:
         require(may_make_key(actor_of(fetch, key.creator), key.owner))
     named_so = key_rows(fetch, name=key.name, owner=key.owner)
@@ -51,7 +52,7 @@ def revoke(
 
     Raises Forbidden when it is done for a member who may not.
     """
-    fetch = inside(connection)
+    fetch = fetching(connection)
     rows = _meant(fetch, reference, owner)
     if member is not None:
         for row in rows:
@@ -63,7 +64,7 @@ def revoke(
 
 def replace(connection: sqlite3.Connection, old: ApiKey, new: ApiKey, minted: MintedKey, until: int) -> None:
     """Put `new` in the place of `old`, which stays good until `until` at the longest. Raises Conflict."""
-    row = key_row(inside(connection), old.key_id)
+    row = key_row(fetching(connection), old.key_id)
     if row is None:
         raise ApiKeyNotFound(old.key_id)
     if row.key.revoked is not None:

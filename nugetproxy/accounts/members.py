@@ -4,15 +4,9 @@ import sqlite3
 from typing import Final
 
 from nugetproxy.accounts.model import Account, AccountKind, Role
-from nugetproxy.accounts.records import (
-    account_named,
-    account_numbered,
-    all_accounts,
-    find_account,
-    inside,
-    members_of,
-)
+from nugetproxy.accounts.records import account_named, account_numbered, all_accounts, find_account, members_of
 from nugetproxy.errors import Conflict, InvalidRequest
+from nugetproxy.storage.database.sqlite import fetching
 
 _A: Final = {AccountKind.USER: "a user", AccountKind.ORGANIZATION: "an organisation"}
 
@@ -21,7 +15,7 @@ def insert_account(
     connection: sqlite3.Connection, name: str, kind: AccountKind, now: int, hashed: str | None, administrator: bool
 ) -> Account:
     """Raises Conflict when the name is taken, in whatever case, by whatever kind."""
-    taken = find_account(inside(connection), name)
+    taken = find_account(fetching(connection), name)
     if taken is not None:
         raise Conflict(f"there is {_A[taken.kind]} named {taken.name} already")
     connection.execute(
@@ -29,12 +23,12 @@ def insert_account(
         "VALUES (?, ?, ?, ?, ?, ?)",
         (name, name.lower(), kind.value, hashed, administrator, now),
     )
-    return account_named(inside(connection), name)
+    return account_named(fetching(connection), name)
 
 
 def set_administrator(connection: sqlite3.Connection, name: str, is_administrator: bool) -> None:
     """Raises AccountNotFound, and Conflict when nobody who works would be an administrator any more."""
-    user = account_named(inside(connection), name, AccountKind.USER)
+    user = account_named(fetching(connection), name, AccountKind.USER)
     if not is_administrator:
         _keep_a_server_administrator(connection, user)
     connection.execute(
@@ -46,10 +40,10 @@ def set_disabled(connection: sqlite3.Connection, name: str, at: int | None) -> N
     """`at`: since when, None to enable. Raises AccountNotFound, and Conflict for the last administrator of this server
     or of an organisation: nobody would be left to manage it.
     """
-    account = account_named(inside(connection), name)
+    account = account_named(fetching(connection), name)
     if at is not None and account.kind is AccountKind.USER and not account.is_disabled:
         _keep_a_server_administrator(connection, account)
-        for organization in all_accounts(inside(connection)):
+        for organization in all_accounts(fetching(connection)):
             if organization.kind is AccountKind.ORGANIZATION:
                 _keep_an_administrator(connection, organization, account)
     connection.execute("UPDATE accounts SET disabled = ? WHERE account_id = ?", (at, account.account_id))
@@ -78,7 +72,7 @@ def remove_member(connection: sqlite3.Connection, organization: Account, user: A
 
 def check_enabled(connection: sqlite3.Connection, user: Account) -> None:
     """Raises Conflict when the user is disabled: as an organisation's only administrator it would have none."""
-    if account_numbered(inside(connection), user.account_id).is_disabled:
+    if account_numbered(fetching(connection), user.account_id).is_disabled:
         raise Conflict(f"{user.name} is disabled; enable it first: nugetproxy user enable {user.name}")
 
 
@@ -91,7 +85,7 @@ def check_kinds(organization: Account | None, user: Account) -> None:
 
 
 def _keep_a_server_administrator(connection: sqlite3.Connection, leaving: Account) -> None:
-    others = (each for each in all_accounts(inside(connection)) if each.account_id != leaving.account_id)
+    others = (each for each in all_accounts(fetching(connection)) if each.account_id != leaving.account_id)
     if leaving.is_administrator and not any(each.is_administrator and not each.is_disabled for each in others):
         raise Conflict(
             f"{leaving.name} is the last administrator who is not disabled; make another one first: "
@@ -101,7 +95,9 @@ def _keep_a_server_administrator(connection: sqlite3.Connection, leaving: Accoun
 
 def _keep_an_administrator(connection: sqlite3.Connection, organization: Account, leaving: Account) -> None:
     administrators = [
-        member for member, role in members_of(inside(connection), organization.account_id) if role is Role.ADMINISTRATOR
+        member
+        for member, role in members_of(fetching(connection), organization.account_id)
+        if role is Role.ADMINISTRATOR
     ]
     others = (each for each in administrators if each.account_id != leaving.account_id)
     if leaving in administrators and all(each.is_disabled for each in others):

@@ -5,6 +5,7 @@ The rules themselves are in `reservations` and `permissions`; here are the table
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from nugetproxy.accounts import records
@@ -22,11 +23,20 @@ from nugetproxy.accounts.reservations import (
 )
 from nugetproxy.errors import Conflict, Forbidden
 from nugetproxy.nuget.identity import PackageId, lower_invariant
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase
 from nugetproxy.storage.database.telling import write_and_tell
 from nugetproxy.storage.revisions import Revisions
 
 _NEVER: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The reservations, and what they protect, when accounts had this revision."""
+
+    revision: int
+    reservations: tuple[Reservation, ...]
+    protected: ProtectedPrefixes
 
 
 class Ownership:
@@ -50,9 +60,7 @@ class Ownership:
         self._settings = tuple(protected)
         self._allowed_ids = tuple(allowed_ids)
         self._clock = clock
-        self._read_at = _NEVER
-        self._reservations: tuple[Reservation, ...] = ()
-        self._protected = ProtectedPrefixes()
+        self._known = _Known(_NEVER, (), ProtectedPrefixes())
 
     # --- owners ---
 
@@ -95,8 +103,7 @@ class Ownership:
 
     def reservations(self) -> tuple[Reservation, ...]:
         """By pattern."""
-        self._refresh()
-        return self._reservations
+        return self._up_to_date().reservations
 
     async def reserve(
         self, pattern: str, owner: Account, shared: bool | None = None, *, wide: bool = False, by: Actor = COMMAND_LINE
@@ -155,16 +162,18 @@ class Ownership:
 
     def protected(self) -> ProtectedPrefixes:
         """The ids that no upstream is asked about, as of now. Costs a look at shared memory when nothing changed."""
-        self._refresh()
-        return self._protected
+        return self._up_to_date().protected
 
     # --- what follows ---
 
-    def facts(self, package_id: PackageId, exists: bool) -> PackageFacts:
-        """What the permission rules must know. `exists`: whether any version of it is hosted here."""
+    def facts(self, package_id: PackageId, exists: bool, fetch: Fetch | None = None) -> PackageFacts:
+        """What the permission rules must know. `exists`: whether any version of it is hosted here.
+
+        `fetch` reads inside a running write, which knows owners that others do not see yet.
+        """
         lower = package_id.lower
         matching = most_specific_first(self.reservations(), lower)
-        owners = self.owners(lower)
+        owners = records.owners_of(fetch or self._database.fetch, lower)
         return PackageFacts(
             package_id=package_id,
             exists=exists,
@@ -183,11 +192,12 @@ class Ownership:
 
     # --- tables ---
 
-    def _refresh(self) -> None:
-        # First the number, then the rows: what is kept is never older than the number says.
+    def _up_to_date(self) -> "_Known":
+        # First the number, then the rows: what is kept is never older than the number says. Several threads may do it.
         revision = self._revisions.accounts
-        if revision == self._read_at:
-            return
+        known = self._known
+        if revision == known.revision:
+            return known
         rows = self._database.fetch(
             "SELECT r.pattern, r.is_exact, r.is_shared, o.account_id FROM reservations r "
             "LEFT JOIN reservation_owners o USING (lower_pattern) ORDER BY r.lower_pattern"
@@ -195,9 +205,9 @@ class Ownership:
         owners: dict[tuple[str, bool, bool], set[int]] = {}
         for pattern, exact, shared, account_id in rows:
             owners.setdefault((pattern, bool(exact), bool(shared)), set()).update({account_id} - {None})
-        self._reservations = tuple(Reservation(*key, frozenset(ids)) for key, ids in owners.items())
-        self._protected = protected_prefixes(self._settings, self._reservations)
-        self._read_at = revision
+        reservations = tuple(Reservation(*key, frozenset(ids)) for key, ids in owners.items())
+        known = self._known = _Known(revision, reservations, protected_prefixes(self._settings, reservations))
+        return known
 
     async def _change(self, work: Callable[[sqlite3.Connection], Any], entry: AuditEntry) -> None:
         def whole(connection: sqlite3.Connection) -> None:

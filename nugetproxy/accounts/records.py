@@ -5,14 +5,11 @@ inside the write that it guards.
 """
 
 import difflib
-import sqlite3
-from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from nugetproxy.accounts.model import Account, AccountKind, Actor, ApiKey, Role, Scope
 from nugetproxy.errors import AccountNotFound
-
-Fetch = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
+from nugetproxy.storage.database.sqlite import Fetch
 
 _ACCOUNT: Final = "{0}.account_id, {0}.name, {0}.kind, {0}.is_administrator, {0}.disabled, {0}.created"
 _ACCOUNT_WIDTH: Final = 6
@@ -22,11 +19,6 @@ _KEYS: Final = (
     f"{_ACCOUNT.format('o')}, {_ACCOUNT.format('c')}, k.digest, k.replaced_by "
     "FROM api_keys k JOIN accounts o ON o.account_id = k.owner_id LEFT JOIN accounts c ON c.account_id = k.creator_id"
 )
-
-
-def inside(connection: sqlite3.Connection) -> Fetch:
-    """Reading in a running transaction."""
-    return lambda sql, parameters: connection.execute(sql, parameters).fetchall()
 
 
 def find_account(fetch: Fetch, name: str) -> Account | None:

@@ -23,8 +23,9 @@ from nugetproxy.errors import (
     StorageUnavailable,
     VersionNotFound,
 )
-from nugetproxy.hosting.packages import Fetch, HostedPackage, knows_id
+from nugetproxy.hosting.packages import HostedPackage, knows_id
 from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.storage.database.sqlite import Fetch
 
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")

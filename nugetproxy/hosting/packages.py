@@ -5,7 +5,7 @@ what, and where the bytes lie, is not known here.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,9 +19,7 @@ from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.catalog import PackageEntry
 from nugetproxy.protocol.v3.deprecation import Deprecation
 from nugetproxy.storage.blobs.base import BlobKey
-from nugetproxy.storage.database.sqlite import SqliteDatabase
-
-Fetch = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
+from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase, fetching
 
 _COLUMNS: Final = """
 SELECT p.manifest, p.package_id, p.version, h.listed, h.published, p.pushed, h.last_edited, p.size, p.sha512,
@@ -166,11 +164,6 @@ class HostedPackages:
 
 
 # --- parts of a transaction -------------------------------------------------------------------------------------------
-
-
-def fetching(connection: sqlite3.Connection) -> Fetch:
-    """Reads inside a transaction, in the form of `SqliteDatabase.fetch`."""
-    return lambda sql, parameters: connection.execute(sql, parameters).fetchall()
 
 
 def knows_id(fetch: Fetch, lower_id: str) -> bool:

@@ -30,7 +30,6 @@ from nugetproxy.hosting.packages import (
     HostedPackages,
     PushedPackage,
     change_package,
-    fetching,
     find_package,
     free_version,
     insert_package,
@@ -43,14 +42,11 @@ from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.deprecation import Deprecation
 from nugetproxy.storage.blobs.base import BlobKey
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase, fetching
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import Spool
 
 _log = structlog.get_logger(__name__)
-
-# Owners may change between the judgement and the transaction; whoever changes them all the time must stop first.
-_JUDGEMENTS: Final = 5
 
 # Inspecting takes a thread for seconds, minutes at worst: the threads that reads need are not all to be had for it.
 _LARGE: Final = 8 * 1024 * 1024
@@ -71,10 +67,6 @@ class Pushed:
 
     identity: PackageIdentity
     warnings: tuple[str, ...]
-
-
-class _Outdated(Exception):
-    """What was judged is not what is there any more. No failure: it is judged again."""
 
 
 class Publish:
@@ -132,11 +124,11 @@ class Publish:
             async with self._inspecting_large if spool.size > _LARGE else nullcontext():
                 found = await asyncio.to_thread(inspect, spool, self._limits, self._rules)
             async with audited(self._audit, actor, "push", str(found.identity), address):
-                self._judge_push(actor, found)
+                self._judge_push(actor, found, self._database.fetch)
                 key = self._contents.new_key(found.identity, spool.sha512)
                 await asyncio.to_thread(self._contents.commit, key, spool)
                 try:
-                    package, is_new_id = await self._enter(actor, found, key, address)
+                    package = await self._enter(actor, found, key, address)
                 except REFUSALS:
                     # Only a definite no: after a failure of the disk nobody knows what a restart will find in the
                     # database, so the bytes are left for the sweep, which looks there first.
@@ -144,55 +136,43 @@ class Publish:
                     raise
         finally:
             spool.discard()
-        if is_new_id:
-            self._revisions.bump_accounts()
         self._revisions.bump_hosting()
         _log.info("package_pushed", package=str(package.identity), bytes=package.size, by=actor.name)
         return Pushed(package.identity, found.warnings)
 
-    def _judge_push(self, actor: Actor, found: Inspected) -> PackageFacts:
+    def _judge_push(self, actor: Actor, found: Inspected, fetch: Fetch) -> PackageFacts:
         """The facts under which the push is allowed; raises when it is not, or the version is taken."""
-        facts = self._facts(found.identity.id)
+        package_id = found.identity.id
+        facts = self._ownership.facts(package_id, knows_id(fetch, package_id.lower), fetch)
         require(may_push(actor, facts, self._microseconds()))
-        require_free(self._database.fetch, found.identity)
+        require_free(fetch, found.identity)
         return facts
 
-    async def _enter(self, actor: Actor, found: Inspected, key: BlobKey, address: str) -> tuple[HostedPackage, bool]:
-        """The one transaction of a push; also whether the id is new."""
-        for _ in range(_JUDGEMENTS):
-            revision = self._revisions.accounts
-            facts = self._judge_push(actor, found)
+    async def _enter(self, actor: Actor, found: Inspected, key: BlobKey, address: str) -> HostedPackage:
+        """The one transaction of a push."""
 
-            def enter(
-                connection: sqlite3.Connection, revision: int = revision, facts: PackageFacts = facts
-            ) -> HostedPackage:
-                # Now nobody else writes: what was judged outside must still hold.
-                if knows_id(fetching(connection), facts.package_id.lower) != facts.exists:
-                    raise _Outdated
-                if self._revisions.accounts != revision:
-                    raise _Outdated
-                require_free(fetching(connection), found.identity)
-                if self._contents.blobs.stat(key) is None:
-                    raise StorageUnavailable("the file of the package vanished while it was being published")
-                now = self._clock()
-                pushed = PushedPackage(
-                    found.manifest, found.entries, found.size, found.sha512, found.content_hash, key, now // 1000
-                )
-                package = insert_package(connection, pushed, now // 100)
-                if not facts.exists:
-                    self._ownership.add_first_owner(connection, facts.package_id.lower, first_owner(actor, facts))
-                self._index.index_package(connection, package)
-                insert_audit(connection, done(actor, "push", package.identity, address))
-                return package
+        def enter(connection: sqlite3.Connection) -> HostedPackage:
+            # Judged once more, now that nobody else writes: others may have pushed, or have got hold of the id.
+            facts = self._judge_push(actor, found, fetching(connection))
+            if self._contents.blobs.stat(key) is None:
+                raise StorageUnavailable("the file of the package vanished while it was being published")
+            now = self._clock()
+            pushed = PushedPackage(
+                found.manifest, found.entries, found.size, found.sha512, found.content_hash, key, now // 1000
+            )
+            package = insert_package(connection, pushed, now // 100)
+            if not facts.exists:
+                self._ownership.add_first_owner(connection, facts.package_id.lower, first_owner(actor, facts))
+            self._index.index_package(connection, package)
+            insert_audit(connection, done(actor, "push", package.identity, address))
+            return package
 
-            try:
-                return await self._database.write(enter), not facts.exists
-            except _Outdated:
-                continue
-            except sqlite3.IntegrityError as error:
-                # The key of the table decides in the end, whatever was looked up before.
-                raise exists(found.identity) from error
-        raise StorageUnavailable("the owners of the package changed all the time; try again")
+        try:
+            package: HostedPackage = await self._database.write(enter)
+        except sqlite3.IntegrityError as error:
+            # The key of the table decides in the end, whatever was looked up before.
+            raise exists(found.identity) from error
+        return package
 
     # --- listing and deprecation --------------------------------------------------------------------------------------
 

@@ -11,11 +11,12 @@ from typing import Any, Final
 import orjson
 
 from nugetproxy.hosting.leaves import leaf_of
-from nugetproxy.hosting.packages import HostedPackage, fetching, find_package
+from nugetproxy.hosting.packages import HostedPackage, find_package
 from nugetproxy.hosting.search_marks import CLASSES, class_of, hidden_marks, id_mark, type_mark, version_mark
 from nugetproxy.hosting.search_tokens import indexed, indexed_name, inner_parts
 from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
 from nugetproxy.protocol.v3.search import SearchQuery, hit_from_leaves
+from nugetproxy.storage.database.sqlite import fetching
 
 RULES: Final = 2
 """Add one whenever the same packages would make other rows: all are made anew then."""

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import orjson
 
-from nugetproxy.hosting.packages import Fetch
 from nugetproxy.hosting.search_marks import class_of, hidden_mark, type_mark
 from nugetproxy.hosting.search_match import Asked, Expression, readable
 from nugetproxy.nuget.identity import lower_invariant
 from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
+from nugetproxy.storage.database.sqlite import Fetch
 
 # So many are sorted by exact downloads and then by id. Of more, the order of their numbers must do: then nothing is
 # looked at but the page.

@@ -24,13 +24,13 @@ from nugetproxy.errors import DocumentNotFound, PackageNotFound, PartNotFound, S
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.hosting.acts import REFUSALS, RunningActs, absence, audited, done
 from nugetproxy.hosting.contents import HostedContents
-from nugetproxy.hosting.packages import Fetch, HostedPackages, StoredContent, fetching, find_package, key_of
+from nugetproxy.hosting.packages import HostedPackages, StoredContent, find_package, key_of, knows_id
 from nugetproxy.hosting.symbols_extraction import PdbFile, extract, identify, pdb_name
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.symbols_package import SymbolsLimits
 from nugetproxy.protocol.symbol_checksums import agrees
 from nugetproxy.storage.blobs.base import BlobKey, BlobStore
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase, fetching
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import Spool, SpoolFolder
 
@@ -41,8 +41,6 @@ FOLDER: Final = "symbols"
 
 # Each holds an assembly and a PDB in memory.
 _EXAMINED_AT_ONCE: Final = 2
-# Owners and versions may change between the judgement and the transaction.
-_JUDGEMENTS: Final = 5
 _MOST_CANDIDATES: Final = 20
 
 
@@ -65,10 +63,6 @@ class _Committed:
     @property
     def keys(self) -> tuple[BlobKey, ...]:
         return (self.package, *(key for _, key in self.pdbs))
-
-
-class _Outdated(Exception):
-    """What was judged is not what is there any more. No failure: it is judged again."""
 
 
 class Symbols:
@@ -173,7 +167,7 @@ class Symbols:
             if stored is None:
                 raise absence(self._database.fetch, package)
             async with audited(self._audit, actor, "push-symbols", str(package), address):
-                self._judge(actor, package)
+                self._judge(actor, package, self._database.fetch)
                 whole = self._contents.local_file(
                     StoredContent(stored.blob, stored.size, stored.sha512, stored.created),
                     lambda: self._packages.find(package) == stored,
@@ -200,9 +194,9 @@ class Symbols:
         content = _content(row)
         return self._contents.local_file(content, lambda: str(content.blob) in self.blobs())
 
-    def _judge(self, actor: Actor, package: PackageIdentity) -> None:
+    def _judge(self, actor: Actor, package: PackageIdentity, fetch: Fetch) -> None:
         """Raises unless the actor may push another version of the id."""
-        facts = self._ownership.facts(package.id, self._packages.knows(package.lower_id))
+        facts = self._ownership.facts(package.id, knows_id(fetch, package.lower_id), fetch)
         require(may_push(actor, facts, self._clock() // 1000))
 
     def _commit(self, package: PackageIdentity, spool: Spool, files: tuple[PdbFile, ...]) -> _Committed:
@@ -220,30 +214,22 @@ class Symbols:
         self, actor: Actor, package: PackageIdentity, push: int, spool: Spool, blobs: _Committed, address: str
     ) -> tuple[BlobKey, ...]:
         """The one transaction of a push; the blobs that nobody needs after it."""
-        for _ in range(_JUDGEMENTS):
-            revision = self._revisions.accounts
-            self._judge(actor, package)
 
-            def enter(connection: sqlite3.Connection, revision: int = revision) -> tuple[BlobKey, ...]:
-                # Now nobody else writes: what was judged outside must still hold.
-                if self._revisions.accounts != revision:
-                    raise _Outdated
-                now = find_package(fetching(connection), package)
-                if now is None or now.push != push:
-                    raise absence(fetching(connection), package)
-                if any(self._contents.blobs.stat(key) is None for key in blobs.keys):
-                    raise StorageUnavailable("a file of the symbols vanished while they were being published")
-                replaced = _remove(connection, push)
-                self._insert(connection, push, spool, blobs)
-                insert_audit(connection, done(actor, "push-symbols", now.identity, address))
-                return replaced
-
-            try:
-                replaced: tuple[BlobKey, ...] = await self._database.write(enter)
-            except _Outdated:
-                continue
+        def enter(connection: sqlite3.Connection) -> tuple[BlobKey, ...]:
+            # Judged once more, now that nobody else writes.
+            self._judge(actor, package, fetching(connection))
+            now = find_package(fetching(connection), package)
+            if now is None or now.push != push:
+                raise absence(fetching(connection), package)
+            if any(self._contents.blobs.stat(key) is None for key in blobs.keys):
+                raise StorageUnavailable("a file of the symbols vanished while they were being published")
+            replaced = _remove(connection, push)
+            self._insert(connection, push, spool, blobs)
+            insert_audit(connection, done(actor, "push-symbols", now.identity, address))
             return replaced
-        raise StorageUnavailable("the owners of the package changed all the time; try again")
+
+        replaced: tuple[BlobKey, ...] = await self._database.write(enter)
+        return replaced
 
     def _insert(self, connection: sqlite3.Connection, push: int, spool: Spool, blobs: _Committed) -> None:
         row = (push, str(blobs.package), spool.size, _base64(spool.sha512), self._clock() // 1000)

@@ -12,9 +12,9 @@ from typing import Final, Protocol
 import structlog
 
 from nugetproxy.hosting.contents import FOLDER
-from nugetproxy.hosting.packages import Fetch, fetching, key_of
+from nugetproxy.hosting.packages import key_of
 from nugetproxy.storage.blobs.base import BlobInfo, BlobStore
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase, fetching
 
 _log = structlog.get_logger(__name__)
 

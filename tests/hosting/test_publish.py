@@ -95,11 +95,14 @@ async def test_a_push_is_one_event_one_row_one_line_of_audit(house: House) -> No
 
 
 async def test_a_push_is_seen_by_other_processes_at_once(house: House, other: House) -> None:
+    alice = await house.actor()
     before = (other.revisions.hosting, other.revisions.accounts)
-    await house.push(await house.actor())
+    await house.push(alice)
     assert other.revisions.hosting > before[0]
-    assert other.revisions.accounts > before[1]
     assert other.packages.knows("contoso.utils")
+    assert [owner.name for owner in other.ownership.owners("contoso.utils")] == ["alice"]
+    # Nobody's rights to anything else have changed: what was learned of credentials stays.
+    assert other.revisions.accounts == before[1]
 
 
 async def test_warnings_of_the_rules_reach_the_person_who_pushed(tmp_path) -> None:
@@ -162,6 +165,29 @@ async def test_two_who_push_different_versions_of_a_new_id_do_not_share_it(house
         assert sorted(type(result).__name__ for result in results) == ["Forbidden", "Pushed"]
         assert len(house.ownership.owners(f"contoso.n{round_}")) == 1
         assert len(house.packages.of(f"contoso.n{round_}")) == 1
+
+
+async def test_pushes_go_through_while_accounts_change_all_the_time(house: House, other: House) -> None:
+    """
+    Forty new ids at once from two processes, between as many changes of accounts as fit.
+    """
+    alice = await house.actor("alice")
+    pushing = True
+
+    async def change() -> None:
+        number = 0
+        while pushing:
+            number += 1
+            await house.ownership.reserve(f"Else.N{number}.*", alice.account)  # type: ignore[arg-type]  # a user has one
+
+    changing = asyncio.create_task(change())
+    results = await asyncio.gather(
+        *((house, other)[number % 2].push(alice, f"Contoso.N{number}") for number in range(40)), return_exceptions=True
+    )
+    pushing = False
+    await changing
+    assert [result for result in results if isinstance(result, BaseException)] == []
+    assert len(house.packages.ids()) == 40
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", make_nupkg()[:-30]])

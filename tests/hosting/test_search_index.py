@@ -10,11 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nugetproxy.hosting.packages import change_package, fetching, find_package, insert_package, remove_package
+from nugetproxy.hosting.packages import change_package, find_package, insert_package, remove_package
 from nugetproxy.hosting.search_index import index_again, step
 from nugetproxy.hosting.search_marks import CLASSES, PRERELEASE, SEMVER2
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.storage.database.sqlite import fetching
 from tests.hosting.house import NOON
 from tests.hosting.shelf import Shelf, package, pushed, with_listed
 

@@ -197,6 +197,11 @@ class SqliteDatabase:
                 future.set_result(answer)
 
 
+def fetching(connection: sqlite3.Connection) -> Fetch:
+    """Reads inside a write, in the form of `SqliteDatabase.fetch`: with what it has changed so far."""
+    return lambda sql, parameters: connection.execute(sql, parameters).fetchall()
+
+
 def _translated(path: Path, error: Exception) -> Exception:
     if isinstance(error, sqlite3.IntegrityError):
         return error
