@@ -24,7 +24,7 @@ from nugetproxy.web.access import AccessLog
 from nugetproxy.web.aiohttp_connection import handler_options
 from nugetproxy.web.cache_headers import live_headers
 from nugetproxy.web.hot import HotAnswer, HotTable, HotVariant
-from nugetproxy.web.lane_server import serve_protocol
+from nugetproxy.web.lane_server import LaneServer
 
 HEADERS = (
     ("Content-Type", "application/json"),
@@ -108,7 +108,7 @@ async def serve(port: int, folder: Path) -> None:
     while len(hot) < len(TARGETS):
         await asyncio.sleep(0.01)
     access = AccessLog(form="json", descriptor=os.open(folder / "access.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND))
-    lanes = serve_protocol(runner.server, hot, settings, access)
+    lanes = LaneServer(runner.server, hot, settings, access)
     server = await asyncio.get_running_loop().create_server(lanes, "127.0.0.1", port, backlog=4096)
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)

@@ -20,7 +20,7 @@ from nugetproxy.web.aiohttp_connection import handler_options
 from nugetproxy.web.application import make_application
 from nugetproxy.web.hot import HotTable
 from nugetproxy.web.keys import ACCESS, GATE
-from nugetproxy.web.lane_server import LaneServer, serve_protocol
+from nugetproxy.web.lane_server import LaneServer
 
 _log = structlog.get_logger(__name__)
 
@@ -42,7 +42,7 @@ async def serve(
                 raise RuntimeError("the runner was set up and has no server")
             gate = application[GATE]
             is_learned = gate.is_learned if gate is not None else None
-            lanes = serve_protocol(runner.server, hot, settings, application[ACCESS], is_learned, tls)
+            lanes = LaneServer(runner.server, hot, settings, application[ACCESS], is_learned, tls)
             await _serve(lanes, sockets, settings, ready, stopping)
         finally:
             if hot is not None:

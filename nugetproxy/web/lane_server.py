@@ -41,9 +41,10 @@ class LaneServer:
         is_learned: Callable[[str], bool] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`is_learned` says of an Authorization header that it was right a moment ago and still is.
+        """`server` is an `AppRunner`'s, made with `handler_options()`.
 
-        With `tls`, clients speak TLS.
+        `is_learned` says of an Authorization header that it was right a moment ago and still is. With `tls`, clients
+        speak TLS.
         """
         self.can_reopen = can_tell()
         """False when this aiohttp cannot be asked whether it is between requests: then there is no lane."""
@@ -105,15 +106,3 @@ class LaneServer:
         """Count and log one answered request."""
         self.tally.count(line.resource, line.outcome, line.status, line.seconds, line.bytes)
         self.access.record(line)
-
-
-def serve_protocol(
-    server: web.Server,
-    hot: HotTable | None,
-    settings: ServerSettings,
-    access: AccessLog,
-    is_learned: Callable[[str], bool] | None = None,
-    tls: ssl.SSLContext | None = None,
-) -> LaneServer:
-    """The protocol factory of a worker; `server` is the `AppRunner`'s, made with `handler_options()`."""
-    return LaneServer(server, hot, settings, access, is_learned, tls)

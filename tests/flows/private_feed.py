@@ -22,7 +22,7 @@ from nugetproxy.web.aiohttp_connection import handler_options
 from nugetproxy.web.application import make_application
 from nugetproxy.web.hot import HotTable
 from nugetproxy.web.keys import ACCESS, GATE
-from nugetproxy.web.lane_server import serve_protocol
+from nugetproxy.web.lane_server import LaneServer
 from tests.builders import make_nupkg
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.mirror import Got, running, settings_for
@@ -138,7 +138,7 @@ async def opened_with_lane(data: Path, upstream: FakeUpstream, **sections: Any) 
         assert runner.server is not None
         gate = application[GATE]
         assert gate is not None
-        lanes = serve_protocol(runner.server, hot, config.server, application[ACCESS], gate.is_learned)
+        lanes = LaneServer(runner.server, hot, config.server, application[ACCESS], gate.is_learned)
         server = await asyncio.get_running_loop().create_server(lanes, "127.0.0.1", 0)
         try:
             yield await _furnished(House(services, data, server.sockets[0].getsockname()[1]))

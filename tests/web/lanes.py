@@ -18,7 +18,7 @@ from nugetproxy.runtime.listening import BACKLOG, listen_on
 from nugetproxy.web.access import AccessLog
 from nugetproxy.web.aiohttp_connection import handler_options
 from nugetproxy.web.hot import HotAnswer, HotTable, HotVariant
-from nugetproxy.web.lane_server import LaneServer, serve_protocol
+from nugetproxy.web.lane_server import LaneServer
 from tests.certificates import PrivateCA
 
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
@@ -127,7 +127,7 @@ async def serving(
     hot = HotTable(hot_bytes)
     sink = os.open(os.devnull, os.O_WRONLY) if descriptor is None else descriptor
     access = AccessLog(form="json", descriptor=sink)
-    server = serve_protocol(runner.server, hot, settings, access, tls=tls.server if tls else None)
+    server = LaneServer(runner.server, hot, settings, access, tls=tls.server if tls else None)
     [bound] = listen_on("127.0.0.1", 0)
     port = bound.getsockname()[1]
     listening = await server.listen(bound, BACKLOG)

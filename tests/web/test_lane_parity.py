@@ -23,7 +23,7 @@ from nugetproxy.web.aiohttp_connection import handler_options
 from nugetproxy.web.application import make_application
 from nugetproxy.web.hot import HotTable
 from nugetproxy.web.keys import ACCESS
-from nugetproxy.web.lane_server import serve_protocol
+from nugetproxy.web.lane_server import LaneServer
 from tests.fakes.feed import FINGERPRINT, FakeFeed
 from tests.web.lanes import LOOPS, Client, Reply, get, run_on
 from tests.web.serving import services_for
@@ -80,7 +80,7 @@ async def application(feed: FakeFeed, descriptor: int, *, lane: bool) -> AsyncIt
     runner = web.AppRunner(app, **handler_options(settings.idle_timeout))
     await runner.setup()
     assert runner.server is not None
-    server = serve_protocol(runner.server, hot, settings, app[ACCESS])
+    server = LaneServer(runner.server, hot, settings, app[ACCESS])
     listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     try:
         yield listening.sockets[0].getsockname()[1], hot, server
