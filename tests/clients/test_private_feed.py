@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,6 +113,7 @@ class TestPush:
 
     def test_an_expired_key(self, made: Path, workplace: Workplace, accounts: Accounts) -> None:
         old = accounts.add_key("old", "alice", expires="500ms")
+        time.sleep(0.5)  # its end is counted from before it was made
         output = workplace.dotnet("nuget", "push", str(made), "-s", "here", "-k", old).must_fail().output
 
         assert REFUSED_KEY in output
