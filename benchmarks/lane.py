@@ -20,6 +20,7 @@ from benchmarks.processes import SERVER_CORE, fetch, free_port, nginx, pinned, r
 from nugetproxy.config import ServerSettings
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.runtime.listening import listen_on
 from nugetproxy.web.access import AccessLog
 from nugetproxy.web.aiohttp_connection import handler_options
 from nugetproxy.web.cache_headers import live_headers
@@ -109,11 +110,12 @@ async def serve(port: int, folder: Path) -> None:
         await asyncio.sleep(0.01)
     access = AccessLog(form="json", descriptor=os.open(folder / "access.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND))
     lanes = LaneServer(runner.server, hot, settings, access)
-    server = await asyncio.get_running_loop().create_server(lanes, "127.0.0.1", port, backlog=4096)
+    listeners = [lanes.listen(each) for each in listen_on("127.0.0.1", port)]
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     await stopping.wait()
-    server.close()
+    for listener in listeners:
+        listener.close()
     await lanes.drain(1)
     await runner.cleanup()
     await hot.close()

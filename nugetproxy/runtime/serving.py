@@ -15,7 +15,7 @@ from aiohttp import web
 from nugetproxy.config import Config, ServerSettings
 from nugetproxy.errors import ConfigError
 from nugetproxy.runtime.assembly import assemble
-from nugetproxy.runtime.listening import BACKLOG, tls_context
+from nugetproxy.runtime.listening import tls_context
 from nugetproxy.web.aiohttp_connection import handler_options
 from nugetproxy.web.application import make_application
 from nugetproxy.web.hot import HotTable
@@ -57,11 +57,11 @@ async def _serve(
     ready: Callable[[], None],
     stopping: asyncio.Event,
 ) -> None:
-    servers = [await lanes.listen(each, BACKLOG) for each in sockets]
+    listeners = [lanes.listen(each) for each in sockets]
     ready()
     await stopping.wait()
-    for server in servers:
-        server.close()
+    for listener in listeners:
+        listener.close()
     if unfinished := await lanes.drain(settings.stop_timeout):
         _log.warning("answers_cut_off", answers=unfinished, after=settings.stop_timeout)
 

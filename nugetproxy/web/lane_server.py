@@ -3,10 +3,10 @@
 A lane (`web.lane`) is one connection; how many there are and how they end is `web.connections`' affair.
 """
 
-import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -17,7 +17,7 @@ from nugetproxy.web.aiohttp_connection import KEEPALIVE_SECONDS, Refuse, can_tel
 from nugetproxy.web.connections import Connections
 from nugetproxy.web.hot import HotTable
 from nugetproxy.web.lane import LAST_REQUEST_SECONDS, Lane
-from nugetproxy.web.lane_tls import TlsListener
+from nugetproxy.web.listener import Listener
 from nugetproxy.web.request_head import RequestHead, read_head
 from nugetproxy.web.tally import Tally
 
@@ -55,28 +55,20 @@ class LaneServer:
         self.settings = settings
         self.connections = Connections(settings)
         # Counted apart: whoever is one too many then still gets to hear so, and the sum has a bound all the same.
-        self.handshakes = Connections(settings)
+        self.arriving = Connections(settings)
         self._tls = tls
         self.access = access
         self._is_learned = is_learned
         self.tally = Tally()
         self._heads: dict[bytes, dict[bytes, RequestHead]] = {b"http": {}, b"https": {}}
 
-    def __call__(self) -> asyncio.BufferedProtocol:
-        return Lane(self)
-
-    async def listen(self, listening: socket.socket, backlog: int) -> asyncio.Server | TlsListener:
-        """Take connections from now on, until what is returned is closed: it closes the socket, too.
-
-        `backlog` is what the socket listens with: asyncio calls listen() once more, which would cut it to 100.
-        """
-        if self._tls is None:
-            return await asyncio.get_running_loop().create_server(self, sock=listening, backlog=backlog)
-        return TlsListener(listening, self.handshakes, self._tls, self.settings.header_timeout, self)
+    def listen(self, listening: socket.socket) -> Listener:
+        """Take connections from now on, until what is returned is closed: it closes the socket, too."""
+        return Listener(listening, self.arriving, partial(Lane, self), self.settings.header_timeout, self._tls)
 
     async def drain(self, timeout: float) -> int:
         """Let running answers finish for `timeout` seconds, close everything; returns how many were cut off."""
-        await self.handshakes.drain(min(timeout, LAST_REQUEST_SECONDS))
+        await self.arriving.drain(min(timeout, LAST_REQUEST_SECONDS))
         unfinished = await self.connections.drain(timeout)
         self.tally.flush()
         return unfinished

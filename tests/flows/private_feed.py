@@ -17,6 +17,7 @@ from aiohttp import web
 
 from nugetproxy.accounts.model import DAY, Account, ApiKey, Scope, now_us
 from nugetproxy.runtime.assembly import assemble
+from nugetproxy.runtime.listening import listen_on
 from nugetproxy.services import AccountServices, HostingServices, Services
 from nugetproxy.web.aiohttp_connection import handler_options
 from nugetproxy.web.application import make_application
@@ -139,11 +140,13 @@ async def opened_with_lane(data: Path, upstream: FakeUpstream, **sections: Any) 
         gate = application[GATE]
         assert gate is not None
         lanes = LaneServer(runner.server, hot, config.server, application[ACCESS], gate.is_learned)
-        server = await asyncio.get_running_loop().create_server(lanes, "127.0.0.1", 0)
+        [bound] = listen_on("127.0.0.1", 0)
+        port = bound.getsockname()[1]
+        listener = lanes.listen(bound)
         try:
-            yield await _furnished(House(services, data, server.sockets[0].getsockname()[1]))
+            yield await _furnished(House(services, data, port))
         finally:
-            server.close()
+            listener.close()
             await lanes.drain(1.0)
             await hot.close()
             await runner.cleanup()

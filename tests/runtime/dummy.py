@@ -8,6 +8,7 @@ GET /metrics the worker's metrics directory
 """
 
 import asyncio
+import contextlib
 import os
 import resource
 import socket
@@ -30,10 +31,8 @@ async def serve(
                 raise StorageUnavailable(why)
     busy: set[asyncio.Task[None]] = set()
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        busy.add(task)
+    async def answer(accepted: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=accepted)
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             match head.split()[1]:
@@ -59,13 +58,24 @@ async def serve(
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
-            busy.discard(task)
             writer.close()
 
-    servers = [await asyncio.start_server(answer, sock=each) for each in sockets]
+    def accept(listening: socket.socket) -> None:
+        # Not asyncio's server: it would forget who was accepted in the turn of the stop.
+        with contextlib.suppress(BlockingIOError):
+            accepted, _ = listening.accept()
+            accepted.setblocking(False)
+            task = loop.create_task(answer(accepted))
+            busy.add(task)
+            task.add_done_callback(busy.discard)
+
+    loop = asyncio.get_running_loop()
+    for each in sockets:
+        loop.add_reader(each, accept, each)
     ready()
     await stopping.wait()
-    for server in servers:
-        server.close()
+    for each in sockets:
+        loop.remove_reader(each)
+        each.close()
     if busy:
         await asyncio.wait(busy, timeout=config.server.stop_timeout)

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from nugetproxy.config import ServerSettings
 from nugetproxy.httpcache.outcome import Outcome, Provenance
-from nugetproxy.runtime.listening import BACKLOG, listen_on
+from nugetproxy.runtime.listening import listen_on
 from nugetproxy.web.access import AccessLog
 from nugetproxy.web.aiohttp_connection import handler_options
 from nugetproxy.web.hot import HotAnswer, HotTable, HotVariant
@@ -130,7 +130,7 @@ async def serving(
     server = LaneServer(runner.server, hot, settings, access, tls=tls.server if tls else None)
     [bound] = listen_on("127.0.0.1", 0)
     port = bound.getsockname()[1]
-    listening = await server.listen(bound, BACKLOG)
+    listening = server.listen(bound)
     served = Served(port, hot, server, seen, release, trust=tls.client if tls else None)
     try:
         yield served

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from nugetproxy import metrics
 from nugetproxy.feeds.base import LocalFile, Part, SmallContent
+from nugetproxy.runtime.listening import listen_on
 from nugetproxy.web.access import AccessLog
 from nugetproxy.web.aiohttp_connection import handler_options
 from nugetproxy.web.application import make_application
@@ -81,11 +82,13 @@ async def application(feed: FakeFeed, descriptor: int, *, lane: bool) -> AsyncIt
     await runner.setup()
     assert runner.server is not None
     server = LaneServer(runner.server, hot, settings, app[ACCESS])
-    listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    [bound] = listen_on("127.0.0.1", 0)
+    port = bound.getsockname()[1]
+    listener = server.listen(bound)
     try:
-        yield listening.sockets[0].getsockname()[1], hot, server
+        yield port, hot, server
     finally:
-        listening.close()
+        listener.close()
         await server.drain(0.2)
         await hot.close()
         await runner.cleanup()

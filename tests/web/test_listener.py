@@ -1,4 +1,4 @@
-"""Connections in the middle of a TLS handshake: few enough, short enough, and no byte lost on the way to the lane."""
+"""Connections on their way in: none is lost, handshakes are few and short enough, no byte is lost to the lane."""
 
 import asyncio
 import errno
@@ -8,8 +8,9 @@ import pytest
 
 from nugetproxy import metrics
 from nugetproxy.config import ServerSettings
+from nugetproxy.runtime.listening import listen_on
 from nugetproxy.web.connections import Connections
-from nugetproxy.web.lane_tls import TlsListener
+from nugetproxy.web.listener import Listener
 from tests.web.lanes import LOOPS, TLS, Client, Served, get, hot_json, run_on, serving
 
 pytestmark = pytest.mark.parametrize("loop", LOOPS)
@@ -33,7 +34,7 @@ async def silent(served: Served) -> Client:
 
 
 async def shaking(served: Served, count: int) -> None:
-    while len(served.server.handshakes) != count:
+    while len(served.server.arriving) != count:
         await asyncio.sleep(0.005)
 
 
@@ -44,7 +45,7 @@ def test_requests_behind_it_are_answered(loop, tls):
             client = await served.open()
             sizes = [len((await client.ask(get("/hot"))).body) for _ in range(2)]
             echo = await client.ask(get("/echo"))
-            return sizes, echo.status, len(served.server.handshakes), len(served.server.connections)
+            return sizes, echo.status, len(served.server.arriving), len(served.server.connections)
 
     assert run_on(loop, scenario) == ([500_000] * 2, 200, 0, 1)
 
@@ -54,7 +55,7 @@ def test_one_that_is_never_finished_is_ended_and_counted(loop, tls):
         async with serving(tls=tls, header_timeout=0.15) as served:
             client = await silent(served)
             client.writer.write(b"\x16\x03\x01")
-            return await client.is_closed(), len(served.server.handshakes)
+            return await client.is_closed(), len(served.server.arriving)
 
     before = refused("header_timeout")
 
@@ -73,7 +74,7 @@ def test_there_are_only_so_many_at_once(loop, tls, limits, reason):
             for count in (1, 2):
                 await silent(served)
                 await shaking(served, count)
-            return await (await silent(served)).is_closed(), len(served.server.handshakes)
+            return await (await silent(served)).is_closed(), len(served.server.arriving)
 
     before = refused(reason)
 
@@ -137,6 +138,35 @@ def test_no_time_limit_for_heads_is_none_for_serving(loop, tls):
     assert run_on(loop, scenario) == 200
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_who_was_let_in_is_answered_even_in_the_turn_of_a_stop(loop, turns):
+    """
+    Who was not let in yet is left to the other workers, who listen on the same socket.
+    """
+
+    async def scenario():
+        async with serving() as served:
+            [bound] = listen_on("127.0.0.1", 0)
+            with bound.dup() as others, socket.create_connection(bound.getsockname()) as client:
+                client.settimeout(10)
+                client.sendall(get("/echo"))
+                listener = served.server.listen(bound)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                listener.close()
+                await served.server.drain(5)
+                others.setblocking(False)
+                try:
+                    others.accept()[0].close()
+                except BlockingIOError:
+                    return client.recv(100).split(b"\r\n")[0]
+                return b"left to others"
+
+    answers = {0: b"left to others", 5: b"HTTP/1.1 200 OK"}
+
+    assert run_on(loop, scenario) in ([answers[turns]] if turns in answers else answers.values())
+
+
 class Exhausted(socket.socket):
     """A listening socket on a machine that has no more open files."""
 
@@ -157,7 +187,7 @@ def test_without_open_files_it_waits_before_it_tries_again(loop, tls):
         bound.bind(("127.0.0.1", 0))
         bound.listen()
         bound.setblocking(False)
-        listener = TlsListener(bound, Connections(ServerSettings()), tls.server, 1.0, asyncio.Protocol)
+        listener = Listener(bound, Connections(ServerSettings()), asyncio.Protocol, 1.0, tls.server)
         try:
             with socket.create_connection(bound.getsockname()):
                 await asyncio.sleep(0.1)

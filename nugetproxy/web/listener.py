@@ -1,7 +1,8 @@
-"""Connections until TLS is agreed on: counted, limited and timed like any other. Then each is a lane's.
+"""The way in: accepts connections, and counts each from that moment until it is a lane's.
 
-With asyncio's own listening (`create_server(ssl=...)`) nobody hears of a connection before its handshake is done, and
-those that never finish one are open files that no limit knows of.
+With asyncio's own listening (`create_server`) nobody hears of a connection before its protocol is made. One that was
+accepted in the turn of a stop would then be dropped, and its client, who had been let in, would meet a reset. With TLS
+nobody hears of it before its handshake is done, and those that never finish one are open files that no limit knows of.
 """
 
 import asyncio
@@ -31,26 +32,26 @@ _PAUSE: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
-class TlsListener:
+class Listener:
     """Takes the connections of one listening socket until it is closed."""
 
     def __init__(
         self,
         listening: socket.socket,
-        connections: Connections,
-        tls: ssl.SSLContext,
-        seconds: float,
+        arriving: Connections,
         protocol: Callable[[], asyncio.BaseProtocol],
+        seconds: float,
+        tls: ssl.SSLContext | None,
     ) -> None:
-        """`connections` are those in a handshake; `seconds` is how long one may take, 0: `LONGEST_HANDSHAKE`.
+        """`arriving` are those that were accepted and have no protocol yet; `protocol` makes it.
 
-        `protocol` makes what goes on with a connection. `listening` is closed by `close`.
+        `seconds` is how long that may take, 0: `LONGEST_HANDSHAKE`. `listening` is closed by `close`.
         """
         self._listening = listening
-        self._connections = connections
-        self._tls = tls
-        self._seconds = seconds or LONGEST_HANDSHAKE
+        self._arriving = arriving
         self._protocol = protocol
+        self._seconds = seconds or LONGEST_HANDSHAKE
+        self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
         self._loop.add_reader(listening, self._accept)
@@ -78,26 +79,30 @@ class TlsListener:
                 return
             taken.setblocking(False)
             address = str(peer[0]) if isinstance(peer, tuple) else str(peer or "")
-            if self._connections.refuses(address) is None:
-                handshake = _Handshake(address, self._seconds)
-                self._connections.add(handshake)
-                handshake.task = self._loop.create_task(self._agree(handshake, taken))
-            else:
-                taken.close()  # a sentence could only be said after the handshake, which is what there are too many of
+            # In clear a lane is made in the next turn, and can say what one too many is refused for. With TLS that
+            # could only be said after the handshake, which is what there are too many of.
+            if self._tls is not None and self._arriving.refuses(address) is not None:
+                taken.close()
+                continue
+            arrival = _Arrival(address, self._seconds)
+            self._arriving.add(arrival)
+            arrival.task = self._loop.create_task(self._let_in(arrival, taken))
 
-    async def _agree(self, handshake: "_Handshake", taken: socket.socket) -> None:
+    async def _let_in(self, arrival: "_Arrival", taken: socket.socket) -> None:
+        # Only a handshake has a time-out, and asyncio refuses to be told one without it.
+        longest = None if self._tls is None else self._seconds + _LATER
         try:
             await self._loop.connect_accepted_socket(
-                self._protocol, taken, ssl=self._tls, ssl_handshake_timeout=self._seconds + _LATER
+                self._protocol, taken, ssl=self._tls, ssl_handshake_timeout=longest
             )
         except OSError:  # no TLS, no common ground, gone: ssl.SSLError and ConnectionError, too
             pass
         finally:
-            self._connections.remove(handshake)
+            self._arriving.remove(arrival)
 
 
-class _Handshake:
-    """One connection, as `web.connections.Connection`."""
+class _Arrival:
+    """One connection on its way in, as `web.connections.Connection`."""
 
     task: asyncio.Task[None]
 
