@@ -27,7 +27,7 @@ Headers = Iterable[tuple[str, str]]
 # A body of this size or less is read into memory; above, its file is mapped, which costs a descriptor.
 MAX_COPIED_FILE: Final = 1024 * 1024
 
-# What an entry weighs beside its bodies: two rendered heads, a key and its objects.
+# What an entry weighs beside its bodies and its key: two rendered heads and its objects.
 ENTRY_BYTES: Final = 2048
 
 # A mirror's files never change, but an operator may remove one: noticed after this many seconds.
@@ -114,7 +114,7 @@ class HotAnswer:
 
 
 class HotTable:
-    """Hot answers by raw target, the least recently found leaving first; bounded by the bytes of their bodies.
+    """Hot answers by raw target, the least recently found leaving first; bounded by their bytes.
 
     Only for the event loop's thread. A file that is offered is read (or mapped and brought into memory) in a thread and
     can be found once that is done.
@@ -146,7 +146,7 @@ class HotTable:
         if seen is not None and seen != self._seen:
             return
         key = _key(target, host)
-        if key is None or answer.size > self.max_bytes // 2 or answer.expires <= time.monotonic():
+        if key is None or _weight(key, answer) > self.max_bytes // 2 or answer.expires <= time.monotonic():
             return
         if isinstance(answer.identity.body, LocalFile):
             self._load_then_keep(key, answer, answer.identity.body)
@@ -207,7 +207,7 @@ class HotTable:
     def _keep(self, key: bytes, answer: HotAnswer) -> None:
         self._drop(key)
         self._answers[key] = answer
-        self.held_bytes += answer.size
+        self.held_bytes += _weight(key, answer)
         while self.held_bytes > self.max_bytes:
             self._drop(next(iter(self._answers)))
 
@@ -215,7 +215,7 @@ class HotTable:
         self._files.pop(key, None)
         answer = self._answers.pop(key, None)
         if answer is not None:
-            self.held_bytes -= answer.size
+            self.held_bytes -= _weight(key, answer)
 
     def _load_then_keep(self, key: bytes, answer: HotAnswer, file: LocalFile) -> None:
         if key in self._answers or key in self._loading_keys or len(self._loading_keys) >= MAX_LOADING:
@@ -255,6 +255,11 @@ def _key(target: str, host: str | None) -> bytes | None:
         return f"{target} {host}".encode("ascii") if host is not None else target.encode("ascii")
     except UnicodeEncodeError:
         return None  # the lane leaves what is not ASCII to aiohttp
+
+
+def _weight(key: bytes, answer: HotAnswer) -> int:
+    """In bytes. A query of a client's choosing is most of what a small answer costs."""
+    return len(key) + answer.size
 
 
 @dataclass(slots=True)

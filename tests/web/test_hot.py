@@ -56,7 +56,7 @@ def test_what_has_expired_is_not_kept():
 
 
 def test_the_least_recently_found_leaves_first():
-    table = HotTable(3 * (1000 + ENTRY_BYTES))
+    table = HotTable(3 * (len("/a") + 1000 + ENTRY_BYTES))
     for name in "abc":
         table.offer(f"/{name}", None, hot_json(b"x" * 1000))
     table.find(b"/a", HOST)
@@ -76,7 +76,15 @@ def test_the_table_is_bounded_by_bytes():
         table.offer(f"/{number}", None, hot_json(b"x" * 5_000, b"y" * 500))
 
     assert table.held_bytes <= 100_000
-    assert table.held_bytes == sum(answer.size for answer in table._answers.values())
+    assert table.held_bytes == sum(len(key) + answer.size for key, answer in table._answers.items())
+
+
+def test_a_long_target_takes_its_part_of_the_bound():
+    table = HotTable(100_000)
+    for number in range(10):
+        table.offer(f"/query?q={'x' * 20_000}{number}", None, hot_json())
+
+    assert len(table) == 4
 
 
 def test_an_answer_that_would_fill_the_table_is_not_kept():
@@ -93,7 +101,7 @@ def test_a_new_answer_takes_the_place_of_the_old():
     table.offer("/a", None, newer)
 
     assert table.find(b"/a", HOST) is newer
-    assert table.held_bytes == newer.size
+    assert table.held_bytes == len("/a") + newer.size
 
 
 @pytest.mark.parametrize("target", ["/é", "/\udcff"])
