@@ -18,7 +18,7 @@ from nugetproxy.hosting.packages import HostedPackage, HostedPackages
 from nugetproxy.hosting.publish import Publish
 from nugetproxy.hosting.search import HostedSearch
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
-from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
+from nugetproxy.storage.blobs.opening import open_hosted_blobs
 
 # In the audit log an act by a command has no address, as those on accounts.
 _HERE: Final = ""
@@ -116,10 +116,9 @@ def delete(package_id: str, version: str, allow_reuse: bool, as_json: bool, **op
 
 @asynccontextmanager
 async def _publishing(managed: Managed) -> AsyncIterator[Publish]:
-    blobs = FilesystemBlobs(Path(managed.config.storage.path) / "hosted")
     publish = Publish(
         managed.database,
-        HostedContents(blobs),
+        HostedContents(open_hosted_blobs(Path(managed.config.storage.path))),
         managed.ownership,
         managed.audit,
         managed.revisions,

@@ -40,6 +40,7 @@ from nugetproxy.nuget.push_rules_archive import PushLimits
 from nugetproxy.nuget.symbols_package import SymbolsLimits
 from nugetproxy.services import AccountServices, HostingServices
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
+from nugetproxy.storage.blobs.opening import open_hosted_blobs
 from nugetproxy.storage.database.opening import open_main_database
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.leases import Leases
@@ -84,7 +85,7 @@ def over(below: Feed, config: Config, path: Path, leases: Leases, stack: AsyncEx
         database, revisions, protected=config.feed.protected_prefixes, allowed_ids=config.hosting.allowed_ids
     )
     audit = AuditLog(database)
-    blobs = FilesystemBlobs(path / "hosted", private=True)
+    blobs = open_hosted_blobs(path)
     try:
         blobs.close_to_others()
     except StorageUnavailable as error:  # somebody else's folder: what is in it can be served all the same

@@ -16,7 +16,7 @@ from nugetproxy.hosting.packages import HostedPackage, HostedPackages
 from nugetproxy.hosting.publish import Publish, Pushed
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
-from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
+from nugetproxy.storage.blobs.opening import open_hosted_blobs
 from nugetproxy.storage.database.opening import open_main_database
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import MemoryBudget, Spool, SpoolFolder
@@ -67,7 +67,7 @@ class House:
         self.revisions = Revisions(path)
         self.ownership = Ownership(self.database, self.revisions, protected=protected)
         self.audit = AuditLog(self.database)
-        self.blobs = FilesystemBlobs(path / "hosted", private=True)
+        self.blobs = open_hosted_blobs(path)
         self.contents = HostedContents(self.blobs)
         self.packages = HostedPackages(self.database)
         self.events = HostedEvents(self.database)
