@@ -255,9 +255,7 @@ class Directory:
     def actor_by_key(self, text: str, now: int) -> Actor | None:
         """Who acts with this key; None when it does not work. Its use is not noted: see `note_used`."""
         key = self.find_key(text, now)
-        if key is None:
-            return None
-        return Actor(f"{key.owner.name}/key {key.name}", key.owner, key, key.owner.is_administrator)
+        return None if key is None else records.actor_of_key(key)
 
     async def actor_by_password(self, name: str, password: str) -> Actor | None:
         """The user, when the password is right. Some 50 ms in a thread, as long for a name that does not exist."""

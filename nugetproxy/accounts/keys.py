@@ -5,10 +5,18 @@ from collections.abc import Iterable
 
 from nugetproxy.accounts.credentials import KEY_PREFIX, MintedKey, key_id_of
 from nugetproxy.accounts.globs import EVERYTHING, checked_glob
-from nugetproxy.accounts.model import DAY, Account, ApiKey, Scope
-from nugetproxy.accounts.permissions import may_end_key, may_make_key, require
-from nugetproxy.accounts.records import KeyRow, actor_of, key_row, key_rows, memberships_of
-from nugetproxy.errors import ApiKeyNotFound, Conflict, InvalidRequest
+from nugetproxy.accounts.model import DAY, Account, Actor, ApiKey, Scope
+from nugetproxy.accounts.permissions import KEY_REFUSED, may_end_key, may_make_key, require
+from nugetproxy.accounts.records import (
+    KeyRow,
+    account_numbered,
+    actor_of,
+    actor_of_key,
+    key_row,
+    key_rows,
+    memberships_of,
+)
+from nugetproxy.errors import ApiKeyNotFound, Conflict, Forbidden, InvalidRequest
 from nugetproxy.storage.database.sqlite import Fetch, fetching
 
 LONGEST_KEY_NAME = 64
@@ -113,6 +121,24 @@ def is_honoured(fetch: Fetch, key: ApiKey, now: int) -> bool:
     if creator is None or creator.account_id == key.owner.account_id:
         return True
     return not creator.is_disabled and key.owner.account_id in memberships_of(fetch, creator.account_id)
+
+
+def actor_now(fetch: Fetch, actor: Actor, now: int) -> Actor:
+    """The same actor with the rights of this moment, for an act that began when it had those of another.
+
+    Raises Forbidden when its key, or its account, ended meanwhile: an upload can be drawn out for hours.
+    """
+    if actor.key is not None:
+        row = key_row(fetch, actor.key.key_id)
+        if row is None or not is_honoured(fetch, row.key, now):
+            raise Forbidden(KEY_REFUSED)
+        return actor_of_key(row.key)
+    if actor.account is None:
+        return actor
+    user = account_numbered(fetch, actor.account.account_id)
+    if user.is_disabled:
+        raise Forbidden(KEY_REFUSED)
+    return actor_of(fetch, user)
 
 
 def _meant(fetch: Fetch, reference: str, owner: Account | None) -> list[KeyRow]:

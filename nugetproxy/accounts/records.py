@@ -84,6 +84,11 @@ def actor_of(fetch: Fetch, user: Account) -> Actor:
     return Actor(user.name, user, None, user.is_administrator, memberships_of(fetch, user.account_id))
 
 
+def actor_of_key(key: ApiKey) -> Actor:
+    """Who acts with a key: its owner alone, whoever made it."""
+    return Actor(f"{key.owner.name}/key {key.name}", key.owner, key, key.owner.is_administrator)
+
+
 class KeyRow:
     """A key with what only this package may see of it: its digest, and the id of the key that replaced it."""
 

@@ -18,6 +18,7 @@ from typing import Final
 import structlog
 
 from nugetproxy.accounts.audit import AuditLog, insert_audit
+from nugetproxy.accounts.keys import actor_now
 from nugetproxy.accounts.model import Actor
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.accounts.permissions import PackageFacts, first_owner, may_hard_delete, may_push, may_unlist, require
@@ -152,8 +153,10 @@ class Publish:
         """The one transaction of a push."""
 
         def enter(connection: sqlite3.Connection) -> HostedPackage:
-            # Judged once more, now that nobody else writes: others may have pushed, or have got hold of the id.
-            facts = self._judge_push(actor, found, fetching(connection))
+            # Judged once more, now that nobody else writes: others may have pushed, or have got hold of the id, and
+            # whoever pushes may have lost the right to.
+            current = actor_now(fetching(connection), actor, self._microseconds())
+            facts = self._judge_push(current, found, fetching(connection))
             if self._contents.blobs.stat(key) is None:
                 raise StorageUnavailable("the file of the package vanished while it was being published")
             now = self._clock()
@@ -162,7 +165,7 @@ class Publish:
             )
             package = insert_package(connection, pushed, now // 100)
             if not facts.exists:
-                self._ownership.add_first_owner(connection, facts.package_id.lower, first_owner(actor, facts))
+                self._ownership.add_first_owner(connection, facts.package_id.lower, first_owner(current, facts))
             self._index.index_package(connection, package)
             insert_audit(connection, done(actor, "push", package.identity, address))
             return package
@@ -234,12 +237,15 @@ class Publish:
             self._existing(package)
         subject = f"{package_id} {', '.join(package.version.normalized for package in wanted)}"
         async with audited(self._audit, actor, act, subject, address):
-            require(may_unlist(actor, self._facts(package_id), self._microseconds()))
 
             def enter(connection: sqlite3.Connection) -> None:
+                # Here, because now nobody else writes: owners, keys and members are as they will be when this is done.
+                fetch = fetching(connection)
+                facts = self._ownership.facts(package_id, knows_id(fetch, package_id.lower), fetch)
+                require(may_unlist(actor_now(fetch, actor, self._microseconds()), facts, self._microseconds()))
                 now = self._clock()
                 for package in wanted:
-                    before = find_package(fetching(connection), package)
+                    before = find_package(fetch, package)
                     if before is None:
                         raise VersionNotFound(package.id.text, package.version.normalized)
                     after = change(before)
@@ -268,16 +274,18 @@ class Publish:
 
     async def _delete(self, actor: Actor, package: PackageIdentity, address: str, allow_reuse: bool) -> None:
         async with audited(self._audit, actor, "delete", str(package), address):
-            require(may_hard_delete(actor, package.id, self._microseconds()))
 
             def enter(connection: sqlite3.Connection) -> HostedPackage | None:
+                fetch = fetching(connection)
+                moment = self._microseconds()
+                require(may_hard_delete(actor_now(fetch, actor, moment), package.id, moment))
                 now = self._clock()
-                before = find_package(fetching(connection), package)
+                before = find_package(fetch, package)
                 if before is not None:
                     remove_package(connection, before, burn=not allow_reuse, moment=now // 1000, now=now // 100)
                     self._index.forget_package(connection, package)
                 elif not (allow_reuse and free_version(connection, package)):
-                    raise absence(fetching(connection), package)
+                    raise absence(fetch, package)
                 detail = "may be pushed again" if allow_reuse else ""
                 insert_audit(connection, done(actor, "delete", package, address, detail))
                 return before
@@ -288,9 +296,6 @@ class Publish:
             await asyncio.to_thread(self._contents.discard, removed.blob)
 
     # --- shared -------------------------------------------------------------------------------------------------------
-
-    def _facts(self, package_id: PackageId) -> PackageFacts:
-        return self._ownership.facts(package_id, self._packages.knows(package_id.lower))
 
     def _existing(self, package: PackageIdentity) -> None:
         """Raises PackageNotFound or VersionNotFound. Comes before any permission, as at nuget.org."""

@@ -17,6 +17,7 @@ from typing import Any, Final
 import structlog
 
 from nugetproxy.accounts.audit import AuditLog, insert_audit
+from nugetproxy.accounts.keys import actor_now
 from nugetproxy.accounts.model import Actor
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.accounts.permissions import may_push, require
@@ -217,7 +218,8 @@ class Symbols:
 
         def enter(connection: sqlite3.Connection) -> tuple[BlobKey, ...]:
             # Judged once more, now that nobody else writes.
-            self._judge(actor, package, fetching(connection))
+            current = actor_now(fetching(connection), actor, self._clock() // 1000)
+            self._judge(current, package, fetching(connection))
             now = find_package(fetching(connection), package)
             if now is None or now.push != push:
                 raise absence(fetching(connection), package)

@@ -16,6 +16,7 @@ from nugetproxy.errors import DocumentNotFound, InvalidRequest, PackageNotFound,
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.services import HostingServices
+from nugetproxy.storage.spool import Spool, SpoolFolder
 from nugetproxy.web.incoming import client_address, identity, mirrors_only, package_id
 from nugetproxy.web.keys import GATE, SERVICES
 from nugetproxy.web.uploads import receive, small_body
@@ -30,8 +31,7 @@ _FORM_LIMIT = 1_000_000
 async def push(request: web.Request) -> web.StreamResponse:
     """PUT a .nupkg: 201. The actor is known before a byte of the body is read."""
     hosting = hosting_of(request)
-    actor = await writer(request)
-    spool = await receive(request, hosting.spools, hosting.max_package_size, "the package")
+    actor, spool = await uploaded(request, hosting.spools, hosting.max_package_size, "the package")
     pushed = await hosting.publish.push(actor, spool, address=client_address(request))
     return web.Response(status=201, headers=warning_headers(actor, pushed.warnings))
 
@@ -115,6 +115,21 @@ async def writer(request: web.Request) -> Actor:
     gate = request.app[GATE]
     assert gate is not None, "a server that hosts has accounts"
     return await gate.writer(request, client_address(request))
+
+
+async def uploaded(request: web.Request, spools: SpoolFolder, limit: int, what: str) -> tuple[Actor, Spool]:
+    """Who pushes, known before a byte of the body is read, and what they push; as `receive`.
+
+    They are looked at again when it is there: an upload may be drawn out for hours, and no key or password that ended
+    meanwhile shall publish it.
+    """
+    await writer(request)
+    spool = await receive(request, spools, limit, what)
+    try:
+        return await writer(request), spool
+    except BaseException:
+        spool.discard()
+        raise
 
 
 def warning_headers(actor: Actor, warnings: tuple[str, ...]) -> list[tuple[str, str]]:

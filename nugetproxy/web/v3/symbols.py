@@ -14,8 +14,7 @@ from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.web.incoming import client_address, identity, unknown_document
 from nugetproxy.web.keys import Resource
 from nugetproxy.web.responses import content
-from nugetproxy.web.uploads import receive
-from nugetproxy.web.v3.publish import hosting_of, warning_headers, writer
+from nugetproxy.web.v3.publish import hosting_of, uploaded, warning_headers
 
 # A PDB's key is made of its contents, but the symbols of a version can be pushed anew.
 _REPLACEABLE_SECONDS: Final = 60
@@ -26,8 +25,7 @@ _PORTABLE_KEY_LENGTH: Final = 40
 async def push_symbols(request: web.Request) -> web.StreamResponse:
     """PUT a .snupkg: 201. The actor is known before a byte of the body is read."""
     hosting = hosting_of(request)
-    actor = await writer(request)
-    spool = await receive(request, hosting.spools, hosting.max_symbols_size, "the symbols package")
+    actor, spool = await uploaded(request, hosting.spools, hosting.max_symbols_size, "the symbols package")
     pushed = await hosting.symbols.push(actor, spool, address=client_address(request))
     return web.Response(status=201, headers=warning_headers(actor, pushed.warnings))
 
