@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from nugetproxy.accounts.lookalikes import is_shown, readings
 from nugetproxy.errors import InvalidRequest
 from nugetproxy.nuget.identity import LONGEST_ID, lower_invariant
 
@@ -112,10 +113,10 @@ class ProtectedPrefixes:
         return lower_id.startswith(self._beginnings) or lower_id in self.exact
 
     def resembles(self, lower_id: str) -> bool:
-        """Whether the id is ours alone, or is read as one that is: in full-width letters or with invisible characters
-        it is another id, and yet it tells the name, and looks like it.
+        """Whether the id is ours alone, or is read as one that is: in full-width or Cyrillic letters or with invisible
+        characters it is another id, and yet it tells the name, and looks like it.
         """
-        return self.covers(lower_id) or (not lower_id.isascii() and self.covers(_plain(lower_id)))
+        return self.covers(lower_id) or (not lower_id.isascii() and any(map(self.covers, readings(lower_id))))
 
     def touches(self, search_text: str) -> bool:
         """Whether a term of a search or an autocomplete names a protected prefix, with or without its dot, or an id
@@ -127,12 +128,15 @@ class ProtectedPrefixes:
             return True
         if search_text.isascii():
             return False
-        plain = _plain(search_text)
+        plain = readings(search_text)
         # A search engine reads compatibility forms (full-width letters) as the letters they stand for.
-        if self._has_ours(plain) or self._has_ours(lower_invariant(unicodedata.normalize("NFKC", search_text))):
+        with_invisible = lower_invariant(unicodedata.normalize("NFKC", search_text))
+        if any(map(self._has_ours, (*plain, with_invisible))):
             return True
         # Invisible characters join words for one engine and part them for another: only the letters can be trusted.
-        return _has_invisible(search_text) and any(letters in _letters(plain) for letters in self._all_letters)
+        return not all(map(is_shown, search_text)) and any(
+            letters in _letters(text) for letters in self._all_letters for text in plain
+        )
 
     def _has_ours(self, text: str) -> bool:
         return any(self._is_ours(term) for term in _BETWEEN_TERMS.split(text))
@@ -155,18 +159,6 @@ def _words(text: str) -> str:
 def _letters(text: str) -> str:
     """The letters and digits of a text, without whatever parts words."""
     return _BETWEEN_LETTERS.sub("", text)
-
-
-def _has_invisible(text: str) -> bool:
-    return any(unicodedata.category(each) == "Cf" for each in text)
-
-
-def _plain(text: str) -> str:
-    """The text as people see it: in lower case, compatibility forms as the letters they stand for, and without soft
-    hyphens, zero-width spaces and joiners, byte order marks and other invisible characters.
-    """
-    visible = "".join(each for each in text if unicodedata.category(each) != "Cf")
-    return lower_invariant(unicodedata.normalize("NFKC", visible))
 
 
 def protected_prefixes(settings: Iterable[str], reservations: Iterable[Reservation]) -> ProtectedPrefixes:

@@ -155,8 +155,10 @@ class TestProtected:
         assert self.prefixes("Contoso.").touches(text)
 
     @pytest.mark.parametrize(
-        "invisible", ["\u00ad", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u200e", "\u202e", "\u061c"]
-    )
+        "invisible",
+        ["\u00ad", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u200e", "\u202e", "\u061c", "\u034f",
+         "\u3164", "\ufe0f"],
+    )  # fmt: skip
     @pytest.mark.parametrize("text", ["con{0}toso", "{0}contoso", "contoso{0}", "id:con{0}toso{0}.secret",
                                       "a{0}contoso{0}x",
                                       "con\u00adtoso{0}secret", "\uff43on{0}toso", "contoso{0}secret"])  # fmt: skip
@@ -169,12 +171,29 @@ class TestProtected:
     def test_but_are_no_harm_elsewhere(self):
         assert not self.prefixes("Contoso.", "_").touches("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 json")
 
-    @pytest.mark.parametrize("text", ["\uff43ontoso.x", "con\u00adtoso.x", "\ufeffcontoso.x"])
+    @pytest.mark.parametrize(
+        "text",
+        ["\uff43ontoso.x", "con\u00adtoso.x", "\ufeffcontoso.x", "con\u034ftoso.x", "contoso\ufe0f.x",
+         "\u0441ontoso.x", "c\u03bfntos\u043e.x", "co\u03b7toso.x", "co\u03bdtoso.x", "\uff43\u043ento\u0455o.x"],
+    )  # fmt: skip
     def test_an_id_that_only_looks_like_ours_is_another(self, text):
         ours = self.prefixes("Contoso.")
 
         assert ours.resembles(text)
         assert not ours.covers(text)
+
+    @pytest.mark.parametrize("text", ["id:\u0441ontoso.x", "\u0421\u041entoso", "\u039fpen C\u03bfntoso secret"])
+    def test_a_text_in_letters_of_the_same_look_names_it(self, text):
+        assert self.prefixes("Contoso.").touches(text)
+
+    @pytest.mark.parametrize(
+        "text", ["\u0441\u043e\u0440\u0442.x", "m\u00fcller.x", "\u03b1\u03b2\u03b3.x", "\u5305.x"]
+    )
+    def test_an_id_in_another_script_is_nobody_elses(self, text):
+        ours = self.prefixes("Contoso.", "Muller.")
+
+        assert not ours.resembles(text)
+        assert not ours.touches(text)
 
     @pytest.mark.parametrize(
         "text",
