@@ -1,5 +1,6 @@
 """nugetproxy audit: who did what, when, from where, and how it ended."""
 
+import contextlib
 import time
 from datetime import UTC, datetime
 from typing import Final
@@ -23,10 +24,9 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
     """ "24h" ago, or a date or time (UTC unless it says otherwise), in unix microseconds."""
     if text is None:
         return 0
-    try:
-        return now_us() - round(parse_duration(text) * SECOND)
-    except ValueError:
-        pass
+    with contextlib.suppress(ValueError):
+        if not text.strip().isdecimal():  # 20260131 is a date, and whoever types 90 may mean days
+            return now_us() - round(parse_duration(text) * SECOND)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

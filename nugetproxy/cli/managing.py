@@ -101,9 +101,11 @@ def refuse(error: NugetproxyError) -> NoReturn:
 
 
 def duration(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
-    """A click callback: "365d", "24h" in seconds."""
+    """A click callback: "365d", "24h" in seconds. A bare number is refused: who types 90 may mean days."""
     if text is None:
         return None
+    if text.strip().isdecimal() and int(text):
+        raise click.BadParameter(f'say the unit of {text}: "{text}d" are days, "{text}h" hours, "{text}m" minutes')
     try:
         return parse_duration(text)
     except ValueError as error:
@@ -140,6 +142,7 @@ def _prepare(path: Path, may_create: bool) -> None:
         path.mkdir(parents=True)
     except OSError as error:
         raise StorageUnavailable(f"the data directory {path} cannot be made: {error.strerror}") from error
+    complain([f"made the data directory {path.absolute()}; a server uses it that has the same --data or --config"])
 
 
 def _unix_user() -> str:

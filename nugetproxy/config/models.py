@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+_SOURCE_PATH = "/v3/index.json"
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _DURATIONS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -74,7 +75,10 @@ def _checked_public_url(text: str) -> str:
         raise ValueError("a public URL has no query and no fragment: clients append paths to it")
     if parts.username is not None:
         raise ValueError("a public URL holds no user name or password: every client would see it")
-    return text.rstrip("/")
+    base = text.rstrip("/")
+    if base.lower().endswith(_SOURCE_PATH):
+        raise ValueError(f'expected the URL without its end {_SOURCE_PATH}: "{base[: -len(_SOURCE_PATH)]}"')
+    return base
 
 
 def _checked_service_index(text: str) -> str:

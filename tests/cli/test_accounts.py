@@ -132,6 +132,17 @@ class TestUsers:
         assert "--data" in line.refused("user", "list")
         assert not line.data.exists()
 
+    def test_a_new_directory_is_told(self, line):
+        """
+        Whoever types the first command in another folder than the server's finds out.
+        """
+        told = line.run("user", "add", "alice").stderr
+
+        assert f"made the data directory {line.data};" in told
+
+    def test_a_directory_that_was_there_is_not(self, alice):
+        assert alice.run("user", "add", "bobby").stderr == ""
+
 
 class TestOrganisations:
     def test_members(self, alice):
@@ -262,9 +273,12 @@ class TestKeys:
         assert "did you mean 'alice'" in alice.refused("key", "add", "ci", "--owner", "alicia")
 
     @pytest.mark.parametrize("option", [("--scope", "all"), ("--expires", "1y"), ("--expires", "9999d"),
-                                        ("--glob", "a b"), ("--expires", "0s")])  # fmt: skip
+                                        ("--glob", "a b"), ("--expires", "0s"), ("--expires", "90")])  # fmt: skip
     def test_what_cannot_be_meant(self, alice, option):
         alice.refused("key", "add", "ci", "--owner", "alice", *option, code=2)
+
+    def test_a_duration_without_its_unit_says_which_there_are(self, alice):
+        assert '"24h" hours' in alice.refused("key", "rotate", "ci", "--overlap", "24", code=2)
 
 
 class TestOwnersAndPrefixes:
@@ -348,12 +362,17 @@ class TestAudit:
         assert [("carol" in each, "david" in each) for each in lines] == [(True, False), (False, True)]
         assert alice.done("audit", "--limit", "0") == ""
 
-    @pytest.mark.parametrize(("since", "expected"), [("1h", 1), ("2001-01-01", 1), ("2999-01-01T08:00Z", 0), ("0s", 0)])
+    @pytest.mark.parametrize(
+        ("since", "expected"), [("1h", 1), ("2001-01-01", 1), ("2999-01-01T08:00Z", 0), ("0s", 0), ("29990101", 0)]
+    )
     def test_since(self, alice, since, expected):
         assert len(alice.done("audit", "--since", since).splitlines()) == expected
 
     def test_a_time_that_is_none(self, alice):
         alice.refused("audit", "--since", "yesterday", code=2)
+
+    def test_since_a_bare_number_is_refused(self, alice):
+        alice.refused("audit", "--since", "90", code=2)
 
     def test_following(self, alice):
         """

@@ -173,6 +173,11 @@ class TestProblems:
             ("server.public_url", "nuget.example.com", "http or https URL"),
             ("server.public_url", "https://nuget.example.com/?a=b", "no query"),
             ("server.public_url", "https://u:p@nuget.example.com", "no user name"),
+            (
+                "server.public_url",
+                "https://x/nuget/V3/index.json/",
+                'without its end /v3/index.json: "https://x/nuget"',
+            ),
             ("server.workers", 0, "greater than or equal to 1"),
             ("server.workers", "many", "valid integer"),
             ("server.trusted_proxies", ["10.0.0.1/8"], "host bits"),
@@ -386,6 +391,9 @@ class TestDescribe:
 
     def test_tells_the_default_of_what_differs(self):
         assert "workers = 4  # default 1" in describe(loaded(server__workers=4))
+
+    def test_writes_every_size_with_its_unit(self):
+        assert re.findall(r"^\w+ = \d{6,}$", describe(Config()), re.MULTILINE) == []
 
     @pytest.mark.parametrize("userinfo", ["me:hunter2", "hunter2"])
     def test_masks_secrets(self, userinfo):
