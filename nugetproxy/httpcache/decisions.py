@@ -150,14 +150,19 @@ class Reject:
 
 
 def after_answer(
-    url: str, stored: StoredResponse | None, answer: ReceivedAnswer, now: float
+    url: str, stored: StoredResponse | None, answer: ReceivedAnswer, now: float, *, is_named: bool = False
 ) -> Keep | Refresh | RememberAbsence | Reject:
-    """What an answer means for what is kept under `url`."""
+    """What an answer means for what is kept under `url`.
+
+    `is_named`: the upstream names this document itself, so its absence never takes the place of a kept body.
+    """
     match answer.status:
         case 200:
             return _after_body(url, stored, answer, now)
         case 304 if stored is not None and not stored.is_absence:
             return _after_not_modified(stored, answer, now)
+        case 404 | 410 if is_named and stored is not None and not stored.is_absence:
+            return Reject("it no longer has what it names")
         case 404 | 410:
             return RememberAbsence(_received(url, answer, now))
         case 304:

@@ -27,6 +27,11 @@ class DocumentKind(StrEnum):
     SIGNATURES = "signatures"
 
 
+NAMED_BY_UPSTREAM = frozenset({DocumentKind.SERVICE_INDEX, DocumentKind.VULNERABILITIES, DocumentKind.SIGNATURES})
+"""Kinds of which the upstream, or who configured it, says that they exist. "Does not exist" is then a fault like any
+other: without these documents clients fail every restore, or audit none."""
+
+
 @dataclass(frozen=True, slots=True)
 class FreshnessRule:
     """All in seconds, counted from when the upstream last vouched for the copy."""

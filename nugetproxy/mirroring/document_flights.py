@@ -25,7 +25,7 @@ from nugetproxy.httpcache.decisions import (
     after_answer,
     before,
 )
-from nugetproxy.httpcache.freshness import FreshnessRule, useful_seconds
+from nugetproxy.httpcache.freshness import NAMED_BY_UPSTREAM, DocumentKind, FreshnessRule, useful_seconds
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.httpcache.stored import ReceivedAnswer, StoredResponse, Validators
 from nugetproxy.mirroring.breaker import worst
@@ -74,6 +74,7 @@ class Flight:
 
     upstream: DocumentUpstream
     url: str
+    kind: DocumentKind
     rule: FreshnessRule
     doubt: bool
     timeout: float | None
@@ -212,7 +213,8 @@ class DocumentFlights:
             patience=max(0.0, deadline - asyncio.get_running_loop().time()),
             timeout=flight.timeout,
         )
-        verdict = after_answer(flight.url, stored, answer, self._clock())
+        is_named = flight.kind in NAMED_BY_UPSTREAM
+        verdict = after_answer(flight.url, stored, answer, self._clock(), is_named=is_named)
         if isinstance(verdict, Keep) and flight.check is not None:
             flight.check(verdict.stored.body)
         return verdict

@@ -120,7 +120,7 @@ class MirroredDocuments:
             doubt=doubt,
             may_do_without=timeout is not None,
         )
-        flight = Flight(upstream, url, rule, doubt, timeout, check)
+        flight = Flight(upstream, url, kind, rule, doubt, timeout, check)
         match verdict:
             case Serve(kept, outcome, revalidate_behind):
                 if revalidate_behind:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from cachetools import LRUCache
 
-from nugetproxy.errors import NotMirrored, UnreadableDocument, UpstreamError, UpstreamNonsense
+from nugetproxy.errors import DocumentAbsent, NotMirrored, UnreadableDocument, UpstreamError, UpstreamNonsense
 from nugetproxy.httpcache.decisions import Health, Mode
 from nugetproxy.httpcache.freshness import DocumentKind
 from nugetproxy.mirroring.documents import KeptDocument, MirroredDocuments
@@ -55,8 +55,14 @@ class MirroredSource:
             raise NotMirrored(package_id.text)
 
     async def endpoints(self) -> UpstreamEndpoints:
-        """Where the upstream's resources lie; the hosts named there may be asked from then on."""
-        document = await self.ask(self._service_index, DocumentKind.SERVICE_INDEX, read_service_index)
+        """Where the upstream's resources lie; the hosts named there may be asked from then on.
+
+        Raises UpstreamError: without a service index nobody knows what exists.
+        """
+        try:
+            document = await self.ask(self._service_index, DocumentKind.SERVICE_INDEX, _check_service_index)
+        except DocumentAbsent as error:
+            raise UpstreamNonsense(self.name, f"there is no service index at {self._service_index}") from error
         endpoints = self.read(document, read_service_index)
         if document.digest != self._allowed_by:
             self._allow(endpoints)
@@ -141,6 +147,13 @@ class MirroredSource:
         if len(document.body) <= _PARSED_BYTES:
             self._parsed[key] = (len(document.body), parsed)
         return parsed
+
+
+def _check_service_index(body: bytes) -> None:
+    """Raises UnreadableDocument also for an index that leads to no package: it must not replace one that does."""
+    endpoints = read_service_index(body)
+    if endpoints.flat_container is None and endpoints.registrations is None:
+        raise UnreadableDocument("service index", "it names neither packages nor registrations")
 
 
 def quoted(lower_id: str) -> str:

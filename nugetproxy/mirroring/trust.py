@@ -8,10 +8,13 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from nugetproxy.errors import DocumentAbsent, DocumentNotFound, NotMirrored, UnreadableDocument, UpstreamError
 from nugetproxy.feeds.base import Answer, SmallContent
 from nugetproxy.httpcache.freshness import DocumentKind
+from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.mirroring.documents import KeptDocument
 from nugetproxy.mirroring.source import MirroredSource
 from nugetproxy.protocol.v3.signatures import RepositorySignatures, read_repository_signatures
@@ -23,26 +26,51 @@ from nugetproxy.protocol.v3.vulnerabilities import (
     read_vulnerability_page,
 )
 
+T = TypeVar("T")
+
+# Also DocumentNotFound: an upstream whose service index no longer names what we told clients to ask for.
+_FAILURES = (UpstreamError, DocumentAbsent, DocumentNotFound, NotMirrored)
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered(Generic[T]):
+    """The last answer that was had, for when none can be."""
+
+    answer: Answer[T]
+    since: float = field(default_factory=time.monotonic)
+
+    def as_stale(self) -> Answer[T]:
+        """It, with the age that it has by now."""
+        was, waited = self.answer.provenance, time.monotonic() - self.since
+        fresh_for = min(0.0, was.fresh_for - waited)
+        return Answer(
+            self.answer.value, Provenance(Outcome.STALE, was.age + waited, fresh_for, detail="upstream-failed")
+        )
+
 
 class MirroredTrust:
     """The trust documents of one upstream."""
 
     def __init__(self, source: MirroredSource) -> None:
         self._source = source
-        self._last: Answer[VulnerabilityPages] | None = None
-        self._last_signatures: Answer[RepositorySignatures] | None = None
+        self._last: _Remembered[VulnerabilityPages] | None = None
+        self._last_signatures: _Remembered[RepositorySignatures] | None = None
         self._certificates_of = ""
         self._confirmed: float | None = None
 
     async def vulnerabilities(self) -> Answer[VulnerabilityPages]:
         """Raises DocumentNotFound when nothing is kept and nothing can be had."""
         try:
-            self._last = await self._stated_vulnerabilities()
-        except (UpstreamError, DocumentAbsent, NotMirrored) as error:
+            answer = await self._stated_vulnerabilities()
+        except _FAILURES as error:
             # A new index whose pages cannot be had is worth less than the old one with its pages.
-            if self._last is None:
-                raise DocumentNotFound("no vulnerability data is kept") from error
-        return self._last
+            if self._last is not None:
+                return self._last.as_stale()
+            if isinstance(error, DocumentNotFound):
+                raise
+            raise DocumentNotFound("no vulnerability data is kept") from error
+        self._last = _Remembered(answer)
+        return answer
 
     def vulnerability_age(self) -> float | None:
         """Seconds since the oldest kept vulnerability document was last vouched for; None when none is known."""
@@ -51,12 +79,16 @@ class MirroredTrust:
     async def signatures(self) -> Answer[RepositorySignatures]:
         """Raises DocumentNotFound when none is kept and none can be had."""
         try:
-            self._last_signatures = await self._stated_signatures()
-        except (UpstreamError, DocumentAbsent, NotMirrored) as error:
+            answer = await self._stated_signatures()
+        except _FAILURES as error:
             # Clients remember for half an hour that we have them, and fail every restore when we do not.
-            if self._last_signatures is None:
-                raise DocumentNotFound("no repository signatures are kept") from error
-        return self._last_signatures
+            if self._last_signatures is not None:
+                return self._last_signatures.as_stale()
+            if isinstance(error, DocumentNotFound):
+                raise
+            raise DocumentNotFound("no repository signatures are kept") from error
+        self._last_signatures = _Remembered(answer)
+        return answer
 
     async def certificate(self, fingerprint: str) -> Answer[SmallContent]:
         """A certificate that the signatures name, by its lower-case SHA-256. Raises UpstreamError."""

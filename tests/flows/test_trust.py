@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from typing import Any
 
+import orjson
 import pytest
 from prometheus_client import REGISTRY
 
@@ -32,6 +33,7 @@ FAULTS = [
     pytest.param(captive_portal(), id="captive portal"),
     pytest.param(status(200, body=b'[{"@name":"x"}]'), id="nonsense"),
 ]
+DEFINITE = [pytest.param(status(404), id="404"), pytest.param(status(410), id="410")]
 EMPTY = pytest.param(status(200, body=b"[]"), id="empty")
 
 
@@ -94,6 +96,34 @@ class TestVulnerabilities:
             assert "VulnerabilityInfo" in await types(mirror)
             assert (await mirror.get(BASE)).body == kept
 
+    @pytest.mark.parametrize("fault", DEFINITE)
+    async def test_no_fault_is_remembered_in_place_of_kept_ones(self, stocked, tmp_path, fault):
+        """
+        Neither across a restart nor by another worker, which has nothing in its memory.
+        """
+        freshness = short_lived(stale_if_error=0.0)
+        async with running(tmp_path, stocked, upstream_settings=IMPATIENT, freshness=freshness) as mirror:
+            kept = (await mirror.get(BASE)).body
+            stocked.fault("*vulnerabilit*", fault)
+            await asyncio.sleep(MOMENT * 1.5)
+            await mirror.get(BASE)
+        async with running(tmp_path, stocked, upstream_settings=IMPATIENT, freshness=freshness) as mirror:
+            assert "VulnerabilityInfo" in await types(mirror)
+            assert (await mirror.get(BASE)).body == kept
+
+    async def test_old_ones_are_told_as_old(self, stocked, tmp_path):
+        """
+        Also those that stand in for a new index whose pages cannot be had.
+        """
+        async with running(tmp_path, stocked, upstream_settings=IMPATIENT, freshness=short_lived()) as mirror:
+            await mirror.get(BASE)
+            moved = [{"@name": "base", "@id": f"{stocked.base}/gone", "@updated": "2030-01-01T00:00:00Z"}]
+            stocked.fault("/v3/vulnerabilities/*", status(200, body=orjson.dumps(moved)))
+            await asyncio.sleep(MOMENT * 1.5)
+            answer = await mirror.get(BASE)
+        assert answer.status == 200
+        assert "detail=upstream-failed" in answer.cache
+
     async def test_a_page_that_cannot_be_had_does_not_take_the_others_along(self, stocked, tmp_path):
         stocked.fault("*/vulnerability.update.json", status(503))
         async with running(tmp_path, stocked, upstream_settings=IMPATIENT) as mirror:
@@ -152,6 +182,31 @@ class TestSignatures:
             await asyncio.sleep(MOMENT * 1.5)
             assert (await mirror.get(SIGNATURES, HTTPS)).body == kept.body
             assert "RepositorySignatures" in await types(mirror)
+
+    @pytest.mark.parametrize("fault", DEFINITE)
+    async def test_are_answered_after_a_fault_and_a_restart(self, stocked, tmp_path, fault):
+        freshness = short_lived(stale_if_error=0.0)
+        settings: dict[str, Any] = {"upstream_settings": IMPATIENT, "freshness": freshness, **BEHIND_A_FRONT}
+        async with running(tmp_path, stocked, **settings) as mirror:
+            kept = await mirror.get(SIGNATURES, HTTPS)
+            stocked.fault("/v3-index/*", fault)
+            await asyncio.sleep(MOMENT * 1.5)
+            await mirror.get(SIGNATURES, HTTPS)
+        async with running(tmp_path, stocked, **settings) as mirror:
+            assert (await mirror.get(SIGNATURES, HTTPS)).body == kept.body
+
+    async def test_are_answered_to_who_remembers_what_the_upstream_named(self, stocked, tmp_path):
+        """
+        The upstream names them no more, so neither do we; clients remember our index for half an hour.
+        """
+        async with running(
+            tmp_path, stocked, upstream_settings=IMPATIENT, freshness=short_lived(), **BEHIND_A_FRONT
+        ) as mirror:
+            kept = await mirror.get(SIGNATURES, HTTPS)
+            stocked.gallery.resources = [r for r in stocked.gallery.resources if "Signatures" not in r[0]]
+            await asyncio.sleep(MOMENT * 1.5)
+            assert "RepositorySignatures" not in await types(mirror)
+            assert (await mirror.get(SIGNATURES, HTTPS)).body == kept.body
 
     async def test_certificates_are_ours_and_checked(self, stocked, tmp_path):
         async with running(tmp_path, stocked, **BEHIND_A_FRONT) as mirror:

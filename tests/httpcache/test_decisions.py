@@ -205,6 +205,17 @@ def test_any_difference_is_a_new_document(changed):
 
 
 @pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize("stored", [FRESH, STALE, EXPIRED, OLD], ids=str)
+def test_an_absence_does_not_replace_what_the_upstream_names_itself(stored, status):
+    assert isinstance(after_answer(URL, stored, an_answer(status), NOON, is_named=True), Reject)
+
+
+@pytest.mark.parametrize("stored", [None, ABSENT], ids=str)
+def test_where_nothing_is_kept_an_absence_is_one(stored):
+    assert isinstance(after_answer(URL, stored, an_answer(404), NOON, is_named=True), RememberAbsence)
+
+
+@pytest.mark.parametrize("status", [404, 410])
 @pytest.mark.parametrize("stored", [None, STALE, FORGOTTEN], ids=str)
 def test_an_absence_is_remembered_without_the_error_page(stored, status):
     verdict = after_answer(URL, stored, an_answer(status, body=b"<html>gone</html>", etag="", last_modified=""), NOON)
