@@ -6,11 +6,9 @@ upstream's own. How documents and package files are had is the affair of its par
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeVar
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from collections.abc import Awaitable, Callable
+from typing import Final
 
-import structlog
 from cachetools import TTLCache
 
 from nugetproxy.errors import (
@@ -19,8 +17,6 @@ from nugetproxy.errors import (
     NugetproxyError,
     PackageNotFound,
     PartNotFound,
-    StorageUnavailable,
-    UpstreamError,
     UpstreamNonsense,
     VersionNotFound,
 )
@@ -29,32 +25,20 @@ from nugetproxy.httpcache.freshness import DocumentKind
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.mirroring.documents import KeptDocument
 from nugetproxy.mirroring.downloads import MirroredDownloads
-from nugetproxy.mirroring.kept import KeptPackages
+from nugetproxy.mirroring.kept import KeptPackages, kept_provenance
 from nugetproxy.mirroring.parts import content_type_of, part_of_package, read_nuspec_of, refuse_page
 from nugetproxy.mirroring.registrations import MirroredRegistrations
+from nugetproxy.mirroring.search import MirroredSearch
 from nugetproxy.mirroring.source import MirroredSource, quoted
 from nugetproxy.mirroring.trust import MirroredTrust
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.flat_container import read_versions
 from nugetproxy.protocol.v3.registration import Leaf, Registration, catalog_entry_url, read_catalog_entry
-from nugetproxy.protocol.v3.search import (
-    CompletionPage,
-    CompletionQuery,
-    SearchPage,
-    SearchQuery,
-    read_completion,
-    read_search,
-)
-from nugetproxy.protocol.v3.service_index import UpstreamEndpoints
+from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchPage, SearchQuery
 from nugetproxy.protocol.v3.signatures import RepositorySignatures
 from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages
 
-_log = structlog.get_logger(__name__)
-T = TypeVar("T")
-
-# What the kept view answers is read from disk each time it is not hot; a moment's heat spares a busy farm that.
-_KEPT_VIEW_SECONDS: Final = 2.0
 # A kept package file or a part of it never changes; a day is as good as for ever.
 _CONTENT_SECONDS: Final = 86_400.0
 # The service index is answered without its optional resources rather than late.
@@ -79,7 +63,7 @@ class MirrorFeed:
         self._trust = MirroredTrust(source)
         self._downloads = downloads
         self._kept = kept
-        self._search_timeout = search_timeout
+        self._search = MirroredSearch(source, kept, self._registrations.stated_leaves, timeout=search_timeout)
         self._missing_contents: TTLCache[PackageIdentity, bool] = TTLCache(10_000, absent_seconds)
 
     async def offered(self) -> Offered:
@@ -100,7 +84,7 @@ class MirrorFeed:
         if self._source.only_kept:
             kept = self._kept.versions(package_id)
             if kept:
-                return Answer(kept, self._kept_provenance())
+                return Answer(kept, kept_provenance(self._source))
             self._source.refuse_if_offline(package_id)
         flat_container = (await self._source.endpoints()).flat_container
         if flat_container is None:
@@ -175,12 +159,7 @@ class MirrorFeed:
         if registration is None:
             self._source.refuse_if_offline(package_id)
             return None
-        return Answer(registration, self._kept_provenance())
-
-    def _kept_provenance(self) -> Provenance:
-        if self._source.is_offline:
-            return Provenance(Outcome.HIT, fresh_for=_KEPT_VIEW_SECONDS, detail="offline")
-        return Provenance(Outcome.STALE, fresh_for=_KEPT_VIEW_SECONDS, detail="upstream-away")
+        return Answer(registration, kept_provenance(self._source))
 
     # --- contents -----------------------------------------------------------------------------------------------------
 
@@ -257,49 +236,10 @@ class MirrorFeed:
     # --- search -------------------------------------------------------------------------------------------------------
 
     async def search(self, query: SearchQuery) -> Answer[SearchPage]:
-        if query.asks_nothing:
-            return Answer(SearchPage(0, ()))
-        found = await self._searched(lambda endpoints: endpoints.search, query.params(), read_search)
-        return found or Answer(
-            await self._kept.search(query, self._registrations.stated_leaves), self._kept_provenance()
-        )
+        return await self._search.search(query)
 
     async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
-        if query.asks_nothing:
-            return Answer(CompletionPage(0, ()))
-        found = await self._searched(lambda endpoints: endpoints.autocomplete, query.params(), read_completion)
-        return found or Answer(
-            await self._kept.complete(query, self._registrations.stated_leaves), self._kept_provenance()
-        )
-
-    async def _searched(
-        self,
-        services: Callable[[UpstreamEndpoints], Sequence[str]],
-        params: Sequence[tuple[str, str]],
-        read: Callable[[bytes], T],
-    ) -> Answer[T] | None:
-        """The upstream's answer from the first of its services that gives one in time; None when none does."""
-        if self._source.only_kept:
-            return None
-        try:
-            async with asyncio.timeout(self._search_timeout):
-                endpoints = await self._source.endpoints()
-                for base in services(endpoints):
-                    answer = await self._searched_at(_with_query(base, params), read)
-                    if answer is not None:
-                        return answer
-        except (TimeoutError, UpstreamError, DocumentAbsent, StorageUnavailable):
-            pass
-        _log.info("search_answered_from_kept", upstream=self._source.name)
-        return None
-
-    async def _searched_at(self, url: str, read: Callable[[bytes], T]) -> Answer[T] | None:
-        try:
-            # Half of the whole, so that a second service can still be asked when the first is silent.
-            document = await self._source.ask(url, DocumentKind.SEARCH, read, timeout=self._search_timeout / 2)
-        except (UpstreamError, DocumentAbsent):
-            return None
-        return Answer(self._source.read(document, read), document.provenance)
+        return await self._search.complete(query)
 
     # --- trust --------------------------------------------------------------------------------------------------------
 
@@ -340,9 +280,3 @@ def _list_url(flat_container: str, package_id: PackageId) -> str:
 
 def _version_url(flat_container: str, package: PackageIdentity) -> str:
     return f"{flat_container}{quoted(package.lower_id)}/{package.lower_version}"
-
-
-def _with_query(url: str, params: Sequence[tuple[str, str]]) -> str:
-    """The search service's address with our query in place of its own, as official clients do."""
-    scheme, netloc, path, _, _ = urlsplit(url)
-    return urlunsplit((scheme, netloc, path, urlencode(params), ""))

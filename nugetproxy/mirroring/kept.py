@@ -9,10 +9,13 @@ its own nuspec.
 import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import Final
 
 from nugetproxy.errors import InvalidPackage, InvalidVersion, StorageUnavailable
+from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.mirroring.downloads import MirroredDownloads
 from nugetproxy.mirroring.inventory import Inventory
+from nugetproxy.mirroring.source import MirroredSource
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.nuspec import read_nuspec
 from nugetproxy.nuget.version import NuGetVersion
@@ -25,6 +28,16 @@ from nugetproxy.protocol.v3.search import (
     SearchQuery,
     hit_from_leaves,
 )
+
+# What this view answers is read from disk each time it is not hot; a moment's heat spares a busy farm that.
+_KEPT_VIEW_SECONDS: Final = 2.0
+
+
+def kept_provenance(source: MirroredSource) -> Provenance:
+    """What is told of an answer of this view: why it is not the upstream's own."""
+    if source.is_offline:
+        return Provenance(Outcome.HIT, fresh_for=_KEPT_VIEW_SECONDS, detail="offline")
+    return Provenance(Outcome.STALE, fresh_for=_KEPT_VIEW_SECONDS, detail="upstream-away")
 
 
 class KeptPackages:

@@ -1,0 +1,93 @@
+"""Searches of one upstream: answered by its own services, or from what is kept when none of them answers in time."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import structlog
+
+from nugetproxy.errors import DocumentAbsent, StorageUnavailable, UpstreamError
+from nugetproxy.feeds.base import Answer
+from nugetproxy.httpcache.freshness import DocumentKind
+from nugetproxy.mirroring.kept import KeptPackages, kept_provenance
+from nugetproxy.mirroring.source import MirroredSource
+from nugetproxy.nuget.identity import PackageId
+from nugetproxy.protocol.v3.registration import Leaf
+from nugetproxy.protocol.v3.search import (
+    CompletionPage,
+    CompletionQuery,
+    SearchPage,
+    SearchQuery,
+    read_completion,
+    read_search,
+)
+from nugetproxy.protocol.v3.service_index import UpstreamEndpoints
+
+_log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+class MirroredSearch:
+    """Search and autocomplete over one upstream and what is kept of it."""
+
+    def __init__(
+        self,
+        source: MirroredSource,
+        kept: KeptPackages,
+        stated: Callable[[PackageId], Iterable[Leaf]],
+        *,
+        timeout: float,
+    ) -> None:
+        """`stated` as in `KeptPackages`; `timeout` in seconds, for all the upstream's services together."""
+        self._source = source
+        self._kept = kept
+        self._stated = stated
+        self._timeout = timeout
+
+    async def search(self, query: SearchQuery) -> Answer[SearchPage]:
+        if query.asks_nothing:
+            return Answer(SearchPage(0, ()))
+        found = await self._asked(lambda endpoints: endpoints.search, query.params(), read_search)
+        return found or Answer(await self._kept.search(query, self._stated), kept_provenance(self._source))
+
+    async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
+        if query.asks_nothing:
+            return Answer(CompletionPage(0, ()))
+        found = await self._asked(lambda endpoints: endpoints.autocomplete, query.params(), read_completion)
+        return found or Answer(await self._kept.complete(query, self._stated), kept_provenance(self._source))
+
+    async def _asked(
+        self,
+        services: Callable[[UpstreamEndpoints], Sequence[str]],
+        params: Sequence[tuple[str, str]],
+        read: Callable[[bytes], T],
+    ) -> Answer[T] | None:
+        """The upstream's answer from the first of its services that gives one in time; None when none does."""
+        if self._source.only_kept:
+            return None
+        try:
+            async with asyncio.timeout(self._timeout):
+                endpoints = await self._source.endpoints()
+                for base in services(endpoints):
+                    answer = await self._asked_at(_with_query(base, params), read)
+                    if answer is not None:
+                        return answer
+        except (TimeoutError, UpstreamError, DocumentAbsent, StorageUnavailable):
+            pass
+        _log.info("search_answered_from_kept", upstream=self._source.name)
+        return None
+
+    async def _asked_at(self, url: str, read: Callable[[bytes], T]) -> Answer[T] | None:
+        try:
+            # Half of the whole, so that a second service can still be asked when the first is silent.
+            document = await self._source.ask(url, DocumentKind.SEARCH, read, timeout=self._timeout / 2)
+        except (UpstreamError, DocumentAbsent):
+            return None
+        return Answer(self._source.read(document, read), document.provenance)
+
+
+def _with_query(url: str, params: Sequence[tuple[str, str]]) -> str:
+    """The search service's address with our query in place of its own, as official clients do."""
+    scheme, netloc, path, _, _ = urlsplit(url)
+    return urlunsplit((scheme, netloc, path, urlencode(params), ""))
