@@ -129,7 +129,7 @@ class HotTable:
         self._answers: OrderedDict[bytes, HotAnswer] = OrderedDict()
         self._files: dict[bytes, _Watched] = {}
         self._loading: set[asyncio.Task[None]] = set()
-        self._loading_keys: set[bytes] = set()
+        self._loading_keys: dict[bytes, HotAnswer] = {}
         self._reader: ThreadPoolExecutor | None = None
 
     def __len__(self) -> int:
@@ -222,22 +222,23 @@ class HotTable:
             return
         if self._reader is None:
             self._reader = ThreadPoolExecutor(1, thread_name_prefix="hot-files")
-        self._loading_keys.add(key)
+        self._loading_keys[key] = answer
         task = asyncio.create_task(self._load(key, answer, file, self._reader))
         self._loading.add(task)
         task.add_done_callback(self._loading.discard)
 
     async def _load(self, key: bytes, answer: HotAnswer, file: LocalFile, reader: ThreadPoolExecutor) -> None:
+        loaded = None
         try:
-            body, watched = await asyncio.get_running_loop().run_in_executor(reader, _read, file)
+            loaded = await asyncio.get_running_loop().run_in_executor(reader, _read, file)
         except (OSError, ValueError) as error:
             # The request itself was answered from the file by other means, or failed there and was told there.
             log.debug("%s does not become hot: %s", file.path, error)
-            self._loading_keys.discard(key)
-            return
-        if key in self._loading_keys:
-            self._loading_keys.discard(key)
-            answer.identity.body = body
+        if self._loading_keys.get(key) is not answer:
+            return  # forgotten meanwhile, and perhaps offered anew: what was read then is another answer's
+        del self._loading_keys[key]
+        if loaded is not None:
+            answer.identity.body, watched = loaded
             self._keep(key, answer)
             if key in self._answers:
                 self._files[key] = watched

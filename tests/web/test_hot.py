@@ -3,6 +3,7 @@
 import asyncio
 import mmap
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -212,6 +213,34 @@ async def test_files_being_read_are_bounded(tmp_path, monkeypatch):
         table.offer(f"/{number}", None, HotAnswer("nupkg", HIT, HotVariant(JSON_HEADERS, file)))
 
     assert len(table._loading) == 2
+    await table.close()
+
+
+async def test_a_file_read_for_a_forgotten_answer_is_not_kept_for_a_new_one(tmp_path, monkeypatch):
+    """
+    What a prefix now protects must not come back under the name of what is pushed at that very moment.
+    """
+    reading, go_on, read = threading.Event(), threading.Event(), hot._read
+
+    def slow(file: LocalFile):
+        reading.set()
+        go_on.wait(10)
+        return read(file)
+
+    monkeypatch.setattr(hot, "_read", slow)
+    changes = [0]
+    table = HotTable(1_000_000, lambda: changes[0])
+    (tmp_path / "f").write_bytes(b"abc")
+    file = LocalFile(tmp_path / "f", 3, 0, "e")
+    old, new = (HotAnswer("nupkg", HIT, HotVariant(JSON_HEADERS, file)) for _ in range(2))
+    table.offer("/f", None, old)
+    await asyncio.to_thread(reading.wait, 10)
+    changes[0] = 1
+    table.offer("/f", None, new)
+    go_on.set()
+    await asyncio.gather(*table._loading)
+
+    assert table.find(b"/f", HOST) is new
     await table.close()
 
 
