@@ -1,0 +1,119 @@
+"""Answers that cannot be read, and a store that fails."""
+
+import os
+
+import pytest
+
+from nugetproxy.errors import (
+    StorageUnavailable,
+    UpstreamNonsense,
+)
+from nugetproxy.httpcache.outcome import Outcome
+from nugetproxy.httpcache.stored import ReceivedAnswer
+from nugetproxy.storage.documents.hot import HotDocuments
+from tests.mirroring.documents.world import BODY, KIND, PORTAL, URL, a_kept, counted, readable
+
+# --- unreadable answers -----------------------------------------------------------------------------------------------
+
+
+async def test_a_captive_portal_does_not_replace_a_good_document(world, documents, upstream):
+    await world.keep(a_kept(age=100))
+    upstream.default = PORTAL
+    document = await documents.get(upstream, URL, KIND, check=readable)
+
+    assert (document.body, document.provenance.outcome) == (b"kept", Outcome.STALE)
+    assert world.kept().body == b"kept"
+
+
+async def test_a_captive_portal_is_not_kept(world, documents, upstream):
+    upstream.default = PORTAL
+    with pytest.raises(UpstreamNonsense, match="web page"):
+        await documents.get(upstream, URL, KIND, check=readable)
+
+    assert world.kept() is None
+
+
+async def test_an_unreadable_answer_is_asked_for_once_more(documents, upstream):
+    """
+    The fault may lie with one edge of a network: the asker is held a little longer instead of being given an error.
+    """
+    good, upstream.default = upstream.default, PORTAL
+
+    def next_edge_is_healthy(body: bytes) -> None:
+        upstream.default = good
+        readable(body)
+
+    document = await documents.get(upstream, URL, KIND, check=next_edge_is_healthy)
+
+    assert (document.body, upstream.requests) == (BODY, 2)
+
+
+async def test_an_unreadable_answer_is_asked_for_no_more_than_twice(documents, upstream):
+    upstream.default = PORTAL
+    with pytest.raises(UpstreamNonsense):
+        await documents.get(upstream, URL, KIND, check=readable)
+
+    assert upstream.requests == 2
+
+
+async def test_a_readable_answer_is_kept(world, documents, upstream):
+    await documents.get(upstream, URL, KIND, check=readable)
+
+    assert world.kept().body == BODY
+
+
+async def test_not_modified_about_nothing_is_nonsense(documents, upstream):
+    upstream.default = ReceivedAnswer(304)
+
+    with pytest.raises(UpstreamNonsense):
+        await documents.get(upstream, URL, KIND)
+
+
+async def test_a_fault_of_a_check_reaches_the_asker(documents, upstream):
+    def broken(_: bytes) -> None:
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError):
+        await documents.get(upstream, URL, KIND, check=broken)
+
+
+# --- a store that fails -----------------------------------------------------------------------------------------------
+
+
+class Full(HotDocuments):
+    """Nothing can be written, as on a full disk."""
+
+    async def put(self, stored, *, useful_for=None):
+        self._hold(stored)
+        raise StorageUnavailable("database or disk is full")
+
+    async def confirm(self, stored):
+        await self.put(stored)
+
+
+async def test_a_full_disk_is_counted_and_the_answer_served(world, upstream):
+    before = counted("nugetproxy_store_failures_total", store="documents")
+    documents = world.process(wrap=lambda store: Full(store, 1_000_000))
+    document = await documents.get(upstream, URL, KIND)
+
+    assert (document.body, document.provenance.outcome, document.provenance.stored) == (BODY, Outcome.MISS, False)
+    assert counted("nugetproxy_store_failures_total", store="documents") == before + 1
+    assert (await documents.get(upstream, URL, KIND)).provenance.outcome is Outcome.HIT
+
+
+async def test_a_confirmation_that_cannot_be_written_is_counted_too(world, upstream):
+    await world.keep(a_kept(age=100))
+    before = counted("nugetproxy_store_failures_total", store="documents")
+    upstream.default = ReceivedAnswer(304)
+    document = await world.process(wrap=lambda store: Full(store, 1_000_000)).get(upstream, URL, KIND)
+
+    assert (document.body, document.provenance.outcome) == (b"kept", Outcome.REFRESHED)
+    assert counted("nugetproxy_store_failures_total", store="documents") == before + 1
+
+
+async def test_a_damaged_store_is_a_miss(world, documents, upstream):
+    await documents.get(upstream, URL, KIND)
+    path = world.path / "documents" / "cache.db"
+    path.write_bytes(os.urandom(path.stat().st_size))
+
+    assert (await world.process().get(upstream, URL, KIND)).body == BODY
