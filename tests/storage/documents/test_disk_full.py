@@ -1,0 +1,109 @@
+"""A disk that is full, busy or read-only: told, and no reason not to start."""
+
+import os
+import sqlite3
+
+import pytest
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.documents.disk import DiskDocuments
+from tests.contracts.document_store import ONE, OTHER
+from tests.httpcache.documents import a_document
+from tests.storage.documents.cache import MEGABYTE, database
+
+
+async def test_a_full_disk_is_told_and_passes(store):
+    await store.put(a_document(url=ONE))
+    (pages,) = store._writer.submit(lambda: store._cache._sql("PRAGMA page_count").fetchone()).result()
+    store._writer.submit(lambda: store._cache._sql(f"PRAGMA max_page_count = {pages}").fetchall()).result()
+    with pytest.raises(StorageUnavailable, match="full"):
+        await store.put(a_document(url=OTHER, body=os.urandom(MEGABYTE)))
+    assert (store.get(ONE) is not None, store.get(OTHER)) == (True, None)
+
+    # The failed transaction does not linger: the next write, with room again, succeeds.
+    await store.put(a_document(url=OTHER, body=os.urandom(MEGABYTE)))
+    assert store.get(OTHER) is not None
+
+
+async def test_a_busy_writer_elsewhere_is_told(directory, store, monkeypatch):
+    store._writer.submit(lambda: store._cache._sql("PRAGMA busy_timeout = 20").fetchall()).result()
+    await store.put(a_document(url=OTHER))
+    elsewhere = database(directory)
+    elsewhere.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(StorageUnavailable, match="another process"):
+            await store.put(a_document(url=ONE))
+        assert store.get(OTHER) is not None
+    finally:
+        elsewhere.execute("ROLLBACK")
+        elsewhere.close()
+
+
+async def test_a_directory_that_cannot_be_made_is_no_reason_not_to_start(tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"")
+    store = DiskDocuments(tmp_path / "file" / "documents", MEGABYTE)
+    try:
+        assert (store.get(ONE), store.size_bytes()) == (None, 0)
+        with pytest.raises(StorageUnavailable):
+            await store.put(a_document(url=ONE))
+    finally:
+        store.close()
+
+
+async def test_a_store_that_could_not_be_opened_is_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("nugetproxy.storage.documents.disk._REOPEN", 0.0)
+    (tmp_path / "place").write_bytes(b"")
+    store = DiskDocuments(tmp_path / "place" / "documents", MEGABYTE)
+    try:
+        (tmp_path / "place").unlink()
+        await store.put(a_document(url=ONE))
+
+        assert a_document(url=ONE) == store.get(ONE)
+    finally:
+        store.close()
+
+
+async def test_kept_documents_are_read_when_nothing_can_be_written(directory, open_store, monkeypatch):
+    """
+    A restart on a full disk: the store cannot be opened for writing, and what it holds is served.
+    """
+    before = open_store()
+    await before.put(a_document(url=ONE))
+    before.close()
+
+    def refuse(*_args, **_more):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("nugetproxy.storage.documents.disk.DocumentCache", refuse)
+    store = open_store()
+
+    assert a_document(url=ONE) == store.get(ONE)
+    with pytest.raises(StorageUnavailable):
+        await store.put(a_document(url=OTHER))
+
+
+async def test_kept_documents_are_read_when_sqlite_can_make_no_file(directory, open_store, monkeypatch):
+    before = open_store()
+    await before.put(a_document(url=ONE))
+    before.close()
+    real = sqlite3.connect
+    opened = []
+
+    def connect(path, *args, **more):
+        opened.append(str(path))
+        if "immutable" not in str(path):
+            raise sqlite3.OperationalError("unable to open database file")
+        return real(path, *args, **more)
+
+    monkeypatch.setattr("nugetproxy.storage.documents.disk.sqlite3.connect", connect)
+    store = open_store()
+
+    assert a_document(url=ONE) == store.get(ONE)
+    assert "immutable" in opened[-1]
+
+    # With room again, what is written is seen.
+    monkeypatch.setattr("nugetproxy.storage.documents.disk.sqlite3.connect", real)
+    monkeypatch.setattr("nugetproxy.storage.documents.disk._REOPEN", 0.0)
+    store._next_open = 0.0
+    await store.put(a_document(url=OTHER))
+    assert a_document(url=OTHER) == store.get(OTHER)
