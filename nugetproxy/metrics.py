@@ -49,6 +49,11 @@ UPSTREAM_BYTES = Counter("nugetproxy_upstream_bytes_total", "Body bytes received
 UPSTREAM_RESUMED = Counter(
     "nugetproxy_upstream_resumed_total", "Broken downloads that were continued by Range.", ["upstream"]
 )
+UPSTREAM_HELD_BACK = Counter(
+    "nugetproxy_upstream_held_back_total",
+    "Requests not sent to an upstream because it had asked us to wait (429, or 503 with Retry-After).",
+    ["upstream"],
+)
 BREAKER_OPEN = Gauge(
     "nugetproxy_upstream_breaker_open",
     "1 while an upstream is held to be dead and only probed.",

@@ -23,6 +23,7 @@ from nugetproxy.mirroring.egress import Egress, Origin, origin_of, read_url
 from nugetproxy.mirroring.exchange import Exchange
 from nugetproxy.mirroring.faults import Pacing, PassingFault, breaker_opened, judge, result_of, translated
 from nugetproxy.mirroring.host import Host
+from nugetproxy.mirroring.throttling import Throttling
 
 _log = structlog.get_logger(__name__)
 
@@ -53,6 +54,7 @@ class Connections:
         self._clock = clock
         self._hosts: dict[Origin, Host] = {}
         self._essential = {self.egress.home}
+        self._throttling = Throttling(settings.name, settings.patience, clock, self.failed)
         self._session: aiohttp.ClientSession | None = None
         # Our own bound and not the session's pool: waiting for a free connection is not the upstream's failure, and
         # large downloads must leave a quarter for the documents that everybody waits for.
@@ -95,7 +97,7 @@ class Connections:
             breaker = Breaker(
                 self._settings.breaker_failures, spacing=self._pacing.spacing, overdue=self._pacing.overdue
             )
-            self._hosts[origin] = Host(origin, breaker)
+            self._hosts[origin] = Host(origin, breaker, self._pacing.first_pause)
         return self._hosts[origin]
 
     def rely_on(self, url: str) -> None:
@@ -103,16 +105,28 @@ class Connections:
         with contextlib.suppress(ValueError):
             self._essential.add(origin_of(read_url(url)))
 
+    def set_apart(self, url: str) -> None:
+        """What lies below this URL is throttled by itself, as `Host.set_apart`."""
+        with contextlib.suppress(ValueError):
+            self.host_of(parsed := read_url(url)).set_apart(parsed.raw_path)
+
     @property
     def health(self) -> Health:
+        """Of what makes the upstream as a whole usable. A host that only wants to be left alone is usable."""
         return worst(self._health(origin) for origin in self._essential)
 
     def health_of(self, url: str) -> Health:
-        """The health of one URL's host; GOOD when it was never asked."""
+        """The health of one URL's host, SUSPECT while it wants to be left alone; GOOD when it was never asked."""
         try:
-            return self._health(origin_of(read_url(url)))
+            parsed = read_url(url)
+            origin = origin_of(parsed)
         except ValueError:
             return Health.GOOD
+        host = self._hosts.get(origin)
+        if host is None:
+            return Health.GOOD
+        held = host.throttle(parsed).left(self._clock()) is not None
+        return worst((self._health(origin), Health.SUSPECT if held else Health.GOOD))
 
     def _health(self, origin: Origin) -> Health:
         host = self._hosts.get(origin)
@@ -157,7 +171,14 @@ class Connections:
 
     def _refuse_open(self, host: Host) -> None:
         if host.breaker.is_open:
-            raise breaker_opened(self._name, host.why, self._settings.breaker_probe)
+            raise self._opened(host)
+
+    def _refuse(self, host: Host, url: URL) -> None:
+        self._refuse_open(host)
+        self._throttling.refuse_held(host, url)
+
+    def _opened(self, host: Host) -> UpstreamUnavailable:
+        return breaker_opened(self._name, host.why, self._until_probe(host))
 
     # --- one try ---
 
@@ -171,6 +192,7 @@ class Connections:
         """
         with contextlib.ExitStack() as stack:
             here = self.egress.checked(self._read(url))
+            self._refuse(self.host_of(here), here)
             for slots in [self._download_slots, self._slots] if large else [self._slots]:
                 await self._acquire(slots, self.host_of(here))
                 stack.callback(slots.release)
@@ -191,14 +213,14 @@ class Connections:
                 async with host.patience(None):
                     await slots.acquire()
             except TimeoutError:
-                raise breaker_opened(self._name, host.why, self._settings.breaker_probe) from None
+                raise self._opened(host) from None
         else:
             await slots.acquire()
 
     async def _follow(self, url: URL, headers: Mapping[str, str]) -> tuple[Host, aiohttp.ClientResponse]:
         for _ in range(MAX_REDIRECTS + 1):
             host = self.host_of(url)
-            self._refuse_open(host)
+            self._refuse(host, url)
             answer = await self._head(host, url, headers)
             if answer.status not in _REDIRECTS or "Location" not in answer.headers:
                 return host, answer
@@ -220,6 +242,8 @@ class Connections:
         host.last_url = str(url)
         began = self._clock()
         number = host.breaker.began(began)
+        throttle = host.throttle(url)
+        first = throttle.begin()
         try:
             with translated(self._name):
                 async with host.patience(self._settings.head_timeout):
@@ -232,15 +256,21 @@ class Connections:
         except PassingFault as fault:
             silent_for = host.breaker.given_up(number, self._clock())
             UPSTREAM_REQUESTS.labels(self._name, fault.result).inc()
+            if first:
+                throttle.over()  # what ails it now is for the breaker to find out, which needs more than one asker
             if host.breaker.is_open and fault.result == "timeout":
-                raise breaker_opened(self._name, host.why, self._settings.breaker_probe) from fault
+                raise self._opened(host) from fault
             self.failed(host, fault.error.why, silent_for)
             raise
         except asyncio.CancelledError:
             if host.breaker.left(number, self._clock()):
                 self.failed(host, "silent for too long")
             raise
+        finally:
+            if first:
+                throttle.end()
         host.breaker.answered(number)
+        self._throttling.heed(host, throttle, answer, began, first=first)
         UPSTREAM_SECONDS.labels(self._name).observe(self._clock() - began)
         return answer
 
@@ -265,10 +295,17 @@ class Connections:
 
     async def _probe(self, host: Host) -> None:
         while host.breaker.is_open:
-            await asyncio.sleep(self._settings.breaker_probe)
-            url = self._settings.service_index if host.origin == self.egress.home else host.last_url
+            await asyncio.sleep(self._until_probe(host))
             with contextlib.suppress(PassingFault, UpstreamError):
-                await self._probe_once(host, self._read(url))
+                await self._probe_once(host, self._read(self._probed(host)))
+
+    def _probed(self, host: Host) -> str:
+        return self._settings.service_index if host.origin == self.egress.home else host.last_url
+
+    def _until_probe(self, host: Host) -> float:
+        """Seconds between two probes; a host that wants to be left alone for longer is."""
+        left = host.throttle(self._read(self._probed(host))).left(self._clock())
+        return max(self._settings.breaker_probe, left or 0.0)
 
     async def _probe_once(self, host: Host, url: URL) -> None:
         """Any honest answer is a sign of life, a refusal or an absence too."""

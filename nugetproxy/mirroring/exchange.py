@@ -89,7 +89,9 @@ class Exchange:
     def fail(self, fault: PassingFault) -> None:
         """The answer is of no use."""
         self._result = fault.result
-        self._failed(fault.error.why)
+        # Who says that we ask too much is alive: it is left alone as long as it wants, and no longer.
+        if fault.result != "429":
+            self._failed(fault.error.why)
 
     def close(self) -> None:
         """Give the connection back when its body was read to the end, else break it."""

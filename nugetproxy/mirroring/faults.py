@@ -3,6 +3,7 @@
 Foreign exceptions and HTTP statuses are translated here and nowhere else.
 """
 
+import math
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,10 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 
 from nugetproxy.errors import UpstreamError, UpstreamNonsense, UpstreamTimeout, UpstreamUnavailable
+
+# What an upstream asks for beyond this (seconds) is taken for this: it may be a slip or malice, and asking once in five
+# minutes bothers nobody.
+LONGEST_RETRY_AFTER = 300.0
 
 
 class PassingFault(Exception):
@@ -69,10 +74,9 @@ def judge(upstream: str, answer: aiohttp.ClientResponse, expected: tuple[int, ..
     status = answer.status
     if status in expected or status in (404, 410):
         return
-    why = f"answered {status} {_printable(answer.reason)}".rstrip()
+    why = words_for(answer)
     if status >= 500 or status in (408, 429):
-        retry_after = read_retry_after(answer.headers.get("Retry-After", ""), datetime.now(UTC))
-        raise PassingFault(UpstreamUnavailable(upstream, why, retry_after), result_of(status))
+        raise PassingFault(UpstreamUnavailable(upstream, why, retry_after_of(answer)), result_of(status))
     if status >= 400:
         raise UpstreamUnavailable(upstream, why)
     raise UpstreamNonsense(upstream, why)
@@ -85,16 +89,27 @@ def result_of(status: int) -> str:
     return "404" if status == 410 else f"{status // 100}xx"
 
 
+def words_for(answer: aiohttp.ClientResponse) -> str:
+    """A refusal in words."""
+    return f"answered {answer.status} {_printable(answer.reason)}".rstrip()
+
+
+def retry_after_of(answer: aiohttp.ClientResponse) -> float | None:
+    """The seconds that an answer asks us to wait, as `read_retry_after`."""
+    return read_retry_after(answer.headers.get("Retry-After", ""), datetime.now(UTC))
+
+
 def read_retry_after(text: str, now: datetime) -> float | None:
     """Seconds from a Retry-After header, whether in seconds or as a date; None when it says nothing."""
     text = text.strip()
     if text.isascii() and text.isdigit():
-        return float(text[:9])
+        return min(float(text[:9]), LONGEST_RETRY_AFTER)
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds())
+    seconds = (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds()
+    return min(max(0.0, seconds), LONGEST_RETRY_AFTER)
 
 
 @contextmanager
@@ -127,6 +142,12 @@ def translated(upstream: str) -> Iterator[None]:
 def breaker_opened(upstream: str, why: str, probe: float) -> UpstreamUnavailable:
     """The error while a host is held to be dead; `probe` seconds lie between two probes."""
     return UpstreamUnavailable(upstream, f"not asked, it has failed too often ({why})", retry_after=max(1.0, probe))
+
+
+def held_back(upstream: str, why: str, seconds: float) -> PassingFault:
+    """The fault while a host is not asked because it wants to be left alone; `seconds` of that are left."""
+    again = f"for {math.ceil(seconds)} s more" if seconds else "while another request tries it"
+    return PassingFault(UpstreamUnavailable(upstream, f"it {why}, so it is not asked {again}", seconds), "429")
 
 
 def _reason(error: BaseException) -> str:

@@ -1,17 +1,24 @@
-"""One server of an upstream: its breaker, and everybody who waits for it. Who asks it is `connections`."""
+"""One server of an upstream: its breaker, what it asked us to wait, and everybody who waits for it.
+
+Who asks it is `connections`.
+"""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from yarl import URL
+
 from nugetproxy.mirroring.breaker import Breaker
 from nugetproxy.mirroring.egress import Origin
+from nugetproxy.mirroring.throttle import Throttle
 
 
 class Host:
     """What we know of one server, and everybody who waits for it."""
 
-    def __init__(self, origin: Origin, breaker: Breaker) -> None:
+    def __init__(self, origin: Origin, breaker: Breaker, first_pause: float) -> None:
+        """`first_pause` is that of its throttles."""
         self.origin = origin
         self.breaker = breaker
         self.last_url = ""
@@ -19,9 +26,22 @@ class Host:
         """The last failure, in words."""
         self.probing: asyncio.Task[None] | None = None
         self._waiting: set[asyncio.Timeout] = set()
+        self._first_pause = first_pause
+        self._throttles = {"": Throttle(first_pause)}
 
     def __repr__(self) -> str:
         return f"<Host {self.origin}: {self.breaker}>"
+
+    def set_apart(self, path: str) -> None:
+        """What lies below this path is counted by itself: a server that has enough of our searches may still send
+        packages.
+        """
+        if path not in self._throttles:
+            self._throttles[path] = Throttle(self._first_pause)
+
+    def throttle(self, url: URL) -> Throttle:
+        """Of the part of the server to which the URL belongs."""
+        return self._throttles[max((path for path in self._throttles if url.raw_path.startswith(path)), key=len)]
 
     @contextlib.asynccontextmanager
     async def patience(self, seconds: float | None) -> AsyncIterator[None]:

@@ -61,9 +61,11 @@ class UpstreamClient:
     def allow(self, url: str, *, essential: bool = False) -> None:
         """Let requests go to this URL's server, beside the service index's own and the configured ones.
 
+        What it refuses because of too many requests says nothing about the rest of its server.
         `essential`: without that server the upstream is of no use, so it counts towards `health`.
         """
         self._connections.egress.allow(url)
+        self._connections.set_apart(url)
         if essential:
             self._connections.rely_on(url)
 
@@ -88,7 +90,8 @@ class UpstreamClient:
         The names in `headers` are lower-case.
 
         Raises:
-            UpstreamUnavailable, UpstreamTimeout: cannot know now; at once while the breaker is open.
+            UpstreamUnavailable, UpstreamTimeout: cannot know now; at once while the breaker is open, or while
+                the server wants to be left alone for longer than `patience`.
             UpstreamNonsense: too large, badly encoded, or a URL or redirect to a server that is not allowed.
             NotMirrored: offline.
         """

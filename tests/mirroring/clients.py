@@ -1,10 +1,14 @@
 """Upstream clients for tests: impatient, and of the fake upstream."""
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from nugetproxy.config import UpstreamSettings
+from nugetproxy.mirroring.connections import Connections
 from nugetproxy.mirroring.faults import Pacing
 from nugetproxy.mirroring.upstream import UpstreamClient
 from tests.fakes.upstream import FakeUpstream
@@ -31,3 +35,20 @@ async def a_client(upstream: FakeUpstream, *, offline: bool = False, **settings:
         yield client
     finally:
         await client.close()
+
+
+def skipping(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Call what is returned with seconds: for all connections made from now on that much time has passed."""
+    skipped = 0.0
+    made = Connections.__init__
+
+    def with_clock(self: Connections, *args: Any, **kwargs: Any) -> None:
+        made(self, *args, **kwargs, clock=lambda: time.monotonic() + skipped)
+
+    monkeypatch.setattr(Connections, "__init__", with_clock)
+
+    def skip(seconds: float) -> None:
+        nonlocal skipped
+        skipped += seconds
+
+    return skip

@@ -169,6 +169,7 @@ async def test_any_honest_answer_to_a_probe_is_a_sign_of_life(upstream, fault):
     "fault", [faults.status(500), faults.status(429), faults.redirect("http://portal.invalid/"), faults.silent()]
 )
 async def test_a_host_that_is_still_ill_stays_dead(upstream, fault):
+    upstream.fault(LIST, faults.status(500))
     upstream.fault("*", fault)
     async with a_client(upstream, breaker_failures=1, breaker_probe=0.01, head_timeout=0.02) as client:
         await fails(client, upstream.base + LIST)
@@ -177,6 +178,21 @@ async def test_a_host_that_is_still_ill_stays_dead(upstream, fault):
                 await asyncio.sleep(0.005)
 
         assert client.health == Health.DEAD
+
+
+async def test_a_probe_waits_as_long_as_the_host_asks(upstream):
+    upstream.fault(LIST, faults.status(500))
+    upstream.fault("/v3/index.json", faults.status(429, retry_after=60), times=1)
+    async with a_client(upstream, breaker_failures=1, breaker_probe=0.01) as client:
+        await fails(client, upstream.base + LIST)
+        while not upstream.requests_for("/v3/index.json"):
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.1)
+        with pytest.raises(UpstreamUnavailable, match="it has failed too often") as caught:
+            await client.fetch(upstream.base + LIST, patience=0)
+
+    assert 55 < (caught.value.retry_after or 0) <= 60
+    assert upstream.requests_for("/v3/index.json") == 1
 
 
 async def test_the_failures_of_one_host_are_not_anothers(upstream):

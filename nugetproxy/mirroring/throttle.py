@@ -1,0 +1,67 @@
+"""For how long a host, or one part of it, asked us not to come again, and who comes first when that is over.
+
+Pure: no socket, no task, and the time (seconds of any steady clock) is an argument. Who opens connections and waits is
+`connections`. That a host is ill is `breaker`'s affair: one that says "too many" is not.
+"""
+
+# A host that says "too many" again and again without saying for how long is left alone for twice as long each time, up
+# to this (seconds).
+LONGEST_UNTOLD = 60.0
+
+
+class Throttle:
+    """The memory of "too many requests": begun by a refusal, over when a request sent later got another answer.
+
+    When the time is over one request goes first, and until its head is there no other follows: those who waited would
+    otherwise come all at once to a host that has just said that they are too many.
+    """
+
+    def __init__(self, first_pause: float) -> None:
+        """`first_pause` is in seconds: the shortest wait after a refusal that names none."""
+        self._first_pause = first_pause
+        self._refusals = 0
+        self._refused = self._until = float("-inf")
+        self._is_tried = False
+        self.why = ""
+        """The last refusal, in words."""
+        self.is_outage = False
+        """The last refusal was one of a host that is ill, and not of one that has too much to do."""
+
+    def __repr__(self) -> str:
+        return f"<Throttle: {self._refusals} refusals, until {self._until:.1f}>"
+
+    def left(self, now: float) -> float | None:
+        """Seconds for which nobody may ask; 0 while the one who goes first waits for an answer, None for "ask"."""
+        if not self._refusals:
+            return None
+        if now < self._until:
+            return self._until - now
+        return 0.0 if self._is_tried else None
+
+    def begin(self) -> bool:
+        """A request is sent, as `left` allowed. Whether it goes first: then `end` is called, whatever became of it."""
+        self._is_tried = self._refusals > 0
+        return self._is_tried
+
+    def end(self) -> None:
+        """Who went first has an answer or left without one; then the next goes first."""
+        self._is_tried = False
+
+    def over(self) -> float:
+        """Who went first was not refused: everybody may ask. Tells the last wait in seconds."""
+        lasted = max(0.0, self._until - self._refused)
+        self._refusals, self._until = 0, float("-inf")
+        return lasted
+
+    def refused(self, began: float, now: float, retry_after: float, why: str, *, is_outage: bool = False) -> float:
+        """A request sent at `began` was refused now. Returns the seconds for which nobody may ask.
+
+        Requests that were under way together are refused together, which is one reason to wait, not fifty.
+        """
+        if began >= self._refused or not self._refusals:
+            self._refusals += 1
+            self._refused = now
+        self.why, self.is_outage = why, is_outage
+        untold = min(LONGEST_UNTOLD, self._first_pause * 2.0 ** min(self._refusals - 1, 30))
+        self._until = max(self._until, now + max(retry_after, untold))
+        return self._until - now

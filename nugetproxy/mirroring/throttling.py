@@ -1,0 +1,60 @@
+"""Doing as an upstream's hosts ask when they have too many of our requests: kept to, remembered and told.
+
+What is remembered of one host, or of one part of it, is a `throttle`.
+"""
+
+from collections.abc import Callable
+
+import aiohttp
+import structlog
+from yarl import URL
+
+from nugetproxy.metrics import UPSTREAM_HELD_BACK
+from nugetproxy.mirroring.faults import held_back, retry_after_of, words_for
+from nugetproxy.mirroring.host import Host
+from nugetproxy.mirroring.throttle import Throttle
+
+_log = structlog.get_logger(__name__)
+
+
+class Throttling:
+    """The throttles of one upstream's hosts, read and written."""
+
+    def __init__(
+        self, upstream: str, patience: float, clock: Callable[[], float], failed: Callable[[Host, str], None]
+    ) -> None:
+        """A wait longer than `patience` seconds is told in the log: clients notice it. `failed` is called when a
+        request was not sent that, by the host's own words, would have failed."""
+        self._upstream = upstream
+        self._patience = patience
+        self._clock = clock
+        self._failed = failed
+
+    def refuse_held(self, host: Host, url: URL) -> None:
+        """Raises PassingFault while the host wants to be left alone."""
+        throttle = host.throttle(url)
+        left = throttle.left(self._clock())
+        if left is None:
+            return
+        UPSTREAM_HELD_BACK.labels(self._upstream).inc()
+        if throttle.is_outage:
+            # So that a dead host is found out as soon as if it were asked.
+            self._failed(host, throttle.why)
+        raise held_back(self._upstream, throttle.why, left)
+
+    def heed(
+        self, host: Host, throttle: Throttle, answer: aiohttp.ClientResponse, began: float, *, first: bool
+    ) -> None:
+        """Remember a refusal; `began` is when its request was sent, `first` what `Throttle.begin` said of it."""
+        retry_after = retry_after_of(answer) or 0.0
+        if answer.status != 429 and (answer.status != 503 or not retry_after):
+            if first and throttle.over() > self._patience:
+                _log.info("upstream host may be asked again", upstream=self._upstream, host=str(host.origin))
+            return
+        why = words_for(answer)
+        wait = throttle.refused(began, self._clock(), retry_after, why, is_outage=answer.status == 503)
+        log = _log.bind(upstream=self._upstream, host=str(host.origin), why=why, seconds=round(wait, 1))
+        if wait > self._patience:
+            log.warning("upstream host asks to wait")
+        else:
+            log.debug("upstream host asks to wait")

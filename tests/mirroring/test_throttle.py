@@ -1,0 +1,92 @@
+"""For how long a host is left alone, and who comes first afterwards."""
+
+import pytest
+
+from nugetproxy.mirroring.throttle import LONGEST_UNTOLD, Throttle
+
+PAUSE = 0.2
+
+
+def a_throttle(*, refused_at: float = 100.0, retry_after: float = 10.0) -> Throttle:
+    throttle = Throttle(PAUSE)
+    throttle.refused(refused_at, refused_at, retry_after, "answered 429")
+    return throttle
+
+
+def test_at_first_everybody_may_ask():
+    throttle = Throttle(PAUSE)
+
+    assert (throttle.left(0.0), throttle.begin()) == (None, False)
+
+
+@pytest.mark.parametrize(("now", "left"), [(100.0, 10.0), (104.0, 6.0), (110.0, None), (1e9, None)])
+def test_nobody_may_ask_until_the_time_is_over(now, left):
+    assert left == a_throttle().left(now)
+
+
+def test_then_one_goes_first():
+    throttle = a_throttle()
+
+    assert (throttle.begin(), throttle.left(110.0)) == (True, 0.0)
+
+
+def test_when_it_was_not_refused_all_may_follow():
+    throttle = a_throttle()
+    throttle.begin()
+    throttle.over()
+    throttle.end()
+
+    assert (throttle.left(110.0), throttle.begin()) == (None, False)
+
+
+def test_when_it_left_without_an_answer_the_next_goes_first():
+    throttle = a_throttle()
+    throttle.begin()
+    throttle.end()
+
+    assert (throttle.left(110.0), throttle.begin()) == (None, True)
+
+
+def test_when_it_was_refused_the_time_begins_anew():
+    throttle = a_throttle()
+    throttle.begin()
+    throttle.end()
+    throttle.refused(110.0, 111.0, 10.0, "answered 429")
+
+    assert throttle.left(112.0) == 9.0
+
+
+def test_the_last_wait_is_told():
+    assert a_throttle(retry_after=10.0).over() == 10.0
+
+
+@pytest.mark.parametrize(("times", "wait"), [(1, 0.2), (2, 0.4), (5, 3.2), (50, LONGEST_UNTOLD)])
+def test_who_names_no_time_is_left_alone_for_twice_as_long_each_time(times, wait):
+    throttle = Throttle(PAUSE)
+    waits = [throttle.refused(100.0 * n, 100.0 * n, 0.0, "answered 429") for n in range(times)]
+
+    assert waits[-1] == pytest.approx(wait)
+
+
+def test_refusals_of_requests_sent_together_are_one():
+    throttle = Throttle(PAUSE)
+    waits = [throttle.refused(100.0, 101.0 + n / 1000, 0.0, "answered 429") for n in range(50)]
+
+    assert max(waits) == pytest.approx(PAUSE)
+
+
+def test_a_shorter_wait_does_not_end_a_longer_one():
+    throttle = a_throttle(retry_after=60.0)
+    throttle.refused(99.0, 101.0, 1.0, "answered 429")
+
+    assert throttle.left(110.0) == 50.0
+
+
+def test_a_late_refusal_after_all_was_over_counts():
+    throttle = a_throttle()
+    throttle.begin()
+    throttle.over()
+    throttle.end()
+    throttle.refused(99.0, 111.0, 0.0, "answered 429")
+
+    assert throttle.left(111.0) == pytest.approx(PAUSE)
