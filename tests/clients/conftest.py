@@ -1,8 +1,4 @@
-"""A stand-in for nuget.org, a server in front of it, and a workplace for the clients.
-
-A private feed, its accounts and alice's key are made once for a module; such a module has a `nuget_org` of its own that
-lives as long.
-"""
+"""A stand-in for nuget.org, a server in front of it, and a workplace for the clients."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.clients.kit import Workplace
-from tests.private import PROTECTING, Accounts
 from tests.serving import Server
 from tests.standin import StandIn
 
@@ -25,25 +20,6 @@ def nuget_org() -> Iterator[StandIn]:
 def server(tmp_path: Path, nuget_org: StandIn) -> Iterator[Server]:
     with Server(tmp_path / "data", upstream=nuget_org.url) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def private(tmp_path_factory: pytest.TempPathFactory, nuget_org: StandIn) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("private")
-    with Server(folder / "data", upstream=nuget_org.url, config=PROTECTING) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def accounts(private: Server) -> Accounts:
-    made = Accounts(private.data)
-    made.add_user("alice")
-    return made
-
-
-@pytest.fixture(scope="module")
-def key(accounts: Accounts) -> str:
-    return accounts.add_key("ci", "alice")
 
 
 @pytest.fixture

@@ -1,14 +1,18 @@
-"""An upstream that offers what an attacker would publish against private ids, and a look for them into its log."""
+"""An upstream that offers what an attacker would publish against private ids, and a look for them into its log; and the
+server that hosts them.
+"""
 
 import json
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
-from tests.private import PREFIX
+from tests.private import PREFIX, PROTECTING, Accounts, package, push
+from tests.serving import Server
 from tests.standin import StandIn
 
 THEIRS = re.compile(rb"contoso\.\w+.{0,60}(99\.0\.0|7\.7\.7)|Not from Contoso|Contoso\.Unhosted", re.IGNORECASE)
@@ -31,6 +35,17 @@ def luring() -> Iterator[StandIn]:
         yield standin
         assert standin.requests(), "an upstream that nobody asks proves nothing"
         assert ours_in(standin.log()) == []
+
+
+@contextmanager
+def hosting_ours(folder: Path, upstream: StandIn, *more: bytes) -> Iterator[Server]:
+    """A server with Contoso.Secret 1.0.0, Contoso.Logging 1.0.0 and `more` packages, pushed by alice."""
+    with Server(folder / "data", upstream=upstream.url, config=PROTECTING) as running:
+        accounts = Accounts(running.data)
+        accounts.add_user("alice")
+        key = accounts.add_key("ci", "alice")
+        push(running, key, package("Contoso.Secret"), package("Contoso.Logging"), *more)
+        yield running
 
 
 def ours_in(requests: Sequence[dict[str, Any]]) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.kit import Workplace
-from tests.clients.lures import THEIRS, luring, ours_in
+from tests.clients.lures import THEIRS, hosting_ours, luring, ours_in
 from tests.private import PROTECTING, Accounts, package, push
 from tests.serving import Server
 from tests.standin import StandIn
@@ -76,12 +76,7 @@ def nuget_org(upstream: StandIn) -> Iterator[StandIn]:
 
 @pytest.fixture(scope="module")
 def hosting(tmp_path_factory: pytest.TempPathFactory, upstream: StandIn) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("private")
-    with Server(folder / "data", upstream=upstream.url, config=PROTECTING) as running:
-        accounts = Accounts(running.data)
-        accounts.add_user("alice")
-        key = accounts.add_key("ci", "alice")
-        push(running, key, package("Contoso.Secret"), package("Contoso.Logging"))
+    with hosting_ours(tmp_path_factory.mktemp("private"), upstream) as running:
         yield running
 
 

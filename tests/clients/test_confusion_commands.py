@@ -15,8 +15,8 @@ import pytest
 
 from tests.builders import make_nupkg
 from tests.clients.kit import Run, Workplace
-from tests.clients.lures import THEIRS, luring, ours_in
-from tests.private import PROTECTING, Accounts, package, push
+from tests.clients.lures import THEIRS, hosting_ours, luring, ours_in
+from tests.private import package
 from tests.serving import Server
 from tests.shared import shared
 from tests.standin import StandIn
@@ -38,13 +38,8 @@ def upstream() -> Iterator[StandIn]:
 
 @pytest.fixture(scope="module")
 def hosting(tmp_path_factory: pytest.TempPathFactory, upstream: StandIn) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("private")
-    with Server(folder / "data", upstream=upstream.url, config=PROTECTING) as running:
-        accounts = Accounts(running.data)
-        accounts.add_user("alice")
-        key = accounts.add_key("ci", "alice")
-        push(running, key, package("Contoso.Secret"), package("Contoso.Logging"))
-        push(running, key, package("Contoso.Aged"), package("Contoso.Aged", "1.1.0"), tool())
+    more = (package("Contoso.Aged"), package("Contoso.Aged", "1.1.0"), tool())
+    with hosting_ours(tmp_path_factory.mktemp("private"), upstream, *more) as running:
         yield running
 
 

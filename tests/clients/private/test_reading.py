@@ -45,12 +45,6 @@ class Closed:
 
 
 @pytest.fixture(scope="module")
-def nuget_org() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
-
-
-@pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory, nuget_org: StandIn) -> Iterator[Closed]:
     with Closed(tmp_path_factory.mktemp("closed"), nuget_org, "none") as made:
         yield made

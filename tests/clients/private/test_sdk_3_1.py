@@ -1,6 +1,5 @@
 """The private feed with the .NET SDK 3.1, which companies still build with: its own pack, push and restore."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,17 +10,6 @@ from tests.serving import Server
 from tests.standin import StandIn
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def nuget_org() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
-
-
-@pytest.fixture(scope="module")
-def server(private: Server) -> Server:
-    return private
 
 
 @pytest.fixture(scope="module")

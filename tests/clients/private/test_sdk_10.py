@@ -3,7 +3,6 @@
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,17 +24,6 @@ CODE = 'namespace Contoso { public static class Greeter { public static string G
 REFUSED_KEY = (
     "403 (The specified API key is invalid, has expired, or does not have permission to access the specified package.)"
 )
-
-
-@pytest.fixture(scope="module")
-def nuget_org() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
-
-
-@pytest.fixture(scope="module")
-def server(private: Server) -> Server:
-    return private
 
 
 @pytest.fixture(scope="module")

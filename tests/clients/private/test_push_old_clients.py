@@ -25,11 +25,6 @@ def nuget_org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
         yield standin
 
 
-@pytest.fixture(scope="module")
-def server(private: Server) -> Server:
-    return private
-
-
 @pytest.fixture
 def v2(server: Server) -> str:
     return f"{server.base}/api/v2"

@@ -27,12 +27,6 @@ QUICK = "".join(
 
 
 @pytest.fixture(scope="module")
-def nuget_org() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
-
-
-@pytest.fixture(scope="module")
 def first(private: Server) -> Server:
     return private
 
