@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pwd
 import sys
 from pathlib import Path
 
@@ -25,14 +26,18 @@ def prewarm(files: tuple[Path, ...], parallel: int, **options: object) -> None:
     kept already is not fetched again, so an interrupted run is continued by running it again; it may run while the
     server does. The contentHash of a lock file is compared with the package that is kept.
 
-    Exit code: 0 when everything is kept, 1 when something could not be had (it says what and why), 2 when a file cannot
-    be read.
+    Run it as the user that the server runs as. Exit code: 0 when everything is kept, 1 when something could not be had
+    (it says what and why), 2 when a file cannot be read.
     """
     from nugetproxy import logs
     from nugetproxy.mirroring.prewarm import distinct
     from nugetproxy.nuget.lock_files import Wanted, read_wanted
 
     config = load_config(options)
+    if owner := _owner_that_root_would_shut_out(Path(config.storage.path)):
+        click.echo(f"nugetproxy: {config.storage.path} is filled by {owner}: run this as {owner}, for what root "
+                   "keeps there, the server could not use", err=True)  # fmt: skip
+        sys.exit(1)
     # The report tells what could not be had and why; a log at its usual level would tell it twice, between the bars.
     logs.set_up(config.logs.format, "warning" if config.logs.level == "info" else config.logs.level)
     wanted: list[Wanted] = []
@@ -55,6 +60,18 @@ def prewarm(files: tuple[Path, ...], parallel: int, **options: object) -> None:
         click.echo(f"nugetproxy: {error}", err=True)
         sys.exit(1)
     sys.exit(0 if complete else 1)
+
+
+def _owner_that_root_would_shut_out(data: Path) -> str:
+    """Who fills the mirror when that is not root, and we are: its folders would be root's from now on. Else nothing."""
+    mirror = data / "mirror"
+    filled = mirror if mirror.is_dir() else data
+    if os.geteuid() != 0 or not filled.is_dir() or (owner := filled.stat().st_uid) == 0:
+        return ""
+    try:
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        return f"uid {owner}"
 
 
 async def _run(config: Config, packages: list, parallel: int) -> bool:  # type: ignore[type-arg]  # see the lazy imports above

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +195,20 @@ async def test_offline_it_says_what_is_not_kept(gallery, tmp_path):
     ended = await prewarm(gallery, data, plain_list(tmp_path, "Contoso.Base 1.0.0", "Contoso.Utils 1.0.0"), "--offline")
     assert ended.exit_code == 1
     assert "could not be had: Contoso.Utils 1.0.0: 'Contoso.Utils 1.0.0' is not in this mirror" in ended.output
+
+
+async def test_root_leaves_a_directory_of_others_alone(gallery, tmp_path, monkeypatch):
+    """
+    What root keeps there, the server could neither read nor replace.
+    """
+    data = tmp_path / "data"
+    data.mkdir()
+    if os.geteuid() == 0:
+        os.chown(data, 65534, 65534)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+    run = await prewarm(gallery, data, plain_list(tmp_path, "Contoso.Base 1.0.0"))
+
+    assert run.exit_code == 1
+    assert "is filled by" in run.output
+    assert list(data.iterdir()) == []
