@@ -57,7 +57,7 @@ def cache_control(provenance: Provenance, max_age: int | None, *, is_private: bo
     if max_age is None:
         fresh_for = provenance.fresh_for
         if provenance.outcome is Outcome.STALE or fresh_for <= 0:
-            return "no-cache"
+            return "private, no-cache" if is_private else "no-cache"
         return f"{who}, max-age={math.floor(max(0.0, provenance.age) + fresh_for)}"
     return f"{who}, max-age={math.floor(max(0.0, provenance.age)) + max_age}"
 

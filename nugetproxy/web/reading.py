@@ -14,7 +14,7 @@ from nugetproxy.web.incoming import client_address
 from nugetproxy.web.keys import CHALLENGED, FEED, GATE, SERVICES, Resource
 
 # Without an id in their address, and yet the same for everybody.
-_SAME_FOR_ALL = (Resource.SERVICE_INDEX, Resource.VULNERABILITIES, Resource.CERTIFICATE)
+_SAME_FOR_ALL = (Resource.SERVICE_INDEX, Resource.VULNERABILITIES, Resource.SIGNATURES, Resource.CERTIFICATE)
 
 
 async def admit(request: web.Request, *, is_hosted: bool = False) -> None:

@@ -151,7 +151,9 @@ async def content(
             verdict = _verdict(request, etag="", modified=None, size=growing.size)
             headers = {
                 "Content-Type": growing.content_type,
-                "Cache-Control": "no-cache",
+                "Cache-Control": cache_control(
+                    replace(provenance, fresh_for=0.0), None, is_private=_is_private(request)
+                ),
                 **dict(live_headers(provenance)),
             }
             if not isinstance(verdict, Whole | Partial):

@@ -176,10 +176,23 @@ async def test_where_nothing_is_open_every_stranger_is_challenged(upstream, tmp_
 async def test_no_shared_cache_keeps_what_not_everybody_may_read(upstream, tmp_path):
     async with opened_with_lane(tmp_path, upstream, **mode("mirrored")) as house:
         await stock(house, upstream)
-        for path in (*hosted_paths("Contoso.Utils"), "/v3/query?q=contoso"):
+        public = "/v3/flatcontainer/public/1.0.0/public.1.0.0.nupkg"
+        for path in (*hosted_paths("Contoso.Utils"), "/v3/query?q=contoso", "/v3/index.json", public):
             for _ in range(2):
                 told = (await house.get(path, basic("x", house.key))).headers["cache-control"]
-                assert told.startswith("private") or told == "no-cache", path
+                assert told.startswith("private"), path
+
+
+async def test_strangers_are_not_told_that_all_is_signed_either(upstream, tmp_path):
+    """
+    A client reads this before it is asked who it is, and believes it of what is hosted, too.
+    """
+    upstream.gallery.all_repository_signed = True
+    settings = {**mode("mirrored"), "server": {"public_url": "https://us.example"}}
+    async with opened_with_lane(tmp_path, upstream, **settings) as house:
+        for reader in ({}, basic("x", house.key), {}):
+            told = await house.json("/v3/repository-signatures/5.0.0/index.json", reader)
+            assert told["allRepositorySigned"] is False
 
 
 async def test_credentials_count_at_open_addresses_too(upstream, tmp_path):

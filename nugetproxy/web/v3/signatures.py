@@ -7,7 +7,7 @@ from aiohttp import web
 from nugetproxy.errors import DocumentNotFound
 from nugetproxy.protocol.v3.signatures import write_repository_signatures
 from nugetproxy.web.incoming import feed, links, origin, stem, unknown_document
-from nugetproxy.web.keys import Resource
+from nugetproxy.web.keys import SERVICES, Resource
 from nugetproxy.web.responses import content, document
 
 # 4.9.0 is a type that clients know and nobody publishes.
@@ -22,7 +22,9 @@ async def repository_signatures(request: web.Request) -> web.StreamResponse:
     if origin(request).scheme != "https":
         # Clients fail on http addresses in this document (repository-signatures-resource).
         raise DocumentNotFound("repository signatures are only offered over https")
-    answer = await feed(request).signatures()
+    # The same for everybody: who has not said yet who they are may do so for the next package, which is hosted here,
+    # and has read this by then.
+    answer = await request.app[SERVICES].feed.signatures()
     body = write_repository_signatures(answer.value, links(request), version)
     return await document(request, body, answer.provenance, Resource.SIGNATURES)
 
