@@ -6,6 +6,7 @@ parse count as absent.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from nugetproxy.errors import InvalidPackageId, InvalidVersion
@@ -22,11 +23,37 @@ from nugetproxy.protocol.v3.search import SearchHit
 _URLS = ("iconUrl", "licenseUrl", "projectUrl")
 
 
+class Downloads:
+    """What a search hit alone knows: how often a package was downloaded.
+
+    Read once for all versions of a hit: there can be thousands, and each is looked for among all.
+    """
+
+    def __init__(self, hit: SearchHit) -> None:
+        self._hit = hit
+
+    @property
+    def total(self) -> int:
+        return _count(self._hit.raw.get("totalDownloads"))
+
+    def of(self, version: NuGetVersion) -> int:
+        return self._by_version.get(version, 0)
+
+    @cached_property
+    def _by_version(self) -> dict[NuGetVersion, int]:
+        rows = self._hit.raw.get("versions")
+        by_version: dict[NuGetVersion, int] = {}
+        for row in rows if isinstance(rows, list) else ():
+            if isinstance(row, dict) and (version := _version(row.get("version"))) is not None:
+                by_version.setdefault(version, _count(row.get("downloads")))
+        return by_version
+
+
 def package_of_leaf(
-    leaf: Leaf, links: Links, *, document: Mapping[str, object] | None = None, hit: SearchHit | None = None
+    leaf: Leaf, links: Links, *, document: Mapping[str, object] | None = None, downloads: Downloads | None = None
 ) -> Package:
     """The package of a leaf. `document` is its catalog page, which alone knows hash, size and what the author wrote of
-    its version; `hit` the search hit it was found by, which alone knows downloads. The leaf wins: it is newer."""
+    its version; `downloads` are told by the search hit it was found by. The leaf wins: it is newer."""
     stated: dict[str, Any] = {**(document or {}), **{k: v for k, v in leaf.entry.items() if v not in (None, "")}}
     committed = _moment(leaf.raw.get("commitTimeStamp"))
     published = _moment(stated.get("published")) if leaf.listed else None
@@ -46,20 +73,21 @@ def package_of_leaf(
         last_edited=_moment(stated.get("lastEdited")) or committed,
         size=_count(stated.get("packageSize")),
         sha512=_sha512(stated),
-        downloads=_count(hit.raw.get("totalDownloads")) if hit else 0,
-        version_downloads=_version_downloads(hit, leaf.version) if hit else 0,
+        downloads=downloads.total if downloads else 0,
+        version_downloads=downloads.of(leaf.version) if downloads else 0,
         **_texts(leaf.package_id, leaf.version, stated, links),
     )
 
 
-def package_of_hit(hit: SearchHit, version: NuGetVersion, links: Links) -> Package:
-    """What a search alone tells of a version. Moments and dependencies are not known then."""
+def package_of_hit(hit: SearchHit, version: NuGetVersion, links: Links, downloads: Downloads) -> Package:
+    """What a search alone tells of a version; `downloads` are those of the hit. Moments and dependencies are not known
+    then."""
     return Package(
         id=_id(hit.id),
         version=version,
         verbatim_version=version.full,
-        downloads=_count(hit.raw.get("totalDownloads")),
-        version_downloads=_version_downloads(hit, version),
+        downloads=downloads.total,
+        version_downloads=downloads.of(version),
         **_texts(hit.id, version, hit.raw, links),
     )
 
@@ -112,14 +140,6 @@ def _dependencies(value: object) -> tuple[Dependency, ...]:
         for row in rows
         if isinstance(row, dict) and isinstance(row.get("id"), str)
     )
-
-
-def _version_downloads(hit: SearchHit, version: NuGetVersion) -> int:
-    rows = hit.raw.get("versions")
-    for row in rows if isinstance(rows, list) else ():
-        if isinstance(row, dict) and _version(row.get("version")) == version:
-            return _count(row.get("downloads"))
-    return 0
 
 
 def _sha512(stated: Mapping[str, Any]) -> str:

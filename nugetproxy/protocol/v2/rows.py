@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from nugetproxy.nuget.package import Package
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.links import Links
-from nugetproxy.protocol.v2.packages import package_of_hit, package_of_leaf, versions_of_hit
+from nugetproxy.protocol.v2.packages import Downloads, package_of_hit, package_of_leaf, versions_of_hit
 from nugetproxy.protocol.v3.registration_values import Leaf
 from nugetproxy.protocol.v3.search import SearchHit
 
@@ -63,11 +63,12 @@ def rows_of_leaves(leaves: Iterable[Leaf], links: Links, *, level2: bool, hit: S
         key=lambda leaf: leaf.version,
     )
     latest, absolute = _latest([leaf.version for leaf in visible if leaf.listed])
+    downloads = Downloads(hit) if hit else None
     return [
         Row(
             leaf.package_id,
             leaf.version,
-            lambda leaf=leaf: package_of_leaf(leaf, links, hit=hit),  # type: ignore[misc]  # mypy sees no default
+            lambda leaf=leaf: package_of_leaf(leaf, links, downloads=downloads),  # type: ignore[misc]  # mypy sees no default
             listed=leaf.listed,
             is_latest=leaf.listed and leaf.version == latest,
             is_absolute_latest=leaf.listed and leaf.version == absolute,
@@ -82,11 +83,12 @@ def rows_of_hit(hit: SearchHit, links: Links, *, level2: bool) -> list[Row]:
         version for version in versions_of_hit(hit) if is_visible(version, is_semver2=version.is_semver2, level2=level2)
     ]
     latest, absolute = _latest(versions)
+    downloads = Downloads(hit)
     return [
         Row(
             hit.id,
             version,
-            lambda version=version: package_of_hit(hit, version, links),  # type: ignore[misc]  # likewise
+            lambda version=version: package_of_hit(hit, version, links, downloads),  # type: ignore[misc]  # likewise
             is_latest=version == latest,
             is_absolute_latest=version == absolute,
         )

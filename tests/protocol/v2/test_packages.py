@@ -4,7 +4,7 @@ import pytest
 
 from nugetproxy.nuget.manifest import Dependency, DependencyGroup
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.protocol.v2.packages import package_of_hit, package_of_leaf, versions_of_hit
+from nugetproxy.protocol.v2.packages import Downloads, package_of_hit, package_of_leaf, versions_of_hit
 from tests.protocol.v2.leaves import LINKS, hit, leaf
 
 
@@ -93,9 +93,20 @@ def test_what_does_not_parse_is_absent(odd):
 
 
 def test_a_hit_tells_downloads_of_package_and_version():
-    found = package_of_hit(hit("A", "1.0.0", "2.0.0", totalDownloads=77, title="T"), NuGetVersion.parse("1.0.0"), LINKS)
+    of_two = hit("A", "1.0.0", "2.0.0", totalDownloads=77, title="T")
+    found = package_of_hit(of_two, NuGetVersion.parse("1.0.0"), LINKS, Downloads(of_two))
 
     assert (found.downloads, found.version_downloads, found.title) == (77, 10, "T")
+
+
+def test_odd_downloads_are_none():
+    odd = hit("A", "1.0.0", totalDownloads="many")
+    odd.raw["versions"] = [None, {"version": "x", "downloads": 7}, {"version": "1.0.0", "downloads": -1}]
+    downloads = Downloads(odd)
+
+    assert (downloads.total, downloads.of(NuGetVersion.parse("1.0.0")), downloads.of(NuGetVersion.parse("2.0.0"))) == (
+        0, 0, 0,
+    )  # fmt: skip
 
 
 def test_the_versions_of_a_hit_are_ascending_and_hold_its_own():

@@ -1,6 +1,7 @@
 import pytest
 
-from nugetproxy.protocol.v2.rows import rows_of_hit
+from nugetproxy.protocol.v2.rows import rows_of_hit, rows_of_leaves
+from nugetproxy.protocol.v3.search import SearchHit
 from tests.protocol.v2.leaves import LINKS, hit, leaf, rows
 
 VERSIONS = ["1.0.0", "1.1.0", "1.2.0-beta", "2.0.0-rc.1"]
@@ -49,6 +50,33 @@ def test_rows_of_a_hit_are_its_versions():
 
     assert [row.version.normalized for row in found] == ["1.0.0", "1.1.0"]
     assert flags(found) == (["1.1.0"], ["1.1.0"])
+
+
+class Counted(list[dict[str, object]]):
+    """Rows of a hit that count how often somebody goes through them."""
+
+    walks = 0
+
+    def __iter__(self):
+        self.walks += 1
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("are_leaves_known", [False, True])
+def test_a_hit_of_many_versions_is_read_once_for_all_of_them(are_leaves_known):
+    """
+    A filter makes the package of every version, and there can be thousands.
+    """
+    versions = [f"1.0.{number}" for number in range(50)]
+    counted = Counted({"version": version, "downloads": 3} for version in versions)
+    found_by = SearchHit("A", {"id": "A", "version": "1.0.49", "versions": counted})
+    if are_leaves_known:
+        found = rows_of_leaves([leaf("A", version) for version in versions], LINKS, level2=True, hit=found_by)
+    else:
+        found = rows_of_hit(found_by, LINKS, level2=True)
+
+    assert sum(row.package.version_downloads for row in found) == 150
+    assert counted.walks <= 2
 
 
 def test_a_package_is_made_once():
