@@ -1,9 +1,11 @@
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.hosting.house import House
+from tests.hosting.packages import PACKAGES
+from tests.hosting.shelf import Shelf
 
 
 @pytest.fixture
@@ -17,5 +19,15 @@ def house(tmp_path: Path) -> Iterator[House]:
 def other(house: House, tmp_path: Path) -> Iterator[House]:
     """The same data directory, as another process has it."""
     opened = House(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def shelf(tmp_path: Path) -> AsyncIterator[Shelf]:
+    """Stocked with PACKAGES; Contoso.Hidden is unlisted."""
+    opened = Shelf(tmp_path)
+    await opened.stock(PACKAGES)
+    await opened.set_listed("Contoso.Hidden 1.0.0", listed=False)
     yield opened
     opened.close()

@@ -1,0 +1,35 @@
+"""Thirty packages that searches are asked for."""
+
+from tests.hosting.shelf import package
+
+PACKAGES = [
+    package("Contoso.Json", "1.0.0", title="JSON for Contoso", tags="json serializer", description="Reads JSON."),
+    package("Contoso.Json", "2.0.0", title="JSON for Contoso", tags="json serializer", description="Reads JSON."),
+    package("Contoso.Json.Schema", description="Checks documents against a schema.", tags="json schema"),
+    package("Contoso.HtmlAgilityPack", description="A parser of pages.", tags="html parser", authors="Jane Roe"),
+    package("Contoso.Logging", "1.0.0", description="Writes lines.", tags="logging", summary="Structured lines"),
+    package("Contoso.Logging", "2.0.0-beta", description="Writes lines soon.", tags="logging preview"),
+    package("Contoso.Logging.File", description="Writes lines to files.", tags="logging file"),
+    package("Contoso.Log4Net.Bridge", description="From log4net to ours.", authors="Jane Roe, John Doe"),
+    package("Contoso.Tool", types=["DotnetTool"], description="A command.", tags="tool"),
+    package("Contoso.Template", types=["Template", "DotnetTool"], description="A template and a command."),
+    package("Contoso.Preview", "1.0.0-alpha", description="Only a preview."),
+    package("Contoso.Modern", "1.0.0", description="From the days before."),
+    package("Contoso.Modern", "2.0.0+build.5", description="Only for new clients."),
+    package("Contoso.Future", "1.0.0-rc.1", description="A preview for new clients."),
+    package("Contoso.Hidden", description="Never to be seen."),
+    package("Contoso.Entity_Core", description="Entities."),
+    package("Contoso.Größe.Straße", description="Über Größen und Straßen.", tags="größe"),
+    package("Contoso.Nihongo", description="これは日本語の説明です", tags="日本語"),
+    package("Contoso.CSharp", description="Tools for C# and C++ in .NET.", tags="c# c++"),
+    package("Fabrikam.Csv", description="Reads CSV files with a json header.", tags="csv"),
+    package("Fabrikam.CsvHelper", description="Helps with csv.", tags="csv helper"),
+    package("Fabrikam.Xml", description="XMLReader and XMLWriter for everyone.", tags="xml"),
+    package("Fabrikam.Http.Client", description="Calls servers.", tags="http client", authors="Fabrikam AB"),
+    package("Fabrikam.Http.Server", description="Answers clients.", tags="http server", authors="Fabrikam AB"),
+    package("Fabrikam.IO", description="Input and output.", title="Streams: input, output"),
+    package("Fabrikam.X", description="The unknown."),
+    package("A", description="A very short id."),
+    package("Net48", description="Old things."),
+    package("json", description="A name that others have in theirs."),
+]
