@@ -36,6 +36,13 @@ def test_operations_lists_every_metric():
     assert sorted(rows) == sorted(instruments())
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_metric_that_is_named_exists(page):
+    known = {name.strip("`") for name, *_ in instruments()}
+
+    assert set(re.findall(r"`(nugetproxy_[a-z_]+[a-z])`", page.read_text())) - known == set()
+
+
 def test_operations_lists_every_event_of_the_runtime():
     source = "".join(file.read_text() for file in (ROOT / "nugetproxy/runtime").glob("s*.py"))
     events = set(re.findall(r'_log\.\w+\(\s*"(\w+)"', source))

@@ -10,9 +10,12 @@ from nugetproxy.protocol.v3.service_index import UpstreamEndpoints, read_service
 from tests.protocol.urls import foreign_urls
 
 
-def written(base="https://ours.example", *, vulnerabilities=True, repository_signatures=True):
+def written(base="https://ours.example", *, vulnerabilities=True, repository_signatures=True, hosting=False):
     body = write_service_index(
-        Links(base), vulnerabilities=vulnerabilities, repository_signatures=repository_signatures
+        Links(base),
+        vulnerabilities=vulnerabilities,
+        repository_signatures=repository_signatures,
+        hosting=hosting,
     )
     return json.loads(body)
 
@@ -194,5 +197,5 @@ def test_the_documentation_has_every_resource_and_its_address():
     text = (Path(__file__).parents[3] / "docs" / "protocol" / "service-index.md").read_text()
     documented = re.findall(r"^\| `([^`]+)` \| `(\{base\}[^`]+)` \|$", text, re.MULTILINE)
 
-    resources = [(entry["@type"], entry["@id"]) for entry in written("https://x")["resources"]]
+    resources = [(entry["@type"], entry["@id"]) for entry in written("https://x", hosting=True)["resources"]]
     assert documented == [(name, url.replace("https://x", "{base}")) for name, url in resources]
