@@ -19,20 +19,20 @@ class Throttle:
     def __init__(self, first_pause: float) -> None:
         """`first_pause` is in seconds: the shortest wait after a refusal that names none."""
         self._first_pause = first_pause
-        self._refusals = 0
+        self._is_refused = self._is_tried = False
+        self._untold = 0
         self._refused = self._until = float("-inf")
-        self._is_tried = False
         self.why = ""
         """The last refusal, in words."""
         self.is_outage = False
         """The last refusal was one of a host that is ill, and not of one that has too much to do."""
 
     def __repr__(self) -> str:
-        return f"<Throttle: {self._refusals} refusals, until {self._until:.1f}>"
+        return f"<Throttle: until {self._until:.1f}>" if self._is_refused else "<Throttle: open>"
 
     def left(self, now: float) -> float | None:
         """Seconds for which nobody may ask; 0 while the one who goes first waits for an answer, None for "ask"."""
-        if not self._refusals:
+        if not self._is_refused:
             return None
         if now < self._until:
             return self._until - now
@@ -40,7 +40,7 @@ class Throttle:
 
     def begin(self) -> bool:
         """A request is sent, as `left` allowed. Whether it goes first: then `end` is called, whatever became of it."""
-        self._is_tried = self._refusals > 0
+        self._is_tried = self._is_refused
         return self._is_tried
 
     def end(self) -> None:
@@ -50,18 +50,22 @@ class Throttle:
     def over(self) -> float:
         """Who went first was not refused: everybody may ask. Tells the last wait in seconds."""
         lasted = max(0.0, self._until - self._refused)
-        self._refusals, self._until = 0, float("-inf")
+        self._is_refused, self._untold, self._until = False, 0, float("-inf")
         return lasted
 
-    def refused(self, began: float, now: float, retry_after: float, why: str, *, is_outage: bool = False) -> float:
-        """A request sent at `began` was refused now. Returns the seconds for which nobody may ask.
+    def refused(
+        self, began: float, now: float, retry_after: float, why: str, *, is_outage: bool = False
+    ) -> float | None:
+        """A request sent at `began` was refused now, for `retry_after` seconds; 0 when it does not say.
 
-        Requests that were under way together are refused together, which is one reason to wait, not fifty.
+        Returns the seconds for which nobody may ask, None when that was known: requests that were under way together
+        are refused together, which is one reason to wait, not fifty.
         """
-        if began >= self._refused or not self._refusals:
-            self._refusals += 1
-            self._refused = now
+        is_news = began >= self._refused or not self._is_refused
+        if is_news:
+            self._is_refused, self._refused = True, now
+            self._untold = 0 if retry_after else self._untold + 1
         self.why, self.is_outage = why, is_outage
-        untold = min(LONGEST_UNTOLD, self._first_pause * 2.0 ** min(self._refusals - 1, 30))
-        self._until = max(self._until, now + max(retry_after, untold))
-        return self._until - now
+        wait = retry_after or min(LONGEST_UNTOLD, self._first_pause * 2.0 ** min(max(0, self._untold - 1), 30))
+        self._until = max(self._until, now + wait)
+        return self._until - now if is_news else None

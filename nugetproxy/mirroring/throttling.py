@@ -53,6 +53,8 @@ class Throttling:
             return
         why = words_for(answer)
         wait = throttle.refused(began, self._clock(), retry_after, why, is_outage=answer.status == 503)
+        if wait is None:
+            return
         log = _log.bind(upstream=self._upstream, host=str(host.origin), why=why, seconds=round(wait, 1))
         if wait > self._patience:
             log.warning("upstream host asks to wait")

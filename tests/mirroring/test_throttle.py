@@ -68,11 +68,18 @@ def test_who_names_no_time_is_left_alone_for_twice_as_long_each_time(times, wait
     assert waits[-1] == pytest.approx(wait)
 
 
+def test_who_names_a_time_is_left_alone_no_longer():
+    throttle = Throttle(PAUSE)
+    waits = [throttle.refused(100.0 * n, 100.0 * n, 3.0, "answered 429") for n in range(50)]
+
+    assert waits == [3.0] * 50
+
+
 def test_refusals_of_requests_sent_together_are_one():
     throttle = Throttle(PAUSE)
     waits = [throttle.refused(100.0, 101.0 + n / 1000, 0.0, "answered 429") for n in range(50)]
 
-    assert max(waits) == pytest.approx(PAUSE)
+    assert waits == [pytest.approx(PAUSE)] + [None] * 49
 
 
 def test_a_shorter_wait_does_not_end_a_longer_one():

@@ -298,6 +298,20 @@ async def test_a_wait_that_clients_notice_is_logged_and_so_is_its_end(upstream, 
     ]
 
 
+async def test_it_is_logged_once_for_all_who_were_refused_together(upstream):
+    held = asyncio.Event()
+    upstream.fault("*", faults.Fault(until=held, status=429, headers={"Retry-After": "60"}))
+    with capture_logs() as logs:
+        async with a_client(upstream, head_timeout=5) as client:
+            calls = [asyncio.create_task(client.fetch(upstream.base + LIST, patience=0)) for _ in range(20)]
+            while len(upstream.log) < 20:
+                await asyncio.sleep(0.005)
+            held.set()
+            await asyncio.gather(*calls, return_exceptions=True)
+
+    assert [log["event"] for log in logs].count("upstream host asks to wait") == 1
+
+
 async def test_a_wait_that_nobody_notices_is_not_logged(upstream):
     upstream.fault("*", faults.status(429, retry_after=0), times=2)
     with capture_logs() as logs:
