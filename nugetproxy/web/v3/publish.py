@@ -27,6 +27,9 @@ WARNED_DAYS = 10
 
 _FORM_LIMIT = 1_000_000
 
+# What a key is told is told once: a cache between us and its client tells it from others by the address alone.
+_NOT_KEPT = {"Cache-Control": "no-store"}
+
 
 async def push(request: web.Request) -> web.StreamResponse:
     """PUT a .nupkg: 201. The actor is known before a byte of the body is read."""
@@ -88,7 +91,7 @@ async def create_verification_key(request: web.Request) -> web.StreamResponse:
         NuGetVersion.parse(version)
     key, expires = await hosting.verification_keys.create(actor, wanted, now_us())
     body = {"Key": key, "Expires": datetime.fromtimestamp(expires / 1e6, UTC).isoformat()}
-    return web.Response(body=orjson.dumps(body), content_type="application/json")
+    return web.Response(body=orjson.dumps(body), content_type="application/json", headers=_NOT_KEPT)
 
 
 async def verify_key(request: web.Request) -> web.StreamResponse:
@@ -99,7 +102,7 @@ async def verify_key(request: web.Request) -> web.StreamResponse:
     wanted = PackageId.parse(request.match_info["id"])
     package = PackageIdentity.parse(wanted.text, version) if version else None
     await hosting.verification_keys.verify(actor, wanted, package)
-    return web.Response(status=200)
+    return web.Response(status=200, headers=_NOT_KEPT)
 
 
 def hosting_of(request: web.Request) -> HostingServices:
