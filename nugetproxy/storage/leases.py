@@ -93,7 +93,7 @@ class Leases:
     def _lock(self, path: Path) -> int:
         """An open, locked descriptor of the file that `path` names now; raises BlockingIOError when another has it."""
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = self._open(path)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _is_file_at(descriptor, path):
@@ -103,6 +103,15 @@ class Leases:
                 raise
             # The holder before us removed the file between our open and our lock: that lock is worth nothing.
             os.close(descriptor)
+
+    def _open(self, path: Path) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        try:
+            return os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            # Somebody cleaned up. Without the folder every process would do all work for itself from now on.
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return os.open(path, flags, 0o600)
 
     def _forget(self, name: str, descriptor: int | None) -> None:
         self._held.discard(name)

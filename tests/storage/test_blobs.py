@@ -1,3 +1,5 @@
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,23 @@ class TestFilesystemBlobs(BlobStoreContract):
         (tmp_path / "blobs" / "link").symlink_to(store.path(KEY))
 
         assert [info.key for info in store.walk()] == [KEY]
+
+    @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+    def test_what_is_no_file_is_no_blob(self, store: FilesystemBlobs, make: Callable[[Path], None]):
+        """
+        Whoever opened a pipe would wait for ever.
+        """
+        store.path(KEY).parent.mkdir(parents=True)
+        make(store.path(KEY))
+
+        assert store.stat(KEY) is None
+
+    def test_a_commit_takes_the_place_of_a_pipe(self, store: FilesystemBlobs, make_spool: MakeSpool):
+        store.path(KEY).parent.mkdir(parents=True)
+        os.mkfifo(store.path(KEY))
+
+        store.commit(KEY, make_spool(b"package"))
+        assert store.path(KEY).is_file()
 
     def test_a_folder_that_cannot_be_made_is_our_own_failure(
         self, store: FilesystemBlobs, make_spool: MakeSpool, tmp_path: Path

@@ -76,6 +76,18 @@ def test_the_directory_is_private(tmp_path):
     assert (tmp_path / "a" / "leases").stat().st_mode & 0o777 == 0o700
 
 
+def test_a_removed_directory_is_made_anew(tmp_path):
+    """
+    Else every process would fetch for itself until a restart.
+    """
+    ours, others = Leases(tmp_path / "leases"), Leases(tmp_path / "leases")
+    (tmp_path / "leases").rmdir()
+
+    with take(ours, "key"):
+        assert others.try_hold("key") is None
+    assert (tmp_path / "leases").stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EMFILE, errno.EDQUOT])
 def test_a_disk_that_refuses_does_not_stop_the_work(tmp_path, monkeypatch, number):
     leases = Leases(tmp_path)

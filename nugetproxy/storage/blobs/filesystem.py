@@ -4,6 +4,7 @@ The spools committed here must lie on the same file system, else a rename would 
 """
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -37,9 +38,11 @@ class FilesystemBlobs:
     def stat(self, key: BlobKey) -> BlobInfo | None:
         with disk_failures("look up a blob"):
             try:
-                return _described(key, self.path(key).stat())
+                found = self.path(key).stat()
             except (FileNotFoundError, NotADirectoryError):
                 return None
+        # Whoever opened a pipe that somebody left here would wait for ever.
+        return _described(key, found) if stat.S_ISREG(found.st_mode) else None
 
     def path(self, key: BlobKey) -> Path:
         return self._root.joinpath(*key.segments)

@@ -61,8 +61,7 @@ class DiskDocuments:
         self._used: set[str] = set()
         self._is_closed = False
         try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            directory.chmod(0o700)
+            self._make_directory()
         except OSError as error:
             _log.error("document_store_unusable", path=str(directory), error=str(error))
         # In the writer thread like every later write; the pool starts with it and nothing is served before.
@@ -216,7 +215,13 @@ class DiskDocuments:
                     self._stay_closed(error)
         return self._cache
 
+    def _make_directory(self) -> None:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._directory.chmod(0o700)
+
     def _open(self) -> DocumentCache:
+        if not self._directory.exists():
+            self._make_directory()  # diskcache would make one that everybody may look into
         cache = DocumentCache(self._directory, self._size_limit)
         self._opened = self._inode()
         # Ours may look at a file that was replaced.

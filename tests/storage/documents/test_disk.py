@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import threading
 from dataclasses import replace
 
@@ -51,6 +52,14 @@ def test_a_directory_of_others_is_made_private(directory, open_store):
     directory.mkdir(mode=0o755)
     open_store()
 
+    assert directory.stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_removed_directory_is_made_anew_and_private(directory, store):
+    shutil.rmtree(directory)
+    await store.put(a_document(url=ONE))
+
+    assert store.get(ONE) is not None
     assert directory.stat().st_mode & 0o777 == 0o700
 
 
