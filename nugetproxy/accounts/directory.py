@@ -267,12 +267,6 @@ class Directory:
             return None
         return records.actor_of(self._database.fetch, user)
 
-    async def actor_by_basic(self, name: str, password: str, now: int) -> Actor | None:
-        """What Basic credentials stand for: an API key as password, whatever the name, or a user's password."""
-        if key_id_of(password) is not None:
-            return self.actor_by_key(password, now)
-        return await self.actor_by_password(name, password)
-
     def note_used(self, key_id: str, now: int) -> None:
         """Remember, in memory, that a key was used; written with others some time later."""
         self._uses.note(key_id, now)

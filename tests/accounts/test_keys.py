@@ -247,24 +247,6 @@ class TestRotating:
             await place.directory.rotate_key(old, 60)
 
 
-class TestBasic:
-    async def test_a_key_is_a_password_of_whatever_name(self, place, alice):
-        _, text = await add(place, alice)
-
-        assert (await place.directory.actor_by_basic("whoever", text, NOON)).account == alice
-        assert (await place.directory.actor_by_basic("", text, NOON)).key is not None
-
-    async def test_a_password_is_one_too(self, place, alice):
-        assert (await place.directory.actor_by_basic("alice", "correct horse", NOON)).key is None
-
-    async def test_a_dead_key_is_not_tried_as_a_password(self, place, alice):
-        _, text = await add(place, alice)
-        await place.directory.set_password("alice", text)
-
-        await place.directory.revoke_key("ci")
-        assert await place.directory.actor_by_basic("alice", text, NOON) is None
-
-
 class TestLastUsed:
     async def test_it_is_written_when_the_process_ends(self, place, other, alice):
         key, _ = await add(place, alice)

@@ -78,6 +78,14 @@ class TestWho:
             told = await house.get(INDEX, {"Authorization": authorization})
             assert (told.status, told.headers["www-authenticate"]) == (401, 'Basic realm="nugetproxy"')
 
+    async def test_a_dead_key_is_not_tried_as_a_password(self, upstream, tmp_path, looked_up):
+        async with opened(tmp_path, upstream, **CLOSED) as house:
+            key = await house.key_of("bob", name="ci")
+            await house.accounts.directory.set_password("bob", key)
+            await house.accounts.directory.revoke_key("ci")
+            assert await status(house, basic("bob", key)) == 401
+            assert looked_up == {"key": 1}
+
     async def test_a_disabled_user_and_an_expired_key_do_not_read(self, upstream, tmp_path):
         async with opened(tmp_path, upstream, **CLOSED) as house:
             await house.accounts.directory.set_password("bob", PASSWORD)
