@@ -33,8 +33,10 @@ REPOSITORY_SIGNATURES_VERSIONS = ("4.7.0", "5.0.0")
 # --- what we look for, best first -------------------------------------------------------------------------------------
 
 ACCEPTED_FLAT_CONTAINER = ("PackageBaseAddress/Versioned", "PackageBaseAddress/3.0.0", "PackageBaseAddress")
-ACCEPTED_REGISTRATIONS_SEMVER2 = ("RegistrationsBaseUrl/Versioned", "RegistrationsBaseUrl/3.6.0")
+# The first two lead to the hive with SemVer 2 packages, deprecations and vulnerabilities.
 ACCEPTED_REGISTRATIONS = (
+    "RegistrationsBaseUrl/Versioned",
+    "RegistrationsBaseUrl/3.6.0",
     "RegistrationsBaseUrl/3.4.0",
     "RegistrationsBaseUrl/3.0.0-rc",
     "RegistrationsBaseUrl/3.0.0-beta",
@@ -51,4 +53,3 @@ ACCEPTED_REPOSITORY_SIGNATURES = (
     "RepositorySignatures/4.7.0",
 )
 ACCEPTED_CATALOG = ("Catalog/3.0.0",)
-ACCEPTED_README_TEMPLATE = ("ReadmeUriTemplate/Versioned", "ReadmeUriTemplate/6.13.0")

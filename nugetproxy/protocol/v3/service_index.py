@@ -25,15 +25,12 @@ class UpstreamEndpoints:
 
     flat_container: str | None = None
     registrations: str | None = None
-    registrations_semver2: bool = False
-    """Whether `registrations` is the hive with SemVer 2 packages, deprecations and vulnerabilities."""
     search: tuple[str, ...] = ()
     """Without query; the first is to be asked first."""
     autocomplete: tuple[str, ...] = ()
     vulnerabilities: str | None = None
     repository_signatures: str | None = None
     catalog: str | None = None
-    readme_template: str | None = None
 
 
 def write_service_index(
@@ -73,17 +70,14 @@ def read_service_index(body: bytes) -> UpstreamEndpoints:
     if not isinstance(entries, list):
         raise UnreadableDocument("service index", "resources is not an array")
     by_type = _by_type(entries)
-    semver2 = _first(by_type, resources.ACCEPTED_REGISTRATIONS_SEMVER2)
     return UpstreamEndpoints(
         flat_container=_folder(_first(by_type, resources.ACCEPTED_FLAT_CONTAINER)),
-        registrations=_folder(semver2 or _first(by_type, resources.ACCEPTED_REGISTRATIONS)),
-        registrations_semver2=semver2 is not None,
+        registrations=_folder(_first(by_type, resources.ACCEPTED_REGISTRATIONS)),
         search=_without_query(_all(by_type, resources.ACCEPTED_SEARCH)),
         autocomplete=_without_query(_all(by_type, resources.ACCEPTED_AUTOCOMPLETE)),
         vulnerabilities=_first(by_type, resources.ACCEPTED_VULNERABILITIES),
         repository_signatures=_first(by_type, resources.ACCEPTED_REPOSITORY_SIGNATURES),
         catalog=_first(by_type, resources.ACCEPTED_CATALOG),
-        readme_template=_first(by_type, resources.ACCEPTED_README_TEMPLATE),
     )
 
 

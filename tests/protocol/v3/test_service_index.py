@@ -111,13 +111,11 @@ def test_we_can_be_our_own_upstream():
     assert UpstreamEndpoints(
         flat_container="https://a.example/v3/flatcontainer/",
         registrations="https://a.example/v3/registration-gz-semver2/",
-        registrations_semver2=True,
         search=("https://a.example/v3/query",),
         autocomplete=("https://a.example/v3/autocomplete",),
         vulnerabilities="https://a.example/v3/vulnerabilities/index.json",
         repository_signatures="https://a.example/v3/repository-signatures/5.0.0/index.json",
         catalog=None,
-        readme_template="https://a.example/v3/flatcontainer/{lower_id}/{lower_version}/readme",
     ) == read_service_index(body)
 
 
@@ -129,7 +127,6 @@ def test_nuget_orgs_index_is_understood(kept):
 
     assert endpoints.flat_container == "https://api.nuget.org/v3-flatcontainer/"
     assert endpoints.registrations == "https://api.nuget.org/v3/registration5-gz-semver2/"
-    assert endpoints.registrations_semver2
     assert endpoints.catalog == "https://api.nuget.org/v3/catalog0/index.json"
 
 
@@ -141,19 +138,19 @@ def test_primary_search_comes_before_secondary(kept):
 
 
 @pytest.mark.parametrize(
-    ("expected", "semver2", "entries"),
+    ("expected", "entries"),
     [
-        ("https://a/6/", True, [("3.4.0", "https://a/4/"), ("3.6.0", "https://a/6/")]),
-        ("https://a/v/", True, [("3.6.0", "https://a/6/"), ("Versioned", "https://a/v/")]),
-        ("https://a/4/", False, [("3.0.0-rc", "https://a/rc/"), ("3.4.0", "https://a/4/")]),
-        ("https://a/rc/", False, [("3.0.0-beta", "https://a/b/"), ("3.0.0-rc", "https://a/rc/")]),
-        ("https://a/6/", True, [("3.6.0", "https://a/6")]),
+        ("https://a/6/", [("3.4.0", "https://a/4/"), ("3.6.0", "https://a/6/")]),
+        ("https://a/v/", [("3.6.0", "https://a/6/"), ("Versioned", "https://a/v/")]),
+        ("https://a/4/", [("3.0.0-rc", "https://a/rc/"), ("3.4.0", "https://a/4/")]),
+        ("https://a/rc/", [("3.0.0-beta", "https://a/b/"), ("3.0.0-rc", "https://a/rc/")]),
+        ("https://a/6/", [("3.6.0", "https://a/6")]),
     ],
 )
-def test_the_best_registrations_are_taken(expected, semver2, entries):
+def test_the_best_registrations_are_taken(expected, entries):
     endpoints = read_service_index(index(*(resource(f"RegistrationsBaseUrl/{v}", url) for v, url in entries)))
 
-    assert (expected, semver2) == (endpoints.registrations, endpoints.registrations_semver2)
+    assert expected == endpoints.registrations
 
 
 def test_types_may_be_arrays_and_of_any_casing():
