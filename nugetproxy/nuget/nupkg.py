@@ -34,10 +34,6 @@ class Nupkg:
         """The records of the archive's directory, in its order. Nothing in them is checked against the contents."""
         return self._entries
 
-    @property
-    def entry_names(self) -> tuple[str, ...]:
-        return tuple(entry.name for entry in self._entries)
-
     @cached_property
     def nuspec(self) -> bytes:
         """The bytes of the manifest as they are in the package."""

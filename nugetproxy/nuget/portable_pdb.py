@@ -87,11 +87,6 @@ class PortablePdb:
         return digest.digest()
 
 
-def pdb_key(data: bytes) -> str:
-    """The key of a portable PDB: its GUID in lower case and FFFFFFFF. Raises InvalidPackage."""
-    return PortablePdb.parse(data).id.key
-
-
 @dataclass(frozen=True, slots=True)
 class PdbChecksum:
     """What an assembly says of its PDB. `algorithm` is in upper case and need not be one that we know."""

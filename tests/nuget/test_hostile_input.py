@@ -53,7 +53,7 @@ def edited(content: bytes, edits: list[Edit]) -> bytes:
 
 def read_package(package: bytes) -> None:
     nupkg = Nupkg(io.BytesIO(package), LIMITS)
-    _ = nupkg.manifest.is_semver2, nupkg.entry_names
+    _ = nupkg.manifest.is_semver2, nupkg.entries
     for which in ("readme", "icon", "license"):
         nupkg.part(which)
 

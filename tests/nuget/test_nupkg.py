@@ -81,7 +81,7 @@ def test_names_that_would_be_unsafe_on_a_disk_are_only_names():
     package = opened(make_nupkg(files={"../../etc/passwd": b"x", "/abs": b"y"}))
 
     assert package.read("../../etc/passwd", 10) == b"x"
-    assert len(package.entry_names) == 3
+    assert len(package.entries) == 3
 
 
 def test_a_large_package_is_not_read_whole():
@@ -152,7 +152,7 @@ def test_a_truncated_package(kept):
 def test_too_many_entries():
     package = make_nupkg(files={f"lib/{n}": b"" for n in range(10)})
 
-    assert len(opened(package, ArchiveLimits(max_entries=11)).entry_names) == 11
+    assert len(opened(package, ArchiveLimits(max_entries=11)).entries) == 11
     with pytest.raises(InvalidPackage, match="it has 11 entries"):
         opened(package, ArchiveLimits(max_entries=10))
 

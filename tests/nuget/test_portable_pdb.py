@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nugetproxy.errors import InvalidPackage
 from nugetproxy.nuget.nupkg import Nupkg
-from nugetproxy.nuget.portable_pdb import PdbChecksum, PdbId, PortablePdb, pdb_key, read_debug_directory
+from nugetproxy.nuget.portable_pdb import PdbChecksum, PdbId, PortablePdb, read_debug_directory
 from tests.nuget.test_hostile_input import BOUNDED, EDITS, Edit, edited, refusal
 from tests.shared import shared
 from tests.symbol_builders import GUID, KEY, STAMP, checksum_of, make_assembly, make_pdb
@@ -22,7 +22,7 @@ def test_the_key_is_the_guid_and_an_age_of_fs():
     """
     The GUID is printed as integers: its first three fields are little-endian in the file.
     """
-    assert KEY == pdb_key(PDB)
+    assert KEY == PortablePdb.parse(PDB).id.key
 
 
 def test_the_stamp_is_the_last_four_bytes_of_the_id():
@@ -32,10 +32,8 @@ def test_the_stamp_is_the_last_four_bytes_of_the_id():
 def test_the_stream_is_found_wherever_it_is_named():
     identity = GUID.bytes_le + struct.pack("<L", STAMP)
 
-    assert KEY == pdb_key(make_pdb(streams=[(b"#Pdb", identity)]))
-    assert KEY == pdb_key(
-        make_pdb(streams=[(b"#A", b"x"), (b"#Longer", b""), (b"#GUIDs!", b"yy"), (b"#Pdb", identity)])
-    )
+    for others in ((), ((b"#A", b"x"), (b"#Longer", b""), (b"#GUIDs!", b"yy"))):
+        assert KEY == PortablePdb.parse(make_pdb(streams=[*others, (b"#Pdb", identity)])).id.key
 
 
 @pytest.mark.parametrize("algorithm", ["SHA256", "SHA384", "SHA512"])
@@ -109,7 +107,7 @@ def test_what_is_no_assembly_is_refused(data):
 @given(edits=EDITS)
 @BOUNDED
 def test_edited_bytes_are_read_or_refused(edits: list[Edit]):
-    assert "\n" not in refusal(pdb_key, edited(PDB, edits))
+    assert "\n" not in refusal(PortablePdb.parse, edited(PDB, edits))
     assert "\n" not in refusal(read_debug_directory, edited(DLL, edits))
 
 
@@ -121,7 +119,7 @@ def test_any_bytes_and_numbers_are_read_or_refused(data: bytes, place: int, numb
     Sizes, counts and offsets of four bytes are where such formats break their readers.
     """
     word = struct.pack("<L", number)
-    for whole, read in ((PDB, pdb_key), (DLL, read_debug_directory)):
+    for whole, read in ((PDB, PortablePdb.parse), (DLL, read_debug_directory)):
         assert "\n" not in refusal(read, data)
         at = place % (len(whole) - 4)
         assert "\n" not in refusal(read, whole[:at] + word + whole[at + 4 :])
@@ -135,7 +133,7 @@ def test_pdbs_of_real_packages_are_those_of_their_assemblies():
     for path in sorted((shared() / "nuget-org" / "packages").rglob("*.nupkg")):
         with path.open("rb") as file:
             package = Nupkg(file)
-            for name in package.entry_names:
+            for name in (entry.name for entry in package.entries):
                 assembly = package.find(name[:-4] + ".dll") if name.endswith(".pdb") else None
                 content = package.read(name, 2**25) if assembly else b""
                 if assembly is None or not content.startswith(b"BSJB"):
