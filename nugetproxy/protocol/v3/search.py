@@ -130,7 +130,7 @@ def hit_from_leaves(leaves: Sequence[Leaf], query: SearchQuery) -> SearchHit | N
         return None
     hit = _hit_of(latest, visible, types)
     if query.semver_level2:
-        hit |= {name: latest.entry[name] for name in ("deprecation", "vulnerabilities") if name in latest.entry}
+        hit |= {name: _plain(latest.entry[name]) for name in ("deprecation", "vulnerabilities") if name in latest.entry}
     return SearchHit(latest.package_id, hit)
 
 
@@ -222,6 +222,13 @@ def _hit_of(latest: Leaf, visible: Sequence[Leaf], types: Sequence[str]) -> dict
         "versions": [{"version": leaf.version.full, "downloads": 0} for leaf in visible],
         "vulnerabilities": [],
     }
+
+
+def _plain(value: Any) -> Any:
+    """What a registration says, as a search does: without the JSON-LD names of its parts."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items() if name not in ("@id", "@type")}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _package_types(leaf: Leaf, query: SearchQuery) -> list[str]:

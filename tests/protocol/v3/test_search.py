@@ -192,6 +192,29 @@ def test_nothing_visible_is_no_hit():
     assert hit_from_leaves((), SearchQuery()) is None
 
 
+def test_warnings_are_in_the_words_of_a_search(links):
+    """
+    There they are plain objects; in a registration their parts have names of their own.
+    """
+    alternate = {"@id": "x#deprecation/alternatePackage", "@type": "alternatePackage", "id": "B", "range": "*"}
+    warned = leaf(
+        "1.0.0",
+        deprecation={
+            "@id": "x#deprecation",
+            "@type": "deprecation",
+            "reasons": ["Legacy"],
+            "alternatePackage": alternate,
+        },
+        vulnerabilities=[{"@id": "x#vulnerability/0", "@type": "Vulnerability", "advisoryUrl": "u", "severity": "2"}],
+    )
+    hit = hit_from_leaves(leaves(warned), SEMVER2)
+    assert hit is not None
+    [shown] = json.loads(write_search(SearchPage(1, (hit,)), SEMVER2, links))["data"]
+
+    assert shown["deprecation"] == {"reasons": ["Legacy"], "alternatePackage": {"id": "B", "range": "*"}}
+    assert shown["vulnerabilities"] == [{"advisoryUrl": "u", "severity": 2}]
+
+
 @pytest.mark.parametrize(
     ("expected", "package_type", "declared"),
     [
