@@ -27,6 +27,11 @@ STALL_SECONDS: Final = 60.0
 DRAIN_SECONDS: Final = 300.0
 """A client gives a push up after this long; who answers early must read on until then (push, early answers)."""
 
+PACE_SECONDS: Final = 10.0
+PACE_BYTES: Final = 32 * 1024
+"""Of a body that was refused so much must come in so many seconds. Strangers need no key to be here, and some of them
+would hold every connection with a byte a second.
+"""
 
 DRAIN_BYTES: Final = 4 * 2**30
 """What is read of a body that was refused; more than that is no package."""
@@ -82,17 +87,20 @@ async def discard(request: web.Request, seconds: float) -> bool:
     """Read and forget what is left of a body, so that a client that is still sending sees the answer it was given.
 
     Closing instead would reset the connection: clients then upload twice more and print that, not the answer. How much
-    comes does not matter, for the same reason; it costs no memory. False when it takes longer than `seconds`, or more
-    comes than anybody pushes: then there is no more to be done.
+    comes does not matter, for the same reason; it costs no memory. False when it takes longer than `seconds`, trickles,
+    or more comes than anybody pushes: then there is no more to be done.
     """
     read = 0
     with contextlib.suppress(TimeoutError, ConnectionError, web.RequestPayloadError):
         async with asyncio.timeout(seconds):
-            async for chunk in request.content.iter_any():
-                read += len(chunk)
-                if read > DRAIN_BYTES:
-                    return False
-            return True
+            while read <= DRAIN_BYTES:
+                wanted = read + PACE_BYTES
+                async with asyncio.timeout(PACE_SECONDS):
+                    while read < wanted:
+                        chunk = await request.content.readany()
+                        if not chunk:
+                            return True
+                        read += len(chunk)
     return False
 
 

@@ -286,11 +286,23 @@ class TestEarlyAnswers:
                 assert await reader.read() == b""
             await hang_up(writer)
 
+    async def test_a_refused_client_that_trickles_is_let_go(self, upstream, tmp_path, monkeypatch):
+        monkeypatch.setattr("nugetproxy.web.uploads.PACE_SECONDS", 0.3)
+        async with opened(tmp_path, upstream) as house:
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(request(house, {"Content-Length": "1000000"}, b"x", key=""))
+            assert (await read_answer(reader)).status == 401
+            async with asyncio.timeout(20):
+                with pytest.raises(ConnectionError):
+                    await _send_for_ever(writer, b"x", pause=0.01)
+            await hang_up(writer)
 
-async def _send_for_ever(writer: asyncio.StreamWriter, piece: bytes) -> None:
+
+async def _send_for_ever(writer: asyncio.StreamWriter, piece: bytes, pause: float = 0.0) -> None:
     while True:
         writer.write(piece)
         await writer.drain()
+        await asyncio.sleep(pause)
 
 
 _PIECES = (
