@@ -5,7 +5,6 @@ race may take its bytes away without looking at anybody else's.
 """
 
 import asyncio
-import os
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +18,7 @@ from nugetproxy.feeds.parts import read_part
 from nugetproxy.hosting.packages import StoredContent
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobKey, BlobStore
+from nugetproxy.storage.blobs.filesystem import sync_folder
 from nugetproxy.storage.spool import Spool, disk_failures
 
 _log = structlog.get_logger(__name__)
@@ -55,7 +55,7 @@ class HostedContents:
         folder = self.blobs.path(key).parent
         with disk_failures("make a package safe"):
             for _ in key.segments:
-                _sync(folder)
+                sync_folder(folder)
                 folder = folder.parent
 
     def discard(self, key: BlobKey) -> None:
@@ -86,11 +86,3 @@ class HostedContents:
 def _tag(sha512: str) -> str:
     """The beginning of the hash, in letters that an entity tag may hold."""
     return sha512[:32].replace("/", "_").replace("+", "-")
-
-
-def _sync(folder: os.PathLike[str]) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -64,7 +64,7 @@ class FilesystemBlobs:
         spool.move_to(path, mode=0o600 if self._private else 0o644)
         with suppress(OSError):
             # The bytes are visible and whole. Losing their name to a loss of power costs one more fetch.
-            _sync(path.parent)
+            sync_folder(path.parent)
         with disk_failures("look up a blob"):
             return _described(key, path.stat())
 
@@ -110,10 +110,11 @@ def _make_folders(folder: Path, mode: int) -> None:
         return
     _make_folders(folder.parent, mode)
     folder.mkdir(mode, exist_ok=True)
-    _sync(folder.parent)
+    sync_folder(folder.parent)
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder safe from a loss of power. Blocks; raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
