@@ -61,4 +61,6 @@ class VerificationKeys:
         covers = key is not None and key.is_verification and [glob.lower() for glob in key.globs] == [package_id.lower]
         if key is None or not covers or key.owner.account_id not in owners:
             raise Forbidden(KEY_REFUSED)
-        await self._directory.revoke_key(key.key_id, by=actor)
+        [ended] = await self._directory.revoke_key(key.key_id, by=actor)
+        if ended.revoked is not None:  # of several who showed it at once, another was first
+            raise Forbidden(KEY_REFUSED)

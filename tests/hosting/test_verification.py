@@ -1,5 +1,7 @@
 """Verification keys: the narrowest keys there are, each good for one look."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +63,15 @@ async def test_verifying_uses_it_up(desk):
     text, _ = await desk.keys.create(actor, UTILS, now_us())
     await desk.keys.verify(desk.actor(text), UTILS, VERSION)
     assert desk.directory.actor_by_key(text, now_us()) is None
+
+
+async def test_of_many_who_show_it_at_once_one_is_believed(desk):
+    _, actor = await desk.user("bob")
+    await desk.house.push(actor)
+    text, _ = await desk.keys.create(actor, UTILS, now_us())
+    shown = [desk.actor(text) for _ in range(5)]
+    told = await asyncio.gather(*(desk.keys.verify(each, UTILS, None) for each in shown), return_exceptions=True)
+    assert Counter(map(type, told)) == {type(None): 1, Forbidden: 4}
 
 
 async def test_what_is_refused_uses_nothing_up(desk):
