@@ -27,6 +27,7 @@ from nugetproxy.protocol.v3.search import (
     SearchPage,
     SearchQuery,
     hit_from_leaves,
+    visible_leaves,
 )
 
 # What this view answers is read from disk each time it is not hot; a moment's heat spares a busy farm that.
@@ -108,16 +109,7 @@ class KeptPackages:
             package_id = PackageId.parse(query.package_id or "")
             registration = self.registration(package_id, stated)
             leaves = registration.leaves if registration is not None else ()
-            return CompletionPage(
-                None,
-                tuple(
-                    leaf.version.full
-                    for leaf in leaves
-                    if leaf.listed
-                    and (query.prerelease or not leaf.version.is_prerelease)
-                    and (query.semver_level2 or not leaf.is_semver2)
-                ),
-            )
+            return CompletionPage(None, tuple(leaf.version.full for leaf in visible_leaves(leaves, query)))
         try:
             ids = await asyncio.to_thread(self._inventory.ids_starting_with, self._upstream, query.text or "")
         except StorageUnavailable:

@@ -4,7 +4,7 @@ What is asked is in `search_query.py`. What matches is the upstream's decision; 
 `search_terms.py`'s. Source: docs/api/search-query-service-resource.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ __all__ = [
     "hit_from_leaves",
     "read_completion",
     "read_search",
+    "visible_leaves",
     "write_completion",
     "write_search",
 ]
@@ -112,16 +113,7 @@ def hit_from_leaves(leaves: Sequence[Leaf], query: SearchQuery) -> SearchHit | N
     Downloads and owners are not known here: the first is 0, the second left out. Leaves of an upstream do not know
     their package types either; choose them by type before asking.
     """
-    visible = sorted(
-        (
-            leaf
-            for leaf in leaves
-            if leaf.listed
-            and (query.prerelease or not leaf.version.is_prerelease)
-            and (query.semver_level2 or not leaf.is_semver2)
-        ),
-        key=lambda leaf: leaf.version,
-    )
+    visible = visible_leaves(leaves, query)
     if not visible or not matches(query.text, visible[-1]):
         return None
     latest = visible[-1]
@@ -132,6 +124,20 @@ def hit_from_leaves(leaves: Sequence[Leaf], query: SearchQuery) -> SearchHit | N
     if query.semver_level2:
         hit |= {name: _plain(latest.entry[name]) for name in ("deprecation", "vulnerabilities") if name in latest.entry}
     return SearchHit(latest.package_id, hit)
+
+
+def visible_leaves(leaves: Iterable[Leaf], query: SearchQuery | CompletionQuery) -> list[Leaf]:
+    """Those that the query lets its asker see, ascending by version."""
+    return sorted(
+        (
+            leaf
+            for leaf in leaves
+            if leaf.listed
+            and (query.prerelease or not leaf.version.is_prerelease)
+            and (query.semver_level2 or not leaf.is_semver2)
+        ),
+        key=lambda leaf: leaf.version,
+    )
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
