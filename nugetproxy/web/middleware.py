@@ -88,10 +88,11 @@ async def _answer(request: web.Request, handler: Handler, note: RequestNote) -> 
         return _refuse(request, note, _routing_refusal(request, error))
     except NugetproxyError as error:
         refusal = refusal_for(error, note.resource)
-        if isinstance(error, StorageUnavailable):
-            log.exception("cannot answer", path=request.path)
-        elif refusal.outcome is Outcome.FAILED:
-            log.warning("cannot answer", path=request.path, why=str(error))
+        is_ours = isinstance(error, StorageUnavailable)
+        if is_ours or refusal.outcome is Outcome.FAILED:
+            # Without a traceback: it says no more than the sentence, and comes with every request while a disk is full.
+            tell = log.error if is_ours else log.warning
+            tell("cannot answer", path=request.path, why=str(error))
         return _refuse(request, note, refusal)
     except Exception as error:  # the one place where an unforeseen failure becomes an answer
         log.exception("unforeseen failure", path=request.path)

@@ -86,6 +86,21 @@ async def test_vulnerability_data_never_fails_with_5xx(error, file):
         assert answer.status == 404
 
 
+async def test_a_full_disk_costs_one_line_of_the_log(capsys):
+    """
+    Each request would else add a traceback to a disk that has no room left.
+    """
+    feed = FakeFeed()
+    feed.error = errors.StorageUnavailable("disk full")
+    async with serving(feed) as client, client.get(VERSIONS) as answer:
+        await answer.read()
+    logged = re.sub("\x1b[^m]*m", "", capsys.readouterr().out)
+
+    assert "cannot answer" in logged
+    assert "why='disk full'" in logged
+    assert "Traceback" not in logged
+
+
 async def test_an_unforeseen_failure_is_500_without_details(capsys):
     """
     What an unexpected exception says may be a secret: it goes to the log, with its traceback and the request's id.
