@@ -101,7 +101,7 @@ def may_push(actor: Actor, facts: PackageFacts, now: int) -> Verdict:
         return Refused(
             Forbidden(
                 f"{facts.package_id} lies under no protected prefix, and only such ids may be pushed here "
-                "unless hosting.allowed_ids names them"
+                "unless hosting.allowed_ids names them: have its prefix reserved (nugetproxy prefix reserve)"
             )
         )
     return ALLOWED

@@ -15,7 +15,8 @@ def open_private(path: Path) -> int:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise StorageUnavailable(f"{path.name} cannot be opened: {error.strerror}") from error
+        needed = "; run this as the user that the server runs as" if isinstance(error, PermissionError) else ""
+        raise StorageUnavailable(f"{path} cannot be opened: {error.strerror}{needed}") from error
     try:
         if os.geteuid() == 0:
             owner = path.parent.stat()

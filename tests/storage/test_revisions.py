@@ -1,5 +1,7 @@
 """The shared counters: seen at once by everybody, and never a count lost."""
 
+import errno
+import os
 import stat
 import subprocess
 import sys
@@ -19,6 +21,16 @@ revisions = Revisions(Path(sys.argv[1]))
 for _ in range(int(sys.argv[2])):
     revisions.bump_accounts()
 """
+
+
+def test_who_may_not_open_it_is_told_which_file_and_as_whom(tmp_path, monkeypatch):
+    def refused(*_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refused)
+
+    with pytest.raises(StorageUnavailable, match=f"{tmp_path / FILE} cannot be opened: .*; run this as the user that"):
+        Revisions(tmp_path)
 
 
 @pytest.fixture
