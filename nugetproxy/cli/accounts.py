@@ -82,7 +82,7 @@ def passwd(name: str, password_file: BinaryIO | None, as_json: bool, **options: 
 @click.argument("name")
 @managing_options
 def disable(name: str, as_json: bool, **options: object) -> None:
-    """End a user's (or an organisation's) password and keys at once. What it owns stays its own."""
+    """End the password and keys of a user at once. Takes organisations, too; what one owns stays its own."""
     changed = manage(options, lambda managed: managed.directory.disable(name, by=managed.by))
     _say(as_json, _shown(changed), f"{changed.name} is disabled")
 
@@ -91,7 +91,7 @@ def disable(name: str, as_json: bool, **options: object) -> None:
 @click.argument("name")
 @managing_options
 def enable(name: str, as_json: bool, **options: object) -> None:
-    """Let a disabled user (or organisation) work again, with the same password and keys."""
+    """Let a disabled user or organisation work again. Password and keys are the same."""
     changed = manage(options, lambda managed: managed.directory.enable(name, by=managed.by))
     _say(as_json, _shown(changed), f"{changed.name} is enabled")
 
@@ -100,7 +100,7 @@ def enable(name: str, as_json: bool, **options: object) -> None:
 @click.argument("name")
 @managing_options
 def promote(name: str, as_json: bool, **options: object) -> None:
-    """Make a user an administrator, who may manage this server and delete packages for good."""
+    """Make a user an administrator. Administrators may unlist and delete any package."""
     _set_administrator(options, name, as_json, is_administrator=True)
 
 
@@ -121,7 +121,7 @@ def _set_administrator(options: dict[str, object], name: str, as_json: bool, *, 
 
 @click.group()
 def org() -> None:
-    """Organisations: they own packages, and their members act for them."""
+    """Organisations and their members. They own packages, and their members act for them."""
 
 
 @org.command("add")
@@ -148,7 +148,7 @@ def list_orgs(as_json: bool, **options: object) -> None:
 
 @org.group("member")
 def member() -> None:
-    """Members: all act for the organisation; administrators may end the keys of the others."""
+    """Members of an organisation. All act for it; administrators may end the keys of the others."""
 
 
 @member.command("add")

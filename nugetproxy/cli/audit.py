@@ -42,7 +42,7 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
 )
 @managing_options
 def audit(follow: bool, since: int, limit: int | None, as_json: bool, **options: object) -> None:
-    """Print the audit log, oldest line first; with --json one JSON object a line."""
+    """Print the audit log. Oldest line first; with --json one JSON object a line."""
     many = limit if limit is not None else -1 if since else _SHOWN
     try:
         with opened(load_config(options)) as managed:

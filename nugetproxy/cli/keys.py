@@ -81,7 +81,7 @@ def list_keys(owner: str | None, all_keys: bool, as_json: bool, **options: objec
               "administers.")  # fmt: skip
 @managing_options
 def revoke(reference: str, owner: str | None, member: str | None, as_json: bool, **options: object) -> None:
-    """End a key at once: by name (a rotated one's predecessor too), by id, or by the text of one found somewhere."""
+    """End a key at once. By name (a rotated one's predecessor too), by id, or by the text of one found somewhere."""
 
     async def work(managed: Managed) -> tuple[ApiKey, ...]:
         whose = managed.directory.account(owner) if owner else None
@@ -102,7 +102,7 @@ def revoke(reference: str, owner: str | None, member: str | None, as_json: bool,
               help="How long the old key works beside the new one.")  # fmt: skip
 @managing_options
 def rotate(reference: str, owner: str | None, overlap: float, as_json: bool, **options: object) -> None:
-    """Make a new key with the same rights, and end the old one after the overlap."""
+    """Replace a key by one with the same rights. The old one works for the overlap."""
 
     async def work(managed: Managed) -> tuple[ApiKey, str]:
         old = managed.directory.key(reference, managed.directory.account(owner) if owner else None)

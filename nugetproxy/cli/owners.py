@@ -20,7 +20,7 @@ def owner() -> None:
 @click.argument("name")
 @managing_options
 def add_owner(package_id: str, name: str, as_json: bool, **options: object) -> None:
-    """Make a user or an organisation an owner of an id; of one that does not exist yet, too."""
+    """Make an account an owner of an id. A user or an organisation; of an id that does not exist yet, too."""
 
     async def work(managed: Managed) -> tuple[Account, ...]:
         lower = PackageId.parse(package_id).lower
@@ -60,7 +60,7 @@ def list_owners(package_id: str, as_json: bool, **options: object) -> None:
 
 @click.group()
 def prefix() -> None:
-    """Reserved prefixes: who may push new ids below them, and which ids no upstream is ever asked about."""
+    """Reserved prefixes of ids. Who may push new ids below them, and which ids no upstream is ever asked about."""
 
 
 @prefix.command("reserve")
@@ -99,7 +99,7 @@ def reserve(pattern: str, name: str, shared: bool | None, wide: bool, as_json: b
 @click.option("--owner", "name", metavar="NAME", help="Take this one owner off it; the others keep it.")
 @managing_options
 def release(pattern: str, name: str | None, as_json: bool, **options: object) -> None:
-    """End a reservation, whatever owners it has, or take one owner off it. Packages keep their owners."""
+    """End a reservation, or take an owner off it. Packages keep their owners."""
 
     async def work(managed: Managed) -> None:
         account = managed.directory.account(name) if name else None
@@ -115,7 +115,7 @@ def release(pattern: str, name: str | None, as_json: bool, **options: object) ->
 @prefix.command("list")
 @managing_options
 def list_prefixes(as_json: bool, **options: object) -> None:
-    """List the reserved prefixes, and those that the settings protect."""
+    """List the prefixes. Those that the settings protect, too."""
 
     async def work(managed: Managed) -> list[dict[str, Any]]:
         reserved = [_shown(managed, each) for each in managed.ownership.reservations()]

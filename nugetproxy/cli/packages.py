@@ -33,7 +33,7 @@ def package() -> None:
 @click.argument("package_id")
 @managing_options
 def list_versions(package_id: str, as_json: bool, **options: object) -> None:
-    """List the versions of a package: listed, unlisted, and deleted ones whose names are not free."""
+    """List the versions of a package. Listed, unlisted, and deleted ones whose names are not free."""
 
     async def work(managed: Managed) -> list[dict[str, Any]]:
         wanted = PackageId.parse(package_id)
@@ -96,7 +96,7 @@ def _list(package_id: str, version: str, as_json: bool, options: dict[str, objec
 @click.option("--allow-reuse", is_flag=True,
               help="Let other bytes be pushed under its name; of one that was deleted before, too.")  # fmt: skip
 def delete(package_id: str, version: str, allow_reuse: bool, as_json: bool, **options: object) -> None:
-    """Take a version away for good, its bytes too: builds that name it break. Mostly `unlist` is meant.
+    """Take a version away for good. Its bytes go, too: builds that name it break. Mostly `unlist` is meant.
 
     Its name stays taken, so that nobody who had it gets other bytes unawares.
     """

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 @server_options
 @click.option("--application", default=SERVING, hidden=True, help='What workers run, "module:function"; for tests.')
 def serve(application: str, **options: object) -> None:
-    """Run the server: a mirror, and what is pushed to it, as one feed.
+    """Run the server.
 
-    It mirrors nuget.org, or the feeds of --upstream, and prints what to type so that NuGet clients use it.
+    A mirror, and what is pushed to it, as one feed. It mirrors nuget.org, or the feeds of --upstream, and prints what
+    to type so that NuGet clients use it.
 
     SIGTERM and Ctrl-C end it when running answers are finished, a second one at once. SIGHUP reads the settings anew
     and replaces the workers without a refused connection.

@@ -45,6 +45,14 @@ def test_every_option_is_told(command, option):
     assert option in run(command, "--help").output
 
 
+@pytest.mark.parametrize("group", ["", "user", "org", "org member", "key", "owner", "prefix", "package"])
+def test_what_a_command_does_is_told_whole_in_a_terminal_of_80_columns(group):
+    told = run(*group.split(), "--help", COLUMNS="80").output
+
+    assert "Commands:" in told
+    assert [line for line in told.splitlines()[1:] if line.endswith("...")] == []
+
+
 def test_an_unknown_command_is_refused():
     assert run("serv").exit_code == 2
 
