@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from nugetproxy.errors import InvalidRequest
 
@@ -71,7 +71,7 @@ class BaseUrls:
             scheme = urlsplit(self._public).scheme
             return Origin(self._public, scheme, remote, None, is_forwarded)
         scheme = hop.scheme or ("https" if request.secure else "http")
-        host = hop.host or request.headers.get("Host", "")
+        host = hop.host or request.headers.get("Host", _connected_to(request))
         if not _HOST.fullmatch(host):
             raise InvalidRequest("the Host header is missing or is not a host name with an optional port")
         prefix = _last(request, "X-Forwarded-Prefix") if is_forwarded else ""
@@ -98,6 +98,18 @@ class BaseUrls:
             if not self._is_trusted(hop.client):
                 break
         return chosen, remote
+
+
+def _connected_to(request: web.BaseRequest) -> str:
+    """The address of ours that the connection came to, for HTTP/1.0; later versions must name a host.
+
+    Load balancers ask for our health in HTTP/1.0, and do not say whom they ask.
+    """
+    name = request.transport.get_extra_info("sockname") if request.transport is not None else None
+    if request.version >= HttpVersion11 or not isinstance(name, tuple):
+        return ""
+    address, port = name[:2]
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _read_forwarded(request: web.BaseRequest) -> list[_Hop]:

@@ -7,7 +7,7 @@ from nugetproxy.web.access import AccessLine
 from nugetproxy.web.base_url import BaseUrls
 from nugetproxy.web.keys import ACCESS
 from tests.fakes.feed import FakeFeed
-from tests.web.serving import serving
+from tests.web.serving import raw, serving
 
 TRUSTING = {"server": {"trusted_proxies": ["127.0.0.0/8", "10.0.0.1"]}}
 
@@ -63,6 +63,22 @@ async def test_the_public_url_decides():
     headers = {"Host": "a", "X-Forwarded-Host": "b"}
     async with serving(FakeFeed(), settings) as client, client.get("/v3/index.json", headers=headers) as answer:
         assert await base_in(answer) == "https://nuget.example.com/feed"
+
+
+@pytest.mark.parametrize(("version", "status"), [("1.0", 200), ("1.1", 400)])
+async def test_only_http_1_0_may_leave_the_host_out(version, status):
+    """
+    Load balancers check health so.
+    """
+    async with serving(FakeFeed()) as client:
+        health, index = [
+            await raw(client, f"GET {path} HTTP/{version}\r\nConnection: close\r\n\r\n".encode())
+            for path in ("/health/live", "/v3/index.json")
+        ]
+        address = f"http://{client.server.host}:{client.server.port}/v3/flatcontainer/".encode()
+
+    assert [int(answer.split(b" ")[1]) for answer in (health, index)] == [status, status]
+    assert (address in index) == (status == 200)
 
 
 @pytest.mark.parametrize(
