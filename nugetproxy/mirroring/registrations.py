@@ -6,12 +6,13 @@ commit needs no asking.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from nugetproxy.errors import (
     DocumentAbsent,
     PackageNotFound,
+    UnreadableDocument,
     UpstreamNonsense,
     UpstreamUnavailable,
     VersionNotFound,
@@ -21,7 +22,7 @@ from nugetproxy.httpcache.freshness import DocumentKind
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.mirroring.documents import KeptDocument
 from nugetproxy.mirroring.source import MirroredSource, quoted
-from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.identity import PackageId, PackageIdentity, lower_invariant
 from nugetproxy.protocol.v3.registration import Leaf, Page, Registration, read_index, read_page
 
 
@@ -42,7 +43,7 @@ class MirroredRegistrations:
     async def index(self, package_id: PackageId) -> Answer[Registration]:
         """The index, its outlying pages unloaded and on their way: clients read them one after another."""
         index = await self._index(package_id)
-        self._fetch_ahead(index)
+        self._fetch_ahead(package_id, index)
         return Answer(index.registration, index.document.provenance)
 
     async def loaded(
@@ -51,11 +52,11 @@ class MirroredRegistrations:
         """The registration with the wanted pages. A page that is gone (the index moved on) is looked for once more."""
         index = await self._index(package_id, doubt=doubt)
         try:
-            return await self._with_pages(index, wanted)
+            return await self._with_pages(package_id, index, wanted)
         except DocumentAbsent:
             index = await self._index(package_id, doubt=True)
         try:
-            return await self._with_pages(index, wanted)
+            return await self._with_pages(package_id, index, wanted)
         except DocumentAbsent as error:
             raise UpstreamNonsense(self._source.name, "its registration names a page that is gone") from error
 
@@ -101,12 +102,12 @@ class MirroredRegistrations:
         """`doubt`: ask again even if ours is fresh."""
         url = await self._url(package_id)
         try:
-            document = await self._source.ask(url, DocumentKind.REGISTRATION, read_index, doubt=doubt)
+            document = await self._source.ask(url, DocumentKind.REGISTRATION, _index_of(package_id), doubt=doubt)
         except DocumentAbsent as error:
             raise PackageNotFound(package_id.text) from error
         return _Index(self._source.read(document, read_index), document)
 
-    def _fetch_ahead(self, index: _Index) -> None:
+    def _fetch_ahead(self, package_id: PackageId, index: _Index) -> None:
         wanted = []
         for page in index.registration.outlying:
             if self._kept_page(page) is not None:
@@ -116,26 +117,28 @@ class MirroredRegistrations:
                 self._source.expire(page.url)
             wanted.append(page.url)
         if wanted:
-            self._source.prefetch(wanted, DocumentKind.REGISTRATION_PAGE, read_page)
+            self._source.prefetch(wanted, DocumentKind.REGISTRATION_PAGE, _page_of(package_id))
 
     async def _with_pages(
-        self, index: _Index, wanted: Callable[[Registration], Sequence[Page]]
+        self, package_id: PackageId, index: _Index, wanted: Callable[[Registration], Sequence[Page]]
     ) -> Answer[Registration]:
         registration, provenance = index.registration, index.document.provenance
         pages = [page for page in wanted(registration) if page.leaves is None]
-        loaded = await asyncio.gather(*(self._page(page, index) for page in pages))
+        loaded = await asyncio.gather(*(self._page(package_id, page, index) for page in pages))
         for outlying, (page, page_provenance) in zip(pages, loaded, strict=True):
             registration = registration.with_page(outlying.url, page)
             provenance = provenance.joined(page_provenance)
         return Answer(registration, provenance)
 
-    async def _page(self, outlying: Page, index: _Index) -> tuple[Page, Provenance]:
+    async def _page(self, package_id: PackageId, outlying: Page, index: _Index) -> tuple[Page, Provenance]:
         kept = self._kept_page(outlying)
         if kept is not None:
             return kept, index.document.provenance
         self._source.upstream.allow(outlying.url)
         doubt = self._is_outdated(outlying, index)
-        document = await self._source.ask(outlying.url, DocumentKind.REGISTRATION_PAGE, read_page, doubt=doubt)
+        document = await self._source.ask(
+            outlying.url, DocumentKind.REGISTRATION_PAGE, _page_of(package_id), doubt=doubt
+        )
         return self._source.read(document, read_page), document.provenance
 
     def _is_outdated(self, outlying: Page, index: _Index) -> bool:
@@ -155,3 +158,30 @@ class MirroredRegistrations:
         commit = (page.raw.get("commitId"), page.raw.get("commitTimeStamp"))
         named = (outlying.raw.get("commitId"), outlying.raw.get("commitTimeStamp"))
         return page if commit[0] and commit == named else None
+
+
+def _index_of(package_id: PackageId) -> Callable[[bytes], None]:
+    """A check that a body is an index of this id: a cache in between that mixes its entries up must not poison ours.
+
+    It raises UnreadableDocument.
+    """
+
+    def check(body: bytes) -> None:
+        _refuse_others(package_id, read_index(body).pages)
+
+    return check
+
+
+def _page_of(package_id: PackageId) -> Callable[[bytes], None]:
+    """As `_index_of`, for a page."""
+
+    def check(body: bytes) -> None:
+        _refuse_others(package_id, [read_page(body)])
+
+    return check
+
+
+def _refuse_others(package_id: PackageId, pages: Iterable[Page]) -> None:
+    for page in pages:
+        if page.leaves and lower_invariant(page.leaves[0].package_id) != package_id.lower:
+            raise UnreadableDocument("registration", f"it is that of {page.leaves[0].package_id}")

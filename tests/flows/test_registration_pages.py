@@ -17,7 +17,8 @@ THEIRS = "/v3/registration5-gz-semver2/big"
 
 @pytest.fixture
 def big(upstream: FakeUpstream) -> FakeUpstream:
-    """`Big` with 200 versions: four pages."""
+    """`Big` with 200 versions: four pages. `Other` with one."""
+    upstream.add_package("Other", "1.0.0")
     for number in range(200):
         upstream.add_package("Big", f"1.0.{number}")
     return upstream
@@ -157,3 +158,32 @@ class TestHealing:
             answer = await mirror.get(f"{OURS}/page/1.0.0/1.0.63.json")
         assert answer.status == 502
         assert "names a page that is gone" in answer.reason
+
+
+class TestOfAnotherId:
+    """
+    A cache in between that mixes its entries up does not poison ours.
+    """
+
+    async def test_an_index_is_refused(self, big, tmp_path):
+        other = big.gallery.find(f"{THEIRS}/index.json".replace("big", "other"))
+        big.fault(f"{THEIRS}/index.json", status(200, body=other.body))
+        async with running(tmp_path, big, upstream_settings={"patience": 0.1}) as mirror:
+            refused = await mirror.get(f"{OURS}/index.json")
+            assert (refused.status, "that of Other" in refused.reason) == (502, True)
+            big.heal()
+            assert (await mirror.get(f"{OURS}/index.json")).status == 200
+
+    async def test_a_page_is_refused(self, big, tmp_path):
+        page = _document(big, f"{THEIRS}/index.json".replace("big", "other"))["items"][0]
+        big.fault(f"{THEIRS}/page/*", status(200, body=json.dumps(page).encode()))
+        async with running(tmp_path, big, upstream_settings={"patience": 0.1}) as mirror:
+            assert (await mirror.get(f"{OURS}/1.0.0.json")).status == 502
+
+    async def test_what_is_kept_stays(self, big, tmp_path, later):
+        other = big.gallery.find(f"{THEIRS}/index.json".replace("big", "other"))
+        async with running(tmp_path, big, upstream_settings={"patience": 0.1}) as mirror:
+            kept = await mirror.get(f"{OURS}/index.json")
+            later(4000.0)
+            big.fault(f"{THEIRS}/index.json", status(200, body=other.body))
+            assert (await mirror.get(f"{OURS}/index.json")).body == kept.body
