@@ -7,7 +7,6 @@ What is hot is decided where documents and contents are served (`web.responses` 
 import asyncio
 import logging
 import mmap
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -19,24 +18,17 @@ from typing import Final
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.web.compression import Codings
+from nugetproxy.web.hot_files import WatchedFile, read_file
 
 log = logging.getLogger(__name__)
 
 Headers = Iterable[tuple[str, str]]
 
-# A body of this size or less is read into memory; above, its file is mapped, which costs a descriptor.
-MAX_COPIED_FILE: Final = 1024 * 1024
-
 # What an entry weighs beside its bodies and its key: two rendered heads and its objects.
 ENTRY_BYTES: Final = 2048
 
-# A mirror's files never change, but an operator may remove one: noticed after this many seconds.
-FILE_RECHECK_SECONDS: Final = 5.0
-
 # Files that may wait to be read into memory at once. More are simply not hot yet; they will be offered again.
 MAX_LOADING: Final = 64
-
-_WARM_BLOCK: Final = 1024 * 1024
 
 
 @dataclass(slots=True, eq=False)
@@ -127,7 +119,7 @@ class HotTable:
         self._seen = changes()
         self.held_bytes = 0
         self._answers: OrderedDict[bytes, HotAnswer] = OrderedDict()
-        self._files: dict[bytes, _Watched] = {}
+        self._files: dict[bytes, WatchedFile] = {}
         self._loading: set[asyncio.Task[None]] = set()
         self._loading_keys: dict[bytes, HotAnswer] = {}
         self._reader: ThreadPoolExecutor | None = None
@@ -230,7 +222,7 @@ class HotTable:
     async def _load(self, key: bytes, answer: HotAnswer, file: LocalFile, reader: ThreadPoolExecutor) -> None:
         loaded = None
         try:
-            loaded = await asyncio.get_running_loop().run_in_executor(reader, _read, file)
+            loaded = await asyncio.get_running_loop().run_in_executor(reader, read_file, file)
         except (OSError, ValueError) as error:
             # The request itself was answered from the file by other means, or failed there and was told there.
             log.debug("%s does not become hot: %s", file.path, error)
@@ -245,10 +237,7 @@ class HotTable:
 
     def _still_there(self, key: bytes, now: float) -> bool:
         watched = self._files.get(key)
-        if watched is None or now < watched.check_at:
-            return True
-        watched.check_at = now + FILE_RECHECK_SECONDS
-        return watched.is_same()
+        return watched is None or watched.is_there(now)
 
 
 def _key(target: str, host: str | None) -> bytes | None:
@@ -261,45 +250,3 @@ def _key(target: str, host: str | None) -> bytes | None:
 def _weight(key: bytes, answer: HotAnswer) -> int:
     """In bytes. A query of a client's choosing is most of what a small answer costs."""
     return len(key) + answer.size
-
-
-@dataclass(slots=True)
-class _Watched:
-    """A file as it was when it became hot."""
-
-    file: LocalFile
-    inode: int
-    changed: int
-    check_at: float
-
-    def is_same(self) -> bool:
-        try:
-            now = self.file.path.stat()
-        except OSError:
-            return False
-        return (now.st_ino, now.st_mtime_ns, now.st_size) == (self.inode, self.changed, self.file.size)
-
-
-def _read(file: LocalFile) -> tuple[bytes | mmap.mmap, _Watched]:
-    """The file's bytes, in memory already: no first touch of a page will make the event loop wait for the disk.
-
-    Raises OSError, and ValueError when the file is not as long as it was said to be.
-    """
-    with file.path.open("rb", buffering=0) as source:
-        found = os.fstat(source.fileno())
-        if found.st_size != file.size:
-            raise ValueError(f"{found.st_size} bytes instead of {file.size}")
-        watched = _Watched(file, found.st_ino, found.st_mtime_ns, time.monotonic() + FILE_RECHECK_SECONDS)
-        if file.size <= MAX_COPIED_FILE:
-            body = source.read(file.size + 1)
-            if len(body) != file.size:
-                raise ValueError(f"read {len(body)} bytes instead of {file.size}")
-            return body, watched
-        block = bytearray(_WARM_BLOCK)
-        while source.readinto(block):  # releases the interpreter lock, unlike touching the pages of a mapping
-            pass
-        return mmap.mmap(source.fileno(), file.size, prot=mmap.PROT_READ, flags=_MAP_FLAGS), watched
-
-
-# MAP_POPULATE fills the page table at once; without it every page costs a fault while it is sent.
-_MAP_FLAGS: Final = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)

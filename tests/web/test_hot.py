@@ -11,7 +11,7 @@ import pytest
 
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.httpcache.outcome import Outcome, Provenance
-from nugetproxy.web import hot
+from nugetproxy.web import hot, hot_files
 from nugetproxy.web.cache_headers import live_headers
 from nugetproxy.web.hot import ENTRY_BYTES, HotAnswer, HotTable, HotVariant
 from tests.web.lanes import HIT, JSON_HEADERS, hot_json
@@ -191,7 +191,7 @@ async def test_a_file_that_changed_is_noticed(tmp_path, change):
     now = time.monotonic()
 
     assert table.find(b"/f", HOST, now) is not None
-    assert table.find(b"/f", HOST, now + hot.FILE_RECHECK_SECONDS + 1) is None
+    assert table.find(b"/f", HOST, now + hot_files.RECHECK_SECONDS + 1) is None
     await table.close()
 
 
@@ -200,7 +200,7 @@ async def test_a_file_that_stays_is_found_on(tmp_path):
     table = HotTable(10_000_000)
     await hot_file(table, tmp_path / "f")
 
-    assert table.find(b"/f", HOST, time.monotonic() + hot.FILE_RECHECK_SECONDS + 1) is not None
+    assert table.find(b"/f", HOST, time.monotonic() + hot_files.RECHECK_SECONDS + 1) is not None
     await table.close()
 
 
@@ -220,14 +220,14 @@ async def test_a_file_read_for_a_forgotten_answer_is_not_kept_for_a_new_one(tmp_
     """
     What a prefix now protects must not come back under the name of what is pushed at that very moment.
     """
-    reading, go_on, read = threading.Event(), threading.Event(), hot._read
+    reading, go_on, read = threading.Event(), threading.Event(), hot_files.read_file
 
     def slow(file: LocalFile):
         reading.set()
         go_on.wait(10)
         return read(file)
 
-    monkeypatch.setattr(hot, "_read", slow)
+    monkeypatch.setattr(hot, "read_file", slow)
     changes = [0]
     table = HotTable(1_000_000, lambda: changes[0])
     (tmp_path / "f").write_bytes(b"abc")
