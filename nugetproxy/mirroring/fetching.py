@@ -292,7 +292,7 @@ class ContentFetch:
 
 
 def _check(spool: Spool, stated: Stated, identity: PackageIdentity) -> AcceptedContent:
-    with spool.binary() as file:
+    with disk_failures("read the spool back"), spool.binary() as file:
         return check_content(Received(file, spool.size, spool.sha512, spool.md5), stated, identity)
 
 

@@ -9,6 +9,7 @@ What the bytes mean, and whether they are right, is not known here.
 import errno
 import fcntl
 import hashlib
+import io
 import os
 import secrets
 import tempfile
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.own_place import OwnPlace
 
 BLOCK = 256 * 1024
 """Bytes read at once: large enough that the call costs little beside the copy, small enough for hundreds of readers."""
@@ -162,10 +164,11 @@ class Spool:
         return self._file.read(offset, min(length, self.size - offset))
 
     def binary(self) -> BinaryIO:
-        """The bytes as a file of the caller's own, to be closed by the caller."""
-        file = os.fdopen(os.dup(self._file.descriptor), "rb")
-        file.seek(0)
-        return file
+        """The bytes as a file with a place of its own, to be closed by the caller.
+
+        It takes no descriptor: when none is left, what has arrived can still be checked and handed out.
+        """
+        return io.BufferedReader(OwnPlace(self._file))
 
     def move_to_memory(self, total: int | None) -> None:
         """Go on without the disk. `total` is the size expected in the end, when known.

@@ -49,6 +49,25 @@ def test_what_is_appended_can_be_read_and_is_hashed(folder: SpoolFolder, in_memo
         assert file.read() == b"first second"
 
 
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_it_can_be_read_as_a_file_when_no_descriptor_is_left(folder: SpoolFolder, in_memory: bool):
+    """
+    Every reader has a place of its own; all share the spool's descriptor.
+    """
+    spool = folder.create_in_memory(None) if in_memory else folder.create("x")
+    content = bytes(range(256)) * 3
+    spool.append(content)
+    before = len(os.listdir("/proc/self/fd"))
+
+    with spool.binary() as one, spool.binary() as other:
+        assert len(os.listdir("/proc/self/fd")) == before
+        assert (one.read(10), other.read(20)) == (content[:10], content[:20])
+        assert one.read() == content[10:]
+        assert (other.seek(-5, os.SEEK_END), other.read()) == (763, content[-5:])
+        with pytest.raises(OSError, match="before the beginning"):
+            other.seek(-1)
+
+
 def test_a_discarded_spool_has_no_name_and_can_be_read(folder: SpoolFolder, tmp_path: Path):
     spool = folder.create("x")
     spool.append(b"bytes")

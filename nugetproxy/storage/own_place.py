@@ -1,0 +1,47 @@
+"""An open file read as if it had been opened once more: many readers, one descriptor, each with a place of its own.
+
+What the bytes are is not known here.
+"""
+
+import errno
+import io
+import os
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+
+class _Opened(Protocol):
+    """A descriptor that stays open as long as this is referred to."""
+
+    descriptor: int
+
+    @property
+    def size(self) -> int: ...
+
+
+class OwnPlace(io.RawIOBase):
+    """The bytes of an opened file, from its beginning on. Reading raises OSError."""
+
+    def __init__(self, file: _Opened) -> None:
+        self._file = file
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        count = os.preadv(self._file.descriptor, [buffer], self._position)
+        self._position += count
+        return count
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._file.size}[whence]
+        if start + offset < 0:
+            raise OSError(errno.EINVAL, "before the beginning")
+        self._position = start + offset
+        return self._position
