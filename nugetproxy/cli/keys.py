@@ -104,11 +104,15 @@ def revoke(reference: str, owner: str | None, member: str | None, as_json: bool,
 def rotate(reference: str, owner: str | None, overlap: float, as_json: bool, **options: object) -> None:
     """Replace a key by one with the same rights. The old one works for the overlap."""
 
-    async def work(managed: Managed) -> tuple[ApiKey, str]:
+    async def work(managed: Managed) -> tuple[ApiKey, str, ApiKey]:
         old = managed.directory.key(reference, managed.directory.account(owner) if owner else None)
-        return await managed.directory.rotate_key(old, overlap, by=managed.by)
+        new, text = await managed.directory.rotate_key(old, overlap, by=managed.by)
+        return new, text, managed.directory.key(old.key_id)
 
-    _print_new(*manage(options, work), as_json)
+    new, text, old = manage(options, work)
+    _print_new(new, text, as_json)
+    if not as_json:
+        click.echo(f"the old key ({old.key_id}) works until {iso(old.expires)}")
 
 
 def _user(managed: Managed, name: str | None) -> Account | None:

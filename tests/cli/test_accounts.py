@@ -269,6 +269,15 @@ class TestKeys:
         newest = alice.json("key", "rotate", "ci", "--overlap", "0s")["key"]
         assert [key_owner(alice, text) for text in (new, newest)] == [None, "alice"]
 
+    def test_rotating_tells_until_when_the_old_one_works(self, alice):
+        alice.done("key", "add", "ci", "--owner", "alice")
+        [old] = alice.json("key", "list")
+        told = alice.done("key", "rotate", "ci", "--overlap", "24h")
+        until = [each["expires"] for each in alice.json("key", "list") if each["id"] == old["id"]]
+
+        assert until != [old["expires"]]
+        assert told.splitlines()[-1] == f"the old key ({old['id']}) works until {until[0]}"
+
     def test_an_unknown_owner_names_the_nearest(self, alice):
         assert "did you mean 'alice'" in alice.refused("key", "add", "ci", "--owner", "alicia")
 

@@ -1,6 +1,7 @@
 """SQLite: group commit, one failure alone undone, migrations once."""
 
 import asyncio
+import re
 import sqlite3
 import threading
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.database.opening import MAIN, open_main_database
 from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase
 
 
@@ -116,6 +118,13 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "test.db").write_bytes(b"not a database" * 100)
     with pytest.raises(StorageUnavailable):
         SqliteDatabase(tmp_path / "test.db", "inventory")
+
+
+def test_a_main_database_that_is_none_is_to_be_restored(tmp_path: Path) -> None:
+    (tmp_path / MAIN).write_bytes(b"not a database" * 100)
+    told = f"{tmp_path / MAIN} cannot be read: file is not a database; restore it from a back-up"
+    with pytest.raises(StorageUnavailable, match=re.escape(told)):
+        open_main_database(tmp_path)
 
 
 async def test_a_database_in_memory_leaves_no_file(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Where the main database is, and how it is opened: by the server and by every command that manages it."""
 
 import os
+import sqlite3
 from pathlib import Path
 from typing import Final
 
+from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.private_files import open_private
 
@@ -15,5 +17,16 @@ def open_main_database(directory: Path) -> SqliteDatabase:
 
     `directory` is the data directory, which must exist. Raises StorageUnavailable.
     """
-    os.close(open_private(directory / MAIN))  # SQLite gives its other files the same owner and mode
-    return SqliteDatabase(directory / MAIN, "main")
+    path = directory / MAIN
+    os.close(open_private(path))  # SQLite gives its other files the same owner and mode
+    try:
+        return SqliteDatabase(path, "main")
+    except StorageUnavailable as error:
+        if not _is_damage(error.__cause__):
+            raise
+        raise StorageUnavailable(f"{path} cannot be read: {error.__cause__}; restore it from a back-up") from error
+
+
+def _is_damage(cause: BaseException | None) -> bool:
+    """Not so a database that is locked, or a disk that is full: those are OperationalError."""
+    return isinstance(cause, sqlite3.DatabaseError) and not isinstance(cause, sqlite3.OperationalError)
