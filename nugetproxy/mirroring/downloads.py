@@ -8,7 +8,6 @@ How bytes are fetched, followed and read is told in `fetching`, `following` and 
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -21,7 +20,7 @@ from nugetproxy.errors import NotMirrored, NugetproxyError, StorageUnavailable, 
 from nugetproxy.feeds.base import Answer, GrowingContent, LocalFile
 from nugetproxy.httpcache.decisions import Mode
 from nugetproxy.httpcache.outcome import Outcome, Provenance
-from nugetproxy.mirroring.contents import CommittedPackage, Places, WantedContent
+from nugetproxy.mirroring.contents import CONTENT_SECONDS, CommittedPackage, Places, WantedContent, kept_content
 from nugetproxy.mirroring.fetching import ContentFetch
 from nugetproxy.mirroring.following import Following
 from nugetproxy.mirroring.growing import GrowingBody
@@ -37,8 +36,6 @@ __all__ = ["CommittedPackage", "MirroredDownloads"]
 
 DEFAULT_PATIENCE = 30.0
 """Seconds an upstream may need to come back, at the head and after each break: clients wait 100 s for a head."""
-# A package never changes under its identity.
-_FRESH_FOR = 365 * 86400.0
 # Enough that a slow check of a large package holds up no small one; waiting for a disk needs no more.
 _THREADS = 8
 
@@ -117,14 +114,11 @@ class MirroredDownloads:
                 if (kept := self._kept(upstream.name, identity)) is not None:
                     return kept
         opened = await download.body.opened()
-        return Answer(opened, Provenance(Outcome.MISS, fresh_for=_FRESH_FOR, stored=download.body.stored))
+        return Answer(opened, Provenance(Outcome.MISS, fresh_for=CONTENT_SECONDS, stored=download.body.stored))
 
     def _kept(self, upstream_name: str, identity: PackageIdentity) -> Answer[LocalFile | GrowingContent] | None:
         kept = self.find(upstream_name, identity)
-        if kept is None:
-            return None
-        age = max(0.0, time.time() - kept.modified)
-        return Answer(kept, Provenance(Outcome.HIT, age=age, fresh_for=_FRESH_FOR, stored=True))
+        return None if kept is None else kept_content(kept, kept.modified)
 
     async def close(self, timeout: float) -> None:
         """Let running downloads finish for `timeout` seconds, then break them: their readers see it."""

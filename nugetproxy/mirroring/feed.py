@@ -5,7 +5,6 @@ upstream's own. How documents and package files are had is the affair of its par
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -20,9 +19,9 @@ from nugetproxy.errors import (
     UpstreamNonsense,
     VersionNotFound,
 )
-from nugetproxy.feeds.base import Answer, CatalogEntry, LocalFile, Offered, PackageContent, Part, SmallContent
+from nugetproxy.feeds.base import Answer, CatalogEntry, Offered, PackageContent, Part, SmallContent
 from nugetproxy.httpcache.freshness import DocumentKind
-from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.mirroring.contents import kept_content
 from nugetproxy.mirroring.documents import KeptDocument
 from nugetproxy.mirroring.downloads import MirroredDownloads
 from nugetproxy.mirroring.kept import KeptPackages, kept_provenance
@@ -39,8 +38,6 @@ from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, Searc
 from nugetproxy.protocol.v3.signatures import RepositorySignatures
 from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages
 
-# A kept package file or a part of it never changes; a day is as good as for ever.
-_CONTENT_SECONDS: Final = 86_400.0
 # The service index is answered without its optional resources rather than late.
 _OFFER_PATIENCE: Final = 5.0
 
@@ -166,11 +163,11 @@ class MirrorFeed:
     async def content(self, package: PackageIdentity, part: Part) -> Answer[PackageContent]:
         kept = self._downloads.find(self._source.name, package)
         if part is Part.NUPKG:
-            return _kept_content(kept, kept.modified) if kept is not None else await self._download(package)
+            return kept_content(kept, kept.modified) if kept is not None else await self._download(package)
         if kept is not None:
             found = await asyncio.to_thread(part_of_package, kept, package, part)
             if found is not None:
-                return _kept_content(found, kept.modified)
+                return kept_content(found, kept.modified)
         return await self._fetched_part(package, part, kept=kept is not None)
 
     async def _download(self, package: PackageIdentity) -> Answer[PackageContent]:
@@ -267,11 +264,6 @@ async def _can_answer(url: str | None, ask: Callable[[], Awaitable[object]]) -> 
     except (NugetproxyError, TimeoutError):
         return False
     return True
-
-
-def _kept_content(content: LocalFile | SmallContent, since: float) -> Answer[PackageContent]:
-    age = max(0.0, time.time() - since)
-    return Answer(content, Provenance(Outcome.HIT, age=age, fresh_for=_CONTENT_SECONDS))
 
 
 def _list_url(flat_container: str, package_id: PackageId) -> str:

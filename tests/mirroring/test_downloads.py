@@ -11,6 +11,7 @@ from nugetproxy.errors import DocumentAbsent, NotMirrored, NugetproxyError, Upst
 from nugetproxy.feeds.base import Answer, GrowingContent, LocalFile
 from nugetproxy.httpcache.decisions import Mode
 from nugetproxy.httpcache.outcome import Outcome
+from nugetproxy.mirroring.contents import CONTENT_SECONDS
 from nugetproxy.mirroring.downloads import CommittedPackage, MirroredDownloads
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.leases import Leases
@@ -93,7 +94,7 @@ async def test_what_is_kept_is_not_asked_for_again(make: Make):
     assert first.provenance.outcome is Outcome.MISS
     assert first.provenance.stored
     assert second.provenance.outcome is Outcome.HIT
-    assert second.provenance.fresh_for > 86_400
+    assert second.provenance.fresh_for == CONTENT_SECONDS
     assert upstream.requests == [(0, "")]
 
 
