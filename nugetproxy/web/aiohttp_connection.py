@@ -37,6 +37,8 @@ def handler_options(idle_timeout: float) -> dict[str, Any]:
         "max_line_size": MAX_LINE,
         "max_field_size": MAX_FIELD,
         "max_headers": MAX_FIELDS,
+        # No client codes what it sends, and a megabyte of a stranger's would be a gigabyte to unpack.
+        "auto_decompress": False,
     }
 
 

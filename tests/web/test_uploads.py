@@ -1,6 +1,7 @@
 """Pushed bodies: every form in which clients send them, and every way in which a body goes wrong."""
 
 import asyncio
+import gzip
 import socket
 import struct
 
@@ -18,6 +19,7 @@ from tests.flows.private_feed import (
     official_form,
     old_form,
     opened,
+    opened_with_lane,
     read_answer,
 )
 
@@ -197,6 +199,16 @@ class TestTooLarge:
             told = await house.exchange(request(house, headers | {"Transfer-Encoding": "chunked"}, chunked(body)))
             assert told.status == 413
             assert await house.no_leftovers()
+
+    async def test_a_coded_body_is_not_unpacked(self, upstream, tmp_path):
+        """
+        A megabyte of it would be a gigabyte to read past, for whoever has no key, too.
+        """
+        body = gzip.compress(bytes(10_000_000))
+        coded = {"Content-Encoding": "gzip", "Content-Length": str(len(body))}
+        async with opened_with_lane(tmp_path, upstream, **LIMITED) as house:
+            told = await house.exchange(request(house, coded, body))
+            assert (told.status, told.reason) == (400, "it is not a ZIP archive, or its end is missing")
 
     async def test_the_limit_itself_is_allowed(self, upstream, tmp_path):
         limit = {"hosting": {"max_package_size": len(PACKAGE)}}
