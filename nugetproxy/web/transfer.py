@@ -180,7 +180,10 @@ def _cut(request: web.Request, error: Exception) -> None:
     """Abort the connection: pending bytes are dropped, so neither a length nor a last chunk makes the body complete."""
     note, transport = request[NOTE], request.transport
     told = log.bind(path=request.path, sent=note.bytes_sent)
-    if isinstance(error, ConnectionError) and (transport is None or transport.is_closing()):
+    if isinstance(error, ConnectionError):
+        # sendfile meets a reset before the transport does, which then still believes in its connection.
+        if transport is not None:
+            transport.abort()
         told.debug("a client left")
         return
     note.outcome = Outcome.FAILED

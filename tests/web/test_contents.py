@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientPayloadError
+from structlog.testing import capture_logs
 
 from nugetproxy.errors import StorageUnavailable, UpstreamUnavailable
 from nugetproxy.feeds.base import LocalFile, Part
@@ -326,19 +327,39 @@ async def test_head_of_growing_content_reads_nothing():
     assert growing.closed == 0
 
 
-async def test_a_leaving_client_is_quiet(caplog):
+async def test_a_leaving_client_is_quiet():
     """
     Somebody who closes the connection in the middle of a body is no event for the log, and the reader is released.
     """
     pieces = [b"x" * 100_000] * 200
     growing = Growing(pieces, size=20_000_000)
-    async with serving(feed_of(growing)) as client:
-        reader, writer = await asyncio.open_connection(client.server.host, client.server.port)
-        writer.write(f"GET {NUPKG} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        await reader.read(1000)
-        writer.transport.abort()
-        async with asyncio.timeout(5):
-            while not growing.closed:
-                await asyncio.sleep(0.01)
+    with capture_logs() as lines:
+        async with serving(feed_of(growing)) as client:
+            reader, writer = await asyncio.open_connection(client.server.host, client.server.port)
+            writer.write(f"GET {NUPKG} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            await reader.read(1000)
+            writer.transport.abort()
+            async with asyncio.timeout(5):
+                while not growing.closed:
+                    await asyncio.sleep(0.01)
 
-    assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+    assert [line for line in lines if line["log_level"] in ("warning", "error")] == []
+
+
+@pytest.mark.parametrize("broken", [ConnectionResetError, BrokenPipeError])
+async def test_a_client_that_resets_is_quiet_too(tmp_path, monkeypatch, broken):
+    """
+    The system call that sends the file may be the first to notice, before the transport is closing.
+    """
+
+    async def sendfile(*_: object, **__: object) -> int:
+        raise broken
+
+    with capture_logs() as lines:
+        async with serving(feed_of(a_file(tmp_path, LARGE))) as client:
+            monkeypatch.setattr(asyncio.get_running_loop(), "sendfile", sendfile)
+            async with client.get(NUPKG) as answer:
+                with pytest.raises(ClientPayloadError):
+                    await answer.read()
+
+    assert [line for line in lines if line["log_level"] in ("warning", "error")] == []
