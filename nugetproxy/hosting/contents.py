@@ -33,11 +33,6 @@ class HostedContents:
     def __init__(self, blobs: BlobStore) -> None:
         self.blobs = blobs
 
-    def new_key(self, package: PackageIdentity, sha512: bytes) -> BlobKey:
-        """A key that nobody else has. It names the content, for people who look at the folder."""
-        name = f"{sha512.hex()[:32]}-{secrets.token_hex(4)}.nupkg"
-        return BlobKey.of(FOLDER, package.lower_id, package.lower_version, name)
-
     def commit(self, key: BlobKey, spool: Spool) -> None:
         """Make the bytes visible, safe from a loss of power together with every folder on the way. Blocks.
 
@@ -81,6 +76,12 @@ class HostedContents:
         file = self.local_file(content, is_needed)
         with disk_failures("read a hosted package"):
             return await asyncio.to_thread(read_part, file, part)
+
+
+def new_key(folder: str, package: PackageIdentity, sha512: bytes, ending: str) -> BlobKey:
+    """A key that nobody else has. It names the content, for people who look at the folder."""
+    name = f"{sha512.hex()[:32]}-{secrets.token_hex(4)}{ending}"
+    return BlobKey.of(folder, package.lower_id, package.lower_version, name)
 
 
 def _tag(sha512: str) -> str:

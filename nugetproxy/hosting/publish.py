@@ -24,7 +24,7 @@ from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.accounts.permissions import PackageFacts, first_owner, may_hard_delete, may_push, may_unlist, require
 from nugetproxy.errors import InvalidRequest, StorageUnavailable, VersionNotFound
 from nugetproxy.hosting.acts import REFUSALS, NoIndex, RunningActs, SearchIndex, absence, audited, done, exists
-from nugetproxy.hosting.contents import HostedContents
+from nugetproxy.hosting.contents import FOLDER, HostedContents, new_key
 from nugetproxy.hosting.inspection import Inspected, Rules, inspect, no_rules
 from nugetproxy.hosting.packages import (
     HostedPackage,
@@ -126,7 +126,7 @@ class Publish:
                 found = await asyncio.to_thread(inspect, spool, self._limits, self._rules)
             async with audited(self._audit, actor, "push", str(found.identity), address):
                 self._judge_push(actor, found, self._database.fetch)
-                key = self._contents.new_key(found.identity, spool.sha512)
+                key = new_key(FOLDER, found.identity, spool.sha512, ".nupkg")
                 await asyncio.to_thread(self._contents.commit, key, spool)
                 try:
                     package = await self._enter(actor, found, key, address)

@@ -7,7 +7,6 @@ What a .snupkg must be like is `nuget.symbols_package`'s affair.
 
 import asyncio
 import base64
-import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
@@ -24,7 +23,7 @@ from nugetproxy.accounts.permissions import may_push, require
 from nugetproxy.errors import DocumentNotFound, PackageNotFound, PartNotFound, StorageUnavailable, VersionNotFound
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.hosting.acts import REFUSALS, RunningActs, absence, audited, done
-from nugetproxy.hosting.contents import HostedContents
+from nugetproxy.hosting.contents import HostedContents, new_key
 from nugetproxy.hosting.packages import HostedPackages, StoredContent, find_package, key_of, knows_id
 from nugetproxy.hosting.symbols_extraction import PdbFile, extract, identify, pdb_name
 from nugetproxy.nuget.identity import PackageIdentity
@@ -204,10 +203,10 @@ class Symbols:
         """Make all bytes safe. What a failure leaves is swept later. Blocks."""
         pdbs = []
         for file in files:
-            key = _new_key(package, file.spool.sha512, ".pdb")
+            key = new_key(FOLDER, package, file.spool.sha512, ".pdb")
             self._contents.commit(key, file.spool)
             pdbs.append((file, key))
-        key = _new_key(package, spool.sha512, ".snupkg")
+        key = new_key(FOLDER, package, spool.sha512, ".snupkg")
         self._contents.commit(key, spool)
         return _Committed(key, tuple(pdbs))
 
@@ -256,12 +255,6 @@ class Symbols:
     def _discard(self, keys: Iterable[BlobKey]) -> None:
         for key in keys:
             self._contents.discard(key)
-
-
-def _new_key(package: PackageIdentity, sha512: bytes, ending: str) -> BlobKey:
-    """A key that nobody else has, as for packages."""
-    name = f"{sha512.hex()[:32]}-{secrets.token_hex(4)}{ending}"
-    return BlobKey.of(FOLDER, package.lower_id, package.lower_version, name)
 
 
 def _remove(connection: sqlite3.Connection, push: int) -> tuple[BlobKey, ...]:

@@ -12,6 +12,7 @@ import structlog
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.feeds.base import Part
+from nugetproxy.hosting.contents import FOLDER, new_key
 from nugetproxy.hosting.packages import HostedPackage, HostedPackages
 from nugetproxy.hosting.upkeep import Swept, check_blobs, sweep_unreferenced_blobs
 from nugetproxy.nuget.identity import PackageIdentity
@@ -25,7 +26,7 @@ HOUR = 3600.0
 def leave_garbage(house: House, age: float) -> Path:
     """What a process leaves that is killed between its blob and its row; `age` in seconds."""
     spool = house.spool(b"garbage")
-    key = house.contents.new_key(GARBAGE, spool.sha512)
+    key = new_key(FOLDER, GARBAGE, spool.sha512, ".nupkg")
     house.contents.commit(key, spool)
     path = house.blobs.path(key)
     moment = path.stat().st_mtime - age
@@ -155,7 +156,7 @@ def test_a_folder_that_vanishes_under_a_commit_is_made_again(house: House) -> No
     A deletion takes empty folders along, and may do so while a push has just made one.
     """
     spool = house.spool(b"bytes")
-    key = house.contents.new_key(GARBAGE, spool.sha512)
+    key = new_key(FOLDER, GARBAGE, spool.sha512, ".nupkg")
     move, moves = spool.move_to, 0
 
     def move_late(target: Path, *, mode: int = 0o644) -> None:
