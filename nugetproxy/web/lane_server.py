@@ -3,6 +3,7 @@
 A lane (`web.lane`) is one connection; how many there are and how they end is `web.connections`' affair.
 """
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Callable
@@ -64,7 +65,8 @@ class LaneServer:
 
     def listen(self, listening: socket.socket) -> Listener:
         """Take connections from now on, until what is returned is closed: it closes the socket, too."""
-        return Listener(listening, self.arriving, partial(Lane, self), self.settings.header_timeout, self._tls)
+        made, told = partial(Lane, self), partial(_InClear, self)
+        return Listener(listening, self.arriving, made, self.settings.header_timeout, self._tls, told)
 
     async def drain(self, timeout: float) -> int:
         """Let running answers finish for `timeout` seconds, close everything; returns how many were cut off."""
@@ -98,3 +100,14 @@ class LaneServer:
         """Count and log one answered request."""
         self.tally.count(line.resource, line.outcome, line.status, line.seconds, line.bytes)
         self.access.record(line)
+
+
+class _InClear(Lane):
+    """The connection of a client that speaks plain HTTP where we speak TLS: told so, as nginx tells it."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if not transport.is_closing():  # not one connection too many
+            self._refuse_unread(400, "this port speaks https: use an https:// URL")

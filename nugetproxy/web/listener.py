@@ -42,16 +42,19 @@ class Listener:
         protocol: Callable[[], asyncio.BaseProtocol],
         seconds: float,
         tls: ssl.SSLContext | None,
+        in_clear: Callable[[], asyncio.BaseProtocol],
     ) -> None:
         """`arriving` are those that were accepted and have no protocol yet; `protocol` makes it.
 
-        `seconds` is how long that may take, 0: `LONGEST_HANDSHAKE`. `listening` is closed by `close`.
+        With `tls`, `in_clear` makes the protocol of who speaks plain HTTP all the same, to tell them. `seconds` is how
+        long a handshake may take, 0: `LONGEST_HANDSHAKE`. `listening` is closed by `close`.
         """
         self._listening = listening
         self._arriving = arriving
         self._protocol = protocol
         self._seconds = seconds or LONGEST_HANDSHAKE
         self._tls = tls
+        self._in_clear = in_clear
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
         self._loop.add_reader(listening, self._accept)
@@ -89,16 +92,31 @@ class Listener:
             arrival.task = self._loop.create_task(self._let_in(arrival, taken))
 
     async def _let_in(self, arrival: "_Arrival", taken: socket.socket) -> None:
-        # Only a handshake has a time-out, and asyncio refuses to be told one without it.
-        longest = None if self._tls is None else self._seconds + _LATER
+        connect = self._loop.connect_accepted_socket
         try:
-            await self._loop.connect_accepted_socket(
-                self._protocol, taken, ssl=self._tls, ssl_handshake_timeout=longest
-            )
+            if self._tls is None:
+                await connect(self._protocol, taken)
+            elif await self._is_in_clear(taken):
+                await connect(self._in_clear, taken)
+            else:
+                await connect(self._protocol, taken, ssl=self._tls, ssl_handshake_timeout=self._seconds + _LATER)
         except OSError:  # no TLS, no common ground, gone: ssl.SSLError and ConnectionError, too
             pass
         finally:
             self._arriving.remove(arrival)
+
+    async def _is_in_clear(self, taken: socket.socket) -> bool:
+        """Whether what comes begins as a method does: no record of TLS begins with a letter."""
+        came = asyncio.Event()
+        self._loop.add_reader(taken, came.set)
+        try:
+            await came.wait()
+            self._loop.remove_reader(taken)
+            return taken.recv(1, socket.MSG_PEEK).isalpha()
+        except BaseException:  # cancelled, too: nobody else knows of it yet
+            self._loop.remove_reader(taken)
+            taken.close()
+            raise
 
 
 class _Arrival:

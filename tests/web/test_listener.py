@@ -100,7 +100,7 @@ def test_one_connection_too_many_hears_why(loop, tls):
     assert run_on(loop, scenario) == (503, 200)
 
 
-@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\n\r\n"], ids=["gone", "no TLS"])
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\0\x05hello"], ids=["gone", "no TLS"])
 def test_one_that_fails_is_forgotten(loop, tls, said):
     async def scenario():
         async with serving(tls=tls) as served:
@@ -113,6 +113,24 @@ def test_one_that_fails_is_forgotten(loop, tls, said):
             return len(served.server.connections)
 
     assert run_on(loop, scenario) == 0
+
+
+def test_plain_http_is_told_to_use_tls(loop, tls):
+    """
+    As nginx tells it. What the client is still sending then is read, or it would meet a reset in place of the answer.
+    """
+
+    async def scenario():
+        async with serving(tls=tls) as served:
+            client = await silent(served)
+            client.writer.write(b"PUT /api/v2/package HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n")
+            await client.writer.drain()
+            reply = await client.reply()
+            client.writer.write(b"x" * 3_000_000)
+            await client.writer.drain()
+            return reply.status, reply.reason, await client.is_closed(), served.seen
+
+    assert run_on(loop, scenario) == (400, "this port speaks https: use an https:// URL", True, [])
 
 
 def test_a_stop_waits_for_none_that_is_silent(loop, tls):
@@ -187,7 +205,7 @@ def test_without_open_files_it_waits_before_it_tries_again(loop, tls):
         bound.bind(("127.0.0.1", 0))
         bound.listen()
         bound.setblocking(False)
-        listener = Listener(bound, Connections(ServerSettings()), asyncio.Protocol, 1.0, tls.server)
+        listener = Listener(bound, Connections(ServerSettings()), asyncio.Protocol, 1.0, tls.server, asyncio.Protocol)
         try:
             with socket.create_connection(bound.getsockname()):
                 await asyncio.sleep(0.1)
