@@ -160,7 +160,7 @@ class Directory:
         """
         members.check_kinds(organization, user)
         await self._change(
-            lambda connection: members.remove_member(connection, organization, user),
+            lambda connection: members.remove_member(connection, organization, user, self._clock()),
             AuditEntry(by.name, "org.member.remove", organization.name, detail=user.name),
         )
 

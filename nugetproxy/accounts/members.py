@@ -60,14 +60,20 @@ def set_member(connection: sqlite3.Connection, organization: Account, user: Acco
     )
 
 
-def remove_member(connection: sqlite3.Connection, organization: Account, user: Account) -> None:
-    """Raises Conflict for the last administrator, and for somebody who is no member."""
+def remove_member(connection: sqlite3.Connection, organization: Account, user: Account, now: int) -> None:
+    """Ends the member's keys for it for good: whoever is taken in again makes new ones. Raises Conflict for the last
+    administrator, and for somebody who is no member.
+    """
     _keep_an_administrator(connection, organization, user)
     gone = connection.execute(
         "DELETE FROM members WHERE organization_id = ? AND user_id = ?", (organization.account_id, user.account_id)
     )
     if not gone.rowcount:
         raise Conflict(f"{user.name} is no member of {organization.name}")
+    connection.execute(
+        "UPDATE api_keys SET revoked = ? WHERE owner_id = ? AND creator_id = ? AND revoked IS NULL",
+        (now, organization.account_id, user.account_id),
+    )
 
 
 def check_enabled(connection: sqlite3.Connection, user: Account) -> None:

@@ -151,6 +151,23 @@ class TestEnding:
 
         assert place.directory.find_key(text, NOON) is None
 
+    async def test_it_does_not_come_back_with_its_maker(self, place, alice):
+        """
+        Who left may have left it anywhere.
+        """
+        bobby = await place.directory.add_user("bobby")
+        acme = await place.directory.add_organization("acme", alice)
+        await place.directory.set_member(acme, bobby, Role.COLLABORATOR)
+        _, text = await add(place, acme, creator=bobby)
+        _, others = await add(place, acme, name="other", creator=alice)
+        _, own = await add(place, bobby, creator=bobby)
+        await place.directory.remove_member(acme, bobby)
+        await place.directory.set_member(acme, bobby, Role.COLLABORATOR)
+
+        assert place.directory.find_key(text, NOON) is None
+        assert place.directory.find_key(others, NOON) is not None
+        assert place.directory.find_key(own, NOON) is not None
+
     async def test_it_can_be_revoked_by_its_text(self, place, alice):
         """
         Whoever finds a key somewhere knows neither its name nor its id.
