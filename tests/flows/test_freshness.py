@@ -195,7 +195,8 @@ class TestStale:
             await asyncio.sleep(0.35)
             assert "3.0.0" in (await mirror.json(VERSIONS))["versions"]
         assert "3.0.0" not in late.json["versions"]
-        assert "detail=upstream-late" in late.cache
+        # On a busy machine the service index may have been late before, and then nobody waits for this upstream.
+        assert late.cache.partition("detail=")[2] in ("upstream-late", "revalidating")
 
     async def test_is_served_at_once_within_its_grace(self, stocked, tmp_path):
         """
