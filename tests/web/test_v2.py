@@ -400,5 +400,22 @@ async def test_the_newest_package_is_stable_and_listed_if_there_is_one(expected,
     assert [str(package.version) for method, (package, _) in _contents(feed)] == [expected]
 
 
+async def test_the_newest_package_is_another_tomorrow(feed, file, monkeypatch):
+    """
+    Its bytes may be kept for ever under the address of its version, under this one only while it is the newest.
+    """
+    feed.contents[Part.NUPKG] = file
+    table, offered, ages = HotTable(1024 * 1024), [], []
+    monkeypatch.setattr(HotTable, "offer", lambda _, target, *__: offered.append(target))
+    async with serving(feed, hot=table) as client:
+        for path in ("/package/alpha.lib", "/package/alpha.lib/1.1.0"):
+            async with client.get(BASE + path) as answer:
+                assert (answer.status, await answer.read()) == (200, PACKAGE)
+                ages.append(int(answer.headers["Cache-Control"].partition("max-age=")[2]))
+
+    assert ages == [20 + 40, 20 + 3600]  # of which 20 s have passed
+    assert offered == [f"{BASE}/package/alpha.lib/1.1.0"]
+
+
 def _contents(feed):
     return [each for each in feed.asked if each[0] == "content"]

@@ -51,11 +51,13 @@ async def package_file(request: web.Request) -> web.StreamResponse:
     if "version" in request.match_info:
         return await send_part(request, identity(request), Part.NUPKG)
     wanted = package_id(request)
-    registration = (await feed(request).complete_registration(wanted)).value
-    newest = max(registration.leaves, key=_is_preferred, default=None)
+    registration = await feed(request).complete_registration(wanted)
+    newest = max(registration.value.leaves, key=_is_preferred, default=None)
     if newest is None:
         raise PackageNotFound(wanted.text)
-    return await send_part(request, PackageIdentity(wanted, newest.version), Part.NUPKG)
+    # Tomorrow another version may be the newest, so no cache may keep this one for as long as its bytes are right.
+    package, known_for = PackageIdentity(wanted, newest.version), registration.provenance.fresh_for
+    return await send_part(request, package, Part.NUPKG, meant_for=known_for)
 
 
 def _is_preferred(leaf: Leaf) -> tuple[object, ...]:

@@ -3,6 +3,8 @@
 Any casing of ids, versions and file names is answered directly; so are versions that are not normalised.
 """
 
+import math
+
 from aiohttp import web
 
 from nugetproxy.errors import InvalidVersion
@@ -33,13 +35,19 @@ async def package_content(request: web.Request) -> web.StreamResponse:
     return await send_part(request, package, part)
 
 
-async def send_part(request: web.Request, package: PackageIdentity, part: Part) -> web.StreamResponse:
-    """What is asked for, by whichever address it was."""
+async def send_part(
+    request: web.Request, package: PackageIdentity, part: Part, *, meant_for: float | None = None
+) -> web.StreamResponse:
+    """What is asked for, by whichever address it was. `meant_for` tells for how many seconds the address means this
+    version; None is for an address that names it."""
     resource = request[NOTE].resource = Resource(part.value)
     answer = await feed(request).content(package, part)
     if part is Part.NUPKG:
         count_download(request, package, answer.provenance)
-    return await content(request, answer.value, answer.provenance, resource)
+    if meant_for is None:
+        return await content(request, answer.value, answer.provenance, resource)
+    max_age = max(0, math.floor(meant_for))
+    return await content(request, answer.value, answer.provenance, resource, max_age=max_age, may_be_hot=False)
 
 
 def _part(package: PackageIdentity, file: str) -> Part | None:
