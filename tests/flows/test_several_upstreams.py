@@ -34,7 +34,8 @@ async def both(
         {"name": "public", "service_index": public.url, "patience": 0.1},
         {"name": "private", "service_index": private.url, "patterns": [patterns], "patience": 0.1},
     ]
-    async with running(data, upstreams, **settings) as mirror:
+    # Both searches are waited for, however busy the machine: what is kept here is not their answer.
+    async with running(data, upstreams, mirroring={"search_timeout": 10.0}, **settings) as mirror:
         yield mirror
 
 
