@@ -221,7 +221,7 @@ class TestSignatures:
         stocked.fault("*.crt", status(200, body=b"another"))
         digest = hashlib.sha256(stocked.gallery.certificates[0]).hexdigest()
         path = f"/v3/repository-signatures/certificates/{digest}.crt"
-        async with running(tmp_path, stocked, upstream_settings=IMPATIENT, **BEHIND_A_FRONT) as mirror:
+        async with running(tmp_path, stocked, upstream_settings={"patience": 0.05}, **BEHIND_A_FRONT) as mirror:
             assert (await mirror.get(path, HTTPS)).status == 502
             stocked.heal()
             assert (await mirror.get(path, HTTPS)).body == stocked.gallery.certificates[0]
