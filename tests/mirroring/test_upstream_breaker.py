@@ -247,7 +247,7 @@ async def test_a_silent_host_is_found_out_by_impatient_callers(upstream):
     async with a_client(upstream, breaker_failures=2, breaker_probe=60, head_timeout=30) as client:
         for _ in range(2):
             with pytest.raises(UpstreamTimeout):
-                await client.fetch(f"{upstream.base}/query", patience=0, timeout=0.05)
+                await client.fetch(f"{upstream.base}/query", patience=0, timeout=0.4)
 
         assert client.health == Health.DEAD
 

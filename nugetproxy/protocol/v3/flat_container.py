@@ -17,9 +17,10 @@ def read_versions(body: bytes) -> tuple[NuGetVersion, ...]:
     What is no version is dropped: passed on, one such entry would break the whole id for every client.
 
     Raises:
-        UnreadableDocument: not a versions list.
+        UnreadableDocument: not a versions list. Nor is an object without one, such as a gateway's apology with status
+            200: taken for "no versions" it would be told as final to clients.
     """
-    texts = read_object(body, "versions list").get("versions", [])
+    texts = read_object(body, "versions list").get("versions")
     if not isinstance(texts, list):
         raise UnreadableDocument("versions list", "versions is not an array")
     versions: dict[NuGetVersion, None] = {}

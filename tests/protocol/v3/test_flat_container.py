@@ -24,11 +24,8 @@ def test_versions_are_sorted_unique_and_readable(expected, given):
     assert expected == read(*given)
 
 
-def test_a_list_that_is_missing_is_empty():
-    """
-    `{}` is what clients take for "no content".
-    """
-    assert read_versions(b"{}") == ()
+def test_a_list_may_be_empty():
+    assert read_versions(b'{"versions":[]}') == ()
 
 
 def test_nuget_orgs_list_comes_out_as_it_went_in(kept):
@@ -46,7 +43,9 @@ def test_versions_are_written_lower_case_and_without_metadata():
     assert body == b'{"versions":["1.0.0-rc.1"]}'
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"versions":{}}', b'{"versions":null}', b"<Error/>"])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"message":"busy"}', b'{"versions":{}}', b'{"versions":null}', b"<Error/>"]
+)
 def test_what_is_no_list_is_unreadable(body):
     with pytest.raises(UnreadableDocument):
         read_versions(body)
