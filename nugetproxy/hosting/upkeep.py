@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from nugetproxy.accounts.model import SECOND
 from nugetproxy.hosting.contents import FOLDER
 from nugetproxy.hosting.packages import key_of
 from nugetproxy.storage.blobs.base import BlobInfo, BlobStore
@@ -18,8 +19,11 @@ from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase, fetching
 
 _log = structlog.get_logger(__name__)
 
-SWEPT_AFTER: Final = 3600.0
+NOTED_AFTER: Final = 3600.0
 """Seconds. A push makes its row within moments of its blob; an hour is far beyond any that still runs."""
+
+SWEPT_AFTER: Final = 7 * 86400.0
+"""Seconds from when a blob was first found without a row. A wrong back-up can be replaced for so long."""
 
 # Files deleted in one transaction: pushes wait for some milliseconds.
 _BATCH: Final = 100
@@ -46,21 +50,25 @@ async def sweep_unreferenced_blobs(
     blobs: BlobStore,
     folder: str = FOLDER,
     *,
-    older_than: float = SWEPT_AFTER,
+    unneeded_for: float = SWEPT_AFTER,
+    older_than: float = NOTED_AFTER,
     now: float | None = None,
 ) -> Swept:
-    """Delete blobs that no hosted version needs: left by a push that lost, failed or was killed.
+    """Delete blobs that no hosted version has needed for `unneeded_for` seconds: left by a push that lost, failed or
+    was killed. Since when that is so the database itself remembers: one that was restored begins anew.
 
     `folder` is the first segment of their keys. `older_than` in seconds: a younger blob may belong to a push whose row
     is being written, which would then fail. `now` in unix seconds.
 
     Raises StorageUnavailable.
     """
-    oldest = (time.time() if now is None else now) - older_than
-    garbage = await asyncio.to_thread(_unreferenced, packages, blobs, folder, oldest)
+    now = time.time() if now is None else now
+    garbage = await asyncio.to_thread(_unreferenced, packages, blobs, folder, now - older_than)
+    since = await _noted(database, folder, garbage, int(now * SECOND))
+    due = [info for info in garbage if since[str(info.key)] <= (now - unneeded_for) * SECOND]
     count = size = 0
-    for start in range(0, len(garbage), _BATCH):
-        batch = garbage[start : start + _BATCH]
+    for start in range(0, len(due), _BATCH):
+        batch = due[start : start + _BATCH]
 
         def delete(connection: sqlite3.Connection, batch: list[BlobInfo] = batch) -> list[BlobInfo]:
             # Age alone proves nothing: a push may have slept between its blob and its row. While this transaction has
@@ -76,6 +84,28 @@ async def sweep_unreferenced_blobs(
     if count:
         _log.info("hosted_garbage_swept", blobs=count, bytes=size)
     return Swept(count, size)
+
+
+async def _noted(database: SqliteDatabase, folder: str, garbage: list[BlobInfo], now: int) -> dict[str, int]:
+    """Since when (unix microseconds) each is known to be garbage; what is no garbage any more is forgotten."""
+    keys = {str(info.key) for info in garbage}
+    known: dict[str, int] = dict(
+        await database.read(
+            lambda fetch: fetch("SELECT blob, since FROM unclaimed_blobs WHERE blob GLOB ?", (f"{folder}/*",))
+        )
+    )
+    new, gone = keys - known.keys(), known.keys() - keys
+    if new or gone:
+
+        def note(connection: sqlite3.Connection) -> None:
+            connection.executemany("INSERT OR IGNORE INTO unclaimed_blobs VALUES (?, ?)", [(key, now) for key in new])
+            connection.executemany("DELETE FROM unclaimed_blobs WHERE blob = ?", [(key,) for key in gone])
+
+        await database.write(note)
+    if new:
+        size = sum(info.size for info in garbage if str(info.key) in new)
+        _log.info("hosted_garbage_found", blobs=len(new), bytes=size, kept_for=SWEPT_AFTER)
+    return {key: known.get(key, now) for key in keys}
 
 
 def check_blobs(packages: Needing, blobs: BlobStore) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ async def everything_is_whole(server: Server, acknowledged: list[str]) -> None:
 async def nothing_is_left_over(data: Path) -> None:
     house = House(data)
     assert check_blobs(house.packages, house.blobs) == ()
-    await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, older_than=-60)
+    await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, unneeded_for=0, older_than=-60)
     assert len(house.files()) == len(house.packages.versions("contoso.killed"))
     assert house.leftovers() == []
     assert house.database.fetch("PRAGMA integrity_check") == [("ok",)]

@@ -80,7 +80,7 @@ async def _check(directory: Path) -> None:
     assert check_blobs(house.packages, house.blobs) == ()
     # What a killed push left is garbage that nobody sees, and goes.
     garbage = len(house.files()) - len(there)
-    swept = await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, older_than=-60)
+    swept = await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, unneeded_for=0, older_than=-60)
     assert swept.blobs == garbage
     assert len(house.files()) == len(there)
     assert house.database.fetch("PRAGMA integrity_check") == [("ok",)]

@@ -277,7 +277,7 @@ async def test_symbols_go_with_their_version(desk: Desk):
     with pytest.raises(DocumentNotFound):
         desk.pdb(checksums=described(PDB))
     swept = await sweep_unreferenced_blobs(
-        desk.house.database, desk.symbols, desk.house.blobs, FOLDER, older_than=0, now=2e9
+        desk.house.database, desk.symbols, desk.house.blobs, FOLDER, unneeded_for=0, older_than=0, now=2e9
     )
     assert swept.blobs == 2
     assert [".pdb", ".snupkg"] == desk.kept()
@@ -308,7 +308,9 @@ async def test_unlisting_changes_nothing(desk: Desk):
 
 async def test_the_sweep_of_packages_leaves_symbols_alone(desk: Desk):
     await desk.push()
-    await sweep_unreferenced_blobs(desk.house.database, desk.house.packages, desk.house.blobs, older_than=0, now=2e9)
+    await sweep_unreferenced_blobs(
+        desk.house.database, desk.house.packages, desk.house.blobs, unneeded_for=0, older_than=0, now=2e9
+    )
 
     assert [".pdb", ".snupkg"] == desk.kept()
 

@@ -39,19 +39,50 @@ async def test_old_garbage_goes_and_packages_stay(house: House) -> None:
     package = house.files()
     os.utime(package[0], (0, 0))
     leave_garbage(house, 2 * HOUR)
-    assert await sweep_unreferenced_blobs(house.database, house.packages, house.blobs) == Swept(1, len(b"garbage"))
+    assert await _sweep(house) == Swept(1, len(b"garbage"))
     assert house.files() == package
 
 
 async def test_what_is_young_may_be_a_push(house: House) -> None:
     path = leave_garbage(house, HOUR / 2)
-    assert await sweep_unreferenced_blobs(house.database, house.packages, house.blobs) == Swept(0, 0)
+    assert await _sweep(house) == Swept(0, 0)
     assert path.exists()
+
+
+async def test_garbage_is_kept_for_a_week_from_when_it_was_found(house: House) -> None:
+    """
+    However old it is: whoever restores an old back-up of the database may find out later, and restore the right one.
+    """
+    path = leave_garbage(house, 1000 * HOUR)
+    found = time.time()
+    for later, swept in ((0.0, 0), (24 * 7 * HOUR - 1, 0), (24 * 7 * HOUR, 1)):
+        done = await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, now=found + later)
+        assert (done.blobs, path.exists()) == (swept, not swept)
+    assert _unclaimed(house) == 1
+    await _sweep(house)
+    assert _unclaimed(house) == 0
+
+
+async def test_what_is_needed_again_begins_anew(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await house.push(await house.actor())
+    [path] = house.files()
+    os.utime(path, (0, 0))
+    needed, found = house.packages.blobs, time.time()
+    for later, is_known in ((0.0, False), (HOUR, True), (24 * 7 * HOUR, False)):
+        monkeypatch.setattr(house.packages, "blobs", needed if is_known else lambda *_: frozenset())
+        await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, now=found + later)
+        assert _unclaimed(house) == (0 if is_known else 1)
+    assert path.exists()
+
+
+def _unclaimed(house: House) -> int:
+    count: int = house.database.fetch("SELECT count(*) FROM unclaimed_blobs")[0][0]
+    return count
 
 
 async def test_no_empty_folders_stay_behind(house: House) -> None:
     leave_garbage(house, 2 * HOUR)
-    await sweep_unreferenced_blobs(house.database, house.packages, house.blobs)
+    await _sweep(house)
     assert list((house.path / "hosted").rglob("*")) == []
 
 
@@ -60,7 +91,7 @@ async def test_other_blobs_are_not_ours_to_sweep(house: House) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(b"")
     os.utime(path, (0, 0))
-    assert await sweep_unreferenced_blobs(house.database, house.packages, house.blobs) == Swept(0, 0)
+    assert await _sweep(house) == Swept(0, 0)
     assert path.exists()
 
 
@@ -148,7 +179,7 @@ async def test_a_push_that_slept_too_long_is_refused(house: House, monkeypatch: 
 
 
 async def _sweep(house: House) -> Swept:
-    return await sweep_unreferenced_blobs(house.database, house.packages, house.blobs)
+    return await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, unneeded_for=0)
 
 
 def test_a_folder_that_vanishes_under_a_commit_is_made_again(house: House) -> None:
