@@ -32,13 +32,23 @@ from nugetproxy.accounts.permissions import (
 from nugetproxy.errors import Forbidden, NotAuthenticated, TooMany
 from nugetproxy.metrics import LOGINS_FAILED
 from nugetproxy.storage.revisions import Revisions
-from nugetproxy.web.challenge import says_nothing
 
 _LEARNED: Final = 20_000
 _MAX_CREDENTIALS: Final = 4096
+_NOBODY: Final = base64.b64encode(b":").decode()
 # Wrong keys share one name: who sends them has none, or may have given any.
 _KEYS: Final = ""
 _WRONG: Final = "the user name and password, or the API key given as password, are wrong"
+
+
+def says_nothing(authorization: str | None) -> bool:
+    """Whether a client gives no credentials. Challenged, those that have none all send an empty name and an empty
+    password: that is no attempt at anything, and nothing of it is wrong.
+    """
+    if not authorization:
+        return True
+    scheme, _, encoded = authorization.partition(" ")
+    return encoded.strip() == _NOBODY and scheme.lower() == "basic"
 
 
 @dataclass(frozen=True, slots=True)

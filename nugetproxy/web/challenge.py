@@ -6,28 +6,16 @@ credentials first (nuget-protocol: authentication).
 Who needs credentials for what is decided in `web.reading`.
 """
 
-import base64
 from email.utils import formatdate
 from typing import Final
 
 from nugetproxy.accounts.permissions import CREDENTIALS_NEEDED
 from nugetproxy.errors import NotAuthenticated
 from nugetproxy.web.errors import refusal_for
-from nugetproxy.web.keys import Resource
+from nugetproxy.web.resource import Resource
 from nugetproxy.web.responses import STANDING_HEADERS
 
-_NOBODY: Final = base64.b64encode(b":").decode()
 _PLACE: Final = "-"
-
-
-def says_nothing(authorization: str | None) -> bool:
-    """Whether a client gives no credentials. Challenged, those that have none all send an empty name and an empty
-    password: that is no attempt at anything, and nothing of it is wrong.
-    """
-    if not authorization:
-        return True
-    scheme, _, encoded = authorization.partition(" ")
-    return encoded.strip() == _NOBODY and scheme.lower() == "basic"
 
 
 class Challenge:

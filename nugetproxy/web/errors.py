@@ -12,7 +12,7 @@ import orjson
 
 from nugetproxy import errors
 from nugetproxy.httpcache.outcome import Outcome
-from nugetproxy.web.keys import Resource
+from nugetproxy.web.resource import Resource
 
 LONGEST_REASON = 512
 """Characters of a reason phrase. Some front servers refuse a status line above 1 KiB."""

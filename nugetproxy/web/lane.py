@@ -11,24 +11,23 @@ What is hot is decided in `web.responses`; how long a connection may dawdle in `
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from aiohttp import web
 
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.web.access import AccessLine
 from nugetproxy.web.aiohttp_connection import MAX_LINE, is_between_requests, line_too_long
-from nugetproxy.web.challenge import Challenge, says_nothing
+from nugetproxy.web.authentication import says_nothing
+from nugetproxy.web.challenge import Challenge
 from nugetproxy.web.connections import keep_unsent_low, unread_bytes, unsent_bytes
 from nugetproxy.web.errors import refused
 from nugetproxy.web.hot import HotAnswer
+from nugetproxy.web.lane_shared import LaneShared
 from nugetproxy.web.long_body import HIGH_WATER, UNSENT, LongBody
 from nugetproxy.web.plain_refusal import plain_refusal
 from nugetproxy.web.request_head import RequestHead
 from nugetproxy.web.request_ids import request_id
-
-if TYPE_CHECKING:
-    from nugetproxy.web.lane_server import LaneServer
 
 MAX_HEAD: Final = MAX_LINE + 16 * 1024
 """Bytes of a request line and its headers: what a connection may make us hold. Most heads of NuGet are below 1 KiB."""
@@ -75,16 +74,16 @@ class Lane(asyncio.BufferedProtocol):
         "_resumes",
         "_running",
         "_scheme",
-        "_server",
+        "_shared",
         "_since",
         "_transport",
         "_was_used",
         "address",
     )
 
-    def __init__(self, server: "LaneServer") -> None:
+    def __init__(self, shared: LaneShared) -> None:
         self.address = ""
-        self._server = server
+        self._shared = shared
         self._transport: asyncio.Transport
         self._scheme = b"http"
         self._known: dict[bytes, RequestHead] = {}
@@ -123,9 +122,9 @@ class Lane(asyncio.BufferedProtocol):
             self._descriptor = real.get_extra_info("socket").fileno()
         keep_unsent_low(real, UNSENT)
         real.set_write_buffer_limits(high=HIGH_WATER, low=0)
-        self._known = self._server.heads(self._scheme)
+        self._known = self._shared.heads(self._scheme)
         self._since = time.monotonic()
-        connections = self._server.connections
+        connections = self._shared.connections
         if connections.refuses(self.address) is not None:
             self._refuse(503, "too many connections", headers={"Retry-After": "1"})
             return
@@ -146,7 +145,7 @@ class Lane(asyncio.BufferedProtocol):
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._server.connections.remove(self)
+        self._shared.connections.remove(self)
         self._descriptor = -1  # the number may soon be another connection's
         self._head = self._held = b""
         if self._running is not None:
@@ -192,10 +191,10 @@ class Lane(asyncio.BufferedProtocol):
     def _look(self, data: bytes) -> None:
         """Answer `data` here, or see whose it is. Nothing else is in flight."""
         line_end = data.find(_LINE_END)
-        hot = self._server.hot
+        hot = self._shared.hot
         if hot is not None and line_end > 0 and data.endswith(_EMPTY_LINE) and not self._close_after:
             block = data[line_end + len(_LINE_END) :]
-            head = self._known.get(block) or self._server.read_head(block, self._scheme)
+            head = self._known.get(block) or self._shared.read_head(block, self._scheme)
             if head is not None:
                 is_get = data.startswith(b"GET ")
                 if is_get or data.startswith(b"HEAD "):
@@ -205,7 +204,7 @@ class Lane(asyncio.BufferedProtocol):
                     method = "GET" if is_get else "HEAD"
                     if answer is None:
                         pass
-                    elif not answer.needs_reader or self._server.knows(head.authorization):
+                    elif not answer.needs_reader or self._shared.knows(head.authorization):
                         self._head = b""
                         self._send(answer, head, method, target, now)
                         return
@@ -234,7 +233,7 @@ class Lane(asyncio.BufferedProtocol):
     def _hand(self, data: bytes) -> None:
         handler = self._handler
         if handler is None:
-            handler = self._handler = self._server.make_handler(self._refuse_unread)
+            handler = self._handler = self._shared.make_handler(self._refuse_unread)
             handler.connection_made(self._transport)
             if self._paused:
                 handler.pause_writing()
@@ -246,7 +245,7 @@ class Lane(asyncio.BufferedProtocol):
 
     def _is_handed_back(self) -> bool:
         """Is aiohttp done with everything it was given, down to its parser?"""
-        if self._handed_tail != _EMPTY_LINE or not self._server.can_reopen or not is_between_requests(self._handler):
+        if self._handed_tail != _EMPTY_LINE or not self._shared.can_reopen or not is_between_requests(self._handler):
             return False
         self._handed = False
         return True
@@ -311,7 +310,7 @@ class Lane(asyncio.BufferedProtocol):
         answer, method, target, agent, name, wall, began = asked
         self._since = now = time.monotonic()
         path, seconds = target.decode("ascii"), now - began
-        self._server.note(
+        self._shared.note(
             AccessLine(wall, name, self.address, method, path, status, sent, seconds, answer.resource, outcome, agent)
         )
         if self._close_after:
@@ -330,7 +329,7 @@ class Lane(asyncio.BufferedProtocol):
         answer, size = plain_refusal(refusal, name)
         self._transport.write(answer)
         outcome = refusal.outcome.value
-        self._server.note(
+        self._shared.note(
             AccessLine(time.time(), name, self.address, "-", "-", status, size, 0.0, "unknown", outcome, "")
         )
         self._head = b""
@@ -355,7 +354,7 @@ class Lane(asyncio.BufferedProtocol):
 
     def overdue(self, now: float) -> str | None:
         """Called about once a second: what is too long here is measured between those calls."""
-        settings = self._server.settings
+        settings = self._shared.settings
         unsent = self._transport.get_write_buffer_size()
         if unsent:
             self._since = now
@@ -366,7 +365,7 @@ class Lane(asyncio.BufferedProtocol):
         self._mark = _NO_MARK
         if self._head:
             return "header_timeout" if _is_over(settings.header_timeout, now - self._head_since) else None
-        if self._handed and not self._server.can_reopen:
+        if self._handed and not self._shared.can_reopen:
             return None  # aiohttp has its own idle time-out then
         if self._handed and not self._is_handed_back():
             if not is_between_requests(self._handler):

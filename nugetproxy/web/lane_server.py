@@ -1,4 +1,4 @@
-"""What the lanes of one worker share, and the way in: accepted connections become lanes here.
+"""The way in: accepted connections become lanes here, and all of them end here.
 
 A lane (`web.lane`) is one connection; how many there are and how they end is `web.connections`' affair.
 """
@@ -8,29 +8,22 @@ import socket
 import ssl
 from collections.abc import Callable
 from functools import partial
-from typing import Final
 
 from aiohttp import web
 
 from nugetproxy.config import ServerSettings
-from nugetproxy.web.access import AccessLine, AccessLog
-from nugetproxy.web.aiohttp_connection import KEEPALIVE_SECONDS, Refuse, can_tell, handler_for
+from nugetproxy.web.access import AccessLog
 from nugetproxy.web.connections import Connections
 from nugetproxy.web.hot import HotTable
 from nugetproxy.web.lane import LAST_REQUEST_SECONDS, Lane
+from nugetproxy.web.lane_shared import LaneShared
 from nugetproxy.web.listener import Listener
-from nugetproxy.web.request_head import RequestHead, read_head
-from nugetproxy.web.tally import Tally
-
-MAX_KNOWN_HEADS: Final = 1024
-"""Header blocks remembered with their reading. A client repeats its own word for word, request after request."""
 
 
 class LaneServer:
     """Makes the protocol of every accepted connection, and ends them all; `listen` lets them in.
 
-    `hot` is None when the lane is switched off: limits and time-outs hold all the same. The caller runs `drain` after
-    it stopped listening, then cleans up the aiohttp runner that `server` came from.
+    The caller runs `drain` after it stopped listening, then cleans up the aiohttp runner that `server` came from.
     """
 
     def __init__(
@@ -42,31 +35,19 @@ class LaneServer:
         is_learned: Callable[[str], bool] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`server` is an `AppRunner`'s, made with `handler_options()`.
-
-        `is_learned` says of an Authorization header that it was right a moment ago and still is. With `tls`, clients
-        speak TLS.
-        """
-        self.can_reopen = can_tell()
-        """False when this aiohttp cannot be asked whether it is between requests: then there is no lane."""
-        if self.can_reopen and server().keepalive_timeout < KEEPALIVE_SECONDS:
-            raise ValueError("the aiohttp server must be made with aiohttp_connection.handler_options()")
-        self._aiohttp = server
-        self.hot = hot if settings.lane and self.can_reopen else None
-        self.settings = settings
-        self.connections = Connections(settings)
+        """As `LaneShared`. With `tls`, clients speak TLS."""
+        self._shared = LaneShared(server, hot, settings, access, is_learned)
+        self.connections = self._shared.connections
         # Counted apart: whoever is one too many then still gets to hear so, and the sum has a bound all the same.
         self.arriving = Connections(settings)
+        self.tally = self._shared.tally
+        self._header_timeout = settings.header_timeout
         self._tls = tls
-        self.access = access
-        self._is_learned = is_learned
-        self.tally = Tally()
-        self._heads: dict[bytes, dict[bytes, RequestHead]] = {b"http": {}, b"https": {}}
 
     def listen(self, listening: socket.socket) -> Listener:
         """Take connections from now on, until what is returned is closed: it closes the socket, too."""
-        made, told = partial(Lane, self), partial(_InClear, self)
-        return Listener(listening, self.arriving, made, self.settings.header_timeout, self._tls, told)
+        made, told = partial(Lane, self._shared), partial(_InClear, self._shared)
+        return Listener(listening, self.arriving, made, self._header_timeout, self._tls, told)
 
     async def drain(self, timeout: float) -> int:
         """Let running answers finish for `timeout` seconds, close everything; returns how many were cut off."""
@@ -74,32 +55,6 @@ class LaneServer:
         unfinished = await self.connections.drain(timeout)
         self.tally.flush()
         return unfinished
-
-    def make_handler(self, refuse: Refuse) -> web.RequestHandler:
-        """aiohttp's side of a connection; `refuse` answers what its parser cannot read."""
-        return handler_for(self._aiohttp, refuse)
-
-    def heads(self, scheme: bytes) -> dict[bytes, RequestHead]:
-        return self._heads[scheme]
-
-    def read_head(self, block: bytes, scheme: bytes) -> RequestHead | None:
-        """Read a header block that is not known yet."""
-        head = read_head(block, scheme, is_behind_proxy=bool(self.settings.trusted_proxies))
-        if head is not None and head.request_id is None:  # with an id of its own a block will not come again
-            known = self._heads[scheme]
-            if len(known) >= MAX_KNOWN_HEADS:
-                known.clear()
-            known[block] = head
-        return head
-
-    def knows(self, authorization: str | None) -> bool:
-        """Whether somebody who sends this may be given what not everybody may read."""
-        return authorization is not None and self._is_learned is not None and self._is_learned(authorization)
-
-    def note(self, line: AccessLine) -> None:
-        """Count and log one answered request."""
-        self.tally.count(line.resource, line.outcome, line.status, line.seconds, line.bytes)
-        self.access.record(line)
 
 
 class _InClear(Lane):

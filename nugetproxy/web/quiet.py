@@ -11,7 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.web.counting import count_refusal
-from nugetproxy.web.keys import Resource
+from nugetproxy.web.resource import Resource
 
 LONGEST_REASON = 200
 

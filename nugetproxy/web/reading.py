@@ -11,7 +11,8 @@ from nugetproxy.feeds.base import HOSTED
 from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.web.incoming import client_address
-from nugetproxy.web.keys import CHALLENGED, FEED, GATE, SERVICES, Resource
+from nugetproxy.web.keys import CHALLENGED, FEED, GATE, SERVICES
+from nugetproxy.web.resource import Resource
 
 # Without an id in their address, and yet the same for everybody.
 _SAME_FOR_ALL = (Resource.SERVICE_INDEX, Resource.VULNERABILITIES, Resource.SIGNATURES, Resource.CERTIFICATE)

@@ -28,8 +28,9 @@ from nugetproxy.web.cache_headers import cache_control, file_headers, live_heade
 from nugetproxy.web.compression import SMALLEST, Codings, accepted
 from nugetproxy.web.hot import HotAnswer, HotVariant
 from nugetproxy.web.incoming import origin
-from nugetproxy.web.keys import GATE, GZIPPED, HOT, NOTE, SERVICES, Resource
+from nugetproxy.web.keys import GATE, GZIPPED, HOT, NOTE, SERVICES
 from nugetproxy.web.reading import depends_on_reader, is_for_readers
+from nugetproxy.web.resource import Resource
 from nugetproxy.web.transfer import send_bytes, send_file, send_growing
 
 JSON: Final = "application/json"

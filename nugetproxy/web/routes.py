@@ -10,8 +10,9 @@ from aiohttp import web
 
 from nugetproxy.protocol.v3.registration import Hive
 from nugetproxy.web import operations
-from nugetproxy.web.keys import NOTE, TAKES_BODY, Resource
+from nugetproxy.web.keys import NOTE, TAKES_BODY
 from nugetproxy.web.reading import admit
+from nugetproxy.web.resource import Resource
 from nugetproxy.web.uploads import on_expect
 from nugetproxy.web.v2.batch import batch
 from nugetproxy.web.v2.routes import V2_BATCH, V2_ROUTES

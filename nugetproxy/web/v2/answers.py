@@ -7,7 +7,8 @@ from aiohttp import web
 
 from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.protocol.v2.atom import XML_TYPE, write_error
-from nugetproxy.web.keys import BASES, NOTE, Resource
+from nugetproxy.web.keys import BASES, NOTE
+from nugetproxy.web.resource import Resource
 from nugetproxy.web.responses import document
 
 ODATA: Final = {"DataServiceVersion": "2.0;"}

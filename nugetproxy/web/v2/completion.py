@@ -15,7 +15,7 @@ from nugetproxy.protocol.v2.feed_query import FeedQuery
 from nugetproxy.protocol.v2.rows import rows_of_leaves
 from nugetproxy.protocol.v3.search import CompletionQuery
 from nugetproxy.web.incoming import feed, links, package_id
-from nugetproxy.web.keys import Resource
+from nugetproxy.web.resource import Resource
 from nugetproxy.web.responses import document
 from nugetproxy.web.v2.gathering import UNKNOWN
 

@@ -6,7 +6,7 @@ from nugetproxy.httpcache.outcome import OWN
 from nugetproxy.protocol.v2.atom import XML_TYPE
 from nugetproxy.protocol.v2.metadata import write_metadata, write_service_document
 from nugetproxy.web.incoming import links
-from nugetproxy.web.keys import Resource
+from nugetproxy.web.resource import Resource
 from nugetproxy.web.v2.answers import odata
 
 

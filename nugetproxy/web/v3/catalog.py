@@ -14,7 +14,7 @@ from nugetproxy.protocol.v3.catalog import (
     write_catalog_page,
 )
 from nugetproxy.web.incoming import links, stem, unknown_document
-from nugetproxy.web.keys import Resource
+from nugetproxy.web.resource import Resource
 from nugetproxy.web.responses import document
 from nugetproxy.web.v3.publish import hosting_of
 

@@ -13,7 +13,8 @@ from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.flat_container import write_versions
 from nugetproxy.web.incoming import feed, identity, package_id, unknown_document
-from nugetproxy.web.keys import NOTE, Resource
+from nugetproxy.web.keys import NOTE
+from nugetproxy.web.resource import Resource
 from nugetproxy.web.responses import content, count_download, document
 
 _PLAIN_PARTS = {part.value: part for part in (Part.README, Part.ICON, Part.LICENSE)}

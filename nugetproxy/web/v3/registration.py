@@ -7,7 +7,8 @@ from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.protocol.v3.registration import Hive, write_catalog_entry, write_index, write_leaf, write_page
 from nugetproxy.web.incoming import feed, links, package_id, stem, version_named
-from nugetproxy.web.keys import NOTE, Resource
+from nugetproxy.web.keys import NOTE
+from nugetproxy.web.resource import Resource
 from nugetproxy.web.responses import Gzip, document
 
 

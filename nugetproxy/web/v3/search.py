@@ -4,7 +4,7 @@ from aiohttp import web
 
 from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery, write_completion, write_search
 from nugetproxy.web.incoming import feed, links
-from nugetproxy.web.keys import Resource
+from nugetproxy.web.resource import Resource
 from nugetproxy.web.responses import document
 
 

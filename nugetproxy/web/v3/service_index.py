@@ -5,7 +5,8 @@ from aiohttp import web
 from nugetproxy.httpcache.outcome import OWN
 from nugetproxy.protocol.v3.service_index import write_service_index
 from nugetproxy.web.incoming import feed, links, origin
-from nugetproxy.web.keys import SERVICES, Resource
+from nugetproxy.web.keys import SERVICES
+from nugetproxy.web.resource import Resource
 from nugetproxy.web.responses import document
 
 

@@ -7,7 +7,8 @@ from aiohttp import web
 from nugetproxy.errors import DocumentNotFound
 from nugetproxy.protocol.v3.signatures import write_repository_signatures
 from nugetproxy.web.incoming import feed, links, origin, stem, unknown_document
-from nugetproxy.web.keys import SERVICES, Resource
+from nugetproxy.web.keys import SERVICES
+from nugetproxy.web.resource import Resource
 from nugetproxy.web.responses import content, document
 
 # 4.9.0 is a type that clients know and nobody publishes.

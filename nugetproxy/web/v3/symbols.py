@@ -12,7 +12,7 @@ from nugetproxy.errors import DocumentNotFound
 from nugetproxy.feeds.base import HOSTED, LocalFile
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.web.incoming import client_address, identity, unknown_document
-from nugetproxy.web.keys import Resource
+from nugetproxy.web.resource import Resource
 from nugetproxy.web.responses import content
 from nugetproxy.web.v3.publish import hosting_of, uploaded, warning_headers
 

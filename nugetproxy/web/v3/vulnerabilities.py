@@ -5,7 +5,7 @@ from aiohttp import web
 from nugetproxy.errors import DocumentNotFound
 from nugetproxy.protocol.v3.vulnerabilities import write_vulnerability_index, write_vulnerability_page
 from nugetproxy.web.incoming import feed, links, stem
-from nugetproxy.web.keys import Resource
+from nugetproxy.web.resource import Resource
 from nugetproxy.web.responses import document
 
 

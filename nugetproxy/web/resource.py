@@ -1,0 +1,36 @@
+"""The words that logs and metrics use for what requests are about. No rule of a resource belongs here."""
+
+from enum import StrEnum
+
+
+class Resource(StrEnum):
+    """What a request was about: the `resource` of a metric and of an access log line."""
+
+    SERVICE_INDEX = "service_index"
+    VERSIONS = "versions"
+    NUPKG = "nupkg"
+    NUSPEC = "nuspec"
+    README = "readme"
+    ICON = "icon"
+    LICENSE = "license"
+    REGISTRATION_INDEX = "registration_index"
+    REGISTRATION_PAGE = "registration_page"
+    REGISTRATION_LEAF = "registration_leaf"
+    CATALOG_ENTRY = "catalog_entry"
+    SEARCH = "search"
+    AUTOCOMPLETE = "autocomplete"
+    VULNERABILITIES = "vulnerabilities"
+    SIGNATURES = "signatures"
+    CERTIFICATE = "certificate"
+    V2_SERVICE = "v2_service"
+    V2_METADATA = "v2_metadata"
+    V2_FEED = "v2_feed"
+    V2_ENTRY = "v2_entry"
+    V2_COMPLETION = "v2_completion"
+    PUBLISH = "publish"
+    SYMBOLS = "symbols"
+    CATALOG = "catalog"
+    HOME = "home"
+    HEALTH = "health"
+    METRICS = "metrics"
+    UNKNOWN = "unknown"
