@@ -54,7 +54,7 @@ class Connections:
         self._clock = clock
         self._hosts: dict[Origin, Host] = {}
         self._essential = {self.egress.home}
-        self._throttling = Throttling(settings.name, settings.patience, clock, self.failed)
+        self._throttling = Throttling(settings.name, settings.patience, pacing, clock, self.failed)
         self._session: aiohttp.ClientSession | None = None
         # Our own bound and not the session's pool: waiting for a free connection is not the upstream's failure, and
         # large downloads must leave a quarter for the documents that everybody waits for.
@@ -97,7 +97,7 @@ class Connections:
             breaker = Breaker(
                 self._settings.breaker_failures, spacing=self._pacing.spacing, overdue=self._pacing.overdue
             )
-            self._hosts[origin] = Host(origin, breaker, self._pacing.first_pause)
+            self._hosts[origin] = Host(origin, breaker, self._throttling.new)
         return self._hosts[origin]
 
     def rely_on(self, url: str) -> None:
@@ -200,6 +200,7 @@ class Connections:
             return Exchange(
                 self._name,
                 answer,
+                wait=self._throttling.wait(host, answer),
                 read_timeout=self._settings.read_timeout,
                 succeeded=lambda: self.succeeded(host),
                 failed=lambda why: self.failed(host, why),

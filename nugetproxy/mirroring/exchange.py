@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import aiohttp
 
 from nugetproxy.metrics import UPSTREAM_BYTES, UPSTREAM_REQUESTS
-from nugetproxy.mirroring.faults import PassingFault, result_of, translated
+from nugetproxy.mirroring.faults import PassingFault, judge, result_of, translated
 
 # The body of an error is read so far to keep its connection; a longer one costs more than a new connection.
 _WORTH_DRAINING = 65_536
@@ -22,12 +22,15 @@ class Exchange:
         upstream: str,
         answer: aiohttp.ClientResponse,
         *,
+        wait: float | None,
         read_timeout: float,
         succeeded: Callable[[], None],
         failed: Callable[[str], None],
         release: Callable[[], None],
     ) -> None:
+        """`wait` is in seconds: how long the host is left alone because of this answer, None if it is not."""
         self._upstream = upstream
+        self._wait = wait
         self.answer = answer
         self._read_timeout = read_timeout
         self.succeed = succeeded
@@ -57,6 +60,10 @@ class Exchange:
     def shows_its_end(self) -> bool:
         """Whether a body cut short could be told from a whole one: it has a length, or chunks."""
         return self.length is not None or "chunked" in self.header("Transfer-Encoding").lower()
+
+    def judge(self, expected: tuple[int, ...]) -> None:
+        """As `faults.judge`."""
+        judge(self._upstream, self.answer, expected, self._wait)
 
     async def blocks(self) -> AsyncIterator[bytes]:
         """The body as it comes, in blocks as large as are there.

@@ -63,8 +63,8 @@ class Pacing:
         return max(spread, retry_after or 0.0)
 
 
-def judge(upstream: str, answer: aiohttp.ClientResponse, expected: tuple[int, ...]) -> None:
-    """Let an expected status pass (404 and 410 always are).
+def judge(upstream: str, answer: aiohttp.ClientResponse, expected: tuple[int, ...], wait: float | None = None) -> None:
+    """Let an expected status pass (404 and 410 always are). `wait` seconds are taken for what the answer asks.
 
     Raises:
         PassingFault: 5xx, 429, 408: another try may do better.
@@ -76,7 +76,8 @@ def judge(upstream: str, answer: aiohttp.ClientResponse, expected: tuple[int, ..
         return
     why = words_for(answer)
     if status >= 500 or status in (408, 429):
-        raise PassingFault(UpstreamUnavailable(upstream, why, retry_after_of(answer)), result_of(status))
+        asked = retry_after_of(answer) if wait is None else wait
+        raise PassingFault(UpstreamUnavailable(upstream, why, asked), result_of(status))
     if status >= 400:
         raise UpstreamUnavailable(upstream, why)
     raise UpstreamNonsense(upstream, why)

@@ -5,7 +5,7 @@ Who asks it is `connections`.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from yarl import URL
 
@@ -17,8 +17,7 @@ from nugetproxy.mirroring.throttle import Throttle
 class Host:
     """What we know of one server, and everybody who waits for it."""
 
-    def __init__(self, origin: Origin, breaker: Breaker, first_pause: float) -> None:
-        """`first_pause` is that of its throttles."""
+    def __init__(self, origin: Origin, breaker: Breaker, new_throttle: Callable[[], Throttle]) -> None:
         self.origin = origin
         self.breaker = breaker
         self.last_url = ""
@@ -26,8 +25,8 @@ class Host:
         """The last failure, in words."""
         self.probing: asyncio.Task[None] | None = None
         self._waiting: set[asyncio.Timeout] = set()
-        self._first_pause = first_pause
-        self._throttles = {"": Throttle(first_pause)}
+        self._new_throttle = new_throttle
+        self._throttles = {"": new_throttle()}
 
     def __repr__(self) -> str:
         return f"<Host {self.origin}: {self.breaker}>"
@@ -37,7 +36,7 @@ class Host:
         packages.
         """
         if path not in self._throttles:
-            self._throttles[path] = Throttle(self._first_pause)
+            self._throttles[path] = self._new_throttle()
 
     def throttle(self, url: URL) -> Throttle:
         """Of the part of the server to which the URL belongs."""

@@ -14,7 +14,7 @@ from nugetproxy.mirroring.bridging import Bridging
 from nugetproxy.mirroring.connections import Connections
 from nugetproxy.mirroring.decoding import Gunzip
 from nugetproxy.mirroring.exchange import Exchange
-from nugetproxy.mirroring.faults import PassingFault, judge
+from nugetproxy.mirroring.faults import PassingFault
 
 # Progress worth a new patience. Without it an upstream that sends a few bytes per connection would be asked forever.
 _PROGRESS = 65_536
@@ -105,7 +105,7 @@ class UpstreamDownload:
             await exchange.drain()
         expected = (200, 206, 416) if start else (200,)
         try:
-            judge(self._upstream, exchange.answer, expected)
+            exchange.judge(expected)
         except UpstreamUnavailable:
             exchange.succeed()  # a refusal, yet the host is alive
             raise

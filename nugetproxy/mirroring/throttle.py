@@ -14,12 +14,18 @@ class Throttle:
 
     When the time is over one request goes first, and until its head is there no other follows: those who waited would
     otherwise come all at once to a host that has just said that they are too many.
+
+    A wait that nobody survives must be told twice. One server of a content network, or one document, may be ill where
+    the rest is well: so the one who goes first does so soon, and the wait is as long as told only if it is refused too.
     """
 
-    def __init__(self, first_pause: float) -> None:
-        """`first_pause` is in seconds: the shortest wait after a refusal that names none."""
+    def __init__(self, first_pause: float, *, second_look: float, patience: float) -> None:
+        """All in seconds. `first_pause`: the shortest wait after a refusal that names none. `second_look`: the wait in
+        place of one that is longer than `patience` and was told once."""
         self._first_pause = first_pause
-        self._is_refused = self._is_tried = False
+        self._second_look = second_look
+        self._patience = patience
+        self._is_refused = self._is_confirmed = self._is_tried = False
         self._untold = 0
         self._refused = self._until = float("-inf")
         self.why = ""
@@ -50,7 +56,8 @@ class Throttle:
     def over(self) -> float:
         """Who went first was not refused: everybody may ask. Tells the last wait in seconds."""
         lasted = max(0.0, self._until - self._refused)
-        self._is_refused, self._untold, self._until = False, 0, float("-inf")
+        self._is_refused = self._is_confirmed = False
+        self._untold, self._until = 0, float("-inf")
         return lasted
 
     def refused(
@@ -63,9 +70,11 @@ class Throttle:
         """
         is_news = began >= self._refused or not self._is_refused
         if is_news:
-            self._is_refused, self._refused = True, now
+            self._is_confirmed, self._is_refused, self._refused = self._is_refused, True, now
             self._untold = 0 if retry_after else self._untold + 1
         self.why, self.is_outage = why, is_outage
         wait = retry_after or min(LONGEST_UNTOLD, self._first_pause * 2.0 ** min(max(0, self._untold - 1), 30))
+        if wait > self._patience and not self._is_confirmed:
+            wait = self._second_look
         self._until = max(self._until, now + wait)
         return self._until - now if is_news else None

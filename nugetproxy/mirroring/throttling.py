@@ -10,7 +10,7 @@ import structlog
 from yarl import URL
 
 from nugetproxy.metrics import UPSTREAM_HELD_BACK
-from nugetproxy.mirroring.faults import held_back, retry_after_of, words_for
+from nugetproxy.mirroring.faults import Pacing, held_back, retry_after_of, words_for
 from nugetproxy.mirroring.host import Host
 from nugetproxy.mirroring.throttle import Throttle
 
@@ -21,14 +21,25 @@ class Throttling:
     """The throttles of one upstream's hosts, read and written."""
 
     def __init__(
-        self, upstream: str, patience: float, clock: Callable[[], float], failed: Callable[[Host, str], None]
-    ) -> None:
+        self, upstream: str, patience: float, pacing: Pacing, clock: Callable[[], float],
+        failed: Callable[[Host, str], None],
+    ) -> None:  # fmt: skip
         """A wait longer than `patience` seconds is told in the log: clients notice it. `failed` is called when a
         request was not sent that, by the host's own words, would have failed."""
         self._upstream = upstream
         self._patience = patience
+        self._pacing = pacing
         self._clock = clock
         self._failed = failed
+
+    def new(self) -> Throttle:
+        """For one host or a part of it. Whoever was refused first still has patience when the second look is over."""
+        second_look = min(self._pacing.longest_pause, self._patience / 10)
+        return Throttle(self._pacing.first_pause, second_look=second_look, patience=self._patience)
+
+    def wait(self, host: Host, answer: aiohttp.ClientResponse) -> float | None:
+        """Seconds for which the host is left alone because of this answer; None when it asks for nothing."""
+        return (host.throttle(answer.url).left(self._clock()) or 0.0) if _asks_to_wait(answer) else None
 
     def refuse_held(self, host: Host, url: URL) -> None:
         """Raises PassingFault while the host wants to be left alone."""
@@ -37,7 +48,7 @@ class Throttling:
         if left is None:
             return
         UPSTREAM_HELD_BACK.labels(self._upstream).inc()
-        if throttle.is_outage:
+        if throttle.is_outage and left:
             # So that a dead host is found out as soon as if it were asked.
             self._failed(host, throttle.why)
         raise held_back(self._upstream, throttle.why, left)
@@ -47,7 +58,7 @@ class Throttling:
     ) -> None:
         """Remember a refusal; `began` is when its request was sent, `first` what `Throttle.begin` said of it."""
         retry_after = retry_after_of(answer) or 0.0
-        if answer.status != 429 and (answer.status != 503 or not retry_after):
+        if not _asks_to_wait(answer):
             if first and throttle.over() > self._patience:
                 _log.info("upstream host may be asked again", upstream=self._upstream, host=str(host.origin))
             return
@@ -60,3 +71,7 @@ class Throttling:
             log.warning("upstream host asks to wait")
         else:
             log.debug("upstream host asks to wait")
+
+
+def _asks_to_wait(answer: aiohttp.ClientResponse) -> bool:
+    return answer.status == 429 or (answer.status == 503 and bool(retry_after_of(answer)))

@@ -16,7 +16,7 @@ from nugetproxy.mirroring.bridging import Bridging
 from nugetproxy.mirroring.connections import Connections
 from nugetproxy.mirroring.decoding import Gunzip
 from nugetproxy.mirroring.exchange import Exchange
-from nugetproxy.mirroring.faults import Pacing, PassingFault, judge
+from nugetproxy.mirroring.faults import Pacing, PassingFault
 from nugetproxy.mirroring.resuming import UpstreamDownload
 
 # The largest registration of nuget.org is some megabytes, its vulnerability base file likewise.
@@ -134,7 +134,7 @@ class UpstreamClient:
     async def _receive(self, exchange: Exchange, expected: tuple[int, ...], limit: int) -> bytes:
         if exchange.status != 200:
             await exchange.drain()
-        judge(self.name, exchange.answer, expected)
+        exchange.judge(expected)
         if exchange.status != 200:
             return b""
         if not exchange.shows_its_end and not any(f in exchange.header("Content-Type") for f in _SELF_DELIMITING):

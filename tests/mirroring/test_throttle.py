@@ -5,16 +5,22 @@ import pytest
 from nugetproxy.mirroring.throttle import LONGEST_UNTOLD, Throttle
 
 PAUSE = 0.2
+LOOK = 3.0
+PATIENCE = 30.0
+
+
+def new_throttle() -> Throttle:
+    return Throttle(PAUSE, second_look=LOOK, patience=PATIENCE)
 
 
 def a_throttle(*, refused_at: float = 100.0, retry_after: float = 10.0) -> Throttle:
-    throttle = Throttle(PAUSE)
+    throttle = new_throttle()
     throttle.refused(refused_at, refused_at, retry_after, "answered 429")
     return throttle
 
 
 def test_at_first_everybody_may_ask():
-    throttle = Throttle(PAUSE)
+    throttle = new_throttle()
 
     assert (throttle.left(0.0), throttle.begin()) == (None, False)
 
@@ -62,31 +68,31 @@ def test_the_last_wait_is_told():
 
 @pytest.mark.parametrize(("times", "wait"), [(1, 0.2), (2, 0.4), (5, 3.2), (50, LONGEST_UNTOLD)])
 def test_who_names_no_time_is_left_alone_for_twice_as_long_each_time(times, wait):
-    throttle = Throttle(PAUSE)
+    throttle = new_throttle()
     waits = [throttle.refused(100.0 * n, 100.0 * n, 0.0, "answered 429") for n in range(times)]
 
     assert waits[-1] == pytest.approx(wait)
 
 
 def test_who_names_a_time_is_left_alone_no_longer():
-    throttle = Throttle(PAUSE)
+    throttle = new_throttle()
     waits = [throttle.refused(100.0 * n, 100.0 * n, 3.0, "answered 429") for n in range(50)]
 
     assert waits == [3.0] * 50
 
 
 def test_refusals_of_requests_sent_together_are_one():
-    throttle = Throttle(PAUSE)
+    throttle = new_throttle()
     waits = [throttle.refused(100.0, 101.0 + n / 1000, 0.0, "answered 429") for n in range(50)]
 
     assert waits == [pytest.approx(PAUSE)] + [None] * 49
 
 
 def test_a_shorter_wait_does_not_end_a_longer_one():
-    throttle = a_throttle(retry_after=60.0)
+    throttle = a_throttle(retry_after=20.0)
     throttle.refused(99.0, 101.0, 1.0, "answered 429")
 
-    assert throttle.left(110.0) == 50.0
+    assert throttle.left(110.0) == 10.0
 
 
 def test_a_late_refusal_after_all_was_over_counts():
@@ -97,3 +103,42 @@ def test_a_late_refusal_after_all_was_over_counts():
     throttle.refused(99.0, 111.0, 0.0, "answered 429")
 
     assert throttle.left(111.0) == pytest.approx(PAUSE)
+
+
+def test_a_wait_that_nobody_survives_is_not_believed_at_once():
+    assert a_throttle(retry_after=120.0).left(100.0) == LOOK
+
+
+def test_it_is_when_who_goes_first_is_told_the_same():
+    throttle = a_throttle(retry_after=120.0)
+    throttle.begin()
+    throttle.end()
+    throttle.refused(103.0, 104.0, 120.0, "answered 429")
+
+    assert throttle.left(104.0) == 120.0
+
+
+def test_many_who_were_under_way_together_are_one_who_tells():
+    throttle = a_throttle(retry_after=120.0)
+    throttle.refused(99.5, 100.5, 120.0, "answered 429")
+
+    assert throttle.left(101.0) == pytest.approx(LOOK - 0.5)
+
+
+def test_they_do_not_cut_short_what_was_told_twice():
+    throttle = a_throttle(retry_after=120.0)
+    throttle.refused(103.0, 104.0, 120.0, "answered 429")
+    throttle.refused(99.0, 105.0, 200.0, "answered 429")
+
+    assert throttle.left(105.0) == 200.0
+
+
+def test_after_all_was_over_it_must_be_told_twice_again():
+    throttle = a_throttle(retry_after=120.0)
+    throttle.refused(103.0, 104.0, 120.0, "answered 429")
+    throttle.begin()
+    throttle.over()
+    throttle.end()
+    throttle.refused(300.0, 300.0, 120.0, "answered 429")
+
+    assert throttle.left(300.0) == LOOK

@@ -187,13 +187,13 @@ async def test_retry_after_is_honoured(upstream, client):
     assert upstream.requests_for(LIST) == 2
 
 
-async def test_a_retry_after_beyond_patience_fails_at_once_and_is_told(upstream, client):
+async def test_a_retry_after_beyond_patience_that_is_told_twice_fails_at_once_and_is_told(upstream, client):
     upstream.fault(LIST, faults.status(429, retry_after=60))
 
     with pytest.raises(UpstreamUnavailable, match="answered 429 Too Many Requests") as caught:
         await client.fetch(upstream.base + LIST, patience=30)
-    assert caught.value.retry_after == 60
-    assert upstream.requests_for(LIST) == 1
+    assert 50 < (caught.value.retry_after or 0) <= 60
+    assert upstream.requests_for(LIST) == 2
 
 
 async def test_the_time_out_bounds_the_whole_call(upstream, client):

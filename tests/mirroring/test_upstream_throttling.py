@@ -27,7 +27,8 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return skipping(monkeypatch)
 
 
-async def failure(client: UpstreamClient, url: str, patience: float = 0) -> UpstreamError:
+async def failure(client: UpstreamClient, url: str, patience: float = 5) -> UpstreamError:
+    """Of a request that fails; the first one is sent twice, for a wait of a minute must be told twice."""
     with pytest.raises(UpstreamUnavailable) as caught:
         await client.fetch(url, patience=patience)
     return caught.value
@@ -43,7 +44,7 @@ async def test_a_host_that_asks_to_wait_is_not_asked(upstream):
             async with client.download(upstream.base + NUPKG, patience=30):
                 pass
 
-    assert [r.path for r in upstream.log] == [LIST]
+    assert [r.path for r in upstream.log] == [LIST, LIST]
 
 
 async def test_why_and_for_how_long_is_told(upstream):
@@ -77,7 +78,7 @@ def the_date(seconds: float) -> str:
 async def test_what_is_remembered_is_bounded(upstream, later, retry_after, longest):
     upstream.fault("*", faults.status(429, retry_after=the_date(120) if "in a" in retry_after else retry_after))
     async with a_client(upstream) as client:
-        told = (await failure(client, upstream.base + LIST)).retry_after
+        told = (await failure(client, upstream.base + LIST, patience=5 if longest > 5 else 0)).retry_after
         later(longest)
         upstream.heal()
 
@@ -86,11 +87,11 @@ async def test_what_is_remembered_is_bounded(upstream, later, retry_after, longe
 
 
 async def test_it_is_asked_again_when_the_time_is_over(upstream, later):
-    upstream.fault("*", faults.status(429, retry_after=60), times=1)
+    upstream.fault("*", faults.status(429, retry_after=60), times=2)
     async with a_client(upstream) as client:
         await failure(client, upstream.base + LIST)
         later(58)
-        await failure(client, upstream.base + LIST)
+        await failure(client, upstream.base + LIST, patience=0)
         later(2)
 
         assert (await client.fetch(upstream.base + LIST, patience=0)).status == 404
@@ -98,18 +99,18 @@ async def test_it_is_asked_again_when_the_time_is_over(upstream, later):
 
 async def test_those_who_have_patience_wait(upstream, later):
     counted = UPSTREAM_HELD_BACK.labels("patient")
-    upstream.fault(LIST, faults.status(429, retry_after=60), times=1)
+    upstream.fault(LIST, faults.status(429, retry_after=60), times=2)
     async with a_client(upstream, name="patient") as client:
         await failure(client, upstream.base + LIST)
         later(59.8)
 
         assert (await client.fetch(upstream.base + LIST, patience=5)).status == 404
-    assert (counted._value.get() > 0, len(upstream.log)) == (True, 2)
+    assert (counted._value.get() > 0, len(upstream.log)) == (True, 3)
 
 
 async def test_one_goes_first_when_the_time_is_over(upstream, later):
     held = asyncio.Event()
-    upstream.fault("*", faults.status(429, retry_after=60), times=1)
+    upstream.fault("*", faults.status(429, retry_after=60), times=2)
     upstream.fault("*", faults.until(held), times=1)
     async with a_client(upstream, head_timeout=5) as client:
         await failure(client, upstream.base + LIST)
@@ -120,7 +121,7 @@ async def test_one_goes_first_when_the_time_is_over(upstream, later):
         held.set()
 
         assert [answer.status for answer in await asyncio.gather(*calls)] == [404] * 50
-    assert asked == 2
+    assert asked == 3
 
 
 async def test_when_that_one_is_refused_nobody_follows(upstream, later):
@@ -132,12 +133,12 @@ async def test_when_that_one_is_refused_nobody_follows(upstream, later):
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
 
     assert {type(outcome) for outcome in outcomes} == {UpstreamUnavailable}
-    assert len(upstream.log) == 2
+    assert len(upstream.log) == 3
 
 
 @pytest.mark.parametrize("fault", [faults.silent(), faults.redirect("http://portal.invalid/"), faults.status(500)])
 async def test_when_that_one_fails_otherwise_all_may_ask(upstream, later, fault):
-    upstream.fault("*", faults.status(429, retry_after=60), times=1)
+    upstream.fault("*", faults.status(429, retry_after=60), times=2)
     upstream.fault("*", fault, times=1)
     async with a_client(upstream) as client:
         await failure(client, upstream.base + LIST)
@@ -149,13 +150,13 @@ async def test_when_that_one_fails_otherwise_all_may_ask(upstream, later, fault)
 
 
 async def test_when_that_one_is_cancelled_the_next_goes_first(upstream, later):
-    upstream.fault("*", faults.status(429, retry_after=60), times=1)
+    upstream.fault("*", faults.status(429, retry_after=60), times=2)
     upstream.fault("*", faults.silent(), times=1)
     async with a_client(upstream, head_timeout=30) as client:
         await failure(client, upstream.base + LIST)
         later(60)
         first = asyncio.create_task(client.fetch(upstream.base + LIST, patience=0))
-        while len(upstream.log) < 2:
+        while len(upstream.log) < 3:
             await asyncio.sleep(0.001)
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
@@ -186,7 +187,7 @@ async def test_what_is_kept_of_it_is_served_meanwhile(upstream, later):
     """
     Its health is what says so: nobody who has a copy waits.
     """
-    upstream.fault("*", faults.status(429, retry_after=60), times=1)
+    upstream.fault("*", faults.status(429, retry_after=60), times=2)
     async with a_client(upstream) as client:
         await failure(client, upstream.base + LIST)
         seen = [client.health_of(upstream.base + LIST)]
@@ -204,7 +205,7 @@ async def test_another_host_is_asked_all_the_same(upstream):
 
         assert (await client.fetch(upstream.base + LIST, patience=0)).status == 404
         assert client.health_of(upstream.base + LIST) is Health.GOOD
-    assert len(search.log) == 1
+    assert len(search.log) == 2
 
 
 async def test_another_part_of_the_same_host_is_asked_all_the_same(upstream):
@@ -218,7 +219,7 @@ async def test_another_part_of_the_same_host_is_asked_all_the_same(upstream):
 
         assert (await client.fetch(upstream.base + LIST, patience=0)).status == 200
         assert (await client.fetch(upstream.url, patience=0)).status == 200
-    assert upstream.requests_for("/query") == 1
+    assert upstream.requests_for("/query") == 2
 
 
 async def test_a_redirect_to_a_host_that_asks_to_wait_is_not_followed(upstream):
@@ -228,7 +229,7 @@ async def test_a_redirect_to_a_host_that_asks_to_wait_is_not_followed(upstream):
         content.fault("*", faults.status(429, retry_after=60))
         for _ in range(3):
             await failure(client, upstream.base + LIST)
-    assert (len(content.log), len(upstream.log)) == (1, 3)
+    assert (len(content.log), len(upstream.log)) == (2, 4)
 
 
 async def test_a_503_that_names_a_time_is_one_too(upstream):
@@ -237,7 +238,7 @@ async def test_a_503_that_names_a_time_is_one_too(upstream):
         for _ in range(3):
             await failure(client, upstream.base + LIST)
 
-    assert len(upstream.log) == 1
+    assert len(upstream.log) == 2
 
 
 async def test_it_opens_the_breaker_as_if_it_were_asked(upstream):
@@ -254,7 +255,7 @@ async def test_other_refusals_are_not(upstream, fault):
     upstream.fault("*", fault)
     async with a_client(upstream) as client:
         for _ in range(3):
-            await failure(client, upstream.base + LIST)
+            await failure(client, upstream.base + LIST, patience=0)
 
     assert len(upstream.log) == 3
 
@@ -268,7 +269,7 @@ async def test_who_waits_for_a_connection_meanwhile_asks_nobody(upstream):
         held.set()
         await asyncio.gather(*calls, return_exceptions=True)
 
-    assert len(upstream.log) == 1
+    assert len(upstream.log) == 2
 
 
 async def test_requests_that_were_not_sent_are_counted(upstream):
@@ -283,7 +284,7 @@ async def test_requests_that_were_not_sent_are_counted(upstream):
 
 
 async def test_a_wait_that_clients_notice_is_logged_and_so_is_its_end(upstream, later):
-    upstream.fault("*", faults.status(429, retry_after=60), times=1)
+    upstream.fault("*", faults.status(429, retry_after=60), times=2)
     with capture_logs() as logs:
         async with a_client(upstream) as client:
             for _ in range(5):
@@ -303,13 +304,13 @@ async def test_it_is_logged_once_for_all_who_were_refused_together(upstream):
     upstream.fault("*", faults.Fault(until=held, status=429, headers={"Retry-After": "60"}))
     with capture_logs() as logs:
         async with a_client(upstream, head_timeout=5) as client:
-            calls = [asyncio.create_task(client.fetch(upstream.base + LIST, patience=0)) for _ in range(20)]
+            calls = [asyncio.create_task(client.fetch(upstream.base + LIST, patience=5)) for _ in range(20)]
             while len(upstream.log) < 20:
                 await asyncio.sleep(0.005)
             held.set()
             await asyncio.gather(*calls, return_exceptions=True)
 
-    assert [log["event"] for log in logs].count("upstream host asks to wait") == 1
+    assert [log["event"] for log in logs if log["log_level"] != "debug"] == ["upstream host asks to wait"]
 
 
 async def test_a_wait_that_nobody_notices_is_not_logged(upstream):
@@ -319,3 +320,54 @@ async def test_a_wait_that_nobody_notices_is_not_logged(upstream):
             await client.fetch(upstream.base + LIST, patience=5)
 
     assert [log["event"] for log in logs if log["log_level"] != "debug"] == []
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_one_refusal_alone_fails_nobody(upstream, status):
+    """
+    Another server of a content network would have answered, and so would a plain second try.
+    """
+    upstream.fault("*", faults.status(status, retry_after=300), times=1)
+    async with a_client(upstream) as client:
+        calls = [client.fetch(f"{upstream.base}{FLAT}{number}/index.json", patience=5) for number in range(30)]
+
+        assert [answer.status for answer in await asyncio.gather(*calls)] == [404] * 30
+        assert client.health_of(upstream.base + LIST) is Health.GOOD
+
+
+async def test_one_refusal_alone_breaks_no_download(upstream):
+    upstream.add_package("A", "1.0.0", padding=300_000)
+    upstream.fault(NUPKG, faults.truncated(100_000), times=1)
+    upstream.fault(NUPKG, faults.status(503, retry_after=300), times=1)
+    async with a_client(upstream) as client, client.download(upstream.base + NUPKG, patience=5) as download:
+        received = b"".join([chunk async for chunk in download.chunks()])
+
+    assert received == upstream.gallery.packages["a"]["1.0.0"].nupkg
+
+
+async def test_behind_a_redirect_neither(upstream):
+    async with FakeUpstream() as content, a_client(upstream) as client:
+        client.allow(f"{content.base}/")
+        upstream.fault(LIST, faults.redirect(f"{content.base}{LIST}"))
+        content.fault("*", faults.status(503, retry_after=300), times=1)
+
+        assert (await client.fetch(upstream.base + LIST, patience=5)).status == 404
+
+
+async def test_a_second_look_that_waits_for_its_answer_is_no_further_failure(upstream):
+    """
+    Who waits behind it does not know that it failed: the breaker counts only what did.
+    """
+    held = asyncio.Event()
+    upstream.fault("*", faults.status(503, retry_after=300), times=1)
+    upstream.fault("*", faults.until(held), times=1)
+    async with a_client(upstream, head_timeout=5, breaker_failures=3) as client:
+        call = asyncio.create_task(client.fetch(upstream.base + LIST, patience=5))
+        while len(upstream.log) < 2:
+            await asyncio.sleep(0.005)
+        for _ in range(20):
+            with pytest.raises(UpstreamUnavailable, match="while another request tries it"):
+                await client.fetch(upstream.base + LIST, patience=0)
+        held.set()
+
+        assert (await call).status == 404
