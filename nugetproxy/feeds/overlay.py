@@ -9,17 +9,32 @@ Protected ids are refused by the layer below, so merging them changes nothing.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, Generic, Protocol, TypeVar
 
-from nugetproxy.errors import PackageNotFound, VersionNotFound
+from nugetproxy.errors import NugetproxyError, PackageNotFound, VersionNotFound
 from nugetproxy.feeds.base import Answer, CatalogEntry, Feed, Offered, PackageContent, Part, SmallContent
 from nugetproxy.feeds.paging import Rows, first_rows
-from nugetproxy.feeds.uniting import Owned, united_completion, united_hit, united_registration, united_versions
+from nugetproxy.feeds.uniting import (
+    Owned,
+    united_completion,
+    united_hit,
+    united_registration,
+    united_versions,
+    untold_version,
+)
 from nugetproxy.nuget.identity import PackageId, PackageIdentity, lower_invariant
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.registration import Leaf, Registration
-from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
+from nugetproxy.protocol.v3.search import (
+    CompletionPage,
+    CompletionQuery,
+    SearchHit,
+    SearchPage,
+    SearchQuery,
+    hit_from_leaves,
+)
 from nugetproxy.protocol.v3.search_query import DEEPEST_SKIP, MOST_TAKEN
 from nugetproxy.protocol.v3.signatures import RepositorySignatures
 from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages
@@ -169,15 +184,22 @@ class Overlay:
             return hit
         # Usually the same search found it there too; not every upstream knows how to be asked for a single id.
         theirs = seen.get(lower_id) or await _hit_of(self._below, hit, query)
-        united = united_hit(hit, theirs, self._hosted.owned_versions(lower_id)) if theirs is not None else None
-        return united or hit
+        return (await self._united(hit, theirs, query) if theirs is not None else None) or hit
 
     async def _united_with_hosted(self, hit: SearchHit, query: SearchQuery) -> SearchHit:
         lower_id = _id_of(hit)
         if not self._merged(lower_id):
             return hit
         ours = await _hit_of(self._hosted, hit, query)
-        return united_hit(ours, hit, self._hosted.owned_versions(lower_id)) or hit
+        return await self._united(ours, hit, query) or hit
+
+    async def _united(self, hosted: SearchHit | None, below: SearchHit, query: SearchQuery) -> SearchHit | None:
+        owned, told = self._hosted.owned_versions(_id_of(below)), None
+        if (version := untold_version(hosted, below, owned)) is not None:
+            with suppress(NugetproxyError):  # the search was answered, and is so without it
+                leaf = (await self._below.leaf(PackageIdentity(PackageId.parse(below.id), version))).value
+                told = hit_from_leaves((leaf,), replace(query, text="", package_type=None))
+        return united_hit(hosted, below, owned, told)
 
     async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
         """As `search`, for ids; the versions of an id are those of whoever answers for it."""

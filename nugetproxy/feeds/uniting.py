@@ -4,7 +4,7 @@
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from nugetproxy.errors import InvalidVersion
 from nugetproxy.nuget.version import NuGetVersion
@@ -13,6 +13,12 @@ from nugetproxy.protocol.v3.registration_values import newest_commit
 from nugetproxy.protocol.v3.search import CompletionPage, SearchHit
 
 Owned = frozenset[NuGetVersion]
+
+# What a hit says of one version, the latest (nuget-protocol: search response); no other version need share the second.
+_SINGLE_VERSION: Final = frozenset({"deprecation", "vulnerabilities"})
+_ONE_VERSION: Final = _SINGLE_VERSION | {
+    "title", "description", "summary", "iconUrl", "licenseUrl", "projectUrl", "tags", "authors",
+}  # fmt: skip
 
 
 def united_versions(
@@ -30,21 +36,39 @@ def united_registration(hosted: Registration | None, below: Registration, owned:
     return replace(registration_of((hosted or below).package_id, leaves), raw=newest_commit(leaves))
 
 
-def united_hit(hosted: SearchHit | None, below: SearchHit, owned: Owned) -> SearchHit | None:
-    """The description of whoever has the latest version, and the versions of both. None when there is none."""
-    rows = {version: row for version, row in _rows(below) if version not in owned}
-    latest = max(rows, default=None)
+def untold_version(hosted: SearchHit | None, below: SearchHit, owned: Owned) -> NuGetVersion | None:
+    """The version that the united hit is about when neither hit describes it: the feed below serves it, and describes a
+    later one that we own.
+    """
+    newest = max(_free_rows(below, owned), default=None)
+    if newest is None or _latest(below) not in owned or (hosted is not None and newest <= _latest(hosted)):
+        return None
+    return newest
+
+
+def united_hit(
+    hosted: SearchHit | None, below: SearchHit, owned: Owned, told: SearchHit | None = None
+) -> SearchHit | None:
+    """The description of whoever serves the latest version; versions and downloads of both. None when there is none.
+
+    `told` describes the `untold_version`. Without it nothing is said that is true of single versions only.
+    """
+    rows = _free_rows(below, owned)
+    newest = max(rows, default=None)
     if hosted is not None:
         rows.update(_rows(hosted))
     if not rows:
         return None
-    ascending = [rows[version] for version in sorted(rows)]
-    if hosted is not None and (latest is None or latest <= _latest(hosted)):
-        return SearchHit(hosted.id, {**hosted.raw, "versions": ascending})
-    described = {**below.raw, "versions": ascending}
-    if _latest(below) in owned:
-        described["version"] = rows[max(rows)]["version"]
-    return SearchHit(below.id, described)
+    joined = {"versions": [rows[version] for version in sorted(rows)], **_joined_downloads(hosted, below)}
+    if hosted is not None and (newest is None or newest <= _latest(hosted)):
+        return SearchHit(hosted.id, {**hosted.raw, **joined})
+    if _latest(below) not in owned:
+        return SearchHit(below.id, {**below.raw, **joined})
+    replaced = _SINGLE_VERSION if told is None else _ONE_VERSION
+    described = {name: value for name, value in below.raw.items() if name not in replaced}
+    if told is not None:
+        described |= {name: value for name, value in told.raw.items() if name in replaced}
+    return SearchHit(below.id, {**described, **joined, "version": rows[max(rows)]["version"]})
 
 
 def united_completion(hosted: CompletionPage, below: CompletionPage, owned: Owned) -> CompletionPage:
@@ -62,6 +86,17 @@ def _rows(hit: SearchHit) -> list[tuple[NuGetVersion, dict[str, Any]]]:
     return [
         (version, row) for row in rows if isinstance(row, dict) and (version := _parsed(row.get("version"))) is not None
     ]
+
+
+def _free_rows(below: SearchHit, owned: Owned) -> dict[NuGetVersion, dict[str, Any]]:
+    return {version: row for version, row in _rows(below) if version not in owned}
+
+
+def _joined_downloads(hosted: SearchHit | None, below: SearchHit) -> dict[str, int]:
+    """Of both together; nothing where neither tells."""
+    told = [hit.raw.get("totalDownloads") for hit in (hosted, below) if hit is not None]
+    counts = [count for count in told if isinstance(count, int)]
+    return {"totalDownloads": sum(counts)} if counts else {}
 
 
 def _latest(hit: SearchHit) -> NuGetVersion:

@@ -327,6 +327,30 @@ async def test_a_merged_hit_is_described_by_its_latest_version() -> None:
         assert (await overlay.search(SearchQuery())).value.hits[0].raw["by"] == expected
 
 
+@pytest.mark.parametrize("is_hidden", [False, True], ids=["found-in-both", "found-below"])
+async def test_a_merged_hit_about_an_earlier_version_of_theirs_is_described_by_its_leaf(is_hidden: bool) -> None:
+    overlay, hosted, below = an_overlay({"Serilog": ["3.0.0"]}, {"Serilog": ["4.0.0", "5.0.0"]}, "serilog")
+    hosted.deleted = {"serilog": ["5.0.0"]}
+    hosted.hidden_from_search = frozenset({"Serilog"} if is_hidden else ())
+    below.more = {"title": "of 5.0.0", "deprecation": {"reasons": ["Legacy"]}}
+    [hit] = (await overlay.search(SearchQuery(text="seri"))).value.hits
+    assert (hit.raw["version"], hit.raw["title"], hit.raw.get("deprecation")) == ("4.0.0", "Serilog", None)
+    assert [asked for asked in below.asked if asked[0] == "leaf"] == [("leaf", "Serilog 4.0.0")]
+
+
+async def test_a_merged_hit_whose_leaf_cannot_be_had_is_shown_all_the_same() -> None:
+    overlay, hosted, below = an_overlay({"Serilog": ["3.0.0"]}, {"Serilog": ["4.0.0", "5.0.0"]}, "serilog")
+    hosted.deleted = {"serilog": ["5.0.0"]}
+    below.more = {"title": "Serilog", "deprecation": {"reasons": ["Legacy"]}}
+
+    async def leaf(package: PackageIdentity) -> Any:
+        raise UpstreamUnavailable("nuget.org", "down")
+
+    below.leaf = leaf  # type: ignore[method-assign]  # its documents are away, its search is not
+    [hit] = (await overlay.search(SearchQuery())).value.hits
+    assert (hit.raw["version"], hit.raw["title"], hit.raw.get("deprecation")) == ("4.0.0", "Serilog", None)
+
+
 async def test_a_merged_id_that_only_the_feed_below_finds_keeps_its_place() -> None:
     overlay, hosted, _ = an_overlay({"Serilog": ["4.0.1"]}, {"Dapper": ["1.0.0"], "Serilog": ["5.0.0"]}, "serilog")
     hosted.hidden_from_search = frozenset({"Serilog"})

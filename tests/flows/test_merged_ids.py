@@ -16,6 +16,7 @@ from tests.flows.private_feed import House, opened
 LIST = "/v3/flatcontainer/serilog/index.json"
 NUPKG = "/v3/flatcontainer/serilog/{0}/serilog.{0}.nupkg"
 REGISTRATION = "/v3/registration-gz-semver2/serilog/index.json"
+SEARCH = "/v3/query?q=serilog&prerelease=true&semVerLevel=2.0.0"
 OURS = "4.0.1-ours"
 OF_THE_ID = (
     LIST, REGISTRATION, "/v3/registration/serilog/index.json", "/v3/registration-gz/serilog/index.json",
@@ -73,6 +74,28 @@ async def test_the_upstream_has_no_version_that_we_deleted(upstream, tmp_path):
         assert (await house.json(LIST))["versions"] == await registered(house) == ["3.0.0", OURS]
         for path in (NUPKG.format("5.0.0"), "/v3/registration-gz-semver2/serilog/5.0.0.json"):
             assert (await house.get(path)).status == 404
+
+
+@pytest.mark.parametrize("version", ["4.0.0", "6.0.0"], ids=["theirs-is-later", "ours-is-later"])
+async def test_a_search_adds_the_downloads_of_both(upstream, tmp_path, version):
+    """
+    The upstream tells of a thousand.
+    """
+    async with patched(tmp_path, upstream) as house:
+        assert (await house.push("Serilog", version)).status == 201
+        assert (await house.json(SEARCH))["data"][0]["totalDownloads"] == 1000
+
+
+async def test_a_search_tells_of_the_version_that_it_shows(upstream, tmp_path):
+    """
+    The upstream's latest is one that we have unlisted: the hit is about an earlier one, which is described by its leaf.
+    """
+    upstream.add_package("Serilog", "4.5.0", deprecation={"@type": ["deprecation"], "reasons": ["Legacy"]})
+    async with patched(tmp_path, upstream) as house:
+        assert (await house.push("Serilog", "5.0.0")).status == 201
+        assert (await house.send("DELETE", "/api/v2/package/Serilog/5.0.0")).status < 300
+        hit = (await house.json(SEARCH))["data"][0]
+        assert (hit["version"], hit.get("deprecation")) == ("4.5.0", {"reasons": ["Legacy"]})
 
 
 @pytest.mark.parametrize("path", OF_THE_ID)
