@@ -130,3 +130,7 @@ class House:
 
     def leftovers(self) -> list[Path]:
         return sorted((self.path / "spool").glob("*"))
+
+    def audited(self) -> list[tuple[str, str, str]]:
+        """Action, subject and result of every line of the audit log."""
+        return [(line.action, line.subject, line.result) for line in self.audit.entries()]

@@ -1,4 +1,4 @@
-"""Push, unlist, relist, deprecate, delete: what each changes, and what it refuses."""
+"""Push: what it changes, what it refuses, and the log that it is entered in."""
 
 import asyncio
 import sqlite3
@@ -7,45 +7,24 @@ from typing import Any
 
 import pytest
 
-from nugetproxy.accounts.model import ANONYMOUS, Actor
+from nugetproxy.accounts.model import ANONYMOUS
 from nugetproxy.errors import (
     Forbidden,
     InvalidPackage,
-    InvalidRequest,
     NotAuthenticated,
     PackageExists,
-    PackageNotFound,
     StorageUnavailable,
-    VersionBurnt,
-    VersionNotFound,
 )
 from nugetproxy.hosting import inspection, publish
 from nugetproxy.hosting.inspection import Inspected
-from nugetproxy.hosting.publish import ListedVerb
-from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.nupkg import Nupkg
-from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.protocol.v3.deprecation import Deprecation
 from nugetproxy.storage.spool import Spool
 from tests.builders import make_nupkg
 from tests.hosting.house import NOON, SECOND, House
 
-UTILS = PackageId.parse("Contoso.Utils")
 ONE = PackageIdentity.parse("contoso.utils", "1.0.0")
 HERE = "192.0.2.1"
-
-
-def listing(house: House, package: PackageIdentity = ONE) -> tuple[bool, int]:
-    found = house.packages.find(package)
-    assert found is not None
-    return found.listed, found.published
-
-
-def audited(house: House) -> list[tuple[str, str, str]]:
-    return [(line.action, line.subject, line.result) for line in house.audit.entries()]
-
-
-# --- push -------------------------------------------------------------------------------------------------------------
 
 
 async def test_what_was_pushed_is_there_with_its_bytes(house: House) -> None:
@@ -91,7 +70,7 @@ async def test_a_push_is_one_event_one_row_one_line_of_audit(house: House) -> No
     await house.push(await house.actor())
     assert [(item.package_id, item.version) for item in house.events.after(0, 10)] == [("Contoso.Utils", "1.0.0")]
     assert house.index.told == [("Contoso.Utils 1.0.0", True)]
-    assert audited(house) == [("package.push", "Contoso.Utils 1.0.0", "done")]
+    assert house.audited() == [("package.push", "Contoso.Utils 1.0.0", "done")]
 
 
 async def test_a_push_is_seen_by_other_processes_at_once(house: House, other: House) -> None:
@@ -125,7 +104,7 @@ async def test_a_version_is_pushed_once_however_it_is_written(house: House, agai
     with pytest.raises(PackageExists):
         await house.push(alice, version=again, payload=b"other")
     assert [path.read_bytes() for path in house.files()] == [first]
-    assert audited(house)[-1][2] == "refused"
+    assert house.audited()[-1][2] == "refused"
 
 
 @pytest.mark.parametrize(("first", "again"), [("1.0.0-RC.1", "1.0.0-rc.1"), ("1.0.0-rc", "1.0-RC+x")])
@@ -208,13 +187,13 @@ async def test_a_public_id_cannot_be_shadowed_by_accident(house: House) -> None:
     with pytest.raises(Forbidden, match="protected"):
         await house.push(await house.actor(), "Newtonsoft.Json")
     assert (house.files(), house.leftovers()) == ([], [])
-    assert audited(house) == [("package.push", "Newtonsoft.Json 1.0.0", "refused")]
+    assert house.audited() == [("package.push", "Newtonsoft.Json 1.0.0", "refused")]
 
 
 async def test_nobody_in_particular_pushes_nothing_and_fills_no_log(house: House) -> None:
     with pytest.raises(NotAuthenticated):
         await house.push(ANONYMOUS)
-    assert (house.files(), audited(house)) == ([], [])
+    assert (house.files(), house.audited()) == ([], [])
 
 
 async def test_a_failing_part_of_the_transaction_undoes_all(house: House) -> None:
@@ -224,7 +203,7 @@ async def test_a_failing_part_of_the_transaction_undoes_all(house: House) -> Non
     assert not house.packages.knows("contoso.utils")
     assert house.events.after(0, 10) == ()
     assert house.ownership.owners("contoso.utils") == ()
-    assert audited(house) == []
+    assert house.audited() == []
 
 
 async def test_a_push_whose_file_vanished_is_not_entered(house: House) -> None:
@@ -274,152 +253,6 @@ async def test_owners_that_change_meanwhile_are_judged_anew(house: House) -> Non
     house.database.write = write_late  # type: ignore[method-assign]  # another process comes in between
     with pytest.raises(Forbidden):
         await house.push(alice, version="2.0.0")
-
-
-# --- listing ----------------------------------------------------------------------------------------------------------
-
-
-async def test_unlisting_keeps_the_date_for_relisting(house: House) -> None:
-    alice = await house.actor()
-    await house.push(alice)
-    _, published = listing(house)
-    await house.publish.unlist(alice, ONE, address=HERE)
-    assert listing(house) == (False, published)
-    await house.publish.relist(alice, ONE, address=HERE)
-    assert listing(house) == (True, published)
-    assert house.index.told == [("Contoso.Utils 1.0.0", listed) for listed in (True, False, True)]
-
-
-async def test_unlisting_twice_is_one_event(house: House) -> None:
-    alice = await house.actor()
-    await house.push(alice)
-    for _ in range(3):
-        await house.publish.unlist(alice, ONE, address=HERE)
-    assert len(house.events.after(0, 10)) == 2
-
-
-async def test_unlisting_what_is_not_there(house: House) -> None:
-    alice = await house.actor()
-    await house.push(alice)
-    with pytest.raises(VersionNotFound):
-        await house.publish.unlist(alice, PackageIdentity.parse("contoso.utils", "9.0.0"), address=HERE)
-    with pytest.raises(PackageNotFound):
-        await house.publish.unlist(alice, PackageIdentity.parse("contoso.other", "1.0.0"), address=HERE)
-
-
-@pytest.mark.parametrize("act", ["unlist", "relist"])
-async def test_only_owners_list_and_unlist(house: House, act: str) -> None:
-    await house.push(await house.actor())
-    with pytest.raises(Forbidden):
-        await getattr(house.publish, act)(await house.actor("bob"), ONE, address=HERE)
-    assert listing(house)[0]
-    assert audited(house)[-1] == (f"package.{act}", "contoso.utils 1.0.0", "refused")
-
-
-# --- deprecation ------------------------------------------------------------------------------------------------------
-
-OLD = Deprecation(("Legacy",), "use the other", "Contoso.New")
-
-
-async def test_versions_are_deprecated_together_and_each_has_its_event(house: House) -> None:
-    alice = await house.actor()
-    for version in ("1.0.0", "2.0.0", "3.0.0"):
-        await house.push(alice, version=version)
-    versions = [NuGetVersion.parse("1.0"), NuGetVersion.parse("2.0.0"), NuGetVersion.parse("1.0.0")]
-    await house.publish.deprecate(alice, UTILS, versions, OLD, address=HERE)
-    assert [each.deprecation for each in house.packages.of("contoso.utils")] == [OLD, OLD, None]
-    assert len(house.events.after(0, 10)) == 5
-
-
-async def test_all_versions_are_deprecated_or_none(house: House) -> None:
-    alice = await house.actor()
-    await house.push(alice)
-    versions = [NuGetVersion.parse("1.0.0"), NuGetVersion.parse("9.0.0")]
-    with pytest.raises(VersionNotFound):
-        await house.publish.deprecate(alice, UTILS, versions, OLD, address=HERE)
-    assert house.packages.of("contoso.utils")[0].deprecation is None
-
-
-@pytest.mark.parametrize(
-    ("verb", "expected"), [(ListedVerb.UNCHANGED, True), (ListedVerb.UNLIST, False), (ListedVerb.RELIST, True)]
-)
-async def test_a_deprecation_may_unlist_and_relist(house: House, verb: ListedVerb, expected: bool) -> None:
-    alice = await house.actor()
-    await house.push(alice)
-    await house.publish.deprecate(alice, UTILS, [ONE.version], OLD, verb, address=HERE)
-    assert listing(house)[0] is expected
-
-
-async def test_a_deprecation_is_taken_back(house: House) -> None:
-    alice = await house.actor()
-    await house.push(alice)
-    await house.publish.deprecate(alice, UTILS, [ONE.version], OLD, address=HERE)
-    await house.publish.deprecate(alice, UTILS, [ONE.version], None, address=HERE)
-    assert house.packages.of("contoso.utils")[0].deprecation is None
-    assert audited(house)[-1][0] == "package.undeprecate"
-
-
-async def test_a_deprecation_names_versions(house: House) -> None:
-    with pytest.raises(InvalidRequest):
-        await house.publish.deprecate(await house.actor(), UTILS, [], OLD, address=HERE)
-
-
-# --- delete -----------------------------------------------------------------------------------------------------------
-
-
-async def the_administrator(house: House) -> Actor:
-    return await house.actor("root", administrator=True)
-
-
-async def test_a_deleted_version_is_gone_with_its_bytes(house: House) -> None:
-    await house.push(await house.actor())
-    await house.publish.delete(await the_administrator(house), ONE, address=HERE)
-    assert (house.packages.find(ONE), house.files()) == (None, [])
-    assert [item.is_delete for item in house.events.after(0, 10)] == [False, True]
-    assert house.index.told[-1] == ("contoso.utils 1.0.0", None)
-
-
-async def test_a_deleted_version_stays_burnt(house: House) -> None:
-    """
-    Who restored it once must never get other bytes under the same name; and the id stays ours.
-    """
-    alice = await house.actor()
-    await house.push(alice)
-    await house.publish.delete(await the_administrator(house), ONE, address=HERE)
-    with pytest.raises(VersionBurnt, match=r"nugetproxy package delete Contoso\.Utils 1\.0\.0 --allow-reuse"):
-        await house.push(alice, version="1.0")
-    assert house.packages.knows("contoso.utils")
-    assert [version.normalized for version, _ in house.packages.burnt("contoso.utils")] == ["1.0.0"]
-
-
-async def test_a_deleted_version_may_be_freed_at_once_or_later(house: House) -> None:
-    alice, root = await house.actor(), await the_administrator(house)
-    await house.push(alice)
-    await house.publish.delete(root, ONE, address=HERE, allow_reuse=True)
-    assert not house.packages.knows("contoso.utils")
-    await house.push(alice)
-    await house.publish.delete(root, ONE, address=HERE)
-    await house.publish.delete(root, ONE, address=HERE, allow_reuse=True)
-    await house.push(alice)
-    assert house.packages.find(ONE) is not None
-
-
-async def test_owners_do_not_delete(house: House) -> None:
-    alice = await house.actor()
-    await house.push(alice)
-    with pytest.raises(Forbidden):
-        await house.publish.delete(alice, ONE, address=HERE)
-    assert house.packages.find(ONE) is not None
-
-
-async def test_deleting_what_is_not_there(house: House) -> None:
-    root = await the_administrator(house)
-    with pytest.raises(PackageNotFound):
-        await house.publish.delete(root, ONE, address=HERE)
-    await house.push(await house.actor())
-    await house.publish.delete(root, ONE, address=HERE)
-    with pytest.raises(VersionNotFound):
-        await house.publish.delete(root, ONE, address=HERE)
 
 
 # --- the log ----------------------------------------------------------------------------------------------------------
