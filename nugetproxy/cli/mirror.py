@@ -1,6 +1,7 @@
 """nugetproxy prewarm: fill the mirror before anyone asks."""
 
 import asyncio
+import math
 import os
 import pwd
 import sys
@@ -25,6 +26,9 @@ def prewarm(files: tuple[Path, ...], parallel: int, **options: object) -> None:
     FILES are packages.lock.json, project.assets.json, or plain lists with a line "Id Version" for each package. What is
     kept already is not fetched again, so an interrupted run is continued by running it again; it may run while the
     server does. The contentHash of a lock file is compared with the package that is kept.
+
+    An upstream that asks to be left alone for a while, or is held to be dead, is waited for, and that is told. After
+    four waits in a row that brought nothing, of five minutes at most each, what is missing could not be had.
 
     Run it as the user that the server runs as. Exit code: 0 when everything is kept, 1 when something could not be had
     (it says what and why), 2 when a file cannot be read.
@@ -87,7 +91,12 @@ async def _run(config: Config, packages: list, parallel: int) -> bool:  # type: 
     async with assemble(config, os.environ) as services:
         with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
             bar = progress.add_task("prewarming", total=len(packages) + len(ids))
-            run = Prewarm(services.feed, parallel=parallel, advanced=lambda _: progress.advance(bar))
+
+            def tell(seconds: float, why: str) -> None:
+                progress.console.print(f"waiting for {math.ceil(seconds)} s: {why}", highlight=False, markup=False,
+                                       soft_wrap=True)  # fmt: skip
+
+            run = Prewarm(services.feed, parallel=parallel, advanced=lambda _: progress.advance(bar), resting=tell)
             report = await run.run(packages)
     for refusal in report.refusals:
         click.echo(f"could not be had: {refusal.what}: {refusal.why}", err=True)

@@ -1,23 +1,29 @@
 """Prewarm: fetch named packages, and the documents a client asks for with them, before anyone asks.
 
 It uses the feed as any client would, so it can run beside a server on the same data directory, and running it again
-finds what is already there. What is wanted is read in `nuget.lock_files`; how progress is shown is the command's
-affair.
+finds what is already there. Nobody waits at the other end, so it rests while an upstream wants to be left alone or is
+held to be dead, where a client would be told to come again. What is wanted is read in `nuget.lock_files`; how progress
+is shown is the command's affair.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
-from nugetproxy.errors import NugetproxyError
+from nugetproxy.errors import NugetproxyError, UpstreamError
 from nugetproxy.feeds.base import Feed, LocalFile, Part, SmallContent
+from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.lock_files import Wanted
 from nugetproxy.nuget.signature import content_hash
 
 # Enough to fill a long fat line, few enough to stay a polite guest of the upstream.
 DEFAULT_PARALLEL: Final = 8
+# How often in a row it rests while nothing comes, and how often for one package. An upstream may ask for five minutes.
+MOST_RESTS: Final = 4
+_SHORTEST_REST = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +51,21 @@ class PrewarmReport:
 
 
 class Prewarm:
-    """One run over a feed. `advanced` is called after each package and each id's documents, for a progress bar."""
+    """One run over a feed. `advanced` is called after each package and each id's documents, for a progress bar;
+    `resting` before nothing is asked for so many seconds, with the reason."""
 
     def __init__(
-        self, feed: Feed, *, parallel: int = DEFAULT_PARALLEL, advanced: Callable[[str], None] = lambda _: None
-    ) -> None:
+        self, feed: Feed, *, parallel: int = DEFAULT_PARALLEL, advanced: Callable[[str], None] = lambda _: None,
+        resting: Callable[[float, str], None] = lambda _seconds, _why: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:  # fmt: skip
         self._feed = feed
         self._places = asyncio.Semaphore(parallel)
         self._advanced = advanced
+        self._resting = resting
+        self._sleep = sleep
+        self._rest = asyncio.Lock()
+        self._rests_in_vain = 0
         self._report = PrewarmReport()
 
     async def run(self, wanted: Sequence[Wanted]) -> PrewarmReport:
@@ -62,19 +75,42 @@ class Prewarm:
         await self._feed.offered()
         async with asyncio.TaskGroup() as group:
             for want in wanted:
-                group.create_task(self._package(want))
+                group.create_task(self._have(str(want.identity), partial(self._fetch, want)))
             for package_id in ids:
-                group.create_task(self._documents(package_id))
+                group.create_task(self._have(f"documents of {package_id.text}", partial(self._documents, package_id)))
         self._report.refusals.sort(key=lambda refusal: refusal.what.lower())
         return self._report
 
-    async def _package(self, want: Wanted) -> None:
+    async def _have(self, what: str, fetch: Callable[[], Awaitable[None]]) -> None:
         async with self._places:
             try:
-                await self._fetch(want)
+                await self._patiently(fetch)
             except NugetproxyError as error:
-                self._report.refusals.append(Refusal(str(want.identity), str(error)))
-        self._advanced(str(want.identity))
+                self._report.refusals.append(Refusal(what, str(error)))
+        self._advanced(what)
+
+    async def _patiently(self, fetch: Callable[[], Awaitable[None]]) -> None:
+        """Fetch, and again after a rest when the upstream may then be asked."""
+        for _ in range(MOST_RESTS):
+            async with self._rest:
+                pass  # others rest: so does everybody
+            try:
+                await fetch()
+            except UpstreamError as error:
+                if error.retry_after is None or self._rests_in_vain >= MOST_RESTS:
+                    raise
+                await self._have_a_rest(max(_SHORTEST_REST, error.retry_after), str(error))
+            else:
+                return
+        await fetch()
+
+    async def _have_a_rest(self, seconds: float, why: str) -> None:
+        if self._rest.locked():
+            return  # those who were refused together rest once
+        async with self._rest:
+            self._rests_in_vain += 1
+            self._resting(seconds, why)
+            await self._sleep(seconds)
 
     async def _fetch(self, want: Wanted) -> None:
         content = (await self._feed.content(want.identity, Part.NUPKG)).value
@@ -84,9 +120,12 @@ class Prewarm:
             self._report.kept_before += 1
             file = content
         else:
+            size = 0
             async for chunk in content.chunks():
-                self._report.bytes_fetched += len(chunk)
+                size += len(chunk)
+            self._report.bytes_fetched += size
             self._report.fetched += 1
+            self._rests_in_vain = 0
             file = await self._kept_file(want.identity)
         if want.content_hash is not None and file is not None:
             actual = await asyncio.to_thread(_content_hash, file)
@@ -103,14 +142,11 @@ class Prewarm:
 
     async def _documents(self, package_id: PackageId) -> None:
         """The versions list and every registration page of one id."""
-        async with self._places:
-            try:
-                await self._feed.versions(package_id)
-                await self._feed.complete_registration(package_id)
-                self._report.documents += 1
-            except NugetproxyError as error:
-                self._report.refusals.append(Refusal(f"documents of {package_id.text}", str(error)))
-        self._advanced(package_id.text)
+        versions = await self._feed.versions(package_id)
+        registration = await self._feed.complete_registration(package_id)
+        self._report.documents += 1
+        if {versions.provenance.outcome, registration.provenance.outcome} & {Outcome.MISS, Outcome.REFRESHED}:
+            self._rests_in_vain = 0
 
 
 def _other_content(stated: str, actual: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nugetproxy.cli.main import main
+from nugetproxy.mirroring.prewarm import Prewarm
 from nugetproxy.nuget.signature import content_hash
 from tests.fakes.faults import corrupt, status
 from tests.fakes.upstream import FakeUpstream
+from tests.mirroring.clients import skipping
 from tests.serving import Server
 
 IDS = ("Contoso.Base", "Contoso.Utils", "Contoso.Tools")
@@ -134,6 +137,22 @@ async def test_a_failing_upstream_is_named(gallery, tmp_path, fault, why):
     )
     assert why in refused
     assert kept(tmp_path / "data") == ALL - {"contoso.base.1.0.0.nupkg"}
+
+
+async def test_that_it_waits_for_an_upstream_is_told(gallery, tmp_path, monkeypatch):
+    in_time, made = skipping(monkeypatch), Prewarm.__init__
+
+    async def sleep(seconds: float) -> None:
+        in_time(seconds)
+
+    monkeypatch.setattr(Prewarm, "__init__", lambda *args, **named: made(*args, **named, sleep=sleep))
+    monkeypatch.setenv("NUGETPROXY_MIRRORING__UPSTREAM__0__PATIENCE", "1s")
+    gallery.fault("*.nupkg", status(429, retry_after=400), times=4)
+    ended = await prewarm(gallery, tmp_path / "data", plain_list(tmp_path, *(f"{name} 1.0.0" for name in IDS)))
+    assert ended.exit_code == 0, ended.output
+    assert re.search(r"waiting for (29\d|300) s: upstream", ended.output)
+    assert "answered 429 Too Many Requests" in ended.output
+    assert kept(tmp_path / "data") == ALL
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,16 @@
-"""Which of several mentions of a package count."""
+"""Which of several mentions of a package count, and who rests when an upstream wants to be left alone."""
 
+import asyncio
 import base64
+from pathlib import Path
+from typing import cast
 
 import pytest
 
-from nugetproxy.mirroring.prewarm import distinct
-from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.errors import UpstreamTimeout, UpstreamUnavailable
+from nugetproxy.feeds.base import Answer, Feed, LocalFile, Offered, PackageContent, Part
+from nugetproxy.mirroring.prewarm import Prewarm, distinct
+from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.lock_files import Wanted
 
 ONE, OTHER = (base64.b64encode(bytes([number]) * 64).decode() for number in (1, 2))
@@ -29,3 +34,68 @@ def want(version: str, digest: str | None = None, name: str = "A") -> Wanted:
 )
 def test_each_identity_once_with_every_hash(mentioned, expected):
     assert distinct(mentioned) == expected
+
+
+class BusyFeed:
+    """Refuses everybody as long as it is `busy`, and counts who asks it."""
+
+    def __init__(self, failure: Exception) -> None:
+        self.busy = True
+        self.asked = 0
+        self._failure = failure
+
+    async def offered(self) -> Offered:
+        return Offered()
+
+    async def content(self, package: PackageIdentity, part: Part) -> Answer[PackageContent]:
+        await self._refuse()
+        return Answer(LocalFile(Path("kept.nupkg"), 1, 0, ""))
+
+    async def versions(self, package_id: PackageId) -> Answer[tuple[()]]:
+        await self._refuse()
+        return Answer(())
+
+    async def complete_registration(self, package_id: PackageId) -> Answer[tuple[()]]:
+        return Answer(())
+
+    async def _refuse(self) -> None:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.busy:
+            raise self._failure
+
+
+async def prewarmed(feed: BusyFeed, *, parallel: int) -> list[float]:
+    """The rests of a prewarm of twenty packages; during the first the feed comes to have time again."""
+    rests: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        rests.append(seconds)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        feed.busy = False
+
+    await Prewarm(cast(Feed, feed), parallel=parallel, sleep=sleep).run([want(f"{n}.0.0") for n in range(20)])
+    return rests
+
+
+async def test_those_who_are_refused_together_rest_once():
+    feed = BusyFeed(UpstreamUnavailable("busy", "answered 429", 60))
+
+    assert await prewarmed(feed, parallel=8) == [60]
+
+
+async def test_while_one_rests_nobody_asks():
+    feed = BusyFeed(UpstreamUnavailable("busy", "answered 429", 60))
+    await prewarmed(feed, parallel=8)
+
+    assert feed.asked == 8 + 20 + 1
+
+
+async def test_a_rest_is_never_no_time_at_all():
+    assert await prewarmed(BusyFeed(UpstreamUnavailable("busy", "answered 429", 0.0)), parallel=2) == [1.0]
+
+
+@pytest.mark.parametrize("failure", [UpstreamUnavailable("a", "403"), UpstreamTimeout("a", "silent")])
+async def test_a_failure_that_names_no_time_is_no_reason_to_rest(failure):
+    assert await prewarmed(BusyFeed(failure), parallel=2) == []
