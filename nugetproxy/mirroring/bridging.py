@@ -44,5 +44,5 @@ class Bridging:
         pause = self._pacing.pause(self._failures, fault.error.retry_after)
         if self._clock() + pause > self._deadline:
             raise fault.error from fault
-        _log.debug("upstream try failed", url=self._url, why=fault.error.why, pause=round(pause, 3))
+        _log.debug("upstream_try_failed", url=self._url, why=fault.error.why, pause=round(pause, 3))
         await self._connections.wait(self._url, pause)

@@ -60,7 +60,7 @@ class Throttling:
         retry_after = retry_after_of(answer) or 0.0
         if not _asks_to_wait(answer):
             if first and throttle.over() > self._patience:
-                _log.info("upstream host may be asked again", upstream=self._upstream, host=str(host.origin))
+                _log.info("upstream_may_be_asked_again", upstream=self._upstream, host=str(host.origin))
             return
         why = words_for(answer)
         wait = throttle.refused(began, self._clock(), retry_after, why, is_outage=answer.status == 503)
@@ -68,9 +68,9 @@ class Throttling:
             return
         log = _log.bind(upstream=self._upstream, host=str(host.origin), why=why, seconds=round(wait, 1))
         if wait > self._patience:
-            log.warning("upstream host asks to wait")
+            log.warning("upstream_asks_to_wait")
         else:
-            log.debug("upstream host asks to wait")
+            log.debug("upstream_asks_to_wait")
 
 
 def _asks_to_wait(answer: aiohttp.ClientResponse) -> bool:

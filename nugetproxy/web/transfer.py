@@ -192,6 +192,6 @@ def _cut(request: web.Request, error: Exception) -> None:
     if isinstance(error, TimeoutError):
         told.info("cut a client that stopped reading")
     elif isinstance(error, NugetproxyError | _CutError):
-        told.warning("cut an answer that cannot be finished", why=str(error))
+        told.warning("answer_cut_short", why=str(error))
     else:
-        told.error("cut an answer that cannot be finished", exc_info=error)
+        told.error("answer_cut_short", exc_info=error)

@@ -294,8 +294,8 @@ async def test_a_wait_that_clients_notice_is_logged_and_so_is_its_end(upstream, 
 
     told = [(log["log_level"], log["event"], log["host"]) for log in logs if log["log_level"] != "debug"]
     assert told == [
-        ("warning", "upstream host asks to wait", upstream.base),
-        ("info", "upstream host may be asked again", upstream.base),
+        ("warning", "upstream_asks_to_wait", upstream.base),
+        ("info", "upstream_may_be_asked_again", upstream.base),
     ]
 
 
@@ -310,7 +310,7 @@ async def test_it_is_logged_once_for_all_who_were_refused_together(upstream):
             held.set()
             await asyncio.gather(*calls, return_exceptions=True)
 
-    assert [log["event"] for log in logs if log["log_level"] != "debug"] == ["upstream host asks to wait"]
+    assert [log["event"] for log in logs if log["log_level"] != "debug"] == ["upstream_asks_to_wait"]
 
 
 async def test_a_wait_that_nobody_notices_is_not_logged(upstream):
