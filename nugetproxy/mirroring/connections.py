@@ -128,6 +128,14 @@ class Connections:
         held = host.throttle(parsed).left(self._clock()) is not None
         return worst((self._health(origin), Health.SUSPECT if held else Health.GOOD))
 
+    def until_probe(self, url: str) -> float:
+        """Seconds between two probes of the hosts held to be dead of those that this URL needs; 0 when none is."""
+        needed = set(self._essential)
+        with contextlib.suppress(ValueError):
+            needed.add(origin_of(read_url(url)))
+        dead = [host for origin, host in self._hosts.items() if origin in needed and host.breaker.is_open]
+        return max(map(self._until_probe, dead), default=0.0)
+
     def _health(self, origin: Origin) -> Health:
         host = self._hosts.get(origin)
         return Health.GOOD if host is None else host.breaker.health(self._clock())
@@ -136,7 +144,7 @@ class Connections:
         was_open = host.breaker.is_open
         host.breaker.succeeded()
         if was_open:
-            _log.info("upstream host is back", upstream=self._name, host=str(host.origin))
+            _log.info("upstream_back", upstream=self._name, host=str(host.origin))
             self._show_breakers()
 
     def failed(self, host: Host, why: str, silent_for: float = 0.0) -> None:
@@ -145,7 +153,7 @@ class Connections:
         host.breaker.failed(self._clock(), silent_for)
         if was_open or not host.breaker.is_open:
             return
-        _log.warning("upstream host is held to be dead", upstream=self._name, host=str(host.origin), why=host.why)
+        _log.warning("upstream_held_dead", upstream=self._name, host=str(host.origin), why=host.why)
         self._show_breakers()
         host.give_up()
         if host.probing is None or host.probing.done():

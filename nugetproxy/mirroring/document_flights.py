@@ -58,6 +58,8 @@ class DocumentUpstream(Protocol):
 
     def health_of(self, url: str) -> Health: ...
 
+    def until_probe(self, url: str) -> float: ...
+
     async def fetch(
         self,
         url: str,

@@ -132,7 +132,8 @@ class MirroredDocuments:
             case Refuse(reason):
                 if reason is Refusal.OFFLINE:
                     raise NotMirrored(url)
-                raise UpstreamUnavailable(upstream.name, "it does not answer, and no copy is kept")
+                again = upstream.until_probe(url) or None
+                raise UpstreamUnavailable(upstream.name, "it does not answer, and no copy is kept", again)
             case _:
                 assert_never(verdict)
 

@@ -78,6 +78,10 @@ class UpstreamClient:
         """Of this URL's server."""
         return self._connections.health_of(url)
 
+    def until_probe(self, url: str) -> float:
+        """When a dead server keeps this URL from being asked: the seconds after which to come again. Else 0."""
+        return self._connections.until_probe(url)
+
     # --- documents ---
 
     async def fetch(

@@ -195,6 +195,23 @@ async def test_a_probe_waits_as_long_as_the_host_asks(upstream):
     assert upstream.requests_for("/v3/index.json") == 2
 
 
+async def test_when_a_dead_host_is_asked_again_is_known(upstream):
+    async with FakeUpstream() as search, a_client(upstream, breaker_failures=1, breaker_probe=60) as client:
+        client.allow(f"{search.base}/query")
+        await search.die()
+        await fails(client, f"{search.base}/query")
+
+        assert [client.until_probe(url) for url in (f"{search.base}/query?q=x", upstream.url, "no url")] == [60, 0, 0]
+
+
+async def test_when_the_home_of_all_is_dead_all_waits_for_it(upstream):
+    async with a_client(upstream, breaker_failures=1, breaker_probe=60) as client:
+        await upstream.die()
+        await fails(client, upstream.base + LIST)
+
+        assert [client.until_probe(url) for url in ("https://elsewhere.invalid/x", "no url")] == [60, 60]
+
+
 async def test_the_failures_of_one_host_are_not_anothers(upstream):
     upstream.add_package("A", "1.0.0")
     async with FakeUpstream() as search, a_client(upstream, breaker_failures=1, breaker_probe=60) as client:

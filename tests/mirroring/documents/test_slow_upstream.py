@@ -166,6 +166,15 @@ async def test_a_document_of_a_dead_host_is_not_asked_for(documents, upstream):
     assert upstream.requests == 0
 
 
+@pytest.mark.parametrize(("probed_every", "told"), [(120.0, 120.0), (0.0, None)])
+async def test_when_a_dead_host_is_asked_again_is_told(documents, upstream, probed_every, told):
+    upstream.health, upstream.probed_every = Health.DEAD, probed_every
+    with pytest.raises(UpstreamUnavailable) as caught:
+        await documents.get(upstream, URL, KIND)
+
+    assert caught.value.retry_after == told
+
+
 async def test_faults_are_bridged_as_long_as_the_upstreams_settings_say(world, upstream):
     await world.process(patience={"fake": 7.0}).get(upstream, URL, KIND)
 

@@ -36,9 +36,13 @@ class FakeUpstream:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.health_of_hosts = Health.GOOD
+        self.probed_every = 0.0
 
     def health_of(self, url: str) -> Health:
         return self.health_of_hosts
+
+    def until_probe(self, url: str) -> float:
+        return self.probed_every
 
     @property
     def requests(self) -> int:
