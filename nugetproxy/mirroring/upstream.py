@@ -65,22 +65,22 @@ class UpstreamClient:
         `essential`: without that server the upstream is of no use, so it counts towards `health`.
         """
         self._connections.egress.allow(url)
-        self._connections.set_apart(url)
+        self._connections.hosts.set_apart(url)
         if essential:
-            self._connections.rely_on(url)
+            self._connections.hosts.rely_on(url)
 
     @property
     def health(self) -> Health:
         """Of the service index's server, and of those allowed as essential; the worst counts."""
-        return self._connections.health
+        return self._connections.hosts.health
 
     def health_of(self, url: str) -> Health:
         """Of this URL's server."""
-        return self._connections.health_of(url)
+        return self._connections.hosts.health_of(url)
 
     def until_probe(self, url: str) -> float:
         """When a dead server keeps this URL from being asked: the seconds after which to come again. Else 0."""
-        return self._connections.until_probe(url)
+        return self._connections.hosts.until_probe(url)
 
     # --- documents ---
 
