@@ -17,6 +17,7 @@ class Throttle:
 
     A wait that nobody survives must be told twice. One server of a content network, or one document, may be ill where
     the rest is well: so the one who goes first does so soon, and the wait is as long as told only if it is refused too.
+    That a host is ill must be told for two documents: one that is always refused says nothing of the others.
     """
 
     def __init__(self, first_pause: float, *, second_look: float, patience: float) -> None:
@@ -26,6 +27,7 @@ class Throttle:
         self._second_look = second_look
         self._patience = patience
         self._is_refused = self._is_confirmed = self._is_tried = False
+        self._first_ill = ""
         self._untold = 0
         self._refused = self._until = float("-inf")
         self.why = ""
@@ -60,19 +62,23 @@ class Throttle:
         self._untold, self._until = 0, float("-inf")
         return lasted
 
-    def refused(
-        self, began: float, now: float, retry_after: float, why: str, *, is_outage: bool = False
-    ) -> float | None:
+    def refused(self, began: float, now: float, retry_after: float, why: str, *, ill: str = "") -> float | None:
         """A request sent at `began` was refused now, for `retry_after` seconds; 0 when it does not say.
+
+        `ill` is the URL when that is because the host is ill, empty when it has too much to do.
 
         Returns the seconds for which nobody may ask, None when that was known: requests that were under way together
         are refused together, which is one reason to wait, not fifty.
         """
         is_news = began >= self._refused or not self._is_refused
         if is_news:
-            self._is_confirmed, self._is_refused, self._refused = self._is_refused, True, now
+            if not self._is_refused:
+                self._is_refused, self._first_ill = True, ill
+            elif not ill or ill != self._first_ill:
+                self._is_confirmed = True
+            self._refused = now
             self._untold = 0 if retry_after else self._untold + 1
-        self.why, self.is_outage = why, is_outage
+        self.why, self.is_outage = why, bool(ill)
         wait = retry_after or min(LONGEST_UNTOLD, self._first_pause * 2.0 ** min(max(0, self._untold - 1), 30))
         if wait > self._patience and not self._is_confirmed:
             wait = self._second_look

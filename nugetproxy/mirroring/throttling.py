@@ -63,7 +63,8 @@ class Throttling:
                 _log.info("upstream_may_be_asked_again", upstream=self._upstream, host=str(host.origin))
             return
         why = words_for(answer)
-        wait = throttle.refused(began, self._clock(), retry_after, why, is_outage=answer.status == 503)
+        ill = str(answer.url) if answer.status == 503 else ""
+        wait = throttle.refused(began, self._clock(), retry_after, why, ill=ill)
         if wait is None:
             return
         log = _log.bind(upstream=self._upstream, host=str(host.origin), why=why, seconds=round(wait, 1))

@@ -118,6 +118,16 @@ def test_it_is_when_who_goes_first_is_told_the_same():
     assert throttle.left(104.0) == 120.0
 
 
+@pytest.mark.parametrize(("first", "second", "wait"), [("/a", "/a", LOOK), ("/a", "/b", 120.0), ("/a", "", 120.0)],
+                         ids=["one document", "another", "too many"])  # fmt: skip
+def test_that_a_host_is_ill_must_be_told_for_two_documents(first, second, wait):
+    throttle = new_throttle()
+    throttle.refused(100.0, 100.0, 120.0, "answered 503", ill=first)
+    throttle.refused(103.0, 104.0, 120.0, "answered 503", ill=second)
+
+    assert throttle.left(104.0) == wait
+
+
 def test_many_who_were_under_way_together_are_one_who_tells():
     throttle = a_throttle(retry_after=120.0)
     throttle.refused(99.5, 100.5, 120.0, "answered 429")

@@ -235,10 +235,23 @@ async def test_a_redirect_to_a_host_that_asks_to_wait_is_not_followed(upstream):
 async def test_a_503_that_names_a_time_is_one_too(upstream):
     upstream.fault("*", faults.status(503, retry_after=60))
     async with a_client(upstream) as client:
-        for _ in range(3):
-            await failure(client, upstream.base + LIST)
+        await failure(client, upstream.base + LIST, patience=0)
+        for other in range(2):
+            await failure(client, f"{upstream.base}{LIST}?{other}")
 
     assert len(upstream.log) == 2
+
+
+async def test_one_document_that_is_always_refused_so_holds_no_other_back(upstream):
+    """
+    A 503 may be the affair of that document alone.
+    """
+    upstream.fault(LIST, faults.status(503, retry_after=60))
+    async with a_client(upstream, breaker_failures=100) as client:
+        await failure(client, upstream.base + LIST, patience=0.5)
+        answer = await client.fetch(f"{upstream.base}{FLAT}b/index.json", patience=5)
+
+    assert answer.status == 404
 
 
 async def test_it_opens_the_breaker_as_if_it_were_asked(upstream):
