@@ -99,7 +99,7 @@ def settings_for(
         "logs": {"access": False},
         "mirroring": {
             "mode": "offline" if offline else "online",
-            "search_timeout": 1.0,
+            "search_timeout": 3.0,
             "upstream": [impatient | upstream for upstream in upstreams],
             "freshness": freshness or rules(),
         },

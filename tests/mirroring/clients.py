@@ -19,7 +19,7 @@ QUICK = Pacing(first_pause=0.005, longest_pause=0.02, spacing=0.0, overdue=0.03)
 @asynccontextmanager
 async def a_client(upstream: FakeUpstream, *, offline: bool = False, **settings: Any) -> AsyncIterator[UpstreamClient]:
     given: dict[str, Any] = {
-        "name": "fake", "service_index": upstream.url, "head_timeout": 0.2, "read_timeout": 0.2, "breaker_failures": 50,
+        "name": "fake", "service_index": upstream.url, "head_timeout": 1.0, "read_timeout": 1.0, "breaker_failures": 50,
     }  # fmt: skip
     environ = settings.pop("environ", {})
     pacing = settings.pop("pacing", QUICK)

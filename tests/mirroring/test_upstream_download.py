@@ -345,9 +345,9 @@ async def test_patience_ends(upstream, client, package, fault, error):
 
 
 async def test_progress_renews_patience(upstream, client, package):
-    upstream.fault("*.nupkg", faults.Fault(cut_at=70_000, delay=0.05))
+    upstream.fault("*.nupkg", faults.Fault(cut_at=70_000, delay=0.1))
 
-    assert package.nupkg == await received(client, upstream, patience=0.1)
+    assert package.nupkg == await received(client, upstream, patience=0.3)
 
 
 async def test_a_dead_upstream_midway_fails(upstream, client, package):
