@@ -18,7 +18,7 @@ BEHIND_A_FRONT: dict[str, Any] = {"server": {"trusted_proxies": ["127.0.0.1"]}}
 INDEX = "/v3/vulnerabilities/index.json"
 BASE = "/v3/vulnerabilities/base.json"
 SIGNATURES = "/v3/repository-signatures/5.0.0/index.json"
-IMPATIENT = {"patience": 0.05, "head_timeout": 0.2, "read_timeout": 0.2}
+IMPATIENT = {"patience": 0.05, "head_timeout": 0.6, "read_timeout": 0.6}
 
 FAULTS = [
     pytest.param(status(500), id="500"),

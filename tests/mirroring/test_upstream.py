@@ -382,8 +382,8 @@ async def test_waiting_for_a_connection_is_not_the_upstreams_failure(upstream):
     """
     Whoever waits longer for a free connection than the head time-out is not told that the upstream is silent.
     """
-    upstream.fault("/v3/*", faults.delay(0.08))
-    async with a_client(upstream, connections=1, head_timeout=0.15) as client:
+    upstream.fault("/v3/*", faults.delay(0.25))
+    async with a_client(upstream, connections=1, head_timeout=0.7) as client:
         answers = await asyncio.gather(*(client.fetch(f"{upstream.base}/v3/{n}.json", patience=0) for n in range(4)))
 
     assert [answer.status for answer in answers] == [404] * 4

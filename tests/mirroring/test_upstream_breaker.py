@@ -122,7 +122,7 @@ async def test_callers_who_wait_for_a_head_fail_when_the_breaker_opens(upstream)
 
 async def test_callers_who_wait_for_a_connection_fail_when_the_breaker_opens(upstream):
     upstream.fault("/silent", faults.silent())
-    async with a_client(upstream, breaker_failures=1, breaker_probe=60, connections=1, head_timeout=0.1) as client:
+    async with a_client(upstream, breaker_failures=1, breaker_probe=60, connections=1, head_timeout=0.5) as client:
         calls = [client.fetch(f"{upstream.base}/silent", patience=30) for _ in range(5)]
         async with asyncio.timeout(5):
             outcomes = await asyncio.gather(*calls, return_exceptions=True)
