@@ -83,7 +83,7 @@ async def test_a_failure_is_not_repeated_for_long_by_waiting_processes(world, up
     """
     What a process waited for another's failed fetch is taken from its own patience, so all are done in bounded time.
     """
-    processes = [world.process(patience={"fake": 0.2}) for _ in range(4)]
+    processes = [world.process(patience={"fake": 1.0}) for _ in range(4)]
 
     async def fail_late(url, *, validators=None, patience, timeout=None):
         upstream.bounds.append((patience, timeout))
@@ -91,13 +91,13 @@ async def test_a_failure_is_not_repeated_for_long_by_waiting_processes(world, up
         raise DOWN
 
     upstream.fetch = fail_late
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         results = await asyncio.gather(
             *(process.get(upstream, URL, KIND) for process in processes), return_exceptions=True
         )
 
     assert [UpstreamUnavailable] * 4 == [type(result) for result in results]
-    assert sorted(patience <= 0.15 for patience, _ in upstream.bounds) == [False, True, True, True]
+    assert sorted(patience <= 0.5 for patience, _ in upstream.bounds) == [False, True, True, True]
 
 
 async def test_a_leaving_asker_does_not_stop_the_fetch(world, documents, upstream):
