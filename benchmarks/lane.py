@@ -21,11 +21,11 @@ from nugetproxy.config import ServerSettings
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.runtime.listening import listen_on
-from nugetproxy.web.access import AccessLog
-from nugetproxy.web.aiohttp_connection import handler_options
-from nugetproxy.web.cache_headers import live_headers
-from nugetproxy.web.hot import HotAnswer, HotTable, HotVariant
-from nugetproxy.web.lane_server import LaneServer
+from nugetproxy.web.hot.table import HotAnswer, HotTable, HotVariant
+from nugetproxy.web.http.aiohttp_connection import handler_options
+from nugetproxy.web.http.cache_headers import live_headers
+from nugetproxy.web.lane.server import LaneServer
+from nugetproxy.web.telemetry.access import AccessLog
 
 HEADERS = (
     ("Content-Type", "application/json"),

@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.processes import ROOT, family, free_port
-from nugetproxy.mirroring.inventory import Inventory, KeptPackage, open_ledger
+from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage, open_ledger
 from nugetproxy.nuget.nuspec import read_nuspec
 from nugetproxy.nuget.version import NuGetVersion
 

@@ -1,8 +1,8 @@
 """Every way a request can fail, named in our own words.
 
-There is no HTTP here: `web/errors.py` holds the one table that turns a class into a status. An error carries fields and
-builds its sentence from them; the sentence is shown to people, in the HTTP reason phrase too, so it is one line, says
-what is wrong, and never holds a secret.
+There is no HTTP here: `web/http/errors.py` holds the one table that turns a class into a status. An error carries
+fields and builds its sentence from them; the sentence is shown to people, in the HTTP reason phrase too, so it is one
+line, says what is wrong, and never holds a secret.
 """
 
 from typing import Literal

@@ -3,7 +3,7 @@
 Log events, not prose: `structlog.get_logger().info("mirrored", package=str(identity), bytes=size)`. Every line passes
 the masking here, so a secret that slips into an event does not reach the log. What is an event is decided where it
 happens.
-The access log shares the format and the stream, and is written in batches by `web/access.py`.
+The access log shares the format and the stream, and is written in batches by `web/telemetry/access.py`.
 """
 
 import json

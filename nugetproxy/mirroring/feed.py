@@ -21,15 +21,15 @@ from nugetproxy.errors import (
 )
 from nugetproxy.feeds.base import Answer, CatalogEntry, Offered, PackageContent, Part, SmallContent
 from nugetproxy.httpcache.freshness import DocumentKind
-from nugetproxy.mirroring.contents import kept_content
-from nugetproxy.mirroring.documents import KeptDocument
-from nugetproxy.mirroring.downloads import MirroredDownloads
-from nugetproxy.mirroring.kept import KeptPackages, kept_provenance
-from nugetproxy.mirroring.parts import content_type_of, part_of_package, read_nuspec_of, refuse_page
-from nugetproxy.mirroring.registrations import MirroredRegistrations
+from nugetproxy.mirroring.documents.mirrored_documents import KeptDocument
+from nugetproxy.mirroring.documents.registrations import MirroredRegistrations
+from nugetproxy.mirroring.documents.source import MirroredSource, quoted
+from nugetproxy.mirroring.documents.trust import MirroredTrust
+from nugetproxy.mirroring.downloads.contents import kept_content
+from nugetproxy.mirroring.downloads.mirrored_downloads import MirroredDownloads
+from nugetproxy.mirroring.kept.parts import content_type_of, part_of_package, read_nuspec_of, refuse_page
+from nugetproxy.mirroring.kept.view import KeptPackages, kept_provenance
 from nugetproxy.mirroring.search import MirroredSearch
-from nugetproxy.mirroring.source import MirroredSource, quoted
-from nugetproxy.mirroring.trust import MirroredTrust
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.flat_container import read_versions

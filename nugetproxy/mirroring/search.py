@@ -10,8 +10,8 @@ import structlog
 from nugetproxy.errors import DocumentAbsent, StorageUnavailable, UpstreamError
 from nugetproxy.feeds.base import Answer
 from nugetproxy.httpcache.freshness import DocumentKind
-from nugetproxy.mirroring.kept import KeptPackages, kept_provenance
-from nugetproxy.mirroring.source import MirroredSource
+from nugetproxy.mirroring.documents.source import MirroredSource
+from nugetproxy.mirroring.kept.view import KeptPackages, kept_provenance
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.protocol.v3.registration import Leaf
 from nugetproxy.protocol.v3.search import (

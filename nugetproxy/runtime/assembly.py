@@ -26,13 +26,13 @@ from nugetproxy.feeds.mapped import Mapped, MappedSource
 from nugetproxy.feeds.protected import Protected
 from nugetproxy.httpcache.decisions import Mode
 from nugetproxy.httpcache.freshness import DocumentKind, FreshnessRule
-from nugetproxy.mirroring.documents import MirroredDocuments
-from nugetproxy.mirroring.downloads import CommittedPackage, MirroredDownloads
+from nugetproxy.mirroring.documents.mirrored_documents import MirroredDocuments
+from nugetproxy.mirroring.documents.source import MirroredSource
+from nugetproxy.mirroring.downloads.mirrored_downloads import CommittedPackage, MirroredDownloads
 from nugetproxy.mirroring.feed import MirrorFeed
-from nugetproxy.mirroring.inventory import Inventory, KeptPackage, open_ledger
-from nugetproxy.mirroring.kept import KeptPackages
-from nugetproxy.mirroring.source import MirroredSource
-from nugetproxy.mirroring.upstream import UpstreamClient
+from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage, open_ledger
+from nugetproxy.mirroring.kept.view import KeptPackages
+from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.runtime.hosting_parts import appeared, attempted, over
 from nugetproxy.services import Services
 from nugetproxy.storage.documents.disk import DiskDocuments

@@ -16,11 +16,11 @@ from nugetproxy.config import Config, ServerSettings
 from nugetproxy.errors import ConfigError
 from nugetproxy.runtime.assembly import assemble
 from nugetproxy.runtime.listening import tls_context
-from nugetproxy.web.aiohttp_connection import handler_options
 from nugetproxy.web.application import make_application
-from nugetproxy.web.hot import HotTable
-from nugetproxy.web.keys import ACCESS, GATE
-from nugetproxy.web.lane_server import LaneServer
+from nugetproxy.web.hot.table import HotTable
+from nugetproxy.web.http.aiohttp_connection import handler_options
+from nugetproxy.web.lane.server import LaneServer
+from nugetproxy.web.requests.keys import ACCESS, GATE
 
 _log = structlog.get_logger(__name__)
 

@@ -3,15 +3,15 @@
 from aiohttp import web
 
 from nugetproxy.services import Services
-from nugetproxy.web.access import AccessLog
-from nugetproxy.web.authentication import Gate
-from nugetproxy.web.base_url import BaseUrls
-from nugetproxy.web.compression import GzipVariants
-from nugetproxy.web.hot import HotTable
-from nugetproxy.web.keys import ACCESS, BASES, GATE, GZIPPED, HOT, SERVICES
+from nugetproxy.web.hot.table import HotTable
+from nugetproxy.web.http.compression import GzipVariants
 from nugetproxy.web.middleware import answering, sign
-from nugetproxy.web.quiet import quieten
+from nugetproxy.web.requests.authentication import Gate
+from nugetproxy.web.requests.base_url import BaseUrls
+from nugetproxy.web.requests.keys import ACCESS, BASES, GATE, GZIPPED, HOT, SERVICES
 from nugetproxy.web.routes import add_routes
+from nugetproxy.web.telemetry.access import AccessLog
+from nugetproxy.web.telemetry.quiet import quieten
 
 
 def make_application(services: Services, hot: HotTable | None = None) -> web.Application:

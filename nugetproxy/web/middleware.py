@@ -1,6 +1,6 @@
 """Around every request: its id, its errors, its counters and its line in the access log.
 
-Which error gets which status is `web/errors.py`'s affair. The answer is sent here and not left to aiohttp, so that
+Which error gets which status is `web/http/errors.py`'s affair. The answer is sent here and not left to aiohttp, so that
 seconds and bytes are those of the whole answer.
 """
 
@@ -14,16 +14,16 @@ from aiohttp import web
 from nugetproxy.errors import InvalidRequest, NugetproxyError, StorageUnavailable, TooLarge
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.logs import about
-from nugetproxy.web.access import AccessLine
-from nugetproxy.web.aiohttp_connection import is_last_request
-from nugetproxy.web.counting import count_request
-from nugetproxy.web.errors import Refusal, refusal_for, refused
-from nugetproxy.web.incoming import mirrors_only, origin, push_address, unknown_document
-from nugetproxy.web.keys import ACCESS, NOTE, SERVICES, TAKES_BODY, RequestNote
-from nugetproxy.web.request_ids import request_id
-from nugetproxy.web.responses import STANDING_HEADERS
-from nugetproxy.web.targets import refuse_odd_target
-from nugetproxy.web.uploads import DRAIN_SECONDS, discard
+from nugetproxy.web.answers.responses import STANDING_HEADERS
+from nugetproxy.web.http.aiohttp_connection import is_last_request
+from nugetproxy.web.http.errors import Refusal, refusal_for, refused
+from nugetproxy.web.http.request_ids import request_id
+from nugetproxy.web.http.targets import refuse_odd_target
+from nugetproxy.web.requests.incoming import mirrors_only, origin, push_address, unknown_document
+from nugetproxy.web.requests.keys import ACCESS, NOTE, SERVICES, TAKES_BODY, RequestNote
+from nugetproxy.web.requests.uploads import DRAIN_SECONDS, discard
+from nugetproxy.web.telemetry.access import AccessLine
+from nugetproxy.web.telemetry.counting import count_request
 from nugetproxy.web.v2.answers import refusal_in_xml
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

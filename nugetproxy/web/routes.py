@@ -9,11 +9,11 @@ from typing import NamedTuple
 from aiohttp import web
 
 from nugetproxy.protocol.v3.registration import Hive
-from nugetproxy.web import operations
-from nugetproxy.web.keys import NOTE, TAKES_BODY
-from nugetproxy.web.reading import admit
-from nugetproxy.web.resource import Resource
-from nugetproxy.web.uploads import on_expect
+from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.pages import operations
+from nugetproxy.web.requests.keys import NOTE, TAKES_BODY
+from nugetproxy.web.requests.reading import admit
+from nugetproxy.web.requests.uploads import on_expect
 from nugetproxy.web.v2.batch import batch
 from nugetproxy.web.v2.routes import V2_BATCH, V2_ROUTES
 from nugetproxy.web.v3 import publish

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nugetproxy.mirroring.documents import MirroredDocuments
+from nugetproxy.mirroring.documents.mirrored_documents import MirroredDocuments
 from tests.fakes.upstream import FakeUpstream
 
 

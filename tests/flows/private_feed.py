@@ -19,11 +19,11 @@ from nugetproxy.accounts.model import DAY, Account, ApiKey, Scope, now_us
 from nugetproxy.runtime.assembly import assemble
 from nugetproxy.runtime.listening import listen_on
 from nugetproxy.services import AccountServices, HostingServices, Services
-from nugetproxy.web.aiohttp_connection import handler_options
 from nugetproxy.web.application import make_application
-from nugetproxy.web.hot import HotTable
-from nugetproxy.web.keys import ACCESS, GATE
-from nugetproxy.web.lane_server import LaneServer
+from nugetproxy.web.hot.table import HotTable
+from nugetproxy.web.http.aiohttp_connection import handler_options
+from nugetproxy.web.lane.server import LaneServer
+from nugetproxy.web.requests.keys import ACCESS, GATE
 from tests.builders import make_nupkg
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.mirror import Got, running, settings_for

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from nugetproxy.config import UpstreamSettings
-from nugetproxy.mirroring.connections import Connections
-from nugetproxy.mirroring.faults import Pacing
-from nugetproxy.mirroring.upstream import UpstreamClient
+from nugetproxy.mirroring.upstream.client import UpstreamClient
+from nugetproxy.mirroring.upstream.connections import Connections
+from nugetproxy.mirroring.upstream.faults import Pacing
 from tests.fakes.upstream import FakeUpstream
 
 QUICK = Pacing(first_pause=0.005, longest_pause=0.02, spacing=0.0, overdue=0.03)

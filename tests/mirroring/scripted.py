@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from nugetproxy.errors import NugetproxyError
-from nugetproxy.mirroring.upstream import UpstreamClient
+from nugetproxy.mirroring.upstream.client import UpstreamClient
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import inspect
 
 from nugetproxy import errors
-from nugetproxy.web.errors import TABLE
+from nugetproxy.web.http.errors import TABLE
 
 # The base is never raised; settings fail before there is a client to tell.
 NEVER_ANSWERED = {errors.NugetproxyError, errors.ConfigError}

@@ -7,7 +7,7 @@ import pytest
 from nugetproxy.protocol.v2 import batch, feed_query, hints, odata_query
 from nugetproxy.protocol.v2.metadata import FUNCTIONS
 from nugetproxy.protocol.v2.properties import MOST_COUNTED
-from nugetproxy.web.aiohttp_connection import MAX_LINE
+from nugetproxy.web.http.aiohttp_connection import MAX_LINE
 from nugetproxy.web.v2 import gathering, searching
 from nugetproxy.web.v2.routes import V2_ROUTES
 

@@ -15,10 +15,10 @@ from aiohttp import web
 from nugetproxy.config import ServerSettings
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.runtime.listening import listen_on
-from nugetproxy.web.access import AccessLog
-from nugetproxy.web.aiohttp_connection import handler_options
-from nugetproxy.web.hot import HotAnswer, HotTable, HotVariant
-from nugetproxy.web.lane_server import LaneServer
+from nugetproxy.web.hot.table import HotAnswer, HotTable, HotVariant
+from nugetproxy.web.http.aiohttp_connection import handler_options
+from nugetproxy.web.lane.server import LaneServer
+from nugetproxy.web.telemetry.access import AccessLog
 from tests.certificates import PrivateCA
 
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]

@@ -13,7 +13,7 @@ from nugetproxy.config import Config
 from nugetproxy.feeds.base import Feed
 from nugetproxy.services import Services
 from nugetproxy.web.application import make_application
-from nugetproxy.web.hot import HotTable
+from nugetproxy.web.hot.table import HotTable
 
 Client = TestClient[web.Request, web.Application]
 

@@ -9,8 +9,8 @@ from prometheus_client import REGISTRY
 
 from nugetproxy import errors
 from nugetproxy.feeds.base import Part
-from nugetproxy.web.access import AccessLine
-from nugetproxy.web.keys import ACCESS
+from nugetproxy.web.requests.keys import ACCESS
+from nugetproxy.web.telemetry.access import AccessLine
 from tests.fakes.feed import FakeFeed, Growing
 from tests.web.serving import Client, raw, serving
 

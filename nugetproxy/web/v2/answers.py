@@ -7,9 +7,9 @@ from aiohttp import web
 
 from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.protocol.v2.atom import XML_TYPE, write_error
-from nugetproxy.web.keys import BASES, NOTE
-from nugetproxy.web.resource import Resource
-from nugetproxy.web.responses import document
+from nugetproxy.web.answers.responses import document
+from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.requests.keys import BASES, NOTE
 
 ODATA: Final = {"DataServiceVersion": "2.0;"}
 """NuGet 2.8 reads up to 2.0 and crashes on 3.0."""

@@ -9,7 +9,7 @@ from nugetproxy.errors import InvalidRequest
 from nugetproxy.protocol.v2.atom import FEED_TYPE
 from nugetproxy.protocol.v2.batch import read_batch, write_batch
 from nugetproxy.protocol.v2.feed_query import FeedQuery
-from nugetproxy.web.keys import NOTE, SERVICES
+from nugetproxy.web.requests.keys import NOTE, SERVICES
 from nugetproxy.web.v2.answers import ODATA
 from nugetproxy.web.v2.feed import feed_document
 

@@ -14,9 +14,9 @@ from nugetproxy.nuget.identity import lower_invariant
 from nugetproxy.protocol.v2.feed_query import FeedQuery
 from nugetproxy.protocol.v2.rows import rows_of_leaves
 from nugetproxy.protocol.v3.search import CompletionQuery
-from nugetproxy.web.incoming import feed, links, package_id
-from nugetproxy.web.resource import Resource
-from nugetproxy.web.responses import document
+from nugetproxy.web.answers.responses import document
+from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.requests.incoming import feed, links, package_id
 from nugetproxy.web.v2.gathering import UNKNOWN
 
 MOST_IDS: Final = 30

@@ -14,9 +14,9 @@ from nugetproxy.protocol.v2.packages import package_of_leaf
 from nugetproxy.protocol.v2.properties import BY_NAME
 from nugetproxy.protocol.v2.rows import Row, rows_of_leaves
 from nugetproxy.protocol.v3.registration import Leaf
-from nugetproxy.web.incoming import feed, identity, links, package_id
-from nugetproxy.web.keys import NOTE
-from nugetproxy.web.resource import Resource
+from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.requests.incoming import feed, identity, links, package_id
+from nugetproxy.web.requests.keys import NOTE
 from nugetproxy.web.v2.answers import odata
 from nugetproxy.web.v2.gathering import HIGHEST
 from nugetproxy.web.v3.flat_container import send_part

@@ -14,8 +14,8 @@ from nugetproxy.feeds.base import Answer
 from nugetproxy.protocol.v2.atom import COUNT_TYPE, FEED_TYPE, write_feed
 from nugetproxy.protocol.v2.feed_query import FeedQuery
 from nugetproxy.protocol.v2.hints import hints_of
-from nugetproxy.web.incoming import feed, links, unknown_document
-from nugetproxy.web.resource import Resource
+from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.requests.incoming import feed, links, unknown_document
 from nugetproxy.web.v2.answers import odata
 from nugetproxy.web.v2.entries import send_entry, send_property
 from nugetproxy.web.v2.gathering import Gathered, rows_by_id, rows_of_updates

@@ -5,7 +5,7 @@ variable here and is read by its handler, decoded; only its beginning is matched
 below `/api/v2` that are no OData keep their own routes.
 """
 
-from nugetproxy.web.resource import Resource
+from nugetproxy.web.http.resource import Resource
 from nugetproxy.web.v2.completion import package_ids, package_versions
 from nugetproxy.web.v2.entries import package_file
 from nugetproxy.web.v2.feed import collection, count_or_property

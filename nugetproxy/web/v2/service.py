@@ -5,8 +5,8 @@ from aiohttp import web
 from nugetproxy.httpcache.outcome import OWN
 from nugetproxy.protocol.v2.atom import XML_TYPE
 from nugetproxy.protocol.v2.metadata import write_metadata, write_service_document
-from nugetproxy.web.incoming import links
-from nugetproxy.web.resource import Resource
+from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.requests.incoming import links
 from nugetproxy.web.v2.answers import odata
 
 

@@ -13,9 +13,9 @@ from nugetproxy.protocol.v3.catalog import (
     write_catalog_index,
     write_catalog_page,
 )
-from nugetproxy.web.incoming import links, stem, unknown_document
-from nugetproxy.web.resource import Resource
-from nugetproxy.web.responses import document
+from nugetproxy.web.answers.responses import document
+from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.requests.incoming import links, stem, unknown_document
 from nugetproxy.web.v3.publish import hosting_of
 
 _PAGE = re.compile(r"page(0|[1-9][0-9]{0,8})", re.ASCII)

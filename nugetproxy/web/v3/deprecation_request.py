@@ -18,7 +18,7 @@ from nugetproxy.hosting.publish import ListedVerb
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.deprecation import ANY_VERSION, Deprecation
-from nugetproxy.web.first_part import boundary_of
+from nugetproxy.web.requests.first_part import boundary_of
 
 T = TypeVar("T")
 

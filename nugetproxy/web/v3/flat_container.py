@@ -12,10 +12,10 @@ from nugetproxy.feeds.base import Part
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.flat_container import write_versions
-from nugetproxy.web.incoming import feed, identity, package_id, unknown_document
-from nugetproxy.web.keys import NOTE
-from nugetproxy.web.resource import Resource
-from nugetproxy.web.responses import content, count_download, document
+from nugetproxy.web.answers.responses import content, count_download, document
+from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.requests.incoming import feed, identity, package_id, unknown_document
+from nugetproxy.web.requests.keys import NOTE
 
 _PLAIN_PARTS = {part.value: part for part in (Part.README, Part.ICON, Part.LICENSE)}
 

@@ -17,9 +17,9 @@ from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.services import HostingServices
 from nugetproxy.storage.spool import Spool, SpoolFolder
-from nugetproxy.web.incoming import client_address, identity, mirrors_only, package_id
-from nugetproxy.web.keys import GATE, SERVICES
-from nugetproxy.web.uploads import receive, small_body
+from nugetproxy.web.requests.incoming import client_address, identity, mirrors_only, package_id
+from nugetproxy.web.requests.keys import GATE, SERVICES
+from nugetproxy.web.requests.uploads import receive, small_body
 from nugetproxy.web.v3.deprecation_request import read_deprecation
 
 WARNED_DAYS = 10

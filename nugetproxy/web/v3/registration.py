@@ -6,10 +6,10 @@ from nugetproxy.errors import DocumentNotFound, PackageNotFound, VersionNotFound
 from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.protocol.v3.registration import Hive, write_catalog_entry, write_index, write_leaf, write_page
-from nugetproxy.web.incoming import feed, links, package_id, stem, version_named
-from nugetproxy.web.keys import NOTE
-from nugetproxy.web.resource import Resource
-from nugetproxy.web.responses import Gzip, document
+from nugetproxy.web.answers.responses import Gzip, document
+from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.requests.incoming import feed, links, package_id, stem, version_named
+from nugetproxy.web.requests.keys import NOTE
 
 
 async def registration_document(request: web.Request) -> web.StreamResponse:

@@ -3,9 +3,9 @@
 from aiohttp import web
 
 from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery, write_completion, write_search
-from nugetproxy.web.incoming import feed, links
-from nugetproxy.web.resource import Resource
-from nugetproxy.web.responses import document
+from nugetproxy.web.answers.responses import document
+from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.requests.incoming import feed, links
 
 
 async def search(request: web.Request) -> web.StreamResponse:

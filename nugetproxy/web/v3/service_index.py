@@ -4,10 +4,10 @@ from aiohttp import web
 
 from nugetproxy.httpcache.outcome import OWN
 from nugetproxy.protocol.v3.service_index import write_service_index
-from nugetproxy.web.incoming import feed, links, origin
-from nugetproxy.web.keys import SERVICES
-from nugetproxy.web.resource import Resource
-from nugetproxy.web.responses import document
+from nugetproxy.web.answers.responses import document
+from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.requests.incoming import feed, links, origin
+from nugetproxy.web.requests.keys import SERVICES
 
 
 async def service_index(request: web.Request) -> web.StreamResponse:

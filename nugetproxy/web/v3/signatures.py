@@ -6,10 +6,10 @@ from aiohttp import web
 
 from nugetproxy.errors import DocumentNotFound
 from nugetproxy.protocol.v3.signatures import write_repository_signatures
-from nugetproxy.web.incoming import feed, links, origin, stem, unknown_document
-from nugetproxy.web.keys import SERVICES
-from nugetproxy.web.resource import Resource
-from nugetproxy.web.responses import content, document
+from nugetproxy.web.answers.responses import content, document
+from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.requests.incoming import feed, links, origin, stem, unknown_document
+from nugetproxy.web.requests.keys import SERVICES
 
 # 4.9.0 is a type that clients know and nobody publishes.
 _VERSIONS = ("4.7.0", "4.9.0", "5.0.0")

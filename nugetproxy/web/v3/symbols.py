@@ -11,9 +11,9 @@ from aiohttp import web
 from nugetproxy.errors import DocumentNotFound
 from nugetproxy.feeds.base import HOSTED, LocalFile
 from nugetproxy.httpcache.outcome import Outcome, Provenance
-from nugetproxy.web.incoming import client_address, identity, unknown_document
-from nugetproxy.web.resource import Resource
-from nugetproxy.web.responses import content
+from nugetproxy.web.answers.responses import content
+from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.requests.incoming import client_address, identity, unknown_document
 from nugetproxy.web.v3.publish import hosting_of, uploaded, warning_headers
 
 # A PDB's key is made of its contents, but the symbols of a version can be pushed anew.

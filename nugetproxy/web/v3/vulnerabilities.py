@@ -1,12 +1,12 @@
-"""GET the vulnerability index and its pages. Whatever fails here is told as a 404 (web/errors.py says why)."""
+"""GET the vulnerability index and its pages. Whatever fails here is told as a 404 (web/http/errors.py says why)."""
 
 from aiohttp import web
 
 from nugetproxy.errors import DocumentNotFound
 from nugetproxy.protocol.v3.vulnerabilities import write_vulnerability_index, write_vulnerability_page
-from nugetproxy.web.incoming import feed, links, stem
-from nugetproxy.web.resource import Resource
-from nugetproxy.web.responses import document
+from nugetproxy.web.answers.responses import document
+from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.requests.incoming import feed, links, stem
 
 
 async def vulnerabilities(request: web.Request) -> web.StreamResponse:

@@ -12,7 +12,7 @@ from nugetproxy.errors import (
 from nugetproxy.httpcache.decisions import Health, Mode
 from nugetproxy.httpcache.freshness import DocumentKind, FreshnessRule
 from nugetproxy.httpcache.stored import ReceivedAnswer, StoredResponse, Validators
-from nugetproxy.mirroring.documents import MirroredDocuments
+from nugetproxy.mirroring.documents.mirrored_documents import MirroredDocuments
 from nugetproxy.storage.documents.disk import DiskDocuments
 from nugetproxy.storage.documents.hot import HotDocuments
 from nugetproxy.storage.leases import Leases

@@ -1,0 +1,252 @@
+"""One fetch of one document: alone among all processes, checked, kept, and joined by every asker of this one.
+
+When to fetch, and what an asker gets when it fails, is `documents`' affair.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+import structlog
+from cachetools import TTLCache
+
+from nugetproxy import metrics
+from nugetproxy.errors import StorageUnavailable, UnreadableDocument, UpstreamError, UpstreamNonsense
+from nugetproxy.httpcache.decisions import (
+    Health,
+    Keep,
+    Mode,
+    Refresh,
+    Reject,
+    RememberAbsence,
+    Serve,
+    after_answer,
+    before,
+)
+from nugetproxy.httpcache.freshness import NAMED_BY_UPSTREAM, DocumentKind, FreshnessRule, useful_seconds
+from nugetproxy.httpcache.outcome import Outcome
+from nugetproxy.httpcache.stored import ReceivedAnswer, StoredResponse, Validators
+from nugetproxy.mirroring.documents.coalescing import SingleFlight
+from nugetproxy.mirroring.upstream.breaker import worst
+from nugetproxy.storage.documents.base import DocumentStore
+from nugetproxy.storage.leases import Leases
+
+_log = structlog.get_logger(__name__)
+
+Check = Callable[[bytes], object]
+Verdict = Keep | Refresh | RememberAbsence | Reject
+
+# Seconds for which one fetch bridges passing faults when nobody says otherwise: well within the 100 s for which NuGet's
+# client waits for an answer's head.
+DEFAULT_PATIENCE = 30.0
+# After a failed fetch its document is not asked for again behind a stale copy for so long (seconds): an upstream that
+# answers nonsense at once would otherwise be asked as often as we are.
+_REST = 2.0
+_REMEMBERED_URLS = 10_000
+
+
+class DocumentUpstream(Protocol):
+    """What is needed of an UpstreamClient here."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def health(self) -> Health: ...
+
+    def health_of(self, url: str) -> Health: ...
+
+    def until_probe(self, url: str) -> float: ...
+
+    async def fetch(
+        self,
+        url: str,
+        *,
+        validators: Validators | None = None,
+        patience: float,
+        timeout: float | None = None,
+    ) -> ReceivedAnswer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """What one fetch needs to know; askers who join it take it as it is."""
+
+    upstream: DocumentUpstream
+    url: str
+    kind: DocumentKind
+    rule: FreshnessRule
+    doubt: bool
+    timeout: float | None
+    check: Check | None
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A fetched document, and whether it could be kept."""
+
+    stored: StoredResponse
+    is_kept: bool
+
+
+class DocumentFlights:
+    """The fetches under way, for one event loop. `patience` is in seconds by upstream name."""
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        leases: Leases,
+        mode: Mode,
+        clock: Callable[[], float],
+        ticks: Callable[[], float],
+        patience: Mapping[str, float],
+    ) -> None:
+        self._store = store
+        self._leases = leases
+        self._mode = mode
+        self._clock = clock
+        self._patience = patience
+        self._flights = SingleFlight(metrics.COALESCED.labels("document").inc)
+        self._resting: TTLCache[str, None] = TTLCache(_REMEMBERED_URLS, _REST, timer=ticks)
+        self._overdue: set[str] = set()
+
+    async def run(self, flight: Flight) -> Landed:
+        """The document, by the running fetch or a new one.
+
+        Raises:
+            UpstreamError: it could not be had.
+            FlightsClosedError: `close` was called meanwhile.
+        """
+        return await self._flights.run(flight.url, lambda: self._fly(flight))
+
+    def start(self, flight: Flight) -> None:
+        """Have it fetched without waiting, unless that failed a moment ago.
+
+        Raises:
+            FlightsClosedError: `close` was called.
+        """
+        if flight.url not in self._resting:
+            self._flights.start(flight.url, lambda: self._fly(flight))
+
+    def health(self, upstream: DocumentUpstream, url: str) -> Health:
+        """The upstream's health and that of the URL's own host, and what was seen here: an overdue answer, or a failure
+        with this very URL."""
+        health = worst((upstream.health, upstream.health_of(url)))
+        if health is Health.GOOD and (upstream.name in self._overdue or url in self._resting):
+            return Health.SUSPECT
+        return health
+
+    def note_overdue(self, upstream: DocumentUpstream) -> None:
+        """An asker gave up waiting: until an answer comes, nobody else needs to wait as long to learn the same."""
+        self._overdue.add(upstream.name)
+
+    async def write(self, writing: Awaitable[None]) -> bool:
+        """Storing is our concern, serving is the client's: a failure to keep is counted, and the answer goes out."""
+        try:
+            await writing
+        except StorageUnavailable as error:
+            metrics.STORE_FAILURES.labels("documents").inc()
+            _log.warning("document_not_kept", error=str(error))
+            return False
+        return True
+
+    async def close(self) -> None:
+        """End what is under way."""
+        await self._flights.close()
+
+    async def _fly(self, flight: Flight) -> Landed:
+        try:
+            landed = await self._fetch(flight)
+        except UpstreamError as error:
+            self._resting[flight.url] = None
+            _log.info("fetch_failed", url=flight.url, error=str(error))
+            raise
+        except Exception:  # a fault of ours, whatever it is: nobody may be waiting, so it is told here
+            _log.exception("fetch_broke", url=flight.url)
+            raise
+        self._overdue.discard(flight.upstream.name)
+        return landed
+
+    async def _fetch(self, flight: Flight) -> Landed:
+        upstream, url = flight.upstream, flight.url
+        patience = shorter(self._patience.get(upstream.name, DEFAULT_PATIENCE), flight.timeout)
+        # What waiting for another process took is no longer there for our own tries, so an asker waits no longer in
+        # all than if it were alone, however many processes fail one after another.
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience
+        async with self._leased(url, patience / 2):
+            stored = self._store.get(url, skip_hot=True)
+            found = self._found_by_another(flight, stored)
+            if found is not None:
+                return found
+            return await self._keep(flight, await self._asked(flight, stored, deadline))
+
+    def _found_by_another(self, flight: Flight, stored: StoredResponse | None) -> Landed | None:
+        """What another process brought while we waited for the lease."""
+        match before(
+            stored,
+            flight.rule,
+            now=self._clock(),
+            mode=self._mode,
+            health=flight.upstream.health,
+            doubt=flight.doubt,
+        ):
+            case Serve(kept, Outcome.HIT | Outcome.ABSENT):
+                return Landed(kept, is_kept=True)
+        return None
+
+    async def _asked(self, flight: Flight, stored: StoredResponse | None, deadline: float) -> Verdict:
+        """A body that fails its check is asked for once more: the fault may lie with one edge of a network."""
+        try:
+            return await self._asked_once(flight, stored, deadline)
+        except UnreadableDocument as error:
+            _log.info("document_unreadable", url=flight.url, error=str(error))
+        try:
+            return await self._asked_once(flight, stored, deadline)
+        except UnreadableDocument as error:
+            raise UpstreamNonsense(flight.upstream.name, str(error)) from error
+
+    async def _asked_once(self, flight: Flight, stored: StoredResponse | None, deadline: float) -> Verdict:
+        answer = await flight.upstream.fetch(
+            flight.url,
+            validators=stored.validators if stored is not None else None,
+            patience=max(0.0, deadline - asyncio.get_running_loop().time()),
+            timeout=flight.timeout,
+        )
+        is_named = flight.kind in NAMED_BY_UPSTREAM
+        verdict = after_answer(flight.url, stored, answer, self._clock(), is_named=is_named)
+        if isinstance(verdict, Keep) and flight.check is not None:
+            flight.check(verdict.stored.body)
+        return verdict
+
+    async def _keep(self, flight: Flight, verdict: Verdict) -> Landed:
+        match verdict:
+            case Keep(received):
+                return Landed(received, await self._put(received, flight.rule))
+            case Refresh(confirmed):
+                return Landed(confirmed, await self.write(self._store.confirm(confirmed)))
+            case RememberAbsence(absence):
+                return Landed(absence, await self._put(absence, flight.rule))
+            case Reject(why):
+                raise UpstreamNonsense(flight.upstream.name, why)
+            case _:
+                assert_never(verdict)
+
+    async def _put(self, stored: StoredResponse, rule: FreshnessRule) -> bool:
+        return await self.write(self._store.put(stored, useful_for=useful_seconds(stored, rule)))
+
+    @contextlib.asynccontextmanager
+    async def _leased(self, url: str, patience: float) -> AsyncIterator[None]:
+        """Alone among processes; past our patience without it: a second request is better than none."""
+        async with contextlib.AsyncExitStack() as stack:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await stack.enter_async_context(self._leases.hold(f"document {url}"))
+            yield
+
+
+def shorter(one: float, other: float | None) -> float:
+    """The shorter of two bounds in seconds; None is no bound."""
+    return one if other is None else min(one, other)

@@ -1,0 +1,265 @@
+"""MirroredDocuments: the small documents of upstreams, kept.
+
+It carries out what `httpcache.decisions` decided: look, serve or ask, keep what came. One asker's request becomes one
+upstream request, whatever the number of askers: flights join those of this process, leases those of all processes.
+What a document means is its reader's affair; here it is bytes that may be `check`ed before they are kept.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+import structlog
+from cachetools import TTLCache
+
+from nugetproxy.errors import (
+    DocumentAbsent,
+    NotMirrored,
+    NugetproxyError,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from nugetproxy.httpcache.decisions import Ask, Fail, Mode, Refusal, Refuse, Serve, ServeStale, after_failure, before
+from nugetproxy.httpcache.freshness import DocumentKind, FreshnessRule, age, is_fresh, remaining
+from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.httpcache.stored import StoredResponse
+from nugetproxy.mirroring.documents.coalescing import FlightsClosedError
+from nugetproxy.mirroring.documents.flights import Check, DocumentFlights, DocumentUpstream, Flight, shorter
+from nugetproxy.storage.documents.base import DocumentStore
+from nugetproxy.storage.leases import Leases
+
+_log = structlog.get_logger(__name__)
+
+# A stale copy in memory is compared with what other processes have written at most this often (seconds).
+_LOOK_AGAIN = 1.0
+# How many documents are fetched ahead at once; those that clients wait for come on top.
+_AHEAD = 8
+_REMEMBERED_URLS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDocument:
+    """A document to be read, and where it came from. Times are in seconds since the epoch."""
+
+    body: bytes
+    content_type: str
+    url: str
+    provenance: Provenance
+    digest: str
+    """SHA-256 of the body in hex: the same digest is the same document."""
+    fetched: float
+    confirmed: float
+
+
+class MirroredDocuments:
+    """Documents by URL, for one event loop.
+
+    `patience` is in seconds by upstream name: how long one fetch bridges faults. `clock` gives seconds since the epoch,
+    `ticks` seconds of which only differences count.
+    """
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        leases: Leases,
+        rules: Mapping[DocumentKind, FreshnessRule],
+        mode: Mode,
+        clock: Callable[[], float] = time.time,
+        *,
+        patience: Mapping[str, float] | None = None,
+        ticks: Callable[[], float] = time.monotonic,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`changed` is called when a document that may have been handed out as fresh no longer is."""
+        self._store = store
+        self._changed = changed
+        self._rules = rules
+        self._mode = mode
+        self._clock = clock
+        self._flights = DocumentFlights(store, leases, mode, clock, ticks, patience or {})
+        self._looked: TTLCache[str, None] = TTLCache(_REMEMBERED_URLS, _LOOK_AGAIN, timer=ticks)
+        self._behind: set[asyncio.Task[None]] = set()
+        self._ahead: set[str] = set()
+        self._ahead_slots = asyncio.Semaphore(_AHEAD)
+
+    async def get(
+        self,
+        upstream: DocumentUpstream,
+        url: str,
+        kind: DocumentKind,
+        *,
+        doubt: bool = False,
+        timeout: float | None = None,
+        check: Check | None = None,
+    ) -> KeptDocument:
+        """The document, kept or fetched.
+
+        `doubt`: ask even if our copy is fresh. `timeout`: the most seconds to wait, and for one upstream request; who
+        gives it can do without the document, and waits no longer than `patience` while the upstream is in trouble.
+        `check` is run on a received body before it is kept; a body for which it raises UnreadableDocument counts as a
+        failed answer, so that a captive portal's page never replaces a good document.
+
+        Raises:
+            DocumentAbsent: the upstream said that it does not exist, now or some seconds ago.
+            NotMirrored: offline, and it is not kept.
+            UpstreamError: it cannot be had now, and no copy may stand in.
+        """
+        rule = self._rules[kind]
+        stored = self._look(url, rule)
+        health = self._flights.health(upstream, url)
+        verdict = before(
+            stored,
+            rule,
+            now=self._clock(),
+            mode=self._mode,
+            health=health,
+            doubt=doubt,
+            may_do_without=timeout is not None,
+        )
+        flight = Flight(upstream, url, kind, rule, doubt, timeout, check)
+        match verdict:
+            case Serve(kept, outcome, revalidate_behind):
+                if revalidate_behind:
+                    with contextlib.suppress(FlightsClosedError):
+                        self._flights.start(flight)
+                return self._document(kept, rule, outcome, detail=self._why_stale(outcome, revalidate_behind))
+            case Ask(_, patience):
+                return await self._ask(flight, stored, patience)
+            case Refuse(reason):
+                if reason is Refusal.OFFLINE:
+                    raise NotMirrored(url)
+                again = upstream.until_probe(url) or None
+                raise UpstreamUnavailable(upstream.name, "it does not answer, and no copy is kept", again)
+            case _:
+                assert_never(verdict)
+
+    def peek(self, url: str, kind: DocumentKind | None = None) -> KeptDocument | None:
+        """The kept copy, however old; never asks. None for an absence. Without its kind it is told as stale."""
+        stored = self._store.get(url)
+        if stored is None or stored.is_absence:
+            return None
+        rule = self._rules[kind] if kind is not None else None
+        now = self._clock()
+        outcome = Outcome.HIT if rule is not None and is_fresh(stored, rule, now) else Outcome.STALE
+        return self._document(stored, rule, outcome)
+
+    def prefetch(
+        self, upstream: DocumentUpstream, urls: Iterable[str], kind: DocumentKind, *, check: Check | None = None
+    ) -> None:
+        """Have these documents fetched soon, a few at a time, if they are not fresh. Failures are only logged."""
+        if self._mode is Mode.OFFLINE:
+            return
+        for url in urls:
+            if url not in self._ahead:
+                self._ahead.add(url)
+                self._do_behind(self._fetch_ahead(upstream, url, kind, check))
+
+    def expire(self, url: str) -> None:
+        """Something newer is known to exist: the copy is asked about at its next use, and may still stand in."""
+        stored = self._store.get(url)
+        if stored is not None and not stored.expired:
+            self._do_behind(self._mark_expired(stored))
+
+    async def close(self) -> None:
+        """End the fetches under way; askers that still wait get UpstreamUnavailable."""
+        for task in self._behind:
+            task.cancel()
+        await asyncio.gather(*self._behind, return_exceptions=True)
+        await self._flights.close()
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    def _look(self, url: str, rule: FreshnessRule) -> StoredResponse | None:
+        stored = self._store.get(url)
+        if self._mode is Mode.OFFLINE or stored is None or is_fresh(stored, rule, self._clock()):
+            return stored
+        if url in self._looked:
+            return stored
+        self._looked[url] = None
+        return self._store.get(url, skip_hot=True)
+
+    def _why_stale(self, outcome: Outcome, revalidate_behind: bool) -> str:
+        if outcome is not Outcome.STALE:
+            return ""
+        if self._mode is Mode.OFFLINE:
+            return "offline"
+        return "revalidating" if revalidate_behind else "upstream-away"
+
+    def _document(
+        self,
+        stored: StoredResponse,
+        rule: FreshnessRule | None,
+        outcome: Outcome,
+        *,
+        is_kept: bool = False,
+        detail: str = "",
+    ) -> KeptDocument:
+        if stored.is_absence:
+            raise DocumentAbsent(stored.url)
+        now = self._clock()
+        fresh_for = remaining(stored, rule, now) if rule is not None else 0.0
+        provenance = Provenance(outcome, age(stored, now), fresh_for, is_kept, detail)
+        return KeptDocument(
+            stored.body,
+            stored.content_type,
+            stored.url,
+            provenance,
+            stored.digest,
+            stored.fetched,
+            stored.confirmed,
+        )
+
+    # --- asking -------------------------------------------------------------------------------------------------------
+
+    async def _ask(self, flight: Flight, stored: StoredResponse | None, patience: float | None) -> KeptDocument:
+        """Wait for the flight, within bounds; when it fails or is late, the stale copy stands in if it may."""
+        upstream, rule = flight.upstream, flight.rule
+        longest = flight.timeout if patience is None else shorter(patience, flight.timeout)
+        failure: UpstreamError
+        try:
+            async with asyncio.timeout(longest):
+                landed = await self._flights.run(flight)
+        except TimeoutError:
+            # A caller's own bound says nothing about the upstream: a search may just be slow.
+            if flight.timeout is None:
+                self._flights.note_overdue(upstream)
+            detail = "upstream-late"
+            failure = UpstreamTimeout(upstream.name, f"no answer within {longest or 0:g} s")
+        except FlightsClosedError:
+            detail = "stopping"
+            failure = UpstreamUnavailable(upstream.name, "this server is stopping")
+        except UpstreamError as error:
+            detail = "upstream-failed"
+            failure = error
+        else:
+            outcome = Outcome.MISS if stored is None else Outcome.REFRESHED
+            return self._document(landed.stored, rule, outcome, is_kept=landed.is_kept)
+        match after_failure(stored, rule, self._clock()):
+            case ServeStale(kept):
+                return self._document(kept, rule, Outcome.STALE, detail=detail)
+            case Fail():
+                raise failure
+
+    # --- behind -------------------------------------------------------------------------------------------------------
+
+    def _do_behind(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._behind.add(task)
+        task.add_done_callback(self._behind.discard)
+
+    async def _fetch_ahead(self, upstream: DocumentUpstream, url: str, kind: DocumentKind, check: Check | None) -> None:
+        try:
+            async with self._ahead_slots:
+                await self.get(upstream, url, kind, check=check)
+        except NugetproxyError as error:
+            _log.debug("fetch_ahead_failed", url=url, error=str(error))
+        finally:
+            self._ahead.discard(url)
+
+    async def _mark_expired(self, stored: StoredResponse) -> None:
+        await self._flights.write(self._store.confirm(replace(stored, expired=True)))
+        self._changed()

@@ -1,0 +1,161 @@
+"""One upstream's documents: where its resources lie, asking for one, reading one.
+
+Everything that mirrors an upstream's documents goes through here. Whether a document may be served or must be asked for
+is decided in `httpcache` and carried out in `documents`; what a document means is the caller's affair.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+from cachetools import LRUCache
+
+from nugetproxy.errors import DocumentAbsent, NotMirrored, UnreadableDocument, UpstreamError, UpstreamNonsense
+from nugetproxy.httpcache.decisions import Health, Mode
+from nugetproxy.httpcache.freshness import DocumentKind
+from nugetproxy.mirroring.documents.mirrored_documents import KeptDocument, MirroredDocuments
+from nugetproxy.mirroring.upstream.client import UpstreamClient
+from nugetproxy.nuget.identity import PackageId
+from nugetproxy.protocol.v3.service_index import UpstreamEndpoints, read_service_index
+
+T = TypeVar("T")
+
+# Parsed documents that are remembered, in bytes of what they were read from; parsed they weigh some five times as much.
+_PARSED_BYTES: Final = 8_000_000
+
+
+class MirroredSource:
+    """An upstream client and what is kept of its documents."""
+
+    def __init__(
+        self, upstream: UpstreamClient, *, service_index: str, mode: Mode, documents: MirroredDocuments
+    ) -> None:
+        self.upstream = upstream
+        self.mode = mode
+        self._service_index = service_index
+        self._documents = documents
+        self._parsed: LRUCache[tuple[str, str], tuple[int, Any]] = LRUCache(_PARSED_BYTES, getsizeof=lambda p: p[0])
+        self._allowed_by = ""
+
+    @property
+    def name(self) -> str:
+        return self.upstream.name
+
+    @property
+    def is_offline(self) -> bool:
+        return self.mode is Mode.OFFLINE
+
+    @property
+    def only_kept(self) -> bool:
+        """Offline, or the upstream is held to be dead: show only what can be downloaded."""
+        return self.is_offline or self.upstream.health is Health.DEAD
+
+    def refuse_if_offline(self, package_id: PackageId) -> None:
+        if self.is_offline:
+            raise NotMirrored(package_id.text)
+
+    async def endpoints(self) -> UpstreamEndpoints:
+        """Where the upstream's resources lie; the hosts named there may be asked from then on.
+
+        Raises UpstreamError: without a service index nobody knows what exists.
+        """
+        try:
+            document = await self.ask(self._service_index, DocumentKind.SERVICE_INDEX, _check_service_index)
+        except DocumentAbsent as error:
+            raise UpstreamNonsense(self.name, f"there is no service index at {self._service_index}") from error
+        endpoints = self.read(document, read_service_index)
+        if document.digest != self._allowed_by:
+            self._allow(endpoints)
+            self._allowed_by = document.digest
+        return endpoints
+
+    def _allow(self, endpoints: UpstreamEndpoints) -> None:
+        # Without these two nothing can be restored; without the others much still can.
+        for url in (endpoints.flat_container, endpoints.registrations):
+            if url:
+                self.upstream.allow(url, essential=True)
+        for url in (
+            *endpoints.search,
+            *endpoints.autocomplete,
+            endpoints.vulnerabilities,
+            endpoints.repository_signatures,
+            endpoints.catalog,
+        ):
+            if url:
+                self.upstream.allow(url)
+
+    async def endpoints_however_old(self) -> UpstreamEndpoints:
+        """As `endpoints`; when the upstream fails, those of the kept service index whatever its age."""
+        try:
+            return await self.endpoints()
+        except UpstreamError:
+            kept = self.kept_endpoints()
+            if kept is None:
+                raise
+            return kept
+
+    def kept_endpoints(self) -> UpstreamEndpoints | None:
+        """As `endpoints`, from the kept service index alone."""
+        document = self.peek(self._service_index)
+        return self.read(document, read_service_index) if document is not None else None
+
+    async def ask(
+        self,
+        url: str,
+        kind: DocumentKind,
+        check: Callable[[bytes], object] | None = None,
+        *,
+        doubt: bool = False,
+        timeout: float | None = None,
+    ) -> KeptDocument:
+        """A document, kept or fetched; `check` reads it before it is kept. Raises as `MirroredDocuments.get`."""
+        return await self._documents.get(self.upstream, url, kind, doubt=doubt, timeout=timeout, check=check)
+
+    async def ask_however_old(self, url: str, kind: DocumentKind, check: Callable[[bytes], object]) -> KeptDocument:
+        """As `ask`; when the upstream fails, the kept copy whatever its age."""
+        try:
+            return await self.ask(url, kind, check)
+        except UpstreamError:
+            kept = self.peek(url)
+            if kept is None:
+                raise
+            return kept
+
+    def peek(self, url: str) -> KeptDocument | None:
+        """What is kept, without asking."""
+        return self._documents.peek(url)
+
+    def expire(self, url: str) -> None:
+        """Have the next asker ask the upstream."""
+        self._documents.expire(url)
+
+    def prefetch(self, urls: list[str], kind: DocumentKind, check: Callable[[bytes], object] | None = None) -> None:
+        """Have documents fetched behind; `check` as in `ask`."""
+        self._documents.prefetch(self.upstream, urls, kind, check=check)
+
+    def read(self, document: KeptDocument, read: Callable[[bytes], T]) -> T:
+        """A parsed document, remembered by its digest. Raises UpstreamNonsense when it cannot be read."""
+        key = (read.__name__, document.digest)
+        known = self._parsed.get(key)
+        if known is not None:
+            remembered: T = known[1]
+            return remembered
+        try:
+            parsed = read(document.body)
+        except UnreadableDocument as error:
+            raise UpstreamNonsense(self.name, str(error)) from error
+        if len(document.body) <= _PARSED_BYTES:
+            self._parsed[key] = (len(document.body), parsed)
+        return parsed
+
+
+def _check_service_index(body: bytes) -> None:
+    """Raises UnreadableDocument also for an index that leads to no package: it must not replace one that does."""
+    endpoints = read_service_index(body)
+    if endpoints.flat_container is None and endpoints.registrations is None:
+        raise UnreadableDocument("service index", "it names neither packages nor registrations")
+
+
+def quoted(lower_id: str) -> str:
+    """A lower id as a path segment: old packages have ids outside ASCII."""
+    return quote(lower_id, safe="")

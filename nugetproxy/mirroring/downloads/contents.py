@@ -1,0 +1,62 @@
+"""What downloads are made of: what is wanted, where its bytes go, what is told of it when it is kept, and later on."""
+
+import time
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from nugetproxy.feeds.base import Answer, PackageContent
+from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.mirroring.upstream.client import UpstreamClient
+from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.nuget.manifest import PackageManifest
+from nugetproxy.storage.blobs.base import BlobKey, BlobStore
+from nugetproxy.storage.spool import SpoolFolder
+from nugetproxy.storage.spool_notices import SpoolNotices
+
+C = TypeVar("C", bound=PackageContent)
+
+CONTENT_SECONDS: Final = 86_400.0
+"""How long a package file or a part of it is fresh. It never changes; a day is as good as for ever."""
+
+
+def kept_content(content: C, since: float) -> Answer[C]:
+    """What is answered with a package file, or a part of it, that is kept since then (unix time in seconds)."""
+    age = max(0.0, time.time() - since)
+    return Answer(content, Provenance(Outcome.HIT, age=age, fresh_for=CONTENT_SECONDS))
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedPackage:
+    """A package that has just been kept. `content_hash` is that of lock files, `sha512` of the file; both base64."""
+
+    upstream: str
+    identity: PackageIdentity
+    manifest: PackageManifest
+    path: Path
+    size: int
+    content_hash: str
+    sha512: str
+
+
+@dataclass(frozen=True, slots=True)
+class WantedContent:
+    """What to fetch, and where it is kept: the package at `nupkg`, what its author wrote at `nuspec`."""
+
+    upstream: UpstreamClient
+    identity: PackageIdentity
+    url: str
+    key: str
+    nupkg: BlobKey
+    nuspec: BlobKey
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where bytes go, and the threads that wait for the disk."""
+
+    folder: SpoolFolder
+    notices: SpoolNotices
+    blobs: BlobStore
+    threads: Executor

@@ -1,0 +1,301 @@
+"""One download led by this process: from the upstream into a spool, checked, committed.
+
+Rule 1: a break in the middle is continued where the upstream can prove that it is the same file, else begun again.
+Rule 2: our disk's failure is not the client's: the bytes go on through memory, and are not kept.
+Who reads the bytes meanwhile is `growing`'s affair; who leads, `downloads`'.
+"""
+
+import asyncio
+import base64
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import structlog
+
+from nugetproxy import metrics
+from nugetproxy.errors import NugetproxyError, StorageUnavailable, UpstreamError, UpstreamNonsense
+from nugetproxy.mirroring.downloads.checks import AcceptedContent, ContentRejectedError, Received, Stated, check_content
+from nugetproxy.mirroring.downloads.contents import CommittedPackage, Places, WantedContent
+from nugetproxy.mirroring.downloads.following import notice_of_failure
+from nugetproxy.mirroring.downloads.growing import WITHHELD, GrowingBody
+from nugetproxy.mirroring.upstream.resuming import UpstreamDownload
+from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.storage.leases import Lease
+from nugetproxy.storage.spool import BLOCK, ReadableBytes, Spool, disk_failures
+from nugetproxy.storage.spool_notices import SpoolNotice, Stage, stem_of
+
+# A body that breaks off although the client of the upstream did what it could to go on is asked for again: so often at
+# most, and only while every try brings at least one new byte.
+MOST_BREAKS = 3
+_SECONDS_AFTER_A_BREAK = 0.1
+# Packages do not use ZIP64, so nothing larger is one; a stream without end must not fill the disk.
+MAX_PACKAGE_SIZE = 4 * 1024**3
+# Seconds a failure is left to be read by the other processes that wait for it: at least one look of the most patient.
+_FAILURE_IS_SHOWN = 0.25
+
+_PARTIAL = 206
+
+_log = structlog.get_logger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class ContentFetch:
+    """Fills one body. `run` is called once, by the holder of `lease`; it gives it back when others should not wait."""
+
+    def __init__(self, wanted: WantedContent, body: GrowingBody, places: Places, lease: Lease, patience: float) -> None:
+        self._wanted = wanted
+        self._name = wanted.upstream.name
+        self._body = body
+        self._places = places
+        self._lease = lease
+        self._patience = patience
+        self._spool: Spool | None = None
+        self._stated = Stated()
+        self._validator = ""
+        self._is_private = False
+        self._log = _log.bind(upstream=self._name, package=str(wanted.identity))
+
+    def __repr__(self) -> str:
+        return f"<ContentFetch {self._wanted.identity}: {self._spool!r}>"
+
+    async def run(self, inherited: SpoolNotice | None) -> CommittedPackage | None:
+        """Fetch, check, release to the readers, commit. None when the package could not be kept.
+
+        `inherited` is what a leader that died told about the bytes that the body already has.
+
+        Raises what the upstream failed with (DocumentAbsent, UpstreamError), or StorageUnavailable when neither disk
+        nor memory can take the bytes.
+        """
+        try:
+            if inherited is not None:
+                await self._inherit(inherited)
+            accepted, spool = await self._receive_accepted()
+            self._body.complete()
+            await self._tell(Stage.COMPLETE)
+            return await self._keep(spool, accepted)
+        except NugetproxyError as failure:
+            self._body.fail(failure)
+            await self._tell_failure(failure)
+            raise
+        finally:
+            if self._spool is not None:
+                self._spool.discard()
+            if not self._is_private:
+                self._places.notices.withdraw(self._wanted.key)
+
+    # --- receiving ---
+
+    async def _receive_accepted(self) -> tuple[AcceptedContent, Spool]:
+        """A body that fails a check is fetched once more, whole: the fault may lie with one edge of a network."""
+        try:
+            return await self._receive_and_check()
+        except ContentRejectedError as rejected:
+            self._reject(rejected)
+        try:
+            return await self._receive_and_check()
+        except ContentRejectedError as rejected:
+            self._reject(rejected)
+            raise UpstreamNonsense(self._name, rejected.why) from rejected
+
+    def _reject(self, rejected: ContentRejectedError) -> None:
+        metrics.CONTENT_REJECTED.labels(self._name, rejected.check).inc()
+        self._log.warning("content_rejected", check=rejected.check, why=rejected.why)
+        self._body.suspend()
+        if self._spool is not None:
+            self._spool.discard()
+        self._spool, self._validator = None, ""
+
+    async def _receive_and_check(self) -> tuple[AcceptedContent, Spool]:
+        await self._receive()
+        spool = self._spool
+        if spool is None:
+            raise ContentRejectedError("length", "nothing came")
+        if self._body.source is not spool:
+            await self._body.replace(spool)
+        return await self._in_thread(_check, spool, self._stated, self._wanted.identity), spool
+
+    async def _receive(self) -> None:
+        most, breaks = -1, 0
+        while not self._is_whole():
+            broken = await self._stream()
+            if broken is None:
+                return
+            received, breaks = self._spool.size if self._spool is not None else 0, breaks + 1
+            if received <= most or breaks > MOST_BREAKS:
+                raise broken
+            most = received
+            self._log.info("download_broken", received=received, why=broken.why)
+            await asyncio.sleep(_SECONDS_AFTER_A_BREAK * breaks)
+
+    def _is_whole(self) -> bool:
+        return self._spool is not None and self._spool.size == self._stated.total
+
+    async def _stream(self) -> UpstreamError | None:
+        """Receive until the end (None) or a break. Failures before the body raise: the client has bridged them."""
+        start = 0
+        if self._spool is not None and self._validator and self._stated.total is not None:
+            start = self._spool.size
+        validator = self._validator if start else ""
+        async with self._wanted.upstream.download(
+            self._wanted.url, start=start, if_range=validator, patience=self._patience
+        ) as answer:
+            try:
+                await self._begin(answer, start)
+                async for chunk in answer.chunks():
+                    await self._append(chunk)
+            except UpstreamError as broken:
+                return broken
+        return None
+
+    async def _begin(self, answer: UpstreamDownload, start: int) -> None:
+        """Go on after the bytes that are there, or begin a new spool."""
+        if answer.status == _PARTIAL:
+            if start and answer.start == start and answer.total in (None, self._stated.total):
+                metrics.UPSTREAM_RESUMED.labels(self._name).inc()
+                return
+            self._validator = ""
+            raise UpstreamNonsense(self._name, "it sent another part than was asked for")
+        if answer.total is not None and answer.total > MAX_PACKAGE_SIZE:
+            raise ContentRejectedError("length", f"{answer.total} bytes are announced")
+        self._stated = Stated(answer.total, answer.sha512, answer.md5)
+        self._validator = _strong_validator(answer)
+        if self._spool is not None:
+            self._spool.discard()
+        self._spool = await self._create(answer.total)
+        self._body.stored = self._spool.path is not None
+        self._body.announce(answer.total, answer.content_type)
+        if not self._body.handed:
+            self._body.use(self._spool)
+        await self._tell(Stage.GROWING)
+
+    async def _create(self, total: int | None) -> Spool:
+        if not self._is_private:
+            try:
+                return await self._in_thread(self._places.folder.create, stem_of(self._wanted.key))
+            except StorageUnavailable as error:
+                self._lose_the_disk(error)
+        return await self._in_thread(self._places.folder.create_in_memory, total)
+
+    async def _append(self, chunk: bytes) -> None:
+        spool, total = self._spool, self._stated.total
+        assert spool is not None, "it began"
+        if spool.size + len(chunk) > (MAX_PACKAGE_SIZE if total is None else total):
+            raise ContentRejectedError("length", f"more than {total or MAX_PACKAGE_SIZE} bytes came")
+        try:
+            await self._in_thread(spool.append, chunk)
+        except StorageUnavailable as error:
+            if spool.path is None:
+                raise
+            await self._in_thread(spool.move_to_memory, total)
+            self._lose_the_disk(error)
+            await self._in_thread(spool.append, chunk)
+        if self._body.source is spool:
+            self._body.grown()
+        elif spool.size >= self._body.handed:
+            await self._body.replace(spool)
+
+    async def _inherit(self, notice: SpoolNotice) -> None:
+        """Go on where a leader died: its bytes become ours by copying, which computes their hashes as well."""
+        source = self._body.source
+        if source is None or not notice.validator or notice.total is None:
+            return
+        try:
+            self._spool = await self._in_thread(self._copy, source)
+        except StorageUnavailable:
+            return  # begin anew: that knows what to do without a disk
+        self._stated = Stated(notice.total, notice.sha512 or None, base64.b64decode(notice.md5) or None)
+        self._validator = notice.validator
+        self._body.use(self._spool, proven=self._spool.size)
+        await self._tell(Stage.GROWING)
+
+    def _copy(self, source: ReadableBytes) -> Spool:
+        spool = self._places.folder.create(stem_of(self._wanted.key))
+        try:
+            with disk_failures("read the spool of a process that died"):
+                for offset in range(0, source.size, BLOCK):
+                    spool.append(source.read(offset, BLOCK))
+        except StorageUnavailable:
+            spool.discard()
+            raise
+        return spool
+
+    # --- keeping ---
+
+    async def _keep(self, spool: Spool, accepted: AcceptedContent) -> CommittedPackage | None:
+        if spool.path is None:
+            return None
+        try:
+            path = await self._in_thread(self._commit, spool, accepted.nuspec)
+        except StorageUnavailable as error:
+            metrics.STORE_FAILURES.labels("content").inc()
+            self._log.error("content_not_kept", why=str(error))
+            return None
+        sha512 = base64.b64encode(spool.sha512).decode()
+        return CommittedPackage(
+            self._name, self._wanted.identity, accepted.manifest, path, spool.size, accepted.content_hash, sha512
+        )
+
+    def _commit(self, spool: Spool, nuspec: bytes) -> Path:
+        """The nuspec first: whoever finds the package finds it beside it."""
+        small = self._places.folder.create(stem_of(self._wanted.key))
+        try:
+            small.append(nuspec)
+            self._places.blobs.commit(self._wanted.nuspec, small)
+        finally:
+            small.discard()
+        self._places.blobs.commit(self._wanted.nupkg, spool)
+        return self._places.blobs.path(self._wanted.nupkg)
+
+    def _lose_the_disk(self, error: StorageUnavailable) -> None:
+        """From now on the bytes are ours alone, so nobody should wait for us: every process relays for its clients."""
+        metrics.STORE_FAILURES.labels("content").inc()
+        self._log.error("content_relayed", why=str(error))
+        self._is_private, self._body.stored = True, False
+        self._places.notices.withdraw(self._wanted.key)
+        self._lease.release()
+
+    # --- telling the other processes ---
+
+    async def _tell(self, stage: Stage) -> None:
+        """A body that is withheld whole is not worth a notice: its followers find it committed."""
+        spool, total = self._spool, self._stated.total
+        if self._is_private or spool is None or spool.path is None or (total is not None and total <= WITHHELD):
+            return
+        notice = SpoolNotice(
+            self._wanted.key,
+            stage,
+            spool.path.name,
+            total,
+            self._body.content_type,
+            self._validator,
+            self._stated.sha512 or "",
+            base64.b64encode(self._stated.md5 or b"").decode(),
+        )
+        with suppress(OSError):
+            await self._in_thread(self._places.notices.write, notice)
+
+    async def _tell_failure(self, failure: NugetproxyError) -> None:
+        notice = notice_of_failure(self._wanted.key, failure)
+        if self._is_private or notice is None:
+            return
+        with suppress(OSError):
+            await self._in_thread(self._places.notices.write, notice)
+            await asyncio.sleep(_FAILURE_IS_SHOWN)
+
+    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._places.threads, partial(work, *args, **kwargs))
+
+
+def _check(spool: Spool, stated: Stated, identity: PackageIdentity) -> AcceptedContent:
+    with disk_failures("read the spool back"), spool.binary() as file:
+        return check_content(Received(file, spool.size, spool.sha512, spool.md5), stated, identity)
+
+
+def _strong_validator(answer: UpstreamDownload) -> str:
+    """What may stand in If-Range: RFC 9110 wants byte for byte equality, which a weak entity tag does not promise."""
+    return answer.last_modified if not answer.etag or answer.etag.startswith("W/") else answer.etag

@@ -1,0 +1,169 @@
+"""A download that another process of this machine leads, seen from here: its growing file, read as it grows.
+
+A follower asks no upstream. When the leader dies, however it dies, the kernel takes its lease back; the follower then
+holds it and is told to lead.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from nugetproxy import metrics
+from nugetproxy.errors import (
+    DocumentAbsent,
+    NugetproxyError,
+    UpstreamError,
+    UpstreamNonsense,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from nugetproxy.feeds.base import LocalFile
+from nugetproxy.mirroring.downloads.growing import GrowingBody
+from nugetproxy.storage.leases import Lease, Leases, pause_after
+from nugetproxy.storage.spool import OpenedFile, SpoolFolder
+from nugetproxy.storage.spool_notices import SpoolNotice, SpoolNotices, Stage
+
+# A try for the lease costs more than a look, and a dead leader is rare.
+_LOOKS_PER_TRY = 4
+# Seconds without any news after which a leader is held to hang. It bounds its own waits well below this.
+_SILENCE = 180.0
+
+_FAILURES: dict[str, type[UpstreamError]] = {
+    kind.__name__: kind for kind in (UpstreamUnavailable, UpstreamTimeout, UpstreamNonsense, UpstreamError)
+}
+
+
+class Following:
+    """One body, filled with what another process receives."""
+
+    def __init__(
+        self,
+        key: str,
+        body: GrowingBody,
+        *,
+        upstream: str,
+        leases: Leases,
+        folder: SpoolFolder,
+        notices: SpoolNotices,
+        find: Callable[[], LocalFile | None],
+    ) -> None:
+        self._told: SpoolNotice | None = None
+        self._key = key
+        self._body = body
+        self._upstream = upstream
+        self._leases = leases
+        self._folder = folder
+        self._notices = notices
+        self._find = find
+        self._began = self._news = time.monotonic()
+        self._part = ""
+        self._file: OpenedFile | None = None
+        self._seen = 0
+
+    @property
+    def inheritance(self) -> SpoolNotice | None:
+        """What the last leader told about the very bytes that the body has; None when they are of an earlier one."""
+        return self._told if self._body.source is self._file else None
+
+    async def until_free(self) -> Lease | None:
+        """Follow until the body is settled (None) or nobody leads any more: then the lease, and the body is ours.
+
+        Raises what the leader failed with, unless it failed before we came; UpstreamTimeout when it hangs.
+        """
+        looks = 0
+        while not await self._look():
+            if looks % _LOOKS_PER_TRY == 0 and (lease := self._leases.try_hold(self._key)) is not None:
+                if not await self._settled_meanwhile(lease):
+                    return lease
+                return None
+            if not looks:
+                metrics.COALESCED.labels("content").inc()
+            looks += 1
+            if time.monotonic() - self._news > _SILENCE:
+                raise UpstreamTimeout(self._upstream, "the process that fetches it makes no progress")
+            await asyncio.sleep(pause_after(time.monotonic() - self._news))
+        await self._until_committed()
+        return None
+
+    async def _settled_meanwhile(self, lease: Lease) -> bool:
+        """What the leader did last may have come between our last look and its giving the lease back."""
+        try:
+            settled = await self._look()
+        except BaseException:  # cancelled, too: a lease that nobody gives back keeps everybody from fetching
+            lease.release()
+            raise
+        if settled:
+            lease.release()
+        return settled
+
+    async def _until_committed(self) -> None:
+        """The readers have all they need; who asks next should find the file and not start another download."""
+        while self._find() is None:
+            if (lease := self._leases.try_hold(self._key)) is not None:
+                lease.release()
+                return
+            await asyncio.sleep(pause_after(0.0))
+
+    async def _look(self) -> bool:
+        """Take in what has changed. True when the body is complete."""
+        notice = self._notices.read(self._key)
+        if notice is None:
+            return await self._look_for_the_committed()
+        if notice.stage is Stage.FAILED:
+            if notice.ended >= self._began:
+                raise _failure_in(notice, self._upstream)
+            return False
+        if notice.part != self._part:
+            self._begin(notice)
+        if self._file is not None and notice.part == self._part:
+            await self._take_in(self._file, is_whole=notice.stage is Stage.COMPLETE)
+        return self._body.is_complete
+
+    async def _look_for_the_committed(self) -> bool:
+        kept = self._find()
+        if kept is None:
+            return False
+        try:
+            file = OpenedFile.open(kept.path)
+        except OSError:
+            return False  # it was removed again
+        if self._file is None or not self._file.is_file(kept.path):
+            self._file = file
+            self._body.announce(kept.size, kept.content_type)
+        await self._take_in(self._file, is_whole=True)
+        return True
+
+    def _begin(self, notice: SpoolNotice) -> None:
+        file = self._folder.open_part(notice.part)
+        if file is None:
+            return  # withdrawn or committed between its notice and our look
+        self._file, self._part, self._seen, self._told = file, notice.part, 0, notice
+        self._body.announce(notice.total, notice.content_type)
+
+    async def _take_in(self, file: OpenedFile, *, is_whole: bool) -> None:
+        size = file.size
+        if self._body.source is not file and (is_whole or size >= self._body.handed):
+            await self._body.replace(file)
+        elif size != self._seen:
+            self._body.grown()
+        if size != self._seen:
+            self._seen, self._news = size, time.monotonic()
+        if is_whole:
+            self._body.complete()
+
+
+def notice_of_failure(key: str, failure: NugetproxyError) -> SpoolNotice | None:
+    """What to tell followers; None for what is only our own trouble, which they may not have."""
+    ended = time.monotonic()
+    if isinstance(failure, DocumentAbsent):
+        return SpoolNotice(key, Stage.FAILED, failure=DocumentAbsent.__name__, why=failure.url, ended=ended)
+    if isinstance(failure, UpstreamError):
+        kind, after = type(failure).__name__, failure.retry_after
+        return SpoolNotice(key, Stage.FAILED, failure=kind, why=failure.why, retry_after=after, ended=ended)
+    return None
+
+
+def _failure_in(notice: SpoolNotice, upstream: str) -> NugetproxyError:
+    if notice.failure == DocumentAbsent.__name__:
+        return DocumentAbsent(notice.why)
+    return _FAILURES.get(notice.failure, UpstreamError)(upstream, notice.why, notice.retry_after)

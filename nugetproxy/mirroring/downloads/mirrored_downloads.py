@@ -1,0 +1,214 @@
+"""MirroredDownloads: one upstream stream, many readers, one commit.
+
+Rule 1: a download is a task of this object and not of a request: whoever leaves harms nobody, and when all have left it
+is finished and kept all the same.
+Rule 2: among the processes that share a data directory, the one that holds the lease asks the upstream; the others
+follow.
+How bytes are fetched, followed and read is told in `fetching`, `following` and `growing`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from nugetproxy import metrics
+from nugetproxy.errors import NotMirrored, NugetproxyError, StorageUnavailable, UpstreamUnavailable
+from nugetproxy.feeds.base import Answer, GrowingContent, LocalFile
+from nugetproxy.httpcache.decisions import Mode
+from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.mirroring.downloads.contents import (
+    CONTENT_SECONDS,
+    CommittedPackage,
+    Places,
+    WantedContent,
+    kept_content,
+)
+from nugetproxy.mirroring.downloads.fetching import ContentFetch
+from nugetproxy.mirroring.downloads.following import Following
+from nugetproxy.mirroring.downloads.growing import GrowingBody
+from nugetproxy.mirroring.upstream.client import UpstreamClient
+from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.storage.blobs.base import BlobKey
+from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
+from nugetproxy.storage.leases import Lease, Leases
+from nugetproxy.storage.spool import MemoryBudget, SpoolFolder
+from nugetproxy.storage.spool_notices import SpoolNotice, SpoolNotices
+
+__all__ = ["CommittedPackage", "MirroredDownloads"]
+
+DEFAULT_PATIENCE = 30.0
+"""Seconds an upstream may need to come back, at the head and after each break: clients wait 100 s for a head."""
+# Enough that a slow check of a large package holds up no small one; waiting for a disk needs no more.
+_THREADS = 8
+
+_log = structlog.get_logger(__name__)
+
+
+class MirroredDownloads:
+    """What is kept of the upstreams' packages, and the downloads that run in this process."""
+
+    def __init__(
+        self, directory: Path, leases: Leases, memory_relay: int, mode: Mode, *, patience: float = DEFAULT_PATIENCE
+    ) -> None:
+        """`directory` holds `mirror` and `spool`; `memory_relay` is in bytes. Sweeps what dead processes left."""
+        self.on_commit: list[Callable[[CommittedPackage], None]] = []
+        self._leases = leases
+        self._mode = mode
+        self._patience = patience
+        self._blobs = FilesystemBlobs(directory / "mirror")
+        self._folder = SpoolFolder(directory / "spool", MemoryBudget(memory_relay))
+        self._notices = SpoolNotices(directory / "spool")
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="content")
+        self._places = Places(self._folder, self._notices, self._blobs, self._threads)
+        self._running: dict[BlobKey, _Download] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._folder.sweep()
+        self._notices.sweep(leases)
+
+    def __repr__(self) -> str:
+        return f"<MirroredDownloads in {self._blobs!r}: {len(self._running)} running>"
+
+    def find(self, upstream_name: str, identity: PackageIdentity) -> LocalFile | None:
+        """The kept package. Cheap enough for the loop; a disk that cannot be asked has nothing."""
+        key = _nupkg_key(upstream_name, identity)
+        try:
+            kept = self._blobs.stat(key)
+        except StorageUnavailable as error:
+            _log.error("content_lookup_failed", why=str(error))
+            return None
+        if kept is None:
+            return None
+        return LocalFile(self._blobs.path(key), kept.size, int(kept.modified / 1e9), kept.etag)
+
+    def kept_versions(self, upstream_name: str, lid: str) -> tuple[str, ...]:
+        """The lower-case versions whose package is kept, in no order that means anything."""
+        try:
+            found = [info.key.segments for info in self._blobs.walk(upstream_name, lid)]
+        except StorageUnavailable as error:
+            _log.error("content_listing_failed", why=str(error))
+            return ()
+        return tuple(at[2] for at in found if len(at) == 4 and at[3] == f"{lid}.{at[2]}.nupkg")
+
+    async def open(
+        self, upstream: UpstreamClient, identity: PackageIdentity, url: str
+    ) -> Answer[LocalFile | GrowingContent]:
+        """The package: a file when it is kept, else its bytes as they arrive.
+
+        Comes back as soon as the upstream's head is known; for a package of 64 KiB or less when it passed its checks.
+
+        Raises:
+            NotMirrored: offline, and it is not kept.
+            DocumentAbsent: the upstream does not have it.
+            UpstreamError, StorageUnavailable: it cannot be had now; nobody was given a byte.
+        """
+        if (kept := self._kept(upstream.name, identity)) is not None:
+            return kept
+        if self._mode is Mode.OFFLINE:
+            raise NotMirrored(str(identity))
+        download = self._running.get(key := _nupkg_key(upstream.name, identity))
+        if download is None or download.body.has_failed:
+            download = self._start(key, upstream, identity, url)
+        else:
+            metrics.COALESCED.labels("content").inc()
+            if download.body.is_complete:
+                # All but the commit is done: its file is better than one more reader of the spool.
+                await asyncio.wait([download.task])
+                if (kept := self._kept(upstream.name, identity)) is not None:
+                    return kept
+        opened = await download.body.opened()
+        return Answer(opened, Provenance(Outcome.MISS, fresh_for=CONTENT_SECONDS, stored=download.body.stored))
+
+    def _kept(self, upstream_name: str, identity: PackageIdentity) -> Answer[LocalFile | GrowingContent] | None:
+        kept = self.find(upstream_name, identity)
+        return None if kept is None else kept_content(kept, kept.modified)
+
+    async def close(self, timeout: float) -> None:
+        """Let running downloads finish for `timeout` seconds, then break them: their readers see it."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout)
+        left = list(self._tasks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    # --- one download ---
+
+    def _start(self, key: BlobKey, upstream: UpstreamClient, identity: PackageIdentity, url: str) -> "_Download":
+        nuspec = BlobKey.of(*key.segments[:-1], identity.nuspec_name)
+        wanted = WantedContent(upstream, identity, url, f"content:{key}", key, nuspec)
+        download = _Download(wanted, GrowingBody(upstream.name))
+        download.task = asyncio.create_task(self._run(download), name=f"download {identity}")
+        self._running[key] = download
+        self._tasks.add(download.task)
+        download.task.add_done_callback(partial(self._forget, download))
+        return download
+
+    def _forget(self, download: "_Download", task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._running.get(download.wanted.nupkg) is download:
+            del self._running[download.wanted.nupkg]
+
+    async def _run(self, download: "_Download") -> None:
+        """Lead or follow until the body is settled. Raises nothing but a cancellation."""
+        wanted, body = download.wanted, download.body
+        try:
+            following = self._following(wanted, body)
+            lease = await following.until_free()
+            if lease is not None:
+                with lease:
+                    committed = await self._lead(wanted, body, lease, following.inheritance)
+                if committed is not None:
+                    self._tell(committed)
+        except NugetproxyError as failure:
+            body.fail(failure)
+        except asyncio.CancelledError:
+            body.fail(UpstreamUnavailable(wanted.upstream.name, "we are stopping"))
+            raise
+        except Exception:  # noqa: BLE001 - a fault of ours must not leave readers waiting for ever
+            _log.exception("download_failed", package=str(wanted.identity))
+            body.fail(StorageUnavailable("the download failed in an unforeseen way"))
+
+    def _following(self, wanted: WantedContent, body: GrowingBody) -> Following:
+        return Following(
+            wanted.key,
+            body,
+            upstream=wanted.upstream.name,
+            leases=self._leases,
+            folder=self._folder,
+            notices=self._notices,
+            find=partial(self.find, wanted.upstream.name, wanted.identity),
+        )
+
+    async def _lead(
+        self, wanted: WantedContent, body: GrowingBody, lease: Lease, inherited: SpoolNotice | None
+    ) -> CommittedPackage | None:
+        return await ContentFetch(wanted, body, self._places, lease, self._patience).run(inherited)
+
+    def _tell(self, committed: CommittedPackage) -> None:
+        for listener in self.on_commit:
+            try:
+                listener(committed)
+            except Exception:  # noqa: BLE001 - the package is kept whatever a listener makes of it
+                _log.exception("listener_failed", package=str(committed.identity))
+
+
+class _Download:
+    """A body and the task that fills it."""
+
+    task: asyncio.Task[None]
+
+    def __init__(self, wanted: WantedContent, body: GrowingBody) -> None:
+        self.wanted = wanted
+        self.body = body
+
+    def __repr__(self) -> str:
+        return f"<Download {self.wanted.identity}: {self.body!r}>"
+
+
+def _nupkg_key(upstream_name: str, identity: PackageIdentity) -> BlobKey:
+    return BlobKey.of(upstream_name, identity.lower_id, identity.lower_version, identity.nupkg_name)

@@ -1,0 +1,128 @@
+"""The view of one mirrored upstream that is made of kept packages alone.
+
+It is what a client sees offline and while the upstream is held to be dead: lists, registrations and searches name only
+what can be downloaded, so a range always resolves to something installable. What upstream once stated about a kept
+version (listed, deprecated, vulnerable) is taken from the kept registration; a package without one is described from
+its own nuspec.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from nugetproxy.errors import InvalidPackage, InvalidVersion, StorageUnavailable
+from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.mirroring.documents.source import MirroredSource
+from nugetproxy.mirroring.downloads.mirrored_downloads import MirroredDownloads
+from nugetproxy.mirroring.kept.inventory import Inventory
+from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.nuspec import read_nuspec
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.v3.registration import Leaf, Registration, leaf_from_manifest, registration_of
+from nugetproxy.protocol.v3.search import (
+    CompletionPage,
+    CompletionQuery,
+    SearchHit,
+    SearchPage,
+    SearchQuery,
+    hit_from_leaves,
+    visible_leaves,
+)
+
+# What this view answers is read from disk each time it is not hot; a moment's heat spares a busy farm that.
+_KEPT_VIEW_SECONDS: Final = 2.0
+
+
+def kept_provenance(source: MirroredSource) -> Provenance:
+    """What is told of an answer of this view: why it is not the upstream's own."""
+    if source.is_offline:
+        return Provenance(Outcome.HIT, fresh_for=_KEPT_VIEW_SECONDS, detail="offline")
+    return Provenance(Outcome.STALE, fresh_for=_KEPT_VIEW_SECONDS, detail="upstream-away")
+
+
+class KeptPackages:
+    """What is kept of one upstream, by its name."""
+
+    def __init__(self, upstream: str, downloads: MirroredDownloads, inventory: Inventory) -> None:
+        self._upstream = upstream
+        self._downloads = downloads
+        self._inventory = inventory
+
+    def versions(self, package_id: PackageId) -> tuple[NuGetVersion, ...]:
+        """The kept versions, ascending; empty when none is kept."""
+        found = []
+        for text in self._downloads.kept_versions(self._upstream, package_id.lower):
+            try:
+                found.append(NuGetVersion.parse(text))
+            except InvalidVersion:
+                continue  # a directory that a person made
+        return tuple(sorted(found))
+
+    def registration(self, package_id: PackageId, stated: Callable[[PackageId], Iterable[Leaf]]) -> Registration | None:
+        """All kept versions as a complete registration, None when none is kept.
+
+        `stated` gives the leaves known from the upstream; for a kept version among them they are shown unchanged.
+        """
+        versions = self.versions(package_id)
+        if not versions:
+            return None  # the upstream's statements are thousands of leaves sometimes
+        known = {leaf.version: leaf for leaf in stated(package_id)}
+        leaves = []
+        for version in versions:
+            leaf = known.get(version) or self._leaf_from_nuspec(PackageIdentity(package_id, version))
+            if leaf is not None:
+                leaves.append(leaf)
+        return registration_of(leaves[-1].package_id, leaves) if leaves else None
+
+    async def search(self, query: SearchQuery, stated: Callable[[PackageId], Iterable[Leaf]]) -> SearchPage:
+        """Kept packages that match, one hit an id, paged as asked. Never raises: an unreadable ledger finds nothing.
+
+        `stated` gives the leaves known from the upstream for an id, as for `registration`.
+        """
+        hits: list[SearchHit] = []
+        try:
+            ids = await asyncio.to_thread(
+                self._inventory.search, self._upstream, query.text, (query.package_type or "").lower() or None
+            )
+        except StorageUnavailable:
+            ids = []
+        # Whether a version is visible depends on the query's level, which only its files tell. They are read as far as
+        # the wanted page goes; of the rest every id is counted, for reading a hundred thousand would stop the server.
+        looked_at = 0
+        for text in ids:
+            if len(hits) >= query.skip + query.take:
+                break
+            looked_at += 1
+            # Each id is some files to read, and a deep page is thousands of ids: others are answered in between.
+            await asyncio.sleep(0)
+            package_id = PackageId.parse(text)
+            registration = self.registration(package_id, stated)
+            hit = hit_from_leaves(registration.leaves, query) if registration is not None else None
+            if hit is not None:
+                hits.append(hit)
+        return SearchPage(len(hits) + len(ids) - looked_at, tuple(hits[query.skip :]))
+
+    async def complete(self, query: CompletionQuery, stated: Callable[[PackageId], Iterable[Leaf]]) -> CompletionPage:
+        """Ids that start with the query's text, or the listed versions of its id among what is kept."""
+        if query.asks_versions:
+            package_id = PackageId.parse(query.package_id or "")
+            registration = self.registration(package_id, stated)
+            leaves = registration.leaves if registration is not None else ()
+            return CompletionPage(None, tuple(leaf.version.full for leaf in visible_leaves(leaves, query)))
+        try:
+            ids = await asyncio.to_thread(self._inventory.ids_starting_with, self._upstream, query.text or "")
+        except StorageUnavailable:
+            ids = []
+        return CompletionPage(len(ids), tuple(ids[query.skip : query.skip + query.take]))
+
+    def _leaf_from_nuspec(self, package: PackageIdentity) -> Leaf | None:
+        file = self._downloads.find(self._upstream, package)
+        if file is None:
+            return None
+        try:
+            manifest = read_nuspec((file.path.parent / package.nuspec_name).read_bytes())
+        except (OSError, InvalidPackage):
+            return None
+        published = datetime.fromtimestamp(file.modified, UTC).isoformat()
+        return leaf_from_manifest(manifest, published=published)

@@ -1,0 +1,48 @@
+"""Holding on while a fault passes.
+
+NuGet's clients wait a hundred seconds for an answer's head, but forgive errors for five: a held request is better than
+a quick refusal.
+"""
+
+import time
+from collections.abc import Callable
+
+import structlog
+
+from nugetproxy.mirroring.upstream.connections import Connections
+from nugetproxy.mirroring.upstream.faults import Pacing, PassingFault
+
+_log = structlog.get_logger(__name__)
+
+
+class Bridging:
+    """The tries of one call: no new one is begun once `patience` seconds are spent."""
+
+    def __init__(
+        self, connections: Connections, url: str, *, patience: float, pacing: Pacing,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._connections = connections
+        self._url = url
+        self._patience = patience
+        self._pacing = pacing
+        self._clock = clock
+        self.renew()
+
+    def renew(self) -> None:
+        """Something worthwhile came: all patience is there again."""
+        self._failures = 0
+        self._deadline = self._clock() + self._patience
+
+    async def over(self, fault: PassingFault) -> None:
+        """Return when it is time for the next try.
+
+        Raises:
+            UpstreamError: the fault's own when patience does not last until then, or that the breaker is open.
+        """
+        self._failures += 1
+        pause = self._pacing.pause(self._failures, fault.error.retry_after)
+        if self._clock() + pause > self._deadline:
+            raise fault.error from fault
+        _log.debug("upstream_try_failed", url=self._url, why=fault.error.why, pause=round(pause, 3))
+        await self._connections.wait(self._url, pause)

@@ -1,0 +1,205 @@
+"""The one door through which requests leave for an upstream.
+
+`fetch` is for documents that fit in memory, `download` for packages. Both bridge passing faults, and neither ever tells
+"cannot know now" as "does not exist". What is kept, and for how long, is not known here.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from nugetproxy.config import UpstreamSettings
+from nugetproxy.errors import NotMirrored, UpstreamNonsense, UpstreamTimeout, UpstreamUnavailable
+from nugetproxy.httpcache.decisions import Health
+from nugetproxy.httpcache.stored import ReceivedAnswer, Validators
+from nugetproxy.mirroring.upstream.bridging import Bridging
+from nugetproxy.mirroring.upstream.connections import Connections
+from nugetproxy.mirroring.upstream.decoding import Gunzip
+from nugetproxy.mirroring.upstream.exchange import Exchange
+from nugetproxy.mirroring.upstream.faults import Pacing, PassingFault
+from nugetproxy.mirroring.upstream.resuming import UpstreamDownload
+
+# The largest registration of nuget.org is some megabytes, its vulnerability base file likewise.
+LARGEST_DOCUMENT = 64 * 2**20
+# One try for a document may trickle this long (seconds). Nobody waits for it by then; it would only hold a connection.
+_DOCUMENT_TIME = 300.0
+# Formats whose readers notice a missing end.
+_SELF_DELIMITING = ("json", "xml")
+
+
+class UpstreamClient:
+    """One upstream. Nothing of a client's request ever reaches it but the URL that we built."""
+
+    def __init__(
+        self, settings: UpstreamSettings, *, user_agent: str, offline: bool = False,
+        environ: Mapping[str, str] | None = None, pacing: Pacing | None = None,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """`environ` is read for HTTPS_PROXY and NO_PROXY. When `offline`, no socket is ever opened. `changed` is called
+        when a server of the upstream is held to be dead, or no longer.
+        """
+        self.name = settings.name
+        self._offline = offline
+        self._pacing = pacing or Pacing.within(settings.patience, settings.breaker_failures)
+        self._connections = Connections(
+            settings, user_agent=user_agent, environ=environ or {}, pacing=self._pacing, changed=changed
+        )
+
+    def __repr__(self) -> str:
+        return f"<UpstreamClient {self.name}: {self.health}>"
+
+    async def start(self) -> None:
+        """Raises ConfigError when a file that the settings name cannot be used."""
+        if not self._offline:
+            await self._connections.start()
+
+    async def close(self) -> None:
+        await self._connections.close()
+
+    # --- who may be asked ---
+
+    def allow(self, url: str, *, essential: bool = False) -> None:
+        """Let requests go to this URL's server, beside the service index's own and the configured ones.
+
+        What it refuses because of too many requests says nothing about the rest of its server.
+        `essential`: without that server the upstream is of no use, so it counts towards `health`.
+        """
+        self._connections.egress.allow(url)
+        self._connections.hosts.set_apart(url)
+        if essential:
+            self._connections.hosts.rely_on(url)
+
+    @property
+    def health(self) -> Health:
+        """Of the service index's server, and of those allowed as essential; the worst counts."""
+        return self._connections.hosts.health
+
+    def health_of(self, url: str) -> Health:
+        """Of this URL's server."""
+        return self._connections.hosts.health_of(url)
+
+    def until_probe(self, url: str) -> float:
+        """When a dead server keeps this URL from being asked: the seconds after which to come again. Else 0."""
+        return self._connections.hosts.until_probe(url)
+
+    # --- documents ---
+
+    async def fetch(
+        self, url: str, *, validators: Validators | None = None, patience: float, limit: int = LARGEST_DOCUMENT,
+        timeout: float | None = None,
+    ) -> ReceivedAnswer:  # fmt: skip
+        """The definite answer to one GET: 200 with the whole body (gzip undone), 304, or 404 (410 too).
+
+        No new try is begun after `patience` seconds; `timeout` bounds the whole call; `limit` is in bytes of the body.
+        The names in `headers` are lower-case.
+
+        Raises:
+            UpstreamUnavailable, UpstreamTimeout: cannot know now; at once while the breaker is open, or while
+                the server wants to be left alone for longer than `patience`.
+            UpstreamNonsense: too large, badly encoded, or a URL or redirect to a server that is not allowed.
+            NotMirrored: offline.
+        """
+        self._refuse_offline(url)
+        bridging = self._bridging(url, patience)
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    try:
+                        return await self._fetch_once(url, validators, limit)
+                    except PassingFault as fault:
+                        await bridging.over(fault)
+        except TimeoutError as error:
+            raise UpstreamTimeout(self.name, f"no answer within {timeout:g} s") from error
+
+    async def _fetch_once(self, url: str, validators: Validators | None, limit: int) -> ReceivedAnswer:
+        conditions = validators.headers() if validators else {}
+        exchange = await self._connections.open(url, {"Accept-Encoding": "gzip", **conditions})
+        try:
+            body = await self._receive(exchange, (200, 304) if conditions else (200,), limit)
+            exchange.succeed()
+        except PassingFault as fault:
+            exchange.fail(fault)
+            raise
+        except UpstreamUnavailable:
+            exchange.succeed()  # a refusal, yet the host is alive
+            raise
+        finally:
+            exchange.close()
+        return ReceivedAnswer(
+            status=404 if exchange.status == 410 else exchange.status,
+            body=body,
+            etag=exchange.header("ETag"),
+            last_modified=exchange.header("Last-Modified"),
+            content_type=exchange.header("Content-Type"),
+            url=str(exchange.answer.url),
+            headers={name.lower(): value for name, value in exchange.answer.headers.items()},
+        )
+
+    async def _receive(self, exchange: Exchange, expected: tuple[int, ...], limit: int) -> bytes:
+        if exchange.status != 200:
+            await exchange.drain()
+        exchange.judge(expected)
+        if exchange.status != 200:
+            return b""
+        if not exchange.shows_its_end and not any(f in exchange.header("Content-Type") for f in _SELF_DELIMITING):
+            raise UpstreamNonsense(
+                self.name, "it announces neither a length nor chunks, so that a cut could not be seen"
+            )
+        try:
+            async with asyncio.timeout(_DOCUMENT_TIME):
+                return await self._body(exchange, limit)
+        except TimeoutError as error:
+            raise PassingFault(UpstreamTimeout(self.name, "the document trickles too slowly"), "timeout") from error
+        except OverflowError as error:
+            raise UpstreamNonsense(self.name, f"a document is larger than {limit} bytes") from error
+        except ValueError as error:
+            raise PassingFault(UpstreamNonsense(self.name, str(error)), "nonsense") from error
+
+    async def _body(self, exchange: Exchange, limit: int) -> bytes:
+        """Raises OverflowError beyond the limit, ValueError for a broken encoding."""
+        encoding = exchange.header("Content-Encoding").strip().lower()
+        if encoding not in ("", "identity", "gzip", "x-gzip"):
+            raise UpstreamNonsense(self.name, "it used an encoding that was not asked for")
+        decoder = Gunzip() if encoding.endswith("gzip") else None
+        parts: list[bytes] = []
+        size = 0
+        async for raw in exchange.blocks():
+            for part in (raw,) if decoder is None else decoder.feed(raw):
+                size += len(part)
+                if size > limit:
+                    raise OverflowError
+                parts.append(part)
+        if decoder is not None:
+            decoder.finish()
+        return b"".join(parts)
+
+    # --- packages ---
+
+    @asynccontextmanager
+    async def download(
+        self, url: str, *, start: int = 0, if_range: str = "", patience: float
+    ) -> AsyncIterator[UpstreamDownload]:
+        """One file, streamed; broken streams are continued, with `patience` seconds for every break.
+
+        With `start` it begins there if the upstream agrees (and, given `if_range`, if it is still the same file); a 200
+        says that it did not.
+
+        Raises:
+            DocumentAbsent: the upstream has no such file.
+            UpstreamError: cannot know now (as `fetch`); `chunks` raises it too.
+            NotMirrored: offline.
+        """
+        self._refuse_offline(url)
+        download = UpstreamDownload(self.name, self._connections, url, self._bridging(url, patience))
+        try:
+            await download.begin(start, if_range)
+            yield download
+        finally:
+            download.close()
+
+    def _bridging(self, url: str, patience: float) -> Bridging:
+        return Bridging(self._connections, url, patience=patience, pacing=self._pacing)
+
+    def _refuse_offline(self, url: str) -> None:
+        if self._offline:
+            raise NotMirrored(url)

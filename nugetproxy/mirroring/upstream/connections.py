@@ -1,0 +1,237 @@
+"""The connections to one upstream's hosts: who may be asked, how many at once, and probing a host that is held dead.
+
+One try at a time: `open` sends one request, follows its redirects by hand and returns the answer's head. Trying again
+is `bridging`'s affair, what is known of the hosts that of `hosts`. No header of our own clients ever comes here, so
+none can leave.
+"""
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import Callable, Mapping
+
+import aiohttp
+from yarl import URL
+
+from nugetproxy.config import UpstreamSettings
+from nugetproxy.errors import ConfigError, UpstreamError, UpstreamNonsense, UpstreamUnavailable
+from nugetproxy.metrics import BREAKER_OPEN, UPSTREAM_REQUESTS, UPSTREAM_SECONDS
+from nugetproxy.mirroring.upstream.egress import Egress, read_url
+from nugetproxy.mirroring.upstream.exchange import Exchange
+from nugetproxy.mirroring.upstream.faults import Pacing, PassingFault, breaker_opened, judge, result_of, translated
+from nugetproxy.mirroring.upstream.host import Host
+from nugetproxy.mirroring.upstream.hosts import Hosts
+
+MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# Links of content networks with signed queries and cookies outgrow the HTTP client's default of 8 KiB.
+_LONGEST_HEADER = 32_768
+# What one read may return at most is twice this; larger reads cost less per byte and bound memory all the same.
+_READ_BUFFER = 262_144
+# Longer than the client's 15 s: a build asks in bursts, and a new TLS connection costs two round trips.
+_KEEP_ALIVE = 60.0
+
+
+class Connections:
+    """One HTTP session, the hosts it may ask, and a bound on how much is asked at once."""
+
+    def __init__(
+        self, settings: UpstreamSettings, *, user_agent: str, environ: Mapping[str, str], pacing: Pacing,
+        clock: Callable[[], float] = time.monotonic, changed: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """`changed` is called when a breaker opens or closes."""
+        self.egress = Egress(settings, environ)
+        self._settings = settings
+        self._name = settings.name
+        self._user_agent = user_agent
+        self._pacing = pacing
+        self._clock = clock
+        self.hosts = Hosts(settings, self.egress.home, pacing=pacing, clock=clock, probe=self._probe, changed=changed)
+        self._session: aiohttp.ClientSession | None = None
+        # Our own bound and not the session's pool: waiting for a free connection is not the upstream's failure, and
+        # large downloads must leave a quarter for the documents that everybody waits for.
+        self._slots = asyncio.Semaphore(settings.connections)
+        self._download_slots = asyncio.Semaphore(max(1, settings.connections * 3 // 4))
+
+    async def start(self) -> None:
+        """Read credentials and certificates.
+
+        Raises:
+            ConfigError: a file that the settings name cannot be used.
+        """
+        self.egress.read_credentials()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._tls(), keepalive_timeout=_KEEP_ALIVE),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._settings.connect_timeout),
+            headers={"User-Agent": self._user_agent},
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            read_bufsize=_READ_BUFFER,
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
+        )
+        BREAKER_OPEN.labels(self._name).set(0)
+
+    async def close(self) -> None:
+        await self.hosts.close()
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    # --- waiting ---
+
+    async def wait(self, url: str, seconds: float) -> None:
+        """Let time pass between two tries.
+
+        Raises:
+            UpstreamUnavailable: at once when the breaker of the URL's host is open or opens meanwhile.
+        """
+        host = self.hosts.of(read_url(url))
+        self._refuse_open(host)
+        with contextlib.suppress(TimeoutError):
+            async with host.patience(seconds):
+                await asyncio.Event().wait()
+        self._refuse_open(host)
+
+    def _refuse_open(self, host: Host) -> None:
+        if host.breaker.is_open:
+            raise self._opened(host)
+
+    def _refuse(self, host: Host, url: URL) -> None:
+        self._refuse_open(host)
+        self.hosts.throttling.refuse_held(host, url)
+
+    def _opened(self, host: Host) -> UpstreamUnavailable:
+        return breaker_opened(self._name, host.why, self.hosts.between_probes(host))
+
+    # --- one try ---
+
+    async def open(self, url: str, headers: Mapping[str, str], *, large: bool = False) -> Exchange:
+        """Send one request and return its answer's head; the caller closes the exchange. `large`: a download.
+
+        Raises:
+            PassingFault: this try failed, another may not.
+            UpstreamUnavailable: the breaker is open.
+            UpstreamNonsense: a URL or redirect that is not allowed.
+        """
+        with contextlib.ExitStack() as stack:
+            here = self.egress.checked(self._read(url))
+            self._refuse(self.hosts.of(here), here)
+            for slots in [self._download_slots, self._slots] if large else [self._slots]:
+                await self._acquire(slots, self.hosts.of(here))
+                stack.callback(slots.release)
+            host, answer = await self._follow(here, headers)
+            return Exchange(
+                self._name,
+                answer,
+                wait=self.hosts.throttling.wait(host, answer),
+                read_timeout=self._settings.read_timeout,
+                succeeded=lambda: self.hosts.succeeded(host),
+                failed=lambda why: self.hosts.failed(host, why),
+                release=stack.pop_all().close,
+            )
+
+    async def _acquire(self, slots: asyncio.Semaphore, host: Host) -> None:
+        self._refuse_open(host)
+        if slots.locked():
+            try:
+                async with host.patience(None):
+                    await slots.acquire()
+            except TimeoutError:
+                raise self._opened(host) from None
+        else:
+            await slots.acquire()
+
+    async def _follow(self, url: URL, headers: Mapping[str, str]) -> tuple[Host, aiohttp.ClientResponse]:
+        for _ in range(MAX_REDIRECTS + 1):
+            host = self.hosts.of(url)
+            self._refuse(host, url)
+            answer = await self._head(host, url, headers)
+            if answer.status not in _REDIRECTS or "Location" not in answer.headers:
+                return host, answer
+            answer.release()
+            try:
+                url = self.egress.checked(url.join(self._read(answer.headers["Location"])))
+            except UpstreamError as error:
+                # A captive portal looks like this: the host is not what we think it is.
+                self.hosts.failed(host, error.why)
+                UPSTREAM_REQUESTS.labels(self._name, "nonsense").inc()
+                raise
+        self.hosts.failed(host, "it redirects in a circle")
+        UPSTREAM_REQUESTS.labels(self._name, "nonsense").inc()
+        raise UpstreamNonsense(self._name, "it redirects in a circle")
+
+    async def _head(self, host: Host, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        if self._session is None:
+            raise UpstreamUnavailable(self._name, "we are stopping")
+        host.last_url = str(url)
+        began = self._clock()
+        number = host.breaker.began(began)
+        throttle = host.throttle(url)
+        first = throttle.begin()
+        try:
+            with translated(self._name):
+                async with host.patience(self._settings.head_timeout):
+                    answer = await self._session.get(
+                        url,
+                        headers={**headers, **self.egress.credentials(url)},
+                        allow_redirects=False,
+                        proxy=self.egress.proxy(url),
+                    )
+        except PassingFault as fault:
+            silent_for = host.breaker.given_up(number, self._clock())
+            UPSTREAM_REQUESTS.labels(self._name, fault.result).inc()
+            if first:
+                throttle.over()  # what ails it now is for the breaker to find out, which needs more than one asker
+            if host.breaker.is_open and fault.result == "timeout":
+                raise self._opened(host) from fault
+            self.hosts.failed(host, fault.error.why, silent_for)
+            raise
+        except asyncio.CancelledError:
+            if host.breaker.left(number, self._clock()):
+                self.hosts.failed(host, "silent for too long")
+            raise
+        finally:
+            if first:
+                throttle.end()
+        host.breaker.answered(number)
+        self.hosts.throttling.heed(host, throttle, answer, began, first=first)
+        UPSTREAM_SECONDS.labels(self._name).observe(self._clock() - began)
+        return answer
+
+    def _read(self, url: str) -> URL:
+        try:
+            return read_url(url)
+        except ValueError as error:
+            raise UpstreamNonsense(self._name, "it names a URL that cannot be read") from error
+
+    def _tls(self) -> ssl.SSLContext | bool:
+        if not self._settings.ca_file:
+            return True
+        context = ssl.create_default_context()
+        try:
+            context.load_verify_locations(cafile=self._settings.ca_file)
+        except OSError as error:
+            what = f"{self._name}: ca_file: cannot use {self._settings.ca_file}: {error.strerror or error}"
+            raise ConfigError([f"mirroring.upstream {what}"]) from error
+        return context
+
+    # --- the probe ---
+
+    async def _probe(self, host: Host) -> None:
+        while host.breaker.is_open:
+            await asyncio.sleep(self.hosts.between_probes(host))
+            with contextlib.suppress(PassingFault, UpstreamError):
+                await self._probe_once(host, self._read(self.hosts.probed(host)))
+
+    async def _probe_once(self, host: Host, url: URL) -> None:
+        """Any honest answer is a sign of life, a refusal or an absence too."""
+        answer = await self._head(host, url, {})
+        answer.release()
+        UPSTREAM_REQUESTS.labels(self._name, result_of(answer.status)).inc()
+        if answer.status in _REDIRECTS:
+            self.egress.checked(url.join(self._read(answer.headers.get("Location", ""))))
+        elif not 400 <= answer.status < 500 or answer.status in (408, 429):
+            judge(self._name, answer, (200,))
+        self.hosts.succeeded(host)

@@ -1,0 +1,110 @@
+"""One answer of an upstream: its head, its body in blocks, and the duty to say how it ended."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+
+from nugetproxy.metrics import UPSTREAM_BYTES, UPSTREAM_REQUESTS
+from nugetproxy.mirroring.upstream.faults import PassingFault, judge, result_of, translated
+
+# The body of an error is read so far to keep its connection; a longer one costs more than a new connection.
+_WORTH_DRAINING = 65_536
+_DRAINING_TIME = 1.0
+
+
+class Exchange:
+    """Whoever opens it closes it, and calls `succeed` or `fail` before: the host's breaker lives on this."""
+
+    def __init__(
+        self,
+        upstream: str,
+        answer: aiohttp.ClientResponse,
+        *,
+        wait: float | None,
+        read_timeout: float,
+        succeeded: Callable[[], None],
+        failed: Callable[[str], None],
+        release: Callable[[], None],
+    ) -> None:
+        """`wait` is in seconds: how long the host is left alone because of this answer, None if it is not."""
+        self._upstream = upstream
+        self._wait = wait
+        self.answer = answer
+        self._read_timeout = read_timeout
+        self.succeed = succeeded
+        """The answer is of use."""
+        self._failed = failed
+        self._release = release
+        self._result = result_of(answer.status)
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.answer.status} {self.answer.url}>"
+
+    @property
+    def status(self) -> int:
+        return self.answer.status
+
+    def header(self, name: str) -> str:
+        return self.answer.headers.get(name, "")
+
+    @property
+    def length(self) -> int | None:
+        """The stated length of the body as sent, in bytes."""
+        text = self.header("Content-Length")
+        return int(text) if text.isascii() and text.isdigit() else None
+
+    @property
+    def shows_its_end(self) -> bool:
+        """Whether a body cut short could be told from a whole one: it has a length, or chunks."""
+        return self.length is not None or "chunked" in self.header("Transfer-Encoding").lower()
+
+    def judge(self, expected: tuple[int, ...]) -> None:
+        """As `faults.judge`."""
+        judge(self._upstream, self.answer, expected, self._wait)
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """The body as it comes, in blocks as large as are there.
+
+        Raises:
+            PassingFault: it broke off, or nothing came for too long.
+        """
+        content, received = self.answer.content, UPSTREAM_BYTES.labels(self._upstream)
+        while True:
+            with translated(self._upstream):
+                async with asyncio.timeout(self._read_timeout):
+                    block = await content.readany()
+            if not block:
+                return
+            received.inc(len(block))
+            yield block
+
+    async def drain(self) -> None:
+        """Read a short body nobody wants, so that the connection can be used again; else `close` breaks it."""
+        if not self.shows_its_end or (self.length or 0) > _WORTH_DRAINING:
+            return
+        size = 0
+        with contextlib.suppress(TimeoutError, PassingFault):
+            async with asyncio.timeout(_DRAINING_TIME):
+                async for block in self.blocks():
+                    size += len(block)
+                    if size > _WORTH_DRAINING:
+                        return
+
+    def fail(self, fault: PassingFault) -> None:
+        """The answer is of no use."""
+        self._result = fault.result
+        # Who says that we ask too much is alive: it is left alone as long as it wants, and no longer.
+        if fault.result != "429":
+            self._failed(fault.error.why)
+
+    def close(self) -> None:
+        """Give the connection back when its body was read to the end, else break it."""
+        if self._closed:
+            return
+        self._closed = True
+        UPSTREAM_REQUESTS.labels(self._upstream, self._result).inc()
+        self.answer.release()
+        self._release()

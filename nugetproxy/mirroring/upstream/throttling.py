@@ -1,0 +1,78 @@
+"""Doing as an upstream's hosts ask when they have too many of our requests: kept to, remembered and told.
+
+What is remembered of one host, or of one part of it, is a `throttle`.
+"""
+
+from collections.abc import Callable
+
+import aiohttp
+import structlog
+from yarl import URL
+
+from nugetproxy.metrics import UPSTREAM_HELD_BACK
+from nugetproxy.mirroring.upstream.faults import Pacing, held_back, retry_after_of, words_for
+from nugetproxy.mirroring.upstream.host import Host
+from nugetproxy.mirroring.upstream.throttle import Throttle
+
+_log = structlog.get_logger(__name__)
+
+
+class Throttling:
+    """The throttles of one upstream's hosts, read and written."""
+
+    def __init__(
+        self, upstream: str, patience: float, pacing: Pacing, clock: Callable[[], float],
+        failed: Callable[[Host, str], None],
+    ) -> None:  # fmt: skip
+        """A wait longer than `patience` seconds is told in the log: clients notice it. `failed` is called when a
+        request was not sent that, by the host's own words, would have failed."""
+        self._upstream = upstream
+        self._patience = patience
+        self._pacing = pacing
+        self._clock = clock
+        self._failed = failed
+
+    def new(self) -> Throttle:
+        """For one host or a part of it. Whoever was refused first still has patience when the second look is over."""
+        second_look = min(self._pacing.longest_pause, self._patience / 10)
+        return Throttle(self._pacing.first_pause, second_look=second_look, patience=self._patience)
+
+    def wait(self, host: Host, answer: aiohttp.ClientResponse) -> float | None:
+        """Seconds for which the host is left alone because of this answer; None when it asks for nothing."""
+        return (host.throttle(answer.url).left(self._clock()) or 0.0) if _asks_to_wait(answer) else None
+
+    def refuse_held(self, host: Host, url: URL) -> None:
+        """Raises PassingFault while the host wants to be left alone."""
+        throttle = host.throttle(url)
+        left = throttle.left(self._clock())
+        if left is None:
+            return
+        UPSTREAM_HELD_BACK.labels(self._upstream).inc()
+        if throttle.is_outage and left:
+            # So that a dead host is found out as soon as if it were asked.
+            self._failed(host, throttle.why)
+        raise held_back(self._upstream, throttle.why, left)
+
+    def heed(
+        self, host: Host, throttle: Throttle, answer: aiohttp.ClientResponse, began: float, *, first: bool
+    ) -> None:
+        """Remember a refusal; `began` is when its request was sent, `first` what `Throttle.begin` said of it."""
+        retry_after = retry_after_of(answer) or 0.0
+        if not _asks_to_wait(answer):
+            if first and throttle.over() > self._patience:
+                _log.info("upstream_may_be_asked_again", upstream=self._upstream, host=str(host.origin))
+            return
+        why = words_for(answer)
+        ill = str(answer.url) if answer.status == 503 else ""
+        wait = throttle.refused(began, self._clock(), retry_after, why, ill=ill)
+        if wait is None:
+            return
+        log = _log.bind(upstream=self._upstream, host=str(host.origin), why=why, seconds=round(wait, 1))
+        if wait > self._patience:
+            log.warning("upstream_asks_to_wait")
+        else:
+            log.debug("upstream_asks_to_wait")
+
+
+def _asks_to_wait(answer: aiohttp.ClientResponse) -> bool:
+    return answer.status == 429 or (answer.status == 503 and bool(retry_after_of(answer)))

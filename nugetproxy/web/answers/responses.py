@@ -1,0 +1,300 @@
+"""Documents and contents as HTTP answers: variants, validators, conditions, and what is offered to the hot table.
+
+Handlers come here with bytes or with where the bytes are; how a long body travels is decided in
+`web/answers/transfer.py`.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+from enum import Enum
+from typing import Final
+
+from aiohttp import web
+
+from nugetproxy.feeds.base import HOSTED, LocalFile, PackageContent, SmallContent
+from nugetproxy.httpcache.conditional import (
+    NotModified,
+    Partial,
+    Unsatisfiable,
+    Verdict,
+    Whole,
+    evaluate,
+)
+from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.web.answers.transfer import send_bytes, send_file, send_growing
+from nugetproxy.web.hot.table import HotAnswer, HotVariant
+from nugetproxy.web.http.cache_headers import cache_control, file_headers, live_headers
+from nugetproxy.web.http.compression import SMALLEST, Codings, accepted
+from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.requests.incoming import origin
+from nugetproxy.web.requests.keys import GATE, GZIPPED, HOT, NOTE, SERVICES
+from nugetproxy.web.requests.reading import depends_on_reader, is_for_readers
+
+JSON: Final = "application/json"
+
+CONTENT_MAX_AGE: Final = 3600
+"""Seconds a cache behind us may keep a package. Its bytes never change, but policy or the upstream may withdraw it."""
+
+HOT_OWN_SECONDS: Final = 5.0
+"""How long a document of our own making (the service index) is hot: what the feed offers may change."""
+
+HOT_FILE_SECONDS: Final = 300.0
+"""How long a package is hot before the feed is asked again whether it may be served."""
+
+STANDING_HEADERS: Final = (("Server", "nugetproxy"), ("X-Content-Type-Options", "nosniff"))
+"""On every answer."""
+
+_CONDITIONS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range")
+
+_COMPRESSIBLE = ("application/json", "application/xml", "image/svg+xml")
+
+
+class Gzip(Enum):
+    """When a document goes out compressed."""
+
+    NEGOTIATED = "when the client asks for it and it is worth it"
+    PREFERRED = "unless the client refuses it, as nuget.org's gz hives do (registration-base-url-resource)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    """One representation of a document. `etag` is as sent, with quotes."""
+
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    etag: str
+
+
+async def document(
+    request: web.Request,
+    body: bytes,
+    provenance: Provenance,
+    resource: Resource,
+    content_type: str = JSON,
+    *,
+    max_age: int | None = None,
+    gzip: Gzip = Gzip.NEGOTIATED,
+    holds_links: bool = True,
+    extra: Mapping[str, str] | None = None,
+) -> web.StreamResponse:
+    """A whole document as a 200, or as the 304 or 412 that the request's conditions ask for.
+
+    `max_age` as in `cache_control`. `holds_links` says that the bytes depend on how the client calls us.
+    """
+    note = request[NOTE]
+    note.resource, note.outcome = resource, provenance.outcome
+    is_compressible = gzip is Gzip.PREFERRED or (len(body) >= SMALLEST and _is_text(content_type))
+    digest = hashlib.blake2b(body, digest_size=16).hexdigest()
+    standing = (
+        ("Content-Type", content_type),
+        ("Cache-Control", cache_control(provenance, max_age, is_private=_is_private(request))),
+        *((("Vary", "Accept-Encoding"),) if is_compressible else ()),
+        *((extra or {}).items()),
+    )
+    is_zipped = is_compressible and _wants_gzip(request, gzip)
+    # The two representations differ in bytes, so their strong tags must too (RFC 9110 section 8.8.3.3).
+    etag = f'"{digest}-gzip"' if is_zipped else f'"{digest}"'
+    verdict = _verdict(request, etag=etag, modified=None, size=None)
+    if not isinstance(verdict, Whole):
+        return _without_body(verdict, (("ETag", etag), *standing[1:], *live_headers(provenance)))
+
+    plain = _Variant(standing, body, f'"{digest}"')
+    zipped = None
+    if is_compressible and (is_zipped or _is_hot_worthy(request, provenance)):
+        packed = await request.app[GZIPPED].of(digest, body)
+        zipped = _Variant((*standing, ("Content-Encoding", "gzip")), packed, f'"{digest}-gzip"')
+    offer_hot(
+        request,
+        resource,
+        provenance,
+        _hot(plain),
+        _hot(zipped) if zipped else None,
+        holds_links=holds_links,
+        gzip_unasked=gzip is Gzip.PREFERRED,
+    )
+    chosen = zipped if is_zipped and zipped else plain
+    headers = {**dict(chosen.headers), "ETag": chosen.etag, **dict(live_headers(provenance))}
+    return await send_bytes(request, chosen.body, 200, headers)
+
+
+async def content(
+    request: web.Request,
+    found: PackageContent,
+    provenance: Provenance,
+    resource: Resource,
+    *,
+    max_age: int = CONTENT_MAX_AGE,
+    may_be_hot: bool = True,
+) -> web.StreamResponse:
+    """A package or a part of it, by the transport that fits where its bytes are.
+
+    `max_age` in seconds, of a file. Not `may_be_hot`: the address alone does not tell which file this is.
+
+    Raises:
+        StorageUnavailable: the file is not as the feed said.
+        UpstreamError: a growing content failed before its first byte. Later failures cut the connection.
+    """
+    note = request[NOTE]
+    note.resource, note.outcome = resource, provenance.outcome
+    match found:
+        case LocalFile():
+            return await _local_file(request, found, provenance, resource, max_age, may_be_hot=may_be_hot)
+        case SmallContent():
+            # An icon or readme is a stranger's: opened in a browser it must not run as a page of ours.
+            fence = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+            return await document(
+                request, found.body, provenance, resource, found.content_type, holds_links=False, extra=fence
+            )
+        case growing:
+            verdict = _verdict(request, etag="", modified=None, size=growing.size)
+            headers = {
+                "Content-Type": growing.content_type,
+                "Cache-Control": cache_control(
+                    replace(provenance, fresh_for=0.0), None, is_private=_is_private(request)
+                ),
+                **dict(live_headers(provenance)),
+            }
+            if not isinstance(verdict, Whole | Partial):
+                return _without_body(verdict, tuple(live_headers(provenance)))
+            # Only ranges that reach the end are served: the end is held back until the checks passed, a middle is not.
+            start = verdict.start if isinstance(verdict, Partial) and verdict.end == growing.size else 0
+            if isinstance(verdict, Partial) and start and growing.size is not None:
+                headers["Content-Range"] = verdict.content_range(growing.size)
+            return await send_growing(request, growing, start, headers)
+
+
+async def _local_file(
+    request: web.Request, file: LocalFile, provenance: Provenance, resource: Resource, max_age: int, *, may_be_hot: bool
+) -> web.StreamResponse:
+    etag = f'"{file.etag}"'
+    live = file_headers(provenance)
+    validators = (
+        ("ETag", etag),
+        ("Last-Modified", formatdate(file.modified, usegmt=True)),
+        ("Cache-Control", cache_control(provenance, max_age, is_private=_is_private(request))),
+        ("Accept-Ranges", "bytes"),
+    )
+    verdict = _verdict(request, etag=etag, modified=file.modified, size=file.size)
+    headers = {"Content-Type": file.content_type, **dict(validators), **dict(live)}
+    match verdict:
+        case Whole():
+            if may_be_hot:
+                variant = HotVariant((("Content-Type", file.content_type), *validators, *STANDING_HEADERS), file)
+                offer_hot(request, resource, provenance, variant, None, holds_links=False, is_file=True)
+            return await send_file(request, file, 0, file.size, 200, headers)
+        case Partial(start, end):
+            headers["Content-Range"] = verdict.content_range(file.size)
+            return await send_file(request, file, start, end, 206, headers)
+        case refusal:
+            return _without_body(refusal, (*validators, *live))
+
+
+def offer_hot(
+    request: web.Request,
+    resource: Resource,
+    provenance: Provenance,
+    identity: HotVariant,
+    gzip: HotVariant | None,
+    *,
+    holds_links: bool,
+    gzip_unasked: bool = False,
+    is_file: bool = False,
+) -> None:
+    """Let the hot table keep this 200 for the next asker, for as long as it is right."""
+    table = request.app[HOT]
+    if table is None or not _is_hot_worthy(request, provenance):
+        return
+    asked = origin(request)
+    if holds_links and asked.host_key is not None and asked.is_forwarded:
+        return  # its links depend on headers that are not part of the table's keys
+    if is_file:
+        lasts = HOT_FILE_SECONDS
+    elif provenance.outcome is Outcome.OWN:
+        lasts = HOT_OWN_SECONDS
+    else:
+        lasts = provenance.fresh_for
+    if lasts <= 0:
+        return
+    is_news = provenance.outcome in (Outcome.MISS, Outcome.REFRESHED)  # for us; for the next asker it is kept
+    told = replace(provenance, outcome=Outcome.HIT, detail="") if is_news else provenance
+    if depends_on_reader(request, resource):
+        return
+    answer = HotAnswer(
+        resource.value,
+        told,
+        identity,
+        gzip,
+        needs_reader=is_for_readers(request, provenance),
+        counted=_counting(request) if is_file and provenance.detail == HOSTED else None,
+        gzip_unasked=gzip_unasked,
+        live_headers=file_headers if is_file else live_headers,
+        expires=time.monotonic() + lasts,
+    )
+    table.offer(request.raw_path, asked.host_key if holds_links else None, answer, request[NOTE].seen)
+
+
+def count_download(request: web.Request, package: PackageIdentity, provenance: Provenance) -> None:
+    """Count a download of a hosted package; others are not ours to count."""
+    hosting = request.app[SERVICES].hosting
+    if hosting is not None and provenance.detail == HOSTED and request.method == "GET":
+        hosting.statistics.count(package)
+
+
+def _counting(request: web.Request) -> Callable[[], None] | None:
+    hosting = request.app[SERVICES].hosting
+    if hosting is None or "version" not in request.match_info:
+        return None
+    package = PackageIdentity.parse(request.match_info["id"], request.match_info["version"])
+    return lambda: hosting.statistics.count(package)
+
+
+def _is_private(request: web.Request) -> bool:
+    """Whether what is answered may be another for somebody else: then no cache between us may share it."""
+    gate = request.app[GATE]
+    return gate is not None and gate.anonymous_read != "all"
+
+
+def _is_hot_worthy(request: web.Request, provenance: Provenance) -> bool:
+    return request.app[HOT] is not None and provenance.outcome in (
+        Outcome.HIT,
+        Outcome.REFRESHED,
+        Outcome.MISS,
+        Outcome.STALE,
+        Outcome.OWN,
+    )
+
+
+def _hot(variant: _Variant) -> HotVariant:
+    return HotVariant((*variant.headers, ("ETag", variant.etag), *STANDING_HEADERS), variant.body)
+
+
+def _verdict(request: web.Request, *, etag: str, modified: int | None, size: int | None) -> Verdict:
+    conditions = {name: ", ".join(request.headers.getall(name)) for name in _CONDITIONS if name in request.headers}
+    if not conditions:
+        return Whole()
+    return evaluate(conditions, etag=etag, modified=modified, size=size, method=request.method)
+
+
+def _without_body(verdict: Verdict, headers: tuple[tuple[str, str], ...]) -> web.Response:
+    match verdict:
+        case NotModified():
+            return web.Response(status=304, headers=dict(headers))
+        case Unsatisfiable():
+            told = {**dict(headers), "Content-Range": verdict.content_range, "Content-Type": "text/plain"}
+            return web.Response(status=416, body=b"", headers=told)
+        case _:
+            return web.Response(status=412, body=b"", headers={**dict(headers), "Content-Type": "text/plain"})
+
+
+def _wants_gzip(request: web.Request, gzip: Gzip) -> bool:
+    codings = accepted(request.headers.get("Accept-Encoding"))
+    return codings is Codings.GZIP or (codings is Codings.SILENT and gzip is Gzip.PREFERRED)
+
+
+def _is_text(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind.startswith("text/") or kind in _COMPRESSIBLE or kind.endswith(("+json", "+xml"))

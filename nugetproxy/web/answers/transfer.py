@@ -1,0 +1,197 @@
+"""Long bodies on their way to a client: files by sendfile or in blocks, and bytes that are still arriving.
+
+A body that cannot be finished is cut: the connection is aborted, so that what was received can never look complete.
+A client that reads nothing for `server.stall_timeout` is cut as well.
+"""
+
+import asyncio
+import io
+import os
+from collections.abc import AsyncIterator, Mapping
+from typing import Final
+
+import structlog
+from aiofiles.threadpool import wrap
+from aiohttp import HttpVersion11, web
+
+from nugetproxy.errors import NugetproxyError, StorageUnavailable
+from nugetproxy.feeds.base import GrowingContent, LocalFile
+from nugetproxy.httpcache.outcome import Outcome
+from nugetproxy.web.requests.keys import NOTE, SERVICES
+
+log = structlog.get_logger(__name__)
+
+IN_MEMORY: Final = 256 * 1024
+"""Bytes of a file that is read at once and sent with its head: a sendfile of its own costs more than the copy."""
+
+SLICE: Final = 1024 * 1024
+"""Bytes that must get through within the stall time-out; where there is no sendfile, also what is held in memory."""
+
+
+class _CutError(Exception):
+    """The body cannot be finished."""
+
+
+async def send_file(
+    request: web.Request, file: LocalFile, start: int, end: int, status: int, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Bytes `start` up to, not including, `end` of `file`.
+
+    Raises:
+        StorageUnavailable: the file is gone or has another size than it should. Nothing was sent.
+    """
+    count = end - start
+    if request.method == "HEAD":
+        return web.Response(status=status, headers={**headers, "Content-Length": str(count)})
+    with _opened(file) as source:
+        if count <= IN_MEMORY:
+            body = os.pread(source.fileno(), count, start)
+            if len(body) != count:
+                raise StorageUnavailable(f"{file.path.name} became shorter while it was read")
+            return web.Response(status=status, body=body, headers=headers)
+        response = web.StreamResponse(status=status, headers=headers)
+        response.content_length = count
+        request[NOTE].bytes_sent = 0
+        try:
+            await response.prepare(request)
+            await _pass_file(request, response, source, start, end)
+        except Exception as error:  # noqa: BLE001 - whatever ended the body early, the client must see that it is short
+            _cut(request, error)
+        return response
+
+
+async def send_bytes(request: web.Request, body: bytes, status: int, headers: Mapping[str, str]) -> web.StreamResponse:
+    """A body that is in memory already; a long one in slices, each of which must get through in time."""
+    if request.method == "HEAD" or len(body) <= SLICE:
+        return web.Response(status=status, body=body, headers=headers)
+    response = web.StreamResponse(status=status, headers=headers)
+    response.content_length = len(body)
+    note, patience, view = request[NOTE], request.app[SERVICES].config.server.stall_timeout, memoryview(body)
+    note.bytes_sent = 0
+    try:
+        await response.prepare(request)
+        for at in range(0, len(body), SLICE):
+            async with asyncio.timeout(patience):
+                await response.write(view[at : at + SLICE])
+            note.bytes_sent = min(at + SLICE, len(body))
+    except Exception as error:  # noqa: BLE001 - as above
+        _cut(request, error)
+    return response
+
+
+async def send_growing(
+    request: web.Request, growing: GrowingContent, start: int, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """The bytes of `growing` from `start` on, as they arrive; 206 when `start` is not 0.
+
+    Raises:
+        UpstreamError, StorageUnavailable: it failed before its first byte, so an honest status can still be sent.
+    """
+    expected = None if growing.size is None else growing.size - start
+    response = web.StreamResponse(status=206 if start else 200, headers=headers)
+    if expected is not None:
+        response.content_length = expected
+    elif request.version >= HttpVersion11:
+        response.enable_chunked_encoding()
+    if request.method == "HEAD":
+        return response
+    chunks = growing.chunks(start)
+    try:
+        first = await anext(chunks, b"")
+        request[NOTE].bytes_sent = 0
+        await _pass_chunks(request, response, first, chunks, expected)
+    finally:
+        if (close := getattr(chunks, "aclose", None)) is not None:
+            await close()
+    return response
+
+
+async def _pass_chunks(
+    request: web.Request,
+    response: web.StreamResponse,
+    first: bytes,
+    rest: AsyncIterator[bytes],
+    expected: int | None,
+) -> None:
+    note, patience = request[NOTE], request.app[SERVICES].config.server.stall_timeout
+    sent = 0
+    try:
+        await response.prepare(request)
+        chunk: bytes | None = first
+        while chunk is not None:
+            if chunk:
+                async with asyncio.timeout(patience):
+                    await response.write(chunk)
+                sent += len(chunk)
+                note.bytes_sent = sent
+            chunk = await anext(rest, None)
+        if expected is not None and sent != expected:
+            raise _CutError(f"it ended after {sent} of {expected} bytes")
+    except Exception as error:  # noqa: BLE001 - as above
+        _cut(request, error)
+
+
+async def _pass_file(
+    request: web.Request, response: web.StreamResponse, source: io.FileIO, start: int, end: int
+) -> None:
+    note, patience = request[NOTE], request.app[SERVICES].config.server.stall_timeout
+    loop, transport = asyncio.get_running_loop(), request.transport
+    if transport is None:
+        raise ConnectionResetError
+    uses_sendfile = transport.get_extra_info("sslcontext") is None
+    blocks = wrap(
+        source
+    )  # each call is a thread's: worth it for blocks of this size, and a cold disk then holds up nobody
+    at = start
+    while at < end:
+        if transport.is_closing():  # sendfile calls this a RuntimeError
+            raise ConnectionResetError
+        size = min(SLICE, end - at)
+        async with asyncio.timeout(patience):
+            if uses_sendfile:
+                try:
+                    sent = await loop.sendfile(transport, source, at, size, fallback=False)
+                except (NotImplementedError, asyncio.SendfileNotAvailableError):
+                    uses_sendfile = False  # uvloop has none
+                    continue
+            else:
+                await blocks.seek(at)
+                block = await blocks.read(size)
+                await response.write(block)
+                sent = len(block)
+        if not sent:
+            raise _CutError("the file became shorter while it was sent")
+        at += sent
+        note.bytes_sent = at - start
+
+
+def _opened(file: LocalFile) -> io.FileIO:
+    try:
+        source = io.FileIO(file.path)
+    except OSError as error:
+        raise StorageUnavailable(f"{file.path.name} cannot be read: {error.strerror}") from error
+    if os.fstat(source.fileno()).st_size != file.size:
+        source.close()
+        raise StorageUnavailable(f"{file.path.name} does not have the {file.size} bytes it should have")
+    return source
+
+
+def _cut(request: web.Request, error: Exception) -> None:
+    """Abort the connection: pending bytes are dropped, so neither a length nor a last chunk makes the body complete."""
+    note, transport = request[NOTE], request.transport
+    told = log.bind(path=request.path, sent=note.bytes_sent)
+    if isinstance(error, ConnectionError):
+        # sendfile meets a reset before the transport does, which then still believes in its connection.
+        if transport is not None:
+            transport.abort()
+        told.debug("a client left")
+        return
+    note.outcome = Outcome.FAILED
+    if transport is not None:
+        transport.abort()
+    if isinstance(error, TimeoutError):
+        told.info("cut a client that stopped reading")
+    elif isinstance(error, NugetproxyError | _CutError):
+        told.warning("answer_cut_short", why=str(error))
+    else:
+        told.error("answer_cut_short", exc_info=error)

@@ -1,0 +1,139 @@
+"""What we know of aiohttp's insides, in one place: is its side of a connection between two requests, or at its last,
+and what did its parser refuse?
+
+aiohttp has no public word for these. A test fails loudly when these names change; at run time `can_tell` says so, and
+then everything is aiohttp's: slower, and in its words, never wrong.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError, InvalidHeader, InvalidURLError, LineTooLong
+
+# Our own idle time-out ends connections (web.lane.connections). aiohttp's would not see what the lane answers, and
+# would close a connection in the middle of it.
+KEEPALIVE_SECONDS = 86400.0 * 30
+
+MAX_LINE: Final = 32 * 1024
+"""Bytes of a request line. nuget.exe asks GetUpdates about hundreds of ids in one: aiohttp's 8 KiB end at about 250."""
+
+MAX_FIELD: Final = 12 * 1024
+"""Bytes of one header, its name too. A Basic or Bearer token may take 8 KiB by itself, which aiohttp's limit cuts."""
+
+MAX_FIELDS: Final = 128
+"""Headers of one request."""
+
+_NAMES = ("_waiter", "_messages", "_close", "_force_close", "_upgraded", "_payload_parser", "_buffer_paused")
+
+
+def handler_options(idle_timeout: float) -> dict[str, Any]:
+    """Arguments for the `web.AppRunner` (or `web.Server`) whose server is given to the lane. Seconds."""
+    return {
+        "keepalive_timeout": KEEPALIVE_SECONDS if can_tell() else idle_timeout,
+        "access_log": None,
+        "max_line_size": MAX_LINE,
+        "max_field_size": MAX_FIELD,
+        "max_headers": MAX_FIELDS,
+        # No client codes what it sends, and a megabyte of a stranger's would be a gigabyte to unpack.
+        "auto_decompress": False,
+    }
+
+
+Refuse = Callable[[int, str], None]
+"""Answers with a status and a sentence, and ends the connection."""
+
+
+def handler_for(server: web.Server, refuse: Refuse) -> web.RequestHandler:
+    """aiohttp's side of one more connection. What its parser refuses, `refuse` answers, and has the transport then."""
+    options = getattr(server, "_kwargs", None)
+    if options is None:
+        return server()
+    handler = _Handler(server, loop=asyncio.get_running_loop(), **options)
+    handler.refuse = refuse
+    return handler
+
+
+def can_tell(handler_class: type = web.RequestHandler) -> bool:
+    """Does this aiohttp have everything that `is_between_requests` looks at?"""
+    return all(hasattr(handler_class, name) for name in _NAMES)
+
+
+def is_between_requests(handler: Any) -> bool:
+    """The last request's answer is complete, nothing is queued, and the connection will be kept.
+
+    Its parser may still hold the start of another request: the caller knows what it has handed over.
+    """
+    waiter = handler._waiter
+    return (
+        waiter is not None
+        and not waiter.done()
+        and not handler._messages
+        and not handler._close
+        and not handler._force_close
+        and not handler._upgraded
+        and not handler._buffer_paused
+        and handler._payload_parser is None
+    )
+
+
+def is_last_request(handler: Any) -> bool:
+    """The connection ends with the answer that is being made: `handler.close()` was called."""
+    return bool(getattr(handler, "_close", False))
+
+
+def told(error: HttpProcessingError) -> tuple[int, str]:
+    """Status and sentence for what the parser refuses. Nothing of what was received is in them: it may be a secret."""
+    if isinstance(error, LineTooLong):
+        # The limit tells them apart, in either of aiohttp's two parsers.
+        if error.args[1:2] == (MAX_LINE,):
+            return line_too_long()
+        return 431, f"a header is longer than {MAX_FIELD // 1024} KiB"
+    if error.message == "Too many headers received":
+        return 431, f"there are more than {MAX_FIELDS} headers"
+    if isinstance(error, BadHttpMethod) and "HTTPS traffic" in error.message:
+        return 400, "this is TLS, and here only plain HTTP is understood: use http://"
+    if isinstance(error, InvalidHeader):
+        return 400, "a header is malformed"
+    if isinstance(error, InvalidURLError):
+        return 400, "the request target is malformed"
+    return 400, "this is no HTTP/1.1 request: its request line, a header or the framing of its body is malformed"
+
+
+def line_too_long() -> tuple[int, str]:
+    """Status and sentence."""
+    return 414, f"the request line is longer than {MAX_LINE // 1024} KiB"
+
+
+class _Handler(web.RequestHandler):
+    __slots__ = ("refuse",)
+
+    refuse: Refuse
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if not isinstance(exc, HttpProcessingError) or self.transport is None:
+            return super().handle_error(request, status, exc, message)
+        # Given up here, else aiohttp closes it at once, and a client that still sends sees a reset and no answer.
+        self.transport = None
+        self.refuse(*told(exc))
+        answered = _Answered(status=status)
+        answered.force_close()
+        return answered
+
+
+class _Answered(web.Response):
+    """Stands for an answer that was sent by others."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        return None

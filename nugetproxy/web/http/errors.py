@@ -1,0 +1,130 @@
+"""Error -> status, headers, reason phrase and body: the only such table.
+
+NuGet's clients print the reason phrase of a failed request and drop its body, so the error's own sentence is the phrase
+(nuget-protocol: push and restore error texts). An upstream's failure is never a 404: clients take a 404 as final.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from nugetproxy import errors
+from nugetproxy.httpcache.outcome import Outcome
+from nugetproxy.web.http.resource import Resource
+
+LONGEST_REASON = 512
+"""Characters of a reason phrase. Some front servers refuse a status line above 1 KiB."""
+
+DEFAULT_RETRY_AFTER = 5
+"""Seconds to wait where nothing better is known: about the time a passing fault lasts."""
+
+
+def _no_headers(_: errors.NugetproxyError) -> Mapping[str, str]:
+    return {}
+
+
+def _retry_after(error: errors.NugetproxyError) -> Mapping[str, str]:
+    seconds = getattr(error, "retry_after", None)
+    return {"Retry-After": str(DEFAULT_RETRY_AFTER if seconds is None else max(1, math.ceil(seconds)))}
+
+
+REALM = "nugetproxy"
+
+
+def _challenge(error: errors.NugetproxyError) -> Mapping[str, str]:
+    # Clients answer a Basic challenge only; with `ApiKey` a push is sent once, not twice (nuget-protocol: push).
+    scheme = "ApiKey" if getattr(error, "challenge", "basic") == "key" else "Basic"
+    return {"WWW-Authenticate": f'{scheme} realm="{REALM}"'}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How one class of error is answered."""
+
+    status: int
+    headers: Callable[[errors.NugetproxyError], Mapping[str, str]] = _no_headers
+
+
+TABLE: Mapping[type[errors.NugetproxyError], Row] = {
+    errors.InvalidRequest: Row(400),
+    errors.InvalidVersion: Row(400),
+    errors.InvalidVersionRange: Row(400),
+    errors.InvalidPackageId: Row(400),
+    errors.InvalidPackage: Row(400),
+    errors.TooLarge: Row(413),
+    errors.TooMany: Row(429, _retry_after),
+    errors.NotAuthenticated: Row(401, _challenge),
+    errors.Forbidden: Row(403),
+    errors.Conflict: Row(409),
+    errors.PackageExists: Row(409),
+    errors.VersionBurnt: Row(409),
+    errors.IdReserved: Row(409),
+    errors.PackageNotFound: Row(404),
+    errors.NotMirrored: Row(404),
+    errors.VersionNotFound: Row(404),
+    errors.PartNotFound: Row(404),
+    errors.DocumentNotFound: Row(404),
+    errors.DocumentAbsent: Row(404),
+    errors.AccountNotFound: Row(404),
+    errors.ApiKeyNotFound: Row(404),
+    errors.UpstreamError: Row(503, _retry_after),
+    errors.UpstreamUnavailable: Row(503, _retry_after),
+    errors.UpstreamTimeout: Row(504),
+    errors.UpstreamNonsense: Row(502),
+    errors.UnreadableDocument: Row(502),
+    errors.StorageUnavailable: Row(503, _retry_after),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A failed request as it is told to the client. `reason` is fit for a status line."""
+
+    status: int
+    reason: str
+    outcome: Outcome
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def answer_headers(self) -> tuple[tuple[str, str], ...]:
+        """The headers of the answer, but for those of its body and of every answer."""
+        return (
+            ("Cache-Control", "no-store"),
+            ("Cache-Status", f"nugetproxy; detail={self.outcome.value}"),
+            *self.headers.items(),
+        )
+
+    def body(self, request_id: str) -> bytes:
+        return orjson.dumps({"error": self.reason, "request_id": request_id})
+
+
+def refusal_for(error: Exception, resource: Resource) -> Refusal:
+    """How `error` is told to a client that asked for `resource`. Never raises."""
+    row = next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), None)
+    if row is None or not isinstance(error, errors.NugetproxyError):
+        # The sentence of an unforeseen exception is for our log: it may quote paths and settings.
+        refusal = refused(500, "internal error; the server's log tells more under this request id")
+    else:
+        refusal = refused(row.status, str(error), row.headers(error))
+    if resource is Resource.VULNERABILITIES and refusal.status >= 500:
+        # A 5xx here holds every restore up for 6 seconds; a 404 is told to the user at once (NU1900).
+        return Refusal(404, refusal.reason, Outcome.FAILED)
+    return refusal
+
+
+def refused(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Refusal:
+    """A refusal that has no error class of its own (an unknown path, a method that is not allowed)."""
+    if status >= 500:
+        outcome = Outcome.FAILED
+    elif status == 404:
+        outcome = Outcome.ABSENT
+    else:
+        outcome = Outcome.REFUSED
+    return Refusal(status, reason_phrase(sentence), outcome, headers or {})
+
+
+def reason_phrase(sentence: str) -> str:
+    """`sentence` as one line of printable ASCII of bounded length: nothing in it can end the status line."""
+    line = "".join(c if " " <= c <= "~" else "?" if c.isprintable() else " " for c in sentence).strip()
+    return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 3] + "..."

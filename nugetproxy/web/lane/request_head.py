@@ -1,0 +1,85 @@
+"""May the lane answer this head, and what does it say?  A pure reading of header lines.
+
+The lane only takes what it understands completely: one doubt, and the request is aiohttp's from its first byte. So
+nothing here repairs, guesses or refuses; it knows or it does not.
+"""
+
+import re
+from dataclasses import dataclass
+
+from nugetproxy.web.http.compression import Codings, accepted
+
+MAX_BLOCK = 4096
+"""Bytes of header lines that the lane looks at. NuGet's clients send some 250."""
+
+_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e]*)")
+# A host that every reading of the grammar agrees on; web.requests.base_url accepts these and a few more.
+_HOST = re.compile(rb"(?:[A-Za-z0-9][A-Za-z0-9.-]{0,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
+_LEFT_TO_AIOHTTP = frozenset(
+    (
+        b"range",
+        b"transfer-encoding",
+        b"te",
+        b"trailer",
+        b"expect",
+        b"upgrade",
+        b"http2-settings",
+        b"cookie",
+        b"cache-control",
+        b"pragma",
+        b"x-nuget-apikey",
+    )
+)
+_PREFIXES_LEFT_TO_AIOHTTP = (b"if-", b"content-", b"proxy-")
+_FORWARDING = (b"forwarded", b"x-forwarded-")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """What the header lines of a plain request say."""
+
+    host: bytes
+    """`scheme://` and the Host value, as the hot table keys it."""
+    codings: Codings
+    agent: str
+    request_id: str | None
+    """The X-Request-Id that the client offers."""
+    authorization: str | None
+    """What the client says of who it is; whether that matters is the answer's affair."""
+
+
+def read_head(block: bytes, scheme: bytes, *, is_behind_proxy: bool) -> RequestHead | None:
+    """The header lines in `block`, which starts after the request line and ends with the empty line.
+
+    None: leave it to aiohttp. `is_behind_proxy`: trusted proxies are configured, so forwarding headers may mean
+    something; who may send them is not judged here.
+    """
+    if len(block) > MAX_BLOCK or not block.endswith(b"\r\n\r\n"):
+        return None
+    found: dict[bytes, bytes] = {}
+    for line in block[:-4].split(b"\r\n"):
+        match = _LINE.fullmatch(line)
+        if match is None:
+            return None
+        name = match[1].lower()
+        if (
+            name in found
+            or name in _LEFT_TO_AIOHTTP
+            or name.startswith(_PREFIXES_LEFT_TO_AIOHTTP)
+            or (is_behind_proxy and name.startswith(_FORWARDING))
+        ):
+            return None
+        found[name] = match[2].rstrip(b" \t")
+    host = found.get(b"host")
+    if host is None or not _HOST.fullmatch(host) or found.get(b"connection", b"keep-alive").lower() != b"keep-alive":
+        return None
+    coding, offered = found.get(b"accept-encoding"), found.get(b"x-request-id")
+    who = found.get(b"authorization")
+    return RequestHead(
+        host=scheme + b"://" + host,
+        codings=accepted(coding.decode("ascii") if coding is not None else None),
+        agent=found.get(b"user-agent", b"").decode("ascii"),
+        request_id=offered.decode("ascii") if offered is not None else None,
+        authorization=who.decode("ascii") if who is not None else None,
+    )

@@ -1,0 +1,68 @@
+"""The way in: accepted connections become lanes here, and all of them end here.
+
+A lane (`web.lane.lane`) is one connection; how many there are and how they end is `web.lane.connections`' affair.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from functools import partial
+
+from aiohttp import web
+
+from nugetproxy.config import ServerSettings
+from nugetproxy.web.hot.table import HotTable
+from nugetproxy.web.lane.connections import Connections
+from nugetproxy.web.lane.lane import LAST_REQUEST_SECONDS, Lane
+from nugetproxy.web.lane.listener import Listener
+from nugetproxy.web.lane.shared import LaneShared
+from nugetproxy.web.telemetry.access import AccessLog
+
+
+class LaneServer:
+    """Makes the protocol of every accepted connection, and ends them all; `listen` lets them in.
+
+    The caller runs `drain` after it stopped listening, then cleans up the aiohttp runner that `server` came from.
+    """
+
+    def __init__(
+        self,
+        server: web.Server,
+        hot: HotTable | None,
+        settings: ServerSettings,
+        access: AccessLog,
+        is_learned: Callable[[str], bool] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """As `LaneShared`. With `tls`, clients speak TLS."""
+        self._shared = LaneShared(server, hot, settings, access, is_learned)
+        self.connections = self._shared.connections
+        # Counted apart: whoever is one too many then still gets to hear so, and the sum has a bound all the same.
+        self.arriving = Connections(settings)
+        self.tally = self._shared.tally
+        self._header_timeout = settings.header_timeout
+        self._tls = tls
+
+    def listen(self, listening: socket.socket) -> Listener:
+        """Take connections from now on, until what is returned is closed: it closes the socket, too."""
+        made, told = partial(Lane, self._shared), partial(_InClear, self._shared)
+        return Listener(listening, self.arriving, made, self._header_timeout, self._tls, told)
+
+    async def drain(self, timeout: float) -> int:
+        """Let running answers finish for `timeout` seconds, close everything; returns how many were cut off."""
+        await self.arriving.drain(min(timeout, LAST_REQUEST_SECONDS))
+        unfinished = await self.connections.drain(timeout)
+        self.tally.flush()
+        return unfinished
+
+
+class _InClear(Lane):
+    """The connection of a client that speaks plain HTTP where we speak TLS: told so, as nginx tells it."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if not transport.is_closing():  # not one connection too many
+            self._refuse_unread(400, "this port speaks https: use an https:// URL")

@@ -1,0 +1,75 @@
+"""What the lanes of one worker share: hot answers, settings, and what is counted and remembered over all of them.
+
+A lane (`web.lane.lane`) is one connection; how connections come in and end together is `web.lane.server`'s affair.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+
+from nugetproxy.config import ServerSettings
+from nugetproxy.web.hot.table import HotTable
+from nugetproxy.web.http.aiohttp_connection import KEEPALIVE_SECONDS, Refuse, can_tell, handler_for
+from nugetproxy.web.lane.connections import Connections
+from nugetproxy.web.lane.request_head import RequestHead, read_head
+from nugetproxy.web.telemetry.access import AccessLine, AccessLog
+from nugetproxy.web.telemetry.tally import Tally
+
+MAX_KNOWN_HEADS: Final = 1024
+"""Header blocks remembered with their reading. A client repeats its own word for word, request after request."""
+
+
+class LaneShared:
+    """`hot` is None when the lane is switched off: limits and time-outs hold all the same."""
+
+    def __init__(
+        self,
+        server: web.Server,
+        hot: HotTable | None,
+        settings: ServerSettings,
+        access: AccessLog,
+        is_learned: Callable[[str], bool] | None = None,
+    ) -> None:
+        """`server` is an `AppRunner`'s, made with `handler_options()`.
+
+        `is_learned` says of an Authorization header that it was right a moment ago and still is.
+        """
+        self.can_reopen = can_tell()
+        """False when this aiohttp cannot be asked whether it is between requests: then there is no lane."""
+        if self.can_reopen and server().keepalive_timeout < KEEPALIVE_SECONDS:
+            raise ValueError("the aiohttp server must be made with aiohttp_connection.handler_options()")
+        self._aiohttp = server
+        self.hot = hot if settings.lane and self.can_reopen else None
+        self.settings = settings
+        self.connections = Connections(settings)
+        self.tally = Tally()
+        self._access = access
+        self._is_learned = is_learned
+        self._heads: dict[bytes, dict[bytes, RequestHead]] = {b"http": {}, b"https": {}}
+
+    def make_handler(self, refuse: Refuse) -> web.RequestHandler:
+        """aiohttp's side of a connection; `refuse` answers what its parser cannot read."""
+        return handler_for(self._aiohttp, refuse)
+
+    def heads(self, scheme: bytes) -> dict[bytes, RequestHead]:
+        return self._heads[scheme]
+
+    def read_head(self, block: bytes, scheme: bytes) -> RequestHead | None:
+        """Read a header block that is not known yet."""
+        head = read_head(block, scheme, is_behind_proxy=bool(self.settings.trusted_proxies))
+        if head is not None and head.request_id is None:  # with an id of its own a block will not come again
+            known = self._heads[scheme]
+            if len(known) >= MAX_KNOWN_HEADS:
+                known.clear()
+            known[block] = head
+        return head
+
+    def knows(self, authorization: str | None) -> bool:
+        """Whether somebody who sends this may be given what not everybody may read."""
+        return authorization is not None and self._is_learned is not None and self._is_learned(authorization)
+
+    def note(self, line: AccessLine) -> None:
+        """Count and log one answered request."""
+        self.tally.count(line.resource, line.outcome, line.status, line.seconds, line.bytes)
+        self._access.record(line)

@@ -1,0 +1,93 @@
+"""For those who run the server: health, metrics, and a page that tells a visitor how to use it."""
+
+import asyncio
+import gzip
+import os
+
+import orjson
+from aiohttp import web
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from nugetproxy.errors import DocumentNotFound
+from nugetproxy.web.http.compression import Codings, accepted
+from nugetproxy.web.http.errors import reason_phrase
+from nugetproxy.web.requests.incoming import links, origin
+from nugetproxy.web.requests.keys import SERVICES
+
+_UNCACHED = {"Cache-Control": "no-store"}
+
+_HOME = """\
+{name}: a caching mirror of NuGet packages.
+
+Its source URL is
+
+    {index}
+
+To use it:
+
+    dotnet nuget add source {index} --name {name}{flag}
+
+Health is at {base}/health/live and {base}/health/ready, Prometheus metrics are at {base}/metrics.
+"""
+
+
+async def live(request: web.Request) -> web.StreamResponse:
+    """200 as long as the process answers at all."""
+    return _json(200, {"live": True})
+
+
+async def ready(request: web.Request) -> web.StreamResponse:
+    """200 when requests can be served, else 503; the reason is in the body and in the status line."""
+    is_ready, reason = await request.app[SERVICES].ready()
+    fields = {"ready": is_ready, "reason": reason}
+    return _json(200, fields) if is_ready else _json(503, fields, reason_phrase(reason))
+
+
+async def metrics(request: web.Request) -> web.StreamResponse:
+    """The instruments of all processes, in the format of the Accept header."""
+    if not request.app[SERVICES].config.metrics.enabled:
+        raise DocumentNotFound("metrics are switched off")
+    is_open = "application/openmetrics-text" in request.headers.get("Accept", "")
+    # Thousands of series take tens of milliseconds: not on the event loop.
+    body = await asyncio.to_thread(_rendered, is_open)
+    headers = {
+        "Content-Type": openmetrics.CONTENT_TYPE_LATEST if is_open else CONTENT_TYPE_PLAIN_0_0_4,
+        "Vary": "Accept, Accept-Encoding",
+        **_UNCACHED,
+    }
+    if accepted(request.headers.get("Accept-Encoding")) is Codings.GZIP:
+        body = await asyncio.to_thread(gzip.compress, body, 1)
+        headers["Content-Encoding"] = "gzip"
+    return web.Response(body=body, headers=headers)
+
+
+async def home(request: web.Request) -> web.StreamResponse:
+    """How to use this server, for a person with a browser."""
+    base = origin(request)
+    # The client refuses a plain source unless it is told that this is meant (NU1302, since NuGet 6.12).
+    flag = "" if base.scheme == "https" else " --allow-insecure-connections"
+    text = _HOME.format(
+        name=request.app[SERVICES].name.partition("/")[0],
+        index=links(request).service_index(),
+        base=base.base,
+        flag=flag,
+    )
+    return web.Response(body=text.encode(), headers={"Content-Type": "text/plain; charset=utf-8", **_UNCACHED})
+
+
+def _rendered(is_open: bool) -> bytes:
+    registry = REGISTRY
+    # The one variable read here is prometheus_client's own: it decided at import where the instruments are written.
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no annotation here
+    render = openmetrics.generate_latest if is_open else generate_latest
+    return bytes(render(registry))
+
+
+def _json(status: int, fields: dict[str, object], reason: str | None = None) -> web.Response:
+    headers = {"Content-Type": "application/json", **_UNCACHED}
+    return web.Response(status=status, reason=reason, body=orjson.dumps(fields), headers=headers)

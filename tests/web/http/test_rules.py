@@ -1,0 +1,106 @@
+"""The pure rules of the web floor, case by case."""
+
+import asyncio
+
+import pytest
+
+from nugetproxy.web.http import compression
+from nugetproxy.web.http.compression import Codings, GzipVariants, accepted
+from nugetproxy.web.http.errors import LONGEST_REASON, reason_phrase
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (None, Codings.SILENT),
+        ("", Codings.NO_GZIP),
+        ("gzip", Codings.GZIP),
+        ("GZIP", Codings.GZIP),
+        ("gzip, deflate", Codings.GZIP),
+        ("deflate, gzip;q=0.5", Codings.GZIP),
+        ("x-gzip", Codings.GZIP),
+        ("*", Codings.GZIP),
+        ("gzip;q=0", Codings.NO_GZIP),
+        ("gzip;q=0.0, *", Codings.NO_GZIP),
+        ("*;q=0", Codings.NO_GZIP),
+        ("br", Codings.NO_GZIP),
+        ("identity", Codings.NO_GZIP),
+        ("gzip;q=nonsense", Codings.NO_GZIP),
+    ],
+)
+def test_accept_encoding(header, expected):
+    """
+    Silence is not a refusal, and a quality of zero is.
+    """
+    assert expected is accepted(header)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        ("plain", "plain"),
+        ("a\r\nb", "a  b"),
+        ("a\x00b\x7fc", "a b c"),
+        ("Größe", "Gr??e"),
+        ("\udc80", ""),
+        ("", ""),
+    ],
+)
+def test_reason_phrases_are_one_line_of_ascii(sentence, expected):
+    """
+    Nothing in an error's sentence can end the status line.
+    """
+    assert expected == reason_phrase(sentence)
+
+
+def test_reason_phrases_are_bounded():
+    """
+    Some front servers refuse long status lines.
+    """
+    phrase = reason_phrase("x" * 5000)
+
+    assert len(phrase) == LONGEST_REASON
+    assert phrase.endswith("...")
+
+
+async def test_a_variant_is_made_once():
+    """
+    The same digest yields the very same bytes, and a full store forgets the oldest.
+    """
+    variants = GzipVariants(memory=100)
+    first = await variants.of("a", b"x" * 2000)
+
+    assert first is await variants.of("a", b"x" * 2000)
+    for other in "bcdef":
+        await variants.of(other, other.encode() * 2000)
+    assert first is not await variants.of("a", b"x" * 2000)
+
+
+async def test_a_large_variant_is_made_once_for_all_who_ask(monkeypatch):
+    """
+    A stampede for one document compresses it once; an asker who leaves harms nobody.
+    """
+    made = []
+    compress = compression._compress
+
+    def counting(body: bytes) -> bytes:
+        made.append(1)
+        return compress(body)
+
+    monkeypatch.setattr(compression, "_compress", counting)
+    variants, body = GzipVariants(), bytes(range(256)) * 4000
+    leaver, *others = [asyncio.create_task(variants.of("a", body)) for _ in range(20)]
+    await asyncio.sleep(0)
+    leaver.cancel()
+
+    assert len({await other for other in others}) == 1
+    assert made == [1]
+
+
+async def test_a_large_variant_is_the_same_as_a_small_one_would_be():
+    """
+    Bodies that are compressed in a thread decompress to themselves, and are deterministic.
+    """
+    body = bytes(range(256)) * 4000
+
+    assert await GzipVariants().of("a", body) == await GzipVariants(memory=0).of("a", body)

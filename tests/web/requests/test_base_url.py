@@ -1,0 +1,137 @@
+"""Whose name the links carry, and whose address the log shows."""
+
+import orjson
+import pytest
+
+from nugetproxy.web.requests.base_url import BaseUrls
+from nugetproxy.web.requests.keys import ACCESS
+from nugetproxy.web.telemetry.access import AccessLine
+from tests.fakes.feed import FakeFeed
+from tests.web.serving import raw, serving
+
+TRUSTING = {"server": {"trusted_proxies": ["127.0.0.0/8", "10.0.0.1"]}}
+
+
+async def base_in(answer) -> str:
+    resources = orjson.loads(await answer.read())["resources"]
+    (address,) = {r["@id"] for r in resources if r["@type"] == "PackageBaseAddress/3.0.0"}
+    return str(address).removesuffix("/v3/flatcontainer/")
+
+
+@pytest.mark.parametrize(
+    ("headers", "base"),
+    [
+        ({"Host": "nuget.internal:8550"}, "http://nuget.internal:8550"),
+        ({"Host": "[::1]:8550"}, "http://[::1]:8550"),
+        ({"Host": "a", "X-Forwarded-Proto": "https"}, "https://a"),
+        ({"Host": "a", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "b:8443"}, "https://b:8443"),
+        ({"Host": "a", "X-Forwarded-Prefix": "/nuget/"}, "http://a/nuget"),
+        ({"Host": "a", "Forwarded": 'for=192.0.2.1;proto=https;host="b:8443"'}, "https://b:8443"),
+        (
+            {"Host": "a", "Forwarded": "for=192.0.2.1;proto=http;host=evil, for=192.0.2.2;proto=https;host=b"},
+            "https://b",
+        ),
+        ({"Host": "a", "Forwarded": "for=192.0.2.1;proto=https;host=b, for=10.0.0.1"}, "https://b"),
+        ({"Host": "a", "X-Forwarded-Host": "evil, b", "X-Forwarded-For": "1.2.3.4, 192.0.2.1"}, "http://b"),
+        ({"Host": "a", "X-Forwarded-Host": "b, c", "X-Forwarded-For": "192.0.2.1, 10.0.0.1"}, "http://b"),
+        ({"Host": "a", "X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1, 10.0.0.1"}, "https://a"),
+    ],
+    ids=str,
+)
+async def test_the_base_behind_a_trusted_proxy(headers, base):
+    """
+    What the outermost trusted proxy says of the request it received; what stands left of that is a stranger's word.
+    """
+    async with serving(FakeFeed(), TRUSTING) as client, client.get("/v3/index.json", headers=headers) as answer:
+        assert base == await base_in(answer)
+
+
+async def test_forwarding_headers_of_strangers_are_ignored():
+    """
+    Else anybody could make us write their host into documents that others are served.
+    """
+    headers = {"Host": "a", "X-Forwarded-Host": "evil", "X-Forwarded-Proto": "https", "Forwarded": "host=evil"}
+    async with serving(FakeFeed()) as client, client.get("/v3/index.json", headers=headers) as answer:
+        assert await base_in(answer) == "http://a"
+
+
+async def test_the_public_url_decides():
+    """
+    Whatever the request says of us.
+    """
+    settings = {"server": {**TRUSTING["server"], "public_url": "https://nuget.example.com/feed/"}}
+    headers = {"Host": "a", "X-Forwarded-Host": "b"}
+    async with serving(FakeFeed(), settings) as client, client.get("/v3/index.json", headers=headers) as answer:
+        assert await base_in(answer) == "https://nuget.example.com/feed"
+
+
+@pytest.mark.parametrize(("version", "status"), [("1.0", 200), ("1.1", 400)])
+async def test_only_http_1_0_may_leave_the_host_out(version, status):
+    """
+    Load balancers check health so.
+    """
+    async with serving(FakeFeed()) as client:
+        health, index = [
+            await raw(client, f"GET {path} HTTP/{version}\r\nConnection: close\r\n\r\n".encode())
+            for path in ("/health/live", "/v3/index.json")
+        ]
+        address = f"http://{client.server.host}:{client.server.port}/v3/flatcontainer/".encode()
+
+    assert [int(answer.split(b" ")[1]) for answer in (health, index)] == [status, status]
+    assert (address in index) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-Host": "a b"},
+        {"X-Forwarded-Host": "a/b"},
+        {"X-Forwarded-Proto": "ftp"},
+        {"X-Forwarded-Prefix": "//evil.test"},
+        {"X-Forwarded-Prefix": "/a?b"},
+        {"Forwarded": 'host="a b"'},
+        {"Forwarded": "nonsense"},
+    ],
+    ids=str,
+)
+async def test_a_proxy_that_says_nonsense_is_refused(headers):
+    """
+    A misconfigured front server is noticed at once.
+    """
+    async with serving(FakeFeed(), TRUSTING) as client, client.get("/v3/index.json", headers=headers) as answer:
+        assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers", "remote"),
+    [
+        ({}, {"X-Forwarded-For": "192.0.2.1"}, "127.0.0.1"),
+        (TRUSTING, {}, "127.0.0.1"),
+        (TRUSTING, {"X-Forwarded-For": "192.0.2.1"}, "192.0.2.1"),
+        (TRUSTING, {"X-Forwarded-For": "1.1.1.1, 192.0.2.1, 10.0.0.1"}, "192.0.2.1"),
+        (TRUSTING, {"Forwarded": 'for="[2001:db8::1]:4711"'}, "2001:db8::1"),
+        (TRUSTING, {"Forwarded": "for=192.0.2.1:80"}, "192.0.2.1"),
+        (TRUSTING, {"Forwarded": "for=_hidden"}, "_hidden"),
+        (TRUSTING, {"X-Forwarded-For": 'x"} {"evil": "'}, "127.0.0.1"),
+    ],
+    ids=str,
+)
+async def test_the_log_shows_the_clients_address(settings, headers, remote, monkeypatch):
+    """
+    The address that the outermost trusted proxy saw.
+    """
+    lines: list[AccessLine] = []
+    async with serving(FakeFeed(), settings) as client:
+        monkeypatch.setattr(client.app[ACCESS], "record", lines.append)
+        async with client.get("/v3/index.json", headers=headers) as answer:
+            await answer.read()
+
+    assert [remote] == [line.remote for line in lines]
+
+
+def test_trusted_proxies_must_be_networks():
+    """
+    A typing error must not become a proxy that nobody trusts.
+    """
+    with pytest.raises(ValueError, match="nginx"):
+        BaseUrls("", ["nginx"])

@@ -1,0 +1,378 @@
+"""Pushed bodies: every form in which clients send them, and every way in which a body goes wrong."""
+
+import asyncio
+import gzip
+import socket
+import struct
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.builders import make_nupkg
+from tests.flows.private_feed import (
+    PUSH,
+    House,
+    chunked,
+    hang_up,
+    head,
+    official_form,
+    old_form,
+    opened,
+    opened_with_lane,
+    read_answer,
+)
+
+PACKAGE = make_nupkg("Contoso.Utils", "1.0.0", payload=b"bytes \r\n--almost a boundary\r\n" * 2000)
+FILE = "/v3/flatcontainer/contoso.utils/1.0.0/contoso.utils.1.0.0.nupkg"
+LIMITED = {"hosting": {"max_package_size": 1_000_000}}
+MEGABYTES = 50
+
+
+def request(house: House, headers: dict[str, str], body: bytes, *, path: str = PUSH, key: str | None = None) -> bytes:
+    key = house.key if key is None else key
+    whose = {"X-NuGet-ApiKey": key} if key else {}
+    return head("PUT", path, {"Host": f"127.0.0.1:{house.port}", **whose, **headers}) + body
+
+
+class TestForms:
+    @pytest.mark.parametrize("path", ["/api/v2/package", "/api/v2/package/", "/api/v2", "/api/v2/"])
+    @pytest.mark.parametrize("form", ["official", "old", "raw", "raw-chunked"])
+    async def test_what_every_client_sends_is_taken(self, upstream, tmp_path, path, form):
+        """
+        At every address, byte for byte; whatever the file is called.
+        """
+        if form == "official":
+            headers, body = official_form(PACKAGE, "Somebody.Else.9.9.9.nupkg")
+            headers, body = headers | {"Transfer-Encoding": "chunked"}, chunked(body, 1000)
+        elif form == "old":
+            headers, body = old_form(PACKAGE)
+            headers = headers | {"Content-Length": str(len(body))}
+        elif form == "raw":
+            headers, body = {"Content-Length": str(len(PACKAGE))}, PACKAGE
+        else:
+            headers = {"Content-Type": "application/octet-stream", "Transfer-Encoding": "chunked"}
+            body = chunked(PACKAGE, 777)
+        async with opened(tmp_path, upstream) as house:
+            told = await house.exchange(request(house, headers, body, path=path))
+            assert (told.status, told.reason, told.body) == (201, "Created", b"")
+            assert (await house.get(FILE)).body == PACKAGE
+            assert house.leftovers() == []
+
+    async def test_a_client_that_waits_is_told_to_go_on(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            headers = {"Content-Length": str(len(PACKAGE)), "Expect": "100-continue"}
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(request(house, headers, b""))
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(PACKAGE)
+            assert (await read_answer(reader)).status == 201
+            await hang_up(writer)
+
+    @pytest.mark.parametrize(
+        ("key", "length", "status"), [("", len(PACKAGE), 401), ("x", len(PACKAGE), 403), (None, 5_000_000, 413)]
+    )
+    async def test_a_client_that_waits_is_refused_before_it_uploads(self, upstream, tmp_path, key, length, status):
+        """
+        It never hears that it should go on.
+        """
+        async with opened(tmp_path, upstream, **LIMITED) as house:
+            headers = {"Content-Length": str(length), "Expect": "100-continue"}
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(request(house, headers, b"", key=key))
+            assert (await read_answer(reader)).status == status
+            await hang_up(writer)
+
+    async def test_the_first_part_counts_whatever_it_is_called(self, upstream, tmp_path):
+        other = make_nupkg("Contoso.Other", "2.0.0")
+        body = (
+            b"a preamble\r\n--b\r\nContent-Disposition: form-data; name=other; filename=\"../../x\"\r\n\r\n" + PACKAGE
+            + b"\r\n--b\r\nContent-Disposition: form-data; name=package; filename=package.nupkg\r\n\r\n" + other
+            + b"\r\n--b--\r\nan epilogue"
+        )  # fmt: skip
+        headers = {"Content-Type": "multipart/form-data; boundary=b", "Content-Length": str(len(body))}
+        async with opened(tmp_path, upstream) as house:
+            assert (await house.exchange(request(house, headers, body))).status == 201
+            assert (await house.get(FILE)).body == PACKAGE
+            assert not house.hosting.packages.knows("contoso.other")
+
+    async def test_a_connection_serves_the_next_push_too(self, upstream, tmp_path):
+        async with opened(tmp_path, upstream) as house:
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            for number in range(3):
+                headers, body = official_form(make_nupkg("Contoso.Utils", f"{number}.0.0"))
+                writer.write(request(house, headers | {"Content-Length": str(len(body))}, body))
+                assert (await read_answer(reader)).status == 201
+            await hang_up(writer)
+
+
+BROKEN = {
+    "no body": ({"Content-Length": "0"}, b""),
+    "an empty form": ({"Content-Type": "multipart/form-data; boundary=b"}, b"--b--\r\n"),
+    "an empty part": ({"Content-Type": "multipart/form-data; boundary=b"}, b"--b\r\n\r\n\r\n--b--\r\n"),
+    "no boundary": ({"Content-Type": "multipart/form-data"}, b"--b\r\n\r\nx\r\n--b--\r\n"),
+    "an empty boundary": ({"Content-Type": 'multipart/form-data; boundary=""'}, b"--\r\n\r\nx\r\n----\r\n"),
+    "another boundary": ({"Content-Type": "multipart/form-data; boundary=c"}, b"--b\r\n\r\nx\r\n--b--\r\n"),
+    "a long boundary": ({"Content-Type": f"multipart/form-data; boundary={'b' * 100}"}, b"--b\r\n\r\nx\r\n--b--"),
+    "a form in a form": (
+        {"Content-Type": "multipart/mixed; boundary=b"},
+        b"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\nx\r\n--c--\r\n--b--\r\n",
+    ),
+    "no end": ({"Content-Type": "multipart/form-data; boundary=b"}, b"--b\r\n\r\n" + PACKAGE),
+    "a lying length": (
+        {"Content-Type": "multipart/mixed; boundary=b"},
+        b"--b\r\nContent-Length: 9999999\r\n\r\nx\r\n--b--\r\n",
+    ),
+    "a negative length": (
+        {"Content-Type": "multipart/mixed; boundary=b"},
+        b"--b\r\nContent-Length: -1\r\n\r\nx\r\n--b--\r\n",
+    ),
+    "a header without end": ({"Content-Type": "multipart/form-data; boundary=b"}, b"--b\r\n" + b"A: " + b"x" * 70_000),
+    "headers without end": ({"Content-Type": "multipart/form-data; boundary=b"}, b"--b\r\n" + b"A: x\r\n" * 10_000),
+    "a long charset": (
+        {"Content-Type": "multipart/form-data; boundary=b"},
+        b"--b\r\nContent-Disposition: form-data; name=_charset_\r\n\r\n" + b"u" * 99 + b"\r\n--b--\r\n",
+    ),
+    "words": ({}, b"hello"),
+}  # fmt: skip
+
+
+class TestBroken:
+    @pytest.mark.parametrize("what", BROKEN)
+    async def test_is_a_400_and_leaves_nothing(self, upstream, tmp_path, what):
+        headers, body = BROKEN[what]
+        async with opened(tmp_path, upstream) as house:
+            told = await house.exchange(request(house, {"Content-Length": str(len(body)), **headers}, body))
+            assert told.status == 400, told
+            assert await house.no_leftovers()
+            assert house.hosting.packages.ids() == ()
+            assert (await house.push()).status == 201
+
+    @pytest.mark.parametrize("how", ["length", "chunked", "form"])
+    @pytest.mark.parametrize("goes", ["closes", "resets"])
+    async def test_who_leaves_in_the_middle_published_nothing(self, upstream, tmp_path, how, goes):
+        async with opened(tmp_path, upstream) as house:
+            if how == "length":
+                data = request(house, {"Content-Length": str(len(PACKAGE))}, PACKAGE[:-1])
+            elif how == "chunked":
+                data = request(house, {"Transfer-Encoding": "chunked"}, chunked(PACKAGE, 1000)[:-5])
+            else:
+                headers, body = official_form(PACKAGE)
+                data = request(house, headers | {"Content-Length": str(len(body))}, body[:-20])
+            _, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(data)
+            await writer.drain()
+            async with asyncio.timeout(10):
+                while not house.leftovers():
+                    await asyncio.sleep(0.005)
+            if goes == "resets":
+                sock = writer.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await hang_up(writer)
+            assert await house.no_leftovers()
+            assert house.hosting.packages.ids() == ()
+
+    async def test_who_sends_nothing_more_is_let_go(self, upstream, tmp_path, monkeypatch):
+        monkeypatch.setattr("nugetproxy.web.requests.uploads.STALL_SECONDS", 0.05)
+        async with opened(tmp_path, upstream) as house:
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(request(house, {"Content-Length": str(len(PACKAGE))}, PACKAGE[:1000]))
+            told = await read_answer(reader)
+            assert (told.status, told.reason) == (400, "nothing of the upload came for 0.05 seconds")
+            await hang_up(writer)
+            assert await house.no_leftovers()
+
+
+class TestTooLarge:
+    REASON = "the package is larger than 1000000 bytes"
+
+    async def test_a_length_over_the_limit(self, upstream, tmp_path):
+        body = bytes(3_000_000)
+        async with opened(tmp_path, upstream, **LIMITED) as house:
+            told = await house.exchange(request(house, {"Content-Length": str(len(body))}, body))
+            assert told.status == 413
+            assert house.leftovers() == []
+
+    async def test_chunks_over_the_limit(self, upstream, tmp_path):
+        headers, body = official_form(bytes(1_500_000))
+        async with opened(tmp_path, upstream, **LIMITED) as house:
+            told = await house.exchange(request(house, headers | {"Transfer-Encoding": "chunked"}, chunked(body)))
+            assert told.status == 413
+            assert await house.no_leftovers()
+
+    async def test_a_coded_body_is_not_unpacked(self, upstream, tmp_path):
+        """
+        A megabyte of it would be a gigabyte to read past, for whoever has no key, too.
+        """
+        body = gzip.compress(bytes(10_000_000))
+        coded = {"Content-Encoding": "gzip", "Content-Length": str(len(body))}
+        async with opened_with_lane(tmp_path, upstream, **LIMITED) as house:
+            told = await house.exchange(request(house, coded, body))
+            assert (told.status, told.reason) == (400, "it is not a ZIP archive, or its end is missing")
+
+    async def test_the_limit_itself_is_allowed(self, upstream, tmp_path):
+        limit = {"hosting": {"max_package_size": len(PACKAGE)}}
+        headers, body = official_form(PACKAGE)
+        async with opened(tmp_path, upstream, **limit) as house:
+            told = await house.exchange(request(house, headers | {"Content-Length": str(len(body))}, body))
+            assert told.status == 201
+            assert (await house.push(make_nupkg(version="2.0.0", payload=PACKAGE))).status == 413
+
+
+class TestEarlyAnswers:
+    @pytest.mark.parametrize(("key", "status"), [("", 401), ("wrong", 403), (None, 413)])
+    @pytest.mark.parametrize("how", ["length", "chunked"])
+    async def test_a_client_that_is_still_sending_sees_the_status(self, upstream, tmp_path, key, status, how):
+        """
+        Fifty megabytes where one is allowed: the status comes at once, and none of the rest meets a reset.
+        """
+        block = bytes(1_000_000)
+        async with opened(tmp_path, upstream, **LIMITED) as house:
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            coding = {"Content-Length": str(MEGABYTES * len(block))} if how == "length" else {
+                "Transfer-Encoding": "chunked"}  # fmt: skip
+            piece = block if how == "length" else b"%x\r\n%b\r\n" % (len(block), block)
+            writer.write(request(house, coding, piece, key=key))
+            sent = 1
+            if how == "length" or status != 413:
+                told = await read_answer(reader)  # nothing more was sent yet
+                assert told.status == status
+            for _ in range(MEGABYTES - 1):
+                writer.write(piece)
+                await writer.drain()
+                sent += 1
+            if how == "chunked":
+                writer.write(b"0\r\n\r\n")
+            await writer.drain()
+            if how == "chunked" and status == 413:
+                assert (await read_answer(reader)).status == 413
+            # The connection is as good as new.
+            writer.write(head("GET", "/health/live", {"Host": "x"}))
+            assert (await read_answer(reader)).status == 200
+            assert sent == MEGABYTES
+            await hang_up(writer)
+            assert await house.no_leftovers()
+
+    @pytest.mark.parametrize(
+        ("path", "line"),
+        [("/v3/index.json", "405 PUT is not possible here; "), ("/nuget", "404 there is no /nuget here; ")],
+    )
+    async def test_who_pushes_to_another_address_is_told_the_right_one(self, upstream, tmp_path, path, line):
+        """
+        Also while ten megabytes are on their way, which are not held against the limit of other bodies.
+        """
+        async with opened(tmp_path, upstream) as house:
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(request(house, {"Content-Length": "10000000"}, b"x", path=path))
+            told = await read_answer(reader)
+            where = f"http://127.0.0.1:{house.port}"
+            assert f"{told.status} {told.reason}".startswith(line)
+            assert told.reason.endswith(
+                f"packages are pushed to {where}/v3/index.json, or without discovery to {where}/api/v2/package"
+            )
+            writer.write(bytes(9_999_999))
+            await writer.drain()
+            assert await reader.read() == b""
+            await hang_up(writer)
+
+    async def test_who_sends_without_end_is_cut_off(self, upstream, tmp_path, monkeypatch):
+        monkeypatch.setattr("nugetproxy.web.requests.uploads.DRAIN_BYTES", 20_000_000)
+        limit = {"hosting": {"max_package_size": 1_000_000}, "server": {"stop_timeout": 0.1}}
+        piece = b"%x\r\n%b\r\n" % (1_000_000, bytes(1_000_000))
+        async with opened(tmp_path, upstream, **limit) as house:
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(request(house, {"Transfer-Encoding": "chunked"}, piece, key=""))
+            assert (await read_answer(reader)).status == 401
+            async with asyncio.timeout(40):
+                with pytest.raises(ConnectionError):
+                    await _send_for_ever(writer, piece)
+            await hang_up(writer)
+
+    async def test_a_refused_client_that_dawdles_is_let_go(self, upstream, tmp_path, monkeypatch):
+        monkeypatch.setattr("nugetproxy.web.middleware.DRAIN_SECONDS", 0.05)
+        async with opened(tmp_path, upstream) as house:
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(request(house, {"Content-Length": "1000000"}, b"x", key=""))
+            assert (await read_answer(reader)).status == 401
+            async with asyncio.timeout(20):
+                assert await reader.read() == b""
+            await hang_up(writer)
+
+    async def test_a_refused_client_that_trickles_is_let_go(self, upstream, tmp_path, monkeypatch):
+        monkeypatch.setattr("nugetproxy.web.requests.uploads.PACE_SECONDS", 0.3)
+        async with opened(tmp_path, upstream) as house:
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(request(house, {"Content-Length": "1000000"}, b"x", key=""))
+            assert (await read_answer(reader)).status == 401
+            async with asyncio.timeout(20):
+                with pytest.raises(ConnectionError):
+                    await _send_for_ever(writer, b"x", pause=0.01)
+            await hang_up(writer)
+
+
+async def _send_for_ever(writer: asyncio.StreamWriter, piece: bytes, pause: float = 0.0) -> None:
+    while True:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(pause)
+
+
+_PIECES = (
+    b"--b\r\n", b"\r\n--b\r\n", b"\r\n--b--\r\n", b"--b--", b"\r\n", b"\n", b"Content-Disposition: form-data; name=p",
+    b"Content-Type: multipart/mixed; boundary=b", b"Content-Length: 5", b"Content-Length: x", b"\xff\xfe", b"\0" * 20,
+    b"Content-Transfer-Encoding: base64", b"Content-Encoding: gzip", b"Content-Disposition: form-data; name=_charset_",
+    b": ", b" folded", PACKAGE[:200], PACKAGE,
+)  # fmt: skip
+_TYPES = (
+    "multipart/form-data; boundary=b", "multipart/mixed; boundary=b", 'multipart/form-data; boundary="b"; charset=x',
+    'multipart/related; boundary="a b"', "multipart/", "multipart/form-data;boundary",
+    "Multipart/Form-Data;Boundary=b",
+    "application/octet-stream", "multipart/form-data; boundary*=utf-8''b", ";", "multipart/form-data; boundary=\xe9",
+)  # fmt: skip
+
+
+class TestHostileBodies:
+    async def test_only_4xx_comes_of_mutated_forms(self, upstream, tmp_path):
+        """
+        Whatever is sent, the answer is a refusal or a push that worked; the server lives and keeps nothing.
+        """
+        forms = st.one_of(
+            st.lists(st.sampled_from(_PIECES), max_size=8).map(b"".join),
+            st.tuples(st.integers(0, 400), st.binary(max_size=6), st.integers(0, 40)).map(
+                lambda cut: (form := old_form(PACKAGE)[1])[: cut[0]] + cut[1] + form[cut[0] + cut[2] :]
+            ),
+        )
+        kinds = st.one_of(st.sampled_from(_TYPES), st.just(old_form(b"")[0]["Content-Type"]))
+        async with opened(tmp_path, upstream) as house:
+            loop = asyncio.get_running_loop()
+            statuses: set[int] = set()
+
+            @settings(max_examples=150, deadline=None, database=None, derandomize=True,
+                      suppress_health_check=list(HealthCheck))  # fmt: skip
+            @given(forms, kinds)
+            def send(body: bytes, kind: str) -> None:
+                data = request(house, {"Content-Type": kind, "Content-Length": str(len(body))}, body)
+                told = asyncio.run_coroutine_threadsafe(house.exchange(data), loop).result(20)
+                statuses.add(told.status)
+                assert told.status in (201, 400, 409), told
+
+            await asyncio.to_thread(send)
+            assert 400 in statuses
+            assert await house.no_leftovers()
+            assert (await house.get("/health/live")).status == 200
+
+    async def test_only_4xx_comes_of_mutated_packages(self, upstream, tmp_path):
+        whole = make_nupkg("Contoso.Hostile", "1.0.0", readme="# hello", icon=b"\x89PNG\r\n\x1a\n", license="MIT")
+        async with opened(tmp_path, upstream) as house:
+            loop = asyncio.get_running_loop()
+
+            @settings(max_examples=150, deadline=None, database=None, derandomize=True,
+                      suppress_health_check=list(HealthCheck))  # fmt: skip
+            @given(st.integers(0, len(whole)), st.binary(min_size=1, max_size=4), st.integers(0, 30))
+            def send(at: int, new: bytes, gone: int) -> None:
+                body = whole[:at] + new + whole[at + gone :]
+                told = asyncio.run_coroutine_threadsafe(house.push(body), loop).result(20)
+                assert told.status in (201, 400, 403, 409), told
+
+            await asyncio.to_thread(send)
+            assert await house.no_leftovers()
