@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import lane, mixed, proxies, pushes, reading, restore, search, v2
+from benchmarks import lane, mixed, proxies, pushes, reading, restore, search, tail, v2
 from benchmarks.processes import OURS
 
 
@@ -17,6 +17,10 @@ def main() -> None:
         command.add_argument("--seconds", type=int, default=2, help="of load, each round and server")
         command.add_argument("--connections", type=int, default=32)
         command.add_argument("--only", default="", help="answers whose name holds this text")
+    rest = what.add_parser("tail", help="what is kept but not hot, in random order, against nginx proxy_cache")
+    rest.add_argument("--rounds", type=int, default=3)
+    rest.add_argument("--seconds", type=int, default=4, help="of load, each round and server")
+    rest.add_argument("--connections", type=int, default=32)
     crowd = what.add_parser("stampede", help="200 clients at once ask for one cold package of 20 MB")
     client = what.add_parser("restore", help="a real `dotnet restore` from six kinds of sources")
     client.add_argument("--rounds", type=int, default=3)
@@ -40,7 +44,7 @@ def main() -> None:
         command.add_argument("--ids", type=int, default=5000)
         command.add_argument("--versions", type=int, default=20, help="of each id")
         command.add_argument("--rounds", type=int, default=3)
-    for command in (whole, crowd, client):
+    for command in (whole, rest, crowd, client):
         command.add_argument("--command", default=OURS, help="how our server is started; flags are added")
     asked = parser.parse_args()
     match asked.what:
@@ -50,6 +54,9 @@ def main() -> None:
         case "proxies":
             options = {"rounds": asked.rounds, "seconds": asked.seconds, "connections": asked.connections}
             print(proxies.measure(**options, command=asked.command, only=asked.only))
+        case "tail":
+            options = {"rounds": asked.rounds, "seconds": asked.seconds, "connections": asked.connections}
+            print(tail.measure(**options, command=asked.command))
         case "stampede":
             print(proxies.stampede(command=asked.command))
         case "restore":

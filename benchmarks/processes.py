@@ -189,9 +189,17 @@ def _nginx(own: Path, port: int, http: str) -> Iterator[int]:
 
 @contextlib.contextmanager
 def nugetproxy(
-    folder: Path, upstream: str, *options: str, command: str = OURS, data: Path | None = None
+    folder: Path,
+    upstream: str,
+    *options: str,
+    command: str = OURS,
+    data: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[str, int]]:
-    """Our server over `upstream`, its log going to a file; gives its scheme, host and port, and its process id."""
+    """Our server over `upstream`, its log going to a file; gives its scheme, host and port, and its process id.
+
+    `environment` is added to ours.
+    """
     port = free_port()
     whole = [
         *shlex.split(command),
@@ -200,7 +208,8 @@ def nugetproxy(
         *options,
     ]
     base = f"http://127.0.0.1:{port}"
-    with running(pinned(whole, SERVER_CORE), f"{base}/health/live", folder / f"ours-{port}.log") as process:
+    log, variables = folder / f"ours-{port}.log", {**os.environ, **(environment or {})}
+    with running(pinned(whole, SERVER_CORE), f"{base}/health/live", log, environment=variables) as process:
         yield base, process.pid
 
 
