@@ -3,6 +3,8 @@
 import argparse
 
 from benchmarks import lane, mixed, proxies, pushes, reading, restore, search, tail, v2
+from benchmarks.day import measure as day
+from benchmarks.day.world import World
 from benchmarks.processes import OURS
 
 
@@ -21,6 +23,14 @@ def main() -> None:
     rest.add_argument("--rounds", type=int, default=3)
     rest.add_argument("--seconds", type=int, default=4, help="of load, each round and server")
     rest.add_argument("--connections", type=int, default=32)
+    whole_day = what.add_parser("day", help="a company's traffic over 100,000 packages, against nginx proxy_cache")
+    whole_day.add_argument("--rounds", type=int, default=3)
+    whole_day.add_argument("--seconds", type=int, default=10, help="of load, each round and server")
+    whole_day.add_argument("--workers", type=int, default=1)
+    whole_day.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio")
+    whole_day.add_argument("--tls", action="store_true", help="both servers speak TLS")
+    whole_day.add_argument("--cold", action="store_true", help="empty the page cache before each round")
+    whole_day.add_argument("--small", action="store_true", help="a hundredth of it, to try the benchmark")
     crowd = what.add_parser("stampede", help="200 clients at once ask for one cold package of 20 MB")
     client = what.add_parser("restore", help="a real `dotnet restore` from six kinds of sources")
     client.add_argument("--rounds", type=int, default=3)
@@ -44,7 +54,7 @@ def main() -> None:
         command.add_argument("--ids", type=int, default=5000)
         command.add_argument("--versions", type=int, default=20, help="of each id")
         command.add_argument("--rounds", type=int, default=3)
-    for command in (whole, rest, crowd, client):
+    for command in (whole, rest, whole_day, crowd, client):
         command.add_argument("--command", default=OURS, help="how our server is started; flags are added")
     asked = parser.parse_args()
     match asked.what:
@@ -57,6 +67,11 @@ def main() -> None:
         case "tail":
             options = {"rounds": asked.rounds, "seconds": asked.seconds, "connections": asked.connections}
             print(tail.measure(**options, command=asked.command))
+        case "day":
+            world = World(200, 1000, 100) if asked.small else World()
+            options = {"rounds": asked.rounds, "seconds": asked.seconds, "workers": asked.workers}
+            how = {"loop": asked.loop, "is_tls": asked.tls, "is_cold": asked.cold, "command": asked.command}
+            print(day.measure(world=world, **options, **how))
         case "stampede":
             print(proxies.stampede(command=asked.command))
         case "restore":
