@@ -139,7 +139,7 @@ def _prepare(path: Path, may_create: bool) -> None:
     if not may_create:
         raise StorageUnavailable(f"there is no data directory {path}: --data or --config says where it is")
     try:
-        path.mkdir(parents=True)
+        path.mkdir(0o700, parents=True)
     except OSError as error:
         raise StorageUnavailable(f"the data directory {path} cannot be made: {error.strerror}") from error
     complain([f"made the data directory {path.absolute()}; a server uses it that has the same --data or --config"])

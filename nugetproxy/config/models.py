@@ -170,6 +170,7 @@ class ServerSettings(Section):
 
 class StorageSettings(Section):
     path: str = Field(default="./nugetproxy-data", min_length=1)
+    mirror_access: Literal["private", "group", "all"] = "private"
     documents_size: Size = 2_000_000_000
     memory_relay: Size = 256_000_000
 

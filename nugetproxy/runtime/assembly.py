@@ -35,6 +35,9 @@ from nugetproxy.mirroring.kept.view import KeptPackages
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.runtime.hosting_parts import appeared, attempted, over
 from nugetproxy.services import Services
+from nugetproxy.storage import data_directory
+from nugetproxy.storage.access import access_for
+from nugetproxy.storage.data_directory import INVENTORY, MIRROR
 from nugetproxy.storage.documents.disk import DiskDocuments
 from nugetproxy.storage.documents.hot import HotDocuments
 from nugetproxy.storage.leases import Leases
@@ -59,9 +62,10 @@ async def assemble(config: Config, environ: Mapping[str, str] | None = None) -> 
     path = Path(config.storage.path)
     mode = Mode(config.mirroring.mode)
     async with AsyncExitStack() as stack:
-        prepare_directory(path)
+        access = access_for(config.storage.mirror_access)
+        data_directory.prepare(path, access)
         leases = Leases(path / "locks")
-        database = open_ledger(path / "inventory.db")
+        database = open_ledger(path / INVENTORY)
         stack.callback(database.close)
         inventory = Inventory(database)
         disk = DiskDocuments(path / "documents", config.storage.documents_size)
@@ -74,7 +78,9 @@ async def assemble(config: Config, environ: Mapping[str, str] | None = None) -> 
             hot, leases, freshness_rules(config), mode, patience=patience, changed=changes.happened
         )
         stack.push_async_callback(documents.close)
-        downloads = MirroredDownloads(path, leases, config.storage.memory_relay, mode, patience=max(patience.values()))
+        downloads = MirroredDownloads(
+            path, leases, config.storage.memory_relay, mode, access=access, patience=max(patience.values())
+        )
         stack.push_async_callback(downloads.close, min(_LAST_SECONDS, config.server.stop_timeout))
         downloads.on_commit.append(lambda package: inventory.add(_kept(package)))
 
@@ -106,7 +112,7 @@ async def assemble(config: Config, environ: Mapping[str, str] | None = None) -> 
 
         background = [
             asyncio.create_task(_gauges(path, disk, inventory, [mirror for _, mirror in mirrors])),
-            asyncio.create_task(_reconcile(inventory, leases, path / "mirror")),
+            asyncio.create_task(_reconcile(inventory, leases, path / MIRROR)),
             *(asyncio.create_task(_warm(mirror)) for _, mirror in mirrors),
         ]
         stack.push_async_callback(_end, background)
@@ -147,20 +153,6 @@ class _Changes:
         return self._count
 
 
-def prepare_directory(path: Path) -> None:
-    """Make the data directory and its parts. Raises StorageUnavailable naming the directory and what would be right."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        for part in ("mirror", "spool", "locks", "documents"):
-            (path / part).mkdir(exist_ok=True)
-    except OSError as error:
-        raise StorageUnavailable(
-            f"the data directory {path} cannot be used: {error.strerror}; choose one that this user may write to"
-        ) from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise StorageUnavailable(f"the data directory {path} is not writable by this user")
-
-
 def freshness_rules(config: Config) -> dict[DocumentKind, FreshnessRule]:
     """The rule of each kind of document, out of the settings of the same name."""
     return {kind: _rule(getattr(config.mirroring.freshness, kind.value)) for kind in DocumentKind}
@@ -188,7 +180,7 @@ def _kept(package: CommittedPackage) -> KeptPackage:
 
 def _is_usable(path: Path) -> tuple[bool, str]:
     """Whether this instance should be sent requests. A full disk or a dead upstream is no reason not to."""
-    if not os.access(path / "mirror", os.R_OK | os.X_OK):
+    if not os.access(path / MIRROR, os.R_OK | os.X_OK):
         return False, f"the data directory {path} cannot be read"
     return True, "ready"
 

@@ -87,7 +87,7 @@ def over(below: Feed, config: Config, path: Path, leases: Leases, stack: AsyncEx
     audit = AuditLog(database)
     blobs = open_hosted_blobs(path)
     try:
-        blobs.close_to_others()
+        blobs.apply_access()
     except StorageUnavailable as error:  # somebody else's folder: what is in it can be served all the same
         _log.warning("hosted_not_private", error=str(error))
     contents = HostedContents(blobs)

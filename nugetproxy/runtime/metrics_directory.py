@@ -35,7 +35,7 @@ class MetricsDirectory:
                 self._make(self._memory)
             except OSError:
                 below = Path(data) / "metrics"
-                below.mkdir(parents=True, exist_ok=True)
+                below.mkdir(0o700, parents=True, exist_ok=True)
                 self._make(below)
         return str(self._path)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.access import PRIVATE
 from nugetproxy.storage.own_place import OwnPlace
 
 BLOCK = 256 * 1024
@@ -187,15 +188,16 @@ class Spool:
         self.discard()
         self._file = memory
 
-    def move_to(self, target: Path, *, mode: int = 0o644) -> None:
-        """Give the bytes, safe on the disk, another name. Whoever reads the spool goes on reading it.
+    def move_to(self, target: Path, *, mode: int = PRIVATE.file) -> None:
+        """Give the bytes, safe on the disk, another name. Readers of the spool go on reading it.
 
-        `mode` says who else may read them from now on. Raises StorageUnavailable.
+        `mode` is that of the file from now on. Raises StorageUnavailable.
         """
         if self._path is None:
             raise StorageUnavailable("cannot keep what is only in memory")
         with disk_failures("commit a spool"):
-            os.fchmod(self._file.descriptor, mode)
+            if mode != PRIVATE.file:
+                os.fchmod(self._file.descriptor, mode)
             os.fsync(self._file.descriptor)
             self._path.rename(target)
         self._path = None
@@ -218,10 +220,10 @@ class SpoolFolder:
     def create(self, stem: str) -> Spool:
         """An empty spool on the disk. `stem` is put at the beginning of its file's name. Raises StorageUnavailable."""
         with disk_failures("create a spool"):
-            self._directory.mkdir(parents=True, exist_ok=True)
+            self._directory.mkdir(PRIVATE.folder, parents=True, exist_ok=True)
             while True:
                 path = self._directory / f"{stem}.{secrets.token_hex(8)}{PART_SUFFIX}"
-                file = OpenedFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+                file = OpenedFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE.file))
                 fcntl.flock(file.descriptor, fcntl.LOCK_EX)
                 # A sweep may have come between the two lines above and taken the file for a leftover.
                 if os.fstat(file.descriptor).st_nlink:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import orjson
 
+from nugetproxy.storage.access import PRIVATE, private_opener
 from nugetproxy.storage.leases import Leases
 
 _SUFFIX = ".notice"
@@ -69,9 +70,10 @@ class SpoolNotices:
         path = self._path(notice.key)
         half = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_HALF_WRITTEN}")
         # A failure may be told before the first spool was made.
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory.mkdir(PRIVATE.folder, parents=True, exist_ok=True)
         try:
-            half.write_bytes(orjson.dumps(asdict(notice)))
+            with open(half, "wb", opener=private_opener) as file:
+                file.write(orjson.dumps(asdict(notice)))
             half.replace(path)
         except OSError:
             with suppress(OSError):

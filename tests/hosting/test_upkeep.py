@@ -190,7 +190,7 @@ def test_a_folder_that_vanishes_under_a_commit_is_made_again(house: House) -> No
     key = new_key(FOLDER, GARBAGE, spool.sha512, ".nupkg")
     move, moves = spool.move_to, 0
 
-    def move_late(target: Path, *, mode: int = 0o644) -> None:
+    def move_late(target: Path, *, mode: int = 0o600) -> None:
         nonlocal moves
         moves += 1
         if moves == 1:

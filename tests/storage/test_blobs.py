@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.access import AccessName, access_for
 from nugetproxy.storage.blobs.base import BlobKey
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.spool import MemoryBudget, Spool, SpoolFolder
@@ -29,23 +30,41 @@ def store(tmp_path: Path) -> FilesystemBlobs:
 
 
 class TestFilesystemBlobs(BlobStoreContract):
-    def test_the_tree_may_be_served_by_anyone(self, store: FilesystemBlobs, make_spool: MakeSpool):
+    def test_the_path_is_the_key(self, store: FilesystemBlobs, make_spool: MakeSpool):
         """
-        The path is the key, and every user may read the file.
+        So that another program can serve the tree.
         """
         store.commit(KEY, make_spool(b"package"))
 
-        path = store.path(KEY)
-        assert path.parts[-4:] == KEY.segments
-        assert path.stat().st_mode & 0o777 == 0o644
+        assert store.path(KEY).parts[-4:] == KEY.segments
 
-    def test_a_private_tree_is_for_its_owner(self, tmp_path: Path, make_spool: MakeSpool):
-        store = FilesystemBlobs(tmp_path / "private", private=True)
+    @pytest.mark.parametrize("umask", [0, 0o077])
+    @pytest.mark.parametrize(
+        ("access", "folder", "file"), [("private", 0o700, 0o600), ("group", 0o750, 0o640), ("all", 0o755, 0o644)]
+    )
+    def test_modes_follow_the_access_whatever_the_umask(
+        self, tmp_path: Path, make_spool: MakeSpool, access: AccessName, folder: int, file: int, umask: int
+    ):
+        store = FilesystemBlobs(tmp_path / "tree", access_for(access))
+        before = os.umask(umask)
+        try:
+            store.apply_access()
+            store.commit(KEY, make_spool(b"package"))
+        finally:
+            os.umask(before)
+
+        modes = {path: path.stat().st_mode & 0o777 for path in (tmp_path / "tree", *(tmp_path / "tree").rglob("*"))}
+        assert modes.pop(store.path(KEY)) == file
+        assert set(modes.values()) == {folder}
+
+    def test_a_setgid_folder_keeps_its_group_for_what_is_made_in_it(self, tmp_path: Path, make_spool: MakeSpool):
+        (tmp_path / "tree").mkdir()
+        (tmp_path / "tree").chmod(0o2700)
+        store = FilesystemBlobs(tmp_path / "tree", access_for("group"))
+        store.apply_access()
         store.commit(KEY, make_spool(b"package"))
 
-        modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "private", *(tmp_path / "private").rglob("*"))}
-        assert modes == {0o700, 0o600}
-        assert store.path(KEY).stat().st_mode & 0o777 == 0o600
+        assert {path.stat().st_mode & 0o7777 for path in (tmp_path / "tree", store.path(KEY).parent)} == {0o2750}
 
     def test_a_tree_that_was_open_is_closed(self, store: FilesystemBlobs, make_spool: MakeSpool, tmp_path: Path):
         """
@@ -54,12 +73,12 @@ class TestFilesystemBlobs(BlobStoreContract):
         store.commit(KEY, make_spool(b"package"))
         (tmp_path / "blobs").chmod(0o755)
         for _ in range(2):
-            store.close_to_others()
+            store.apply_access()
             assert (tmp_path / "blobs").stat().st_mode & 0o777 == 0o700
         assert store.path(KEY).read_bytes() == b"package"
 
     def test_a_tree_that_is_not_yet_is_closed_too(self, store: FilesystemBlobs, tmp_path: Path):
-        store.close_to_others()
+        store.apply_access()
 
         assert (tmp_path / "blobs").stat().st_mode & 0o777 == 0o700
 

@@ -32,8 +32,10 @@ from nugetproxy.mirroring.downloads.following import Following
 from nugetproxy.mirroring.downloads.growing import GrowingBody
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.storage.access import PRIVATE, Access
 from nugetproxy.storage.blobs.base import BlobKey
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
+from nugetproxy.storage.data_directory import MIRROR
 from nugetproxy.storage.leases import Lease, Leases
 from nugetproxy.storage.spool import MemoryBudget, SpoolFolder
 from nugetproxy.storage.spool_notices import SpoolNotice, SpoolNotices
@@ -52,14 +54,24 @@ class MirroredDownloads:
     """What is kept of the upstreams' packages, and the downloads that run in this process."""
 
     def __init__(
-        self, directory: Path, leases: Leases, memory_relay: int, mode: Mode, *, patience: float = DEFAULT_PATIENCE
+        self,
+        directory: Path,
+        leases: Leases,
+        memory_relay: int,
+        mode: Mode,
+        *,
+        access: Access = PRIVATE,
+        patience: float = DEFAULT_PATIENCE,
     ) -> None:
-        """`directory` holds `mirror` and `spool`; `memory_relay` is in bytes. Sweeps what dead processes left."""
+        """`directory` holds `mirror` and `spool`; `memory_relay` is in bytes; `access` says who may read what is kept.
+
+        Removes what dead processes left.
+        """
         self.on_commit: list[Callable[[CommittedPackage], None]] = []
         self._leases = leases
         self._mode = mode
         self._patience = patience
-        self._blobs = FilesystemBlobs(directory / "mirror")
+        self._blobs = FilesystemBlobs(directory / MIRROR, access)
         self._folder = SpoolFolder(directory / "spool", MemoryBudget(memory_relay))
         self._notices = SpoolNotices(directory / "spool")
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="content")

@@ -10,30 +10,29 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from nugetproxy.storage.access import PRIVATE, Access, set_folder_mode
 from nugetproxy.storage.blobs.base import BlobInfo, BlobKey
 from nugetproxy.storage.spool import Spool, disk_failures
 
 
 class FilesystemBlobs:
-    """A `BlobStore` in a folder that another program may serve, too: plain files, readable by all unless `private`."""
+    """A `BlobStore` in a folder of plain files. `access` says who may read what is committed from now on."""
 
-    def __init__(self, root: Path, *, private: bool = False) -> None:
-        """`private`: only the service's own user may read what is committed from now on; see `close_to_others`."""
+    def __init__(self, root: Path, access: Access = PRIVATE) -> None:
         self._root = root
-        self._private = private
+        self._access = access
 
     def __repr__(self) -> str:
         return f"<FilesystemBlobs {self._root}>"
 
-    def close_to_others(self) -> None:
-        """Let nobody else into the folder, made when missing: also not to what was committed when it was open.
+    def apply_access(self) -> None:
+        """Give the root, made when missing, the mode of our access: it also guards what was committed under another.
 
         Raises StorageUnavailable.
         """
-        with disk_failures(f"make {self._root.name} private"):
-            _make_folders(self._root, 0o700)
-            if self._root.stat().st_mode & 0o077:
-                self._root.chmod(0o700)
+        with disk_failures(f"set the mode of {self._root.name}"):
+            _make_folders(self._root, self._access.folder)
+            set_folder_mode(self._root, self._access.folder)
 
     def stat(self, key: BlobKey) -> BlobInfo | None:
         with disk_failures("look up a blob"):
@@ -60,8 +59,8 @@ class FilesystemBlobs:
             return kept
         path = self.path(key)
         with disk_failures("make a folder"):
-            _make_folders(path.parent, 0o700 if self._private else 0o777)
-        spool.move_to(path, mode=0o600 if self._private else 0o644)
+            _make_folders(path.parent, self._access.folder)
+        spool.move_to(path, mode=self._access.file)
         with suppress(OSError):
             # The bytes are visible and whole. Losing their name to a loss of power costs one more fetch.
             sync_folder(path.parent)
@@ -105,11 +104,13 @@ def _described(key: BlobKey, status: os.stat_result) -> BlobInfo:
 
 
 def _make_folders(folder: Path, mode: int) -> None:
-    """As `mkdir -p`, `mode` less the umask, and every new name in its parent is safe from a loss of power."""
+    """As `mkdir -p`, with `mode` whatever the umask, and every new name in its parent is safe from a loss of power."""
     if folder.is_dir():
         return
     _make_folders(folder.parent, mode)
     folder.mkdir(mode, exist_ok=True)
+    with suppress(OSError):  # a file system without modes; `apply_access` has said so at the start
+        set_folder_mode(folder, mode)
     sync_folder(folder.parent)
 
 

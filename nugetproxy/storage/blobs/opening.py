@@ -6,5 +6,5 @@ from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 
 
 def open_hosted_blobs(directory: Path) -> FilesystemBlobs:
-    """What was pushed, for its owner's eyes only. `directory` is the data directory. Touches no disk."""
-    return FilesystemBlobs(directory / "hosted", private=True)
+    """What was pushed, private to the server's user. `directory` is the data directory. Touches no disk."""
+    return FilesystemBlobs(directory / "hosted")

@@ -1,24 +1,21 @@
 """Where the main database is, and how it is opened: by the server and by every command that manages it."""
 
-import os
 import sqlite3
 from pathlib import Path
 from typing import Final
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.database.sqlite import SqliteDatabase
-from nugetproxy.storage.private_files import open_private
 
 MAIN: Final = "nugetproxy.db"
 
 
 def open_main_database(directory: Path) -> SqliteDatabase:
-    """Accounts, hosted packages, the audit log: what cannot be made anew. For its owner's eyes only.
+    """Accounts, hosted packages, the audit log: what cannot be made anew. Private to its owner.
 
     `directory` is the data directory, which must exist. Raises StorageUnavailable.
     """
     path = directory / MAIN
-    os.close(open_private(path))  # SQLite gives its other files the same owner and mode
     try:
         return SqliteDatabase(path, "main")
     except StorageUnavailable as error:

@@ -8,6 +8,7 @@ What the tables mean is the affair of whoever owns them.
 
 import asyncio
 import contextlib
+import os
 import queue
 import sqlite3
 import threading
@@ -19,6 +20,7 @@ from urllib.parse import quote
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.database.migrate import migrate
+from nugetproxy.storage.private_files import open_private
 
 T = TypeVar("T")
 Write = Callable[[sqlite3.Connection], Any]
@@ -45,6 +47,8 @@ class SqliteDatabase:
         self._uri = f"file:{quote(str(path))}?mode=memory&cache=shared" if in_memory else path.absolute().as_uri()
         self._reader: sqlite3.Connection | None = None
         self._writes: queue.SimpleQueue[tuple[Write, Future[Any]] | None] = queue.SimpleQueue()
+        if not in_memory:
+            os.close(open_private(path))  # SQLite gives its other files the same owner and mode
         with _translating(path):
             self._reader = self._connect()
             migrate(self._reader, schema)

@@ -25,6 +25,7 @@ import structlog
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.httpcache.stored import StoredResponse
+from nugetproxy.storage.access import PRIVATE, close_file, set_folder_mode
 from nugetproxy.storage.documents.strict import DATABASE, Clock, DocumentCache, StrictDisk, clock_key
 
 _log = structlog.get_logger(__name__)
@@ -216,12 +217,15 @@ class DiskDocuments:
         return self._cache
 
     def _make_directory(self) -> None:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._directory.chmod(0o700)
+        self._directory.mkdir(PRIVATE.folder, parents=True, exist_ok=True)
+        set_folder_mode(self._directory, PRIVATE.folder)
 
     def _open(self) -> DocumentCache:
         if not self._directory.exists():
             self._make_directory()  # diskcache would make one that everybody may look into
+        # SQLite gives its other files the mode of this one.
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE.file))
+        close_file(self._path)
         cache = DocumentCache(self._directory, self._size_limit)
         self._opened = self._inode()
         # Ours may look at a file that was replaced.

@@ -77,7 +77,7 @@ async def test_a_package_is_fetched_handed_out_and_kept(downloads: MirroredDownl
     kept = await committed(downloads)
     assert kept.path.read_bytes() == body
     assert kept.path == tmp_path / "mirror/nuget.org/contoso.utils/1.0.0/contoso.utils.1.0.0.nupkg"
-    assert kept.path.stat().st_mode & 0o777 == 0o644
+    assert kept.path.stat().st_mode & 0o777 == 0o600
     assert b"<id>Contoso.Utils</id>" in (kept.path.parent / "contoso.utils.nuspec").read_bytes()
     assert spooled(tmp_path) == []
 

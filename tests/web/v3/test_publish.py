@@ -39,9 +39,9 @@ class TestPush:
 
     async def test_a_folder_that_cannot_be_closed_is_told(self, upstream, tmp_path, monkeypatch):
         def not_ours(*_: object) -> None:
-            raise StorageUnavailable("cannot make hosted private: Operation not permitted")
+            raise StorageUnavailable("cannot set the mode of hosted: Operation not permitted")
 
-        monkeypatch.setattr(FilesystemBlobs, "close_to_others", not_ours)
+        monkeypatch.setattr(FilesystemBlobs, "apply_access", not_ours)
         with structlog.testing.capture_logs() as lines:
             async with opened(tmp_path, upstream) as house:
                 assert (await house.push()).status == 201
