@@ -201,12 +201,17 @@ class ApiKeyNotFound(NugetproxyError):
 
 
 class UpstreamError(NugetproxyError):
-    """The upstream could not be used. `retry_after` is in seconds, None when nothing is known."""
+    """The upstream could not be used. `retry_after` is in seconds, None when nothing is known.
 
-    def __init__(self, upstream: str, why: str, retry_after: float | None = None) -> None:
+    `remedy` is what the operator may check or change, empty when nothing is known. It is not in the sentence: clients
+    read that, and can do nothing about the upstream.
+    """
+
+    def __init__(self, upstream: str, why: str, retry_after: float | None = None, *, remedy: str = "") -> None:
         self.upstream = upstream
         self.why = why
         self.retry_after = retry_after
+        self.remedy = remedy
         super().__init__(f"upstream {upstream} {self.verdict}: {why}")
 
     verdict = "failed"

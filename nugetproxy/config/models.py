@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from nugetproxy.config.hosts import canonical_host, parse_allowed_host
+
 _SOURCE_PATH = "/v3/index.json"
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _DURATIONS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -87,6 +89,7 @@ def _checked_service_index(text: str) -> str:
         raise ValueError("the URL holds a user name; give it by username and password_file")
     if parts.fragment:
         raise ValueError("a service index URL has no fragment")
+    canonical_host(parts.hostname or "")
     return text
 
 
@@ -124,9 +127,8 @@ def _checked_network(text: str) -> str:
 
 
 def _checked_host(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9.*_-]+(?::\d{1,5})?", text, re.ASCII):
-        raise ValueError('expected a host name such as "globalcdn.nuget.org", without scheme and path')
-    return text.lower()
+    parse_allowed_host(text)
+    return text.strip().lower()
 
 
 def _checked_header_name(text: str) -> str:

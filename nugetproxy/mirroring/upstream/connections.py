@@ -7,7 +7,6 @@ none can leave.
 
 import asyncio
 import contextlib
-import ssl
 import time
 from collections.abc import Callable, Mapping
 
@@ -15,26 +14,21 @@ import aiohttp
 from yarl import URL
 
 from nugetproxy.config import UpstreamSettings
-from nugetproxy.errors import ConfigError, UpstreamError, UpstreamNonsense, UpstreamUnavailable
+from nugetproxy.errors import UpstreamError, UpstreamNonsense, UpstreamUnavailable
 from nugetproxy.metrics import BREAKER_OPEN, UPSTREAM_REQUESTS, UPSTREAM_SECONDS
 from nugetproxy.mirroring.upstream.egress import Egress, read_url
 from nugetproxy.mirroring.upstream.exchange import Exchange
 from nugetproxy.mirroring.upstream.faults import Pacing, PassingFault, breaker_opened, judge, result_of, translated
 from nugetproxy.mirroring.upstream.host import Host
 from nugetproxy.mirroring.upstream.hosts import Hosts
+from nugetproxy.mirroring.upstream.sessions import Sessions
 
 MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-# Links of content networks with signed queries and cookies outgrow the HTTP client's default of 8 KiB.
-_LONGEST_HEADER = 32_768
-# What one read may return at most is twice this; larger reads cost less per byte and bound memory all the same.
-_READ_BUFFER = 262_144
-# Longer than the client's 15 s: a build asks in bursts, and a new TLS connection costs two round trips.
-_KEEP_ALIVE = 60.0
 
 
 class Connections:
-    """One HTTP session, the hosts it may ask, and a bound on how much is asked at once."""
+    """The sessions, the hosts that may be asked, and a bound on how many requests run at the same time."""
 
     def __init__(
         self, settings: UpstreamSettings, *, user_agent: str, environ: Mapping[str, str], pacing: Pacing,
@@ -44,11 +38,10 @@ class Connections:
         self.egress = Egress(settings, environ)
         self._settings = settings
         self._name = settings.name
-        self._user_agent = user_agent
         self._pacing = pacing
         self._clock = clock
         self.hosts = Hosts(settings, self.egress.home, pacing=pacing, clock=clock, probe=self._probe, changed=changed)
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions = Sessions(settings, self.egress, user_agent)
         # Our own bound and not the session's pool: waiting for a free connection is not the upstream's failure, and
         # large downloads must leave a quarter for the documents that everybody waits for.
         self._slots = asyncio.Semaphore(settings.connections)
@@ -61,23 +54,12 @@ class Connections:
             ConfigError: a file that the settings name cannot be used.
         """
         self.egress.read_credentials()
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=self._tls(), keepalive_timeout=_KEEP_ALIVE),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._settings.connect_timeout),
-            headers={"User-Agent": self._user_agent},
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            read_bufsize=_READ_BUFFER,
-            max_line_size=_LONGEST_HEADER,
-            max_field_size=_LONGEST_HEADER,
-        )
+        await self._sessions.start()
         BREAKER_OPEN.labels(self._name).set(0)
 
     async def close(self) -> None:
         await self.hosts.close()
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._sessions.close()
 
     # --- waiting ---
 
@@ -163,22 +145,21 @@ class Connections:
         raise UpstreamNonsense(self._name, "it redirects in a circle")
 
     async def _head(self, host: Host, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        if self._session is None:
+        if not self._sessions.is_open:
             raise UpstreamUnavailable(self._name, "we are stopping")
+        proxy = self.egress.proxy(url)
         host.last_url = str(url)
         began = self._clock()
         number = host.breaker.began(began)
         throttle = host.throttle(url)
         first = throttle.begin()
         try:
-            with translated(self._name):
+            with translated(self._name, proxy):
                 async with host.patience(self._settings.head_timeout):
-                    answer = await self._session.get(
-                        url,
-                        headers={**headers, **self.egress.credentials(url)},
-                        allow_redirects=False,
-                        proxy=self.egress.proxy(url),
-                    )
+                    answer = await self._sessions.get(url, {**headers, **self.egress.credentials(url)}, proxy)
+        except UpstreamError:
+            host.breaker.given_up(number, self._clock())
+            raise
         except PassingFault as fault:
             silent_for = host.breaker.given_up(number, self._clock())
             UPSTREAM_REQUESTS.labels(self._name, fault.result).inc()
@@ -205,17 +186,6 @@ class Connections:
             return read_url(url)
         except ValueError as error:
             raise UpstreamNonsense(self._name, "it names a URL that cannot be read") from error
-
-    def _tls(self) -> ssl.SSLContext | bool:
-        if not self._settings.ca_file:
-            return True
-        context = ssl.create_default_context()
-        try:
-            context.load_verify_locations(cafile=self._settings.ca_file)
-        except OSError as error:
-            what = f"{self._name}: ca_file: cannot use {self._settings.ca_file}: {error.strerror or error}"
-            raise ConfigError([f"mirroring.upstream {what}"]) from error
-        return context
 
     # --- the probe ---
 

@@ -1,6 +1,7 @@
-"""What may leave the house, to whom, and with whose name: hosts, credentials and outgoing proxies of one upstream.
+"""What may leave for whom: the hosts, the addresses, the credentials and the outgoing proxy of one upstream.
 
-Pure but for reading the credential files once at start. Nothing of a client's request ever comes near this.
+The rules alone, but for reading the credential files once at start; `sessions` carries out what they say of addresses.
+Nothing of a client's request ever comes near this.
 """
 
 import base64
@@ -9,13 +10,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from socket import inet_aton
 from typing import NamedTuple
 
 from yarl import URL
 
 from nugetproxy.config import UpstreamSettings
-from nugetproxy.errors import ConfigError, UpstreamNonsense
+from nugetproxy.config.hosts import canonical_host, parse_allowed_host
+from nugetproxy.errors import ConfigError, UpstreamNonsense, UpstreamUnavailable
+from nugetproxy.mirroring.upstream.addresses import Address, Place, place_of, place_of_host
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # Signed redirect targets must be sent exactly as received, so a URL is taken as already encoded when it can be one.
@@ -24,14 +26,25 @@ _SENDABLE = re.compile(r"[!-~]+")
 
 
 class Origin(NamedTuple):
-    """One server as a client sees it; breakers, credentials and permissions belong to it."""
+    """One server as a client sees it; breakers, credentials and permissions belong to it. The host is canonical."""
 
     scheme: str
     host: str
     port: int
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.host}:{self.port}"
+        return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+
+class OutgoingProxy(NamedTuple):
+    """A proxy of ours on the way to an upstream. `source` is the setting or variable that names it."""
+
+    url: URL
+    source: str
+
+    def __str__(self) -> str:
+        user = "***@" if self.url.raw_user is not None or self.url.raw_password is not None else ""
+        return f"the proxy {self.url.scheme}://{user}{self.url.raw_authority.rpartition('@')[2]} (from {self.source})"
 
 
 def read_url(text: str) -> URL:
@@ -40,14 +53,20 @@ def read_url(text: str) -> URL:
 
 
 def origin_of(url: URL) -> Origin:
-    """Raises ValueError unless the URL is absolute, http or https."""
-    if url.scheme not in _DEFAULT_PORTS or not url.host or url.port is None:
-        raise ValueError("not an absolute http or https URL")
-    return Origin(url.scheme, url.host.lower(), url.port)
+    """Raises ValueError unless the URL is absolute, http or https, with a host that is a name or an address."""
+    # `host` and not only `raw_host`, because the HTTP client decodes it, which raises for "xn--a".
+    if url.scheme not in _DEFAULT_PORTS or not url.host or not url.raw_host or url.port is None:
+        raise ValueError("it is not an absolute http or https URL")
+    return Origin(url.scheme, canonical_host(url.raw_host), url.port)
 
 
 class Egress:
-    """The rules of one upstream."""
+    """The rules of one upstream.
+
+    What the operator named, the service index and the exact hosts of `allowed_hosts`, may lie anywhere. What the
+    upstream names must be public, unless the service index itself is spelled as an address or name of our own networks.
+    The metadata service of a cloud is never asked, unless the settings spell its very address.
+    """
 
     def __init__(self, settings: UpstreamSettings, environ: Mapping[str, str]) -> None:
         self._name = settings.name
@@ -55,7 +74,17 @@ class Egress:
         self._environ = environ
         self.home = origin_of(read_url(settings.service_index))
         self._schemes = ("http", "https") if self.home.scheme == "http" else ("https",)
-        self._allowed = {self.home} | {o for entry in settings.allowed_hosts for o in self._origins_named(entry)}
+        self._is_inside = place_of_host(self.home.host) is not Place.PUBLIC
+        self._named = {self.home}
+        self._domains: set[Origin] = set()
+        """Of whose hosts those one label below are allowed."""
+        for entry in settings.allowed_hosts:
+            host, port = parse_allowed_host(entry)
+            domain = host.removeprefix("*.")
+            origins = {Origin(scheme, domain, port or _DEFAULT_PORTS[scheme]) for scheme in self._schemes}
+            (self._named if host == domain else self._domains).update(origins)
+        self._learned: set[Origin] = set()
+        """The servers that the service index names."""
         self._credentials: dict[str, str] = {}
 
     def read_credentials(self) -> None:
@@ -76,75 +105,97 @@ class Egress:
             raise ConfigError(problems)
 
     def allow(self, url: str) -> None:
-        """Let requests go to this URL's server too; its scheme is still subject to the rule of `checked`.
+        """Let requests go to this URL's server too; its scheme and place are still subject to the rules of `checked`.
 
-        What is no URL allows nothing, nor does a private address that a public upstream names; `checked` will say so to
-        whoever asks for it.
+        What is no URL allows nothing; `checked` refuses it when it is asked for.
         """
         with suppress(ValueError):
-            origin = origin_of(read_url(url))
-            if not _is_inside(origin.host) or _is_inside(self.home.host):
-                self._allowed.add(origin)
+            self._learned.add(origin_of(read_url(url)))
 
     def checked(self, url: URL) -> URL:
-        """The URL as it may be asked: without user and password of a stranger's choosing.
+        """The URL as it may be asked: its host in the one spelling, without user and password of the sender's choosing.
 
         Raises:
-            UpstreamNonsense: http although the service index is https, or a server that nobody allowed.
+            UpstreamNonsense: http although the service index is https, a server that nobody allowed, or one at an
+                address of our own networks.
         """
         try:
             origin = origin_of(url)
         except ValueError as error:
-            raise UpstreamNonsense(self._name, f"it names a URL that is {error}") from error
+            raise UpstreamNonsense(self._name, f"it names a URL that cannot be used: {error}") from error
         if origin.scheme not in self._schemes:
             raise UpstreamNonsense(self._name, f"it names the insecure {origin}")
-        if origin not in self._allowed:
-            raise UpstreamNonsense(self._name, f"it names {origin}, which is not an allowed host")
+        if origin not in self._named:
+            if origin not in self._learned and not self._is_below_domain(origin):
+                raise UpstreamNonsense(self._name, f"it names {origin}, which is not an allowed host")
+            if self._is_out_of_bounds(place := place_of_host(origin.host)):
+                raise self.out_of_bounds(url, place)
+        if origin.host != url.raw_host and "%" not in origin.host:
+            url = url.with_host(origin.host)
         return url if url.raw_user is None and url.raw_password is None else url.with_user(None)
+
+    def is_named(self, url: URL) -> bool:
+        """Whether the operator named this URL's server, so that it may lie in our own networks."""
+        return origin_of(url) in self._named
+
+    def refused(self, address: Address, *, is_named: bool) -> Place | None:
+        """Where this address leads when no connection may be made to it, else None.
+
+        `is_named`: it belongs to a server of which `is_named` is true, or to an outgoing proxy.
+        """
+        place = place_of(address)
+        if not is_named:
+            return place if self._is_out_of_bounds(place) else None
+        is_spelled = any(str(address) == origin.host for origin in self._named)
+        return place if place is Place.METADATA and not is_spelled else None
+
+    def out_of_bounds(self, url: URL, place: Place) -> UpstreamNonsense:
+        """The error for a URL whose server lies where this upstream may not send us.
+
+        It does not tell the address that a name stands for: clients read it, and could map our networks by it.
+        """
+        return UpstreamNonsense(
+            self._name, f"it names {origin_of(url)}, which leads to {place}; if that is right, name it in allowed_hosts"
+        )
+
+    def _is_out_of_bounds(self, place: Place) -> bool:
+        return place is not Place.PUBLIC and (not self._is_inside or place is Place.METADATA)
+
+    def _is_below_domain(self, origin: Origin) -> bool:
+        _, _, domain = origin.host.partition(".")
+        return origin._replace(host=domain) in self._domains
 
     def credentials(self, url: URL) -> Mapping[str, str]:
         """Our own credentials for this URL: only the server of the configured service index ever sees them."""
         return self._credentials if origin_of(url) == self.home else {}
 
-    def proxy(self, url: URL) -> URL | None:
-        """The outgoing proxy for this URL: the setting, which holds for every host, else the environment."""
-        if self._settings.proxy:
-            return URL(self._settings.proxy)
-        chosen = self._variable(f"{url.scheme}_proxy") or self._variable("all_proxy")
-        if not chosen or self._is_exempt(url):
-            return None
-        return URL(chosen if "://" in chosen else f"http://{chosen}")
+    def proxy(self, url: URL) -> OutgoingProxy | None:
+        """The outgoing proxy for this URL: the setting, which holds for every host, else the environment.
 
-    def _variable(self, name: str) -> str:
-        return self._environ.get(name) or self._environ.get(name.upper(), "")
+        Raises:
+            UpstreamUnavailable: the environment names one that cannot be used.
+        """
+        if self._settings.proxy:
+            return OutgoingProxy(URL(self._settings.proxy), "the setting proxy")
+        for name in (f"{url.scheme}_proxy", "all_proxy"):
+            for variable in (name, name.upper()):
+                if chosen := self._environ.get(variable):
+                    return None if self._is_exempt(url) else self._proxy_from(variable, chosen)
+        return None
+
+    def _proxy_from(self, variable: str, text: str) -> OutgoingProxy:
+        try:
+            url = URL(text if "://" in text else f"http://{text}")
+            origin_of(url)
+        except ValueError:
+            what = f"{variable} does not name an outgoing proxy such as http://proxy.example.com:3128"
+            raise UpstreamUnavailable(self._name, what) from None  # the text may hold a password
+        return OutgoingProxy(url, variable)
 
     def _is_exempt(self, url: URL) -> bool:
-        entries = (entry.strip().lower() for entry in self._variable("no_proxy").split(","))
-        return any(_names(entry, (url.host or "").lower(), url.port) for entry in entries if entry)
-
-    def _origins_named(self, entry: str) -> set[Origin]:
-        host, colon, port = entry.strip().lower().rpartition(":")
-        if not colon or not port.isdigit():
-            host, port = entry.strip().lower(), ""
-        return {Origin(scheme, host, int(port) if port else _DEFAULT_PORTS[scheme]) for scheme in self._schemes}
-
-
-def _is_inside(host: str) -> bool:
-    """Whether this is the address of a machine or network of our own: loopback, private, link-local and their like.
-
-    Names are not resolved: what they stand for is the resolver's secret, and may be another the next moment.
-    """
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return not ip_address(host).is_global
-    except ValueError:
-        pass
-    try:
-        # The resolver takes "127.1" and "0x7f000001" for addresses, too.
-        return not ip_address(inet_aton(host)).is_global
-    except OSError:
-        return False
+        exempt = self._environ.get("no_proxy") or self._environ.get("NO_PROXY", "")
+        entries = (entry.strip().lower() for entry in exempt.split(","))
+        return any(_names(entry, url.raw_host or "", url.port) for entry in entries if entry)
 
 
 def _names(entry: str, host: str, port: int | None) -> bool:

@@ -14,6 +14,8 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 
 from nugetproxy.errors import UpstreamError, UpstreamNonsense, UpstreamTimeout, UpstreamUnavailable
+from nugetproxy.mirroring.upstream import remedies
+from nugetproxy.mirroring.upstream.egress import OutgoingProxy
 
 # What an upstream asks for beyond this (seconds) is taken for this: it may be a slip or malice, and asking once in five
 # minutes bothers nobody.
@@ -79,7 +81,7 @@ def judge(upstream: str, answer: aiohttp.ClientResponse, expected: tuple[int, ..
         asked = retry_after_of(answer) if wait is None else wait
         raise PassingFault(UpstreamUnavailable(upstream, why, asked), result_of(status))
     if status >= 400:
-        raise UpstreamUnavailable(upstream, why)
+        raise UpstreamUnavailable(upstream, why, remedy=remedies.for_status(status))
     raise UpstreamNonsense(upstream, why)
 
 
@@ -114,20 +116,28 @@ def read_retry_after(text: str, now: datetime) -> float | None:
 
 
 @contextmanager
-def translated(upstream: str) -> Iterator[None]:
-    """Turn whatever the HTTP client raises into a PassingFault, or UpstreamNonsense for what never was HTTP."""
+def translated(upstream: str, proxy: OutgoingProxy | None = None) -> Iterator[None]:
+    """Turn whatever the HTTP client raises into a PassingFault, or UpstreamNonsense for what cannot be asked.
+
+    `proxy` is the outgoing proxy that is used, if any.
+    """
+    through = f" through {proxy}" if proxy is not None else ""
     try:
         yield
     except (TimeoutError, aiohttp.ServerTimeoutError) as error:
         connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
-        why = "no connection in time" if connecting else "silent for too long"
-        raise PassingFault(UpstreamTimeout(upstream, why), "timeout") from error
+        why = ("no connection in time" if connecting else "silent for too long") + through
+        fault = UpstreamTimeout(upstream, why, remedy=remedies.for_silence(proxy))
+        raise PassingFault(fault, "timeout") from error
     except aiohttp.ClientConnectorError as error:
-        why = f"cannot connect to {error.host}: {_reason(error)}"
-        raise PassingFault(UpstreamUnavailable(upstream, why), "connect") from error
+        is_proxy = proxy is not None and (error.host, error.port) == (proxy.url.host, proxy.url.port)
+        why = f"cannot connect to {proxy if is_proxy else error.host + through}: {_reason(error)}"
+        remedy = remedies.for_connecting(error, proxy)
+        raise PassingFault(UpstreamUnavailable(upstream, why, remedy=remedy), "connect") from error
     except aiohttp.ClientHttpProxyError as error:
-        why = f"the outgoing proxy answered {error.status} {_printable(error.message)}".rstrip()
-        raise PassingFault(UpstreamUnavailable(upstream, why), "connect") from error
+        why = f"{proxy or 'the outgoing proxy'} answered {error.status} {_printable(error.message)}".rstrip()
+        remedy = remedies.for_proxy_status(error.status, proxy)
+        raise PassingFault(UpstreamUnavailable(upstream, why, remedy=remedy), "connect") from error
     except aiohttp.ClientResponseError as error:
         why = f"not an HTTP answer: {_printable(error.message)}"
         raise PassingFault(UpstreamNonsense(upstream, why), "nonsense") from error
@@ -136,7 +146,7 @@ def translated(upstream: str) -> Iterator[None]:
     except aiohttp.ClientPayloadError as error:
         raise PassingFault(UpstreamUnavailable(upstream, "the answer broke off"), "broken") from error
     except (aiohttp.ClientError, OSError) as error:
-        why = f"the connection broke: {_reason(error)}"
+        why = f"the connection{through} broke: {_reason(error)}"
         raise PassingFault(UpstreamUnavailable(upstream, why), "broken") from error
 
 
@@ -152,6 +162,9 @@ def held_back(upstream: str, why: str, seconds: float) -> PassingFault:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+        return f"certificate verify failed: {_printable(getattr(cause, 'verify_message', '') or str(cause))}"
     return _printable(getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 

@@ -1,13 +1,15 @@
 """Who may be asked, with which credentials, through which proxy."""
 
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 from yarl import URL
 
 from nugetproxy.config import UpstreamSettings
-from nugetproxy.errors import ConfigError, UpstreamNonsense
-from nugetproxy.mirroring.upstream.egress import Egress, read_url
+from nugetproxy.errors import ConfigError, UpstreamNonsense, UpstreamUnavailable
+from nugetproxy.mirroring.upstream.addresses import Place
+from nugetproxy.mirroring.upstream.egress import Egress, OutgoingProxy, read_url
 
 HOME = "https://feed.example/v3/index.json"
 
@@ -57,20 +59,81 @@ def test_plain_http_is_allowed_only_where_the_service_index_is_http():
         assert url == str(egress.checked(URL(url)))
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://cdn.example./x",
+        "https://CDN.Example/x",
+        "https://feed.example./x",
+        "https://a.blob.example.net/x",
+        "https://A.BLOB.example.net./x",
+        "https://a.other.net:8443/x",
+    ],
+)
+def test_a_host_is_allowed_however_it_is_spelled(url):
+    egress = an_egress(allowed_hosts=["cdn.example.", "*.Blob.example.net.", "*.other.net:8443"])
+
+    assert str(egress.checked(read_url(url))) == url.lower().replace("./", "/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://blob.example.net/x",
+        "https://.blob.example.net/x",
+        "https://a.b.blob.example.net/x",
+        "https://ablob.example.net/x",
+        "https://a.blob.example.net.evil.example/x",
+        "https://a.blob.example.net:8443/x",
+        "https://a.other.net/x",
+        "http://a.blob.example.net/x",
+        "https://*.blob.example.net/x",
+    ],
+)
+def test_a_wildcard_stands_for_one_label(url):
+    egress = an_egress(allowed_hosts=["*.blob.example.net", "*.other.net:8443"])
+
+    with pytest.raises(UpstreamNonsense):
+        egress.checked(read_url(url))
+
+
 INSIDE = [
     "https://localhost/x",
+    "https://localhost./x",
+    "https://LOCALHOST/x",
     "https://a.localhost/x",
+    "https://ｌocalhost/x",
+    "https://nexus/x",
+    "https://metadata.google.internal/x",
     "https://127.0.0.1:8443/x",
+    "https://127.0.0.1./x",
     "https://127.1/x",
     "https://2130706433/x",
+    "https://017700000001/x",
     "https://0x7f.0.0.1/x",
+    "https://１２７.０.０.１/x",
+    "https://127。0。0。1/x",
+    "https://①②⑦.0.0.1/x",
     "https://169.254.169.254/latest/meta-data",
     "https://10.0.0.1/x",
+    "https://100.64.0.1/x",
     "https://192.168.1.1/x",
+    "https://0.0.0.0/x",
+    "https://0/x",
+    "https://224.0.0.1/x",
+    "https://255.255.255.255/x",
+    "https://[::]/x",
     "https://[::1]/x",
     "https://[::ffff:10.0.0.1]/x",
+    "https://[::10.0.0.1]/x",
+    "https://[64:ff9b::10.0.0.1]/x",
+    "https://[64:ff9b:1::808:808]/x",
+    "https://[2002:a00:1::1]/x",
+    "https://[2001:0:4136:e378:8000:63bf:3fff:fdd2]/x",
     "https://[fe80::1]/x",
-    "https://0.0.0.0/x",
+    "https://[fe80::1%25eth0]/x",
+    "https://[fd00::1]/x",
+    "https://[ff02::1]/x",
 ]
 
 
@@ -82,21 +145,83 @@ def test_a_public_upstream_cannot_send_us_to_an_address_of_our_own(url):
     egress = an_egress()
     egress.allow(url)
 
-    with pytest.raises(UpstreamNonsense):
+    with pytest.raises(UpstreamNonsense, match="leads to"):
         egress.checked(read_url(url))
 
 
-def test_an_upstream_at_an_address_of_our_own_may_name_others():
-    egress = an_egress(service_index="http://10.0.0.1/index.json")
+@pytest.mark.parametrize(
+    "url",
+    ["https://%31%32%37.0.0.1/x", "https://localhost%2e/x", "https://a..example/x", "https://08.0.0.1/x",
+     "https://x.1/x", "https://xn--a/x", "https://a b/x"],
+)  # fmt: skip
+def test_a_host_that_nobody_can_spell_is_refused(url):
+    egress = an_egress()
+    egress.allow(url)
+
+    with pytest.raises(UpstreamNonsense, match="a URL that cannot be used"):
+        egress.checked(read_url(url))
+
+
+@pytest.mark.parametrize("home", ["10.0.0.1", "127.1", "[fd00::1]", "localhost", "nexus", "feed.corp.internal"])
+def test_an_upstream_at_an_address_of_our_own_may_name_others(home):
+    egress = an_egress(service_index=f"http://{home}/index.json")
     egress.allow("http://10.0.0.2:8081/flat/")
 
     assert str(egress.checked(URL("http://10.0.0.2:8081/flat/x"))) == "http://10.0.0.2:8081/flat/x"
 
 
-def test_an_address_of_our_own_is_allowed_when_the_operator_names_it():
-    egress = an_egress(allowed_hosts=["10.0.0.2"])
+def test_even_that_one_cannot_name_the_metadata_service_of_a_cloud():
+    egress = an_egress(service_index="http://10.0.0.1/index.json")
+    egress.allow("http://169.254.169.254/")
 
-    assert str(egress.checked(URL("https://10.0.0.2/x"))) == "https://10.0.0.2/x"
+    with pytest.raises(UpstreamNonsense, match="metadata"):
+        egress.checked(URL("http://169.254.169.254/x"))
+
+
+@pytest.mark.parametrize("host", ["10.0.0.2", "[fd00::1]", "localhost", "nexus", "169.254.169.254"])
+def test_an_address_of_our_own_is_allowed_when_the_operator_names_it(host):
+    egress = an_egress(allowed_hosts=[host])
+
+    assert str(egress.checked(URL(f"https://{host}/x"))) == f"https://{host}/x"
+
+
+PUBLIC_HOME, INSIDE_HOME = HOME, "https://10.0.0.1/index.json"
+
+
+@pytest.mark.parametrize(
+    ("home", "is_named", "address", "refused"),
+    [
+        (PUBLIC_HOME, False, "8.8.8.8", None),
+        (PUBLIC_HOME, False, "10.0.0.9", Place.PRIVATE),
+        (PUBLIC_HOME, False, "169.254.169.254", Place.METADATA),
+        (PUBLIC_HOME, False, "192.168.7.7", Place.PRIVATE),
+        (PUBLIC_HOME, True, "8.8.8.8", None),
+        (PUBLIC_HOME, True, "10.0.0.9", None),
+        (PUBLIC_HOME, True, "127.0.0.1", None),
+        (PUBLIC_HOME, True, "169.254.169.254", Place.METADATA),
+        (PUBLIC_HOME, True, "100.100.100.200", None),
+        (INSIDE_HOME, False, "10.0.0.9", None),
+        (INSIDE_HOME, False, "8.8.8.8", None),
+        (INSIDE_HOME, False, "169.254.169.254", Place.METADATA),
+        (INSIDE_HOME, False, "100.100.100.200", Place.METADATA),
+        (INSIDE_HOME, True, "169.254.169.254", Place.METADATA),
+    ],
+)
+def test_which_addresses_are_refused(home, is_named, address, refused):
+    """
+    What a name stands for is judged when it was resolved; an address that the settings spell is for that server alone.
+    """
+    egress = an_egress(service_index=home, allowed_hosts=["192.168.7.7", "100.100.100.200"])
+
+    assert egress.refused(ip_address(address), is_named=is_named) is refused
+
+
+def test_who_is_named():
+    egress = an_egress(allowed_hosts=["cdn.example", "*.blob.example.net"])
+    egress.allow("https://search.example/")
+
+    urls = [HOME, "https://cdn.example/x", "https://a.blob.example.net/x", "https://search.example/x"]
+    assert [egress.is_named(read_url(url)) for url in urls] == [True, True, False, False]
 
 
 def test_what_is_no_url_allows_nothing():
@@ -148,7 +273,11 @@ def test_a_secret_is_never_in_an_error(tmp_path):
     ],
 )
 def test_the_proxy_of_the_environment(environ, proxy):
-    assert proxy == (str(found).rstrip("/") if (found := an_egress(environ).proxy(URL(HOME))) else None)
+    assert proxy == url_of(an_egress(environ).proxy(URL(HOME)))
+
+
+def url_of(proxy: OutgoingProxy | None) -> str | None:
+    return str(proxy.url).rstrip("/") if proxy is not None else None
 
 
 def test_a_network_may_be_exempt():
@@ -160,4 +289,29 @@ def test_a_network_may_be_exempt():
 def test_the_setting_wins_over_the_environment():
     egress = an_egress({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "*"}, proxy="http://q:2")
 
-    assert str(egress.proxy(URL(HOME))).rstrip("/") == "http://q:2"
+    assert url_of(egress.proxy(URL(HOME))) == "http://q:2"
+
+
+@pytest.mark.parametrize(
+    ("environ", "settings", "shown"),
+    [
+        ({"HTTPS_PROXY": "http://p:3128"}, {}, "the proxy http://p:3128 (from HTTPS_PROXY)"),
+        ({"https_proxy": "http://me:s3cret@p:3128/"}, {}, "the proxy http://***@p:3128 (from https_proxy)"),
+        ({"ALL_PROXY": "p:3128"}, {}, "the proxy http://p:3128 (from ALL_PROXY)"),
+        (
+            {},
+            {"proxy": "https://s3cret@[fd00::1]:3128"},
+            "the proxy https://***@[fd00::1]:3128 (from the setting proxy)",
+        ),
+    ],
+)
+def test_a_proxy_is_shown_with_its_source_and_without_its_password(environ, settings, shown):
+    assert str(an_egress(environ, **settings).proxy(URL(HOME))) == shown
+
+
+@pytest.mark.parametrize("text", ["socks5://me:s3cret@p:1080", "http://me:s3cret@p:x", "://", "http://", "p q"])
+def test_a_proxy_that_cannot_be_used_is_refused_by_the_name_of_its_variable(text):
+    with pytest.raises(UpstreamUnavailable, match="HTTPS_PROXY does not name an outgoing proxy") as caught:
+        an_egress({"HTTPS_PROXY": text}).proxy(URL(HOME))
+
+    assert "s3cret" not in str(caught.value)

@@ -108,13 +108,17 @@ async def test_an_exempt_host_is_reached_directly(upstream):
         assert (await client.fetch(upstream.url, patience=0)).status == 200
 
 
-async def test_a_proxy_that_refuses_the_tunnel_is_unavailable(upstream):
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_proxy_that_wants_a_password_is_unavailable(upstream, scheme):
     refusal = b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    url = f"{scheme}://feed.invalid/index.json"
     async with (
         an_outgoing_proxy(refusal) as (address, heads),
-        a_client(upstream, service_index="https://feed.invalid/index.json", proxy=f"http://{address}") as client,
+        a_client(upstream, service_index=url, proxy=f"http://{address}") as client,
     ):
-        with pytest.raises(UpstreamUnavailable, match="the outgoing proxy answered 407 Who are you"):
-            await client.fetch("https://feed.invalid/index.json", patience=0)
+        with pytest.raises(UpstreamUnavailable) as caught:
+            await client.fetch(url, patience=0)
 
-    assert heads[0].startswith("CONNECT feed.invalid:443 ")
+    assert f"the proxy http://{address} (from the setting proxy) answered 407 Who are you" in str(caught.value)
+    assert "user and password of the proxy" in caught.value.remedy
+    assert heads[0].startswith("CONNECT feed.invalid:443 " if scheme == "https" else f"GET {url} ")

@@ -1,0 +1,88 @@
+"""How hosts are written in settings and URLs: one spelling for each, and the entries of `allowed_hosts`.
+
+Pure; what a host stands for, and who may be sent to it, is in `mirroring.upstream`.
+"""
+
+import re
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
+_LABEL = re.compile(r"[a-z0-9_-]{1,63}")
+_LONGEST_NAME: Final = 253
+_NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
+_NO_HOST: Final = "its host is neither a name in ASCII (xn--...) nor an address"
+_WILDCARD: Final = '"*" may only stand for the whole first label of a domain, as in "*.blob.example.net"'
+
+
+def canonical_host(host: str) -> str:
+    """The one spelling of a host: lower case, no final dot, addresses as `ipaddress` writes them.
+
+    "127.1", "0x7f000001" and "017700000001" are addresses for resolvers, so they are here. IPv6 comes without brackets;
+    a zone ("fe80::1%eth0") is kept.
+
+    Raises:
+        ValueError: neither a host name in ASCII nor an address.
+    """
+    host = host.lower()
+    if ":" in host:
+        return _canonical_v6(host)
+    host = host.removesuffix(".")
+    labels = host.split(".")
+    if len(host) > _LONGEST_NAME or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError(_NO_HOST)
+    # No top-level domain is a number: resolvers that do not take this for an address take it for nothing.
+    return _canonical_v4(labels) if _NUMBER.fullmatch(labels[-1]) else host
+
+
+def parse_allowed_host(text: str) -> tuple[str, int | None]:
+    """An entry of `allowed_hosts`, HOST or HOST:PORT, as canonical host and port; None means the scheme's default port.
+
+    The host may begin with "*.", which stands for exactly one label. Raises ValueError.
+    """
+    match = re.fullmatch(r"(?:([^\[\]:/@?#\s]+)|\[([^\[\]/@?#\s]+)\])(?::(\d{1,5}))?", text.strip(), re.ASCII)
+    if match is None or (match[3] and not 0 < int(match[3]) < 65536):
+        raise ValueError(
+            'expected a host such as "globalcdn.nuget.org", "cdn.example.com:8443" or "[fd00::1]", '
+            "without scheme and path"
+        )
+    port = int(match[3]) if match[3] else None
+    if match[1] is None or "*" not in match[1]:
+        return canonical_host(match[1] or match[2]), port
+    if not match[1].startswith("*.") or "*" in match[1][1:]:
+        raise ValueError(_WILDCARD)
+    domain = canonical_host(match[1][2:])
+    if "." not in domain or _NUMBER.fullmatch(domain.rpartition(".")[2]):
+        raise ValueError(f"{_WILDCARD}; the domain has two labels or more")
+    return f"*.{domain}", port
+
+
+def _canonical_v6(host: str) -> str:
+    text, percent, zone = host.partition("%")
+    zone = zone.removeprefix("25")  # as the percent sign is written in URLs
+    try:
+        address = IPv6Address(text)
+    except ValueError as error:
+        raise ValueError(_NO_HOST) from error
+    if percent and not _LABEL.fullmatch(zone):
+        raise ValueError(_NO_HOST)
+    return f"{address}{percent}{zone}"
+
+
+def _canonical_v4(labels: list[str]) -> str:
+    """One to four numbers, decimal, octal or hexadecimal, the last of which fills the rest, as inet_aton(3) has it."""
+    try:
+        *leading, last = [_number(label) for label in labels]
+    except ValueError as error:
+        raise ValueError(_NO_HOST) from error
+    if len(labels) > 4 or any(number > 255 for number in leading) or last >= 256 ** (5 - len(labels)):
+        raise ValueError(_NO_HOST)
+    return str(IPv4Address(sum(number << 24 - 8 * index for index, number in enumerate(leading)) + last))
+
+
+def _number(label: str) -> int:
+    """Raises ValueError."""
+    if not _NUMBER.fullmatch(label):
+        raise ValueError(label)  # `int` would take underscores
+    if label.startswith("0x"):
+        return int(label[2:] or "0", 16)
+    return int(label, 8 if label.startswith("0") else 10)
