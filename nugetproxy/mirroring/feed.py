@@ -22,6 +22,7 @@ from nugetproxy.errors import (
 from nugetproxy.feeds.base import Answer, CatalogEntry, Offered, PackageContent, Part, SmallContent
 from nugetproxy.httpcache.freshness import DocumentKind
 from nugetproxy.mirroring.documents.mirrored_documents import KeptDocument
+from nugetproxy.mirroring.documents.readers import CatalogEntryOf
 from nugetproxy.mirroring.documents.registrations import MirroredRegistrations
 from nugetproxy.mirroring.documents.source import MirroredSource, quoted
 from nugetproxy.mirroring.documents.trust import MirroredTrust
@@ -32,8 +33,9 @@ from nugetproxy.mirroring.kept.view import KeptPackages, kept_provenance
 from nugetproxy.mirroring.search import MirroredSearch
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.documents import text_of
 from nugetproxy.protocol.v3.flat_container import read_versions
-from nugetproxy.protocol.v3.registration import Leaf, Registration, catalog_entry_url, read_catalog_entry
+from nugetproxy.protocol.v3.registration import Leaf, Registration, catalog_entry_url
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchPage, SearchQuery
 from nugetproxy.protocol.v3.signatures import RepositorySignatures
 from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages
@@ -130,23 +132,23 @@ class MirrorFeed:
 
     async def catalog_entry(self, package: PackageIdentity) -> Answer[CatalogEntry]:
         answer = await self.leaf(package)
-        document = await self._catalog_document(answer.value)
-        if document is None:
-            return Answer(CatalogEntry(answer.value, None), answer.provenance)
-        entry = CatalogEntry(answer.value, self._source.read(document, read_catalog_entry))
-        return Answer(entry, answer.provenance.joined(document.provenance))
+        read = CatalogEntryOf(package)
+        try:
+            document = await self._catalog_document(answer.value, read)
+            entry = self._source.read(document, read) if document is not None else None
+        except (DocumentAbsent, UpstreamNonsense):
+            # Some feeds name addresses that were never meant to be asked; the leaf says nearly as much.
+            document = entry = None
+        provenance = answer.provenance if document is None else answer.provenance.joined(document.provenance)
+        return Answer(CatalogEntry(answer.value, entry), provenance)
 
-    async def _catalog_document(self, leaf: Leaf) -> KeptDocument | None:
+    async def _catalog_document(self, leaf: Leaf, read: CatalogEntryOf) -> KeptDocument | None:
         url = catalog_entry_url(leaf)
         if url is None:
             return None
         if self._source.only_kept:
             return self._source.peek(url)
-        try:
-            return await self._source.ask(url, DocumentKind.CATALOG_ENTRY, read_catalog_entry)
-        except (DocumentAbsent, UpstreamNonsense):
-            # Some feeds name addresses that were never meant to be asked; the leaf says nearly as much.
-            return None
+        return await self._source.ask(url, DocumentKind.CATALOG_ENTRY, read)
 
     def _kept_registration(self, package_id: PackageId) -> Answer[Registration] | None:
         """The registration of the kept view; None when the upstream's own is to be shown."""
@@ -190,9 +192,8 @@ class MirrorFeed:
         if flat_container is not None:
             return f"{_version_url(flat_container, package)}/{quoted(package.nupkg_name)}"
         # A feed without a flat container names each file in its registration.
-        url = str((await self.leaf(package)).value.raw.get("packageContent") or "")
-        self._source.upstream.allow(url)
-        return url
+        leaf = (await self.leaf(package)).value
+        return text_of(leaf.raw.get("packageContent")) or text_of(leaf.entry.get("packageContent"))
 
     async def _absence(self, package: PackageIdentity) -> NugetproxyError:
         """What it means that a file of a package is not there: only a feed that owns the id may say "no such version".

@@ -112,7 +112,6 @@ class MirroredRegistrations:
         for page in index.registration.outlying:
             if self._kept_page(page) is not None:
                 continue
-            self._source.upstream.allow(page.url)
             if self._is_outdated(page, index):
                 self._source.expire(page.url)
             wanted.append(page.url)
@@ -134,7 +133,6 @@ class MirroredRegistrations:
         kept = self._kept_page(outlying)
         if kept is not None:
             return kept, index.document.provenance
-        self._source.upstream.allow(outlying.url)
         doubt = self._is_outdated(outlying, index)
         document = await self._source.ask(
             outlying.url, DocumentKind.REGISTRATION_PAGE, _page_of(package_id), doubt=doubt

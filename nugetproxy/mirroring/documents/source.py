@@ -4,7 +4,7 @@ Everything that mirrors an upstream's documents goes through here. Whether a doc
 is decided in `httpcache` and carried out in `documents`; what a document means is the caller's affair.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -34,7 +34,9 @@ class MirroredSource:
         self.mode = mode
         self._service_index = service_index
         self._documents = documents
-        self._parsed: LRUCache[tuple[str, str], tuple[int, Any]] = LRUCache(_PARSED_BYTES, getsizeof=lambda p: p[0])
+        self._parsed: LRUCache[tuple[Hashable, str], tuple[int, Any]] = LRUCache(
+            _PARSED_BYTES, getsizeof=lambda p: p[0]
+        )
         self._allowed_by = ""
 
     @property
@@ -134,8 +136,8 @@ class MirroredSource:
         self._documents.prefetch(self.upstream, urls, kind, check=check)
 
     def read(self, document: KeptDocument, read: Callable[[bytes], T]) -> T:
-        """A parsed document, remembered by its digest. Raises UpstreamNonsense when it cannot be read."""
-        key = (read.__name__, document.digest)
+        """A parsed document, remembered by its digest and `read`. Raises UpstreamNonsense when it cannot be read."""
+        key = (read, document.digest)
         known = self._parsed.get(key)
         if known is not None:
             remembered: T = known[1]

@@ -95,7 +95,6 @@ class MirroredTrust:
         url = (await self.signatures()).value.certificate_url(fingerprint)
         if url is None:
             raise DocumentNotFound("no signing certificate has this fingerprint")
-        self._source.upstream.allow(url)
         try:
             document = await self._source.ask(url, DocumentKind.PART, _certificate_with(fingerprint))
         except DocumentAbsent as error:
@@ -118,7 +117,6 @@ class MirroredTrust:
         for fingerprint in signatures.fingerprints:
             url = signatures.certificate_url(fingerprint)
             if url is not None:
-                self._source.upstream.allow(url)
                 self._source.prefetch([url], DocumentKind.PART, _certificate_with(fingerprint))
 
     async def _stated_vulnerabilities(self) -> Answer[VulnerabilityPages]:
@@ -149,7 +147,6 @@ class MirroredTrust:
         return Answer(VulnerabilityPages(pages), provenance)
 
     async def _page(self, entry: VulnerabilityIndexEntry) -> KeptDocument:
-        self._source.upstream.allow(entry.url)
         return await self._source.ask_however_old(entry.url, DocumentKind.VULNERABILITIES, read_vulnerability_page)
 
 

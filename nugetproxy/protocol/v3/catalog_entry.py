@@ -6,11 +6,15 @@ Source: docs/api/catalog-resource.
 
 from typing import Any
 
-from nugetproxy.nuget.identity import lower_invariant
-from nugetproxy.protocol.documents import is_absolute_url, read_object, write
+from nugetproxy.errors import InvalidVersion, UnreadableDocument
+from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.documents import is_absolute_url, read_object, text_of, write
 from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v3.registration_values import Hive, Leaf
 from nugetproxy.protocol.v3.rewriting import Rewriter
+
+_ENTRY = "catalog entry"
 
 
 def catalog_entry_url(leaf: Leaf) -> str | None:
@@ -19,13 +23,26 @@ def catalog_entry_url(leaf: Leaf) -> str | None:
     return url if is_absolute_url(url) else None
 
 
-def read_catalog_entry(body: bytes) -> dict[str, Any]:
-    """An upstream's document.
+def read_catalog_entry(body: bytes, package: PackageIdentity) -> dict[str, Any]:
+    """An upstream's document about `package`.
+
+    A leaf names the document by an address of its own choosing: whatever else lies there must not be handed on.
 
     Raises:
-        UnreadableDocument: not a JSON object.
+        UnreadableDocument: not a JSON object, or not about this id and version.
     """
-    return read_object(body, "catalog entry")
+    document = read_object(body, _ENTRY)
+    package_id, version = text_of(document.get("id")), text_of(document.get("version"))
+    if lower_invariant(package_id) != package.lower_id or not _is_version(version, package.version):
+        raise UnreadableDocument(_ENTRY, f"it is not about {package}")
+    return document
+
+
+def _is_version(text: str, version: NuGetVersion) -> bool:
+    try:
+        return NuGetVersion.parse(text) == version
+    except InvalidVersion:
+        return False
 
 
 def write_catalog_entry(leaf: Leaf, document: dict[str, Any] | None, links: Links) -> bytes:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nugetproxy.errors import UnreadableDocument
+from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v3.flat_container import read_versions, write_versions
 from nugetproxy.protocol.v3.registration import (
@@ -55,6 +56,7 @@ from tests.protocol.v3.leaves import leaf
 KEPT = Path(__file__).parents[2] / "data" / "nuget_org"
 LINKS = Links("http://127.0.0.1:1")
 QUERY = SearchQuery("a id:b", prerelease=True, semver_level2=True)
+VULNERABLE = PackageIdentity.parse("Made.Vulnerable", "1.0.0")
 A_LEAF = registration_of("A", read_page(json.dumps({"items": [leaf("1.0.0")]}).encode()).leaves or ()).leaves[0]
 
 
@@ -104,7 +106,9 @@ USES: dict[str, Callable[[bytes], object]] = {
     "registration-index-made.semver2": use_registration,
     "registration-index-made.paged": use_registration,
     "registration-page-made.paged": use_page,
-    "catalog-entry-made.vulnerable": lambda body: write_catalog_entry(A_LEAF, read_catalog_entry(body), LINKS),
+    "catalog-entry-made.vulnerable": lambda body: write_catalog_entry(
+        A_LEAF, read_catalog_entry(body, VULNERABLE), LINKS
+    ),
     "search": lambda body: write_search(read_search(body), QUERY, LINKS),
     "autocomplete": lambda body: write_completion(read_completion(body), CompletionQuery(), LINKS),
     "vulnerability-index": use_vulnerability_index,

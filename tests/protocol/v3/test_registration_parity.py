@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.nuspec import read_nuspec
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.registration import (
@@ -180,7 +181,8 @@ def test_catalog_entries_keep_hash_and_size_and_lead_nowhere_else(stand, links):
     # Every eighth: the stand-in looks through all its events for each.
     for at, package in real[::8]:
         rest = stand.feed._event_url(at, package).split("/catalog0/")[1].split("/")
-        document = read_catalog_entry(stand.body(stand.feed.catalog(rest)))
+        asked = PackageIdentity.parse(package.lid, package.version.full)
+        document = read_catalog_entry(stand.body(stand.feed.catalog(rest)), asked)
         leaf = stand.registration(package.lid).find(NuGetVersion.parse(package.version.full))
         assert leaf is not None
 
