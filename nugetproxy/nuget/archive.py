@@ -186,6 +186,19 @@ def read_entry(file: BinaryIO, entry: Entry, limit: int) -> bytes:
     return bytes(content)
 
 
+def read_start(file: BinaryIO, entry: Entry, size: int) -> bytes:
+    """The first `size` unpacked bytes, or all when there are fewer. Not checked against the entry's size and CRC.
+
+    Raises InvalidPackage: encrypted, packed in an unknown way, or damaged.
+    """
+    content = bytearray()
+    for block in _unpacked(file, entry):
+        content += block[: size - len(content)]
+        if len(content) == size:
+            break
+    return bytes(content)
+
+
 def check_entry(file: BinaryIO, entry: Entry) -> None:
     """Unpack an entry, holding a megabyte at most: name, sizes and checksum are what the directory says.
 

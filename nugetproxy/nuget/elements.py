@@ -12,7 +12,12 @@ def children(element: etree._Element, name: str) -> list[etree._Element]:
 
 
 def local_name(element: etree._Element) -> str:
-    return str(element.tag).rpartition("}")[2]
+    return local_part(str(element.tag))
+
+
+def local_part(tag: str) -> str:
+    """The name in lxml's form `{namespace}name`, without the namespace."""
+    return tag.rpartition("}")[2]
 
 
 def attribute(element: etree._Element, name: str) -> str:
@@ -20,6 +25,14 @@ def attribute(element: etree._Element, name: str) -> str:
     return str(element.attrib.get(name, "")).strip()
 
 
-def text_of(element: etree._Element) -> str:
-    """All text inside, trimmed."""
-    return "".join(map(str, element.itertext())).strip()
+def text_of(element: etree._Element | None) -> str:
+    """All text inside, trimmed; empty when there is no element."""
+    return "" if element is None else "".join(map(str, element.itertext())).strip()
+
+
+def first_by_name(element: etree._Element) -> dict[str, etree._Element]:
+    """The first child of each local name."""
+    found: dict[str, etree._Element] = {}
+    for child in element:
+        found.setdefault(local_name(child), child)
+    return found

@@ -5,15 +5,28 @@ name: an entry called `../x` is as harmless as any other.
 """
 
 from functools import cached_property
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Final, Literal
 from urllib.parse import unquote
 
 from nugetproxy.errors import InvalidPackage
-from nugetproxy.nuget.archive import ArchiveLimits, Entry, check_entry, read_end_record, read_entries, read_entry, shown
+from nugetproxy.nuget.archive import (
+    ArchiveLimits,
+    Entry,
+    check_entry,
+    read_end_record,
+    read_entries,
+    read_entry,
+    read_start,
+    shown,
+)
+from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.manifest import PackageManifest
-from nugetproxy.nuget.nuspec import read_nuspec
+from nugetproxy.nuget.nuspec import read_identity, read_nuspec
 
 __all__ = ["ArchiveLimits", "Nupkg"]
+
+# Tools write id and version first. Where they come later, the whole nuspec is read for them.
+_IDENTITY_IS_WITHIN: Final = 64 * 1024
 
 
 class Nupkg:
@@ -38,6 +51,15 @@ class Nupkg:
     def nuspec(self) -> bytes:
         """The bytes of the manifest as they are in the package."""
         return read_entry(self._file, self._nuspec_entry, self._limits.max_nuspec_size)
+
+    @cached_property
+    def identity(self) -> PackageIdentity:
+        """Id and version, read from the beginning of the nuspec and before anything else in it is looked at."""
+        start = read_start(self._file, self._nuspec_entry, _IDENTITY_IS_WITHIN)
+        try:
+            return read_identity(start, is_cut=self._nuspec_entry.size > len(start))
+        except InvalidPackage:
+            return read_identity(self.nuspec)  # it says the same, unless the beginning was too little
 
     @cached_property
     def manifest(self) -> PackageManifest:

@@ -1,7 +1,7 @@
 """Read a .nuspec, of any schema year, into a PackageManifest.
 
-It is a stranger's XML: no document type, no entities, no network, and no more bytes than a limit. What a missing or odd
-element means is decided as the official client does; only what makes a package unusable is refused.
+`nuspec_parser.py` parses it safely and within bounds. What a missing or odd element means is decided as the official
+client does; only what makes a package unusable is refused.
 """
 
 import re
@@ -10,11 +10,14 @@ from typing import Final
 from lxml import etree
 
 from nugetproxy.errors import InvalidPackage, InvalidPackageId, InvalidVersion
+from nugetproxy.nuget.elements import children, first_by_name, text_of
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.manifest import Dependency, DependencyGroup, PackageManifest, PackageType
+from nugetproxy.nuget.nuspec_parser import MIRRORED, PUSHED, NuspecParser
 
 # nuget.org allows 35,000 characters of release notes and 32,767 of dependencies; real ones stay below 200 KB.
 LARGEST_NUSPEC = 4 * 1024 * 1024
+"""Bytes of a pushed nuspec, and those that are read of a mirrored one."""
 
 # Authors part tags by any of these, and nuget.org's own metadata takes them all.
 _TAG_SEPARATORS = re.compile(r"[\s,;|]+")
@@ -37,25 +40,23 @@ _TEXT_ELEMENTS: Final = {
 }
 
 
-def read_nuspec(data: bytes) -> PackageManifest:
-    """What the author wrote. Source: docs/reference/nuspec.
+def read_nuspec(data: bytes, *, is_cut: bool = False) -> PackageManifest:
+    """What the author wrote, as far as the bounds for what is not ours to judge. Source: docs/reference/nuspec.
+
+    Of more than `LARGEST_NUSPEC` bytes only the beginning is read; `is_cut` says that `data` is only a beginning.
 
     Raises:
-        InvalidPackage: not readable as XML, or without a valid id and version.
+        InvalidPackage: not readable as XML, or without a valid id and version in what is read.
     """
-    metadata = metadata_element(data)
-    elements = _first_by_name(metadata)
-    id_text, version_text = _text(elements.get("id")), _text(elements.get("version"))
-    try:
-        identity = PackageIdentity.parse(id_text, version_text)
-    except (InvalidPackageId, InvalidVersion) as error:
-        raise InvalidPackage(f"its nuspec does not name it: {error}") from error
+    is_cut = is_cut or len(data) > LARGEST_NUSPEC
+    metadata = _metadata(NuspecParser(MIRRORED).parse(data[:LARGEST_NUSPEC], is_cut=is_cut))
+    identity, elements = _identity(metadata), first_by_name(metadata)
     repository = _attributes(elements.get("repository"))
     license_kind, license_text = _license(elements.get("license"))
     return PackageManifest(
         id=identity.id,
         version=identity.version,
-        verbatim_version=version_text,
+        verbatim_version=text_of(elements["version"]),
         license_expression=license_text if license_kind == "expression" else "",
         license_file=license_text if license_kind == "file" else "",
         min_client_version=_attributes(metadata).get("minClientVersion", ""),
@@ -63,65 +64,54 @@ def read_nuspec(data: bytes) -> PackageManifest:
         repository_url=repository.get("url", ""),
         repository_branch=repository.get("branch", ""),
         repository_commit=repository.get("commit", ""),
-        tags=tuple(filter(None, _TAG_SEPARATORS.split(_text(elements.get("tags"))))),
-        require_license_acceptance=_text(elements.get("requireLicenseAcceptance")).lower() in _TRUE,
-        development_dependency=_text(elements.get("developmentDependency")).lower() in _TRUE,
+        tags=tuple(filter(None, _TAG_SEPARATORS.split(text_of(elements.get("tags"))))),
+        require_license_acceptance=text_of(elements.get("requireLicenseAcceptance")).lower() in _TRUE,
+        development_dependency=text_of(elements.get("developmentDependency")).lower() in _TRUE,
         package_types=_package_types(elements.get("packageTypes")),
         dependency_groups=_dependency_groups(elements.get("dependencies")),
-        **{field: _text(elements.get(name)) for name, field in _TEXT_ELEMENTS.items()},
+        **{field: text_of(elements.get(name)) for name, field in _TEXT_ELEMENTS.items()},
     )
+
+
+def read_identity(data: bytes, *, is_cut: bool = False) -> PackageIdentity:
+    """Only the id and the version. Reading stops once both are known: what follows costs nothing and is not checked.
+
+    `is_cut` says that `data` is only the beginning of the nuspec.
+
+    Raises:
+        InvalidPackage: not readable as XML up to there, or without a valid id and version.
+    """
+    return _identity(_metadata(NuspecParser(MIRRORED, only_identity=True).parse(data, is_cut=is_cut)))
 
 
 def metadata_element(data: bytes) -> etree._Element:
     """The metadata as it is written, for rules about how to write it. Comments are gone.
 
     Raises:
-        InvalidPackage: not readable as XML, or no nuspec.
+        InvalidPackage: not readable as XML, no nuspec, or larger than a pushed one may be in any way.
     """
-    metadata = _child(_root(data), "metadata")
-    if metadata is None:
-        raise InvalidPackage("its nuspec has no metadata element")
-    return metadata
-
-
-def _root(data: bytes) -> etree._Element:
     if len(data) > LARGEST_NUSPEC:
         raise InvalidPackage(f"its nuspec is larger than the limit of {LARGEST_NUSPEC} bytes")
-    # A parser keeps state and is not for two threads at once; a new one costs a few microseconds.
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
+    return _metadata(NuspecParser(PUSHED).parse(data))
+
+
+def _metadata(root: etree._Element) -> etree._Element:
+    found = children(root, "metadata")
+    if not found:
+        raise InvalidPackage("its nuspec has no metadata element")
+    return found[0]
+
+
+def _identity(metadata: etree._Element) -> PackageIdentity:
+    elements = first_by_name(metadata)
     try:
-        root = etree.fromstring(_with_byte_order_mark(data), parser)
-    except (etree.LxmlError, ValueError) as error:
-        raise InvalidPackage(f"its nuspec is not XML: {_first_line(error)}") from error
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise InvalidPackage("its nuspec has a document type, which is not allowed")
-    return root
-
-
-def _with_byte_order_mark(data: bytes) -> bytes:
-    # libxml2 finds out UTF-16 by itself only where the XML declaration or the mark is there.
-    if data.startswith(b"<\0"):
-        return b"\xff\xfe" + data
-    if data.startswith(b"\0<"):
-        return b"\xfe\xff" + data
-    return data
-
-
-def _first_line(error: Exception) -> str:
-    # SyntaxError's own text ends in a file name, and here there is no file.
-    lines = str(error.msg if isinstance(error, etree.XMLSyntaxError) else error).splitlines()
-    return lines[0] if lines else type(error).__name__
+        return PackageIdentity.parse(text_of(elements.get("id")), text_of(elements.get("version")))
+    except (InvalidPackageId, InvalidVersion) as error:
+        raise InvalidPackage(f"its nuspec does not name it: {error}") from error
 
 
 def _license(element: etree._Element | None) -> tuple[str, str]:
-    return _attributes(element).get("type", "").lower(), _text(element)
+    return _attributes(element).get("type", "").lower(), text_of(element)
 
 
 def _package_types(element: etree._Element | None) -> tuple[PackageType, ...]:
@@ -145,29 +135,9 @@ def _dependencies(element: etree._Element | None) -> tuple[Dependency, ...]:
     return tuple(Dependency(a["id"], a.get("version", "")) for a in attributes if a.get("id"))
 
 
-def _children(element: etree._Element | None, name: str) -> list[etree._Element]:
-    return [] if element is None else [child for child in element if _local_name(child) == name]
-
-
-def _child(element: etree._Element, name: str) -> etree._Element | None:
-    return next(iter(_children(element, name)), None)
-
-
-def _first_by_name(element: etree._Element) -> dict[str, etree._Element]:
-    found: dict[str, etree._Element] = {}
-    for child in element:
-        found.setdefault(_local_name(child), child)
-    return found
-
-
-def _local_name(element: etree._Element) -> str:
-    # The namespace tells the year of the schema, and some packages have none or the wrong one.
-    return str(element.tag).rpartition("}")[2]
-
-
 def _attributes(element: etree._Element | None) -> dict[str, str]:
     return {} if element is None else {str(name): str(value).strip() for name, value in element.attrib.items()}
 
 
-def _text(element: etree._Element | None) -> str:
-    return "" if element is None else "".join(map(str, element.itertext())).strip()
+def _children(element: etree._Element | None, name: str) -> list[etree._Element]:
+    return [] if element is None else children(element, name)

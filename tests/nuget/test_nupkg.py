@@ -12,6 +12,17 @@ from tests.builders import insert_stored, make_nupkg, make_nuspec, make_zip
 DEFAULT_LIMITS = ArchiveLimits()
 
 
+class Counting(io.BytesIO):
+    """Counts the bytes that are read."""
+
+    count = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size)
+        self.count += len(content)
+        return content
+
+
 def opened(package: bytes, limits: ArchiveLimits = DEFAULT_LIMITS) -> Nupkg:
     return Nupkg(io.BytesIO(package), limits)
 
@@ -88,14 +99,6 @@ def test_a_large_package_is_not_read_whole():
     """
     Of 20 MB only the end, the directory and the nuspec are read.
     """
-
-    class Counting(io.BytesIO):
-        count = 0
-
-        def read(self, size: int | None = -1, /) -> bytes:
-            content = super().read(size)
-            self.count += len(content)
-            return content
 
     file = Counting(make_nupkg(payload=random.Random(1).randbytes(20_000_000)))
 
@@ -257,3 +260,23 @@ def test_a_name_that_claims_utf8_and_is_not():
 
     with pytest.raises(InvalidPackage, match="not UTF-8"):
         opened(package)
+
+
+@pytest.mark.parametrize("filler", [0, 100, 200_000])
+def test_the_identity_is_known_before_the_rest_is_read(filler):
+    """
+    Of a nuspec of megabytes, only the beginning is inflated; where id and version come late, the whole is.
+    """
+    nuspec = make_nuspec("A", "1.0", more=f"<x>{random.Random(1).randbytes(400_000).hex()}</x>")
+    nuspec = nuspec.replace(b"<id>", b"<!--" + b"x" * filler + b"--><id>")
+    file = Counting(make_nupkg("A", nuspec=nuspec))
+    package = Nupkg(file)
+    before = file.count
+
+    assert str(package.identity) == "A 1.0.0"
+    assert (file.count - before < 150_000) == (filler < 64 * 1024)
+
+
+def test_the_identity_of_a_nuspec_that_names_none():
+    with pytest.raises(InvalidPackage, match="does not name it"):
+        _ = opened(make_nupkg("A", nuspec=make_nuspec("A", ""))).identity

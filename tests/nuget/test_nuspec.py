@@ -2,7 +2,7 @@ import pytest
 
 from nugetproxy.errors import InvalidPackage
 from nugetproxy.nuget.manifest import Dependency, DependencyGroup, PackageType
-from nugetproxy.nuget.nuspec import LARGEST_NUSPEC, read_nuspec
+from nugetproxy.nuget.nuspec import read_nuspec
 from tests.builders import make_nuspec
 
 YEARS = ["2010/07", "2011/08", "2011/10", "2012/06", "2013/01", "2013/05"]
@@ -154,7 +154,7 @@ HERE = "<id>A</id><version>1.0</version>"
         (f"<package><metadata>{HERE}</metadata></package>x", "not XML"),
         (f"<package><metadata>{HERE}<title>&unknown;</title></metadata></package>", "not XML"),
         (f"<package><metadata>{HERE}<title>\x00</title></metadata></package>", "not XML"),
-        (f"<package>{'<a>' * 100_000}{'</a>' * 100_000}</package>", "not XML"),
+        (f"<package>{'<a>' * 100_000}{'</a>' * 100_000}</package>", "no metadata"),
         (f"<!DOCTYPE package><package><metadata>{HERE}</metadata></package>", "document type"),
         (
             f'<!DOCTYPE package SYSTEM "file:///etc/passwd"><package><metadata>{HERE}</metadata></package>',
@@ -186,11 +186,6 @@ def test_a_document_type_cannot_bring_a_file_in(tmp_path):
     with pytest.raises(InvalidPackage) as refused:
         read_nuspec(xml.encode())
     assert "the secret" not in str(refused.value)
-
-
-def test_a_huge_nuspec_is_refused_before_it_is_parsed():
-    with pytest.raises(InvalidPackage, match="larger than the limit"):
-        read_nuspec(b" " * (LARGEST_NUSPEC + 1))
 
 
 def test_the_first_of_double_elements_counts():

@@ -1,0 +1,274 @@
+"""Parse a nuspec's XML incrementally and within bounds: elements, depth, text, attributes, and how often things repeat.
+
+A pushed nuspec that exceeds a bound is refused by name. A mirrored one is not ours to judge: what exceeds a bound is
+left out, and reading stops where the total is reached. Either way the cost is linear and known beforehand.
+What the elements mean is not known here, beyond where the id and the version are.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lxml import etree
+
+from nugetproxy.errors import InvalidPackage
+from nugetproxy.nuget.elements import local_part
+
+# Bytes given to the parser in one go: a bound is noticed at most this much later.
+_BLOCK: Final = 64 * 1024
+
+# What repeats in a nuspec, by the names of the parent and the element.
+_KINDS: Final[Mapping[tuple[str, str], str]] = {
+    ("dependencies", "group"): "dependency groups",
+    ("dependencies", "dependency"): "dependencies",
+    ("frameworkAssemblies", "frameworkAssembly"): "framework assemblies",
+    ("frameworkReferences", "group"): "framework reference groups",
+    ("group", "frameworkReference"): "framework references",
+    ("group", "dependency"): "dependencies",
+    ("group", "reference"): "references",
+    ("references", "group"): "reference groups",
+    ("references", "reference"): "references",
+    ("contentFiles", "files"): "content files",
+    ("packageTypes", "packageType"): "package types",
+}
+_IN_METADATA: Final = "elements in its metadata"
+
+# nuget.org bounds these by the length of its flattened dependencies, 32,767 characters: some 2,000 of common length.
+# Real packages stay below a tenth of each number.
+_MOST_PUSHED: Final = {
+    "dependency groups": 256,
+    "dependencies": 2_048,
+    "framework assemblies": 1_024,
+    "framework reference groups": 256,
+    "framework references": 1_024,
+    "reference groups": 256,
+    "references": 2_048,
+    "content files": 2_048,
+    "package types": 32,
+    _IN_METADATA: 128,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NuspecBounds:
+    """What is read of a nuspec. `is_strict` refuses what exceeds a bound; otherwise it is left out.
+
+    `elements` counts comments, processing instructions, and pieces of text that are left out too. `text` is in
+    characters between two tags, `attribute` in characters of one value, `tag` in bytes of one tag, comment or section.
+    """
+
+    is_strict: bool
+    most: Mapping[str, int]
+    elements: int
+    depth: int = 16
+    text: int = 65_536
+    attributes: int = 32
+    attribute: int = 4_096
+    tag: int = 256 * 1024
+
+
+PUSHED: Final = NuspecBounds(is_strict=True, most=_MOST_PUSHED, elements=8_192)
+MIRRORED: Final = NuspecBounds(
+    is_strict=False, most={kind: 8 * most for kind, most in _MOST_PUSHED.items()}, elements=65_536
+)
+
+
+class _Enough(Exception):
+    """Ends a parse early."""
+
+
+class NuspecParser:
+    """Parses one nuspec. Afterwards, and after a refusal too, `visited` is the number of elements that were looked at.
+
+    A parser keeps state and is not for two threads at the same time; a new one costs a few microseconds.
+    """
+
+    def __init__(self, bounds: NuspecBounds, *, only_identity: bool = False) -> None:
+        """`only_identity` stops as soon as the first metadata element has told an id and a version."""
+        self._target = _BoundedTree(bounds, only_identity=only_identity)
+        self._bounds = bounds
+
+    @property
+    def visited(self) -> int:
+        return self._target.visited
+
+    def parse(self, data: bytes, *, is_cut: bool = False) -> etree._Element:
+        """The root with everything inside the bounds; comments are left out.
+
+        `is_cut` says that `data` is only the beginning of the file.
+
+        Raises:
+            InvalidPackage: not readable as XML, with a document type, or against a strict bound.
+        """
+        # The stubs want a target that takes bytes as well, and know no namespaces.
+        target: Any = self._target
+        parser = etree.XMLParser(
+            target=target, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+        )
+        data = _with_byte_order_mark(data)
+        try:
+            for start in range(0, len(data), _BLOCK):
+                self._target.events = 0
+                parser.feed(data[start : start + _BLOCK])
+                self._target.check_progress(min(_BLOCK, len(data) - start))
+            if not is_cut:
+                parser.close()
+        except _Enough:
+            pass
+        except (etree.LxmlError, ValueError) as error:
+            raise InvalidPackage(f"its nuspec is not XML: {_first_line(error)}") from error
+        if self._target.root is None:
+            raise InvalidPackage("its nuspec is not XML: it has no element")
+        return self._target.root
+
+
+class _BoundedTree:
+    """What the parser tells its events: builds the tree, and counts."""
+
+    def __init__(self, bounds: NuspecBounds, *, only_identity: bool) -> None:
+        self.visited = 0
+        self.events = 0
+        self.root: etree._Element | None = None
+        self._bounds = bounds
+        self._only_identity = only_identity
+        self._builder: Any = etree.TreeBuilder()  # its stub lacks namespaces, and that `start` returns the element
+        self._path: list[str] = []
+        self._skipped = 0
+        self._text = 0
+        self._without_event = 0
+        self._counts: Counter[str] = Counter()
+        self._wanted = {"id", "version"}
+
+    def start(self, tag: str, attributes: Mapping[str, str], nsmap: Mapping[str, str]) -> None:
+        self._visit()
+        self._text = 0
+        if self._skipped or self._is_over_a_bound(local_part(tag)):
+            self._skipped += 1
+            return
+        self._path.append(local_part(tag))
+        # The parser names the default namespace '', and the builder None.
+        namespaces = {prefix or None: uri for prefix, uri in nsmap.items()}
+        element = self._builder.start(tag, self._bounded(attributes), namespaces)
+        if self.root is None:
+            self.root = element
+
+    def end(self, tag: str) -> None:
+        self.events += 1
+        self._text = 0
+        if self._skipped:
+            self._skipped -= 1
+            return
+        self._builder.end(tag)
+        name = self._path.pop()
+        if self._only_identity and self._path[1:] == ["metadata"]:
+            self._wanted.discard(name)
+        if self._only_identity and (not self._wanted or (len(self._path) == 1 and name == "metadata")):
+            raise _Enough
+
+    def data(self, text: str) -> None:
+        self.events += 1
+        if self._skipped:
+            return
+        left = self._bounds.text - self._text
+        self._text += len(text)
+        if len(text) <= left:
+            self._builder.data(text)
+            return
+        if left <= 0:
+            self._visit()  # a text in many small pieces costs as much as elements do
+        if self._bounds.is_strict:
+            raise InvalidPackage(
+                f"its nuspec has a text of more than {self._bounds.text} characters in {self._path[-1][:100]!r}; "
+                "shorten it"
+            )
+        self._builder.data(text[: max(0, left)])
+
+    def comment(self, _: str) -> None:
+        self._visit()
+
+    def pi(self, _: str, __: str | None = None) -> None:
+        self._visit()
+
+    def doctype(self, *_: str | None) -> None:
+        raise InvalidPackage("its nuspec has a document type, which is not allowed")
+
+    def close(self) -> None:
+        """Nothing is left to do: the root is known since it began."""
+
+    def check_progress(self, size: int) -> None:
+        """`size` bytes were parsed: the end of a tag, comment or section is not waited for."""
+        self._without_event = 0 if self.events else self._without_event + size
+        if self._bounds.is_strict and self._without_event > self._bounds.tag:
+            raise InvalidPackage(
+                f"its nuspec has a tag, comment or CDATA section of more than {self._bounds.tag} bytes; shorten it"
+            )
+
+    def _visit(self) -> None:
+        self.events += 1
+        if self.visited == self._bounds.elements:
+            if self._bounds.is_strict:
+                raise InvalidPackage(
+                    f"its nuspec has more than {self._bounds.elements} elements and comments; no more are accepted"
+                )
+            raise _Enough
+        self.visited += 1
+
+    def _is_over_a_bound(self, name: str) -> bool:
+        """Whether the element that begins is left out. Raises InvalidPackage where bounds are strict."""
+        bounds, path = self._bounds, self._path
+        if len(path) == bounds.depth:
+            if bounds.is_strict:
+                raise InvalidPackage(f"its nuspec has elements nested more than {bounds.depth} deep; flatten it")
+            return True
+        kind = _kind(path, name)
+        if kind is None:
+            return False
+        self._counts[kind] += 1
+        if self._counts[kind] <= bounds.most[kind]:
+            return False
+        if bounds.is_strict:
+            raise InvalidPackage(f"its nuspec has more than {bounds.most[kind]} {kind}; no more are accepted")
+        # Id and version are found wherever they are.
+        return name not in self._wanted
+
+    def _bounded(self, attributes: Mapping[str, str]) -> Mapping[str, str]:
+        bounds = self._bounds
+        if len(attributes) <= bounds.attributes and all(len(text) <= bounds.attribute for text in attributes.values()):
+            return attributes
+        name = self._path[-1][:100]
+        if not bounds.is_strict:
+            short = [(key, text) for key, text in attributes.items() if len(text) <= bounds.attribute]
+            return dict(short[: bounds.attributes])
+        if len(attributes) > bounds.attributes:
+            raise InvalidPackage(
+                f"its nuspec has an element {name!r} with {len(attributes)} attributes; "
+                f"at most {bounds.attributes} are accepted"
+            )
+        raise InvalidPackage(
+            f"its nuspec has an element {name!r} with an attribute of more than {bounds.attribute} characters; "
+            "shorten it"
+        )
+
+
+def _kind(path: list[str], name: str) -> str | None:
+    if not path:
+        return None
+    if len(path) == 2 and path[1] == "metadata":
+        return _IN_METADATA
+    return _KINDS.get((path[-1], name))
+
+
+def _with_byte_order_mark(data: bytes) -> bytes:
+    # libxml2 finds out UTF-16 by itself only where the XML declaration or the mark is there.
+    if data.startswith(b"<\0"):
+        return b"\xff\xfe" + data
+    if data.startswith(b"\0<"):
+        return b"\xfe\xff" + data
+    return data
+
+
+def _first_line(error: Exception) -> str:
+    # SyntaxError's own text ends in a file name, and here there is no file.
+    lines = str(error.msg if isinstance(error, etree.XMLSyntaxError) else error).splitlines()
+    return lines[0] if lines else type(error).__name__
