@@ -69,6 +69,15 @@ class TooMany(NugetproxyError):
         super().__init__(f"too many {what}: the limit is {limit}")
 
 
+class Busy(NugetproxyError):
+    """More work of one kind is waiting than we queue; a moment later it may be done. `what` names the kind."""
+
+    def __init__(self, what: str, retry_after: float | None = None) -> None:
+        self.what = what
+        self.retry_after = retry_after
+        super().__init__(f"the server is busy: too many requests are waiting ({what}); try again in a few seconds")
+
+
 # --- not allowed ------------------------------------------------------------------------------------------------------
 
 

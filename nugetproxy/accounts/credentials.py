@@ -4,7 +4,6 @@ A key is compared by the SHA-256 of its text, which is quick, and safe because n
 password can be guessed, so each guess is made dear (Argon2id).
 """
 
-import asyncio
 import hashlib
 import hmac
 import re
@@ -18,6 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from nugetproxy.errors import InvalidRequest
+from nugetproxy.executors.threads import PASSWORDS
 
 KEY_PREFIX: Final = "nugetproxy_"
 """Scanners of source code find a leaked key by it."""
@@ -34,9 +34,6 @@ _CHECKSUM_LENGTH: Final = 6
 _KEY: Final = re.compile(
     rf"{KEY_PREFIX}([0-9a-z]{{{_ID_LENGTH}}})[0-9A-Za-z]{{{_SECRET_LENGTH}}}([0-9A-Za-z]{{{_CHECKSUM_LENGTH}}})"
 )
-
-# Each hash takes 64 MiB and a large part of a second of a core: more at once would starve the answers.
-_PASSWORDS_AT_ONCE: Final = 2
 
 
 class MintedKey(NamedTuple):
@@ -77,18 +74,16 @@ def is_same(one: bytes, other: bytes) -> bool:
 
 
 class Passwords:
-    """Hashing and checking, a bounded number at once, each in a thread."""
+    """Hashing and checking, in the threads of `executors.threads.PASSWORDS`. Raises Busy when too many wait."""
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
-        self._turns = asyncio.Semaphore(_PASSWORDS_AT_ONCE)
         self._nobodys: str | None = None
 
     async def hash(self, password: str) -> str:
         """What to keep of a password. Raises InvalidRequest when it is too short or too long."""
         checked_password(password)
-        async with self._turns:
-            return await asyncio.to_thread(self._hasher.hash, _prepared(password))
+        return await PASSWORDS.run(self._hasher.hash, _prepared(password))
 
     async def matches(self, password: str, kept: str | None) -> bool:
         """Whether the password is the one whose hash was kept.
@@ -97,8 +92,7 @@ class Passwords:
         """
         if len(password) > LONGEST_PASSWORD:
             return False
-        async with self._turns:
-            return await asyncio.to_thread(self._verify, password, kept)
+        return await PASSWORDS.run(self._verify, password, kept)
 
     def _verify(self, password: str, kept: str | None) -> bool:
         if self._nobodys is None:

@@ -4,7 +4,6 @@ The database says which blobs are packages. A key is never used twice: each push
 race may take its bytes away without looking at anybody else's.
 """
 
-import asyncio
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Final
 import structlog
 
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.executors.threads import PACKAGES
 from nugetproxy.feeds.base import LocalFile, Part, SmallContent
 from nugetproxy.feeds.parts import read_part
 from nugetproxy.hosting.packages import StoredContent
@@ -75,7 +75,7 @@ class HostedContents:
         """A part of a package, None when it has no such part. Raises StorageUnavailable, as `local_file`."""
         file = self.local_file(content, is_needed)
         with disk_failures("read a hosted package"):
-            return await asyncio.to_thread(read_part, file, part)
+            return await PACKAGES.run(read_part, file, part)
 
 
 def new_key(folder: str, package: PackageIdentity, sha512: bytes, ending: str) -> BlobKey:

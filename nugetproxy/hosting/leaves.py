@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from cachetools import LRUCache
 
+from nugetproxy.executors.threads import RENDERING
 from nugetproxy.hosting.packages import HostedPackage, HostedPackages
 from nugetproxy.protocol.times import text_of_microseconds, text_of_ticks
 from nugetproxy.protocol.v3.catalog import CatalogDetails, CatalogItem, details_document
@@ -64,7 +65,7 @@ class HostedRegistrations:
         before = {} if kept is None else kept.by_version
         since = 0 if kept is None else kept.revision
         if len(there) - len(before) > _FEW:
-            made = await asyncio.to_thread(self._made, lower_id, since, before, there, revision)
+            made = await RENDERING.run(self._made, lower_id, since, before, there, revision)
         else:
             made = self._made(lower_id, since, before, there, revision)
         if len(made.by_version) < _MOST_LEAVES:

@@ -23,6 +23,7 @@ from nugetproxy.accounts.model import Actor
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.accounts.permissions import PackageFacts, first_owner, may_hard_delete, may_push, may_unlist, require
 from nugetproxy.errors import InvalidRequest, StorageUnavailable, VersionNotFound
+from nugetproxy.executors.threads import COMMITS, INSPECTION
 from nugetproxy.hosting.acts import REFUSALS, NoIndex, RunningActs, SearchIndex, absence, audited, done, exists
 from nugetproxy.hosting.contents import FOLDER, HostedContents, new_key
 from nugetproxy.hosting.inspection import Inspected, Rules, inspect, no_rules
@@ -123,17 +124,17 @@ class Publish:
     async def _push(self, actor: Actor, spool: Spool, address: str) -> Pushed:
         try:
             async with self._inspecting_large if spool.size > _LARGE else nullcontext():
-                found = await asyncio.to_thread(inspect, spool, self._limits, self._rules)
+                found = await INSPECTION.run(inspect, spool, self._limits, self._rules)
             async with audited(self._audit, actor, "push", str(found.identity), address):
                 self._judge_push(actor, found, self._database.fetch)
                 key = new_key(FOLDER, found.identity, spool.sha512, ".nupkg")
-                await asyncio.to_thread(self._contents.commit, key, spool)
+                await COMMITS.run(self._contents.commit, key, spool)
                 try:
                     package = await self._enter(actor, found, key, address)
                 except REFUSALS:
                     # Only a definite no: after a failure of the disk nobody knows what a restart will find in the
                     # database, so the bytes are left for the sweep, which looks there first.
-                    await asyncio.to_thread(self._contents.discard, key)
+                    await COMMITS.run(self._contents.discard, key)
                     raise
         finally:
             spool.discard()
@@ -293,7 +294,7 @@ class Publish:
             removed: HostedPackage | None = await self._database.write(enter)
         self._revisions.bump_hosting()
         if removed is not None:
-            await asyncio.to_thread(self._contents.discard, removed.blob)
+            await COMMITS.run(self._contents.discard, removed.blob)
 
     # --- shared -------------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from nugetproxy.accounts.model import Actor
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.accounts.permissions import may_push, require
 from nugetproxy.errors import DocumentNotFound, PackageNotFound, PartNotFound, StorageUnavailable, VersionNotFound
+from nugetproxy.executors.threads import COMMITS, INSPECTION
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.hosting.acts import REFUSALS, RunningActs, absence, audited, done
 from nugetproxy.hosting.contents import HostedContents, new_key
@@ -162,7 +163,7 @@ class Symbols:
     async def _push(self, actor: Actor, spool: Spool, address: str) -> PushedSymbols:
         files: tuple[PdbFile, ...] = ()
         try:
-            package = await asyncio.to_thread(identify, spool, self._limits, self._clock() / 1e9)
+            package = await INSPECTION.run(identify, spool, self._limits, self._clock() / 1e9)
             stored = self._packages.find(package)
             if stored is None:
                 raise absence(self._database.fetch, package)
@@ -173,20 +174,20 @@ class Symbols:
                     lambda: self._packages.find(package) == stored,
                 )
                 async with self._examining:
-                    files = await asyncio.to_thread(
+                    files = await INSPECTION.run(
                         extract, spool, whole.path, self._spools, self._limits, self._clock() / 1e9
                     )
-                blobs = await asyncio.to_thread(self._commit, package, spool, files)
+                blobs = await COMMITS.run(self._commit, package, spool, files)
                 try:
                     replaced = await self._enter(actor, package, stored.push, spool, blobs, address)
                 except (*REFUSALS, PackageNotFound, VersionNotFound):
-                    await asyncio.to_thread(self._discard, blobs.keys)
+                    await COMMITS.run(self._discard, blobs.keys)
                     raise
         finally:
             for each in (spool, *(file.spool for file in files)):
                 each.discard()
         self._revisions.bump_hosting()
-        await asyncio.to_thread(self._discard, replaced)
+        await COMMITS.run(self._discard, replaced)
         _log.info("symbols_pushed", package=str(package), files=len(files), by=actor.name)
         return PushedSymbols(stored.identity, len(files))
 

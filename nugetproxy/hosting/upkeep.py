@@ -3,7 +3,6 @@
 Both look from outside and may run at any time beside pushes; when they run is the affair of whoever schedules jobs.
 """
 
-import asyncio
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Final, Protocol
 import structlog
 
 from nugetproxy.accounts.model import SECOND
+from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.hosting.contents import FOLDER
 from nugetproxy.hosting.packages import key_of
 from nugetproxy.storage.blobs.base import BlobInfo, BlobStore
@@ -63,7 +63,7 @@ async def sweep_unreferenced_blobs(
     Raises StorageUnavailable.
     """
     now = time.time() if now is None else now
-    garbage = await asyncio.to_thread(_unreferenced, packages, blobs, folder, now - older_than)
+    garbage = await UPKEEP.run(_unreferenced, packages, blobs, folder, now - older_than)
     since = await _noted(database, folder, garbage, int(now * SECOND))
     due = [info for info in garbage if since[str(info.key)] <= (now - unneeded_for) * SECOND]
     count = size = 0

@@ -19,6 +19,7 @@ from nugetproxy.errors import (
     UpstreamNonsense,
     VersionNotFound,
 )
+from nugetproxy.executors.threads import PACKAGES
 from nugetproxy.feeds.base import Answer, CatalogEntry, Offered, PackageContent, Part, SmallContent
 from nugetproxy.httpcache.freshness import DocumentKind
 from nugetproxy.mirroring.documents.mirrored_documents import KeptDocument
@@ -167,7 +168,7 @@ class MirrorFeed:
         if part is Part.NUPKG:
             return kept_content(kept, kept.modified) if kept is not None else await self._download(package)
         if kept is not None:
-            found = await asyncio.to_thread(part_of_package, kept, package, part)
+            found = await PACKAGES.run(part_of_package, kept, package, part)
             if found is not None:
                 return kept_content(found, kept.modified)
         return await self._fetched_part(package, part, kept=kept is not None)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final
 
 from nugetproxy.errors import NugetproxyError, UpstreamError
+from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.feeds.base import Feed, LocalFile, Part, SmallContent
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
@@ -128,7 +129,7 @@ class Prewarm:
             self._rests_in_vain = 0
             file = await self._kept_file(want.identity)
         if want.content_hash is not None and file is not None:
-            actual = await asyncio.to_thread(_content_hash, file)
+            actual = await UPKEEP.run(_content_hash, file)
             if actual != want.content_hash:
                 self._report.refusals.append(Refusal(str(want.identity), _other_content(want.content_hash, actual)))
 

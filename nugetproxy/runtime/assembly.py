@@ -21,6 +21,7 @@ from nugetproxy import metrics
 from nugetproxy.accounts.reservations import protected_prefixes
 from nugetproxy.config import Config, FreshnessSettings, UpstreamSettings
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.executors.threads import HEALTH
 from nugetproxy.feeds.base import Feed
 from nugetproxy.feeds.mapped import Mapped, MappedSource
 from nugetproxy.feeds.protected import Protected
@@ -48,6 +49,8 @@ USER_AGENT: Final = f"nugetproxy/{nugetproxy.__version__} (caching mirror)"
 # Parsed documents are small and few compared with packages; the hot tier spares the disk store's look-ups.
 _HOT_DOCUMENTS: Final = 32_000_000
 _GAUGE_SECONDS: Final = 5.0
+# How long a look at the data directory may take until this instance is not ready: a network file system can hang.
+_LONGEST_LOOK: Final = 5.0
 # Whoever still wanted an answer was waited for before; downloads for nobody may be finished next time.
 _LAST_SECONDS: Final = 2.0
 
@@ -124,7 +127,11 @@ async def assemble(config: Config, environ: Mapping[str, str] | None = None) -> 
             feed = Protected(lambda: settled, feed, attempted, appeared)
 
         async def ready() -> tuple[bool, str]:
-            return await asyncio.to_thread(_is_usable, path)
+            try:
+                async with asyncio.timeout(_LONGEST_LOOK):
+                    return await HEALTH.run(_is_usable, path)
+            except TimeoutError:
+                return False, f"the data directory {path} does not answer"
 
         yield Services(
             config=config,

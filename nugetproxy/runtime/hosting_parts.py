@@ -20,6 +20,7 @@ from nugetproxy.accounts.globs import any_glob_matches
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.config import Config
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.feeds.base import Feed
 from nugetproxy.feeds.overlay import Overlay
 from nugetproxy.feeds.protected import Protected
@@ -160,7 +161,7 @@ async def _keep_up(
             async with leases.hold("hosting upkeep"):
                 for what, folder in ((packages, FOLDER), (symbols, SYMBOLS_FOLDER)):
                     await sweep_unreferenced_blobs(database, what, blobs, folder)
-                    await asyncio.to_thread(check_blobs, what, blobs)
+                    await UPKEEP.run(check_blobs, what, blobs)
         except StorageUnavailable as error:
             _log.warning("hosting_upkeep_failed", error=str(error))
         except Exception:  # noqa: BLE001 - whatever it was, in an hour it is tried again

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from nugetproxy.errors import NugetproxyError, StorageUnavailable, UpstreamNonsense
+from nugetproxy.executors.threads import DISK
 from nugetproxy.storage.spool import BLOCK, ReadableBytes
 
 WITHHELD = 64 * 1024
@@ -78,7 +79,7 @@ class GrowingBody:
         else:
             # Nothing more of the old bytes is handed out while they are compared: it would not be proven.
             self._suspended = True
-            self.use(source, await asyncio.to_thread(_common_length, old, source))
+            self.use(source, await DISK.run(_common_length, old, source))
 
     def suspend(self) -> None:
         """The bytes failed a check: hand out no more of them. They are kept only to be compared with the next."""
@@ -161,7 +162,7 @@ class GrowingBody:
         try:
             read = source.read_now(position, length)
             if read is None:
-                read = await asyncio.to_thread(source.read, position, length)
+                read = await DISK.run(source.read, position, length)
         except OSError as error:
             raise StorageUnavailable(f"cannot read the spool: {error.strerror}") from error
         if not read:

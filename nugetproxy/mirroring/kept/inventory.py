@@ -4,7 +4,6 @@ The package files are the truth and the ledger follows them: a row is written af
 makes the rows anew for a tree that was carried here without its ledger. Nothing in the way of a download waits for it.
 """
 
-import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from typing import Any, Final
 import structlog
 
 from nugetproxy.errors import InvalidPackage, StorageUnavailable
+from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.nuspec import read_nuspec
 from nugetproxy.nuget.signature import content_hash
@@ -156,7 +156,7 @@ class Inventory:
             return 0
         entered = 0
         walk = _packages_below(tree)
-        while batch := await asyncio.to_thread(list, islice(walk, _BATCH)):
+        while batch := await UPKEEP.run(list, islice(walk, _BATCH)):
             await self._database.write(_inserting(batch))
             entered += len(batch)
         await self._database.write(lambda connection: connection.execute("INSERT OR IGNORE INTO reconciled VALUES (1)"))

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from nugetproxy.errors import InvalidPackage, InvalidVersion, StorageUnavailable
+from nugetproxy.executors.threads import SEARCHES
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.mirroring.documents.source import MirroredSource
 from nugetproxy.mirroring.downloads.mirrored_downloads import MirroredDownloads
@@ -82,7 +83,7 @@ class KeptPackages:
         """
         hits: list[SearchHit] = []
         try:
-            ids = await asyncio.to_thread(
+            ids = await SEARCHES.run(
                 self._inventory.search, self._upstream, query.text, (query.package_type or "").lower() or None
             )
         except StorageUnavailable:
@@ -111,7 +112,7 @@ class KeptPackages:
             leaves = registration.leaves if registration is not None else ()
             return CompletionPage(None, tuple(leaf.version.full for leaf in visible_leaves(leaves, query)))
         try:
-            ids = await asyncio.to_thread(self._inventory.ids_starting_with, self._upstream, query.text or "")
+            ids = await SEARCHES.run(self._inventory.ids_starting_with, self._upstream, query.text or "")
         except StorageUnavailable:
             ids = []
         return CompletionPage(len(ids), tuple(ids[query.skip : query.skip + query.take]))

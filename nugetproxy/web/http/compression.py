@@ -9,6 +9,8 @@ from enum import Enum
 
 from cachetools import LRUCache
 
+from nugetproxy.executors.threads import COMPRESSION
+
 SMALLEST = 1024
 """Bytes. Below it the whole answer fits one packet either way."""
 
@@ -72,7 +74,7 @@ class GzipVariants:
 
     async def _make(self, digest: str, body: bytes) -> bytes:
         try:
-            return self._keep(digest, await asyncio.to_thread(_compress, body))
+            return self._keep(digest, await COMPRESSION.run(_compress, body))
         finally:
             del self._making[digest]
 

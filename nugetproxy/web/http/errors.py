@@ -55,6 +55,7 @@ TABLE: Mapping[type[errors.NugetproxyError], Row] = {
     errors.InvalidPackage: Row(400),
     errors.TooLarge: Row(413),
     errors.TooMany: Row(429, _retry_after),
+    errors.Busy: Row(503, _retry_after),
     errors.NotAuthenticated: Row(401, _challenge),
     errors.Forbidden: Row(403),
     errors.Conflict: Row(409),

@@ -1,6 +1,5 @@
 """For those who run the server: health, metrics, and a page that tells a visitor how to use it."""
 
-import asyncio
 import gzip
 import os
 
@@ -12,6 +11,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from nugetproxy.errors import DocumentNotFound
+from nugetproxy.executors.threads import METRICS
 from nugetproxy.web.http.compression import Codings, accepted
 from nugetproxy.web.http.errors import reason_phrase
 from nugetproxy.web.requests.incoming import links, origin
@@ -52,14 +52,14 @@ async def metrics(request: web.Request) -> web.StreamResponse:
         raise DocumentNotFound("metrics are switched off")
     is_open = "application/openmetrics-text" in request.headers.get("Accept", "")
     # Thousands of series take tens of milliseconds: not on the event loop.
-    body = await asyncio.to_thread(_rendered, is_open)
+    body = await METRICS.run(_rendered, is_open)
     headers = {
         "Content-Type": openmetrics.CONTENT_TYPE_LATEST if is_open else CONTENT_TYPE_PLAIN_0_0_4,
         "Vary": "Accept, Accept-Encoding",
         **_UNCACHED,
     }
     if accepted(request.headers.get("Accept-Encoding")) is Codings.GZIP:
-        body = await asyncio.to_thread(gzip.compress, body, 1)
+        body = await METRICS.run(gzip.compress, body, 1)
         headers["Content-Encoding"] = "gzip"
     return web.Response(body=body, headers=headers)
 

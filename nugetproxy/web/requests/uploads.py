@@ -12,6 +12,7 @@ from typing import Final
 from aiohttp import HttpVersion11, web
 
 from nugetproxy.errors import InvalidRequest, TooLarge
+from nugetproxy.executors.threads import DISK
 from nugetproxy.storage.spool import Spool, SpoolFolder
 from nugetproxy.web.requests.first_part import FirstPart, boundary_of
 
@@ -57,12 +58,12 @@ async def receive(request: web.Request, spools: SpoolFolder, limit: int, what: s
     """
     if request.content_length is not None and request.content_length > limit + OVERHEAD:
         raise TooLarge(what, limit)
-    spool = await asyncio.to_thread(spools.create, "push")
+    spool = await DISK.run(spools.create, "push")
     try:
         async for block in _blocks(_uploaded(request)):
             if spool.size + len(block) > limit:
                 raise TooLarge(what, limit)
-            await asyncio.to_thread(spool.append, block)
+            await DISK.run(spool.append, block)
         if not spool.size:
             raise InvalidRequest(f"{what} is missing: send it as the first part of a multipart/form-data body, or raw")
     except BaseException:  # the client left, too: its bytes would lie there until the next start

@@ -19,6 +19,8 @@ from collections.abc import Iterable
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Literal, NamedTuple
 
+from nugetproxy.executors.threads import DISK
+
 FLUSH_SECONDS = 0.1
 
 # What may wait for a slow reader of the log. Past it lines are dropped and counted: memory is worth more than lines.
@@ -109,7 +111,7 @@ class AccessLog:
         writer, self._writer = self._writer, None
         if writer is not None:
             self._batches.put(None)
-            await asyncio.to_thread(writer.join, timeout)
+            await DISK.run(writer.join, timeout)
         if self.dropped:
             log.warning("%d access log lines were dropped: their reader was too slow", self.dropped)
 

@@ -17,6 +17,7 @@ from nugetproxy.errors import (
     PackageNotFound,
     VersionNotFound,
 )
+from nugetproxy.executors.threads import RENDERING
 from nugetproxy.feeds.base import Answer, Feed
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.nuget.identity import PackageId
@@ -117,7 +118,7 @@ async def paged(rows: Sequence[Row], query: FeedQuery, provenance: Provenance) -
     """What passes the query's filter, in its order, cut to its page."""
     if len(rows) <= MOST_ON_LOOP:
         return _paged(rows, query, provenance)
-    return await asyncio.to_thread(_paged, rows, query, provenance)
+    return await RENDERING.run(_paged, rows, query, provenance)
 
 
 def _paged(rows: Sequence[Row], query: FeedQuery, provenance: Provenance) -> Gathered:

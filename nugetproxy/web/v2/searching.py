@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from nugetproxy.errors import NugetproxyError
+from nugetproxy.executors.threads import RENDERING
 from nugetproxy.feeds.base import Answer, Feed
 from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.nuget.identity import PackageId, lower_invariant
@@ -77,7 +78,7 @@ async def rows_by_search(
             is_one_to_one = False
     by_id = {lower_invariant(hit.id): hit for hit in hits.found}
     # A hit of a mature package names a hundred versions, and there may be a thousand hits: not on the event loop.
-    rows = await asyncio.to_thread(_rows, hits.found, links, query)
+    rows = await RENDERING.run(_rows, hits.found, links, query)
     if drops_prerelease:
         rows = [row for row in rows if not row.version.is_prerelease]
     if is_one_to_one:

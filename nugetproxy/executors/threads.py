@@ -1,0 +1,112 @@
+"""Named thread pools: one for each kind of work that must not run on the event loop.
+
+Each pool has few threads and, where clients decide how much work there is, a bounded queue. What is quick (health,
+metrics, files) therefore never waits behind what is expensive (hashing passwords, rendering long documents). asyncio's
+default pool is left to the event loop itself, which resolves names and sends files in it; `asyncio.to_thread` is not
+used in a worker.
+"""
+
+import asyncio
+import contextvars
+import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final, ParamSpec, TypeVar
+
+from nugetproxy.errors import Busy
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class ThreadExecutor:
+    """At most `threads` jobs at once; at most `waiting` more may queue, None: as many as there are callers.
+
+    Threads start with the first jobs and are shared by every event loop of the process.
+    """
+
+    def __init__(self, name: str, threads: int, waiting: int | None = None) -> None:
+        self.name = name
+        self._most = None if waiting is None else threads + waiting
+        self._threads = threads
+        self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+        self._jobs = 0
+
+    @property
+    def jobs(self) -> int:
+        """Jobs that run or wait."""
+        return self._jobs
+
+    async def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """`work(...)` in a thread of this pool, with the caller's context variables.
+
+        A caller that is cancelled takes back what has not begun. Raises Busy when the queue is full.
+        """
+        context = contextvars.copy_context()
+        return await asyncio.wrap_future(self._submit(functools.partial(context.run, work, *args, **kwargs)))
+
+    def _submit(self, work: Callable[[], T]) -> "Future[T]":
+        with self._lock:
+            if self._most is not None and self._jobs >= self._most:
+                raise Busy(self.name)
+            self._jobs += 1
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix=self.name)
+            pool = self._pool
+        future = pool.submit(work)
+        future.add_done_callback(self._ended)
+        return future
+
+    def _ended(self, _: "Future[T]") -> None:
+        with self._lock:
+            self._jobs -= 1
+
+
+DISK: Final = ThreadExecutor("disk", 8)
+"""Short reads and writes of files. Its queue is bounded by the connections, each of which waits for one at a time."""
+
+COMMITS: Final = ThreadExecutor("commits", 4)
+"""Pushed files being synced and renamed, and removed. Its queue is bounded by the pushes that were accepted."""
+
+UPKEEP: Final = ThreadExecutor("upkeep", 2)
+"""Our own jobs over whole trees, minutes long."""
+
+HEALTH: Final = ThreadExecutor("health", 1)
+"""Whether the data directory can be read. Nothing else runs here: a monitor must hear of everything else."""
+
+METRICS: Final = ThreadExecutor("metrics", 1, waiting=64)
+"""Gathering and writing the metrics of all processes."""
+
+PASSWORDS: Final = ThreadExecutor("passwords", 2, waiting=256)
+"""Argon2id: each hash takes 64 MiB and a large part of a second of a core."""
+
+RENDERING: Final = ThreadExecutor("rendering", 2, waiting=256)
+"""Long documents being put together."""
+
+COMPRESSION: Final = ThreadExecutor("compression", 2, waiting=256)
+"""Long documents being compressed."""
+
+SEARCHES: Final = ThreadExecutor("searches", 2, waiting=256)
+"""Searches among the packages that are kept of an upstream. Those among hosted packages have the database's threads."""
+
+PACKAGES: Final = ThreadExecutor("packages", 2, waiting=256)
+"""Parts (readme, icon, licence) being read out of kept packages."""
+
+INSPECTION: Final = ThreadExecutor("inspection", 4, waiting=64)
+"""Pushed files being unpacked, parsed and hashed."""
+
+ALL: Final = (
+    DISK,
+    COMMITS,
+    INSPECTION,
+    UPKEEP,
+    HEALTH,
+    METRICS,
+    PASSWORDS,
+    RENDERING,
+    COMPRESSION,
+    SEARCHES,
+    PACKAGES,
+)
