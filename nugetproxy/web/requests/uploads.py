@@ -58,7 +58,12 @@ async def receive(request: web.Request, spools: SpoolFolder, limit: int, what: s
     """
     if request.content_length is not None and request.content_length > limit + OVERHEAD:
         raise TooLarge(what, limit)
-    spool = await DISK.run(spools.create, "push")
+    creating = asyncio.ensure_future(DISK.run(spools.create, "push"))
+    try:
+        spool = await asyncio.shield(creating)
+    except asyncio.CancelledError:  # the thread goes on, and its file would lie there until the next start
+        creating.add_done_callback(_discard_created)
+        raise
     try:
         async for block in _blocks(_uploaded(request)):
             if spool.size + len(block) > limit:
@@ -103,6 +108,11 @@ async def discard(request: web.Request, seconds: float) -> bool:
                             return True
                         read += len(chunk)
     return False
+
+
+def _discard_created(creating: "asyncio.Future[Spool]") -> None:
+    if not creating.cancelled() and creating.exception() is None:
+        creating.result().discard()
 
 
 async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

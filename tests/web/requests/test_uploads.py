@@ -4,11 +4,17 @@ import asyncio
 import gzip
 import socket
 import struct
+import threading
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nugetproxy.storage.spool import MemoryBudget, SpoolFolder
+from nugetproxy.web.requests.uploads import receive
 from tests.builders import make_nupkg
 from tests.flows.private_feed import (
     PUSH,
@@ -376,3 +382,27 @@ class TestHostileBodies:
 
             await asyncio.to_thread(send)
             assert await house.no_leftovers()
+
+
+async def test_who_is_cancelled_while_the_spool_is_created_leaves_none(tmp_path, monkeypatch):
+    spools, go_on, made = SpoolFolder(tmp_path, MemoryBudget(0)), threading.Event(), threading.Event()
+    create = spools.create
+
+    def slow(stem):
+        spool = create(stem)
+        made.set()
+        go_on.wait(10)
+        return spool
+
+    monkeypatch.setattr(spools, "create", slow)
+    request = SimpleNamespace(content_length=None)
+    receiving = asyncio.create_task(receive(cast("web.Request", request), spools, 1000, "the package"))
+    await asyncio.to_thread(made.wait, 10)
+    receiving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await receiving
+    assert len(list(tmp_path.iterdir())) == 1
+    go_on.set()
+    async with asyncio.timeout(10):
+        while list(tmp_path.iterdir()):
+            await asyncio.sleep(0.005)
