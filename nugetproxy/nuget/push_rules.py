@@ -12,11 +12,11 @@ from typing import Final
 
 from nugetproxy.errors import InvalidPackage
 from nugetproxy.nuget.nupkg import Nupkg
-from nugetproxy.nuget.nuspec import metadata_element
 from nugetproxy.nuget.push_rules_archive import PushLimits, entry_problems
 from nugetproxy.nuget.push_rules_dependencies import dependency_problems, framework_warnings
 from nugetproxy.nuget.push_rules_nuspec import nuspec_problems, nuspec_warnings, symbols_problem
 from nugetproxy.nuget.push_rules_parts import part_problems, part_warnings
+from nugetproxy.nuget.push_rules_xml import read_written_metadata
 
 __all__ = ["PushLimits", "check_push", "refuse"]
 
@@ -38,10 +38,10 @@ def check_push(
     Raises InvalidPackage, which says which rules it breaks.
     """
     refuse(entry_problems(nupkg.entries, limits, clock()))
+    metadata = read_written_metadata(nupkg.nuspec)
     manifest = nupkg.manifest
     refuse(symbols_problem(manifest))
     nupkg.check_contents()
-    metadata = metadata_element(nupkg.nuspec)
     refuse(
         [
             *nuspec_problems(manifest, metadata),

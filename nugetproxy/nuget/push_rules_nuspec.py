@@ -1,11 +1,11 @@
 """Push rules about what a nuspec says: required elements, lengths, URLs, booleans, package types, client versions.
 
-Dependencies and frameworks are `push_rules_dependencies.py`'s, licence, icon and readme `push_rules_parts.py`'s.
+How it is written as XML belongs to `push_rules_xml.py`, dependencies and frameworks to `push_rules_dependencies.py`,
+licence, icon and readme to `push_rules_parts.py`.
 Source: docs/reference/nuspec; the lengths are nuget.org's (nuget-protocol: push validation).
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from lxml import etree
 
 from nugetproxy.errors import InvalidVersion
 from nugetproxy.nuget.archive import shown
-from nugetproxy.nuget.elements import attribute, children, local_name, text_of
+from nugetproxy.nuget.elements import attribute, children, text_of
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.version import NuGetVersion
 
@@ -55,9 +55,6 @@ def symbols_problem(manifest: PackageManifest) -> Iterator[str]:
 def nuspec_problems(manifest: PackageManifest, metadata: etree._Element) -> Iterator[str]:
     """Sentences about everything here that is refused."""
     yield from _identity_problems(manifest)
-    for name, count in sorted(Counter(local_name(child) for child in metadata).items()):
-        if count > 1:
-            yield f"its nuspec has {count} {shown(name)} elements; one is allowed"
     for required in ("authors", "description"):
         if not getattr(manifest, required):
             yield f"its nuspec has no {required}; the element is required"

@@ -17,6 +17,7 @@ from nugetproxy.nuget.portable_pdb import CHECKSUM_ALGORITHMS, PortablePdb, read
 from nugetproxy.nuget.push_rules import PushLimits, refuse
 from nugetproxy.nuget.push_rules_archive import entry_problems
 from nugetproxy.nuget.push_rules_nuspec import SYMBOLS_PACKAGE
+from nugetproxy.nuget.push_rules_xml import read_written_metadata
 
 ENDINGS: Final = (".pdb", ".nuspec", ".xml", ".psmdcp", ".rels", ".p7s")
 """What the names of entries may end in."""
@@ -46,6 +47,7 @@ class SymbolsPackage:
         self._archive = Nupkg(file, limits.archive)
         self._limits = limits
         refuse(entry_problems(self._archive.entries, limits.push, now))
+        read_written_metadata(self._archive.nuspec)
         refuse(_problems(self._archive))
 
     @property

@@ -244,7 +244,6 @@ def test_entries_that_share_bytes_are_refused():
         ({"more": "<projectUrl>https://</projectUrl>"}, "not an absolute"),
         ({"more": "<iconUrl>//x/y</iconUrl>"}, "iconUrl '//x/y' is not"),
         ({"more": "<licenseUrl>http://[x</licenseUrl>"}, "licenseUrl 'http://[x' is not"),
-        ({"more": "<title>a</title><title>b</title>"}, "its nuspec has 2 'title' elements; one is allowed"),
         ({"more": "<developmentDependency>yes</developmentDependency>"}, "is 'yes'; it is true or false"),
         ({"more": "<serviceable></serviceable>"}, "serviceable is ''; it is true or false"),
         ({"package_types": ["SymbolsPackage"]}, "it is a symbols package (.snupkg): push it to /api/v2/symbolpackage"),

@@ -1,0 +1,86 @@
+"""Push rules about a nuspec as XML: every reader of it, whatever its parser, finds the same id and version.
+
+Encodings, namespaces, and elements that are there twice. What the elements say is `push_rules_nuspec.py`'s.
+"""
+
+import re
+from collections import Counter
+from typing import Final
+
+from lxml import etree
+
+from nugetproxy.errors import InvalidPackage
+from nugetproxy.nuget.archive import shown
+from nugetproxy.nuget.elements import children, local_name
+from nugetproxy.nuget.nuspec import metadata_element
+
+_UTF32_BEGINNINGS: Final = (b"\xff\xfe\0\0", b"\0\0\xfe\xff", b"<\0\0\0", b"\0\0\0<")
+# First bytes, the name that may be declared, and the codec: the two encodings that every client reads.
+_BEGINNINGS: Final = (
+    (b"\xff\xfe", "utf-16", "utf-16"),
+    (b"\xfe\xff", "utf-16", "utf-16"),
+    (b"<\0", "utf-16", "utf-16-le"),
+    (b"\0<", "utf-16", "utf-16-be"),
+    (b"", "utf-8", "utf-8"),
+)
+_DECLARATION = re.compile(r"\ufeff?<\?xml\s(?P<inside>[^>]*)\?>")
+_DECLARED = re.compile(r"""(version|encoding)\s*=\s*["']([^"']*)["']""")
+
+
+def read_written_metadata(nuspec: bytes) -> etree._Element:
+    """The metadata of a pushed nuspec, as it is written.
+
+    Raises InvalidPackage when somebody could read it differently, or it exceeds a bound.
+    """
+    _check_encoding(nuspec)
+    metadata = metadata_element(nuspec)
+    _check_structure(metadata)
+    return metadata
+
+
+def _check_encoding(nuspec: bytes) -> None:
+    if nuspec.startswith(_UTF32_BEGINNINGS):
+        raise InvalidPackage("its nuspec is in UTF-32, which clients do not read; save it as UTF-8")
+    encoding, codec = next((name, codec) for start, name, codec in _BEGINNINGS if nuspec.startswith(start))
+    try:
+        text = nuspec.decode(codec)
+    except UnicodeDecodeError as error:
+        raise InvalidPackage(
+            f"its nuspec is not valid {encoding.upper()} at byte {error.start}; save it as UTF-8"
+        ) from error
+    match = _DECLARATION.match(text)
+    declared = dict(_DECLARED.findall(match["inside"])) if match else {}
+    if declared.get("encoding", encoding).lower() != encoding:
+        raise InvalidPackage(
+            f"its nuspec is in {encoding.upper()} and declares the encoding {shown(declared['encoding'])}; "
+            "save it as UTF-8 and declare that or nothing"
+        )
+    if declared.get("version", "1.0") != "1.0":
+        raise InvalidPackage(f"its nuspec declares version {shown(declared['version'])} of XML; clients read 1.0 only")
+
+
+def _check_structure(metadata: etree._Element) -> None:
+    root = metadata.getparent()
+    assert root is not None, "it was found in one"
+    for parent in (root, metadata):
+        # In any casing: who reads without regard to it would take the other one.
+        counts = Counter(local_name(child).lower() for child in parent if parent is metadata or _is_metadata(child))
+        for name, count in counts.items():
+            if count > 1:
+                raise InvalidPackage(f"its nuspec has {count} {shown(name)} elements; one is allowed")
+    # The official client looks for elements in the namespace without a prefix, others by local names alone.
+    namespace = metadata.nsmap.get(None)
+    for element in metadata.iterdescendants():
+        if etree.QName(element).namespace != namespace:
+            raise InvalidPackage(
+                f"its nuspec has the element {shown(local_name(element))} in another namespace than that of its "
+                "metadata; write all elements in one namespace, without prefixes"
+            )
+    for name in ("id", "version"):
+        for element in children(metadata, name):
+            if len(element) or (element.text or "") != (element.text or "").strip():
+                raise InvalidPackage(f"the {name} in its nuspec has elements or blanks inside; write the text alone")
+
+
+def _is_metadata(element: etree._Element) -> bool:
+    return local_name(element).lower() == "metadata"
