@@ -15,7 +15,7 @@ from nugetproxy.errors import InvalidRequest, NugetproxyError, StorageUnavailabl
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.logs import about
 from nugetproxy.web.answers.responses import STANDING_HEADERS
-from nugetproxy.web.http.aiohttp_connection import is_last_request
+from nugetproxy.web.http.aiohttp_connection import is_last_request, refuse_other_versions
 from nugetproxy.web.http.errors import Refusal, refusal_for, refused
 from nugetproxy.web.http.request_ids import request_id
 from nugetproxy.web.http.targets import refuse_odd_target
@@ -35,7 +35,8 @@ _WRITING = ("PUT", "POST", "DELETE", "PATCH")
 
 @web.middleware
 async def answering(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer one request, whatever happens."""
+    """Answer one request, whatever happens. Raises UnsupportedVersion, which the connection answers."""
+    refuse_other_versions(request.version)
     arrived = time.time()
     services = request.app[SERVICES]
     note = request[NOTE] = RequestNote(request_id(request.headers.get("X-Request-Id")), seen=services.changes())

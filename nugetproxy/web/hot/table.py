@@ -8,6 +8,7 @@ or JSON.
 import asyncio
 import logging
 import mmap
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -24,6 +25,13 @@ from nugetproxy.web.http.compression import Codings
 log = logging.getLogger(__name__)
 
 Headers = Iterable[tuple[str, str]]
+
+# A target alone where the answer is the same for every host, else a target and a host. They are two types, so a target
+# that a client made up with a host inside is never taken for a key of the other kind.
+_Key = bytes | tuple[bytes, bytes]
+
+# Requests with any other target have a reading of their own in every parser; none of them is kept.
+_TARGET: Final = re.compile(r"/[!-~]*")
 
 # What an entry weighs beside its bodies and its key: two rendered heads and its objects.
 ENTRY_BYTES: Final = 2048
@@ -119,10 +127,10 @@ class HotTable:
         self.changes = changes
         self._seen = changes()
         self.held_bytes = 0
-        self._answers: OrderedDict[bytes, HotAnswer] = OrderedDict()
-        self._files: dict[bytes, WatchedFile] = {}
+        self._answers: OrderedDict[_Key, HotAnswer] = OrderedDict()
+        self._files: dict[_Key, WatchedFile] = {}
         self._loading: set[asyncio.Task[None]] = set()
-        self._loading_keys: dict[bytes, HotAnswer] = {}
+        self._loading_keys: dict[_Key, HotAnswer] = {}
         self._reader: ThreadPoolExecutor | None = None
 
     def __len__(self) -> int:
@@ -150,10 +158,10 @@ class HotTable:
         """The answer for `target`; `host` is `scheme://` and the Host value. `now` is on the monotonic clock."""
         if not self._is_current():
             return None
-        key = target
+        key: _Key = target
         answer = self._answers.get(key)
         if answer is None:
-            key = target + b" " + host
+            key = (target, host)
             answer = self._answers.get(key)
             if answer is None:
                 return None
@@ -197,20 +205,20 @@ class HotTable:
             self._reader.shutdown()
             self._reader = None
 
-    def _keep(self, key: bytes, answer: HotAnswer) -> None:
+    def _keep(self, key: _Key, answer: HotAnswer) -> None:
         self._drop(key)
         self._answers[key] = answer
         self.held_bytes += _weight(key, answer)
         while self.held_bytes > self.max_bytes:
             self._drop(next(iter(self._answers)))
 
-    def _drop(self, key: bytes) -> None:
+    def _drop(self, key: _Key) -> None:
         self._files.pop(key, None)
         answer = self._answers.pop(key, None)
         if answer is not None:
             self.held_bytes -= _weight(key, answer)
 
-    def _load_then_keep(self, key: bytes, answer: HotAnswer, file: LocalFile) -> None:
+    def _load_then_keep(self, key: _Key, answer: HotAnswer, file: LocalFile) -> None:
         if key in self._answers or key in self._loading_keys or len(self._loading_keys) >= MAX_LOADING:
             return
         if self._reader is None:
@@ -220,7 +228,7 @@ class HotTable:
         self._loading.add(task)
         task.add_done_callback(self._loading.discard)
 
-    async def _load(self, key: bytes, answer: HotAnswer, file: LocalFile, reader: ThreadPoolExecutor) -> None:
+    async def _load(self, key: _Key, answer: HotAnswer, file: LocalFile, reader: ThreadPoolExecutor) -> None:
         loaded = None
         try:
             loaded = await asyncio.get_running_loop().run_in_executor(reader, read_file, file)
@@ -236,18 +244,19 @@ class HotTable:
             if key in self._answers:
                 self._files[key] = watched
 
-    def _still_there(self, key: bytes, now: float) -> bool:
+    def _still_there(self, key: _Key, now: float) -> bool:
         watched = self._files.get(key)
         return watched is None or watched.is_there(now)
 
 
-def _key(target: str, host: str | None) -> bytes | None:
-    try:
-        return f"{target} {host}".encode("ascii") if host is not None else target.encode("ascii")
-    except UnicodeEncodeError:
-        return None  # the lane leaves what is not ASCII to aiohttp
+def _key(target: str, host: str | None) -> _Key | None:
+    """None: such a request is not the lane's to answer."""
+    if not _TARGET.fullmatch(target) or not (host is None or host.isascii()):
+        return None
+    raw = target.encode("ascii")
+    return raw if host is None else (raw, host.encode("ascii"))
 
 
-def _weight(key: bytes, answer: HotAnswer) -> int:
+def _weight(key: _Key, answer: HotAnswer) -> int:
     """In bytes. A query of a client's choosing is most of what a small answer costs."""
-    return len(key) + answer.size
+    return (len(key) if isinstance(key, bytes) else len(key[0]) + len(key[1])) + answer.size

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError, InvalidHeader, InvalidURLError, LineTooLong
 
@@ -95,6 +95,8 @@ def told(error: HttpProcessingError) -> tuple[int, str]:
         return 431, f"there are more than {MAX_FIELDS} headers"
     if isinstance(error, BadHttpMethod) and "HTTPS traffic" in error.message:
         return 400, "this is TLS, and here only plain HTTP is understood: use http://"
+    if isinstance(error, UnsupportedVersion):
+        return error.code, error.message
     if isinstance(error, InvalidHeader):
         return 400, "a header is malformed"
     if isinstance(error, InvalidURLError):
@@ -105,6 +107,23 @@ def told(error: HttpProcessingError) -> tuple[int, str]:
 def line_too_long() -> tuple[int, str]:
     """Status and sentence."""
     return 414, f"the request line is longer than {MAX_LINE // 1024} KiB"
+
+
+class UnsupportedVersion(HttpProcessingError):
+    """A request line of another version than HTTP/1.0 and HTTP/1.1 (RFC 9110 section 15.6.6), or of none: HTTP/0.9.
+
+    The parser takes HTTP/0.9 and HTTP/2.0, and an answer would be sent under the version of its request. An error of
+    this class is answered by `handle_error` instead.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(code=505, message="only HTTP/1.1 and HTTP/1.0 are supported")
+
+
+def refuse_other_versions(version: HttpVersion) -> None:
+    """Raises UnsupportedVersion."""
+    if version not in (HttpVersion11, HttpVersion10):
+        raise UnsupportedVersion
 
 
 class _Handler(web.RequestHandler):
@@ -123,6 +142,7 @@ class _Handler(web.RequestHandler):
             return super().handle_error(request, status, exc, message)
         # Given up here, else aiohttp closes it at once, and a client that still sends sees a reset and no answer.
         self.transport = None
+        self.force_close()  # else it would wait for the rest of a body, which nobody hands on any more
         self.refuse(*told(exc))
         answered = _Answered(status=status)
         answered.force_close()

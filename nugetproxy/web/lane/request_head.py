@@ -7,6 +7,7 @@ nothing here repairs, guesses or refuses; it knows or it does not.
 import re
 from dataclasses import dataclass
 
+from nugetproxy.web.http.aiohttp_connection import MAX_FIELDS
 from nugetproxy.web.http.compression import Codings, accepted
 
 MAX_BLOCK = 4096
@@ -31,7 +32,7 @@ _LEFT_TO_AIOHTTP = frozenset(
         b"x-nuget-apikey",
     )
 )
-_PREFIXES_LEFT_TO_AIOHTTP = (b"if-", b"content-", b"proxy-")
+_PREFIXES_LEFT_TO_AIOHTTP = (b"if-", b"content-", b"proxy-", b"sec-websocket-")
 _FORWARDING = (b"forwarded", b"x-forwarded-")
 
 
@@ -57,8 +58,11 @@ def read_head(block: bytes, scheme: bytes, *, is_behind_proxy: bool) -> RequestH
     """
     if len(block) > MAX_BLOCK or not block.endswith(b"\r\n\r\n"):
         return None
+    lines = block[:-4].split(b"\r\n")
+    if len(lines) > MAX_FIELDS:  # aiohttp refuses them
+        return None
     found: dict[bytes, bytes] = {}
-    for line in block[:-4].split(b"\r\n"):
+    for line in lines:
         match = _LINE.fullmatch(line)
         if match is None:
             return None

@@ -40,6 +40,24 @@ def test_an_answer_for_a_host_is_for_that_host():
     assert table.find(b"/a", b"http://b") is None
 
 
+def test_a_target_with_a_host_behind_it_is_no_key_of_another():
+    table = HotTable(1_000_000)
+    table.offer("/a", "http://a", hot_json())
+
+    assert table.find(b"/a http://a", b"http://b") is None
+    assert table.find(b"/a\nhttp://a", b"http://b") is None
+    assert table.find(b"/a", b"http://a http://b") is None
+
+
+@pytest.mark.parametrize("target", ["/a b", "/a\tb", "/a\x00", "/a\x7f", "/é", "a", "", "*", "http://a/a"])
+def test_only_plain_targets_are_kept(target):
+    table = HotTable(1_000_000)
+    table.offer(target, None, hot_json())
+    table.offer(target, "http://a", hot_json())
+
+    assert len(table) == 0
+
+
 def test_an_answer_expires():
     table = HotTable(1_000_000)
     now = time.monotonic()

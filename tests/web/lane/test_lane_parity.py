@@ -8,46 +8,14 @@ import itertools
 import json
 import os
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from nugetproxy import metrics
-from nugetproxy.feeds.base import LocalFile, Part, SmallContent
-from nugetproxy.runtime.listening import listen_on
-from nugetproxy.web.application import make_application
-from nugetproxy.web.hot.table import HotTable
-from nugetproxy.web.http.aiohttp_connection import handler_options
-from nugetproxy.web.lane.server import LaneServer
-from nugetproxy.web.requests.keys import ACCESS
-from nugetproxy.web.telemetry.access import AccessLog
-from tests.fakes.feed import FINGERPRINT, FakeFeed
-from tests.web.lanes import LOOPS, Client, Reply, get, run_on
-from tests.web.serving import services_for
+from tests.web.lane.two_ways import FLAT, HOST, HOT_TARGETS, a_feed, application, ask, warm
+from tests.web.lanes import LOOPS, Reply, get, run_on
 
-FLAT = "/v3/flatcontainer/contoso.utils"
-
-HOT_TARGETS = (
-    "/v3/index.json",
-    f"{FLAT}/index.json",
-    f"{FLAT}/1.0.0/contoso.utils.1.0.0.nupkg",
-    f"{FLAT}/1.0.0/contoso.utils.nuspec",
-    f"{FLAT}/1.0.0/readme",
-    "/v3/registration/contoso.utils/index.json",
-    "/v3/registration-gz/contoso.utils/index.json",
-    "/v3/registration-gz-semver2/contoso.utils/index.json",
-    "/v3/registration-gz-semver2/contoso.utils/1.0.0.json",
-    "/v3/catalog/contoso.utils/1.0.0.json",
-    "/v3/query?q=contoso&take=5",
-    "/v3/autocomplete?q=con",
-    "/v3/vulnerabilities/index.json",
-    "/v3/vulnerabilities/base.json",
-    f"/v3/repository-signatures/certificates/{FINGERPRINT}.crt",
-)
 OTHER_TARGETS = (
     "/",
     "/v3/nothing",
@@ -71,48 +39,6 @@ SAID = (
 )
 
 
-@asynccontextmanager
-async def application(feed: FakeFeed, descriptor: int, *, lane: bool) -> AsyncIterator[tuple[int, HotTable, Any]]:
-    services = services_for(feed, {"server": {"lane": lane}, "logs": {"access": True, "format": "json"}})
-    settings = services.config.server
-    hot = HotTable(settings.hot_memory)
-    app = make_application(services, hot if lane else None)
-    app[ACCESS] = AccessLog(form="json", descriptor=descriptor)
-    runner = web.AppRunner(app, **handler_options(settings.idle_timeout))
-    await runner.setup()
-    assert runner.server is not None
-    server = LaneServer(runner.server, hot, settings, app[ACCESS])
-    [bound] = listen_on("127.0.0.1", 0)
-    port = bound.getsockname()[1]
-    listener = server.listen(bound)
-    try:
-        yield port, hot, server
-    finally:
-        listener.close()
-        await server.drain(0.2)
-        await hot.close()
-        await runner.cleanup()
-
-
-def a_feed(folder: Path, size: int) -> FakeFeed:
-    body = os.urandom(size)
-    (folder / "package").write_bytes(body)
-    feed = FakeFeed()
-    feed.contents[Part.NUPKG] = LocalFile(folder / "package", size, 1_700_000_000, "file-etag")
-    feed.contents[Part.NUSPEC] = SmallContent(b"<package/>" * 300, "application/xml", "n")
-    feed.contents[Part.README] = SmallContent("# Grüße\n".encode() * 5, "text/markdown; charset=utf-8", "r")
-    return feed
-
-
-async def ask(port: int, raw: bytes) -> Reply:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 26)
-    client = Client(reader, writer)
-    try:
-        return await client.ask(raw)
-    finally:
-        await client.close()
-
-
 def comparable(reply: Reply) -> tuple[int, str, list[tuple[str, str]], bytes]:
     """The reply without its clock: Date, and what Age and ttl say within the time a busy machine may take."""
     headers = []
@@ -133,7 +59,7 @@ def comparable(reply: Reply) -> tuple[int, str, list[tuple[str, str]], bytes]:
 
 def corpus(targets: tuple[str, ...]) -> list[bytes]:
     return [
-        get(target, f"X-Request-Id: parity-{number}", *said, method=method, host="feed.example:8550")
+        get(target, f"X-Request-Id: parity-{number}", *said, method=method, host=HOST)
         for number, (target, said, method) in enumerate(itertools.product(targets, SAID, ("GET", "HEAD")))
     ]
 
@@ -152,9 +78,7 @@ def test_both_ways_answer_the_same(loop, size, tmp_path):
             application(feed, sink, lane=True) as (fast, hot, _),
             application(feed, sink, lane=False) as (slow, *_),
         ):
-            for target in HOT_TARGETS:
-                await ask(fast, get(target, host="feed.example:8550"))
-            await asyncio.gather(*hot._loading)
+            await warm(fast, hot)
             assert len(hot) == len(HOT_TARGETS)
             for raw in corpus((*HOT_TARGETS, *OTHER_TARGETS)):
                 one, other = comparable(await ask(fast, raw)), comparable(await ask(slow, raw))
@@ -174,13 +98,11 @@ def test_the_lane_really_answered(tmp_path):
     async def scenario() -> int:
         feed, sink = a_feed(tmp_path, 3_000), os.open(os.devnull, os.O_WRONLY)
         async with application(feed, sink, lane=True) as (port, hot, _):
-            for target in HOT_TARGETS:
-                await ask(port, get(target, host="feed.example:8550"))
-            await asyncio.gather(*hot._loading)
+            await warm(port, hot)
             before = len(feed.asked)
             for target in HOT_TARGETS:
                 for said in SAID[:5]:
-                    await ask(port, get(target, *said, host="feed.example:8550"))
+                    await ask(port, get(target, *said, host=HOST))
             os.close(sink)
             return len(feed.asked) - before
 
@@ -208,9 +130,7 @@ def test_both_ways_log_and_count_the_same(tmp_path):
         path = tmp_path / f"log-{lane}"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
         async with application(feed, descriptor, lane=lane) as (port, hot, server):
-            for target in HOT_TARGETS:
-                await ask(port, get(target, "X-Request-Id: warming", host="feed.example:8550"))
-            await asyncio.gather(*hot._loading)
+            await warm(port, hot)
             server.tally.flush()
             before = dict(counted())
             for raw in corpus((*HOT_TARGETS, *OTHER_TARGETS)):

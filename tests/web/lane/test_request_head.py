@@ -2,6 +2,7 @@
 
 import pytest
 
+from nugetproxy.web.http.aiohttp_connection import MAX_FIELDS
 from nugetproxy.web.http.compression import Codings
 from nugetproxy.web.lane.request_head import MAX_BLOCK, read_head
 
@@ -52,12 +53,20 @@ def test_a_plain_line_is_understood(line):
     assert read(with_line(line)) is not None
 
 
+def test_more_headers_than_aiohttp_takes_are_left_to_it():
+    lines = [b"A%d: b\r\n" % number for number in range(MAX_FIELDS)]
+
+    assert read(b"Host: a\r\n" + b"".join(lines[:-1]) + b"\r\n") is not None
+    assert read(b"Host: a\r\n" + b"".join(lines) + b"\r\n") is None
+
+
 @pytest.mark.parametrize(
     "line",
     [
         b"If-None-Match: *",
         b"If-Modified-Since: x",
         b"If-Range: x",
+        b"Sec-WebSocket-Key1: x",
         b"If-Match: x",
         b"if-unmodified-since: x",
         b"Range: bytes=0-",
