@@ -159,10 +159,13 @@ class Directory:
         the user is no member.
         """
         members.check_kinds(organization, user)
-        await self._change(
-            lambda connection: members.remove_member(connection, organization, user, self._clock()),
-            AuditEntry(by.name, "org.member.remove", organization.name, detail=user.name),
-        )
+
+        def work(connection: sqlite3.Connection) -> None:
+            ended = members.remove_member(connection, organization, user, self._clock())
+            insert_audit(connection, AuditEntry(by.name, "org.member.remove", organization.name, detail=user.name))
+            _audit_ended(connection, ended, f"{user.name} left {organization.name}", by)
+
+        await self._change(work)
 
     # --- keys ---
 
@@ -214,11 +217,14 @@ class Directory:
 
         `member`: the user for whom it is done; raises Forbidden when that one may not.
         """
-        told = self.key(reference, owner)
-        return await self._change(
-            lambda connection: keys.revoke(connection, reference, owner, member, self._clock()),
-            AuditEntry(by.name, "key.revoke", _told(told), detail=f"by {member.name}" if member else ""),
-        )
+        detail = f"by {member.name}" if member else ""
+
+        def work(connection: sqlite3.Connection) -> tuple[ApiKey, ...]:
+            ended = keys.revoke(connection, reference, owner, member, self._clock())
+            _audit_ended(connection, ended, detail, by)
+            return ended
+
+        return await self._change(work)
 
     async def rotate_key(self, key: ApiKey, overlap: float, *, by: Actor = COMMAND_LINE) -> tuple[ApiKey, str]:
         """A new key in the place of `key`, with its rights and its length of life; the old one works for `overlap`
@@ -295,10 +301,13 @@ class Directory:
         )
         return key, minted.text
 
-    async def _change(self, work: Callable[[sqlite3.Connection], T], entry: AuditEntry) -> T:
+    async def _change(self, work: Callable[[sqlite3.Connection], T], *entries: AuditEntry) -> T:
+        """`work` and its audit lines in one transaction. `work` itself writes the lines that depend on its result."""
+
         def whole(connection: sqlite3.Connection) -> T:
             answer = work(connection)
-            insert_audit(connection, entry)
+            for entry in entries:
+                insert_audit(connection, entry)
             return answer
 
         answer: T = await write_and_tell(self._database, whole, self._revisions.bump_accounts)
@@ -315,6 +324,12 @@ class Directory:
 
 def _word(account: Account) -> str:
     return "user" if account.kind is AccountKind.USER else "org"
+
+
+def _audit_ended(connection: sqlite3.Connection, ended: Iterable[ApiKey], detail: str, by: Actor) -> None:
+    """One line for each key: a search for a leaked key's id must find when it ended."""
+    for key in ended:
+        insert_audit(connection, AuditEntry(by.name, "key.revoke", _told(key), detail=detail))
 
 
 def _told(key: ApiKey) -> str:

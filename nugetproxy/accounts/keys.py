@@ -65,9 +65,14 @@ def revoke(
     if member is not None:
         for row in rows:
             require(may_end_key(actor_of(fetch, member), row.key))
-    for row in rows:
-        connection.execute("UPDATE api_keys SET revoked = ? WHERE key_id = ?", (now, row.key.key_id))
-    return tuple(row.key for row in rows)
+    return end_keys(connection, rows, now)
+
+
+def end_keys(connection: sqlite3.Connection, rows: Iterable[KeyRow], now: int) -> tuple[ApiKey, ...]:
+    """Mark the keys as revoked, and return them."""
+    ended = tuple(row.key for row in rows)
+    connection.executemany("UPDATE api_keys SET revoked = ? WHERE key_id = ?", [(now, key.key_id) for key in ended])
+    return ended
 
 
 def replace(connection: sqlite3.Connection, old: ApiKey, new: ApiKey, minted: MintedKey, until: int) -> None:

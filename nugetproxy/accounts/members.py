@@ -3,8 +3,16 @@
 import sqlite3
 from typing import Final
 
-from nugetproxy.accounts.model import Account, AccountKind, Role
-from nugetproxy.accounts.records import account_named, account_numbered, all_accounts, find_account, members_of
+from nugetproxy.accounts.keys import end_keys
+from nugetproxy.accounts.model import Account, AccountKind, ApiKey, Role
+from nugetproxy.accounts.records import (
+    account_named,
+    account_numbered,
+    all_accounts,
+    find_account,
+    key_rows,
+    members_of,
+)
 from nugetproxy.errors import Conflict, InvalidRequest
 from nugetproxy.storage.database.sqlite import fetching
 
@@ -60,9 +68,12 @@ def set_member(connection: sqlite3.Connection, organization: Account, user: Acco
     )
 
 
-def remove_member(connection: sqlite3.Connection, organization: Account, user: Account, now: int) -> None:
-    """Ends the member's keys for it for good: whoever is taken in again makes new ones. Raises Conflict for the last
-    administrator, and for somebody who is no member.
+def remove_member(
+    connection: sqlite3.Connection, organization: Account, user: Account, now: int
+) -> tuple[ApiKey, ...]:
+    """Ends the member's keys for the organisation for good, and returns them: a user who is added again needs new ones.
+
+    Raises Conflict for the last administrator, and for a user who is not a member.
     """
     _keep_an_administrator(connection, organization, user)
     gone = connection.execute(
@@ -70,10 +81,14 @@ def remove_member(connection: sqlite3.Connection, organization: Account, user: A
     )
     if not gone.rowcount:
         raise Conflict(f"{user.name} is no member of {organization.name}")
-    connection.execute(
-        "UPDATE api_keys SET revoked = ? WHERE owner_id = ? AND creator_id = ? AND revoked IS NULL",
-        (now, organization.account_id, user.account_id),
-    )
+    theirs = [
+        row
+        for row in key_rows(fetching(connection), owner=organization)
+        if row.key.creator is not None
+        and row.key.creator.account_id == user.account_id
+        and row.key.revoked is None
+    ]
+    return end_keys(connection, theirs, now)
 
 
 def check_enabled(connection: sqlite3.Connection, user: Account) -> None:

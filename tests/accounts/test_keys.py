@@ -248,6 +248,32 @@ class TestRotating:
         assert place.directory.find_key(old_text, NOON) is None
         assert place.directory.find_key(new_text, NOON) is None
 
+    async def test_each_key_that_a_name_ends_has_its_audit_line(self, place, alice):
+        """
+        Who searches the log for the id of a leaked key must find when it ended.
+        """
+        old, _ = await add(place, alice)
+        place.now += SECOND
+        new, _ = await place.directory.rotate_key(old, 3600)
+        await place.directory.revoke_key("ci", member=alice)
+
+        assert [(each.subject, each.detail) for each in place.audit.entries(action="key.revoke")] == [
+            (f"alice/ci ({old.key_id})", "by alice"),
+            (f"alice/ci ({new.key_id})", "by alice"),
+        ]
+
+    async def test_each_key_that_ends_with_a_membership_has_its_audit_line(self, place, alice):
+        bobby = await place.directory.add_user("bobby")
+        acme = await place.directory.add_organization("acme", alice)
+        await place.directory.set_member(acme, bobby, Role.COLLABORATOR)
+        ended, _ = await add(place, acme, creator=bobby)
+        await add(place, acme, name="nobodys")
+        await place.directory.remove_member(acme, bobby)
+
+        assert [(each.subject, each.detail) for each in place.audit.entries(action="key.revoke")] == [
+            (f"acme/ci ({ended.key_id})", "bobby left acme")
+        ]
+
     async def test_one_key_is_rotated_once_by_two_processes(self, place, other, alice):
         old, _ = await add(place, alice)
         ended = await asyncio.gather(
