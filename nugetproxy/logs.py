@@ -1,8 +1,8 @@
 """The log: one event a line on standard error, as JSON or plain text, with the id of the request it belongs to.
 
-Log events, not prose: `structlog.get_logger().info("mirrored", package=str(identity), bytes=size)`. Every line passes
-the masking here, so a secret that slips into an event does not reach the log. What is an event is decided where it
-happens.
+Log events, not prose: `_log = logger()`, then `_log.info("mirrored", package=str(identity), bytes=size)`. Every line
+passes the masking here, so a secret that slips into an event does not reach the log. What is an event is decided where
+it happens.
 The access log shares the format and the stream, and is written in batches by `web/telemetry/access.py`.
 """
 
@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from typing import Any, Literal, TextIO
 
 import orjson
-import structlog
 
 Format = Literal["plain", "json"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -39,8 +38,15 @@ _SECRET_TEXT = (
 )
 
 
+def logger() -> Any:
+    """structlog's logger. structlog is loaded with the first event: that takes longer than most commands run."""
+    return _LazyLogger()
+
+
 def set_up(shape: Format = "plain", level: Level = "info", stream: TextIO | None = None) -> None:
     """Make this process log; `stream` is standard error unless given. What libraries log by `logging` comes out too."""
+    import structlog
+
     stream = stream or sys.stderr
     structlog.configure(
         processors=[
@@ -63,6 +69,8 @@ def set_up(shape: Format = "plain", level: Level = "info", stream: TextIO | None
 @contextmanager
 def about(**facts: str) -> Iterator[None]:
     """Everything logged inside, by this task and those it starts, carries these facts: `about(request=request_id)`."""
+    import structlog
+
     tokens = structlog.contextvars.bind_contextvars(**facts)
     try:
         yield
@@ -124,13 +132,18 @@ def _one_line(text: str) -> str:
     return text if text.isprintable() else json.dumps(text)
 
 
+class _LazyLogger:
+    def __getattr__(self, method: str) -> Any:
+        import structlog
+
+        return getattr(structlog.get_logger(), method)
+
+
 class _Forwarding(logging.Handler):
     """What libraries log, as events."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            structlog.get_logger().log(
-                record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info
-            )
+            logger().log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
         except Exception:  # noqa: BLE001 - a broken log record must not break what was logging
             self.handleError(record)

@@ -11,13 +11,14 @@ import secrets
 import string
 import unicodedata
 import zlib
-from typing import Final, NamedTuple
-
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nugetproxy.errors import InvalidRequest
 from nugetproxy.executors.threads import PASSWORDS
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 KEY_PREFIX: Final = "nugetproxy_"
 """Scanners of source code find a leaked key by it."""
@@ -76,8 +77,8 @@ def is_same(one: bytes, other: bytes) -> bool:
 class Passwords:
     """Hashing and checking, in the threads of `executors.threads.PASSWORDS`. Raises Busy when too many wait."""
 
-    def __init__(self, hasher: PasswordHasher | None = None) -> None:
-        self._hasher = hasher or PasswordHasher()
+    def __init__(self, hasher: "PasswordHasher | None" = None) -> None:
+        self._given_hasher = hasher
         self._nobodys: str | None = None
 
     async def hash(self, password: str) -> str:
@@ -94,7 +95,15 @@ class Passwords:
             return False
         return await PASSWORDS.run(self._verify, password, kept)
 
+    @cached_property
+    def _hasher(self) -> "PasswordHasher":
+        from argon2 import PasswordHasher  # most commands meet no password
+
+        return self._given_hasher or PasswordHasher()
+
     def _verify(self, password: str, kept: str | None) -> bool:
+        from argon2.exceptions import InvalidHashError, VerificationError
+
         if self._nobodys is None:
             self._nobodys = self._hasher.hash(secrets.token_urlsafe())
         try:

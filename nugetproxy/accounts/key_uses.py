@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any, Final
 
-import structlog
-
+from nugetproxy.logs import logger
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 WRITTEN_AFTER: Final = 30.0
 """Seconds. Whoever asks when a key was last used wants to know the day."""

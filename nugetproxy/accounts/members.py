@@ -68,9 +68,7 @@ def set_member(connection: sqlite3.Connection, organization: Account, user: Acco
     )
 
 
-def remove_member(
-    connection: sqlite3.Connection, organization: Account, user: Account, now: int
-) -> tuple[ApiKey, ...]:
+def remove_member(connection: sqlite3.Connection, organization: Account, user: Account, now: int) -> tuple[ApiKey, ...]:
     """Ends the member's keys for the organisation for good, and returns them: a user who is added again needs new ones.
 
     Raises Conflict for the last administrator, and for a user who is not a member.
@@ -84,9 +82,7 @@ def remove_member(
     theirs = [
         row
         for row in key_rows(fetching(connection), owner=organization)
-        if row.key.creator is not None
-        and row.key.creator.account_id == user.account_id
-        and row.key.revoked is None
+        if row.key.creator is not None and row.key.creator.account_id == user.account_id and row.key.revoked is None
     ]
     return end_keys(connection, theirs, now)
 

@@ -1,22 +1,23 @@
-"""nugetproxy audit: who did what, when, from where, and how it ended."""
+"""nugetproxy audit: who did what, when, from where, and with what result."""
 
 import contextlib
 import time
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
-import orjson
 
-from nugetproxy.accounts.audit import AuditEntry
 from nugetproxy.accounts.model import SECOND, now_us
-from nugetproxy.cli.managing import iso, managing_options, opened, refuse
-from nugetproxy.cli.options import load_config
-from nugetproxy.config.models import parse_duration
+from nugetproxy.cli.managing import managing_options
+from nugetproxy.cli.options import Settings
+from nugetproxy.cli.output import iso, refuse
 from nugetproxy.errors import NugetproxyError
 
+if TYPE_CHECKING:
+    from nugetproxy.accounts.audit import AuditEntry
+
 _LOOK_EVERY: Final = 0.3
-_AT_ONCE: Final = 1000
+_PER_LOOK: Final = 1000
 _SHOWN: Final = 100
 
 
@@ -24,28 +25,32 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
     """ "24h" ago, or a date or time (UTC unless it says otherwise), in unix microseconds."""
     if text is None:
         return 0
+    from nugetproxy.config import parse_duration
+
     with contextlib.suppress(ValueError):
-        if not text.strip().isdecimal():  # 20260131 is a date, and whoever types 90 may mean days
+        if not text.strip().isdecimal():  # 20260131 is a date, and 90 may be meant as days
             return now_us() - round(parse_duration(text) * SECOND)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise click.BadParameter('expected how long ago, such as "24h", or a time, such as "2026-01-31"') from None
+        raise click.BadParameter('expected an age such as "24h", or a time such as "2026-01-31"') from None
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * SECOND)
 
 
 @click.command()
-@click.option("--follow", is_flag=True, help="Go on as lines are written, until Ctrl-C.")
-@click.option("--since", callback=_since, metavar="WHEN", help='How long ago ("24h"), or a time ("2026-01-31T08:00Z").')
+@click.option("--follow", is_flag=True, help="Keep printing new lines until Ctrl-C.")
+@click.option("--since", callback=_since, metavar="WHEN", help='An age ("24h") or a time ("2026-01-31T08:00Z").')
 @click.option(
-    "--limit", type=click.IntRange(min=0), metavar="N", help="The last N lines.  [default: 100; with --since all]"
+    "--limit", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.  [default: 100; with --since, all]"
 )
 @managing_options
 def audit(follow: bool, since: int, limit: int | None, as_json: bool, **options: object) -> None:
-    """Print the audit log. Oldest line first; with --json one JSON object a line."""
+    """Print the audit log, oldest line first. With --json, one JSON object per line."""
+    from nugetproxy.cli.managed import opened
+
     many = limit if limit is not None else -1 if since else _SHOWN
     try:
-        with opened(load_config(options)) as managed:
+        with opened(Settings(options)) as managed:
             last = 0
             for entry in managed.audit.latest(many, since=since):
                 _print(entry, as_json)
@@ -53,7 +58,7 @@ def audit(follow: bool, since: int, limit: int | None, as_json: bool, **options:
             if follow and not last:
                 last = max((entry.number for entry in managed.audit.latest(1)), default=0)
             while follow:
-                for entry in managed.audit.entries(last, _AT_ONCE):
+                for entry in managed.audit.entries(last, _PER_LOOK):
                     _print(entry, as_json)
                     last = entry.number
                 time.sleep(_LOOK_EVERY)
@@ -63,10 +68,12 @@ def audit(follow: bool, since: int, limit: int | None, as_json: bool, **options:
         refuse(error)
 
 
-def _print(entry: AuditEntry, as_json: bool) -> None:
+def _print(entry: "AuditEntry", as_json: bool) -> None:
     if as_json:
+        import orjson
+
         line = orjson.dumps({**entry.as_dict(), "at": iso(entry.at)}).decode()
     else:
         parts = (iso(entry.at), entry.actor, entry.action, entry.subject, entry.result, entry.address, entry.detail)
         line = "  ".join(part or "-" for part in parts)
-    click.echo(line)  # click flushes: whoever follows sees each line at once
+    click.echo(line)  # click flushes, so that --follow shows each line as it is written

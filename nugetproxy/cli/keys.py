@@ -1,41 +1,48 @@
 """nugetproxy key: API keys, each shown once."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from nugetproxy.accounts.directory import DEFAULT_SCOPES
-from nugetproxy.accounts.globs import EVERYTHING
 from nugetproxy.accounts.model import SECOND, Account, AccountKind, ApiKey, Scope, now_us
-from nugetproxy.cli.managing import Managed, duration, iso, manage, managing_options, print_json, print_table
+from nugetproxy.cli.managing import duration, manage, managing_options
+from nugetproxy.cli.output import iso, print_json, print_table, report
 
-_WHOSE = click.option("--owner", metavar="NAME", help="Whose key it is, when several have one of that name.")
+if TYPE_CHECKING:
+    from nugetproxy.cli.managed import Managed
+
+_OWNER = click.option("--owner", metavar="NAME", help="The key's owner, if several accounts have a key of that name.")
 
 
 @click.group()
 def key() -> None:
-    """API keys: add, list, revoke, rotate. A revoked key ends at once, in every process of a running server."""
+    """API keys: add, list, revoke, rotate. Changes apply to a running server immediately."""
 
 
 @key.command("add")
 @click.argument("name")
-@click.option("--owner", required=True, metavar="USER_OR_ORG", help="For whom the key acts.")
+@click.option("--owner", required=True, metavar="USER_OR_ORG", help="The account that the key acts for.")
 @click.option("--scope", "scopes", multiple=True, type=click.Choice([scope.value for scope in Scope]),
-              help="What it may do; may be repeated. Every key may read; `read` is for one that may do nothing else."
+              help="What the key may do. Repeatable. Every key may read; `read` is for a key that may do nothing else."
               "  [default: push, unlist]")  # fmt: skip
 @click.option("--glob", "globs", multiple=True, metavar="PATTERN",
-              help="Which ids it covers, such as 'Contoso.*'; may be repeated.  [default: *]")  # fmt: skip
-@click.option("--expires", callback=duration, metavar="DURATION", help="After how long.  [default: 365d]")
+              help="The package ids it covers, such as 'Contoso.*'. Repeatable.  [default: *]")  # fmt: skip
+@click.option(
+    "--expires", callback=duration, metavar="DURATION", help="How long it lives, such as 90d.  [default: 365d]"
+)
 @click.option("--by", "member", metavar="USER",
-              help="The member of the organisation whose key it is: it ends when the membership does.")  # fmt: skip
+              help="The member of the organisation who uses it: the key ends with the membership.")  # fmt: skip
 @managing_options
 def add(
     name: str, owner: str, scopes: tuple[str, ...], globs: tuple[str, ...], expires: float | None, member: str | None,
     as_json: bool, **options: object,
 ) -> None:  # fmt: skip
-    """Make an API key and print it. It is shown this once: only its hash is kept."""
+    """Create an API key and print it. It is shown only once: the server keeps a hash of it."""
 
-    async def work(managed: Managed) -> tuple[ApiKey, str]:
+    async def work(managed: "Managed") -> tuple[ApiKey, str]:
+        from nugetproxy.accounts.directory import DEFAULT_SCOPES
+        from nugetproxy.accounts.globs import EVERYTHING
+
         life = managed.config.accounts.key_lifetime if expires is None else expires
         return await managed.directory.add_key(
             managed.directory.account(owner),
@@ -51,13 +58,13 @@ def add(
 
 
 @key.command("list")
-@click.option("--owner", metavar="USER_OR_ORG", help="Only the keys of this one.")
-@click.option("--all", "all_keys", is_flag=True, help="Revoked and expired ones too.")
+@click.option("--owner", metavar="USER_OR_ORG", help="Only this account's keys.")
+@click.option("--all", "all_keys", is_flag=True, help="Include revoked and expired keys.")
 @managing_options
 def list_keys(owner: str | None, all_keys: bool, as_json: bool, **options: object) -> None:
-    """List keys, without the keys themselves."""
+    """List API keys: ids, scopes, state. The keys themselves are not stored."""
 
-    async def work(managed: Managed) -> tuple[ApiKey, ...]:
+    async def work(managed: "Managed") -> tuple[ApiKey, ...]:
         return managed.directory.keys(managed.directory.account(owner) if owner else None)
 
     now = now_us()
@@ -66,24 +73,28 @@ def list_keys(owner: str | None, all_keys: bool, as_json: bool, **options: objec
         print_json([_shown(each, now) for each in keys])
         return
     rows = [
-        (each.key_id, each.owner.name, _by(each) or "-", each.name, _words(each), " ".join(each.globs),
-         _state(each, now), iso(each.last_used) or "never")
+        (each.key_id, each.name, each.owner.name, _by(each) or "-", _words(each), " ".join(each.globs),
+         _state(each, now), iso(each.expires) or "-", iso(each.last_used) or "never")
         for each in keys
     ]  # fmt: skip
-    print_table(("ID", "OWNER", "BY", "NAME", "SCOPES", "GLOBS", "STATE", "LAST USED"), rows)
+    heads = ("ID", "NAME", "OWNER", "BY", "SCOPES", "GLOBS", "STATE", "EXPIRES", "LAST USED")
+    print_table(heads, rows, "There are no keys." if all_keys else "There are no active keys; --all lists ended ones.")
 
 
 @key.command("revoke")
 @click.argument("reference", metavar="NAME_OR_ID")
-@_WHOSE
+@_OWNER
 @click.option("--by", "member", metavar="USER",
-              help="Refuse what this user may not end: only its own keys, and those of organisations that it "
-              "administers.")  # fmt: skip
+              help="Refuse unless this user may revoke it.")  # fmt: skip
 @managing_options
 def revoke(reference: str, owner: str | None, member: str | None, as_json: bool, **options: object) -> None:
-    """End a key at once. By name (a rotated one's predecessor too), by id, or by the text of one found somewhere."""
+    """Revoke a key.
 
-    async def work(managed: Managed) -> tuple[ApiKey, ...]:
+    Give its name, its id, or its full text if you found it somewhere. By name, a predecessor that still works after a
+    rotation is revoked too. With --by, only the user's own keys and those of organisations it administers.
+    """
+
+    async def work(managed: "Managed") -> tuple[ApiKey, ...]:
         whose = managed.directory.account(owner) if owner else None
         return await managed.directory.revoke_key(reference, whose, member=_user(managed, member), by=managed.by)
 
@@ -92,40 +103,39 @@ def revoke(reference: str, owner: str | None, member: str | None, as_json: bool,
         print_json([{"id": each.key_id, "name": each.name, "owner": each.owner.name} for each in ended])
         return
     for each in ended:
-        click.echo(f"key {each.name} of {each.owner.name} ({each.key_id}) is revoked")
+        click.echo(f"Revoked key {each.name} of {each.owner.name} ({each.key_id}).")
 
 
 @key.command("rotate")
 @click.argument("reference", metavar="NAME_OR_ID")
-@_WHOSE
+@_OWNER
 @click.option("--overlap", default="24h", show_default=True, callback=duration, metavar="DURATION",
-              help="How long the old key works beside the new one.")  # fmt: skip
+              help="How long the old key keeps working.")  # fmt: skip
 @managing_options
 def rotate(reference: str, owner: str | None, overlap: float, as_json: bool, **options: object) -> None:
-    """Replace a key by one with the same rights. The old one works for the overlap."""
+    """Replace a key with a new one that has the same rights. The old key keeps working for the overlap."""
 
-    async def work(managed: Managed) -> tuple[ApiKey, str, ApiKey]:
+    async def work(managed: "Managed") -> tuple[ApiKey, str, ApiKey]:
         old = managed.directory.key(reference, managed.directory.account(owner) if owner else None)
         new, text = await managed.directory.rotate_key(old, overlap, by=managed.by)
         return new, text, managed.directory.key(old.key_id)
 
     new, text, old = manage(options, work)
-    _print_new(new, text, as_json)
-    if not as_json:
-        click.echo(f"the old key ({old.key_id}) works until {iso(old.expires)}")
+    _print_new(new, text, as_json, f" The old key ({old.key_id}) works until {iso(old.expires)}.")
 
 
-def _user(managed: Managed, name: str | None) -> Account | None:
+def _user(managed: "Managed", name: str | None) -> Account | None:
     return managed.directory.account(name, AccountKind.USER) if name else None
 
 
-def _print_new(made: ApiKey, text: str, as_json: bool) -> None:
-    if as_json:
-        print_json({"key": text, **_shown(made, made.created)})
-        return
-    rights = f"{_words(made)}; {' '.join(made.globs)}"
-    click.echo(f"key {made.name} of {made.owner.name} ({rights}), until {iso(made.expires)}; it is shown this once:")
-    click.echo(text)
+def _print_new(made: ApiKey, text: str, as_json: bool, more: str = "") -> None:
+    rights = f"scopes: {_words(made)}; ids: {' '.join(made.globs)}; expires {iso(made.expires)}"
+    told = f"Created key {made.name} for {made.owner.name} ({rights}).{more}"
+    report(
+        as_json,
+        {"key": text, **_shown(made, made.created)},
+        f"{told}\nCopy it now: it will not be shown again.\n{text}",
+    )
 
 
 def _shown(each: ApiKey, now: int) -> dict[str, Any]:
@@ -146,8 +156,8 @@ def _shown(each: ApiKey, now: int) -> dict[str, Any]:
 
 def _state(each: ApiKey, now: int) -> str:
     if each.revoked is not None:
-        return f"revoked {iso(each.revoked)}"
-    return f"{'until' if each.is_live(now) else 'expired'} {iso(each.expires)}"
+        return "revoked"
+    return "active" if each.is_live(now) else "expired"
 
 
 def _words(each: ApiKey) -> str:

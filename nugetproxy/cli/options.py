@@ -3,45 +3,51 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+
+from nugetproxy.cli.output import BAD_SETTINGS, complain
 
 if TYPE_CHECKING:
     from nugetproxy.config import Config
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-BAD_SETTINGS: Final = 78  # EX_CONFIG, sysexits(3)
+DEFAULT_DATA: Final = "./nugetproxy-data"
+"""The default of `storage.path`, known here without loading the settings."""
 
 _CONFIG: Final = (
     click.option(
         "--config",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Settings (TOML); else the file that NUGETPROXY_CONFIG names; else the defaults.",
+        help="Settings file (TOML).  [default: the file that NUGETPROXY_CONFIG names, if any]",
     ),
-    click.option("--data", metavar="DIRECTORY", help="Where everything is kept.  [default: ./nugetproxy-data]"),
+    click.option("--data", metavar="DIRECTORY", help=f"Data directory.  [default: {DEFAULT_DATA}]"),
     click.option(
         "--upstream",
         multiple=True,
         metavar="URL",
-        help="Service index (.../v3/index.json) of the feed to mirror; may be repeated.  [default: nuget.org's]",
+        help="Service index (.../v3/index.json) of a feed to mirror. Repeatable.  [default: nuget.org]",
     ),
-    click.option("--offline", is_flag=True, help="Never ask an upstream: serve what is kept."),
+    click.option("--offline", is_flag=True, help="Never contact an upstream; serve only what is kept."),
 )
 
 _SERVER: Final = (
-    click.option("--listen", metavar="ADDRESS:PORT", help="Where to listen.  [default: 127.0.0.1:8550]"),
-    click.option("--public-url", metavar="URL", help="The URL that clients use, when it is not what they asked for."),
+    click.option("--listen", metavar="ADDRESS:PORT", help="Address to listen on.  [default: 127.0.0.1:8550]"),
+    click.option(
+        "--public-url", metavar="URL", help="The URL that clients use, if it differs from the one they request."
+    ),
     click.option("--workers", type=int, metavar="N", help="Worker processes.  [default: 1]"),
-    click.option("--tls-cert", metavar="FILE", help="Certificate chain (PEM): serve https."),
-    click.option("--tls-key", metavar="FILE", help="Its private key (PEM)."),
+    click.option("--tls-cert", metavar="FILE", help="Certificate chain (PEM); enables https."),
+    click.option("--tls-key", metavar="FILE", help="Private key of the certificate (PEM)."),
     click.option(
         "--log-format",
         type=click.Choice(["plain", "json"]),
-        help="For people, or JSON.  [default: plain]",
+        help="Log lines for people, or JSON.  [default: plain]",
     ),
 )
 
@@ -57,7 +63,7 @@ _OVERRIDES: Final = {
 
 
 def data_options(command: Command) -> Command:
-    """--config --data: for commands that ask no upstream"""
+    """--config --data: for commands that need no upstream"""
     return _with(command, _CONFIG[:2])
 
 
@@ -72,7 +78,7 @@ def server_options(command: Command) -> Command:
 
 
 def overrides(options: Mapping[str, Any]) -> dict[str, object]:
-    """What the options say about settings, by dotted key."""
+    """The settings that the options give, by dotted key."""
     given = {key: options[name] for name, key in _OVERRIDES.items() if options.get(name) is not None}
     if options.get("upstream"):
         given["mirroring.upstream"] = list(options["upstream"])
@@ -82,21 +88,36 @@ def overrides(options: Mapping[str, Any]) -> dict[str, object]:
 
 
 def load_config(options: Mapping[str, Any]) -> "Config":
-    """The settings; ends the program with status 78, all problems on standard error, when they cannot be used."""
+    """The settings. Exits with status 78 and all problems on standard error if they are unusable."""
     from nugetproxy.config import load
     from nugetproxy.errors import ConfigError
 
     try:
         return load(options.get("config"), os.environ, overrides(options))
     except ConfigError as refused:
-        complain(refused.problems)
+        complain(refused.problems, "settings", BAD_SETTINGS)
         sys.exit(BAD_SETTINGS)
 
 
-def complain(problems: list[str]) -> None:
-    """What is wrong, on standard error."""
-    for problem in problems:
-        click.echo(f"nugetproxy: {problem}", err=True)
+class Settings:
+    """The settings that the options name, loaded only when they are needed: that takes longer than most commands."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = options
+
+    @cached_property
+    def config(self) -> "Config":
+        """All settings. Exits as `load_config` does."""
+        return load_config(self._options)
+
+    @property
+    def data(self) -> Path:
+        """The data directory. Without a file or a variable that may name another, the settings are not loaded."""
+        given = self._options.get("data")
+        elsewhere = self._options.get("config") or any(name.startswith("NUGETPROXY_") for name in os.environ)
+        if elsewhere or given == "":
+            return Path(self.config.storage.path)
+        return Path(given or DEFAULT_DATA)
 
 
 def _with(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:

@@ -1,41 +1,44 @@
-"""nugetproxy package: the versions of hosted packages, and taking them back.
+"""nugetproxy package: what is hosted, and the acts on it.
 
-The acts and their rules are `hosting.publish`'s, as over HTTP; whoever runs a command may do what administrators may.
+The acts and their rules are those of `hosting.publish`, as over HTTP; the command line may do what administrators may.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from nugetproxy.cli.managing import Managed, iso, manage, managing_options, print_json, print_table
+from nugetproxy.cli.managing import manage, managing_options
 from nugetproxy.cli.options import Command
-from nugetproxy.errors import PackageNotFound
-from nugetproxy.hosting.contents import HostedContents
-from nugetproxy.hosting.packages import HostedPackage, HostedPackages
-from nugetproxy.hosting.publish import Publish
-from nugetproxy.hosting.search import HostedSearch
-from nugetproxy.nuget.identity import PackageId, PackageIdentity
-from nugetproxy.storage.blobs.opening import open_hosted_blobs
+from nugetproxy.cli.output import iso, print_json, print_table, report
 
-# In the audit log an act by a command has no address, as those on accounts.
+if TYPE_CHECKING:
+    from nugetproxy.cli.managed import Managed
+    from nugetproxy.hosting.packages import HostedPackage
+    from nugetproxy.hosting.publish import Publish
+    from nugetproxy.nuget.identity import PackageIdentity
+
+# In the audit log an act by a command has no address, like those on accounts.
 _HERE: Final = ""
 
 
 @click.group()
 def package() -> None:
-    """Hosted packages: list, unlist, relist, delete. What is done is seen at once by a running server."""
+    """Hosted packages: list, unlist, relist, delete. Changes apply to a running server immediately."""
 
 
 @package.command("list")
 @click.argument("package_id")
 @managing_options
 def list_versions(package_id: str, as_json: bool, **options: object) -> None:
-    """List the versions of a package. Listed, unlisted, and deleted ones whose names are not free."""
+    """List the versions of a package. Includes unlisted ones, and deleted ones that cannot be pushed again."""
 
-    async def work(managed: Managed) -> list[dict[str, Any]]:
+    async def work(managed: "Managed") -> list[dict[str, Any]]:
+        from nugetproxy.errors import PackageNotFound
+        from nugetproxy.hosting.packages import HostedPackages
+        from nugetproxy.nuget.identity import PackageId, PackageIdentity
+
         wanted = PackageId.parse(package_id)
         packages = HostedPackages(managed.database)
         if not packages.knows(wanted.lower):
@@ -54,71 +57,74 @@ def list_versions(package_id: str, as_json: bool, **options: object) -> None:
     print_table(
         ("VERSION", "STATE", "PUBLISHED", "BYTES"),
         [(row["version"], _state(row), row["published"] or "-", str(row["bytes"] or "-")) for row in rows],
+        f"{package_id} has no versions.",
     )
 
 
 def _one_version(command: Command) -> Command:
-    """PACKAGE_ID VERSION, and what all of them take."""
+    """PACKAGE_ID VERSION, and the options of all managing commands."""
     return click.argument("package_id")(click.argument("version")(managing_options(command)))
 
 
 @package.command("unlist")
 @_one_version
 def unlist(package_id: str, version: str, as_json: bool, **options: object) -> None:
-    """Hide a version from searches; who names it still gets it."""
+    """Hide a version from searches. Builds that name it still get it."""
     _list(package_id, version, as_json, options, listed=False)
 
 
 @package.command("relist")
 @_one_version
 def relist(package_id: str, version: str, as_json: bool, **options: object) -> None:
-    """Show a version again, with the date it was first published."""
+    """Show an unlisted version again. It keeps the date it was first published."""
     _list(package_id, version, as_json, options, listed=True)
 
 
 def _list(package_id: str, version: str, as_json: bool, options: dict[str, object], *, listed: bool) -> None:
-    async def work(managed: Managed) -> PackageIdentity:
-        wanted = PackageIdentity.parse(package_id, version)
+    async def work(managed: "Managed") -> "PackageIdentity":
+        wanted = _identity(package_id, version)
         async with _publishing(managed) as publish:
             act = publish.relist if listed else publish.unlist
             await act(managed.by, wanted, address=_HERE)
         return wanted
 
     done = manage(options, work)
-    if as_json:
-        print_json({**_named(done), "listed": listed})
-    else:
-        click.echo(f"{done} is {'listed' if listed else 'unlisted'}")
+    report(as_json, {**_named(done), "listed": listed}, f"{'Listed' if listed else 'Unlisted'} {done}.")
 
 
 @package.command("delete")
 @_one_version
 @click.option("--allow-reuse", is_flag=True,
-              help="Let other bytes be pushed under its name; of one that was deleted before, too.")  # fmt: skip
+              help="Allow other content to be pushed as this version. Works for a deleted one too.")  # fmt: skip
 def delete(package_id: str, version: str, allow_reuse: bool, as_json: bool, **options: object) -> None:
-    """Take a version away for good. Its bytes go, too: builds that name it break. Mostly `unlist` is meant.
+    """Delete a version permanently. Builds that name it break: in most cases `unlist` is the better choice.
 
-    Its name stays taken, so that nobody who had it gets other bytes unawares.
+    The version cannot be pushed again, so that nobody who has it gets other content by surprise.
     """
 
-    async def work(managed: Managed) -> PackageIdentity:
-        wanted = PackageIdentity.parse(package_id, version)
+    async def work(managed: "Managed") -> "PackageIdentity":
+        wanted = _identity(package_id, version)
         async with _publishing(managed) as publish:
             await publish.delete(managed.by, wanted, address=_HERE, allow_reuse=allow_reuse)
         return wanted
 
     done = manage(options, work)
-    if as_json:
-        print_json({**_named(done), "deleted": True, "reusable": allow_reuse})
-    else:
-        click.echo(f"{done} is deleted; its name {'is free for other bytes' if allow_reuse else 'stays taken'}")
+    again = "may be pushed again" if allow_reuse else "cannot be pushed again"
+    report(
+        as_json, {**_named(done), "deleted": True, "reusable": allow_reuse}, f"Deleted {done}. This version {again}."
+    )
 
 
 @asynccontextmanager
-async def _publishing(managed: Managed) -> AsyncIterator[Publish]:
+async def _publishing(managed: "Managed") -> "AsyncIterator[Publish]":
+    from nugetproxy.hosting.contents import HostedContents
+    from nugetproxy.hosting.publish import Publish
+    from nugetproxy.hosting.search import HostedSearch
+    from nugetproxy.storage.blobs.opening import open_hosted_blobs
+
     publish = Publish(
         managed.database,
-        HostedContents(open_hosted_blobs(Path(managed.config.storage.path))),
+        HostedContents(open_hosted_blobs(managed.path)),
         managed.ownership,
         managed.audit,
         managed.revisions,
@@ -130,11 +136,17 @@ async def _publishing(managed: Managed) -> AsyncIterator[Publish]:
         await publish.close()
 
 
-def _named(package: PackageIdentity) -> dict[str, Any]:
+def _identity(package_id: str, version: str) -> "PackageIdentity":
+    from nugetproxy.nuget.identity import PackageIdentity
+
+    return PackageIdentity.parse(package_id, version)
+
+
+def _named(package: "PackageIdentity") -> dict[str, Any]:
     return {"id": package.id.text, "version": package.version.normalized}
 
 
-def _shown(package: HostedPackage) -> dict[str, Any]:
+def _shown(package: "HostedPackage") -> dict[str, Any]:
     return {
         **_named(package.identity),
         "state": "listed" if package.listed else "unlisted",
@@ -145,7 +157,7 @@ def _shown(package: HostedPackage) -> dict[str, Any]:
     }
 
 
-def _burnt(package: PackageIdentity, moment: int) -> dict[str, Any]:
+def _burnt(package: "PackageIdentity", moment: int) -> dict[str, Any]:
     return {
         **_named(package),
         "state": "deleted",

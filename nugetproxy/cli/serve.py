@@ -1,4 +1,4 @@
-"""nugetproxy serve: start the workers, and say how to use them."""
+"""nugetproxy serve: start the workers, and print how to use them."""
 
 import contextlib
 import json
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nugetproxy.cli.options import complain, overrides, server_options
+from nugetproxy.cli.options import overrides, server_options
+from nugetproxy.cli.output import complain
 from nugetproxy.cli.program import program
 from nugetproxy.runtime.spawning import SERVING, CannotStart, Worker
 
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 def serve(application: str, **options: object) -> None:
     """Run the server.
 
-    A mirror, and what is pushed to it, as one feed. It mirrors nuget.org, or the feeds of --upstream, and prints what
-    to type so that NuGet clients use it.
+    It serves a mirror of nuget.org, or of the feeds given by --upstream, and the packages pushed to it, as one feed.
+    At start it prints the command that adds it to NuGet's sources.
 
-    SIGTERM and Ctrl-C end it when running answers are finished, a second one at once. SIGHUP reads the settings anew
-    and replaces the workers without a refused connection.
+    SIGTERM and Ctrl-C stop it after running requests have finished; a second one stops it immediately. SIGHUP reloads
+    the settings and replaces the workers without refusing a connection.
     """
     _raise_file_limit()
     source = {"file": str(options["config"] or ""), "overrides": overrides(options), "program": program()}

@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol, TypeVar
 
-import structlog
-
 from nugetproxy.accounts.audit import DONE, REFUSED, AuditEntry, AuditLog
 from nugetproxy.accounts.model import Actor
 from nugetproxy.errors import (
@@ -24,10 +22,11 @@ from nugetproxy.errors import (
     VersionNotFound,
 )
 from nugetproxy.hosting.packages import HostedPackage, knows_id
+from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.database.sqlite import Fetch
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 T = TypeVar("T")
 
 REFUSALS: Final = (NotAuthenticated, Forbidden, IdReserved, PackageExists)

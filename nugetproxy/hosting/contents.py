@@ -9,19 +9,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-import structlog
-
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.executors.threads import PACKAGES
 from nugetproxy.feeds.base import LocalFile, Part, SmallContent
 from nugetproxy.feeds.parts import read_part
 from nugetproxy.hosting.packages import StoredContent
+from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobKey, BlobStore
 from nugetproxy.storage.blobs.filesystem import sync_folder
 from nugetproxy.storage.spool import Spool, disk_failures
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 FOLDER: Final = "packages"
 """The first segment of every key here; what else lies in the store is not ours."""

@@ -15,8 +15,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-import structlog
-
 from nugetproxy.accounts.audit import AuditLog, insert_audit
 from nugetproxy.accounts.keys import actor_now
 from nugetproxy.accounts.model import Actor
@@ -39,6 +37,7 @@ from nugetproxy.hosting.packages import (
     remove_package,
     require_free,
 )
+from nugetproxy.logs import logger
 from nugetproxy.nuget.archive import ArchiveLimits
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
@@ -48,7 +47,7 @@ from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase, fetching
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import Spool
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 # Inspecting takes a thread for seconds, minutes at worst: the threads that reads need are not all to be had for it.
 _LARGE: Final = 8 * 1024 * 1024

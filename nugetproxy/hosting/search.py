@@ -11,19 +11,19 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import orjson
-import structlog
 
 from nugetproxy.hosting.packages import HostedPackage
 from nugetproxy.hosting.search_index import RULES, forget_package, index_again, index_package, put_in_order
 from nugetproxy.hosting.search_marks import class_of
 from nugetproxy.hosting.search_match import asked_by, completed_by, readable
 from nugetproxy.hosting.search_pages import Document, page_completed, page_found
+from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
 from nugetproxy.protocol.v3.search_terms import search_terms
 from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 # Ids whose rows are made anew in one transaction: others want to write meanwhile.
 _ANEW_AT_ONCE: Final = 25

@@ -1,9 +1,9 @@
 """Prewarm: fetch named packages, and the documents a client asks for with them, before anyone asks.
 
 It uses the feed as any client would, so it can run beside a server on the same data directory, and running it again
-finds what is already there. Nobody waits at the other end, so it rests while an upstream wants to be left alone or is
-held to be dead, where a client would be told to come again. What is wanted is read in `nuget.lock_files`; how progress
-is shown is the command's affair.
+finds what is already there. No client waits for it, so it pauses while an upstream asks for fewer requests or is
+considered down, where a client would be told to try later. What is wanted is read in `nuget.lock_files`; how progress
+is shown belongs to the command.
 """
 
 import asyncio
@@ -20,24 +20,28 @@ from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.lock_files import Wanted
 from nugetproxy.nuget.signature import content_hash
 
-# Enough to fill a long fat line, few enough to stay a polite guest of the upstream.
+# Enough to fill a fast line with high latency, few enough not to strain the upstream.
 DEFAULT_PARALLEL: Final = 8
-# How often in a row it rests while nothing comes, and how often for one package. An upstream may ask for five minutes.
+# Pauses in a row without any success, and pauses for one package. An upstream may ask for five minutes each.
 MOST_RESTS: Final = 4
 _SHORTEST_REST = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Something that could not be had, and why (one line)."""
+    """Something that could not be fetched, and why (one line). `package_id` is the id that it belongs to."""
 
     what: str
     why: str
+    package_id: PackageId
 
 
 @dataclass(slots=True)
 class PrewarmReport:
-    """How a prewarm ended. `bytes_fetched` counts package bytes that were not kept before."""
+    """The result of a prewarm. Every version counts once, however often it was named, and so does every id.
+
+    `bytes_fetched` counts package bytes that were not kept before.
+    """
 
     wanted: int = 0
     kept_before: int = 0
@@ -53,7 +57,8 @@ class PrewarmReport:
 
 class Prewarm:
     """One run over a feed. `advanced` is called after each package and each id's documents, for a progress bar;
-    `resting` before nothing is asked for so many seconds, with the reason."""
+    `resting` before a pause, with its seconds and the reason.
+    """
 
     def __init__(
         self, feed: Feed, *, parallel: int = DEFAULT_PARALLEL, advanced: Callable[[str], None] = lambda _: None,
@@ -70,24 +75,33 @@ class Prewarm:
         self._report = PrewarmReport()
 
     async def run(self, wanted: Sequence[Wanted]) -> PrewarmReport:
-        """Fetch everything, going on past what cannot be had; the report says what that was."""
-        self._report.wanted = len(wanted)
-        ids = {want.identity.id for want in wanted}
+        """Fetch everything. What cannot be fetched is named in the report and stops nothing else."""
+        packages = hashes_by_identity(wanted)
+        ids = {package.id for package in packages}
+        self._report.wanted = len(packages)
+        of_documents: list[Refusal] = []
         await self._feed.offered()
         async with asyncio.TaskGroup() as group:
-            for want in wanted:
-                group.create_task(self._have(str(want.identity), partial(self._fetch, want)))
+            for package, hashes in packages.items():
+                fetch = partial(self._fetch, package, hashes)
+                group.create_task(self._have(str(package), package.id, fetch, self._report.refusals))
             for package_id in ids:
-                group.create_task(self._have(f"documents of {package_id.text}", partial(self._documents, package_id)))
+                fetch = partial(self._documents, package_id)
+                group.create_task(self._have(f"documents of {package_id.text}", package_id, fetch, of_documents))
+        # An id that does not exist is one problem, not one for its packages and another for its documents.
+        told = {(refusal.package_id, refusal.why) for refusal in self._report.refusals}
+        self._report.refusals += [each for each in of_documents if (each.package_id, each.why) not in told]
         self._report.refusals.sort(key=lambda refusal: refusal.what.lower())
         return self._report
 
-    async def _have(self, what: str, fetch: Callable[[], Awaitable[None]]) -> None:
+    async def _have(
+        self, what: str, package_id: PackageId, fetch: Callable[[], Awaitable[None]], refusals: list[Refusal]
+    ) -> None:
         async with self._places:
             try:
                 await self._patiently(fetch)
             except NugetproxyError as error:
-                self._report.refusals.append(Refusal(what, str(error)))
+                refusals.append(Refusal(what, str(error), package_id))
         self._advanced(what)
 
     async def _patiently(self, fetch: Callable[[], Awaitable[None]]) -> None:
@@ -113,8 +127,8 @@ class Prewarm:
             self._resting(seconds, why)
             await self._sleep(seconds)
 
-    async def _fetch(self, want: Wanted) -> None:
-        content = (await self._feed.content(want.identity, Part.NUPKG)).value
+    async def _fetch(self, package: PackageIdentity, hashes: frozenset[str]) -> None:
+        content = (await self._feed.content(package, Part.NUPKG)).value
         assert not isinstance(content, SmallContent), "a .nupkg is never a small content"
         file: LocalFile | None
         if isinstance(content, LocalFile):
@@ -127,19 +141,21 @@ class Prewarm:
             self._report.bytes_fetched += size
             self._report.fetched += 1
             self._rests_in_vain = 0
-            file = await self._kept_file(want.identity)
-        if want.content_hash is not None and file is not None:
+            file = await self._kept_file(package)
+        if hashes and file is not None:
             actual = await UPKEEP.run(_content_hash, file)
-            if actual != want.content_hash:
-                self._report.refusals.append(Refusal(str(want.identity), _other_content(want.content_hash, actual)))
+            self._refuse(package, *(_other_content(stated, actual) for stated in sorted(hashes - {actual})))
 
     async def _kept_file(self, package: PackageIdentity) -> LocalFile | None:
-        """The file that a finished download left; a refusal when it could be fetched and not be kept."""
+        """The file that a finished download left. Reports a package that was fetched but could not be kept."""
         answer = await self._feed.content(package, Part.NUPKG)
         if isinstance(answer.value, LocalFile):
             return answer.value
-        self._report.refusals.append(Refusal(str(package), "it was fetched and could not be kept: see the log"))
+        self._refuse(package, "it was fetched but could not be kept: see the log")
         return None
+
+    def _refuse(self, package: PackageIdentity, *reasons: str) -> None:
+        self._report.refusals += [Refusal(str(package), why, package.id) for why in reasons]
 
     async def _documents(self, package_id: PackageId) -> None:
         """The versions list and every registration page of one id."""
@@ -152,17 +168,16 @@ class Prewarm:
 
 def _other_content(stated: str, actual: str) -> str:
     return (
-        f"the lock file's contentHash is {stated}, the package's is {actual}: a locked restore would fail with NU1403"
+        f"the lock file states contentHash {stated}, but the package has {actual}: a locked restore would fail (NU1403)"
     )
 
 
-def distinct(wanted: Iterable[Wanted]) -> list[Wanted]:
-    """Each identity once, with a hash where any of its mentions had one; two different hashes both stay."""
-    chosen: dict[tuple[PackageIdentity, str | None], Wanted] = {}
+def hashes_by_identity(wanted: Iterable[Wanted]) -> dict[PackageIdentity, frozenset[str]]:
+    """Each package once, in the order of its first mention, with every content hash that was stated for it."""
+    hashes: dict[PackageIdentity, set[str]] = {}
     for want in wanted:
-        chosen.setdefault((want.identity, want.content_hash), want)
-    hashed = {identity for identity, digest in chosen if digest is not None}
-    return [want for (identity, digest), want in chosen.items() if digest is not None or identity not in hashed]
+        hashes.setdefault(want.identity, set()).update([want.content_hash] if want.content_hash is not None else [])
+    return {package: frozenset(stated) for package, stated in hashes.items()}
 
 
 def _content_hash(file: LocalFile) -> str:

@@ -28,7 +28,7 @@ def test_version():
 def test_help_tells_both_of_what_it_is():
     told = " ".join(run("--help").output.split())
 
-    assert "caching proxy of nuget.org" in told
+    assert "caching proxy for nuget.org" in told
     assert "private NuGet server" in told
 
 

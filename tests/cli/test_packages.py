@@ -71,7 +71,7 @@ class TestListing:
             "id": "contoso.utils", "version": "1.0.0", "listed": False,
         }  # fmt: skip
         assert feed.json("package", "list", "Contoso.Utils")[0]["state"] == "unlisted"
-        assert feed.done("package", "relist", "Contoso.Utils", "1.0.0") == "Contoso.Utils 1.0.0 is listed\n"
+        assert feed.done("package", "relist", "Contoso.Utils", "1.0.0") == "Listed Contoso.Utils 1.0.0.\n"
         assert feed.json("package", "list", "Contoso.Utils")[0]["state"] == "listed"
 
     @pytest.mark.parametrize("act", ["unlist", "relist", "delete"])
@@ -91,7 +91,7 @@ class TestDelete:
             push(feed.data, "1.0.0", "other")
 
     def test_with_leave_other_bytes_take_the_name(self, feed):
-        assert "free for other bytes" in feed.done("package", "delete", "Contoso.Utils", "1.0.0", "--allow-reuse")
+        assert "may be pushed again" in feed.done("package", "delete", "Contoso.Utils", "1.0.0", "--allow-reuse")
         push(feed.data, "1.0.0", "other")
 
         assert feed.json("package", "list", "Contoso.Utils")[0]["state"] == "listed"

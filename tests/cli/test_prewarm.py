@@ -1,4 +1,4 @@
-"""nugetproxy prewarm: fills the mirror from what build agents have at hand, and says what could not be had."""
+"""nugetproxy prewarm: fills the mirror from what build agents have at hand, and says what could not be fetched."""
 
 import asyncio
 import io
@@ -80,7 +80,7 @@ async def test_every_form_of_file_is_understood(gallery, tmp_path, form):
     }[form]()
     ended = await prewarm(gallery, tmp_path / "data", file)
     assert ended.exit_code == 0, ended.output
-    assert "3 packages wanted: 0 kept before, 3 fetched" in ended.output
+    assert "Packages: 3 (0 kept before, 3 fetched" in ended.output
     assert kept(tmp_path / "data") == ALL
 
 
@@ -89,14 +89,14 @@ async def test_a_second_run_fetches_nothing(gallery, tmp_path):
     await prewarm(gallery, tmp_path / "data", file)
     asked = len(gallery.log)
     ended = await prewarm(gallery, tmp_path / "data", file)
-    assert "3 packages wanted: 3 kept before, 0 fetched (0.0 MB), 0 problems" in ended.output
+    assert "Packages: 3 (3 kept before, 0 fetched, 0.0 MB). Ids with documents: 3. Problems: 0." in ended.output
     assert len(gallery.log) == asked
 
 
 async def test_an_interrupted_run_is_continued(gallery, tmp_path):
     await prewarm(gallery, tmp_path / "data", plain_list(tmp_path, "Contoso.Base 1.0.0"))
     ended = await prewarm(gallery, tmp_path / "data", plain_list(tmp_path, *(f"{name} 1.0.0" for name in IDS)))
-    assert "3 packages wanted: 1 kept before, 2 fetched" in ended.output
+    assert "Packages: 3 (1 kept before, 2 fetched" in ended.output
     assert gallery.requests_for("*.nupkg") == 3
 
 
@@ -107,9 +107,30 @@ async def test_a_hash_that_differs_is_named(gallery, tmp_path):
     file = lock_file(tmp_path, {"Contoso.Base": hash_of(gallery, "Contoso.Utils")})
     ended = await prewarm(gallery, tmp_path / "data", file)
     assert ended.exit_code == 1
-    assert "Contoso.Base 1.0.0: the lock file's contentHash is" in ended.output
+    assert "Contoso.Base 1.0.0: the lock file states contentHash" in ended.output
     assert "NU1403" in ended.output
     assert kept(tmp_path / "data") == {"contoso.base.1.0.0.nupkg"}
+
+
+async def test_a_package_that_several_files_name_counts_once(gallery, tmp_path):
+    """
+    Two lock files that disagree about its hash name one package all the same.
+    """
+    files = []
+    for name, hashed in (("one", "Contoso.Base"), ("two", "Contoso.Utils")):
+        (tmp_path / name).mkdir()
+        files.append(lock_file(tmp_path / name, {"Contoso.Base": hash_of(gallery, hashed)}))
+    ended = await prewarm(
+        gallery, tmp_path / "data", *files, plain_list(tmp_path, "contoso.BASE 1.0", "Contoso.Base 1.0.0")
+    )
+    size = len(gallery.gallery.packages["contoso.base"]["1.0.0"].nupkg)
+
+    assert ended.exit_code == 1
+    assert (
+        f"Packages: 1 (0 kept before, 1 fetched, {size / 1e6:.1f} MB). Ids with documents: 1. Problems: 1."
+        in ended.output
+    )
+    assert gallery.requests_for("*.nupkg") == 1
 
 
 async def test_what_does_not_exist_is_named_and_the_rest_fetched(gallery, tmp_path):
@@ -117,10 +138,10 @@ async def test_what_does_not_exist_is_named_and_the_rest_fetched(gallery, tmp_pa
     ended = await prewarm(gallery, tmp_path / "data", plain_list(tmp_path, *lines))
     assert ended.exit_code == 1
     for told in (
-        "could not be had: Contoso.Base 9.0.0: package 'Contoso.Base' has no version '9.0.0'",
-        "could not be had: Nobody 1.0.0: package 'Nobody' does not exist here",
-        "could not be had: documents of Nobody: package 'Nobody' does not exist here",
-        "3 packages wanted: 0 kept before, 1 fetched",
+        "Could not be fetched: Contoso.Base 9.0.0: package 'Contoso.Base' has no version '9.0.0'",
+        "Could not be fetched: Nobody 1.0.0: package 'Nobody' does not exist here",
+        "Packages: 3 (0 kept before, 1 fetched",
+        "Problems: 2.",
     ):
         assert told in ended.output
     assert kept(tmp_path / "data") == {"contoso.base.1.0.0.nupkg"}
@@ -133,7 +154,7 @@ async def test_a_failing_upstream_is_named(gallery, tmp_path, fault, why):
     ended = await prewarm(gallery, tmp_path / "data", plain_list(tmp_path, *lines))
     assert ended.exit_code == 1
     refused = next(
-        line for line in ended.output.splitlines() if line.startswith("could not be had: Contoso.Base 1.0.0")
+        line for line in ended.output.splitlines() if line.startswith("Could not be fetched: Contoso.Base 1.0.0")
     )
     assert why in refused
     assert kept(tmp_path / "data") == ALL - {"contoso.base.1.0.0.nupkg"}
@@ -150,7 +171,7 @@ async def test_that_it_waits_for_an_upstream_is_told(gallery, tmp_path, monkeypa
     gallery.fault("*.nupkg", status(429, retry_after=400), times=4)
     ended = await prewarm(gallery, tmp_path / "data", plain_list(tmp_path, *(f"{name} 1.0.0" for name in IDS)))
     assert ended.exit_code == 0, ended.output
-    assert re.search(r"waiting for (29\d|300) s: upstream", ended.output)
+    assert re.search(r"Waiting (29\d|300) s: upstream", ended.output)
     assert "answered 429 Too Many Requests" in ended.output
     assert kept(tmp_path / "data") == ALL
 
@@ -213,7 +234,7 @@ async def test_offline_it_says_what_is_not_kept(gallery, tmp_path):
     await prewarm(gallery, data, plain_list(tmp_path, "Contoso.Base 1.0.0"))
     ended = await prewarm(gallery, data, plain_list(tmp_path, "Contoso.Base 1.0.0", "Contoso.Utils 1.0.0"), "--offline")
     assert ended.exit_code == 1
-    assert "could not be had: Contoso.Utils 1.0.0: 'Contoso.Utils 1.0.0' is not in this mirror" in ended.output
+    assert "Could not be fetched: Contoso.Utils 1.0.0: 'Contoso.Utils 1.0.0' is not in this mirror" in ended.output
 
 
 async def test_root_leaves_a_directory_of_others_alone(gallery, tmp_path, monkeypatch):
@@ -229,5 +250,5 @@ async def test_root_leaves_a_directory_of_others_alone(gallery, tmp_path, monkey
     run = await prewarm(gallery, data, plain_list(tmp_path, "Contoso.Base 1.0.0"))
 
     assert run.exit_code == 1
-    assert "is filled by" in run.output
+    assert "run this as" in run.output
     assert list(data.iterdir()) == []

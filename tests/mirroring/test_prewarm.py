@@ -9,7 +9,7 @@ import pytest
 
 from nugetproxy.errors import UpstreamTimeout, UpstreamUnavailable
 from nugetproxy.feeds.base import Answer, Feed, LocalFile, Offered, PackageContent, Part
-from nugetproxy.mirroring.prewarm import Prewarm, distinct
+from nugetproxy.mirroring.prewarm import Prewarm, hashes_by_identity
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.lock_files import Wanted
 
@@ -23,17 +23,17 @@ def want(version: str, digest: str | None = None, name: str = "A") -> Wanted:
 @pytest.mark.parametrize(
     ("mentioned", "expected"),
     [
-        ([], []),
-        ([want("1.0"), want("1.0.0")], [want("1.0")]),
-        ([want("1.0"), want("1.0", ONE)], [want("1.0", ONE)]),
-        ([want("1.0", ONE), want("1.0")], [want("1.0", ONE)]),
-        ([want("1.0", ONE), want("1.0", ONE, "a")], [want("1.0", ONE)]),
-        ([want("1.0", ONE), want("1.0", OTHER)], [want("1.0", ONE), want("1.0", OTHER)]),
-        ([want("1.0", ONE), want("2.0")], [want("1.0", ONE), want("2.0")]),
+        ([], {}),
+        ([want("1.0"), want("1.0.0")], {"1.0.0": set()}),
+        ([want("1.0"), want("1.0", ONE)], {"1.0.0": {ONE}}),
+        ([want("1.0", ONE), want("1.0")], {"1.0.0": {ONE}}),
+        ([want("1.0", ONE), want("1.0", ONE, "a")], {"1.0.0": {ONE}}),
+        ([want("1.0", ONE), want("1.0", OTHER)], {"1.0.0": {ONE, OTHER}}),
+        ([want("1.0", ONE), want("2.0")], {"1.0.0": {ONE}, "2.0.0": set()}),
     ],
 )
 def test_each_identity_once_with_every_hash(mentioned, expected):
-    assert distinct(mentioned) == expected
+    assert {each.version.normalized: hashes for each, hashes in hashes_by_identity(mentioned).items()} == expected
 
 
 class BusyFeed:

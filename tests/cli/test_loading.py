@@ -1,0 +1,46 @@
+"""What commands load before they begin: all that they do not use only makes them slow to start."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# Each takes longer to load than `key list` takes to run.
+HEAVY = {"aiofiles", "aiohttp", "argon2", "asn1crypto", "diskcache", "lxml", "prometheus_client", "pydantic", "rich",
+         "structlog"}  # fmt: skip
+WORKING = {"asyncio", "sqlite3"}
+
+
+CODE = """
+import sys, atexit
+atexit.register(lambda: print(*sys.modules, file=sys.stderr))
+from nugetproxy.cli.main import main
+main()
+"""
+
+
+def loaded(*arguments: str) -> set[str]:
+    """The packages that are loaded when a command ends."""
+    command = [sys.executable, "-c", CODE, *arguments]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return {name.partition(".")[0] for name in ended.stderr.splitlines()[-1].split()}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--version",), ("--help",), ("key", "--help"), ("key", "list", "--help"), ("prewarm", "--help")],
+    ids=" ".join,
+)
+def test_help_loads_nothing_heavy(arguments):
+    """
+    Shell completion runs the same code at every press of a key.
+    """
+    assert loaded(*arguments) & (HEAVY | WORKING) == set()
+
+
+@pytest.mark.parametrize("arguments", [("user", "list"), ("key", "list"), ("package", "list", "A")], ids=" ".join)
+def test_a_command_loads_what_it_uses(alice, arguments):
+    assert loaded(*arguments, "--data", str(alice.data)) & HEAVY == set()
