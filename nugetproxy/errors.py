@@ -260,6 +260,15 @@ class StorageUnavailable(NugetproxyError):
     """Our own disk or database failed (full, read-only, gone)."""
 
 
+class DocumentTooLarge(NugetproxyError):
+    """What was asked for is larger than what we render; cut short it would look whole. `limit` is in bytes."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        self.what = what
+        self.limit = limit
+        super().__init__(f"{what} is larger than the {limit} bytes that are rendered at most")
+
+
 class ConfigError(NugetproxyError):
     """The settings cannot be used. Lists all problems at once, each with its key; start-up only."""
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from nugetproxy.nuget.manifest import PackageManifest
+from nugetproxy.hosting.manifests import stored_manifest
 from nugetproxy.protocol.v3.catalog import (
     CATALOG_PAGE_SIZE,
     CatalogDetails,
@@ -138,7 +138,7 @@ class HostedEvents:
             return None
         item = _item(rows[0][:7])
         push, manifest_text, listed, created, published, last_edited, size, sha512, deprecation, files = rows[0][7:]
-        manifest = PackageManifest.from_dict(orjson.loads(manifest_text))
+        manifest = stored_manifest(manifest_text, item.package_id, item.version)
         if item.is_delete:
             return EventLeaf(item, push, manifest.verbatim_version, None)
         known = Deprecation.from_dict(orjson.loads(deprecation)) if deprecation else None

@@ -13,6 +13,7 @@ import orjson
 
 from nugetproxy.errors import PackageExists, VersionBurnt
 from nugetproxy.hosting.events import EventKind, HostedEvent, State, insert_event, packed, unpacked
+from nugetproxy.hosting.manifests import stored_manifest, written_manifest
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.version import NuGetVersion
@@ -205,7 +206,7 @@ def insert_package(connection: sqlite3.Connection, pushed: PushedPackage, now: i
             *names,
             manifest.id.text,
             manifest.version.full,
-            orjson.dumps(manifest.as_dict()).decode(),
+            written_manifest(manifest),
             packed(pushed.entries),
             pushed.size,
             pushed.sha512,
@@ -286,9 +287,23 @@ def _with(pushed: PushedPackage, state: State, event: HostedEvent, push: int) ->
 
 
 def _package(row: tuple[Any, ...]) -> HostedPackage:
-    manifest, _, _, listed, published, created, last_edited, size, sha512, content_hash, blob, deprecation, *rest = row
+    (
+        manifest,
+        package_id,
+        version,
+        listed,
+        published,
+        created,
+        last_edited,
+        size,
+        sha512,
+        content_hash,
+        blob,
+        deprecation,
+        *rest,
+    ) = row
     return HostedPackage(
-        PackageManifest.from_dict(orjson.loads(manifest)),
+        stored_manifest(manifest, package_id, version),
         bool(listed),
         published,
         created,

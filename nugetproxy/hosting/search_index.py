@@ -147,7 +147,7 @@ def _write(connection: sqlite3.Connection, document: int, package: HostedPackage
         inner_parts(hit["id"]),
         title,
         tags,
-        *(indexed(text) for text in (hit["description"], hit.get("summary", ""), " ".join(hit["authors"]))),
+        *(indexed(text) for text in (hit.get("description", ""), hit.get("summary", ""), " ".join(hit["authors"]))),
         f"{id_mark(identity.lower_id)} {version_mark(identity.lower_version)} {types}",
     )
     before = connection.execute(f"SELECT {', '.join(_WORDS)} FROM search_words WHERE rowid = ?", (document,)).fetchone()  # noqa: S608  all constant

@@ -70,6 +70,8 @@ class PackageManifest:
     development_dependency: bool = False
     package_types: tuple[PackageType, ...] = ()
     dependency_groups: tuple[DependencyGroup, ...] = ()
+    is_partial: bool = False
+    """It names the version and says nothing else: what was written was too much to be read."""
 
     @property
     def identity(self) -> PackageIdentity:
@@ -82,6 +84,16 @@ class PackageManifest:
             _has_semver2_bound(dependency.range)
             for group in self.dependency_groups
             for dependency in group.dependencies
+        )
+
+    @staticmethod
+    def named(package_id: str, version: str) -> "PackageManifest":
+        """A partial one. Raises InvalidPackageId or InvalidVersion."""
+        return PackageManifest(
+            id=PackageId.parse(package_id),
+            version=NuGetVersion.parse(version),
+            verbatim_version=version,
+            is_partial=True,
         )
 
     def as_dict(self) -> dict[str, object]:

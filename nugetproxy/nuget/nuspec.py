@@ -62,6 +62,7 @@ def read_nuspec(data: bytes, *, is_cut: bool = False) -> PackageManifest:
         min_client_version=_attributes(metadata).get("minClientVersion", ""),
         repository_type=repository.get("type", ""),
         repository_url=repository.get("url", ""),
+        is_partial=False,
         repository_branch=repository.get("branch", ""),
         repository_commit=repository.get("commit", ""),
         tags=tuple(filter(None, _TAG_SEPARATORS.split(text_of(elements.get("tags"))))),

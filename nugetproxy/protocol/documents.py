@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-from nugetproxy.errors import UnreadableDocument
+from nugetproxy.errors import DocumentTooLarge, UnreadableDocument
+from nugetproxy.protocol.bounds import LARGEST_DOCUMENT
 
 # The deepest document of the protocol has about ten levels. orjson reads 1,024 and writes 254, and what rewrites
 # documents here calls itself once or twice for each level: this keeps far from both ends.
@@ -39,9 +40,17 @@ def read_array(body: bytes, what: str) -> list[Any]:
 
 
 def write(value: object) -> bytes:
+    """A document.
+
+    Raises:
+        DocumentTooLarge: it has more than LARGEST_DOCUMENT bytes. What may have is made smaller by its writer.
+    """
+    written = orjson.dumps(value)
+    if len(written) > LARGEST_DOCUMENT:
+        raise DocumentTooLarge("this document", LARGEST_DOCUMENT)
     # orjson leaves the room it wrote in to its result: a small document would hold eight times its size in the hot
     # table, which is bounded by the documents' lengths. The copy has its own size.
-    return bytes(memoryview(orjson.dumps(value)))
+    return bytes(memoryview(written))
 
 
 def text_of(value: object) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v3.deprecation import Deprecation
-from nugetproxy.protocol.v3.search import SearchQuery, read_search, write_search
+from nugetproxy.protocol.v3.search import SearchQuery, read_search
 from tests.hosting.packages import PACKAGES
 from tests.hosting.shelf import Shelf, package
+from tests.protocol.v3.writing import write_search
 
 TABLES = ("search_versions", "search_documents", "search_hits", "search_words", "search_names")
 

@@ -5,6 +5,7 @@ the writer; a readme, icon or licence inside the package is named by a reference
 """
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from nugetproxy.errors import InvalidVersionRange
@@ -12,6 +13,7 @@ from nugetproxy.nuget.manifest import DependencyGroup, PackageManifest
 from nugetproxy.nuget.version_range import VersionRange
 from nugetproxy.protocol.v3.registration_values import Leaf
 from nugetproxy.protocol.v3.rewriting import part_reference
+from nugetproxy.protocol.v3.version_fitting import MOST_ROWS, fitted_leaf, unfit_leaf
 
 # How nuget.org says "unlisted" in a date.
 UNLISTED_PUBLISHED = "1900-01-01T00:00:00+00:00"
@@ -25,10 +27,16 @@ _LONG_NAME = {"netstandard": ".NETStandard", "netcoreapp": ".NETCoreApp"}
 
 
 def leaf_from_manifest(manifest: PackageManifest, *, published: str, listed: bool = True) -> Leaf:
-    """`published` is ISO 8601; an unlisted version says 1900 instead, as at nuget.org."""
-    entry = _catalog_entry(manifest, published if listed else UNLISTED_PUBLISHED, listed=listed)
+    """`published` is ISO 8601; an unlisted version says 1900 instead, as at nuget.org.
+
+    Where it does not fit, the leaf says nothing of dependencies (see `version_fitting`).
+    """
+    has_few = sum(1 + len(group.dependencies) for group in manifest.dependency_groups) <= MOST_ROWS
+    told = manifest if has_few else replace(manifest, dependency_groups=())
+    entry = _catalog_entry(told, published if listed else UNLISTED_PUBLISHED, listed=listed)
     raw: dict[str, Any] = {"@type": "Package", "catalogEntry": entry}
-    return Leaf(manifest.version, manifest.id.text, listed, manifest.is_semver2, raw)
+    fitted = fitted_leaf(raw) if has_few and not manifest.is_partial else unfit_leaf(raw)
+    return Leaf(manifest.version, manifest.id.text, listed, told.is_semver2, *fitted)
 
 
 def _catalog_entry(manifest: PackageManifest, published: str, *, listed: bool) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.nuget.version_range import VersionRange
 from nugetproxy.protocol.documents import is_absolute_url, read_object
 from nugetproxy.protocol.v3.registration_values import Leaf, Page, Registration
+from nugetproxy.protocol.v3.version_fitting import LONGEST_VERSION, fitted_head, fitted_leaf, unfit_leaf
 
 _INDEX, _PAGE = "registration index", "registration page"
 
@@ -34,7 +35,7 @@ def read_index(body: bytes) -> Registration:
         raise UnreadableDocument(_INDEX, "items is not an array")
     read = [_read_page(item, _INDEX) for item in items]
     pages = tuple(page for page in read if page.leaves is None or page.leaves)
-    return Registration(_package_id(document, pages), pages, document)
+    return Registration(_package_id(document, pages), pages, fitted_head(document))
 
 
 def read_page(body: bytes) -> Page:
@@ -61,8 +62,8 @@ def _read_page(raw: object, what: str) -> Page:
     url = raw["@id"] if is_absolute_url(raw.get("@id")) else ""
     if leaves:
         # What the page says of its bounds may be missing (private feeds) or late; the leaves are what clients get.
-        return Page(leaves[0].version, leaves[-1].version, len(leaves), url, leaves, raw)
-    return Page(_bound(raw, "lower", what), _bound(raw, "upper", what), 0, url, (), raw)
+        return Page(leaves[0].version, leaves[-1].version, len(leaves), url, leaves, fitted_head(raw))
+    return Page(_bound(raw, "lower", what), _bound(raw, "upper", what), 0, url, (), fitted_head(raw))
 
 
 def _outlying_page(raw: dict[str, Any], what: str) -> Page:
@@ -71,7 +72,7 @@ def _outlying_page(raw: dict[str, Any], what: str) -> Page:
         raise UnreadableDocument(what, "a page has neither items nor an address")
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
         raise UnreadableDocument(what, "a page has neither items nor a count")
-    return Page(_bound(raw, "lower", what), _bound(raw, "upper", what), count, url, None, raw)
+    return Page(_bound(raw, "lower", what), _bound(raw, "upper", what), count, url, None, fitted_head(raw))
 
 
 def _bound(raw: dict[str, Any], name: str, what: str) -> NuGetVersion:
@@ -97,7 +98,9 @@ def _read_leaf(raw: object, what: str) -> Leaf | None:
         raise UnreadableDocument(what, str(error)) from error
     except InvalidVersion:
         return None
-    return Leaf(version, package_id, _is_listed(entry), version.is_semver2 or _depends_on_semver2(entry), raw)
+    fitted = fitted_leaf(raw) if len(text) <= LONGEST_VERSION else unfit_leaf(raw)
+    is_semver2 = version.is_semver2 or _depends_on_semver2(fitted.raw["catalogEntry"])
+    return Leaf(version, package_id, _is_listed(entry), is_semver2, *fitted)
 
 
 def _is_listed(entry: dict[str, Any]) -> bool:

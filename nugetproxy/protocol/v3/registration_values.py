@@ -4,17 +4,19 @@ What the documents look like is the reader's and the writer's affair. A leaf kee
 nobody here has heard of reach the client; only what rules need is parsed. `raw` is shared and never changed.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
 from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.bounds import FULL_PAGE
 
 PAGE_SIZE = 64
 # nuget.org inlines below 128 leaves; clients read whatever is inlined, so this is about the size of the index only.
 MOST_INLINED = 127
+LONGEST_COMMIT = 100
 
 
 class Hive(StrEnum):
@@ -37,13 +39,19 @@ class Hive(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One version. `raw` is the leaf object with its `catalogEntry`; `package_id` has this version's own casing."""
+    """One version. `raw` is the leaf object with its `catalogEntry`; `package_id` has this version's own casing.
+
+    `size` is about how many bytes it takes in a document. Not `fits`: what clients act on (dependencies above all) is
+    too large to be rendered and not in `raw`, so lists of versions leave it out.
+    """
 
     version: NuGetVersion
     package_id: str
     listed: bool
     is_semver2: bool
     raw: dict[str, Any] = field(repr=False)
+    size: int = 0
+    fits: bool = True
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -62,6 +70,16 @@ class Page:
     url: str
     leaves: tuple[Leaf, ...] | None = field(repr=False)
     raw: dict[str, Any] = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes its loaded leaves take."""
+        return sum(leaf.size for leaf in self.leaves or ())
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether its leaves should be on several pages."""
+        return self.count > 1 and self.size > FULL_PAGE
 
     def overlaps(self, lower: NuGetVersion, upper: NuGetVersion) -> bool:
         return self.lower <= upper and lower <= self.upper
@@ -102,6 +120,11 @@ class Registration:
     def count(self) -> int:
         """How many versions, by what the pages say of themselves."""
         return sum(page.count for page in self.pages)
+
+    @property
+    def is_inlined(self) -> bool:
+        """Whether an index carries its pages: all are there, and they are few and not large."""
+        return self.is_complete and self.count <= MOST_INLINED and sum(page.size for page in self.pages) <= FULL_PAGE
 
     def find(self, version: NuGetVersion) -> Leaf | None:
         """The leaf of a version, out of the loaded pages."""
@@ -153,12 +176,24 @@ def registration_of(package_id: str, leaves: Iterable[Leaf]) -> Registration:
 
 
 def cut_pages(leaves: Iterable[Leaf]) -> tuple[Page, ...]:
-    """Ascending pages of 64, as registration-base-url-resource describes nuget.org's."""
+    """Ascending pages of 64, as registration-base-url-resource describes nuget.org's; of fewer when they are large."""
     by_version: dict[NuGetVersion, Leaf] = {}
     for leaf in leaves:
         by_version.setdefault(leaf.version, leaf)
-    ascending = sorted(by_version.values(), key=lambda leaf: leaf.version)
-    return tuple(page_of(tuple(ascending[at : at + PAGE_SIZE])) for at in range(0, len(ascending), PAGE_SIZE))
+    return tuple(page_of(tuple(row)) for row in _cut(sorted(by_version.values(), key=lambda leaf: leaf.version)))
+
+
+def _cut(ascending: list[Leaf]) -> Iterator[list[Leaf]]:
+    page: list[Leaf] = []
+    size = 0
+    for leaf in ascending:
+        if page and (len(page) == PAGE_SIZE or size + leaf.size > FULL_PAGE):
+            yield page
+            page, size = [], 0
+        page.append(leaf)
+        size += leaf.size
+    if page:
+        yield page
 
 
 def page_of(leaves: tuple[Leaf, ...]) -> Page:
@@ -168,16 +203,23 @@ def page_of(leaves: tuple[Leaf, ...]) -> Page:
 
 def newest_commit(leaves: Iterable[Leaf]) -> dict[str, Any]:
     """`commitId` and `commitTimeStamp` of the leaf that changed last, as far as the leaves have them."""
-    commits = [leaf.raw for leaf in leaves if isinstance(leaf.raw.get("commitTimeStamp"), str)]
+    commits = [leaf.raw for leaf in leaves if _is_moment(leaf.raw.get("commitTimeStamp"))]
     if not commits:
         return {}
     newest = max(commits, key=_commit_time)
-    return {name: newest[name] for name in ("commitId", "commitTimeStamp") if name in newest}
+    return {name: newest[name] for name in ("commitId", "commitTimeStamp") if _is_moment(newest.get(name))}
 
 
 def is_neat(pages: tuple[Page, ...]) -> bool:
-    """Whether pages are cut as we would cut them: ascending, apart, none above 64, none empty."""
-    return all(0 < page.count <= PAGE_SIZE for page in pages) and all(a.upper < b.lower for a, b in pairwise(pages))
+    """Whether pages are cut as we would cut them: ascending, apart, none above 64 or too large, none empty."""
+    return all(0 < page.count <= PAGE_SIZE and not page.is_too_large for page in pages) and all(
+        a.upper < b.lower for a, b in pairwise(pages)
+    )
+
+
+def _is_moment(value: object) -> bool:
+    """Whether it may be a commit's id or time: short enough to be repeated in every page."""
+    return isinstance(value, str) and len(value) <= LONGEST_COMMIT
 
 
 def _commit_time(raw: dict[str, Any]) -> str:

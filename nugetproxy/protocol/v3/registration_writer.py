@@ -3,14 +3,19 @@
 Nothing is asked for here: what a document needs must be loaded. Source: docs/api/registration-base-url-resource.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
+import orjson
+
+from nugetproxy.errors import DocumentTooLarge
 from nugetproxy.nuget.identity import lower_invariant
 from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.bounds import LARGEST_VERSION
 from nugetproxy.protocol.documents import write
 from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.steps import Steps
 from nugetproxy.protocol.v3.registration_values import (
-    MOST_INLINED,
     Hive,
     Leaf,
     Page,
@@ -19,6 +24,7 @@ from nugetproxy.protocol.v3.registration_values import (
     newest_commit,
 )
 from nugetproxy.protocol.v3.rewriting import Rewriter
+from nugetproxy.protocol.v3.version_fitting import plain_leaf
 
 _INDEX_TYPE = ["catalog:CatalogRoot", "PackageRegistration", "catalog:Permalink"]
 _PAGE_TYPE = "catalog:CatalogPage"
@@ -52,43 +58,52 @@ _LEAF_CONTEXT: dict[str, Any] = {
 }
 
 
-def write_index(registration: Registration, hive: Hive, links: Links) -> bytes | None:
+def write_index(registration: Registration, hive: Hive, links: Links) -> Steps[bytes | None]:
     """The index of an id; None when the hive shows nothing of it, which clients must see as 404.
 
-    In the SemVer 2 hive outlying pages may stay outlying: their bounds are the upstream's.
+    In the SemVer 2 hive outlying pages may stay outlying: their bounds are the upstream's. Versions that do not fit are
+    left out.
 
     Raises:
         ValueError: a page is outlying and the hive leaves versions out, so that pages must be cut anew.
+        DocumentTooLarge: it would be larger than any document.
     """
-    if not hive.has_semver2:
-        registration = registration.keeping(_is_semver1)
-    if registration.is_complete:
+    if registration.is_complete or not hive.has_semver2:
+        registration = registration.keeping(lambda leaf: _is_shown(leaf, hive))
         registration = registration.in_neat_pages()
     pages = [page for page in registration.pages if page.count]
     if not pages:
         return None
     rewriter = Rewriter(links, hive, lower_invariant(registration.package_id))
-    inlined = registration.is_complete and registration.count <= MOST_INLINED
-    document = {
-        **registration.raw,
-        "@id": rewriter.index,
-        "@type": registration.raw.get("@type", _INDEX_TYPE),
-        "count": len(pages),
-        "items": [_page_in_index(page, rewriter, inlined=inlined) for page in pages],
-        "@context": _context(registration.raw),
-    }
-    return write(document)
+    items = []
+    for page in pages:
+        leaves = None
+        if registration.is_inlined:
+            leaves = yield from _items(page.leaves or (), rewriter)
+        items.append(_page_in_index(page, rewriter, leaves))
+        yield
+    return write(
+        {
+            **registration.raw,
+            "@id": rewriter.index,
+            "@type": registration.raw.get("@type", _INDEX_TYPE),
+            "count": len(pages),
+            "items": items,
+            "@context": _context(registration.raw),
+        }
+    )
 
 
 def write_page(
     registration: Registration, hive: Hive, lower: NuGetVersion, upper: NuGetVersion, links: Links
-) -> bytes | None:
+) -> Steps[bytes | None]:
     """The page with all versions from `lower` to `upper` that the hive shows; None when there is none.
 
     Any bounds make a page: a client may still hold an index from before a version was published.
 
     Raises:
         ValueError: a page that overlaps the bounds is outlying. A page with gaps would look complete.
+        DocumentTooLarge: it would be larger than any document.
     """
     overlapping = registration.overlapping(lower, upper)
     if any(page.leaves is None for page in overlapping):
@@ -97,25 +112,27 @@ def write_page(
         leaf
         for page in overlapping
         for leaf in page.leaves or ()
-        if lower <= leaf.version <= upper and (hive.has_semver2 or not leaf.is_semver2)
+        if lower <= leaf.version <= upper and _is_shown(leaf, hive)
     )
     if not leaves:
         return None
     ascending = tuple(leaf for page in cut_pages(leaves) for leaf in page.leaves or ())
     raw = _raw_of_page(overlapping, ascending)
     rewriter = Rewriter(links, hive, lower_invariant(registration.package_id))
-    document = {
-        **raw,
-        "@id": links.registration_page(hive, rewriter.lower_id, lower.lower, upper.lower),
-        "@type": raw.get("@type", _PAGE_TYPE),
-        "count": len(ascending),
-        "items": [_leaf_in_page(leaf, rewriter) for leaf in ascending],
-        "parent": rewriter.index,
-        "lower": _bound(raw, "lower", ascending[0].version),
-        "upper": _bound(raw, "upper", ascending[-1].version),
-        "@context": _context(raw, registration.raw),
-    }
-    return write(document)
+    items = yield from _items(ascending, rewriter)
+    return write(
+        {
+            **raw,
+            "@id": links.registration_page(hive, rewriter.lower_id, lower.lower, upper.lower),
+            "@type": raw.get("@type", _PAGE_TYPE),
+            "count": len(items),
+            "items": items,
+            "parent": rewriter.index,
+            "lower": _bound(raw, "lower", ascending[0].version),
+            "upper": _bound(raw, "upper", ascending[-1].version),
+            "@context": _context(raw, registration.raw),
+        }
+    )
 
 
 def write_leaf(leaf: Leaf, hive: Hive, links: Links) -> bytes | None:
@@ -140,13 +157,13 @@ def write_leaf(leaf: Leaf, hive: Hive, links: Links) -> bytes | None:
 # --- parts, from the outside in ---------------------------------------------------------------------------------------
 
 
-def _page_in_index(page: Page, rewriter: Rewriter, *, inlined: bool) -> dict[str, Any]:
+def _page_in_index(page: Page, rewriter: Rewriter, items: list[orjson.Fragment] | None) -> dict[str, Any]:
     """A client tells an inlined page from an outlying one by whether the property `items` is there at all."""
     lower, upper = page.lower.lower, page.upper.lower
     document = {
         **page.raw,
         "@id": f"{rewriter.index}#page/{lower}/{upper}"
-        if inlined
+        if items is not None
         else rewriter.links.registration_page(rewriter.hive, rewriter.lower_id, lower, upper),
         "@type": page.raw.get("@type", _PAGE_TYPE),
         "count": page.count,
@@ -155,17 +172,37 @@ def _page_in_index(page: Page, rewriter: Rewriter, *, inlined: bool) -> dict[str
     }
     document.pop("@context", None)
     document.pop("parent", None)
-    if inlined:
-        document["items"] = [_leaf_in_page(leaf, rewriter) for leaf in page.leaves or ()]
+    if items is not None:
+        document["items"] = items
         document["parent"] = rewriter.index
     return document
 
 
-def _leaf_in_page(leaf: Leaf, rewriter: Rewriter) -> dict[str, Any]:
+def _items(leaves: Iterable[Leaf], rewriter: Rewriter) -> Steps[list[orjson.Fragment]]:
+    """The leaves as they stand in a page, written already: only then it is known how large each is."""
+    items = []
+    for leaf in leaves:
+        items.append(orjson.Fragment(_written_leaf(leaf, rewriter)))
+        yield
+    return items
+
+
+def _written_leaf(leaf: Leaf, rewriter: Rewriter) -> bytes:
+    written = orjson.dumps(_leaf_in_page(leaf, leaf.raw, rewriter))
+    if len(written) <= LARGEST_VERSION:
+        return written
+    # Links are what made it so large: of many small parts, or with a very long host name.
+    plain = plain_leaf(leaf.raw)
+    if plain is not None and len(written := orjson.dumps(_leaf_in_page(leaf, plain, rewriter))) <= LARGEST_VERSION:
+        return written
+    raise DocumentTooLarge(f"what is known of {leaf.package_id} {leaf.version}", LARGEST_VERSION)
+
+
+def _leaf_in_page(leaf: Leaf, raw: dict[str, Any], rewriter: Rewriter) -> dict[str, Any]:
     links, hive, lower_id, lower_version = rewriter.links, rewriter.hive, rewriter.lower_id, leaf.version.lower
     own = links.catalog_entry(lower_id, lower_version)
     content = links.nupkg(lower_id, lower_version)
-    document = rewriter.rewritten(leaf.raw, own, lower_version)
+    document = rewriter.rewritten(raw, own, lower_version)
     entry: dict[str, Any] = document["catalogEntry"]
     entry["@id"] = own
     entry["packageContent"] = content
@@ -198,5 +235,5 @@ def _context(*raws: dict[str, Any]) -> dict[str, Any]:
     return next((context for raw in raws if isinstance(context := raw.get("@context"), dict)), _CONTEXT)
 
 
-def _is_semver1(leaf: Leaf) -> bool:
-    return not leaf.is_semver2
+def _is_shown(leaf: Leaf, hive: Hive) -> bool:
+    return leaf.fits and (hive.has_semver2 or not leaf.is_semver2)

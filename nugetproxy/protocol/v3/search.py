@@ -1,23 +1,23 @@
-"""The search and autocomplete resources: how answers are read and written, and made from kept packages.
+"""The search and autocomplete resources: how answers are read, and made from kept packages.
 
-What is asked is in `search_query.py`. What matches is the upstream's decision; for what we keep ourselves it is
-`search_terms.py`'s. Source: docs/api/search-query-service-resource.
+How they are written is in `search_writer.py`, what is asked in `search_query.py`. What matches is the upstream's
+decision; for what we keep ourselves it is `search_terms.py`'s. Source: docs/api/search-query-service-resource.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from nugetproxy.errors import InvalidPackageId, InvalidVersion, UnreadableDocument
 from nugetproxy.nuget.identity import PackageId, lower_invariant
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.protocol.documents import read_object, write
-from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.bounds import LARGEST_VERSION, LONGEST_TEXT
+from nugetproxy.protocol.documents import read_object
 from nugetproxy.protocol.v3.manifest_leaf import DEFAULT_PACKAGE_TYPE
 from nugetproxy.protocol.v3.registration_values import Leaf
-from nugetproxy.protocol.v3.rewriting import Rewriter
 from nugetproxy.protocol.v3.search_query import CompletionQuery, SearchQuery
 from nugetproxy.protocol.v3.search_terms import matches
+from nugetproxy.protocol.v3.version_fitting import LONGEST_VERSION, plain_entry, rendered_size
 
 __all__ = [
     "CompletionPage",
@@ -26,14 +26,11 @@ __all__ = [
     "SearchPage",
     "SearchQuery",
     "hit_from_leaves",
+    "lower_version_of",
     "read_completion",
     "read_search",
     "visible_leaves",
-    "write_completion",
-    "write_search",
 ]
-
-_VOCABULARY = "http://schema.nuget.org/schema#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ class CompletionPage:
 
 
 def read_search(body: bytes) -> SearchPage:
-    """Hits without a readable id or version are left out: clients throw on them.
+    """Hits without a readable id or version are left out: clients throw on them. So are those that do not fit.
 
     Raises:
         UnreadableDocument: not an answer of a search service.
@@ -75,17 +72,6 @@ def read_search(body: bytes) -> SearchPage:
     return SearchPage(len(hits) if total is None else total, hits)
 
 
-def write_search(page: SearchPage, query: SearchQuery, links: Links) -> bytes:
-    """`totalHits` comes before `data`: clients stop reading when they have as many hits as they asked for."""
-    return write(
-        {
-            "@context": {"@vocab": _VOCABULARY, "@base": links.registration_base(query.hive)},
-            "totalHits": page.total,
-            "data": [_written_hit(hit, query, links) for hit in page.hits],
-        }
-    )
-
-
 def read_completion(body: bytes) -> CompletionPage:
     """
     Raises:
@@ -95,16 +81,7 @@ def read_completion(body: bytes) -> CompletionPage:
     values = document.get("data")
     if not isinstance(values, list):
         raise UnreadableDocument("autocomplete answer", "data is not an array")
-    return CompletionPage(_total(document), tuple(value for value in values if isinstance(value, str)))
-
-
-def write_completion(page: CompletionPage, query: CompletionQuery, links: Links) -> bytes:
-    """Both kinds of answers have one form; versions need no total."""
-    document: dict[str, Any] = {"@context": {"@vocab": _VOCABULARY}}
-    total = page.total if page.total is not None or query.asks_versions else len(page.values)
-    if total is not None:
-        document["totalHits"] = total
-    return write({**document, "data": page.values})
+    return CompletionPage(_total(document), tuple(value for value in values if _may_be_shown(value)))
 
 
 def hit_from_leaves(leaves: Sequence[Leaf], query: SearchQuery) -> SearchHit | None:
@@ -150,62 +127,39 @@ def _read_hit(row: object) -> SearchHit | None:
         PackageId.parse(package_id)
     except InvalidPackageId:
         return None
-    return SearchHit(package_id, row) if _lower_version(row) is not None else None
+    if lower_version_of(row) is None:
+        return None
+    if rendered_size({**row, "versions": None}) > LARGEST_VERSION:
+        row = plain_hit(row)
+    return SearchHit(package_id, row) if row is not None else None
 
 
-def _lower_version(row: object) -> str | None:
+def plain_hit(raw: dict[str, Any], longest: int = LONGEST_TEXT) -> dict[str, Any] | None:
+    """A hit in the plain form of `version_fitting`, with the versions that it has; None when it does not fit.
+
+    `longest` is in characters, of each text. Dependencies are left out: nobody looks for them in a search.
+    """
+    plain = plain_entry({**raw, "dependencyGroups": None}, longest)
+    return None if plain is None else {**plain, "versions": raw.get("versions")}
+
+
+def lower_version_of(row: object) -> str | None:
     """The version of a hit, or of a row of its `versions`, as it stands in URLs; None for what no client can read."""
     text = row.get("version") if isinstance(row, dict) else None
     try:
-        return NuGetVersion.parse(text).lower if isinstance(text, str) else None
+        return NuGetVersion.parse(text).lower if _may_be_shown(text) else None
     except InvalidVersion:
         return None
+
+
+def _may_be_shown(value: object) -> TypeGuard[str]:
+    """Whether it may be an id or a version."""
+    return isinstance(value, str) and len(value) <= LONGEST_VERSION
 
 
 def _total(document: dict[str, Any]) -> int | None:
     total = document.get("totalHits")
     return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
-
-
-# --- writing ----------------------------------------------------------------------------------------------------------
-
-
-def _written_hit(hit: SearchHit, query: SearchQuery, links: Links) -> dict[str, Any]:
-    lower_id, lower_version = lower_invariant(hit.id), _lower_version(hit.raw) or ""
-    rewriter = Rewriter(links, query.hive, lower_id)
-    own = links.catalog_entry(lower_id, lower_version)
-    written = rewriter.rewritten({**hit.raw, "versions": None}, own, lower_version)
-    written["@id"] = written["registration"] = rewriter.index
-    written["versions"] = _written_versions(hit.raw, rewriter)
-    written["vulnerabilities"] = _with_numbers(written.get("vulnerabilities"))
-    return written
-
-
-def _written_versions(raw: dict[str, Any], rewriter: Rewriter) -> list[dict[str, Any]]:
-    """Clients throw when there is none: a hit without any shows its own version."""
-    rows = raw.get("versions")
-    usable = [row for row in rows if _lower_version(row) is not None] if isinstance(rows, list) else []
-    return [
-        {
-            **row,
-            "@id": rewriter.links.registration_leaf(rewriter.hive, rewriter.lower_id, _lower_version(row) or ""),
-        }
-        for row in usable or [{"version": raw["version"], "downloads": 0}]
-    ]
-
-
-def _with_numbers(vulnerabilities: object) -> list[Any]:
-    """In search a severity is a number; registrations, and some servers here too, write a text."""
-    rows = vulnerabilities if isinstance(vulnerabilities, list) else []
-    return [
-        {**row, "severity": int(severity)}
-        if isinstance(row, dict) and isinstance(severity := row.get("severity"), str) and severity in _SEVERITIES
-        else row
-        for row in rows
-    ]
-
-
-_SEVERITIES = frozenset("0123")
 
 
 # --- from kept packages -----------------------------------------------------------------------------------------------

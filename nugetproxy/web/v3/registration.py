@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from nugetproxy.errors import DocumentNotFound, PackageNotFound, VersionNotFound
+from nugetproxy.executors.slices import in_slices
 from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.protocol.v3.registration import Hive, write_catalog_entry, write_index, write_leaf, write_page
@@ -24,7 +25,7 @@ async def registration_page(request: web.Request) -> web.StreamResponse:
     hive, package = _hive(request), package_id(request)
     lower, upper = version_named(request, "lower", ""), version_named(request, "upper", ".json")
     answer = await feed(request).registration_between(package, lower, upper)
-    body = write_page(answer.value, hive, lower, upper, links(request))
+    body = await in_slices(write_page(answer.value, hive, lower, upper, links(request)))
     if body is None:
         raise DocumentNotFound(
             f"package '{package}' has no version from {lower} to {upper} in this form of registration"
@@ -44,7 +45,7 @@ async def _index(request: web.Request, hive: Hive, package: PackageId) -> web.St
     asked = feed(request)
     # The older hives leave versions out, so their pages are cut anew and all leaves must be known.
     answer = await (asked.registration(package) if hive.has_semver2 else asked.complete_registration(package))
-    body = write_index(answer.value, hive, links(request))
+    body = await in_slices(write_index(answer.value, hive, links(request)))
     if body is None:
         raise PackageNotFound(package.text, "this form of registration shows none of its versions")
     return await _send(request, hive, body, answer.provenance, Resource.REGISTRATION_INDEX)

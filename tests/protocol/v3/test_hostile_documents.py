@@ -22,9 +22,7 @@ from nugetproxy.protocol.v3.registration import (
     read_page,
     registration_of,
     write_catalog_entry,
-    write_index,
     write_leaf,
-    write_page,
 )
 from nugetproxy.protocol.v3.search import (
     CompletionQuery,
@@ -33,9 +31,8 @@ from nugetproxy.protocol.v3.search import (
     hit_from_leaves,
     read_completion,
     read_search,
-    write_completion,
-    write_search,
 )
+from nugetproxy.protocol.v3.search_writer import write_completion
 from nugetproxy.protocol.v3.service_index import read_service_index
 from nugetproxy.protocol.v3.signatures import (
     merge_repository_signatures,
@@ -52,6 +49,7 @@ from nugetproxy.protocol.v3.vulnerabilities import (
     write_vulnerability_page,
 )
 from tests.protocol.v3.leaves import leaf
+from tests.protocol.v3.writing import write_index, write_page, write_search
 
 KEPT = Path(__file__).parents[2] / "data" / "nuget_org"
 LINKS = Links("http://127.0.0.1:1")

@@ -14,11 +14,11 @@ from nugetproxy.protocol.v3.search import (
     hit_from_leaves,
     read_completion,
     read_search,
-    write_completion,
-    write_search,
 )
+from nugetproxy.protocol.v3.search_writer import write_completion
 from tests.protocol.urls import foreign_urls
 from tests.protocol.v3.leaves import UP, body, index, leaf, page
+from tests.protocol.v3.writing import write_search
 
 SEMVER2 = SearchQuery(semver_level2=True)
 

@@ -1,0 +1,59 @@
+"""Slices: long work on the event loop, a few milliseconds at a time.
+
+For work in pure Python, which a thread would not do in parallel anyway: between two slices everybody else is served. Of
+all work that needs more than one slice, one slice is done in each turn of the loop, however many such works there are.
+What releases the interpreter's lock (compressing, hashing) belongs in a thread instead.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Generator
+from typing import Final, TypeVar
+from weakref import WeakKeyDictionary
+
+T = TypeVar("T")
+
+SLICE_SECONDS: Final = 0.003
+"""How long others wait at most for a slice to end, if its steps are as short as they should be."""
+
+_turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]" = WeakKeyDictionary()
+
+
+async def in_slices(steps: Generator[None, None, T], clock: Callable[[], float] = time.perf_counter) -> T:
+    """The result of work that yields after each of its steps (`protocol.steps`).
+
+    What fits into one slice is done without a pause. Raises what the work raises.
+    """
+    result: list[T] = []
+    if _did_end(steps, result, clock):
+        return result[0]
+    await asyncio.sleep(0)
+    turn = _turn()
+    while True:
+        async with turn:
+            if _did_end(steps, result, clock):
+                return result[0]
+            # Kept until the loop has served everybody else, so that nobody does another slice in this turn of it. Those
+            # who wait get theirs in the order of asking.
+            await asyncio.sleep(0)
+
+
+def _did_end(steps: Generator[None, None, T], result: list[T], clock: Callable[[], float]) -> bool:
+    """Do one slice; whether it was the last."""
+    end = clock() + SLICE_SECONDS
+    try:
+        while True:
+            next(steps)
+            if clock() >= end:
+                return False
+    except StopIteration as stopped:
+        result.append(stopped.value)
+        return True
+
+
+def _turn() -> asyncio.Lock:
+    loop = asyncio.get_running_loop()
+    turn = _turns.get(loop)
+    if turn is None:
+        turn = _turns[loop] = asyncio.Lock()
+    return turn

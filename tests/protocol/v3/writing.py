@@ -1,0 +1,22 @@
+"""The writers of long documents, without pauses."""
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from nugetproxy.protocol.steps import Steps, at_once
+from nugetproxy.protocol.v3 import registration, search_writer
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _at_once(write: Callable[P, Steps[T]]) -> Callable[P, T]:
+    def written(*args: P.args, **kwargs: P.kwargs) -> T:
+        return at_once(write(*args, **kwargs))
+
+    return written
+
+
+write_index = _at_once(registration.write_index)
+write_page = _at_once(registration.write_page)
+write_search = _at_once(search_writer.write_search)
