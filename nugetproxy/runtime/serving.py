@@ -14,7 +14,8 @@ from aiohttp import web
 
 from nugetproxy.config import Config, ServerSettings
 from nugetproxy.errors import ConfigError
-from nugetproxy.runtime.assembly import assemble
+from nugetproxy.runtime.assembly import USER_AGENT, assemble
+from nugetproxy.runtime.first_contacts import tell_first_contacts
 from nugetproxy.runtime.listening import tls_context
 from nugetproxy.web.application import make_application
 from nugetproxy.web.hot.table import HotTable
@@ -43,7 +44,13 @@ async def serve(
             gate = application[GATE]
             is_learned = gate.is_learned if gate is not None else None
             lanes = LaneServer(runner.server, hot, settings, application[ACCESS], is_learned, tls)
-            await _serve(lanes, sockets, settings, ready, stopping)
+            # It begins to run when `_serve` first waits, which is after `ready`.
+            contacts = asyncio.create_task(tell_first_contacts(config, USER_AGENT, os.environ))
+            try:
+                await _serve(lanes, sockets, settings, ready, stopping)
+            finally:
+                contacts.cancel()
+                await asyncio.gather(contacts, return_exceptions=True)
         finally:
             if hot is not None:
                 await hot.close()

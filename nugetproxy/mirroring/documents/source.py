@@ -16,7 +16,7 @@ from nugetproxy.httpcache.freshness import DocumentKind
 from nugetproxy.mirroring.documents.mirrored_documents import KeptDocument, MirroredDocuments
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.nuget.identity import PackageId
-from nugetproxy.protocol.v3.service_index import UpstreamEndpoints, read_service_index
+from nugetproxy.protocol.v3.service_index import UpstreamEndpoints, check_service_index, read_service_index
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class MirroredSource:
         Raises UpstreamError: without a service index nobody knows what exists.
         """
         try:
-            document = await self.ask(self._service_index, DocumentKind.SERVICE_INDEX, _check_service_index)
+            document = await self.ask(self._service_index, DocumentKind.SERVICE_INDEX, check_service_index)
         except DocumentAbsent as error:
             raise UpstreamNonsense(self.name, f"there is no service index at {self._service_index}") from error
         endpoints = self.read(document, read_service_index)
@@ -149,13 +149,6 @@ class MirroredSource:
         if len(document.body) <= _PARSED_BYTES:
             self._parsed[key] = (len(document.body), parsed)
         return parsed
-
-
-def _check_service_index(body: bytes) -> None:
-    """Raises UnreadableDocument also for an index that leads to no package: it must not replace one that does."""
-    endpoints = read_service_index(body)
-    if endpoints.flat_container is None and endpoints.registrations is None:
-        raise UnreadableDocument("service index", "it names neither packages nor registrations")
 
 
 def quoted(lower_id: str) -> str:

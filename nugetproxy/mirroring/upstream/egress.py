@@ -127,7 +127,8 @@ class Egress:
             raise UpstreamNonsense(self._name, f"it names the insecure {origin}")
         if origin not in self._named:
             if origin not in self._learned and not self._is_below_domain(origin):
-                raise UpstreamNonsense(self._name, f"it names {origin}, which is not an allowed host")
+                remedy = f"if that is right, name {origin.host} in allowed_hosts, or in service_index if it moved there"
+                raise UpstreamNonsense(self._name, f"it names {origin}, which is not an allowed host", remedy=remedy)
             if self._is_out_of_bounds(place := place_of_host(origin.host)):
                 raise self.out_of_bounds(url, place)
         if origin.host != url.raw_host and "%" not in origin.host:

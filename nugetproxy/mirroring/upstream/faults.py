@@ -4,7 +4,10 @@ Foreign exceptions and HTTP statuses are translated here and nowhere else.
 """
 
 import math
+import os
 import random
+import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -161,11 +164,16 @@ def held_back(upstream: str, why: str, seconds: float) -> PassingFault:
     return PassingFault(UpstreamUnavailable(upstream, f"it {why}, so it is not asked {again}", seconds), "429")
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: OSError | aiohttp.ClientError) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         cause = error.certificate_error
         return f"certificate verify failed: {_printable(getattr(cause, 'verify_message', '') or str(cause))}"
-    return _printable(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+    if not isinstance(error, aiohttp.ClientConnectorError) or isinstance(error.os_error, socket.gaierror):
+        return _printable(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+    if isinstance(error.os_error, ssl.SSLError):
+        return f"TLS failed: {_printable(error.os_error.reason or str(error.os_error)).replace('_', ' ').lower()}"
+    # The event loop's own words hold the address that was tried: clients need not read how names resolve here.
+    return os.strerror(error.os_error.errno) if error.os_error.errno else "none of its addresses answers"
 
 
 def _printable(text: str | None) -> str:

@@ -81,6 +81,13 @@ def read_service_index(body: bytes) -> UpstreamEndpoints:
     )
 
 
+def check_service_index(body: bytes) -> None:
+    """Raises UnreadableDocument as `read_service_index`, and for an index that leads to no package."""
+    endpoints = read_service_index(body)
+    if endpoints.flat_container is None and endpoints.registrations is None:
+        raise UnreadableDocument("service index", "it names neither packages nor registrations")
+
+
 # --- ours -------------------------------------------------------------------------------------------------------------
 
 

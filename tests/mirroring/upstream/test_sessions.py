@@ -19,6 +19,7 @@ from nugetproxy.mirroring.upstream.client import UpstreamClient
 from tests.fakes import faults
 from tests.fakes.upstream import FakeUpstream
 from tests.mirroring.clients import a_client
+from tests.ports import dead_port
 
 OURS, PUBLIC = "127.0.0.1", "127.0.0.2"
 LIST = "/v3-flatcontainer/a/index.json"
@@ -233,23 +234,14 @@ async def test_names_are_not_resolved_where_a_proxy_does_it(names, upstream, ins
     assert (connections, inside.connections) == (1, 1)
 
 
-def refused(port: int) -> str:
-    return f"http://me:s3cret@127.0.0.1:{port}"
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_dead_proxy_is_named_with_its_source(names, upstream, scheme):
+    home, source = f"{scheme}://feed.example/v3/index.json", f"{scheme.upper()}_PROXY"
+    with dead_port() as port:
+        environ = {source: f"http://me:s3cret@127.0.0.1:{port}"}
+        async with a_client(upstream, service_index=home, environ=environ) as client:
+            with pytest.raises(UpstreamUnavailable) as caught:
+                await client.fetch(home, patience=0)
 
-
-@pytest.mark.parametrize("home", ["http://feed.example/v3/index.json", "https://feed.example/v3/index.json"])
-async def test_a_dead_proxy_is_named_with_its_source(names, upstream, home):
-    port = await a_dead_port()
-    environ = {"HTTP_PROXY": refused(port), "HTTPS_PROXY": refused(port)}
-    async with a_client(upstream, service_index=home, environ=environ) as client:
-        with pytest.raises(UpstreamUnavailable) as caught:
-            await client.fetch(home, patience=0)
-
-    source = "HTTPS_PROXY" if home.startswith("https") else "HTTP_PROXY"
     assert f"cannot connect to the proxy http://***@127.0.0.1:{port} (from {source})" in str(caught.value)
     assert source in caught.value.remedy
-
-
-async def a_dead_port() -> int:
-    async with FakeUpstream() as gone:
-        return gone.port

@@ -1,0 +1,45 @@
+"""Telling in the log, once a start, whether the upstreams can be used at all.
+
+Without it, a wrong URL, a dead outgoing proxy or refused credentials would show only when clients fail. Nothing waits
+for this: a server whose upstream is away serves what it keeps.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from nugetproxy.config import Config, UpstreamSettings
+from nugetproxy.mirroring.upstream.first_contact import first_contact
+from nugetproxy.storage.leases import Leases
+
+_log = structlog.get_logger(__name__)
+
+# Workers of one start come within this time (seconds) of each other; only the first of them asks.
+_START: Final = 30.0
+
+
+async def tell_first_contacts(config: Config, user_agent: str, environ: Mapping[str, str]) -> None:
+    """Ask every upstream once and log what came of it; nothing when offline, or when another worker does it."""
+    if config.mirroring.mode == "offline":
+        return
+    leases = Leases(Path(config.storage.path) / "locks")
+    await asyncio.gather(*(_tell(each, leases, user_agent, environ) for each in config.mirroring.upstream))
+
+
+async def _tell(settings: UpstreamSettings, leases: Leases, user_agent: str, environ: Mapping[str, str]) -> None:
+    lease = leases.try_hold(f"first contact with {settings.name}")
+    if lease is None:
+        return
+    with lease:
+        contact = await first_contact(settings, user_agent=user_agent, environ=environ)
+        log = _log.bind(upstream=contact.upstream, service_index=contact.service_index)
+        if contact.through:
+            log = log.bind(through=contact.through)
+        if contact.why:
+            log.warning("upstream_unusable", why=contact.why, remedy=contact.remedy)
+        else:
+            log.info("upstream_usable", seconds=round(contact.seconds, 3))
+        await asyncio.sleep(_START)
