@@ -1,17 +1,17 @@
-"""The ZIP container of a package: its end record, its directory, and the bytes of one entry under a limit.
+"""The ZIP container of a package: its end record, its directory, and the header before the bytes of an entry.
 
 Rule 1: the end record is read first, and nothing is believed that was not checked against the file's size.
 Rule 2: an entry's name is only ever looked up; nothing here writes a file by it.
 
-zipfile of the standard library reads more than we want to accept (encryption, junk around the archive) and hides the
-positions that the signed content hash is made of.
+The bytes of entries are `archive_contents.py`'s, what is accepted on push `archive_layout.py`'s. The standard library's
+zipfile hides the positions that the signed content hash is made of, and most of what is judged on push.
+Source: PKWARE's APPNOTE.TXT 6.3.10.
 """
 
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from nugetproxy.errors import InvalidPackage
 
@@ -24,24 +24,29 @@ _RECORD_SIGNATURE = b"PK\x01\x02"
 _LOCAL = struct.Struct("<4s5H3L2H")
 _LOCAL_SIGNATURE = b"PK\x03\x04"
 _LONGEST_COMMENT = 0xFFFF
-_ZIP64_COUNT, _ZIP64_OFFSET = 0xFFFF, 0xFFFFFFFF
 
-_ENCRYPTED = 0x0001 | 0x0040 | 0x2000
-_NAME_IS_UTF8 = 0x0800
+# ZIP64: these values stand for larger ones elsewhere, in a second end record and in an extra field of entries.
+_ELSEWHERE_SHORT, _ELSEWHERE = 0xFFFF, 0xFFFFFFFF
+_END64_LOCATOR = struct.Struct("<4sLQL")
+_END64_LOCATOR_SIGNATURE = b"PK\x06\x07"
+_END64 = struct.Struct("<4sQ2H2L4Q")
+_END64_SIGNATURE = b"PK\x06\x06"
+ZIP64_EXTRA = 0x0001
+
+_EXTRA = struct.Struct("<2H")
 STORED, DEFLATED = 0, 8
-_BLOCK = 64 * 1024
-_LARGEST_UNPACKED_BLOCK = 16 * _BLOCK
-_SIZES_FOLLOW = 0x0008
+NAME_IS_UTF8 = 0x0800
+SIZES_FOLLOW = 0x0008
 """The writer did not know sizes and checksum beforehand; the header before the bytes may hold zeros."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveLimits:
-    """What a package may cost us. Sizes in bytes."""
+    """What reading a package may cost us. Sizes in bytes."""
 
-    # What the format can count without ZIP64, which signed packages may not use.
-    max_entries: int = 65_534
-    # 65,534 entries with names of a few hundred characters.
+    # Twice what the format can count without ZIP64; each takes some 400 bytes of memory.
+    max_entries: int = 131_072
+    # Names of 200 characters for all of them.
     max_directory_size: int = 32 * _MEGABYTE
     # nuget.org allows 35,000 characters of release notes and 32,767 of dependencies; real ones stay below 200 KB.
     max_nuspec_size: int = 4 * _MEGABYTE
@@ -51,7 +56,7 @@ class ArchiveLimits:
 
 @dataclass(frozen=True, slots=True)
 class EndRecord:
-    """`position` is where it begins; the archive should end with `comment`."""
+    """`position` is where it begins, `raw` its fixed part; the archive should end with `comment`."""
 
     position: int
     raw: bytes
@@ -60,6 +65,7 @@ class EndRecord:
     directory_offset: int
     comment: bytes
     reaches_end_of_file: bool
+    is_zip64: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +86,66 @@ class Entry:
         """The name as it is written in the directory."""
         return self.raw[_RECORD.size :][: _RECORD.unpack_from(self.raw)[10]]
 
+    @property
+    def raw_extra(self) -> bytes:
+        """The extra field in the directory; the header before the bytes has its own."""
+        name_size, extra_size = _RECORD.unpack_from(self.raw)[10:12]
+        return self.raw[_RECORD.size + name_size :][:extra_size]
+
+    @property
+    def version_needed(self) -> int:
+        """Of the format, in tenths."""
+        return int(_RECORD.unpack_from(self.raw)[2])
+
+    @property
+    def disk(self) -> int:
+        """The number of the file of a split archive; 0 where there is one only."""
+        return int(_RECORD.unpack_from(self.raw)[13])
+
+    @property
+    def attributes(self) -> int:
+        """Of the system that it was packed on: those of DOS and Windows, and above 16 bits the mode bits of Unix."""
+        return int(_RECORD.unpack_from(self.raw)[15])
+
+    @property
+    def is_zip64(self) -> bool:
+        """Whether a size or the position is too large for the record itself."""
+        fields = _RECORD.unpack_from(self.raw)
+        return _ELSEWHERE in (fields[8], fields[9], fields[16])
+
+
+class LocalHeader(NamedTuple):
+    """The header before the bytes of an entry: its fixed part, the name and the extra field."""
+
+    fixed: bytes
+    name: bytes
+    extra: bytes
+
+    @property
+    def length(self) -> int:
+        return len(self.fixed) + len(self.name) + len(self.extra)
+
+    @property
+    def version_needed(self) -> int:
+        return int(_LOCAL.unpack(self.fixed)[1])
+
+    @property
+    def flags(self) -> int:
+        return int(_LOCAL.unpack(self.fixed)[2])
+
+    @property
+    def method(self) -> int:
+        return int(_LOCAL.unpack(self.fixed)[3])
+
+    @property
+    def checksum_and_sizes(self) -> tuple[int, int, int]:
+        """CRC, compressed size, size."""
+        crc, compressed_size, size = _LOCAL.unpack(self.fixed)[6:9]
+        return crc, compressed_size, size
+
 
 def read_end_record(file: BinaryIO) -> EndRecord:
-    """Raises InvalidPackage when there is none, it lies, or it asks for ZIP64."""
+    """Raises InvalidPackage when there is none, or it lies."""
     file_size = file.seek(0, 2)
     start = max(0, file_size - _END.size - _LONGEST_COMMENT)
     file.seek(start)
@@ -93,15 +156,38 @@ def read_end_record(file: BinaryIO) -> EndRecord:
     raw = tail[found : found + _END.size]
     _, disk, directory_disk, count_here, count, size, offset, comment_size = _END.unpack(raw)
     position = start + found
-    if _ZIP64_COUNT in (count, count_here) or _ZIP64_OFFSET in (size, offset):
-        raise InvalidPackage("it uses ZIP64, which packages do not")
+    is_zip64, directory_ends_by = False, position
+    if _ELSEWHERE_SHORT in (disk, directory_disk, count, count_here) or _ELSEWHERE in (size, offset):
+        large = _read_large_end(file, position)
+        if large is not None:
+            is_zip64, (directory_ends_by, disk, directory_disk, count_here, count, size, offset) = True, large
     if disk or directory_disk or count_here != count:
         raise InvalidPackage("it is split over several archives")
-    if offset + size > position:
+    if offset + size > directory_ends_by:
         raise InvalidPackage("its directory does not lie inside the file")
     comment = tail[found + _END.size :][:comment_size]
     reaches = position + _END.size + comment_size == file_size
-    return EndRecord(position, raw, count, size, offset, comment, reaches)
+    return EndRecord(position, raw, count, size, offset, comment, reaches, is_zip64)
+
+
+def _read_large_end(file: BinaryIO, end: int) -> tuple[int, int, int, int, int, int, int] | None:
+    """Where ZIP64's end record lies, and the fields of the one at `end` in full; None when it has no such record.
+
+    Raises InvalidPackage when there is none where the locator says.
+    """
+    file.seek(max(0, end - _END64_LOCATOR.size))
+    locator = file.read(_END64_LOCATOR.size)
+    if len(locator) != _END64_LOCATOR.size or not locator.startswith(_END64_LOCATOR_SIGNATURE):
+        return None  # the values are meant as they are
+    _, _, position, _ = _END64_LOCATOR.unpack(locator)
+    if position > end - _END64_LOCATOR.size - _END64.size:
+        raise InvalidPackage("its ZIP64 end record does not lie inside the file")
+    file.seek(position)
+    raw = file.read(_END64.size)
+    if not raw.startswith(_END64_SIGNATURE):
+        raise InvalidPackage("its ZIP64 end record is not where its locator says")
+    _, _, _, _, disk, directory_disk, count_here, count, size, offset = _END64.unpack(raw)
+    return position, disk, directory_disk, count_here, count, size, offset
 
 
 def read_entries(file: BinaryIO, end: EndRecord, limits: ArchiveLimits) -> tuple[Entry, ...]:
@@ -118,12 +204,12 @@ def read_entries(file: BinaryIO, end: EndRecord, limits: ArchiveLimits) -> tuple
     directory = file.read(end.directory_size)
     if len(directory) != end.directory_size:
         raise InvalidPackage("its directory is cut off")
-    return tuple(_entries(directory, end.entry_count))
+    return tuple(_entries(directory, end))
 
 
-def _entries(directory: bytes, count: int) -> Iterator[Entry]:
+def _entries(directory: bytes, end_record: EndRecord) -> Iterator[Entry]:
     position = 0
-    for _ in range(count):
+    for _ in range(end_record.entry_count):
         if len(directory) - position < _RECORD.size:
             raise InvalidPackage("its directory holds fewer entries than announced")
         fields = _RECORD.unpack_from(directory, position)
@@ -135,10 +221,46 @@ def _entries(directory: bytes, count: int) -> Iterator[Entry]:
             raise InvalidPackage("its directory is cut off")
         name_at = position + _RECORD.size
         name = _name(directory[name_at : name_at + name_size], flags)
-        yield Entry(name, flags, method, crc, packed, size, fields[16], directory[position:end])
+        offset = fields[16]
+        if _ELSEWHERE in (packed, size, offset):
+            extra = directory[name_at + name_size :][:extra_size]
+            size, packed, offset = _in_full(name, extra, size, packed, offset)
+            if offset > end_record.position:
+                raise InvalidPackage(f"entry {shown(name)} does not lie inside the file")
+        yield Entry(name, flags, method, crc, packed, size, offset, directory[position:end])
         position = end
     if position != len(directory):
         raise InvalidPackage("its directory holds more than the entries announced")
+
+
+def _in_full(name: str, extra: bytes, *values: int) -> tuple[int, int, int]:
+    """Size, compressed size and position: those that are elsewhere come in this order from ZIP64's extra field."""
+    where = f"entry {shown(name)}"
+    content = next((content for kind, content in extra_fields(extra, where) if kind == ZIP64_EXTRA), None)
+    if content is None:
+        return values[0], values[1], values[2]  # meant as they are
+    numbers = iter(struct.unpack_from(f"<{len(content) // 8}Q", content))
+    size, compressed_size, offset = (next(numbers, None) if value == _ELSEWHERE else value for value in values)
+    if size is None or compressed_size is None or offset is None:
+        raise InvalidPackage(f"{where} has a ZIP64 extra field that is too short")
+    return size, compressed_size, offset
+
+
+def extra_fields(extra: bytes, where: str) -> Iterator[tuple[int, bytes]]:
+    """Kind and content of each part of an extra field.
+
+    Raises InvalidPackage when they are not as long as they say; `where` begins the sentence.
+    """
+    position = 0
+    while position < len(extra):
+        if len(extra) - position < _EXTRA.size:
+            raise InvalidPackage(f"{where} has a damaged extra field")
+        kind, size = _EXTRA.unpack_from(extra, position)
+        position += _EXTRA.size
+        if position + size > len(extra):
+            raise InvalidPackage(f"{where} has a damaged extra field")
+        yield kind, extra[position : position + size]
+        position += size
 
 
 def _name(raw: bytes, flags: int) -> str:
@@ -146,13 +268,13 @@ def _name(raw: bytes, flags: int) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        if flags & _NAME_IS_UTF8:
+        if flags & NAME_IS_UTF8:
             raise InvalidPackage("the name of an entry is not UTF-8") from None
         return raw.decode("cp437")
 
 
-def read_local_header(file: BinaryIO, entry: Entry) -> tuple[bytes, bytes, bytes]:
-    """The fixed part, the name and the extra field of the header before an entry's bytes; leaves `file` at the bytes.
+def read_local_header(file: BinaryIO, entry: Entry) -> LocalHeader:
+    """The header before an entry's bytes; leaves `file` at the bytes.
 
     Raises InvalidPackage when there is no header where the directory says.
     """
@@ -164,92 +286,7 @@ def read_local_header(file: BinaryIO, entry: Entry) -> tuple[bytes, bytes, bytes
     rest = file.read(name_size + extra_size)
     if len(rest) != name_size + extra_size:
         raise InvalidPackage(f"entry {shown(entry.name)} is cut off")
-    return fixed, rest[:name_size], rest[name_size:]
-
-
-def read_entry(file: BinaryIO, entry: Entry, limit: int) -> bytes:
-    """The unpacked bytes, checked against size and CRC.
-
-    Never holds more than `limit` + 1 bytes, whatever the entry claims to unpack to.
-
-    Raises:
-        InvalidPackage: encrypted, packed in an unknown way, damaged, or more than `limit` bytes.
-    """
-    content = bytearray()
-    crc = 0
-    for block in _unpacked(file, entry):
-        content += block[: limit + 1 - len(content)]
-        if len(content) > limit:
-            raise InvalidPackage(f"entry {shown(entry.name)} is larger than the limit of {limit} bytes")
-        crc = zlib.crc32(block, crc)
-    _check(entry, len(content), crc)
-    return bytes(content)
-
-
-def read_start(file: BinaryIO, entry: Entry, size: int) -> bytes:
-    """The first `size` unpacked bytes, or all when there are fewer. Not checked against the entry's size and CRC.
-
-    Raises InvalidPackage: encrypted, packed in an unknown way, or damaged.
-    """
-    content = bytearray()
-    for block in _unpacked(file, entry):
-        content += block[: size - len(content)]
-        if len(content) == size:
-            break
-    return bytes(content)
-
-
-def check_entry(file: BinaryIO, entry: Entry) -> None:
-    """Unpack an entry, holding a megabyte at most: name, sizes and checksum are what the directory says.
-
-    A gigabyte takes some four seconds.
-
-    Raises InvalidPackage as `read_entry` does, and when the header before the bytes says anything else.
-    """
-    fixed, name, _ = read_local_header(file, entry)
-    method, crc, packed, size = (_LOCAL.unpack(fixed)[at] for at in (3, 6, 7, 8))
-    if name != entry.raw_name or method != entry.method:
-        raise InvalidPackage(
-            f"entry {shown(entry.name)} has another name or compression in the header before its bytes, where it is "
-            f"{shown(name.decode('utf-8', 'replace'))}: it would be unpacked differently here and there"
-        )
-    says_it_all = not _LOCAL.unpack(fixed)[2] & _SIZES_FOLLOW and _ZIP64_OFFSET not in (packed, size)
-    if says_it_all and (crc, packed, size) != (entry.crc, entry.compressed_size, entry.size):
-        raise InvalidPackage(f"entry {shown(entry.name)} has two headers that differ in its sizes or checksum")
-    unpacked = crc = 0
-    for block in _unpacked(file, entry):
-        unpacked += len(block)
-        if unpacked > entry.size:
-            break
-        crc = zlib.crc32(block, crc)
-    _check(entry, unpacked, crc)
-
-
-def _check(entry: Entry, size: int, crc: int) -> None:
-    if size != entry.size or crc != entry.crc:
-        raise InvalidPackage(f"entry {shown(entry.name)} is damaged: size or checksum differ from the directory's")
-
-
-def _unpacked(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
-    """The bytes in blocks of a megabyte at most. Raises InvalidPackage when they cannot be unpacked."""
-    if entry.flags & _ENCRYPTED:
-        raise InvalidPackage(f"entry {shown(entry.name)} is encrypted")
-    if entry.method not in (STORED, DEFLATED):
-        raise InvalidPackage(f"entry {shown(entry.name)} is compressed by method {entry.method}; only deflate is read")
-    read_local_header(file, entry)
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    left = entry.compressed_size
-    while left and not inflater.eof and (block := file.read(min(left, _BLOCK))):
-        left -= len(block)
-        if entry.method == STORED:
-            yield block
-            continue
-        while block:
-            try:
-                yield inflater.decompress(block, _LARGEST_UNPACKED_BLOCK)
-            except zlib.error as error:
-                raise InvalidPackage(f"entry {shown(entry.name)} is damaged: {error}") from error
-            block = inflater.unconsumed_tail
+    return LocalHeader(fixed, rest[:name_size], rest[name_size:])
 
 
 def shown(name: str) -> str:

@@ -9,16 +9,9 @@ from typing import BinaryIO, Final, Literal
 from urllib.parse import unquote
 
 from nugetproxy.errors import InvalidPackage
-from nugetproxy.nuget.archive import (
-    ArchiveLimits,
-    Entry,
-    check_entry,
-    read_end_record,
-    read_entries,
-    read_entry,
-    read_start,
-    shown,
-)
+from nugetproxy.nuget.archive import ArchiveLimits, Entry, read_end_record, read_entries, shown
+from nugetproxy.nuget.archive_contents import check_entry, read_entry, read_start
+from nugetproxy.nuget.archive_layout import check_layout
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.nuspec import read_identity, read_nuspec
@@ -39,7 +32,8 @@ class Nupkg:
     def __init__(self, file: BinaryIO, limits: ArchiveLimits = ArchiveLimits()) -> None:  # noqa: B008 - frozen
         self._file = file
         self._limits = limits
-        self._entries = read_entries(file, read_end_record(file), limits)
+        self._end = read_end_record(file)
+        self._entries = read_entries(file, self._end, limits)
         self._nuspec_entry = self._only_nuspec()
 
     @property
@@ -81,8 +75,12 @@ class Nupkg:
             raise InvalidPackage(f"it has no entry {shown(name)}")
         return read_entry(self._file, entry, limit)
 
+    def check_layout(self) -> None:
+        """Every byte of the archive belongs to something, and no reader finds other files: for what is pushed."""
+        check_layout(self._file, self._end, self._entries)
+
     def check_contents(self) -> None:
-        """Unpack every entry once, in constant memory: its bytes are what its headers and the directory say.
+        """Unpack every entry once, in constant memory: its bytes are what the directory says.
 
         Entries are as large as they claim; whether that is too large is for the caller to ask before.
         """

@@ -37,6 +37,7 @@ def check_push(
 
     Raises InvalidPackage, which says which rules it breaks.
     """
+    nupkg.check_layout()
     refuse(entry_problems(nupkg.entries, limits, clock()))
     metadata = read_written_metadata(nupkg.nuspec)
     manifest = nupkg.manifest

@@ -1,6 +1,7 @@
-"""Push rules about the archive: the dates and declared sizes of its entries.
+"""Push rules about the archive: the dates of its entries, and what they unpack to.
 
-Their names are `push_rules_names.py`'s.
+Their names are `push_rules_names.py`'s, where their bytes lie `archive_layout.py`'s: sizes are those of the file only
+after that was checked.
 """
 
 import struct
@@ -29,7 +30,7 @@ class PushLimits:
 
 
 def entry_problems(entries: Sequence[Entry], limits: PushLimits, now: float) -> Iterator[str]:
-    """Sentences about names, dates and declared sizes. `now` in unix seconds."""
+    """Sentences about names, dates and sizes. `now` in unix seconds."""
     yield from name_problems(entries)
     for entry in entries:
         if (stamp := _modified(entry)) is not None and stamp > now + _DAY:
@@ -49,13 +50,6 @@ def _size_problems(entries: Sequence[Entry], limits: PushLimits) -> Iterator[str
             f"it unpacks to {unpacked // _MEGABYTE} MB, more than {limits.max_ratio} times its size: "
             "this limit keeps archives away that fill disks"
         )
-    # Entries that share bytes are how small archives become huge; no writer of packages makes any.
-    end = 0
-    for entry in sorted(entries, key=lambda entry: entry.offset):
-        if entry.offset < end:
-            yield f"entry {shown(entry.name)} overlaps another one"
-            return
-        end = entry.offset + entry.compressed_size
 
 
 def _modified(entry: Entry) -> float | None:

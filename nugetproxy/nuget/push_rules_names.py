@@ -18,6 +18,9 @@ LONGEST_SEGMENT: Final = 255
 LONGEST_PATH: Final = 1000
 """Bytes of UTF-8: macOS opens no path of more than 1,024, with the folder that packages lie in."""
 
+MOST_FOLDERS: Final = 65_536
+"""In one package. Each costs memory until all names are compared; real packages have fewer than files."""
+
 # Of the whole path, in this order: the first that is found is told.
 _IN_PATHS: Final = tuple(
     (re.compile(pattern), why)
@@ -83,6 +86,9 @@ def name_problems(entries: Sequence[Entry]) -> Iterator[str]:
             if key in folders:
                 break  # and so are those above
             folders[key] = name
+        if len(folders) > MOST_FOLDERS:
+            yield f"it has more than {MOST_FOLDERS} folders; put its files into fewer"
+            return
     for key in files.keys() & folders.keys():
         yield f"entry {shown(files[key])} is a file where entry {shown(folders[key])} needs a folder"
 

@@ -19,9 +19,9 @@ from nugetproxy.nuget.archive import (
     Entry,
     read_end_record,
     read_entries,
-    read_entry,
     read_local_header,
 )
+from nugetproxy.nuget.archive_contents import read_entry
 from nugetproxy.nuget.signature_cms import PackageSignature, SignatureKind, read_signature
 
 __all__ = [
@@ -114,6 +114,8 @@ class _Layout:
             raise InvalidPackage("it has more than one signature")
         if not signatures:
             return _Layout(file, end, entries, None, 0)
+        if end.is_zip64 or any(entry.is_zip64 for entry in entries):
+            raise InvalidPackage("it is signed and uses ZIP64, which signed packages may not")
         signature = signatures[0]
         behind = (entry.offset for entry in entries if entry.offset > signature.offset)
         resumes = min(behind, default=end.directory_offset)

@@ -46,6 +46,7 @@ class SymbolsPackage:
         """`now` in unix seconds. Raises InvalidPackage, which says which rules it breaks."""
         self._archive = Nupkg(file, limits.archive)
         self._limits = limits
+        self._archive.check_layout()
         refuse(entry_problems(self._archive.entries, limits.push, now))
         read_written_metadata(self._archive.nuspec)
         refuse(_problems(self._archive))

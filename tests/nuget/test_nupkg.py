@@ -174,13 +174,6 @@ def test_a_directory_larger_than_the_limit():
         opened(make_nupkg(), ArchiveLimits(max_directory_size=40))
 
 
-def test_zip64():
-    package = make_nupkg()
-
-    with pytest.raises(InvalidPackage, match="ZIP64"):
-        opened(patched(package, len(package) - 14, b"\xff\xff\xff\xff"))
-
-
 def test_several_disks():
     package = make_nupkg()
 

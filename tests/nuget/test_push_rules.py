@@ -190,37 +190,12 @@ def test_the_two_headers_of_an_entry_agree():
         assert "header" in why_not(package[:field] + b"\7" + package[field + 1 :])
 
 
-def test_sizes_may_follow_the_bytes():
-    """
-    What is packed into a pipe knows them only then.
-    """
-    package = bytearray(insert_stored(make_nupkg(), "lib/a.dll", b"12345"))
-    at = package.index(b"lib/a.dll")
-    package[at - 24] |= 8
-    package[at - 16 : at - 4] = bytes(12)
-
-    assert warnings(bytes(package))
-
-
 def test_a_stored_entry_has_one_size():
     package = insert_stored(make_nupkg(), "a.dll", b"12345")
     sizes = struct.pack("<3L", zlib.crc32(b"12345"), 5, 5)
     lying = struct.pack("<3L", zlib.crc32(b"12345"), 5, 500)
 
     assert "claims two different sizes" in why_not(package.replace(sizes, lying))
-
-
-def test_entries_that_share_bytes_are_refused():
-    """
-    The directory names the same bytes again and again: how a small archive becomes a huge one.
-    """
-    package = insert_stored(make_nupkg(), "b", bytes(100))
-    at = package.rindex(b"PK\1\2")
-    first = struct.unpack_from("<L", package, at + 42)[0]
-    shared_bytes = package[: at + 42] + struct.pack("<L", 0) + package[at + 46 :]
-
-    assert first > 0
-    assert "overlaps" in why_not(shared_bytes)
 
 
 # --- the nuspec -------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from nugetproxy.nuget.archive import STORED, Entry
 from nugetproxy.nuget.nupkg import Nupkg
-from nugetproxy.nuget.push_rules_names import name_problem, name_problems
+from nugetproxy.nuget.push_rules_names import MOST_FOLDERS, name_problem, name_problems
 from tests.nuget.test_hostile_input import BOUNDED
 from tests.shared import shared
 
@@ -169,3 +169,13 @@ def test_thousands_of_deep_names_are_judged_at_once():
     deep = "/".join("x" * 300)
     assert problems(*(f"{deep}/{number}" for number in range(50))) == []
     assert len(problems("/".join("x" * 30_000))) == 1
+
+
+def test_folders_have_a_bound():
+    """
+    Names of 400 folders each, all of them others, would take memory by the square.
+    """
+    names = ["/".join([f"{number:x}", *"x" * 400]) for number in range(1_000)]
+
+    assert problems(*names) == [f"it has more than {MOST_FOLDERS} folders; put its files into fewer"]
+    assert problems(*names[:160]) == []
