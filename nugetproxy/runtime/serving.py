@@ -53,7 +53,7 @@ async def serve(
                 await asyncio.gather(contacts, return_exceptions=True)
         finally:
             if hot is not None:
-                await hot.close()
+                hot.close()
             await runner.cleanup()
 
 

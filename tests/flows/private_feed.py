@@ -148,7 +148,7 @@ async def opened_with_lane(data: Path, upstream: FakeUpstream, **sections: Any) 
         finally:
             listener.close()
             await lanes.drain(1.0)
-            await hot.close()
+            hot.close()
             await runner.cleanup()
 
 

@@ -15,7 +15,8 @@ from aiohttp import web
 from nugetproxy.config import ServerSettings
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.runtime.listening import listen_on
-from nugetproxy.web.hot.table import HotAnswer, HotTable, HotVariant
+from nugetproxy.web.hot.answer import HotAnswer, HotVariant
+from nugetproxy.web.hot.table import HotTable
 from nugetproxy.web.http.aiohttp_connection import handler_options
 from nugetproxy.web.lane.server import LaneServer
 from nugetproxy.web.telemetry.access import AccessLog
@@ -91,7 +92,7 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    *, hot_bytes: int = 64_000_000, descriptor: int | None = None, tls: TLS | None = None, **changes: Any
+    *, hot_bytes: int = 160_000_000, descriptor: int | None = None, tls: TLS | None = None, **changes: Any
 ) -> AsyncIterator[Served]:
     """`changes` are server settings. /echo, /held (waits for `release`), /large are aiohttp's."""
     settings = ServerSettings(**changes)
@@ -141,7 +142,7 @@ async def serving(
             await client.close()
         await server.drain(0.2)
         await runner.cleanup()
-        await hot.close()
+        hot.close()
         await access.close()
         if descriptor is None:
             os.close(sink)

@@ -50,7 +50,7 @@ async def serving(
     finally:
         await client.close()
         if hot is not None:
-            await hot.close()
+            hot.close()
 
 
 async def raw(client: Client, request: bytes, *, enough: bytes = b"") -> bytes:

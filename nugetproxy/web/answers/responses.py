@@ -7,7 +7,7 @@ Handlers come here with bytes or with where the bytes are; how a long body trave
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.utils import formatdate
 from enum import Enum
 from typing import Final
@@ -26,7 +26,7 @@ from nugetproxy.httpcache.conditional import (
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.web.answers.transfer import send_bytes, send_file, send_growing
-from nugetproxy.web.hot.table import HotAnswer, HotVariant
+from nugetproxy.web.hot.answer import HotAnswer, HotVariant
 from nugetproxy.web.http.cache_headers import cache_control, file_headers, live_headers
 from nugetproxy.web.http.compression import SMALLEST, Codings, accepted
 from nugetproxy.web.http.resource import Resource
@@ -60,15 +60,6 @@ class Gzip(Enum):
     PREFERRED = "unless the client refuses it, as nuget.org's gz hives do (registration-base-url-resource)"
 
 
-@dataclass(frozen=True, slots=True)
-class _Variant:
-    """One representation of a document. `etag` is as sent, with quotes."""
-
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-    etag: str
-
-
 async def document(
     request: web.Request,
     body: bytes,
@@ -99,26 +90,27 @@ async def document(
     # The two representations differ in bytes, so their strong tags must too (RFC 9110 section 8.8.3.3).
     etag = f'"{digest}-gzip"' if is_zipped else f'"{digest}"'
     verdict = _verdict(request, etag=etag, modified=None, size=None)
+    is_offered = isinstance(verdict, Whole | NotModified) and _is_hot_worthy(request, provenance)
+    sent, headers = body, standing
+    if is_zipped and (is_offered or isinstance(verdict, Whole)):
+        sent, headers = await request.app[GZIPPED].of(digest, body), (*standing, ("Content-Encoding", "gzip"))
+    if is_offered:
+        # Only the form that was asked for: the next request for the other one brings that.
+        form = HotVariant((*headers, ("ETag", etag), *STANDING_HEADERS), sent)
+        offer_hot(
+            request,
+            resource,
+            provenance,
+            None if is_zipped else form,
+            form if is_zipped else None,
+            holds_links=holds_links,
+            is_negotiated=is_compressible,
+            gzip_unasked=gzip is Gzip.PREFERRED,
+            digest=digest,
+        )
     if not isinstance(verdict, Whole):
         return _without_body(verdict, (("ETag", etag), *standing[1:], *live_headers(provenance)))
-
-    plain = _Variant(standing, body, f'"{digest}"')
-    zipped = None
-    if is_compressible and (is_zipped or _is_hot_worthy(request, provenance)):
-        packed = await request.app[GZIPPED].of(digest, body)
-        zipped = _Variant((*standing, ("Content-Encoding", "gzip")), packed, f'"{digest}-gzip"')
-    offer_hot(
-        request,
-        resource,
-        provenance,
-        _hot(plain),
-        _hot(zipped) if zipped else None,
-        holds_links=holds_links,
-        gzip_unasked=gzip is Gzip.PREFERRED,
-    )
-    chosen = zipped if is_zipped and zipped else plain
-    headers = {**dict(chosen.headers), "ETag": chosen.etag, **dict(live_headers(provenance))}
-    return await send_bytes(request, chosen.body, 200, headers)
+    return await send_bytes(request, sent, 200, {**dict(headers), "ETag": etag, **dict(live_headers(provenance))})
 
 
 async def content(
@@ -180,11 +172,12 @@ async def _local_file(
     )
     verdict = _verdict(request, etag=etag, modified=file.modified, size=file.size)
     headers = {"Content-Type": file.content_type, **dict(validators), **dict(live)}
+    if may_be_hot:
+        standing = (("Content-Type", file.content_type), *validators, *STANDING_HEADERS)
+        variant = HotVariant(standing, file, modified=file.modified)
+        offer_hot(request, resource, provenance, variant, None, holds_links=False, is_file=True)
     match verdict:
         case Whole():
-            if may_be_hot:
-                variant = HotVariant((("Content-Type", file.content_type), *validators, *STANDING_HEADERS), file)
-                offer_hot(request, resource, provenance, variant, None, holds_links=False, is_file=True)
             return await send_file(request, file, 0, file.size, 200, headers)
         case Partial(start, end):
             headers["Content-Range"] = verdict.content_range(file.size)
@@ -197,14 +190,16 @@ def offer_hot(
     request: web.Request,
     resource: Resource,
     provenance: Provenance,
-    identity: HotVariant,
+    identity: HotVariant | None,
     gzip: HotVariant | None,
     *,
     holds_links: bool,
+    is_negotiated: bool = False,
     gzip_unasked: bool = False,
     is_file: bool = False,
+    digest: str = "",
 ) -> None:
-    """Let the hot table keep this 200 for the next asker, for as long as it is right."""
+    """Let the hot table keep this answer for the next request, for as long as it is right; as `HotAnswer`."""
     table = request.app[HOT]
     if table is None or not _is_hot_worthy(request, provenance):
         return
@@ -228,9 +223,11 @@ def offer_hot(
         told,
         identity,
         gzip,
+        is_negotiated,
         needs_reader=is_for_readers(request, provenance),
         counted=_counting(request) if is_file and provenance.detail == HOSTED else None,
         gzip_unasked=gzip_unasked,
+        digest=digest,
         live_headers=file_headers if is_file else live_headers,
         expires=time.monotonic() + lasts,
     )
@@ -266,10 +263,6 @@ def _is_hot_worthy(request: web.Request, provenance: Provenance) -> bool:
         Outcome.STALE,
         Outcome.OWN,
     )
-
-
-def _hot(variant: _Variant) -> HotVariant:
-    return HotVariant((*variant.headers, ("ETag", variant.etag), *STANDING_HEADERS), variant.body)
 
 
 def _verdict(request: web.Request, *, etag: str, modified: int | None, size: int | None) -> Verdict:

@@ -1,186 +1,171 @@
-"""Hot answers: whole answers kept as bytes, found by the raw request target before any routing.
+"""The hot table: answers found by the raw request target before any routing.
 
-What is hot is decided where documents and contents are served (`web.answers.responses` offers); how bytes reach a
-socket is decided in `web.lane.lane`. Nothing here parses a request, and nothing found here may need a disk, a thread
-or JSON.
+What is hot is offered where documents and contents are served (`web.answers.responses`); how bytes reach a socket is
+decided in `web.lane.lane`. Nothing here parses a request, and nothing found here needs JSON or compression.
+
+A document is kept with its bytes. A package is kept as a route: its rendered head and where it lies; its bytes stay in
+the page cache. The two do not compete for one budget, and what is asked for once pushes out nothing that is used.
 """
 
-import asyncio
-import logging
-import mmap
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from email.utils import formatdate
+from collections.abc import Callable
 from typing import Final
 
+import structlog
+
 from nugetproxy.feeds.base import LocalFile
-from nugetproxy.httpcache.outcome import Provenance
-from nugetproxy.web.hot.files import WatchedFile, read_file
-from nugetproxy.web.http.compression import Codings
+from nugetproxy.web.hot.answer import HotAnswer
+from nugetproxy.web.hot.open_files import KeptFile, OpenFiles
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
-Headers = Iterable[tuple[str, str]]
-
-# A target alone where the answer is the same for every host, else a target and a host. They are two types, so a target
-# that a client made up with a host inside is never taken for a key of the other kind.
+# A target alone where the answer is the same for every host, else a target and a host: two types, so that no target,
+# not even one that a client made up with a host inside, is ever taken for a key of the other kind.
 _Key = bytes | tuple[bytes, bytes]
 
 # Requests with any other target have a reading of their own in every parser; none of them is kept.
 _TARGET: Final = re.compile(r"/[!-~]*")
 
-# What an entry weighs beside its bodies and its key: two rendered heads and its objects.
-ENTRY_BYTES: Final = 2048
+ROUTES: Final = 0.4
+"""The part of the memory that is for packages: some 16,000 of them in 64 MB."""
 
-# Files that may wait to be read into memory at once. More are simply not hot yet; they will be offered again.
-MAX_LOADING: Final = 64
-
-
-@dataclass(slots=True, eq=False)
-class HotVariant:
-    """One representation: all its headers that never change, and its bytes.
-
-    `headers` is everything the aiohttp path would send for this representation except Content-Length, Date, the request
-    id, and what `HotAnswer.live_headers` tells.
-    """
-
-    headers: tuple[tuple[str, str], ...]
-    body: "bytes | mmap.mmap | LocalFile"
-    """The table turns a LocalFile into bytes or a mapping before the answer can be found."""
-    second: int = -1
-    """The unix second for which `head` was rendered."""
-    head: bytes = b""
-
-    @property
-    def size(self) -> int:
-        return self.body.size if isinstance(self.body, LocalFile) else len(self.body)
+SEEN_ONCE: Final = 16_384
+"""Targets remembered that were offered once while the table was full."""
 
 
-@dataclass(slots=True, eq=False)
-class HotAnswer:
-    """A 200 to GET and HEAD, ready to be sent.
+class _Part:
+    """Answers of one kind, the least recently found leaving first; bounded by their bytes."""
 
-    `provenance` is what the next asker is to be told (offer a fetched answer as HIT); it ages here. `gzip` is sent to
-    askers who accept gzip, `identity` to all others. The answer is used until `expires`, which for a document is where
-    its freshness ends.
-    """
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.held_bytes = 0
+        self.answers: OrderedDict[_Key, HotAnswer] = OrderedDict()
+        self._once: OrderedDict[_Key, None] = OrderedDict()
 
-    resource: str
-    provenance: Provenance
-    identity: HotVariant
-    gzip: HotVariant | None = None
-    live_headers: Callable[[Provenance], Headers] = field(default=lambda _: ())
-    """The headers that change while the answer waits (Age, Cache-Status), for a provenance aged to now."""
-    expires: float = float("inf")
-    """On the monotonic clock."""
-    needs_reader: bool = False
-    """Only for those whose credentials were right a moment ago."""
-    counted: Callable[[], None] | None = None
-    """Called for each GET that it answers."""
-    gzip_unasked: bool = False
-    """Who says nothing about codings gets gzip too (the gz hives)."""
-    since: float = field(default_factory=time.monotonic)
-    """When `provenance` was true, on the monotonic clock."""
+    def keep(self, key: _Key, answer: HotAnswer) -> None:
+        weight = _weight(key, answer)
+        if weight > self.max_bytes // 2:
+            self.drop(key)
+            return
+        is_known = key in self.answers
+        if not is_known and self.held_bytes + weight > self.max_bytes and not self._was_seen(key):
+            return
+        self.drop(key)
+        self.answers[key] = answer
+        self.held_bytes += weight
+        while self.held_bytes > self.max_bytes:
+            self.drop(next(iter(self.answers)))
 
-    outcome: str = field(init=False)
+    def drop(self, key: _Key) -> None:
+        answer = self.answers.pop(key, None)
+        if answer is not None:
+            self.held_bytes -= _weight(key, answer)
 
-    def __post_init__(self) -> None:
-        self.outcome = self.provenance.outcome.value
+    def clear(self) -> None:
+        self.answers.clear()
+        self._once.clear()
+        self.held_bytes = 0
 
-    @property
-    def size(self) -> int:
-        return ENTRY_BYTES + self.identity.size + (self.gzip.size if self.gzip is not None else 0)
-
-    def variant_for(self, codings: Codings) -> HotVariant:
-        if self.gzip is not None and (codings is Codings.GZIP or (codings is Codings.SILENT and self.gzip_unasked)):
-            return self.gzip
-        return self.identity
-
-    def render(self, variant: HotVariant, second: int, now: float) -> bytes:
-        """The head of `variant` for this unix second, complete but for the request id and the empty line."""
-        waited = max(0.0, now - self.since)
-        was = self.provenance
-        aged = Provenance(was.outcome, was.age + waited, was.fresh_for - waited, was.stored, was.detail)
-        lines = ["HTTP/1.1 200 OK"]
-        lines += [f"{name}: {value}" for name, value in variant.headers]
-        lines += [f"{name}: {value}" for name, value in self.live_headers(aged)]
-        lines += [f"Content-Length: {variant.size}", f"Date: {formatdate(second, usegmt=True)}", ""]
-        variant.head = "\r\n".join(lines).encode("latin-1")
-        variant.second = second
-        return variant.head
+    def _was_seen(self, key: _Key) -> bool:
+        """Whether it was offered a short while ago: one pass over everything then evicts nothing that is used."""
+        if key in self._once:
+            del self._once[key]
+            return True
+        self._once[key] = None
+        if len(self._once) > SEEN_ONCE:
+            self._once.popitem(last=False)
+        return False
 
 
 class HotTable:
-    """Hot answers by raw target, the least recently found leaving first; bounded by their bytes.
-
-    Only for the event loop's thread. A file that is offered is read (or mapped and brought into memory) in a thread and
-    can be found once that is done.
-    """
+    """Hot answers by raw target. Only for the event loop's thread."""
 
     def __init__(self, max_bytes: int, changes: Callable[[], int] = lambda: 0) -> None:
         """`changes` differs once anything changed that answers depend on; what was kept until then is forgotten."""
         self.max_bytes = max_bytes
         self.changes = changes
+        self.files = OpenFiles()
         self._seen = changes()
-        self.held_bytes = 0
-        self._answers: OrderedDict[_Key, HotAnswer] = OrderedDict()
-        self._files: dict[_Key, WatchedFile] = {}
-        self._loading: set[asyncio.Task[None]] = set()
-        self._loading_keys: dict[_Key, HotAnswer] = {}
-        self._reader: ThreadPoolExecutor | None = None
+        self._routes = _Part(int(max_bytes * ROUTES))
+        self._documents = _Part(max_bytes - self._routes.max_bytes)
 
     def __len__(self) -> int:
-        return len(self._answers)
+        return len(self._documents.answers) + len(self._routes.answers)
+
+    @property
+    def held_bytes(self) -> int:
+        """The memory that the kept answers take, about."""
+        return self._documents.held_bytes + self._routes.held_bytes
 
     def offer(self, target: str, host: str | None, answer: HotAnswer, seen: int | None = None) -> None:
         """Keep `answer` for requests of `target` (raw path and query as received).
 
         `host` is `scheme://` and the Host value as received when the answer's bytes depend on them, else None.
-        An answer that would take over half the table is not kept, nor one that was made before a change: `seen` is
-        what `changes` said before the answer was looked up.
+        An answer that would take over half of its part of the table is not kept, nor one that was made before a change:
+        `seen` is what `changes` said before the answer was looked up.
         """
         self._is_current()
         if seen is not None and seen != self._seen:
             return
         key = _key(target, host)
-        if key is None or _weight(key, answer) > self.max_bytes // 2 or answer.expires <= time.monotonic():
+        if key is None or answer.expires <= time.monotonic():
             return
-        if isinstance(answer.identity.body, LocalFile):
-            self._load_then_keep(key, answer, answer.identity.body)
-        else:
-            self._keep(key, answer)
+        if answer.identity is not None and isinstance(answer.identity.body, LocalFile):
+            file = answer.identity.body
+            try:
+                answer.identity.body = KeptFile(file.path, file.size)
+            except OSError as error:
+                # The request itself was answered from the file by other means, or failed there and was told there.
+                log.debug("file_not_hot", file=file.path.name, why=str(error))
+                return
+        part = self._part(answer)
+        _unite(answer, part.answers.get(key))
+        part.keep(key, answer)
 
-    def find(self, target: bytes, host: bytes, now: float | None = None) -> HotAnswer | None:
+    def find(self, target: bytes, host: bytes, now: float) -> HotAnswer | None:
         """The answer for `target`; `host` is `scheme://` and the Host value. `now` is on the monotonic clock."""
         if not self._is_current():
             return None
         key: _Key = target
-        answer = self._answers.get(key)
+        answer = self._documents.answers.get(key)
+        part = self._documents
         if answer is None:
-            key = (target, host)
-            answer = self._answers.get(key)
+            part = self._routes
+            answer = part.answers.get(key)
             if answer is None:
-                return None
-        if now is None:
-            now = time.monotonic()
+                part, key = self._documents, (target, host)
+                answer = part.answers.get(key)
+                if answer is None:
+                    return None
         if answer.expires <= now:
-            self._drop(key)
+            part.drop(key)
             return None
-        if self._files and not self._still_there(key, now):
-            self._drop(key)
+        file = answer.file
+        if file is not None and not file.is_there(now):
+            self.files.forget(file)
+            part.drop(key)
             return None
-        self._answers.move_to_end(key)
+        part.answers.move_to_end(key)
         return answer
 
     def discard(self, target: str, host: str | None) -> None:
         """Forget one answer, if it is here."""
         key = _key(target, host)
         if key is not None:
-            self._drop(key)
+            self._documents.drop(key)
+            self._routes.drop(key)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._documents.clear()
+        self._routes.clear()
+
+    def close(self) -> None:
+        """Forget everything and close the files."""
+        self.clear()
+        self.files.clear()
 
     def _is_current(self) -> bool:
         """Whether nothing changed since the last look; forgets everything when something did."""
@@ -191,62 +176,18 @@ class HotTable:
         self.clear()
         return False
 
-    def clear(self) -> None:
-        self._loading_keys.clear()  # what is being read was offered before
-        for key in list(self._answers):
-            self._drop(key)
+    def _part(self, answer: HotAnswer) -> _Part:
+        return self._documents if answer.file is None else self._routes
 
-    async def close(self) -> None:
-        """Forget everything and wait for files being read."""
-        self.clear()
-        await asyncio.gather(*self._loading, return_exceptions=True)
-        self.clear()
-        if self._reader is not None:
-            self._reader.shutdown()
-            self._reader = None
 
-    def _keep(self, key: _Key, answer: HotAnswer) -> None:
-        self._drop(key)
-        self._answers[key] = answer
-        self.held_bytes += _weight(key, answer)
-        while self.held_bytes > self.max_bytes:
-            self._drop(next(iter(self._answers)))
-
-    def _drop(self, key: _Key) -> None:
-        self._files.pop(key, None)
-        answer = self._answers.pop(key, None)
-        if answer is not None:
-            self.held_bytes -= _weight(key, answer)
-
-    def _load_then_keep(self, key: _Key, answer: HotAnswer, file: LocalFile) -> None:
-        if key in self._answers or key in self._loading_keys or len(self._loading_keys) >= MAX_LOADING:
-            return
-        if self._reader is None:
-            self._reader = ThreadPoolExecutor(1, thread_name_prefix="hot-files")
-        self._loading_keys[key] = answer
-        task = asyncio.create_task(self._load(key, answer, file, self._reader))
-        self._loading.add(task)
-        task.add_done_callback(self._loading.discard)
-
-    async def _load(self, key: _Key, answer: HotAnswer, file: LocalFile, reader: ThreadPoolExecutor) -> None:
-        loaded = None
-        try:
-            loaded = await asyncio.get_running_loop().run_in_executor(reader, read_file, file)
-        except (OSError, ValueError) as error:
-            # The request itself was answered from the file by other means, or failed there and was told there.
-            log.debug("%s does not become hot: %s", file.path, error)
-        if self._loading_keys.get(key) is not answer:
-            return  # forgotten meanwhile, and perhaps offered anew: what was read then is another answer's
-        del self._loading_keys[key]
-        if loaded is not None:
-            answer.identity.body, watched = loaded
-            self._keep(key, answer)
-            if key in self._answers:
-                self._files[key] = watched
-
-    def _still_there(self, key: _Key, now: float) -> bool:
-        watched = self._files.get(key)
-        return watched is None or watched.is_there(now)
+def _unite(answer: HotAnswer, before: HotAnswer | None) -> None:
+    """Take over the other form of the same document."""
+    if before is None or not answer.is_negotiated or not answer.digest or before.digest != answer.digest:
+        return
+    if answer.identity is None:
+        answer.identity = before.identity
+    if answer.gzip is None:
+        answer.gzip = before.gzip
 
 
 def _key(target: str, host: str | None) -> _Key | None:

@@ -15,16 +15,18 @@ from typing import Final, cast
 
 from aiohttp import web
 
-from nugetproxy.feeds.base import LocalFile
-from nugetproxy.web.hot.table import HotAnswer
+from nugetproxy.httpcache.conditional import NotModified, Partial, PreconditionFailed, Unsatisfiable, Verdict, Whole
+from nugetproxy.web.hot.answer import HotAnswer, HotVariant
+from nugetproxy.web.hot.open_files import KeptFile
 from nugetproxy.web.http.aiohttp_connection import MAX_LINE, is_between_requests, line_too_long
 from nugetproxy.web.http.errors import refused
 from nugetproxy.web.http.request_ids import request_id
 from nugetproxy.web.lane.challenge import Challenge
 from nugetproxy.web.lane.connections import keep_unsent_low, unread_bytes, unsent_bytes
+from nugetproxy.web.lane.file_body import FileBody
 from nugetproxy.web.lane.long_body import HIGH_WATER, UNSENT, LongBody
 from nugetproxy.web.lane.plain_refusal import plain_refusal
-from nugetproxy.web.lane.request_head import RequestHead
+from nugetproxy.web.lane.request_head import RequestHead, split
 from nugetproxy.web.lane.shared import LaneShared
 from nugetproxy.web.requests.authentication import says_nothing
 from nugetproxy.web.telemetry.access import AccessLine
@@ -48,9 +50,12 @@ _NO_MARK: Final = (0, 0, 0)
 _CHALLENGE: Final = Challenge()
 
 
-# A request being answered: the answer, method, target, User-Agent, id, and when it came in unix and monotonic seconds.
-# A plain tuple, because one is made for every request.
-_Asked = tuple[HotAnswer, str, bytes, str, str, float, float]
+_WHOLE: Final = Whole()
+_NOTHING: Final[Mapping[str, str]] = {}
+
+# A request being answered: the answer, method, target, User-Agent, id, when it came in unix and monotonic seconds, and
+# the status that it gets. A plain tuple, because one is made for every request.
+_Asked = tuple[HotAnswer, str, bytes, str, str, float, float, int]
 
 
 class Lane(asyncio.BufferedProtocol):
@@ -96,7 +101,7 @@ class Lane(asyncio.BufferedProtocol):
         self._head_since = 0.0
         self._held = b""  # what came while we were sending
         # sending
-        self._running: LongBody | None = None
+        self._running: LongBody | FileBody | None = None
         self._asked: _Asked | None = None  # the request that it answers
         self._descriptor = -1  # of a connection in clear
         self._paused = False
@@ -193,8 +198,11 @@ class Lane(asyncio.BufferedProtocol):
         line_end = data.find(_LINE_END)
         hot = self._shared.hot
         if hot is not None and line_end > 0 and data.endswith(_EMPTY_LINE) and not self._close_after:
-            block = data[line_end + len(_LINE_END) :]
-            head = self._known.get(block) or self._shared.read_head(block, self._scheme)
+            block, conditions = data[line_end + len(_LINE_END) :], _NOTHING
+            head = self._known.get(block)
+            if head is None:
+                block, conditions = split(block)
+                head = self._known.get(block) or self._shared.read_head(block, self._scheme)
             if head is not None:
                 is_get = data.startswith(b"GET ")
                 if is_get or data.startswith(b"HEAD "):
@@ -205,9 +213,8 @@ class Lane(asyncio.BufferedProtocol):
                     if answer is None:
                         pass
                     elif not answer.needs_reader or self._shared.knows(head.authorization):
-                        self._head = b""
-                        self._send(answer, head, method, target, now)
-                        return
+                        if self._send(answer, head, method, target, conditions, now):
+                            return
                     elif says_nothing(head.authorization):
                         self._head = b""
                         self._ask_who(answer, head, method, target, now)
@@ -263,29 +270,61 @@ class Lane(asyncio.BufferedProtocol):
 
     # --- sending ---
 
-    def _send(self, answer: HotAnswer, head: RequestHead, method: str, target: bytes, now: float) -> None:
+    def _send(
+        self,
+        answer: HotAnswer,
+        head: RequestHead,
+        method: str,
+        target: bytes,
+        conditions: Mapping[str, str],
+        now: float,
+    ) -> bool:
+        """Answer, unless the form that is wanted is not here, or the conditions come to a refusal: aiohttp's then."""
         variant = answer.variant_for(head.codings)
+        if variant is None:
+            return False
+        verdict: Verdict = answer.verdict(variant, conditions, method) if conditions else _WHOLE
+        if isinstance(verdict, PreconditionFailed | Unsatisfiable):
+            return False
+        file = None
+        if isinstance(variant.body, KeptFile) and method == "GET" and not isinstance(verdict, NotModified):
+            file = self._shared.open(variant.body)
+            if file is None:
+                return False
         wall = time.time()
-        second = int(wall)
-        start = variant.head if variant.second == second else answer.render(variant, second, now)
         name = request_id(head.request_id)
-        start += f"X-Request-Id: {name}\r\n\r\n".encode("ascii")
-        body = variant.body
-        assert not isinstance(body, LocalFile)
-        asked = (answer, method, target, head.agent, name, wall, now)
+        start = answer.head(variant, verdict, int(wall), now) + f"X-Request-Id: {name}\r\n\r\n".encode("ascii")
+        self._head = b""
         self._was_used = True
         if answer.counted is not None and method == "GET":
             answer.counted()
-        if method == "HEAD":
+        if isinstance(verdict, NotModified):
+            asked = (answer, method, target, head.agent, name, wall, now, 304)
+        else:
+            asked = (answer, method, target, head.agent, name, wall, now, 206 if isinstance(verdict, Partial) else 200)
+        if method == "HEAD" or isinstance(verdict, NotModified):
             self._transport.write(start)
             self._answered(asked, 0)
-        elif len(body) <= JOINED:
-            self._transport.write(start + body[:])
-            self._answered(asked, len(body))
+        elif file is not None:
+            first, end = (verdict.start, verdict.end) if isinstance(verdict, Partial) else (0, file.size)
+            self._asked = asked
+            self._running = body = FileBody(
+                self._transport, self._descriptor, file, first, end, self._end_running, self._shared.disk
+            )
+            body.start(start)
+        else:
+            self._send_bytes(variant, start, asked)
+        return True
+
+    def _send_bytes(self, variant: HotVariant, start: bytes, asked: _Asked) -> None:
+        assert isinstance(variant.body, bytes)
+        if len(variant.body) <= JOINED:
+            self._transport.write(start + variant.body)
+            self._answered(asked, len(variant.body))
         else:
             self._asked = asked
-            self._running = LongBody(self._transport, self._descriptor, body, self._end_running)
-            self._running.start(start)
+            self._running = body = LongBody(self._transport, self._descriptor, variant.body, self._end_running)
+            body.start(start)
 
     def _ask_who(self, answer: HotAnswer, head: RequestHead, method: str, target: bytes, now: float) -> None:
         """There is an answer, and it is not for everybody."""
@@ -293,7 +332,7 @@ class Lane(asyncio.BufferedProtocol):
         told, size = _CHALLENGE.answer(name, int(wall), with_body=method == "GET")
         self._was_used = True
         self._transport.write(told)
-        self._told((answer, method, target, head.agent, name, wall, now), _CHALLENGE.status, size, _CHALLENGE.outcome)
+        self._told((answer, method, target, head.agent, name, wall, now, _CHALLENGE.status), size, _CHALLENGE.outcome)
 
     def _end_running(self) -> None:
         running, asked, self._running, self._asked = self._running, self._asked, None, None
@@ -304,10 +343,10 @@ class Lane(asyncio.BufferedProtocol):
         self._release()
 
     def _answered(self, asked: _Asked, sent: int) -> None:
-        self._told(asked, 200, sent, asked[0].outcome)
+        self._told(asked, sent, asked[0].outcome)
 
-    def _told(self, asked: _Asked, status: int, sent: int, outcome: str) -> None:
-        answer, method, target, agent, name, wall, began = asked
+    def _told(self, asked: _Asked, sent: int, outcome: str) -> None:
+        answer, method, target, agent, name, wall, began, status = asked
         self._since = now = time.monotonic()
         path, seconds = target.decode("ascii"), now - began
         self._shared.note(

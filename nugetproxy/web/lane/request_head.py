@@ -19,7 +19,7 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9][A-Za-z0-9.-]{0,253}|\[[0-9A-Fa-f:.]{2,45}\]
 
 _LEFT_TO_AIOHTTP = frozenset(
     (
-        b"range",
+        b"range",  # as long as it is in the block: see `split`
         b"transfer-encoding",
         b"te",
         b"trailer",
@@ -36,6 +36,13 @@ _PREFIXES_LEFT_TO_AIOHTTP = (b"if-", b"content-", b"proxy-", b"sec-websocket-")
 _FORWARDING = (b"forwarded", b"x-forwarded-")
 
 
+# What changes from one request of a client to the next, in the two spellings that clients use.
+_VARYING = ("If-None-Match", "If-Modified-Since", "If-Range", "Range")
+_NAMES = {spelled.encode(): name for name in _VARYING for spelled in (name, name.lower())}
+_STARTS = frozenset(name[:3] for name in _NAMES)
+_VISIBLE = re.compile(rb"[\t\x20-\x7e]*")
+
+
 @dataclass(frozen=True, slots=True)
 class RequestHead:
     """What the header lines of a plain request say."""
@@ -48,6 +55,25 @@ class RequestHead:
     """The X-Request-Id that the client offers."""
     authorization: str | None
     """What the client says of who it is; whether that matters is the answer's affair."""
+
+
+def split(block: bytes) -> tuple[bytes, dict[str, str]]:
+    """The header lines without those about conditions and ranges, and these by name.
+
+    What is left is what a client repeats word for word. What is odd stays in the block, and `read_head` leaves it to
+    aiohttp.
+    """
+    conditions: dict[str, str] = {}
+    lines = block.split(b"\r\n")
+    for at in range(len(lines) - 1, -1, -1):
+        if lines[at][:3] in _STARTS:
+            name, _, value = lines[at].partition(b":")
+            known = _NAMES.get(name)
+            if known is None or known in conditions or not _VISIBLE.fullmatch(value):
+                return block, {}
+            conditions[known] = value.strip(b" \t").decode("ascii")
+            del lines[at]
+    return (b"\r\n".join(lines), conditions) if conditions else (block, conditions)
 
 
 def read_head(block: bytes, scheme: bytes, *, is_behind_proxy: bool) -> RequestHead | None:

@@ -54,6 +54,7 @@ class LaneServer:
         await self.arriving.drain(min(timeout, LAST_REQUEST_SECONDS))
         unfinished = await self.connections.drain(timeout)
         self.tally.flush()
+        self._shared.disk.shutdown(wait=False, cancel_futures=True)
         return unfinished
 
 

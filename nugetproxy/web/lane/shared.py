@@ -4,17 +4,22 @@ A lane (`web.lane.lane`) is one connection; how connections come in and end toge
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from aiohttp import web
 
 from nugetproxy.config import ServerSettings
+from nugetproxy.web.hot.open_files import KeptFile, OpenFile
 from nugetproxy.web.hot.table import HotTable
 from nugetproxy.web.http.aiohttp_connection import KEEPALIVE_SECONDS, Refuse, can_tell, handler_for
 from nugetproxy.web.lane.connections import Connections
 from nugetproxy.web.lane.request_head import RequestHead, read_head
 from nugetproxy.web.telemetry.access import AccessLine, AccessLog
 from nugetproxy.web.telemetry.tally import Tally
+
+DISK_THREADS: Final = 4
+"""Threads that wait for a disk, so that the loop does not."""
 
 MAX_KNOWN_HEADS: Final = 1024
 """Header blocks remembered with their reading. A client repeats its own word for word, request after request."""
@@ -46,6 +51,8 @@ class LaneShared:
         self.tally = Tally()
         self._access = access
         self._is_learned = is_learned
+        self.disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="lane-disk")
+        """Brings into the page cache what is about to be sent."""
         self._heads: dict[bytes, dict[bytes, RequestHead]] = {b"http": {}, b"https": {}}
 
     def make_handler(self, refuse: Refuse) -> web.RequestHandler:
@@ -64,6 +71,15 @@ class LaneShared:
                 known.clear()
             known[block] = head
         return head
+
+    def open(self, file: KeptFile) -> OpenFile | None:
+        """None when it cannot be opened, or is another file by now."""
+        if self.hot is None:
+            return None
+        try:
+            return self.hot.files.open(file)
+        except OSError:
+            return None
 
     def knows(self, authorization: str | None) -> bool:
         """Whether somebody who sends this may be given what not everybody may read."""

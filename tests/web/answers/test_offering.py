@@ -6,8 +6,10 @@ import pytest
 
 from nugetproxy.errors import UpstreamUnavailable
 from nugetproxy.feeds.base import LocalFile, Part
+from nugetproxy.httpcache.conditional import Whole
 from nugetproxy.httpcache.outcome import Outcome, Provenance
-from nugetproxy.web.hot.table import HotAnswer, HotTable
+from nugetproxy.web.hot.answer import HotAnswer
+from nugetproxy.web.hot.table import HotTable
 from nugetproxy.web.http.compression import Codings
 from tests.fakes.feed import HIT, FakeFeed, Growing
 from tests.web.serving import serving
@@ -103,21 +105,30 @@ async def test_a_hot_document_ends_with_its_freshness():
     assert began + HIT.fresh_for <= answer.expires <= time.monotonic() + HIT.fresh_for
 
 
-async def test_errors_and_conditions_are_not_offered():
+async def test_what_cannot_answer_the_next_request_is_not_offered():
     """
-    Only a whole 200 is an answer for somebody else.
+    Errors, and bytes that are still arriving.
     """
     feed = FakeFeed()
     feed.contents[Part.NUPKG] = Growing([b"x"], size=1)
     offers = await offers_after("/none", NUPKG, "/health/ready", "/metrics", feed=feed)
     assert offers.made == {}
 
-    offers = await offers_after(VERSIONS, headers={"If-None-Match": "*"})
+    offers = await offers_after(VERSIONS, headers={"If-Match": '"other"'})
     assert offers.made == {}
 
     feed.error = UpstreamUnavailable("nuget.org", "down")
     offers = await offers_after(VERSIONS, feed=feed)
     assert offers.made == {}
+
+
+async def test_a_document_becomes_hot_by_a_304_too():
+    """
+    Agents that keep their cache ask with If-None-Match alone.
+    """
+    offers = await offers_after(VERSIONS, headers={"If-None-Match": "*"})
+
+    assert list(offers.made) == [VERSIONS]
 
 
 @pytest.mark.parametrize(
@@ -138,11 +149,12 @@ async def test_a_hot_answer_says_what_the_long_way_says(path, accept_encoding, t
     async with serving(feed, hot=table) as client:
         async with client.get(path, headers={"Host": "a", **headers}) as answer:
             body = await answer.read()
-        while (found := table.find(path.encode(), b"http://a")) is None:
-            await client.get("/health/live")
+        found = table.find(path.encode(), b"http://a", time.monotonic())
+        assert found is not None
         variant = found.variant_for(codings)
-        rendered = found.render(variant, 1_700_000_000, found.since)
-        hot_body = bytes(variant.body) if not isinstance(variant.body, LocalFile) else b""
+        assert variant is not None
+        rendered = found.head(variant, Whole(), 1_700_000_000, found.since)
+        hot_body = variant.body if isinstance(variant.body, bytes) else file.read_bytes()
 
     lines = [line.split(": ", 1) for line in rendered.decode().splitlines()[1:] if line]
     assert _lasting(answer.headers.items()) == _lasting(lines)

@@ -1,23 +1,26 @@
 """The hot table: what is found, for how long, and within which bounds."""
 
-import asyncio
-import mmap
 import os
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from nugetproxy.feeds.base import LocalFile
+from nugetproxy.httpcache.conditional import Whole
 from nugetproxy.httpcache.outcome import Outcome, Provenance
-from nugetproxy.web.hot import files
-from nugetproxy.web.hot import table as hot
-from nugetproxy.web.hot.table import ENTRY_BYTES, HotAnswer, HotTable, HotVariant
+from nugetproxy.web.hot.answer import ENTRY_BYTES, HotAnswer, HotVariant
+from nugetproxy.web.hot.open_files import RECHECK_SECONDS
+from nugetproxy.web.hot.table import ROUTES, HotTable
 from nugetproxy.web.http.cache_headers import live_headers
+from nugetproxy.web.http.compression import Codings
 from tests.web.lanes import HIT, JSON_HEADERS, hot_json
 
 HOST = b"http://a"
+
+
+def found(table: HotTable, target: str, now: float | None = None, host: bytes = HOST) -> HotAnswer | None:
+    return table.find(target.encode(), host, time.monotonic() if now is None else now)
 
 
 def test_an_offered_answer_is_found():
@@ -25,9 +28,9 @@ def test_an_offered_answer_is_found():
     answer = hot_json()
     table.offer("/a?q=1", None, answer)
 
-    assert table.find(b"/a?q=1", HOST) is answer
-    assert table.find(b"/a", HOST) is None
-    assert table.find(b"/A?q=1", HOST) is None
+    assert found(table, "/a?q=1") is answer
+    assert found(table, "/a") is None
+    assert found(table, "/A?q=1") is None
 
 
 def test_an_answer_for_a_host_is_for_that_host():
@@ -35,18 +38,18 @@ def test_an_answer_for_a_host_is_for_that_host():
     answer = hot_json()
     table.offer("/a", "http://a", answer)
 
-    assert table.find(b"/a", b"http://a") is answer
-    assert table.find(b"/a", b"https://a") is None
-    assert table.find(b"/a", b"http://b") is None
+    assert found(table, "/a") is answer
+    assert found(table, "/a", host=b"https://a") is None
+    assert found(table, "/a", host=b"http://b") is None
 
 
 def test_a_target_with_a_host_behind_it_is_no_key_of_another():
     table = HotTable(1_000_000)
     table.offer("/a", "http://a", hot_json())
 
-    assert table.find(b"/a http://a", b"http://b") is None
-    assert table.find(b"/a\nhttp://a", b"http://b") is None
-    assert table.find(b"/a", b"http://a http://b") is None
+    assert table.find(b"/a http://a", b"http://b", 0.0) is None
+    assert table.find(b"/a\nhttp://a", b"http://b", 0.0) is None
+    assert table.find(b"/a", b"http://a http://b", 0.0) is None
 
 
 @pytest.mark.parametrize("target", ["/a b", "/a\tb", "/a\x00", "/a\x7f", "/é", "a", "", "*", "http://a/a"])
@@ -63,8 +66,8 @@ def test_an_answer_expires():
     now = time.monotonic()
     table.offer("/a", None, hot_json(expires=now + 10))
 
-    assert table.find(b"/a", HOST, now + 9.9) is not None
-    assert table.find(b"/a", HOST, now + 10) is None
+    assert found(table, "/a", now + 9.9) is not None
+    assert found(table, "/a", now + 10) is None
     assert (len(table), table.held_bytes) == (0, 0)
 
 
@@ -76,13 +79,14 @@ def test_what_has_expired_is_not_kept():
 
 
 def test_the_least_recently_found_leaves_first():
-    table = HotTable(3 * (len("/a") + 1000 + ENTRY_BYTES))
+    table = HotTable(int(3 * (len("/a") + 1000 + ENTRY_BYTES) / (1 - ROUTES)) + 1)
     for name in "abc":
         table.offer(f"/{name}", None, hot_json(b"x" * 1000))
-    table.find(b"/a", HOST)
-    table.offer("/d", None, hot_json(b"x" * 1000))
+    found(table, "/a")
+    for _ in range(2):
+        table.offer("/d", None, hot_json(b"x" * 1000))
 
-    assert [table.find(target, HOST) is not None for target in (b"/a", b"/b", b"/c", b"/d")] == [
+    assert [found(table, target) is not None for target in ("/a", "/b", "/c", "/d")] == [
         True,
         False,
         True,
@@ -93,14 +97,15 @@ def test_the_least_recently_found_leaves_first():
 def test_the_table_is_bounded_by_bytes():
     table = HotTable(100_000)
     for number in range(100):
-        table.offer(f"/{number}", None, hot_json(b"x" * 5_000, b"y" * 500))
+        for _ in range(2):
+            table.offer(f"/{number}", None, hot_json(b"x" * 5_000, b"y" * 500))
 
     assert table.held_bytes <= 100_000
-    assert table.held_bytes == sum(len(key) + answer.size for key, answer in table._answers.items())
+    assert table.held_bytes == sum(len(key) + answer.size for key, answer in table._documents.answers.items())
 
 
 def test_a_long_target_takes_its_part_of_the_bound():
-    table = HotTable(100_000)
+    table = HotTable(int(100_000 / (1 - ROUTES)))
     for number in range(10):
         table.offer(f"/query?q={'x' * 20_000}{number}", None, hot_json())
 
@@ -120,7 +125,7 @@ def test_a_new_answer_takes_the_place_of_the_old():
     newer = hot_json(b"newer")
     table.offer("/a", None, newer)
 
-    assert table.find(b"/a", HOST) is newer
+    assert found(table, "/a") is newer
     assert table.held_bytes == len("/a") + newer.size
 
 
@@ -146,8 +151,9 @@ def test_a_head_ages():
     Age grows and the ttl shrinks while an answer waits.
     """
     told = Provenance(Outcome.HIT, age=5.0, fresh_for=60.0)
-    answer = HotAnswer("versions", told, HotVariant(JSON_HEADERS, b"{}"), None, live_headers, since=100.0)
-    head = answer.render(answer.identity, 1_700_000_000, 110.5).decode()
+    variant = HotVariant(JSON_HEADERS, b"{}")
+    answer = HotAnswer("versions", told, variant, live_headers=live_headers, since=100.0)
+    head = answer.head(variant, Whole(), 1_700_000_000, 110.5).decode()
 
     assert head.split("\r\n") == [
         "HTTP/1.1 200 OK",
@@ -161,47 +167,36 @@ def test_a_head_ages():
     ]
 
 
-async def hot_file(table: HotTable, path: Path, size: int | None = None) -> None:
+def package(path: Path, size: int | None = None) -> HotAnswer:
     file = LocalFile(path, path.stat().st_size if size is None else size, 0, "e")
-    table.offer("/f", None, HotAnswer("nupkg", HIT, HotVariant(JSON_HEADERS, file)))
-    await asyncio.gather(*table._loading)
+    return HotAnswer("nupkg", HIT, HotVariant(JSON_HEADERS, file))
 
 
-@pytest.mark.parametrize(("size", "kind"), [(0, bytes), (1000, bytes), (2_000_000, mmap.mmap)])
-async def test_a_file_is_in_memory_before_it_can_be_found(tmp_path, size, kind):
-    body = os.urandom(size)
-    (tmp_path / "f").write_bytes(body)
-    table = HotTable(10_000_000)
-    file = LocalFile(tmp_path / "f", size, 0, "e")
-    table.offer("/f", None, HotAnswer("nupkg", HIT, HotVariant(JSON_HEADERS, file)))
-    at_once = table.find(b"/f", HOST)
-    await asyncio.gather(*table._loading)
-    found = table.find(b"/f", HOST)
+def test_a_package_is_kept_without_its_bytes(tmp_path):
+    (tmp_path / "f").write_bytes(os.urandom(3_000_000))
+    table = HotTable(1_000_000)
+    table.offer("/f", None, package(tmp_path / "f"))
 
-    assert at_once is None
-    assert found is not None
-    assert isinstance(found.identity.body, kind)
-    assert found.identity.body[:] == body
-    await table.close()
+    assert found(table, "/f") is not None
+    assert table.held_bytes == len("/f") + ENTRY_BYTES
 
 
-async def test_a_file_of_another_size_does_not_become_hot(tmp_path):
+def test_a_file_of_another_size_does_not_become_hot(tmp_path):
     (tmp_path / "f").write_bytes(b"abc")
     table = HotTable(10_000_000)
-    await hot_file(table, tmp_path / "f", size=4)
+    table.offer("/f", None, package(tmp_path / "f", size=4))
 
     assert len(table) == 0
-    await table.close()
 
 
 @pytest.mark.parametrize("change", ["removed", "replaced"])
-async def test_a_file_that_changed_is_noticed(tmp_path, change):
+def test_a_file_that_changed_is_noticed(tmp_path, change):
     """
     Mirrored files never change, but an operator may take one away.
     """
     (tmp_path / "f").write_bytes(b"abc")
     table = HotTable(10_000_000)
-    await hot_file(table, tmp_path / "f")
+    table.offer("/f", None, package(tmp_path / "f"))
     if change == "removed":
         (tmp_path / "f").unlink()
     else:
@@ -209,67 +204,98 @@ async def test_a_file_that_changed_is_noticed(tmp_path, change):
         (tmp_path / "g").rename(tmp_path / "f")
     now = time.monotonic()
 
-    assert table.find(b"/f", HOST, now) is not None
-    assert table.find(b"/f", HOST, now + files.RECHECK_SECONDS + 1) is None
-    await table.close()
+    assert found(table, "/f", now) is not None
+    assert found(table, "/f", now + RECHECK_SECONDS + 1) is None
 
 
-async def test_a_file_that_stays_is_found_on(tmp_path):
+def test_a_file_that_stays_is_found_on(tmp_path):
     (tmp_path / "f").write_bytes(b"abc")
     table = HotTable(10_000_000)
-    await hot_file(table, tmp_path / "f")
+    table.offer("/f", None, package(tmp_path / "f"))
 
-    assert table.find(b"/f", HOST, time.monotonic() + files.RECHECK_SECONDS + 1) is not None
-    await table.close()
-
-
-async def test_files_being_read_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(hot, "MAX_LOADING", 2)
-    (tmp_path / "f").write_bytes(b"abc")
-    table = HotTable(10_000_000)
-    for number in range(5):
-        file = LocalFile(tmp_path / "f", 3, 0, "e")
-        table.offer(f"/{number}", None, HotAnswer("nupkg", HIT, HotVariant(JSON_HEADERS, file)))
-
-    assert len(table._loading) == 2
-    await table.close()
+    assert found(table, "/f", time.monotonic() + RECHECK_SECONDS + 1) is not None
 
 
-async def test_a_file_read_for_a_forgotten_answer_is_not_kept_for_a_new_one(tmp_path, monkeypatch):
+def test_packages_push_out_no_documents(tmp_path):
     """
-    What a prefix now protects must not come back under the name of what is pushed at that very moment.
+    A mirror has more packages than memory for them; the documents that every restore asks for stay.
     """
-    reading, go_on, read = threading.Event(), threading.Event(), files.read_file
-
-    def slow(file: LocalFile):
-        reading.set()
-        go_on.wait(10)
-        return read(file)
-
-    monkeypatch.setattr(hot, "read_file", slow)
-    changes = [0]
-    table = HotTable(1_000_000, lambda: changes[0])
     (tmp_path / "f").write_bytes(b"abc")
-    file = LocalFile(tmp_path / "f", 3, 0, "e")
-    old, new = (HotAnswer("nupkg", HIT, HotVariant(JSON_HEADERS, file)) for _ in range(2))
-    table.offer("/f", None, old)
-    await asyncio.to_thread(reading.wait, 10)
-    changes[0] = 1
-    table.offer("/f", None, new)
-    go_on.set()
-    await asyncio.gather(*table._loading)
+    table = HotTable(100_000)
+    table.offer("/document", None, hot_json())
+    for number in range(200):
+        for _ in range(2):
+            table.offer(f"/{number}", None, package(tmp_path / "f"))
 
-    assert table.find(b"/f", HOST) is new
-    await table.close()
+    assert found(table, "/document") is not None
+    assert table.held_bytes <= ENTRY_BYTES * 2 + 100_000 * ROUTES
 
 
-async def test_closing_leaves_nothing(tmp_path):
-    (tmp_path / "f").write_bytes(os.urandom(2_000_000))
+def test_one_pass_over_everything_pushes_out_nothing():
+    """
+    A crawler or a prewarm asks for each document once.
+    """
+    table = HotTable(100_000)
+    used = [f"/used/{number}" for number in range(20)]
+    for target in used:
+        table.offer(target, None, hot_json(b"x" * 500))
+    for number in range(1000):
+        table.offer(f"/once/{number}", None, hot_json(b"x" * 500))
+
+    assert all(found(table, target) for target in used)
+
+
+def test_what_is_asked_for_twice_pushes_out_what_is_not():
+    table = HotTable(100_000)
+    for number in range(200):
+        table.offer(f"/{number}", None, hot_json(b"x" * 500))
+    for _ in range(2):
+        table.offer("/again", None, hot_json(b"x" * 500))
+
+    assert found(table, "/again") is not None
+
+
+def form(body: bytes, digest: str, *, is_gzip: bool) -> HotAnswer:
+    made = HotVariant(JSON_HEADERS, body)
+    plain, zipped = (None, made) if is_gzip else (made, None)
+    return HotAnswer("versions", HIT, plain, zipped, is_negotiated=True, digest=digest)
+
+
+def bodies(answer: HotAnswer | None) -> list[object]:
+    assert answer is not None
+    variants = (answer.variant_for(codings) for codings in (Codings.GZIP, Codings.NO_GZIP))
+    return [None if variant is None else variant.body for variant in variants]
+
+
+def test_only_the_form_that_was_asked_for_is_kept():
+    table = HotTable(100_000)
+    table.offer("/a", None, form(b"packed", "d", is_gzip=True))
+
+    assert bodies(found(table, "/a")) == [b"packed", None]
+
+
+def test_two_forms_of_one_document_are_one_answer():
+    table = HotTable(100_000)
+    table.offer("/a", None, form(b"packed", "d", is_gzip=True))
+    table.offer("/a", None, form(b"plain", "d", is_gzip=False))
+
+    assert bodies(found(table, "/a")) == [b"packed", b"plain"]
+
+
+def test_forms_of_two_documents_are_not_mixed():
+    table = HotTable(100_000)
+    table.offer("/a", None, form(b"packed", "old", is_gzip=True))
+    table.offer("/a", None, form(b"plain", "new", is_gzip=False))
+
+    assert bodies(found(table, "/a")) == [None, b"plain"]
+
+
+def test_closing_leaves_nothing(tmp_path):
+    (tmp_path / "f").write_bytes(b"abc")
     table = HotTable(10_000_000)
-    file = LocalFile(tmp_path / "f", 2_000_000, 0, "e")
-    table.offer("/f", None, HotAnswer("nupkg", HIT, HotVariant(JSON_HEADERS, file)))
+    table.offer("/f", None, package(tmp_path / "f"))
     table.offer("/a", None, hot_json())
-    await table.close()
+    table.close()
 
     assert (len(table), table.held_bytes) == (0, 0)
 
@@ -281,10 +307,10 @@ def test_a_change_makes_everything_forgotten():
     changes = [0]
     table = HotTable(100_000, lambda: changes[0])
     table.offer("/x", None, hot_json(), seen=0)
-    assert table.find(b"/x", b"http://a") is not None
+    assert found(table, "/x") is not None
 
     changes[0] = 1
-    assert table.find(b"/x", b"http://a") is None
+    assert found(table, "/x") is None
     assert table.held_bytes == 0
 
 
@@ -297,4 +323,4 @@ def test_an_answer_made_before_a_change_is_not_kept():
     changes[0] = 1
     table.offer("/x", None, hot_json(), seen=0)
 
-    assert table.find(b"/x", b"http://a") is None
+    assert found(table, "/x") is None

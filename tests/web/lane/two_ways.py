@@ -1,6 +1,7 @@
 """The real application twice, with the lane and without, for tests that compare the two ways to an answer."""
 
 import asyncio
+import itertools
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -63,7 +64,7 @@ async def application(feed: FakeFeed, descriptor: int, *, lane: bool) -> AsyncIt
     finally:
         listener.close()
         await server.drain(0.2)
-        await hot.close()
+        hot.close()
         await runner.cleanup()
 
 
@@ -87,7 +88,7 @@ async def ask(port: int, raw: bytes) -> Reply:
 
 
 async def warm(port: int, hot: HotTable, *, host: str = HOST, request_id: str = "warming") -> None:
-    """Make every one of HOT_TARGETS hot."""
-    for target in HOT_TARGETS:
-        await ask(port, get(target, f"X-Request-Id: {request_id}", host=host))
-    await asyncio.gather(*hot._loading)
+    """Make every one of HOT_TARGETS hot, in both forms."""
+    for target, coding in itertools.product(HOT_TARGETS, ("gzip", "identity")):
+        said = (f"X-Request-Id: {request_id}", f"Accept-Encoding: {coding}")
+        await ask(port, get(target, *said, host=host))

@@ -67,7 +67,7 @@ async def housing(path: Path, **settings: Any) -> AsyncIterator[House]:
             yield house
         finally:
             await client.close()
-            await hot.close()
+            hot.close()
 
 
 @pytest.fixture

@@ -1,0 +1,153 @@
+"""Kept files that are being sent, open: a bounded set of descriptors, and what of a file is in the page cache.
+
+A hot package is known by its path and identity, not by its bytes; they go from the page cache to the socket. Nothing
+here knows a socket or an answer.
+"""
+
+import os
+import time
+from collections import OrderedDict
+from pathlib import Path
+from typing import Final
+
+RECHECK_SECONDS: Final = 2.0
+"""How long a file that was replaced or removed behind our back may still be served."""
+
+DEFAULT_LIMIT: Final = 1024
+"""Descriptors kept open for files that nobody is reading at the moment."""
+
+PROBE: Final = 256 * 1024
+"""Bytes between two looks into the page cache. Pages leave it in runs, so that what lies between two that are there is
+there as well; cachestat(2), which knows for sure, costs a tenth of sending the same bytes.
+"""
+
+READ_AT_ONCE: Final = 1024 * 1024
+"""Bytes brought into the page cache by one read."""
+
+_TRUSTED_SECONDS: Final = 60.0
+"""Where a file system cannot read without waiting (RWF_NOWAIT), what was read is believed to be cached for so long."""
+
+
+class FileChangedError(OSError):
+    """The file at a path is not the one that was offered."""
+
+
+class KeptFile:
+    """One file that is served: where it lies, and what tells it from another one at the same place.
+
+    `size` is in bytes.
+    """
+
+    __slots__ = ("changed", "check_at", "inode", "path", "size")
+
+    def __init__(self, path: Path, size: int) -> None:
+        """Looks at the file. Raises OSError, FileChangedError when its size is not `size`."""
+        found = path.stat()
+        if found.st_size != size:
+            raise FileChangedError(f"{found.st_size} bytes instead of {size}")
+        self.path = str(path)
+        self.size = size
+        self.inode = found.st_ino
+        self.changed = found.st_mtime_ns
+        self.check_at = time.monotonic() + RECHECK_SECONDS
+
+    def is_there(self, now: float) -> bool:
+        """Whether it still is the same file; looked at only every few seconds. `now` is on the monotonic clock."""
+        if now < self.check_at:
+            return True
+        self.check_at = now + RECHECK_SECONDS
+        try:
+            return self.is_same(os.stat(self.path))  # noqa: PTH116 - Path objects would weigh more
+        except OSError:
+            return False
+
+    def is_same(self, found: os.stat_result) -> bool:
+        return (found.st_ino, found.st_mtime_ns, found.st_size) == (self.inode, self.changed, self.size)
+
+
+class OpenFile:
+    """An open descriptor, shared by all who send the file at the moment. `close` it when done."""
+
+    __slots__ = ("_is_evicted", "_users", "_warm_until", "descriptor", "size")
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self.descriptor = descriptor
+        self.size = size
+        self._users = 0
+        self._is_evicted = False
+        self._warm_until = 0.0
+
+    def is_cached(self, offset: int, count: int) -> bool:
+        """Whether these bytes can be read without waiting for a disk."""
+        one = [bytearray(1)]
+        try:
+            for at in (*range(offset, offset + count, PROBE), offset + count - 1):
+                os.preadv(self.descriptor, one, at, os.RWF_NOWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return time.monotonic() < self._warm_until
+        return True
+
+    def warm(self, offset: int, count: int) -> None:
+        """Bring these bytes into the page cache. Blocks. Raises OSError."""
+        os.posix_fadvise(self.descriptor, offset, count, os.POSIX_FADV_WILLNEED)
+        room = memoryview(bytearray(min(count, READ_AT_ONCE)))
+        at, end = offset, offset + count
+        while at < end and (read := os.preadv(self.descriptor, [room[: end - at]], at)):
+            at += read
+        self._warm_until = time.monotonic() + _TRUSTED_SECONDS
+
+    def opened(self) -> "OpenFile":
+        self._users += 1
+        return self
+
+    def close(self) -> None:
+        """One user less; the descriptor goes with the last one when it was evicted meanwhile."""
+        self._users -= 1
+        self._close_if_unused()
+
+    def evict(self) -> None:
+        self._is_evicted = True
+        self._close_if_unused()
+
+    def _close_if_unused(self) -> None:
+        if self._is_evicted and self._users <= 0 and self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+class OpenFiles:
+    """The descriptors of one worker, least recently used closed first. Only for the event loop's thread."""
+
+    def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
+        self._limit = limit
+        self._open: OrderedDict[str, OpenFile] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def open(self, file: KeptFile) -> OpenFile:
+        """Its descriptor, for one user. Raises OSError, FileChangedError when another file lies there now."""
+        found = self._open.get(file.path)
+        if found is not None:
+            self._open.move_to_end(file.path)
+            return found.opened()
+        descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+        if not file.is_same(os.fstat(descriptor)):
+            os.close(descriptor)
+            raise FileChangedError(f"{file.path} is another file now")
+        found = self._open[file.path] = OpenFile(descriptor, file.size)
+        while len(self._open) > self._limit:
+            self._open.popitem(last=False)[1].evict()
+        return found.opened()
+
+    def forget(self, file: KeptFile) -> None:
+        """Close it once nobody sends it any more."""
+        found = self._open.pop(file.path, None)
+        if found is not None:
+            found.evict()
+
+    def clear(self) -> None:
+        while self._open:
+            self._open.popitem()[1].evict()
