@@ -5,7 +5,9 @@ inside the act's own write, so neither exists without the other.
 """
 
 import sqlite3
-from dataclasses import asdict, dataclass, field
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from nugetproxy.accounts.model import now_us
@@ -14,6 +16,9 @@ from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 DONE: Final = "done"
 REFUSED: Final = "refused"
+
+REFUSALS_A_MINUTE: Final = 30
+"""Lines about what one actor was refused. Any key can be refused without end, and lines are never deleted."""
 
 _LONGEST: Final = 500
 _COLUMNS: Final = "number, at, actor, action, subject, address, result, detail"
@@ -50,14 +55,39 @@ def insert_audit(connection: sqlite3.Connection, entry: AuditEntry) -> None:
     )
 
 
+@dataclass(slots=True)
+class _Refused:
+    """What one actor was refused in a minute that began at `since`, on the monotonic clock."""
+
+    since: float
+    written: int = 0
+    left_out: int = 0
+
+
 class AuditLog:
     """The lines of one database."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: SqliteDatabase, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
+        self._clock = clock
+        self._refused: dict[str, _Refused] = {}
 
-    async def record(self, entry: AuditEntry) -> None:
-        """Write a line that belongs to no other write: a refusal. Raises StorageUnavailable."""
+    async def record_refusal(self, entry: AuditEntry) -> None:
+        """Write a line about what was refused, and so belongs to no other write. Raises StorageUnavailable.
+
+        Of more than `REFUSALS_A_MINUTE` of one actor, the next line after that minute tells how many there were.
+        """
+        now = self._clock()
+        known = self._refused.get(entry.actor)
+        if known is None or now - known.since >= 60:
+            left_out = known.left_out if known is not None else 0
+            known = self._refused[entry.actor] = _Refused(now)
+            if left_out:
+                entry = replace(entry, detail=f"{entry.detail} (and {left_out} more refusals that have no line)")
+        if known.written >= REFUSALS_A_MINUTE:
+            known.left_out += 1
+            return
+        known.written += 1
         await self._database.write(lambda connection: insert_audit(connection, entry))
 
     def entries(

@@ -43,5 +43,17 @@ def glob_matches(glob: str, lower_id: str) -> bool:
     return at <= end
 
 
+def globs_overlap(one: str, other: str) -> bool:
+    """Whether some text, of any length, matches both globs. In time proportional to both."""
+    if "*" not in one:
+        return glob_matches(other, lower_invariant(one))
+    if "*" not in other:
+        return glob_matches(one, lower_invariant(other))
+    # Between beginning and end each has a star, which takes whatever the other needs there.
+    (first, *_, last), (other_first, *_, other_last) = (lower_invariant(glob).split("*") for glob in (one, other))
+    begin_alike = first.startswith(other_first) or other_first.startswith(first)
+    return begin_alike and (last.endswith(other_last) or other_last.endswith(last))
+
+
 def any_glob_matches(globs: Iterable[str], lower_id: str) -> bool:
     return any(glob_matches(glob, lower_id) for glob in globs)

@@ -4,7 +4,7 @@ The rules themselves are in `reservations` and `permissions`; here are the table
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from nugetproxy.accounts import records
 from nugetproxy.accounts.audit import AuditEntry, insert_audit
 from nugetproxy.accounts.globs import any_glob_matches
 from nugetproxy.accounts.model import COMMAND_LINE, Account, Actor, now_us
-from nugetproxy.accounts.permissions import PackageFacts
+from nugetproxy.accounts.permissions import PackageFacts, PushReach
 from nugetproxy.accounts.reservations import (
     ProtectedPrefixes,
     Reservation,
@@ -184,6 +184,23 @@ class Ownership:
             is_allowed_outside=any_glob_matches(self._allowed_ids, lower) or bool(matching and matching[0].shared),
             owners_disabled=bool(owners) and all(owner.is_disabled for owner in owners),
         )
+
+    def reach(self, actor: Actor) -> PushReach:
+        """What `may_push_anything` must know of an actor. What they own is read when it is looked at."""
+        known = self._up_to_date()
+        return PushReach(
+            places=(
+                *(f"{prefix}*" for prefix in known.protected.prefixes),
+                *known.protected.exact,
+                *self._allowed_ids,
+                *(each.glob for each in known.reservations if each.shared),
+            ),
+            reservations=known.reservations,
+            owned=self._owned(actor),
+        )
+
+    def _owned(self, actor: Actor) -> Iterator[str]:
+        yield from records.owned_by(self._database.fetch, actor.acts_for)
 
     def is_verified(self, lower_id: str) -> bool:
         """Whether search shows the check mark: an owner of the package owns a reservation that it lies under."""

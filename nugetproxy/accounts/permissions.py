@@ -4,15 +4,17 @@ Rule 1: whatever decides between allowing and refusing lives here.
 Rule 2: nothing here knows a database, a request or what time it is; a refusal is an error, its status is web's affair.
 """
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from textwrap import shorten
 from typing import Final, Literal
 
-from nugetproxy.accounts.globs import EVERYTHING, any_glob_matches
+from nugetproxy.accounts.globs import EVERYTHING, any_glob_matches, globs_overlap
 from nugetproxy.accounts.model import Account, Actor, ApiKey, Role, Scope
 from nugetproxy.accounts.reservations import Reservation
 from nugetproxy.errors import Forbidden, IdReserved, NotAuthenticated, NugetproxyError
-from nugetproxy.nuget.identity import PackageId
+from nugetproxy.nuget.identity import PackageId, lower_invariant
 
 AnonymousRead = Literal["all", "mirrored", "none"]
 """What nobody in particular may read: everything, what is mirrored but not what is hosted here, nothing."""
@@ -24,6 +26,8 @@ KEY_REFUSED: Final = (
 """nuget.org's words. A key that is unknown, revoked or expired is told no more."""
 CREDENTIALS_NEEDED: Final = "a user name and a password, or an API key as password, are needed to read here"
 
+
+_OWNS_NOTHING: Final = "the command line owns no packages: push with a key of their owner"
 
 # Refusals travel in the status line, where some two hundred characters are safe.
 _LONGEST_LIST: Final = 80
@@ -69,6 +73,19 @@ class PackageFacts:
     owners_disabled: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class PushReach:
+    """What there is to push for an actor, as far as that is known before there is a package.
+
+    `places`: globs of the ids that are protected or allowed outside, where new ones may be pushed. `owned`: the lower
+    ids that belong to an account the actor acts for; read once, and last.
+    """
+
+    places: tuple[str, ...]
+    reservations: tuple[Reservation, ...]
+    owned: Iterable[str]
+
+
 def may_read(actor: Actor, *, anonymous: AnonymousRead, hosted: bool) -> Verdict:
     """Whether what is asked may be seen. Whoever is known may read everything: also with a key of any scope."""
     if actor.key is not None and actor.key.is_verification:
@@ -85,11 +102,11 @@ def may_push(actor: Actor, facts: PackageFacts, now: int) -> Verdict:
     upstream is never asked about or that the settings allow: no private package shadows a public one by accident.
     """
     scopes = (Scope.PUSH, Scope.PUSH_VERSION) if facts.exists else (Scope.PUSH,)
-    refused = _refused_at_the_door(actor, facts.package_id, scopes, now)
+    refused = _refused_for(actor, facts.package_id, scopes, now)
     if refused is not None:
         return refused
     if actor.account is None:
-        return Refused(Forbidden("the command line owns no packages: push with a key of their owner"))
+        return Refused(Forbidden(_OWNS_NOTHING))
     if facts.owners and not actor.acts_for & facts.owners:
         return _not_an_owner(actor, facts)
     if facts.exists:
@@ -107,9 +124,32 @@ def may_push(actor: Actor, facts: PackageFacts, now: int) -> Verdict:
     return ALLOWED
 
 
+def may_push_anything(actor: Actor, reach: PushReach, now: int, *, new_ids: bool = True) -> Verdict:
+    """Whether there is any id that `may_push` could allow: asked before a package is read. `now` in unix microseconds.
+
+    Refuses only who can push nothing, whatever their package is. Not `new_ids`: what belongs to versions that exist.
+    """
+    scopes = (Scope.PUSH, Scope.PUSH_VERSION)
+    refused = _refused_at_the_door(actor, scopes, now)
+    if refused is not None:
+        return refused
+    if actor.account is None:
+        return Refused(Forbidden(_OWNS_NOTHING))
+    key = actor.key
+    globs = (EVERYTHING,) if key is None else key.globs
+    if new_ids and (key is None or Scope.PUSH in key.scopes) and _may_push_new(actor, globs, reach):
+        return ALLOWED
+    if any(any_glob_matches(globs, lower_id) for lower_id in reach.owned):
+        return ALLOWED
+    who = actor.account.name
+    pusher = who if key is None else f"API key '{key.name}' (scope {_listed(key.scopes)}; covers {_listed(key.globs)})"
+    new = ", and no such new id is protected or allowed here" if new_ids else ""
+    return Refused(Forbidden(f"{pusher} can push nothing: {who} owns no such package{new}"))
+
+
 def may_unlist(actor: Actor, facts: PackageFacts, now: int) -> Verdict:
     """Whether versions of this id may be unlisted, relisted or deprecated: by its owners and by administrators."""
-    refused = _refused_at_the_door(actor, facts.package_id, (Scope.UNLIST,), now)
+    refused = _refused_for(actor, facts.package_id, (Scope.UNLIST,), now)
     if refused is not None:
         return refused
     if actor.is_administrator or actor.acts_for & facts.owners:
@@ -122,7 +162,7 @@ def may_hard_delete(actor: Actor, package_id: PackageId | None = None, now: int 
 
     Without `package_id` a key must cover every id; `now` is looked at when it is given.
     """
-    refused = _refused_at_the_door(actor, package_id, (Scope.UNLIST,), now)
+    refused = _refused_for(actor, package_id, (Scope.UNLIST,), now)
     if refused is not None:
         return refused
     if actor.is_administrator:
@@ -189,12 +229,9 @@ def _refused_at_the_accounts(actor: Actor) -> Refused | None:
     return None
 
 
-def _refused_at_the_door(
-    actor: Actor, package_id: PackageId | None, scopes: tuple[Scope, ...], now: int
-) -> Refused | None:
-    """What holds for every act on packages: somebody known, not disabled, with a live key of a fitting scope and glob.
-
-    `scopes`: any one of them is enough.
+def _refused_at_the_door(actor: Actor, scopes: tuple[Scope, ...], now: int) -> Refused | None:
+    """What holds for every act on packages, whatever their ids: somebody known, not disabled, with a live key of a
+    fitting scope. `scopes`: any one of them is enough.
     """
     if actor.is_anonymous:
         return Refused(NotAuthenticated(KEY_NEEDED, "key"))
@@ -207,13 +244,44 @@ def _refused_at_the_door(
         return Refused(Forbidden(KEY_REFUSED))
     if not key.scopes.intersection(scopes):
         wanted = " or ".join(scopes)
-        return Refused(Forbidden(f"API key '{key.name}' has not the scope {wanted} that this needs"))
+        return Refused(Forbidden(f"API key '{key.name}' lacks the required scope: {wanted}"))
+    return None
+
+
+def _refused_for(actor: Actor, package_id: PackageId | None, scopes: tuple[Scope, ...], now: int) -> Refused | None:
+    """As `_refused_at_the_door`; also the key must cover the id, and every id when there is none."""
+    refused = _refused_at_the_door(actor, scopes, now)
+    key = actor.key
+    if refused is not None or key is None:
+        return refused
     if not (EVERYTHING in key.globs if package_id is None else any_glob_matches(key.globs, package_id.lower)):
-        covered = shorten(", ".join(key.globs), _LONGEST_LIST, placeholder=" ...")
+        covered = _listed(key.globs)
         return Refused(
             Forbidden(f"API key '{key.name}' does not cover {package_id or 'every package'}, it covers {covered}")
         )
     return None
+
+
+def _may_push_new(actor: Actor, globs: Iterable[str], reach: PushReach) -> bool:
+    """Whether there is a place where an id may be new, that a glob reaches and that is not wholly others'."""
+    usable = [each.glob for each in reach.reservations if _may_use(actor, each)]
+    for glob, place in itertools.product(globs, reach.places):
+        if not globs_overlap(glob, place):
+            continue
+        # Of the reservations that cover all that both match, the most specific one decides; unless another lies inside.
+        both = max((glob, place), key=lambda each: ("*" not in each, len(each.partition("*")[0])))
+        head, is_id = lower_invariant(both.partition("*")[0]), "*" not in both
+        covering = [each for each in reach.reservations if (each.matches(head) if is_id else each.covers(head))]
+        deciding = max(covering, key=lambda each: (each.exact, len(each.stem)), default=None)
+        if deciding is None or _may_use(actor, deciding):
+            return True
+        if not is_id and any(globs_overlap(each, place) and globs_overlap(each, glob) for each in usable):
+            return True
+    return False
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return shorten(", ".join(texts), _LONGEST_LIST, placeholder=" ...")
 
 
 def _may_use(actor: Actor, reservation: Reservation) -> bool:

@@ -5,6 +5,8 @@ inside the write that it guards.
 """
 
 import difflib
+import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 from nugetproxy.accounts.model import Account, AccountKind, Actor, ApiKey, Role, Scope
@@ -57,6 +59,15 @@ def owners_of(fetch: Fetch, lower_id: str) -> tuple[Account, ...]:
             ),
         )
     )
+
+
+def owned_by(fetch: Fetch, account_ids: Iterable[int]) -> tuple[str, ...]:
+    """The lower ids that any of these accounts owns, in no order."""
+    wanted = json.dumps(sorted(account_ids))
+    rows = fetch(
+        "SELECT DISTINCT lower_id FROM package_owners WHERE account_id IN (SELECT value FROM json_each(?))", (wanted,)
+    )
+    return tuple(row[0] for row in rows)
 
 
 def members_of(fetch: Fetch, organization_id: int) -> tuple[tuple[Account, Role], ...]:

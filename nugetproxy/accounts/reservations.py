@@ -46,6 +46,15 @@ class Reservation:
     def matches(self, lower_id: str) -> bool:
         return lower_id == self.stem if self.exact else lower_id.startswith(self.stem)
 
+    def covers(self, lower_beginning: str) -> bool:
+        """Whether it matches every id that begins so."""
+        return not self.exact and lower_beginning.startswith(self.stem)
+
+    @property
+    def glob(self) -> str:
+        """What it matches, as a glob in lower case."""
+        return self.stem if self.exact else f"{self.stem}*"
+
 
 def parse_pattern(text: str) -> tuple[str, bool]:
     """The pattern as it is kept, and whether it is an exact id. `Contoso.` and `Contoso.*` are the same prefix.

@@ -47,10 +47,14 @@ class ThreadExecutor:
         context = contextvars.copy_context()
         return await asyncio.wrap_future(self._submit(functools.partial(context.run, work, *args, **kwargs)))
 
+    def require_room(self) -> None:
+        """Raises Busy when a job would be refused now."""
+        if self._most is not None and self._jobs >= self._most:
+            raise Busy(self.name)
+
     def _submit(self, work: Callable[[], T]) -> "Future[T]":
         with self._lock:
-            if self._most is not None and self._jobs >= self._most:
-                raise Busy(self.name)
+            self.require_room()
             self._jobs += 1
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix=self.name)

@@ -33,6 +33,10 @@ REFUSALS: Final = (NotAuthenticated, Forbidden, IdReserved, PackageExists)
 """A definite no. Everything else that an act may raise is about the caller's words or about our disk."""
 
 
+ANY_PACKAGE: Final = "any package"
+"""The subject, in the audit log, of what is refused before it is known which package it is about."""
+
+
 class SearchIndex(Protocol):
     """What search keeps of hosted packages. All are called inside the transaction of the act."""
 
@@ -86,8 +90,9 @@ async def audited(audit: AuditLog, actor: Actor, act: str, subject: str, address
         yield
     except REFUSALS as error:
         if not isinstance(error, NotAuthenticated):  # from nobody in particular, and as often as they like
+            entry = AuditEntry(actor.name, f"package.{act}", subject, address, REFUSED, str(error))
             try:
-                await audit.record(AuditEntry(actor.name, f"package.{act}", subject, address, REFUSED, str(error)))
+                await audit.record_refusal(entry)
             except StorageUnavailable as failure:
                 _log.warning("audit_not_written", error=str(failure))
         raise

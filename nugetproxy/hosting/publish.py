@@ -19,10 +19,28 @@ from nugetproxy.accounts.audit import AuditLog, insert_audit
 from nugetproxy.accounts.keys import actor_now
 from nugetproxy.accounts.model import Actor
 from nugetproxy.accounts.ownership import Ownership
-from nugetproxy.accounts.permissions import PackageFacts, first_owner, may_hard_delete, may_push, may_unlist, require
-from nugetproxy.errors import InvalidRequest, StorageUnavailable, VersionNotFound
+from nugetproxy.accounts.permissions import (
+    PackageFacts,
+    first_owner,
+    may_hard_delete,
+    may_push,
+    may_push_anything,
+    may_unlist,
+    require,
+)
+from nugetproxy.errors import InvalidRequest, PackageNotFound, StorageUnavailable, VersionNotFound
 from nugetproxy.executors.threads import COMMITS, INSPECTION
-from nugetproxy.hosting.acts import REFUSALS, NoIndex, RunningActs, SearchIndex, absence, audited, done, exists
+from nugetproxy.hosting.acts import (
+    ANY_PACKAGE,
+    REFUSALS,
+    NoIndex,
+    RunningActs,
+    SearchIndex,
+    absence,
+    audited,
+    done,
+    exists,
+)
 from nugetproxy.hosting.contents import FOLDER, HostedContents, new_key
 from nugetproxy.hosting.inspection import Inspected, Rules, inspect, no_rules
 from nugetproxy.hosting.packages import (
@@ -103,6 +121,23 @@ class Publish:
     async def close(self) -> None:
         """Wait for the acts that run."""
         await self._running.close()
+
+    # --- before a body is read ----------------------------------------------------------------------------------------
+
+    async def admit_push(self, actor: Actor, *, address: str) -> None:
+        """Refuse who can push nothing at all, whatever their package is. Raises NotAuthenticated, Forbidden, Busy."""
+        async with audited(self._audit, actor, "push", ANY_PACKAGE, address):
+            require(may_push_anything(actor, self._ownership.reach(actor), self._microseconds()))
+        INSPECTION.require_room()
+
+    async def admit_change(self, actor: Actor, act: str, package_id: PackageId, *, address: str) -> None:
+        """Refuse who may change no version of this id. Raises PackageNotFound, NotAuthenticated, Forbidden."""
+        fetch = self._database.fetch
+        if not knows_id(fetch, package_id.lower):
+            raise PackageNotFound(package_id.text)
+        async with audited(self._audit, actor, act, str(package_id), address):
+            facts = self._ownership.facts(package_id, exists=True)
+            require(may_unlist(actor, facts, self._microseconds()))
 
     # --- push ---------------------------------------------------------------------------------------------------------
 

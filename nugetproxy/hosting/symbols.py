@@ -19,11 +19,11 @@ from nugetproxy.accounts.audit import AuditLog, insert_audit
 from nugetproxy.accounts.keys import actor_now
 from nugetproxy.accounts.model import Actor
 from nugetproxy.accounts.ownership import Ownership
-from nugetproxy.accounts.permissions import may_push, require
+from nugetproxy.accounts.permissions import may_push, may_push_anything, require
 from nugetproxy.errors import DocumentNotFound, PackageNotFound, PartNotFound, StorageUnavailable, VersionNotFound
 from nugetproxy.executors.threads import COMMITS, INSPECTION
 from nugetproxy.feeds.base import LocalFile
-from nugetproxy.hosting.acts import REFUSALS, RunningActs, absence, audited, done
+from nugetproxy.hosting.acts import ANY_PACKAGE, REFUSALS, RunningActs, absence, audited, done
 from nugetproxy.hosting.contents import HostedContents, new_key
 from nugetproxy.hosting.packages import HostedPackages, StoredContent, find_package, key_of, knows_id
 from nugetproxy.hosting.symbols_extraction import PdbFile, extract, identify, pdb_name
@@ -148,6 +148,16 @@ class Symbols:
         return frozenset(row[0] for row in (fetch or self._database.fetch)(sql, ()))
 
     # --- push ---------------------------------------------------------------------------------------------------------
+
+    async def admit_push(self, actor: Actor, *, address: str) -> None:
+        """Refuse, before a body is read, who can push symbols of no package at all.
+
+        Raises NotAuthenticated, Forbidden, Busy.
+        """
+        async with audited(self._audit, actor, "push-symbols", ANY_PACKAGE, address):
+            reach = self._ownership.reach(actor)
+            require(may_push_anything(actor, reach, self._clock() // 1000, new_ids=False))
+        INSPECTION.require_room()
 
     async def push(self, actor: Actor, spool: Spool, *, address: str) -> PushedSymbols:
         """Keep the symbols package in `spool`, which is ours from here on, instead of an earlier one of its version.

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 import structlog
 
-from nugetproxy.accounts.audit import REFUSED, AuditEntry
+from nugetproxy.accounts.audit import REFUSALS_A_MINUTE, REFUSED, AuditEntry, AuditLog
 from nugetproxy.accounts.credentials import mint_key
 from nugetproxy.accounts.model import SECOND
 from tests.accounts.places import IN_A_YEAR, NOON
@@ -16,7 +16,7 @@ def entry(subject: str = "x", **differing) -> AuditEntry:
 
 
 async def test_what_is_recorded_is_read(place):
-    await place.audit.record(entry(address="192.0.2.1", result=REFUSED, detail="not an owner"))
+    await place.audit.record_refusal(entry(address="192.0.2.1", result=REFUSED, detail="not an owner"))
 
     assert place.audit.entries() == (entry(address="192.0.2.1", result=REFUSED, detail="not an owner", number=1),)
 
@@ -31,7 +31,7 @@ async def test_what_is_recorded_is_read(place):
     ],
 )
 async def test_no_line_is_changed_or_deleted(place, statement):
-    await place.audit.record(entry())
+    await place.audit.record_refusal(entry())
 
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         await place.database.write(lambda connection: connection.execute(statement))
@@ -40,7 +40,7 @@ async def test_no_line_is_changed_or_deleted(place, statement):
 
 async def test_reading_goes_on_where_it_ended(place):
     for subject in "abcde":
-        await place.audit.record(entry(subject))
+        await place.audit.record_refusal(entry(subject))
     first = place.audit.entries(limit=2)
 
     assert [each.subject for each in first] == ["a", "b"]
@@ -49,9 +49,9 @@ async def test_reading_goes_on_where_it_ended(place):
 
 
 async def test_filters(place):
-    await place.audit.record(entry("a"))
-    await place.audit.record(entry("b", actor="bobby", at=NOON + SECOND))
-    await place.audit.record(entry("c", action="package.unlist"))
+    await place.audit.record_refusal(entry("a"))
+    await place.audit.record_refusal(entry("b", actor="bobby", at=NOON + SECOND))
+    await place.audit.record_refusal(entry("c", action="package.unlist"))
 
     assert [each.subject for each in place.audit.entries(since=NOON + 1)] == ["b"]
     assert [each.subject for each in place.audit.entries(actor="bobby")] == ["b"]
@@ -60,7 +60,7 @@ async def test_filters(place):
 
 
 async def test_a_strangers_text_stays_in_its_line(place):
-    await place.audit.record(entry("a\nb\x1b[2J\ud800" + "x" * 2000))
+    await place.audit.record_refusal(entry("a\nb\x1b[2J\ud800" + "x" * 2000))
     subject = place.audit.entries()[0].subject
 
     assert subject.isprintable()
@@ -69,7 +69,7 @@ async def test_a_strangers_text_stays_in_its_line(place):
 
 async def test_what_looks_like_a_secret_is_masked(place):
     minted = mint_key()
-    await place.audit.record(entry(f"pushed with {minted.text}", detail="Authorization: Basic aHVudGVyMg=="))
+    await place.audit.record_refusal(entry(f"pushed with {minted.text}", detail="Authorization: Basic aHVudGVyMg=="))
     line = place.audit.entries()[0]
 
     assert line.subject == "pushed with nugetproxy_***"
@@ -98,3 +98,18 @@ async def test_no_secret_is_kept_in_clear_anywhere(place, tmp_path):
     for secret in (password, newer, first, second, first[-38:], second[-38:], first[23:55], second[23:55]):
         assert secret.encode() not in bytes_on_disk
         assert secret not in told
+
+
+async def test_refusals_without_end_leave_so_many_lines(place):
+    now = 0.0
+    audit = AuditLog(place.database, clock=lambda: now)
+    for _ in range(REFUSALS_A_MINUTE + 100):
+        await audit.record_refusal(entry(result=REFUSED))
+    await audit.record_refusal(entry(actor="bobby", result=REFUSED))  # others have lines of their own
+    assert len(audit.entries(actor="alice", limit=1000)) == REFUSALS_A_MINUTE
+    assert len(audit.entries(actor="bobby")) == 1
+    now = 60.0
+    await audit.record_refusal(entry(result=REFUSED, detail="not an owner"))
+    await audit.record_refusal(entry(result=REFUSED, detail="not an owner"))
+    told = [each.detail for each in audit.latest(2)]
+    assert told == ["not an owner (and 100 more refusals that have no line)", "not an owner"]

@@ -4,6 +4,8 @@ import sqlite3
 
 import pytest
 
+from nugetproxy.accounts.model import ANONYMOUS, Actor
+from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.errors import Conflict, Forbidden, InvalidRequest
 from nugetproxy.nuget.identity import PackageId
 from tests.accounts.places import Place
@@ -209,3 +211,19 @@ async def test_a_shared_prefix_may_be_pushed_below(place):
     assert (shared.is_protected, shared.is_allowed_outside) == (False, True)
     delegated = place.ownership.facts(PackageId.parse("Fabrikam.Core.X"), exists=False)
     assert (delegated.is_protected, delegated.is_allowed_outside) == (True, False)
+
+
+async def test_the_reach_of_an_actor(tmp_path, alice, bobby, place):
+    await place.ownership.reserve("Contoso.*", alice)
+    await place.ownership.reserve("Fabrikam.Core", alice)
+    await place.ownership.reserve("Open.*", alice, shared=True)
+    await place.ownership.add_owner("other.extra", bobby)
+    await place.ownership.add_owner("other.more", bobby)
+    await place.ownership.add_owner("other.more", alice)
+    ownership = Ownership(place.database, place.revisions, protected=["Acme."], allowed_ids=["*.Tools"])
+    reach = ownership.reach(Actor("bobby", bobby))
+    assert set(reach.places) == {"acme.*", "contoso.*", "fabrikam.core", "*.Tools", "open.*"}
+    assert {each.pattern for each in reach.reservations} == {"Contoso.*", "Fabrikam.Core", "Open.*"}
+    assert sorted(reach.owned) == ["other.extra", "other.more"]
+    assert sorted(ownership.reach(Actor("alice", alice)).owned) == ["other.more"]
+    assert sorted(ownership.reach(ANONYMOUS).owned) == []

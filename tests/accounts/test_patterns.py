@@ -1,12 +1,13 @@
 """Globs of keys, reserved and protected prefixes: against slower definitions of the same, and by example."""
 
+import itertools
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nugetproxy.accounts.globs import checked_glob, glob_matches
+from nugetproxy.accounts.globs import checked_glob, glob_matches, globs_overlap
 from nugetproxy.accounts.reservations import (
     ProtectedPrefixes,
     Reservation,
@@ -240,3 +241,31 @@ class TestProtected:
     def test_nothing_protected_touches_nothing(self):
         assert not self.prefixes().touches("contoso")
         assert not self.prefixes().covers("contoso")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("*", "*", True),
+        ("Contoso.*", "contoso.core", True),
+        ("Contoso.*", "contoso", False),
+        ("Contoso.*", "Contoso.Core.*", True),
+        ("Contoso.*", "Fabrikam.*", False),
+        ("*.Tools", "Contoso.*", True),
+        ("*.Tools", "*.Core", False),
+        ("a*b*c", "a*d*c", True),
+        ("a*b", "b*", False),
+        ("contoso", "Contoso", True),
+        ("contoso", "contoso.", False),
+        ("a*a", "a", False),
+    ],
+)
+def test_globs_that_overlap(one, other, expected):
+    assert globs_overlap(one, other) is expected
+    assert globs_overlap(other, one) is expected
+
+
+@given(st.text("ab*", min_size=1, max_size=5), st.text("ab*", min_size=1, max_size=5))
+def test_globs_overlap_where_a_text_matches_both(one, other):
+    texts = ("".join(letters) for length in range(9) for letters in itertools.product("ab", repeat=length))
+    assert globs_overlap(one, other) is any(glob_matches(one, text) and glob_matches(other, text) for text in texts)

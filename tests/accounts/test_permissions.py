@@ -352,7 +352,7 @@ class TestSentences:
     @pytest.mark.parametrize(
         ("who", "told"),
         [
-            (by_key(ALICE, scopes={Scope.READ}), "has not the scope push or push-version"),
+            (by_key(ALICE, scopes={Scope.READ}), "lacks the required scope: push or push-version"),
             (by_key(ALICE, globs=("Other", "My.*")), "does not cover Contoso.Core, it covers Other, My.*"),
             (by_key(ALICE, globs=("Other.*",) * 50), "it covers Other.*, Other.*, "),
             (by_key(BOBBY), "bobby is not an owner of Contoso.Core"),

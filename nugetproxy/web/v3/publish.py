@@ -32,10 +32,11 @@ _NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 async def push(request: web.Request) -> web.StreamResponse:
-    """PUT a .nupkg: 201. The actor is known before a byte of the body is read."""
-    hosting = hosting_of(request)
+    """PUT a .nupkg: 201. Who can push nothing is refused before a byte of the body is read."""
+    hosting, address = hosting_of(request), client_address(request)
+    await hosting.publish.admit_push(await writer(request), address=address)
     actor, spool = await uploaded(request, hosting.spools, hosting.max_package_size, "the package")
-    pushed = await hosting.publish.push(actor, spool, address=client_address(request))
+    pushed = await hosting.publish.push(actor, spool, address=address)
     return web.Response(status=201, headers=warning_headers(actor, pushed.warnings))
 
 
@@ -67,8 +68,9 @@ async def relist(request: web.Request) -> web.StreamResponse:
 
 async def deprecate(request: web.Request) -> web.StreamResponse:
     """PUT deprecations of an id: nuget.org's parameters, as a form of either kind, as JSON or in the query."""
-    hosting = hosting_of(request)
+    hosting, address = hosting_of(request), client_address(request)
     actor = await writer(request)
+    await hosting.publish.admit_change(actor, "deprecate", package_id(request), address=address)
     body = await small_body(request, _FORM_LIMIT, "the list of deprecations")
     asked = read_deprecation(request.query.items(), request.headers.get("Content-Type", ""), body)
     await hosting.publish.deprecate(
@@ -77,7 +79,7 @@ async def deprecate(request: web.Request) -> web.StreamResponse:
         asked.versions,
         asked.deprecation,
         asked.listed_verb,
-        address=client_address(request),
+        address=address,
     )
     return web.Response(status=200, headers=warning_headers(actor, ()))
 
@@ -121,12 +123,11 @@ async def writer(request: web.Request) -> Actor:
 
 
 async def uploaded(request: web.Request, spools: SpoolFolder, limit: int, what: str) -> tuple[Actor, Spool]:
-    """Who pushes, known before a byte of the body is read, and what they push; as `receive`.
+    """What is pushed, and who pushes it; as `receive`. To be called after that actor was let in.
 
-    They are looked at again when it is there: an upload may be drawn out for hours, and no key or password that ended
-    meanwhile shall publish it.
+    The actor is looked up again when the body is there: an upload may be drawn out for hours, and no key or password
+    that ended meanwhile may publish it.
     """
-    await writer(request)
     spool = await receive(request, spools, limit, what)
     try:
         return await writer(request), spool

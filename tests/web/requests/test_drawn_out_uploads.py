@@ -62,6 +62,7 @@ async def test_with_a_password_that_was_changed(upstream: FakeUpstream, tmp_path
 async def test_symbols_with_a_key_that_ended(upstream: FakeUpstream, tmp_path: Path) -> None:
     async with opened(tmp_path, upstream) as house:
         key, text = await house.new_key("bob")
+        assert (await house.push("Contoso.Slow", key=text)).status == 201
         revoke = house.accounts.directory.revoke_key
         got = await uploaded(house, {"X-NuGet-ApiKey": text}, lambda: revoke(key.key_id), "/api/v2/symbolpackage")
         assert got.status == 403
