@@ -28,6 +28,20 @@ _log = logger()
 # Ids whose rows are made anew in one transaction: others want to write meanwhile.
 _ANEW_AT_ONCE: Final = 25
 
+MOST_VERSIONS: Final = 100_000
+"""Of all hits of one page together. Where there are more, each hit shows its newest."""
+
+_VERSIONS: Final = (
+    "SELECT v.lower_id, v.version, coalesce(d.downloads, 0) FROM json_each(?) AS wanted"
+    " CROSS JOIN search_versions AS v ON v.lower_id = wanted.value"
+    " LEFT JOIN hosted_downloads AS d ON d.lower_id = v.lower_id AND d.lower_version = v.lower_version"
+    " WHERE v.needs & ? = 0"
+)
+_NEWEST: Final = (
+    "AND v.precedence > coalesce((SELECT n.precedence FROM search_versions AS n WHERE n.lower_id = v.lower_id"
+    " AND n.needs & ? = 0 ORDER BY n.precedence DESC LIMIT 1 OFFSET ?), x'')"
+)
+
 
 class HostedSearch:
     """The search of one database: Publish's SearchIndex, and HostedFeed's Search.
@@ -102,13 +116,11 @@ class HostedSearch:
 def _hits(fetch: Fetch, query: SearchQuery, documents: Sequence[Document]) -> tuple[SearchHit, ...]:
     ids = orjson.dumps([document.lower_id for document in documents]).decode()
     versions: dict[str, list[dict[str, Any]]] = {document.lower_id: [] for document in documents}
-    for lower_id, version, downloads in fetch(
-        "SELECT v.lower_id, v.version, coalesce(d.downloads, 0) FROM json_each(?) AS wanted"
-        " CROSS JOIN search_versions AS v ON v.lower_id = wanted.value"
-        " LEFT JOIN hosted_downloads AS d ON d.lower_id = v.lower_id AND d.lower_version = v.lower_version"
-        " WHERE v.needs & ? = 0 ORDER BY wanted.key, v.precedence",
-        (ids, _hidden(query)),
-    ):
+    rows = fetch(f"{_VERSIONS} ORDER BY wanted.key, v.precedence LIMIT ?", (ids, _hidden(query), MOST_VERSIONS + 1))
+    if len(rows) > MOST_VERSIONS:
+        newest = MOST_VERSIONS // len(documents)
+        rows = fetch(f"{_VERSIONS} {_NEWEST} ORDER BY wanted.key, v.precedence", (ids, *[_hidden(query)] * 2, newest))
+    for lower_id, version, downloads in rows:
         versions[lower_id].append({"version": version, "downloads": downloads})
     owners: dict[str, list[str]] = {document.lower_id: [] for document in documents}
     for lower_id, name in fetch(

@@ -71,7 +71,7 @@ class PackageManifest:
     package_types: tuple[PackageType, ...] = ()
     dependency_groups: tuple[DependencyGroup, ...] = ()
     is_partial: bool = False
-    """It names the version and says nothing else: what was written was too much to be read."""
+    """More was written than we read: what is here may be half of it. Only the identity is sure."""
 
     @property
     def identity(self) -> PackageIdentity:
@@ -88,7 +88,7 @@ class PackageManifest:
 
     @staticmethod
     def named(package_id: str, version: str) -> "PackageManifest":
-        """A partial one. Raises InvalidPackageId or InvalidVersion."""
+        """A partial one that says nothing else. Raises InvalidPackageId or InvalidVersion."""
         return PackageManifest(
             id=PackageId.parse(package_id),
             version=NuGetVersion.parse(version),

@@ -49,7 +49,8 @@ def read_nuspec(data: bytes, *, is_cut: bool = False) -> PackageManifest:
         InvalidPackage: not readable as XML, or without a valid id and version in what is read.
     """
     is_cut = is_cut or len(data) > LARGEST_NUSPEC
-    metadata = _metadata(NuspecParser(MIRRORED).parse(data[:LARGEST_NUSPEC], is_cut=is_cut))
+    parser = NuspecParser(MIRRORED)
+    metadata = _metadata(parser.parse(data[:LARGEST_NUSPEC], is_cut=is_cut))
     identity, elements = _identity(metadata), first_by_name(metadata)
     repository = _attributes(elements.get("repository"))
     license_kind, license_text = _license(elements.get("license"))
@@ -62,7 +63,7 @@ def read_nuspec(data: bytes, *, is_cut: bool = False) -> PackageManifest:
         min_client_version=_attributes(metadata).get("minClientVersion", ""),
         repository_type=repository.get("type", ""),
         repository_url=repository.get("url", ""),
-        is_partial=False,
+        is_partial=not parser.is_whole,
         repository_branch=repository.get("branch", ""),
         repository_commit=repository.get("commit", ""),
         tags=tuple(filter(None, _TAG_SEPARATORS.split(text_of(elements.get("tags"))))),

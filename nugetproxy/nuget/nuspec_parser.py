@@ -80,6 +80,7 @@ class _Enough(Exception):
 
 class NuspecParser:
     """Parses one nuspec. Afterwards, and after a refusal too, `visited` is the number of elements that were looked at.
+    Not `is_whole` after a parse: elements or attributes were left out.
 
     A parser keeps state and is not for two threads at the same time; a new one costs a few microseconds.
     """
@@ -92,6 +93,10 @@ class NuspecParser:
     @property
     def visited(self) -> int:
         return self._target.visited
+
+    @property
+    def is_whole(self) -> bool:
+        return self._target.is_whole
 
     def parse(self, data: bytes, *, is_cut: bool = False) -> etree._Element:
         """The root with everything inside the bounds; comments are left out.
@@ -112,10 +117,12 @@ class NuspecParser:
                 self._target.events = 0
                 parser.feed(data[start : start + _BLOCK])
                 self._target.check_progress(min(_BLOCK, len(data) - start))
-            if not is_cut:
+            if is_cut:
+                self._target.is_whole = False
+            else:
                 parser.close()
         except _Enough:
-            pass
+            self._target.is_whole = False
         except (etree.LxmlError, ValueError) as error:
             raise InvalidPackage(f"its nuspec is not XML: {_first_line(error)}") from error
         if self._target.root is None:
@@ -129,6 +136,7 @@ class _BoundedTree:
     def __init__(self, bounds: NuspecBounds, *, only_identity: bool) -> None:
         self.visited = 0
         self.events = 0
+        self.is_whole = True
         self.root: etree._Element | None = None
         self._bounds = bounds
         self._only_identity = only_identity
@@ -144,6 +152,7 @@ class _BoundedTree:
         self._visit()
         self._text = 0
         if self._skipped or self._is_over_a_bound(local_part(tag)):
+            self.is_whole = False
             self._skipped += 1
             return
         self._path.append(local_part(tag))
@@ -238,6 +247,7 @@ class _BoundedTree:
             return attributes
         name = self._path[-1][:100]
         if not bounds.is_strict:
+            self.is_whole = False
             short = [(key, text) for key, text in attributes.items() if len(text) <= bounds.attribute]
             return dict(short[: bounds.attributes])
         if len(attributes) > bounds.attributes:

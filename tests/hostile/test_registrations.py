@@ -15,7 +15,7 @@ from nugetproxy.protocol.v3.manifest_leaf import leaf_from_manifest
 from nugetproxy.protocol.v3.registration import Hive, Registration, read_index, registration_of
 from tests.hostile.manifests import ENTRIES, LEGAL, MANIFESTS, manifest
 from tests.protocol.v3.leaves import index, leaf, page
-from tests.protocol.v3.writing import write_index, write_page
+from tests.protocol.writing import write_index, write_page
 
 LINKS = Links("https://packages.example.com/nuget")
 LONG_LINKS = Links("https://" + "h" * 253 + ".example")

@@ -12,12 +12,12 @@ from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.times import stamp_in_url, ticks_in_url
 from nugetproxy.protocol.v3.catalog import (
     write_catalog_deletion,
-    write_catalog_details,
     write_catalog_index,
     write_catalog_page,
 )
 from nugetproxy.protocol.v3.deprecation import Deprecation
 from tests.hosting.house import House
+from tests.protocol.writing import write_catalog_details
 
 LINKS = Links("https://ours.example")
 ONE = PackageIdentity.parse("contoso.utils", "1.0.0")

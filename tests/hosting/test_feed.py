@@ -24,12 +24,12 @@ from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v3.deprecation import Deprecation
-from nugetproxy.protocol.v3.registration import Hive, Leaf, write_catalog_entry
+from nugetproxy.protocol.v3.registration import Hive, Leaf
 from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
 from tests.builders import make_nupkg, make_nuspec
 from tests.hosting.house import House
 from tests.protocol.urls import foreign_urls
-from tests.protocol.v3.writing import write_index
+from tests.protocol.writing import write_catalog_entry, write_index
 
 UTILS = PackageId.parse("contoso.UTILS")
 ONE = PackageIdentity.parse("contoso.utils", "1.0")

@@ -5,13 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v3.deprecation import Deprecation
 from nugetproxy.protocol.v3.search import SearchQuery, read_search
 from tests.hosting.packages import PACKAGES
 from tests.hosting.shelf import Shelf, package
-from tests.protocol.v3.writing import write_search
+from tests.protocol.writing import write_search
 
 TABLES = ("search_versions", "search_documents", "search_hits", "search_words", "search_names")
 
@@ -50,6 +52,21 @@ async def test_versions_are_those_a_client_may_see_in_order(shelf: Shelf) -> Non
     assert _versions((await shelf.hit("Contoso.Modern")).raw) == ["0.9.0", "0.10.0", "1.0.0"]
     both = (await shelf.hit("Contoso.Modern", prerelease=True, semver_level2=True)).raw
     assert _versions(both) == ["0.9.0-a", "0.9.0", "0.10.0", "1.0.0", "2.0.0+build.5"]
+
+
+async def test_a_page_of_very_many_versions_shows_the_newest(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A thousand ids of thousands of versions each would be millions of rows in memory for one request.
+    """
+    await shelf.stock([package("Contoso.Modern", f"3.{number}.0") for number in range(20)])
+    found = [hit.raw for hit in (await shelf.found("contoso", take=100)).hits]
+    monkeypatch.setattr("nugetproxy.hosting.search.MOST_VERSIONS", 2 * len(found))
+
+    cut = [hit.raw for hit in (await shelf.found("contoso", take=100)).hits]
+
+    assert [raw["id"] for raw in cut] == [raw["id"] for raw in found]
+    assert max(len(_versions(raw)) for raw in found) > 20
+    assert [_versions(raw) for raw in cut] == [_versions(raw)[-2:] for raw in found]
 
 
 def _versions(raw: dict[str, object]) -> list[str]:

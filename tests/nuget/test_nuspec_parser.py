@@ -99,6 +99,24 @@ def test_a_mirrored_nuspec_is_read_as_far_as_its_bounds(inside):
     assert len(manifest.description) <= MIRRORED.text
 
 
+@pytest.mark.parametrize(
+    ("inside", "is_partial"),
+    [
+        (within("dependencies", '<dependency id="B" />', 16_384), False),
+        (within("dependencies", '<dependency id="B" />', 16_385), True),
+        (within("dependencies", "<group />", 2_049), True),
+        (f"""<dependencies><dependency id="B" version="{"1" * 4_097}" /></dependencies>""", True),
+        (f"<description>{'x' * 100_000}</description>", False),
+    ],
+    ids=["as many as we read", "one more dependency", "groups", "a long range", "a long text"],
+)
+def test_it_is_told_whether_dependencies_may_be_missing(inside, is_partial):
+    """
+    Half a list of dependencies looks like a whole one: nobody may be shown it.
+    """
+    assert read_nuspec(written(inside)).is_partial == is_partial
+
+
 @pytest.mark.parametrize("inside", [inside for _, inside in HOSTILE.values()], ids=HOSTILE)
 def test_what_follows_id_and_version_costs_nothing(inside):
     parser = NuspecParser(MIRRORED, only_identity=True)

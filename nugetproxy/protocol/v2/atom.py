@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from nugetproxy.errors import DocumentTooLarge
 from nugetproxy.nuget.identity import lower_invariant
+from nugetproxy.protocol.bounds import LARGEST_VERSION, LONGEST_TEXT
 from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.steps import Steps
 from nugetproxy.protocol.v2.properties import PROPERTIES, UNKNOWN_MOMENT, Edm, Property, Value
 from nugetproxy.protocol.v2.rows import Row
 
@@ -28,6 +31,9 @@ _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
 _NAMESPACES = f'xmlns="http://www.w3.org/2005/Atom" xmlns:d="{DATA_NAMESPACE}" xmlns:m="{METADATA_NAMESPACE}"'
 _CATEGORY = f'<category term="NuGetGallery.OData.V2FeedPackage" scheme="{DATA_NAMESPACE}/scheme"/>'
 
+# Characters of each text of an entry that would otherwise be too large.
+_SHORT_TEXT: Final = 400
+
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SPECIAL = re.compile(r'[&<>"\r]')
 _ESCAPED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"}
@@ -35,8 +41,11 @@ _ESCAPED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"
 
 def write_feed(
     name: str, rows: Sequence[Row], links: Links, *, count: int | None = None, next_page: str | None = None
-) -> bytes:
-    """A page of a feed. `name` is the set's or the function's; `count` is told when the request wants it."""
+) -> Steps[bytes]:
+    """A page of a feed. `name` is the set's or the function's; `count` is told when the request wants it.
+
+    An entry that is too large with all its texts has short ones; one that is too large even so is left out.
+    """
     url = _text(links.v2_collection(name))
     newest = max((_last_updated(row) for row in rows), default=UNKNOWN_MOMENT)
     lines = [
@@ -45,23 +54,41 @@ def write_feed(
         *([f"<m:count>{count}</m:count>"] if count is not None else []),
         f'<id>{url}</id><title type="text">{name}</title><updated>{_moment(newest)}Z</updated>',
         f'<link rel="self" title="{name}" href="{url}"/>',
-        *(_entry(row, links) for row in rows),
-        *([f'<link rel="next" href="{_text(next_page)}"/>'] if next_page else []),
-        "</feed>",
     ]
-    return "\n".join(lines).encode()
+    parts = [line.encode() for line in lines]
+    for row in rows:
+        if (entry := _small_entry(row, links)) is not None:
+            parts.append(entry)
+        yield
+    if next_page:
+        parts.append(f'<link rel="next" href="{_text(next_page)}"/>'.encode())
+    return b"\n".join((*parts, b"</feed>"))
 
 
 def write_entry(row: Row, links: Links) -> bytes:
-    """An entry as a document of its own."""
+    """An entry as a document of its own.
+
+    Raises:
+        DocumentTooLarge: it is too large even with short texts.
+    """
     root = f'<entry xml:base="{_text(links.v2())}" {_NAMESPACES}>'
-    return f"{_DECLARATION}\n{_entry(row, links, root)}".encode()
+    entry = _small_entry(row, links, root)
+    if entry is None:
+        raise DocumentTooLarge(f"what is known of {row.package_id} {row.version}", LARGEST_VERSION)
+    return _DECLARATION.encode() + b"\n" + entry
 
 
 def write_property(row: Row, definition: Property) -> bytes:
-    """One property of an entry as a document of its own."""
+    """One property of an entry as a document of its own.
+
+    Raises:
+        DocumentTooLarge: it is larger than an entry.
+    """
     spaces = f'xmlns:d="{DATA_NAMESPACE}" xmlns:m="{METADATA_NAMESPACE}"'
-    return f"{_DECLARATION}\n{_property(definition, definition.read(row), spaces)}".encode()
+    written = f"{_DECLARATION}\n{_property(definition, definition.read(row), spaces)}".encode()
+    if len(written) > LARGEST_VERSION:
+        raise DocumentTooLarge(f"the {definition.name} of {row.package_id} {row.version}", LARGEST_VERSION)
+    return written
 
 
 def write_error(sentence: str) -> bytes:
@@ -72,7 +99,20 @@ def write_error(sentence: str) -> bytes:
     ).encode()
 
 
-def _entry(row: Row, links: Links, root: str = "<entry>") -> str:
+def _small_entry(row: Row, links: Links, root: str = "<entry>") -> bytes | None:
+    """None when what clients act on is too large: half of the dependencies would look like all of them."""
+    for longest in (None, LONGEST_TEXT, _SHORT_TEXT):
+        shown = row if longest is None else row.shortened(longest)
+        try:
+            entry = _entry(shown, links, root).encode()
+        except DocumentTooLarge:
+            return None
+        if len(entry) <= LARGEST_VERSION:
+            return entry
+    return None
+
+
+def _entry(row: Row, links: Links, root: str) -> str:
     package = row.package
     lower_id, version = lower_invariant(row.package_id), row.version
     url = _text(links.v2_entry(row.package_id, version.normalized))

@@ -5,20 +5,32 @@ Source: the official clients' readers of V2 feeds.
 
 from collections.abc import Sequence
 
-from nugetproxy.errors import InvalidPackageId, InvalidVersionRange
+from nugetproxy.errors import DocumentTooLarge, InvalidPackageId, InvalidVersionRange
 from nugetproxy.nuget.framework import short_framework_name
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.manifest import Dependency, DependencyGroup
 from nugetproxy.nuget.version_range import ANY_VERSION, VersionRange
+from nugetproxy.protocol.bounds import LARGEST_VERSION
 
 
 def dependencies_text(groups: Sequence[DependencyGroup]) -> str:
-    """Empty when there is no dependency. A group without any stays as `::net45`: that framework is supported too."""
-    return "|".join(part for group in groups for part in _parts(group, is_alone=len(groups) == 1))
+    """Empty when there is no dependency. A group without any stays as `::net45`: that framework is supported too.
+
+    Raises:
+        DocumentTooLarge: it would be longer than a whole version may be. Each dependency repeats its framework.
+    """
+    parts: list[str] = []
+    length = 0
+    for group in groups:
+        framework = _plain(short_framework_name(group.target_framework)) if group.target_framework else ""
+        length += (len(framework) + len("::|")) * (len(group.dependencies) or 1)
+        if length > LARGEST_VERSION:
+            raise DocumentTooLarge("the text of its dependencies", LARGEST_VERSION)
+        parts += _parts(group, framework, is_alone=len(groups) == 1)
+    return "|".join(parts)
 
 
-def _parts(group: DependencyGroup, *, is_alone: bool) -> list[str]:
-    framework = _plain(short_framework_name(group.target_framework)) if group.target_framework else ""
+def _parts(group: DependencyGroup, framework: str, *, is_alone: bool) -> list[str]:
     parts = [
         f"{dependency.id}:{_range(dependency)}:{framework}" for dependency in group.dependencies if _is_sane(dependency)
     ]

@@ -5,6 +5,7 @@ parse count as absent.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -14,13 +15,18 @@ from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.manifest import Dependency, DependencyGroup
 from nugetproxy.nuget.package import Package
 from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.bounds import shortened
 from nugetproxy.protocol.documents import text_of
 from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v3.registration_values import Hive, Leaf
 from nugetproxy.protocol.v3.rewriting import Rewriter
 from nugetproxy.protocol.v3.search import SearchHit
+from nugetproxy.protocol.v3.version_fitting import LONGEST_VERSION
 
 _URLS = ("iconUrl", "licenseUrl", "projectUrl")
+_LINKS = ("icon_url", "license_url", "project_url")
+_TEXTS = ("title", "summary", "description", "authors", "copyright", "language", "release_notes", "min_client_version")
+_LONGEST_HASH = 128
 
 
 class Downloads:
@@ -92,6 +98,15 @@ def package_of_hit(hit: SearchHit, version: NuGetVersion, links: Links, download
     )
 
 
+def shortened_package(package: Package, longest: int) -> Package:
+    """The same with texts of at most so many characters; tags and links are whole or absent."""
+    smaller: dict[str, Any] = {name: shortened(getattr(package, name), longest) for name in _TEXTS}
+    smaller |= {name: "" for name in _LINKS if len(getattr(package, name)) > longest}
+    if sum(len(tag) + 1 for tag in package.tags) > longest:
+        smaller["tags"] = ()
+    return replace(package, **smaller)
+
+
 def versions_of_hit(hit: SearchHit) -> tuple[NuGetVersion, ...]:
     """The versions that a hit names, ascending: at least its own."""
     rows = hit.raw.get("versions")
@@ -144,11 +159,13 @@ def _dependencies(value: object) -> tuple[Dependency, ...]:
 
 def _sha512(stated: Mapping[str, Any]) -> str:
     algorithm = text_of(stated.get("packageHashAlgorithm")) or "SHA512"
-    return text_of(stated.get("packageHash")) if algorithm.upper() == "SHA512" else ""
+    text = text_of(stated.get("packageHash"))
+    return text if algorithm.upper() == "SHA512" and len(text) <= _LONGEST_HASH else ""
 
 
 def _verbatim(value: object, version: NuGetVersion) -> str:
-    return value if isinstance(value, str) and _version(value) == version else version.full
+    is_usable = isinstance(value, str) and len(value) <= LONGEST_VERSION and _version(value) == version
+    return str(value) if is_usable else version.full
 
 
 def _version(value: object) -> NuGetVersion | None:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Final
 
+from nugetproxy.errors import DocumentTooLarge
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v2.dependencies import dependencies_text
 from nugetproxy.protocol.v2.rows import Row
@@ -81,6 +82,18 @@ def _nothing(_: Row) -> None:
     return None
 
 
+def _dependencies(row: Row) -> str:
+    return dependencies_text(row.package.dependency_groups)
+
+
+def _comparable_dependencies(row: Row) -> str | None:
+    """What is too long to be shown is not searched either: one version must not fail a query over all."""
+    try:
+        return _dependencies(row)
+    except DocumentTooLarge:
+        return None
+
+
 _VERSION = attrgetter("version")
 
 PROPERTIES: Final = (
@@ -90,7 +103,7 @@ PROPERTIES: Final = (
     Property("Authors", Edm.STRING, _text("authors")),
     Property("Copyright", Edm.STRING, _text("copyright")),
     Property("Created", Edm.DATE_TIME, _created, is_nullable=False),
-    Property("Dependencies", Edm.STRING, lambda row: dependencies_text(row.package.dependency_groups)),
+    Property("Dependencies", Edm.STRING, _dependencies, compared=_comparable_dependencies),
     Property("Description", Edm.STRING, _text("description")),
     Property("DownloadCount", Edm.INT32, _count("downloads"), is_nullable=False),
     Property("GalleryDetailsUrl", Edm.STRING, _nothing),

@@ -10,7 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from nugetproxy.nuget.package import Package
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.links import Links
-from nugetproxy.protocol.v2.packages import Downloads, package_of_hit, package_of_leaf, versions_of_hit
+from nugetproxy.protocol.v2.packages import (
+    Downloads,
+    package_of_hit,
+    package_of_leaf,
+    shortened_package,
+    versions_of_hit,
+)
 from nugetproxy.protocol.v3.registration_values import Leaf
 from nugetproxy.protocol.v3.search import SearchHit
 
@@ -47,6 +53,17 @@ class Row:
             self._made = self._make()
         return self._made
 
+    def shortened(self, longest: int) -> "Row":
+        """The same with texts of at most so many characters."""
+        return Row(
+            self.package_id,
+            self.version,
+            lambda: shortened_package(self.package, longest),
+            listed=self.listed,
+            is_latest=self.is_latest,
+            is_absolute_latest=self.is_absolute_latest,
+        )
+
     def __repr__(self) -> str:
         return f"<Row {self.package_id} {self.version}>"
 
@@ -57,9 +74,11 @@ def is_visible(version: NuGetVersion, *, is_semver2: bool, level2: bool) -> bool
 
 
 def rows_of_leaves(leaves: Iterable[Leaf], links: Links, *, level2: bool, hit: SearchHit | None = None) -> list[Row]:
-    """The rows of one id, ascending; unlisted versions are among them. `hit` is the search hit that led here."""
+    """The rows of one id, ascending. Unlisted versions are among them, those that do not fit are not. `hit` is the
+    search hit that led here.
+    """
     visible = sorted(
-        (leaf for leaf in leaves if is_visible(leaf.version, is_semver2=leaf.is_semver2, level2=level2)),
+        (leaf for leaf in leaves if leaf.fits and is_visible(leaf.version, is_semver2=leaf.is_semver2, level2=level2)),
         key=lambda leaf: leaf.version,
     )
     latest, absolute = _latest([leaf.version for leaf in visible if leaf.listed])

@@ -11,7 +11,9 @@ from typing import Any
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.protocol.documents import write
 from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.steps import Steps
 from nugetproxy.protocol.times import stamp_in_url, text_of_microseconds, text_of_ticks
+from nugetproxy.protocol.v3.catalog_leaf import OMITTED, write_catalog_leaf
 from nugetproxy.protocol.v3.deprecation import Deprecation
 from nugetproxy.protocol.v3.manifest_leaf import leaf_from_manifest
 from nugetproxy.protocol.v3.registration_values import Hive
@@ -170,12 +172,13 @@ def _leaf_url(item: CatalogItem, links: Links) -> str:
 # --- leaves -----------------------------------------------------------------------------------------------------------
 
 
-def write_catalog_details(item: CatalogItem, details: CatalogDetails, links: Links) -> bytes:
+def write_catalog_details(item: CatalogItem, details: CatalogDetails, links: Links) -> Steps[bytes]:
     """The leaf of an event that says how a version now is."""
     own = _leaf_url(item, links)
     rewriter = Rewriter(links, Hive.GZ_SEMVER2, item.lower_id)
-    document = rewriter.rewritten(details_document(item, details), own, item.lower_version)
-    return write({"@id": own, **document, "@context": _LEAF_CONTEXT})
+    document = {"@id": own, **details_document(item, details)}
+    yield
+    return (yield from write_catalog_leaf(document, own, rewriter, item.lower_version, {"@context": _LEAF_CONTEXT}))
 
 
 def write_catalog_deletion(item: CatalogItem, verbatim_version: str, links: Links) -> bytes:
@@ -205,8 +208,10 @@ def details_document(item: CatalogItem, details: CatalogDetails) -> dict[str, An
         "catalog:commitId": item.commit_id,
         "catalog:commitTimeStamp": text_of_ticks(item.stamp),
     }
-    entry = leaf_from_manifest(manifest, published=published, listed=details.listed).entry
-    document |= {name: value for name, value in entry.items() if name != "@type"}
+    leaf = leaf_from_manifest(manifest, published=published, listed=details.listed)
+    document |= {name: value for name, value in leaf.entry.items() if name != "@type"}
+    if not leaf.fits:
+        document[OMITTED] = ["dependencyGroups"]
     document |= {
         "published": published,
         "created": text_of_microseconds(details.created),

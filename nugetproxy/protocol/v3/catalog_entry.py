@@ -9,10 +9,13 @@ from typing import Any
 from nugetproxy.errors import InvalidVersion, UnreadableDocument
 from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.protocol.documents import is_absolute_url, read_object, text_of, write
+from nugetproxy.protocol.documents import is_absolute_url, read_object, text_of
 from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.steps import Steps
+from nugetproxy.protocol.v3.catalog_leaf import OMITTED, fitted_catalog_leaf, write_catalog_leaf
 from nugetproxy.protocol.v3.registration_values import Hive, Leaf
 from nugetproxy.protocol.v3.rewriting import Rewriter
+from nugetproxy.protocol.v3.version_fitting import ACTED_ON
 
 _ENTRY = "catalog entry"
 
@@ -35,7 +38,7 @@ def read_catalog_entry(body: bytes, package: PackageIdentity) -> dict[str, Any]:
     package_id, version = text_of(document.get("id")), text_of(document.get("version"))
     if lower_invariant(package_id) != package.lower_id or not _is_version(version, package.version):
         raise UnreadableDocument(_ENTRY, f"it is not about {package}")
-    return document
+    return fitted_catalog_leaf(document)
 
 
 def _is_version(text: str, version: NuGetVersion) -> bool:
@@ -45,19 +48,18 @@ def _is_version(text: str, version: NuGetVersion) -> bool:
         return False
 
 
-def write_catalog_entry(leaf: Leaf, document: dict[str, Any] | None, links: Links) -> bytes:
+def write_catalog_entry(leaf: Leaf, document: dict[str, Any] | None, links: Links) -> Steps[bytes]:
     """The upstream's document with our URLs; without one, what the registration says of the version."""
     lower_id, lower_version = lower_invariant(leaf.package_id), leaf.version.lower
     own = links.catalog_entry(lower_id, lower_version)
     rewriter = Rewriter(links, Hive.GZ_SEMVER2, lower_id)
     if document is not None:
-        return write({**rewriter.rewritten(document, own, lower_version), "@id": own})
-    return write(
-        {
-            **rewriter.rewritten(leaf.entry, own, lower_version),
-            "@id": own,
-            "@type": ["PackageDetails", "catalog:Permalink"],
-            "isPrerelease": leaf.version.is_prerelease,
-            "listed": leaf.listed,
-        }
-    )
+        return (yield from write_catalog_leaf(document, own, rewriter, lower_version, {"@id": own}))
+    ours = {
+        "@id": own,
+        "@type": ["PackageDetails", "catalog:Permalink"],
+        "isPrerelease": leaf.version.is_prerelease,
+        "listed": leaf.listed,
+        **({} if leaf.fits else {OMITTED: ACTED_ON}),
+    }
+    return (yield from write_catalog_leaf(leaf.entry, own, rewriter, lower_version, ours))

@@ -40,7 +40,8 @@ def write_search(page: SearchPage, query: SearchQuery, links: Links) -> Steps[by
     """
     data: list[orjson.Fragment] | None = yield from _written_hits(page.hits, query, links)
     if data is None:
-        data = yield from _written_hits(page.hits, query, links, share=LARGEST_DOCUMENT // (len(page.hits) + 1))
+        share = (LARGEST_DOCUMENT - _AROUND_HITS) // len(page.hits)
+        data = yield from _written_hits(page.hits, query, links, share)
     if data is None:
         raise DocumentTooLarge("this page of a search", LARGEST_DOCUMENT)
     return write(
@@ -69,7 +70,7 @@ def _written_hits(
     size = 0
     for hit in hits:
         text = yield from _written_hit(hit, query, links, share)
-        size += len(text)
+        size += len(text) + len(",")
         if size > LARGEST_DOCUMENT - _AROUND_HITS:
             return None
         written.append(orjson.Fragment(text))

@@ -20,6 +20,9 @@ LONGEST_VERSION: Final = 255
 MOST_ROWS: Final = 16_384
 """Dependencies, groups of them and vulnerabilities of one version that we render. More could not fit."""
 
+ACTED_ON: Final = ("dependencyGroups", "vulnerabilities", "deprecation")
+"""What clients act on: whole or not at all."""
+
 # Objects and arrays in one version. The real packages with the most dependencies have some 1,500.
 _MOST_NODES: Final = 4_096
 # Every identifier and link becomes one of ours, which is about so long.
@@ -88,7 +91,7 @@ def fitted_head(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def plain_entry(entry: Mapping[str, Any], longest: int = LONGEST_TEXT) -> dict[str, Any] | None:
-    """As `plain_leaf`, of a catalogEntry, a catalog page without its files, or a search hit without its versions.
+    """As `plain_leaf`, of a catalogEntry, a catalog leaf without its files, or a search hit without its versions.
 
     `longest` is in characters, of each text.
     """

@@ -16,6 +16,10 @@ from nugetproxy.protocol.links import Links
 
 LONGEST_NAME = 32
 MOST_PAGES = 16
+# nuget.org's largest page has some thousand advisories in half a megabyte. They are all read again with each page that
+# comes, and more would hold up others.
+MOST_ADVISORIES = 50_000
+LARGEST_PAGE = 16 * 1024 * 1024
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_-]")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 # The client reads a time or fails; this one says "never changed".
@@ -82,6 +86,10 @@ def read_vulnerability_page(body: bytes) -> dict[str, list[dict[str, Any]]]:
     Raises:
         UnreadableDocument: not a page. An empty array is one: the documentation says so of an empty page.
     """
+    if body.count(b"{") > MOST_ADVISORIES or len(body) > LARGEST_PAGE:
+        raise UnreadableDocument(
+            "vulnerability page", f"more than {MOST_ADVISORIES} advisories or {LARGEST_PAGE} bytes"
+        )
     if body.strip() == b"[]":
         return {}
     advisories_by_id: dict[str, list[dict[str, Any]]] = {}

@@ -5,7 +5,8 @@ import uuid
 
 from aiohttp import web
 
-from nugetproxy.errors import InvalidRequest
+from nugetproxy.errors import DocumentTooLarge, InvalidRequest
+from nugetproxy.protocol.bounds import LARGEST_DOCUMENT
 from nugetproxy.protocol.v2.atom import FEED_TYPE
 from nugetproxy.protocol.v2.batch import read_batch, write_batch
 from nugetproxy.protocol.v2.feed_query import FeedQuery
@@ -28,6 +29,8 @@ async def batch(request: web.Request) -> web.StreamResponse:
     for query in queries:
         answer = await feed_document(request, query.segment, FeedQuery.from_pairs(query.pairs))
         documents.append((FEED_TYPE, answer.value))
+        if sum(len(document) for _, document in documents) > LARGEST_DOCUMENT:
+            raise DocumentTooLarge("the answer to this batch", LARGEST_DOCUMENT)
         provenance = answer.provenance if provenance is None else provenance.joined(answer.provenance)
     assert provenance is not None  # a batch holds something
     request[NOTE].outcome = provenance.outcome

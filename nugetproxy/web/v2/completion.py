@@ -5,12 +5,12 @@ They are the one corner of V2 that speaks JSON.
 
 from typing import Final
 
-import orjson
 from aiohttp import web
 
 from nugetproxy.errors import InvalidPackageId
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.nuget.identity import lower_invariant
+from nugetproxy.protocol.documents import write
 from nugetproxy.protocol.v2.feed_query import FeedQuery
 from nugetproxy.protocol.v2.rows import rows_of_leaves
 from nugetproxy.protocol.v3.search import CompletionQuery
@@ -62,4 +62,4 @@ async def package_versions(request: web.Request) -> web.StreamResponse:
 
 
 async def _send(request: web.Request, values: list[str], provenance: Provenance) -> web.StreamResponse:
-    return await document(request, orjson.dumps(values), provenance, Resource.V2_COMPLETION, holds_links=False)
+    return await document(request, write(values), provenance, Resource.V2_COMPLETION, holds_links=False)

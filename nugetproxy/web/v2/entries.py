@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from nugetproxy.errors import DocumentNotFound, NugetproxyError, PackageNotFound, UpstreamError
+from nugetproxy.errors import DocumentNotFound, DocumentTooLarge, NugetproxyError, PackageNotFound, UpstreamError
 from nugetproxy.feeds.base import HOSTED, Answer, Part
 from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.protocol.bounds import LARGEST_VERSION
 from nugetproxy.protocol.v2.atom import ENTRY_TYPE, XML_TYPE, write_entry, write_property
 from nugetproxy.protocol.v2.feed_query import read_key
 from nugetproxy.protocol.v2.packages import package_of_leaf
@@ -84,6 +85,8 @@ async def _found(request: web.Request, package: PackageIdentity) -> Answer[Row]:
     if leaf is None:
         answer = await asked.leaf(package)
         leaf, provenance = answer.value, answer.provenance
+    if not leaf.fits:
+        raise DocumentTooLarge(f"what is known of {package}", LARGEST_VERSION)
     document, provenance = await _catalog_page(request, package, provenance)
     rows = rows_of_leaves([*(others or ()), leaf], links(request), level2=True)
     row = next(row for row in rows if row.version == leaf.version)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from nugetproxy.errors import DocumentNotFound, InvalidRequest
+from nugetproxy.executors.slices import in_slices
 from nugetproxy.feeds.base import Answer
 from nugetproxy.protocol.v2.atom import COUNT_TYPE, FEED_TYPE, write_feed
 from nugetproxy.protocol.v2.feed_query import FeedQuery
@@ -45,12 +46,14 @@ async def feed_document(request: web.Request, segment: str, query: FeedQuery) ->
         raise DocumentNotFound(f"{name} with a key is no collection")
     found = await _COLLECTIONS[name](request, query, True)
     ours = links(request)
-    body = write_feed(
-        name,
-        found.rows,
-        ours,
-        count=found.total if query.with_count else None,
-        next_page=query.next_page(ours.v2_collection(f"{name}()"), found.following),
+    body = await in_slices(
+        write_feed(
+            name,
+            found.rows,
+            ours,
+            count=found.total if query.with_count else None,
+            next_page=query.next_page(ours.v2_collection(f"{name}()"), found.following),
+        )
     )
     return Answer(body, found.provenance)
 

@@ -15,6 +15,7 @@ from nugetproxy.executors.threads import RENDERING
 from nugetproxy.feeds.base import Answer, Feed
 from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.nuget.identity import PackageId, lower_invariant
+from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v2.evaluation import filtered, ordered
 from nugetproxy.protocol.v2.feed_query import FeedQuery
@@ -173,12 +174,16 @@ async def _detailed(
     answers = await _registrations(feed, list(lowest.items()))
     provenance = so_far.provenance
     detailed: dict[str, list[Row]] = {}
+    unfit: set[tuple[str, NuGetVersion]] = set()
     for key, answer in answers.items():
+        unfit.update((key, leaf.version) for leaf in answer.value.loaded_leaves if not leaf.fits)
         detailed[key] = rows_of_leaves(answer.value.loaded_leaves, links, level2=query.level2, hit=hits.get(key))
         provenance = provenance.joined(answer.provenance)
     if len(answers) < len(lowest):
         provenance = replace(provenance, fresh_for=0.0)  # the next asker may see more
-    chosen = [_chosen(row, detailed.get(lower_invariant(row.package_id), ()), hints) for row in rows]
+    # A search knows nothing of dependencies: a version with too many would look like one without.
+    keyed = [(lower_invariant(row.package_id), row) for row in rows]
+    chosen = [_chosen(row, detailed.get(key, ()), hints) for key, row in keyed if (key, row.version) not in unfit]
     return chosen, replace(so_far, provenance=provenance)
 
 

@@ -4,6 +4,7 @@ import re
 
 from aiohttp import web
 
+from nugetproxy.executors.slices import in_slices
 from nugetproxy.feeds.base import HOSTED
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.protocol.times import ticks_in_url
@@ -44,5 +45,5 @@ async def catalog_leaf(request: web.Request) -> web.StreamResponse:
     if leaf.details is None:
         body = write_catalog_deletion(leaf.item, leaf.verbatim_version, links(request))
     else:
-        body = write_catalog_details(leaf.item, leaf.details, links(request))
+        body = await in_slices(write_catalog_details(leaf.item, leaf.details, links(request)))
     return await document(request, body, _NOW, Resource.CATALOG)

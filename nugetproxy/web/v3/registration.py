@@ -36,7 +36,7 @@ async def registration_page(request: web.Request) -> web.StreamResponse:
 async def catalog_entry(request: web.Request) -> web.StreamResponse:
     package = _identity(request, package_id(request))
     answer = await feed(request).catalog_entry(package)
-    body = write_catalog_entry(answer.value.leaf, answer.value.document, links(request))
+    body = await in_slices(write_catalog_entry(answer.value.leaf, answer.value.document, links(request)))
     return await document(request, body, answer.provenance, Resource.CATALOG_ENTRY)
 
 

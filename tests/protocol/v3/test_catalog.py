@@ -14,13 +14,13 @@ from nugetproxy.protocol.v3.catalog import (
     CatalogTimes,
     PackageEntry,
     write_catalog_deletion,
-    write_catalog_details,
     write_catalog_index,
     write_catalog_page,
 )
 from nugetproxy.protocol.v3.deprecation import Deprecation
 from tests.builders import make_nuspec
 from tests.protocol.urls import foreign_urls
+from tests.protocol.writing import write_catalog_details
 
 LINKS = Links("https://ours.example")
 SECOND = 1_000_000

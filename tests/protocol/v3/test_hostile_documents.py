@@ -21,7 +21,6 @@ from nugetproxy.protocol.v3.registration import (
     read_index,
     read_page,
     registration_of,
-    write_catalog_entry,
     write_leaf,
 )
 from nugetproxy.protocol.v3.search import (
@@ -49,7 +48,7 @@ from nugetproxy.protocol.v3.vulnerabilities import (
     write_vulnerability_page,
 )
 from tests.protocol.v3.leaves import leaf
-from tests.protocol.v3.writing import write_index, write_page, write_search
+from tests.protocol.writing import write_catalog_entry, write_index, write_page, write_search
 
 KEPT = Path(__file__).parents[2] / "data" / "nuget_org"
 LINKS = Links("http://127.0.0.1:1")

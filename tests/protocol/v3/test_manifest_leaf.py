@@ -6,9 +6,9 @@ from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.manifest import Dependency, DependencyGroup, PackageManifest, PackageType
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.manifest_leaf import framework_name, leaf_from_manifest
-from nugetproxy.protocol.v3.registration import Hive, registration_of, write_catalog_entry
+from nugetproxy.protocol.v3.registration import Hive, registration_of
 from tests.protocol.urls import foreign_urls
-from tests.protocol.v3.writing import write_index
+from tests.protocol.writing import write_catalog_entry, write_index
 
 PUBLISHED = "2026-01-02T03:04:05+00:00"
 

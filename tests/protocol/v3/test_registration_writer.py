@@ -9,12 +9,11 @@ from nugetproxy.protocol.v3.registration import (
     read_index,
     read_page,
     registration_of,
-    write_catalog_entry,
     write_leaf,
 )
 from tests.protocol.urls import foreign_urls
 from tests.protocol.v3.leaves import UP, body, depending_on, index, leaf, page
-from tests.protocol.v3.writing import write_index, write_page
+from tests.protocol.writing import write_catalog_entry, write_index, write_page
 
 EVERY_HIVE = list(Hive)
 

@@ -18,7 +18,7 @@ from nugetproxy.protocol.v3.search import (
 from nugetproxy.protocol.v3.search_writer import write_completion
 from tests.protocol.urls import foreign_urls
 from tests.protocol.v3.leaves import UP, body, index, leaf, page
-from tests.protocol.v3.writing import write_search
+from tests.protocol.writing import write_search
 
 SEMVER2 = SearchQuery(semver_level2=True)
 

@@ -140,3 +140,12 @@ def test_more_than_16_pages_are_added_up():
     assert len(merged.pages) == 16
     assert len({page.name for page in merged.pages}) == 16
     assert sum(len(page.body["a"]) for page in merged.pages) == 20
+
+
+@pytest.mark.parametrize("body", [b'{"a":[' + b"{}," * 60_000 + b"{}]}", b'{"a":[]}' + b" " * 17_000_000])
+def test_a_page_larger_than_any_is_unreadable(body):
+    """
+    The last good one stays: advisories that are left out would look like safety.
+    """
+    with pytest.raises(UnreadableDocument, match="more than 50000 advisories or 16777216 bytes"):
+        read_vulnerability_page(body)
