@@ -158,11 +158,11 @@ class NotMirrored(PackageNotFound):
 class VersionNotFound(NugetproxyError):
     """The feed owns the id and lacks this version: no other feed is asked. `version` is empty when all were deleted."""
 
-    def __init__(self, package_id: str, version: str = "") -> None:
+    def __init__(self, package_id: str, version: str = "", why: str = "") -> None:
         self.package_id = package_id
         self.version = version
         lacks = f"has no version {_shown(version)}" if version else "has no versions any more: all of them were deleted"
-        super().__init__(f"package {_shown(package_id)} {lacks}")
+        super().__init__(f"package {_shown(package_id)} {lacks}" + (f": {why}" if why else ""))
 
 
 class PartNotFound(NugetproxyError):

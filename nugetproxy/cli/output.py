@@ -43,9 +43,20 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], none: str) 
     if not rows:
         click.echo(none, err=True)
         return
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    for line in (heads, *rows):
+    lines = [heads, *([_printable(text) for text in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
         click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def print_fields(fields: Sequence[tuple[str, str]]) -> None:
+    """One thing with many properties: a name and its value per line, further lines of a value below it."""
+    width = max(len(name) for name, _ in fields) + 2
+    for name, value in fields:
+        first, *more = map(_printable, value.splitlines())
+        click.echo(f"{name + ':':{width}}{first}")
+        for line in more:
+            click.echo(f"{'':{width}}{line}")
 
 
 def report(as_json: bool, value: dict[str, Any], sentence: str) -> None:
@@ -90,6 +101,11 @@ def refuse(error: NugetproxyError) -> NoReturn:
 def kind_of(error: Exception) -> str:
     """The name of an error's class as scripts read it: AccountNotFound is "account_not_found"."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
+
+
+def _printable(text: str) -> str:
+    """Without control characters: authors of packages choose some texts, and a terminal obeys escape sequences."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _print_json_line(value: object) -> None:

@@ -9,56 +9,73 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from nugetproxy.cli import package_reports as reports
 from nugetproxy.cli.managing import manage, managing_options
 from nugetproxy.cli.options import Command
-from nugetproxy.cli.output import iso, print_json, print_table, report
+from nugetproxy.cli.output import print_fields, print_json, print_table, report
+from nugetproxy.errors import InvalidRequest, PackageNotFound
 
 if TYPE_CHECKING:
     from nugetproxy.cli.managed import Managed
-    from nugetproxy.hosting.packages import HostedPackage
     from nugetproxy.hosting.publish import Publish
     from nugetproxy.nuget.identity import PackageIdentity
+    from nugetproxy.protocol.v3.deprecation import Deprecation
 
 # In the audit log an act by a command has no address, like those on accounts.
 _HERE: Final = ""
 
+_REASONS: Final = {"legacy": "Legacy", "critical-bugs": "CriticalBugs", "other": "Other"}
+
 
 @click.group()
 def package() -> None:
-    """Hosted packages: list, unlist, relist, delete. Changes apply to a running server immediately."""
+    """Hosted packages: list, deprecate, unlist, delete. Changes apply to a running server immediately."""
 
 
 @package.command("list")
-@click.argument("package_id")
+@click.argument("package_id", required=False)
 @managing_options
-def list_versions(package_id: str, as_json: bool, **options: object) -> None:
-    """List the versions of a package. Includes unlisted ones, and deleted ones that cannot be pushed again."""
+def list_packages(package_id: str | None, as_json: bool, **options: object) -> None:
+    """List all packages, or the versions of one.
 
-    async def work(managed: "Managed") -> list[dict[str, Any]]:
-        from nugetproxy.errors import PackageNotFound
-        from nugetproxy.hosting.packages import HostedPackages
-        from nugetproxy.nuget.identity import PackageId, PackageIdentity
+    Versions include those that were deleted and cannot be pushed again.
+    """
 
-        wanted = PackageId.parse(package_id)
-        packages = HostedPackages(managed.database)
-        if not packages.knows(wanted.lower):
-            raise PackageNotFound(wanted.text)
-        rows = [(each.identity.version, _shown(each)) for each in packages.of(wanted.lower)]
-        rows += [
-            (version, _burnt(PackageIdentity(wanted, version), moment))
-            for version, moment in packages.burnt(wanted.lower)
-        ]
-        return [row for _, row in sorted(rows, key=lambda each: each[0])]
+    async def all_packages(managed: "Managed") -> list[dict[str, Any]]:
+        from nugetproxy.hosting.summaries import summaries
 
-    rows = manage(options, work)
+        return list(map(reports.summary, summaries(managed.database.fetch)))
+
+    async def all_versions(managed: "Managed") -> list[dict[str, Any]]:
+        return _versions(managed, package_id or "")
+
+    rows = manage(options, all_packages if package_id is None else all_versions)
     if as_json:
         print_json(rows)
-        return
-    print_table(
-        ("VERSION", "STATE", "PUBLISHED", "BYTES"),
-        [(row["version"], _state(row), row["published"] or "-", str(row["bytes"] or "-")) for row in rows],
-        f"{package_id} has no versions.",
-    )
+    elif package_id is None:
+        print_table(reports.SUMMARY_HEADS, list(map(reports.summary_cells, rows)), "No packages are hosted.")
+    else:
+        print_table(reports.VERSION_HEADS, list(map(reports.version_cells, rows)), f"{package_id} has no versions.")
+
+
+@package.command("info")
+@click.argument("package_id")
+@click.argument("version", required=False)
+@managing_options
+def info(package_id: str, version: str | None, as_json: bool, **options: object) -> None:
+    """Show a package, or one version of it.
+
+    Owners and counts of a package; for a version also what its nuspec says, and its deprecation.
+    """
+
+    async def work(managed: "Managed") -> dict[str, Any]:
+        return _package(managed, package_id) if version is None else _version(managed, package_id, version)
+
+    row = manage(options, work)
+    if as_json:
+        print_json(row)
+    else:
+        print_fields(reports.fields(row))
 
 
 def _one_version(command: Command) -> Command:
@@ -89,7 +106,54 @@ def _list(package_id: str, version: str, as_json: bool, options: dict[str, objec
         return wanted
 
     done = manage(options, work)
-    report(as_json, {**_named(done), "listed": listed}, f"{'Listed' if listed else 'Unlisted'} {done}.")
+    report(as_json, {**reports.named(done), "listed": listed}, f"{'Listed' if listed else 'Unlisted'} {done}.")
+
+
+@package.command("deprecate")
+@click.argument("package_id")
+@click.argument("versions", metavar="[VERSION]...", nargs=-1)
+@click.option("--all", "all_versions", is_flag=True, help="All versions there are now.")
+@click.option("--reason", "reasons", multiple=True, type=click.Choice(list(_REASONS)),
+              help="Why it should not be used. Repeatable.  [default: legacy]")  # fmt: skip
+@click.option("--alternate", metavar="ID", help="The package to use instead.")
+@click.option("--alternate-version", metavar="VERSION", help="The lowest version of it to use.  [default: any]")
+@click.option("--message", default="", metavar="TEXT", help="What else users should know.")
+@click.option("--undo", is_flag=True, help="Remove the deprecation.")
+@managing_options
+def deprecate(
+    package_id: str, versions: tuple[str, ...], all_versions: bool, reasons: tuple[str, ...], alternate: str | None,
+    alternate_version: str | None, message: str, undo: bool, as_json: bool, **options: object,
+) -> None:  # fmt: skip
+    """Mark versions as deprecated.
+
+    `dotnet list package --deprecated` and Visual Studio show it. Nothing is hidden: see `unlist`.
+    """
+
+    async def work(managed: "Managed") -> "tuple[PackageIdentity, ...]":
+        from nugetproxy.hosting.packages import HostedPackages
+
+        if bool(versions) == all_versions:
+            raise InvalidRequest("name the versions to deprecate, or use --all")
+        if undo and (reasons or alternate or alternate_version or message):
+            raise InvalidRequest("--undo takes no --reason, --alternate, --alternate-version or --message")
+        deprecation = None if undo else _deprecation(reasons, alternate, alternate_version, message)
+        wanted = tuple(_identity(package_id, each) for each in versions)
+        if all_versions:
+            known = HostedPackages(managed.database).of(_id(managed, package_id))
+            wanted = tuple(each.identity for each in known)
+            if not wanted:
+                raise PackageNotFound(package_id, "all its versions were deleted")
+        async with _publishing(managed) as publish:
+            await publish.deprecate(
+                managed.by, wanted[0].id, [each.version for each in wanted], deprecation, address=_HERE
+            )
+        return wanted
+
+    done = manage(options, work)
+    names = ", ".join(each.version.normalized for each in done)
+    told = f"{done[0].id} {names} {'is' if len(done) == 1 else 'are'} {'no longer' if undo else 'now'} deprecated."
+    report(as_json, {"id": done[0].id.text, "versions": [each.version.normalized for each in done],
+                     "deprecated": not undo}, told)  # fmt: skip
 
 
 @package.command("delete")
@@ -111,7 +175,9 @@ def delete(package_id: str, version: str, allow_reuse: bool, as_json: bool, **op
     done = manage(options, work)
     again = "may be pushed again" if allow_reuse else "cannot be pushed again"
     report(
-        as_json, {**_named(done), "deleted": True, "reusable": allow_reuse}, f"Deleted {done}. This version {again}."
+        as_json,
+        {**reports.named(done), "deleted": True, "reusable": allow_reuse},
+        f"Deleted {done}. This version {again}.",
     )
 
 
@@ -136,39 +202,80 @@ async def _publishing(managed: "Managed") -> "AsyncIterator[Publish]":
         await publish.close()
 
 
+def _package(managed: "Managed", package_id: str) -> dict[str, Any]:
+    """What `info` shows of an id. Raises PackageNotFound."""
+    from nugetproxy.hosting.summaries import summaries
+
+    lower = _id(managed, package_id)
+    [found] = summaries(managed.database.fetch, lower)
+    return {
+        **reports.summary(found),
+        "protected": managed.ownership.protected().covers(lower),
+        "verified": managed.ownership.is_verified(lower),
+    }
+
+
+def _version(managed: "Managed", package_id: str, version: str) -> dict[str, Any]:
+    """What `info` shows of a version. Raises PackageNotFound, VersionNotFound."""
+    from nugetproxy.hosting.acts import absence
+    from nugetproxy.hosting.packages import HostedPackages
+    from nugetproxy.hosting.statistics import Statistics
+
+    wanted = _identity(package_id, version)
+    found = HostedPackages(managed.database).find(wanted)
+    if found is None:
+        raise absence(managed.database.fetch, wanted)
+    downloads = Statistics(managed.database).downloads_of(wanted.lower_id)
+    return reports.details(found, downloads.get(wanted.lower_version, 0))
+
+
+def _versions(managed: "Managed", package_id: str) -> list[dict[str, Any]]:
+    """The versions of an id, ascending. Raises PackageNotFound."""
+    from nugetproxy.hosting.packages import HostedPackages
+    from nugetproxy.hosting.statistics import Statistics
+    from nugetproxy.nuget.identity import PackageId, PackageIdentity
+
+    lower, spelled = _id(managed, package_id), PackageId.parse(package_id)
+    packages, downloads = HostedPackages(managed.database), Statistics(managed.database).downloads_of(lower)
+    rows = [
+        (each.identity.version, reports.version(each, downloads.get(each.identity.lower_version, 0)))
+        for each in packages.of(lower)
+    ]
+    for version, moment in packages.burnt(lower):
+        gone = PackageIdentity(spelled, version)
+        rows.append((version, reports.deleted_version(gone, moment, downloads.get(gone.lower_version, 0))))
+    return [row for _, row in sorted(rows, key=lambda each: each[0])]
+
+
+def _id(managed: "Managed", package_id: str) -> str:
+    """The lower id of a package that is hosted. Raises PackageNotFound."""
+    from nugetproxy.hosting.packages import HostedPackages
+    from nugetproxy.nuget.identity import PackageId
+
+    wanted = PackageId.parse(package_id)
+    if not HostedPackages(managed.database).knows(wanted.lower):
+        raise PackageNotFound(wanted.text)
+    return wanted.lower
+
+
 def _identity(package_id: str, version: str) -> "PackageIdentity":
     from nugetproxy.nuget.identity import PackageIdentity
 
     return PackageIdentity.parse(package_id, version)
 
 
-def _named(package: "PackageIdentity") -> dict[str, Any]:
-    return {"id": package.id.text, "version": package.version.normalized}
+def _deprecation(
+    reasons: tuple[str, ...], alternate: str | None, alternate_version: str | None, message: str
+) -> "Deprecation":
+    from nugetproxy.nuget.identity import PackageId
+    from nugetproxy.nuget.version import NuGetVersion
+    from nugetproxy.protocol.v3.deprecation import ANY_VERSION, Deprecation, at_least
 
-
-def _shown(package: "HostedPackage") -> dict[str, Any]:
-    return {
-        **_named(package.identity),
-        "state": "listed" if package.listed else "unlisted",
-        "deprecated": package.deprecation is not None,
-        "published": iso(package.published),
-        "deleted": None,
-        "bytes": package.size,
-    }
-
-
-def _burnt(package: "PackageIdentity", moment: int) -> dict[str, Any]:
-    return {
-        **_named(package),
-        "state": "deleted",
-        "deprecated": False,
-        "published": None,
-        "deleted": iso(moment),
-        "bytes": None,
-    }
-
-
-def _state(row: dict[str, Any]) -> str:
-    if row["state"] == "deleted":
-        return f"deleted {row['deleted']}"
-    return f"{row['state']}, deprecated" if row["deprecated"] else str(row["state"])
+    if alternate_version and not alternate:
+        raise InvalidRequest("--alternate-version needs --alternate ID")
+    return Deprecation(
+        tuple(_REASONS[each] for each in dict.fromkeys(reasons or ("legacy",))),
+        message,
+        PackageId.parse(alternate).text if alternate else "",
+        at_least(NuGetVersion.parse(alternate_version)) if alternate_version else ANY_VERSION,
+    )

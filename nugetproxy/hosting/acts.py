@@ -7,6 +7,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
 
 from nugetproxy.accounts.audit import DONE, REFUSED, AuditEntry, AuditLog
@@ -21,7 +22,7 @@ from nugetproxy.errors import (
     StorageUnavailable,
     VersionNotFound,
 )
-from nugetproxy.hosting.packages import HostedPackage, knows_id
+from nugetproxy.hosting.packages import HostedPackage, deleted_at, knows_id
 from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.database.sqlite import Fetch
@@ -108,7 +109,9 @@ def exists(package: PackageIdentity) -> PackageExists:
 
 
 def absence(fetch: Fetch, package: PackageIdentity) -> NugetproxyError:
-    """Why a version is not there: the id is not ours, or lacks it."""
-    if knows_id(fetch, package.lower_id):
-        return VersionNotFound(package.id.text, package.version.normalized)
-    return PackageNotFound(package.id.text)
+    """Why a version is not there: the id is not ours, lacks it, or had it."""
+    if not knows_id(fetch, package.lower_id):
+        return PackageNotFound(package.id.text)
+    deleted = deleted_at(fetch, package)
+    why = f"it was deleted on {datetime.fromtimestamp(deleted / 1e6, UTC):%Y-%m-%d}" if deleted is not None else ""
+    return VersionNotFound(package.id.text, package.version.normalized, why)

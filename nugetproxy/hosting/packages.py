@@ -176,6 +176,15 @@ def knows_id(fetch: Fetch, lower_id: str) -> bool:
     return bool(rows[0][0])
 
 
+def deleted_at(fetch: Fetch, package: PackageIdentity) -> int | None:
+    """When a version was deleted that cannot be pushed again, in microseconds."""
+    rows = fetch(
+        "SELECT burnt FROM burnt_versions WHERE lower_id = ? AND lower_version = ?",
+        (package.lower_id, package.lower_version),
+    )
+    return int(rows[0][0]) if rows else None
+
+
 def require_free(fetch: Fetch, package: PackageIdentity) -> None:
     """Raises PackageExists when the version is there; VersionBurnt when it was, and was not given free."""
     rows = fetch(

@@ -28,7 +28,7 @@ from nugetproxy.accounts.permissions import (
     may_unlist,
     require,
 )
-from nugetproxy.errors import InvalidRequest, PackageNotFound, StorageUnavailable, VersionNotFound
+from nugetproxy.errors import InvalidRequest, PackageNotFound, StorageUnavailable
 from nugetproxy.executors.threads import COMMITS, INSPECTION
 from nugetproxy.hosting.acts import (
     ANY_PACKAGE,
@@ -282,7 +282,7 @@ class Publish:
                 for package in wanted:
                     before = find_package(fetch, package)
                     if before is None:
-                        raise VersionNotFound(package.id.text, package.version.normalized)
+                        raise absence(fetch, package)
                     after = change(before)
                     if after == before:
                         continue

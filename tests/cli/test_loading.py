@@ -41,6 +41,6 @@ def test_help_loads_nothing_heavy(arguments):
     assert loaded(*arguments) & (HEAVY | WORKING) == set()
 
 
-@pytest.mark.parametrize("arguments", [("user", "list"), ("key", "list"), ("package", "list", "A")], ids=" ".join)
+@pytest.mark.parametrize("arguments", [("user", "list"), ("key", "list"), ("package", "list")], ids=" ".join)
 def test_a_command_loads_what_it_uses(alice, arguments):
     assert loaded(*arguments, "--data", str(alice.data)) & HEAVY == set()

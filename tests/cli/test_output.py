@@ -90,7 +90,9 @@ def test_every_column_has_a_heading_and_every_cell_a_value(alice, arguments, hea
     assert all(row[start:].strip() for row in rows for start in starts)
 
 
-@pytest.mark.parametrize("arguments", [("org", "list"), ("key", "list"), ("prefix", "list"), ("owner", "list", "A")])
+@pytest.mark.parametrize(
+    "arguments", [("org", "list"), ("key", "list"), ("prefix", "list"), ("owner", "list", "A"), ("package", "list")]
+)
 def test_an_empty_list_is_empty_and_said_so(alice, arguments):
     ended = alice.run(*arguments)
 

@@ -7,8 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nugetproxy.nuget.version import NuGetVersion
+
 REASONS = ("Legacy", "CriticalBugs", "Other")
 ANY_VERSION = "*"
+
+
+def at_least(version: NuGetVersion) -> str:
+    """The range of an alternative that begins with this version, as nuget.org writes it."""
+    return f"[{version.normalized}, )"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from nugetproxy.errors import InvalidPackageId, InvalidRequest, InvalidVersion
 from nugetproxy.hosting.publish import ListedVerb
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.protocol.v3.deprecation import ANY_VERSION, Deprecation
+from nugetproxy.protocol.v3.deprecation import ANY_VERSION, Deprecation, at_least
 from nugetproxy.web.requests.first_part import boundary_of
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ def read_deprecation(query: Iterable[tuple[str, str]], content_type: str, body: 
 def _deprecation(fields: dict[str, list[str]]) -> Deprecation | None:
     reasons = tuple(reason for name, reason in _REASONS.items() if _is_true(fields, name))
     alternate, version = _one(fields, "alternatePackageId").strip(), _one(fields, "alternatePackageVersion").strip()
-    wanted = f"[{_version('alternatePackageVersion', version).normalized}, )" if version else ANY_VERSION
+    wanted = at_least(_version("alternatePackageVersion", version)) if version else ANY_VERSION
     if alternate:
         _of_field("alternatePackageId", alternate, PackageId.parse)
     elif version:
