@@ -142,7 +142,8 @@ class FileBody:
             self._transport.abort()
             return
         self._at += read
-        self._transport.write(bytes(_ROOM[:read]))
+        # In clear a transport may hold on to what it is given; that of TLS copies what it cannot send.
+        self._transport.write(_ROOM[:read] if self._descriptor < 0 else bytes(_ROOM[:read]))
 
     def _wait_for_disk(self) -> None:
         loop = asyncio.get_running_loop()

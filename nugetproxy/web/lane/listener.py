@@ -16,15 +16,13 @@ from typing import Final
 import structlog
 
 from nugetproxy.web.lane.connections import Connections
+from nugetproxy.web.lane.tls import TLSTransport, handshake
 
 LONGEST_HANDSHAKE: Final = 60.0
 """Seconds, where `server.header_timeout` sets no limit: a handshake is a few kilobytes."""
 
 AT_ONCE: Final = 64
 """Connections taken before others get their turn; what is left may be taken by another worker."""
-
-# asyncio has a time-out of its own, which counts nothing; it only must not come before ours.
-_LATER: Final = 10.0
 
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE: Final = 1.0
@@ -39,10 +37,10 @@ class Listener:
         self,
         listening: socket.socket,
         arriving: Connections,
-        protocol: Callable[[], asyncio.BaseProtocol],
+        protocol: Callable[[], asyncio.BufferedProtocol],
         seconds: float,
         tls: ssl.SSLContext | None,
-        in_clear: Callable[[], asyncio.BaseProtocol],
+        in_clear: Callable[[], asyncio.BufferedProtocol],
     ) -> None:
         """`arriving` are those that were accepted and have no protocol yet; `protocol` makes it.
 
@@ -99,7 +97,7 @@ class Listener:
             elif await self._is_in_clear(taken):
                 await connect(self._in_clear, taken)
             else:
-                await connect(self._protocol, taken, ssl=self._tls, ssl_handshake_timeout=self._seconds + _LATER)
+                TLSTransport(self._loop, await handshake(taken, self._tls), self._protocol())
         except OSError:  # no TLS, no common ground, gone: ssl.SSLError and ConnectionError, too
             pass
         finally:

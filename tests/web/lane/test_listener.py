@@ -205,7 +205,8 @@ def test_without_open_files_it_waits_before_it_tries_again(loop, tls):
         bound.bind(("127.0.0.1", 0))
         bound.listen()
         bound.setblocking(False)
-        listener = Listener(bound, Connections(ServerSettings()), asyncio.Protocol, 1.0, tls.server, asyncio.Protocol)
+        made = asyncio.BufferedProtocol
+        listener = Listener(bound, Connections(ServerSettings()), made, 1.0, tls.server, made)
         try:
             with socket.create_connection(bound.getsockname()):
                 await asyncio.sleep(0.1)
