@@ -227,21 +227,21 @@ class UpstreamError(NugetproxyError):
 
 
 class UpstreamUnavailable(UpstreamError):
-    """Down, refusing, resetting, 5xx, 429, or its breaker is open. We cannot know now."""
+    """Down, refusing, resetting, 5xx, 429, or its breaker is open: the answer is not known now."""
 
     verdict = "is unavailable"
 
 
 class UpstreamTimeout(UpstreamError):
-    """Silent past our patience."""
+    """No answer within the time we wait."""
 
     verdict = "did not answer in time"
 
 
 class UpstreamNonsense(UpstreamError):
-    """Answered something unreadable, or bytes that fail their checks."""
+    """An unreadable answer, bytes that fail their checks, or an address that must not be used."""
 
-    verdict = "answered nonsense"
+    verdict = "sent an invalid answer"
 
 
 class UnreadableDocument(NugetproxyError):

@@ -56,7 +56,7 @@ UPSTREAM_HELD_BACK = Counter(
 )
 BREAKER_OPEN = Gauge(
     "nugetproxy_upstream_breaker_open",
-    "1 while an upstream is held to be dead and only probed.",
+    "1 while an upstream is considered down and only probed.",
     ["upstream"],
     multiprocess_mode="livemax",
 )

@@ -53,7 +53,7 @@ def _connect(config: "Config") -> None:
     try:
         contacts = asyncio.run(_first_contacts(config))
     except ConfigError as refused:
-        complain(refused.problems, "config_error", BAD_SETTINGS)
+        complain(refused.problems, "settings", BAD_SETTINGS)
         sys.exit(BAD_SETTINGS)
     for contact in contacts:
         click.echo(line_of(contact))

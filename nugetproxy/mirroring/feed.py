@@ -111,7 +111,7 @@ class MirrorFeed:
         self, package_id: PackageId, lower: NuGetVersion, upper: NuGetVersion
     ) -> Answer[Registration]:
         kept = self._kept_registration(package_id)
-        # A client may still read page after page of an index from before the upstream was held to be dead.
+        # A client may still read page after page of an index from before the upstream was considered down.
         if kept is not None and (self._source.is_offline or kept.value.overlapping(lower, upper)):
             return kept
         return await self._registrations.loaded(package_id, lambda registration: registration.overlapping(lower, upper))

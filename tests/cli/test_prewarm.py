@@ -147,7 +147,7 @@ async def test_what_does_not_exist_is_named_and_the_rest_fetched(gallery, tmp_pa
     assert kept(tmp_path / "data") == {"contoso.base.1.0.0.nupkg"}
 
 
-@pytest.mark.parametrize(("fault", "why"), [(status(403), "403"), (corrupt(90_000), "answered nonsense")])
+@pytest.mark.parametrize(("fault", "why"), [(status(403), "403"), (corrupt(90_000), "sent an invalid answer")])
 async def test_a_failing_upstream_is_named(gallery, tmp_path, fault, why):
     gallery.fault("*contoso.base.1.0.0.nupkg", fault)
     lines = [f"{name} 1.0.0" for name in IDS]

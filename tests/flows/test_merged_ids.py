@@ -31,7 +31,7 @@ OF_OURS = (
 
 @asynccontextmanager
 async def patched(data: Path, upstream: FakeUpstream, *, failures: int = 1) -> AsyncIterator[House]:
-    """The upstream has 3.0.0 and 5.0.0, we host a build between them. So many `failures`, and it is held to be dead."""
+    """The upstream has 3.0.0 and 5.0.0, we host a build between them. So many `failures`, and it is considered down."""
     for version in ("3.0.0", "5.0.0"):
         upstream.add_package("Serilog", version)
     trouble: dict[str, Any] = {"patience": 0.05, "breaker_failures": failures, "breaker_probe": 0.05}

@@ -51,7 +51,7 @@ async def test_it_is_told_as_what_it_is_and_never_as_not_found(stocked, tmp_path
             answer = await mirror.get(path)
             assert answer.status == 503, path
             assert 50 < int(answer.headers["retry-after"]) <= 60
-            assert "answered 429 Too Many Requests, so it is not asked for " in answer.reason
+            assert "answered 429 Too Many Requests; no request is sent for " in answer.reason
     assert stocked.requests_for(FLAT) == 2
 
 

@@ -127,7 +127,7 @@ async def test_a_sentence_cannot_end_the_status_line():
         assert "Set-Cookie" not in answer.headers
         assert answer.reason is not None
         assert re.fullmatch(r"[ -~]{1,512}", answer.reason)
-        assert answer.reason.startswith("upstream nuget.org answered nonsense: line  Set-Cookie: x=1  ?n?code xxx")
+        assert answer.reason.startswith("upstream nuget.org sent an invalid answer: line  Set-Cookie: x=1  ?n?code xxx")
 
 
 @pytest.mark.parametrize("offered", ["build-17.3", "a" * 128, "9f8e/7d:6=5"])

@@ -49,7 +49,7 @@ class MirroredSource:
 
     @property
     def only_kept(self) -> bool:
-        """Offline, or the upstream is held to be dead: show only what can be downloaded."""
+        """Offline, or the upstream is considered down: show only what can be downloaded."""
         return self.is_offline or self.upstream.health is Health.DEAD
 
     def refuse_if_offline(self, package_id: PackageId) -> None:

@@ -179,7 +179,7 @@ class MirroredDownloads:
         except NugetproxyError as failure:
             body.fail(failure)
         except asyncio.CancelledError:
-            body.fail(UpstreamUnavailable(wanted.upstream.name, "we are stopping"))
+            body.fail(UpstreamUnavailable(wanted.upstream.name, "this server is shutting down"))
             raise
         except Exception:  # noqa: BLE001 - a fault of ours must not leave readers waiting for ever
             _log.exception("download_failed", package=str(wanted.identity))

@@ -1,6 +1,6 @@
 """The view of one mirrored upstream that is made of kept packages alone.
 
-It is what a client sees offline and while the upstream is held to be dead: lists, registrations and searches name only
+It is what a client sees offline and while the upstream is considered down: lists, registrations and searches name only
 what can be downloaded, so a range always resolves to something installable. What upstream once stated about a kept
 version (listed, deprecated, vulnerable) is taken from the kept registration; a package without one is described from
 its own nuspec.

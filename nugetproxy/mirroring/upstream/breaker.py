@@ -1,7 +1,7 @@
-"""When a host has failed so often that asking it is pointless, and when to trust it again.
+"""When a host has failed so often that requests are pointless, and when to use it again.
 
-Pure: no socket, no task, and the time (seconds of any steady clock) is an argument. Who opens connections, waits and
-probes is `connections`.
+Pure: no socket, no task, and the time (seconds of any steady clock) is an argument. Connecting, waiting and probing
+belong to `connections`.
 """
 
 from collections.abc import Iterable
@@ -11,10 +11,10 @@ from nugetproxy.httpcache.decisions import Health
 
 
 class Breaker:
-    """The memory of how one host answered: closed while it may be asked, open once it is held to be dead.
+    """The record of how one host answered: closed while requests may be sent, open once it is considered down.
 
     It opens after `failures` failures without a success between them. Failures within `spacing` seconds of the last one
-    that counted are the same event: a restart breaks fifty requests at once, which is one reason to doubt, not fifty.
+    that counted are the same event: a restart that breaks fifty requests is one failure, not fifty.
     """
 
     def __init__(self, failures: int, *, spacing: float, overdue: float) -> None:
@@ -23,8 +23,7 @@ class Breaker:
         self._overdue = overdue
         self._counted = 0
         self._last_counted = float("-inf")
-        # Heads not yet there of requests begun since the last success, oldest first: a success clears the older ones of
-        # suspicion, as they may just be slow.
+        # Requests without a head since the last success, oldest first. A success clears them: they may just be slow.
         self._waiting: dict[int, float] = {}
         self._requests = count(1)
 
@@ -44,32 +43,32 @@ class Breaker:
         return Health.SUSPECT if self._counted or now - oldest > self._overdue else Health.GOOD
 
     def began(self, now: float) -> int:
-        """A request is sent; the number returned stands for it until it is answered, failed or left."""
+        """A request is sent; the number returned identifies it until it is answered, failed or left."""
         number = next(self._requests)
         self._waiting[number] = now
         return number
 
     def answered(self, number: int) -> None:
-        """Its head is there. Whether the body is any good is still open."""
+        """Its head arrived. Whether the body is of use is not known yet."""
         self._waiting.pop(number, None)
 
     def given_up(self, number: int, now: float) -> float:
-        """Nobody waits for its head any more; the seconds waited in vain, 0 if the host answered others meanwhile."""
+        """No task waits for its head any more; the seconds that one waited, 0 if the host answered others meanwhile."""
         return now - self._waiting.pop(number, now)
 
     def left(self, number: int, now: float) -> bool:
-        """As `given_up`; whether that is to be counted as a failure, because it was overdue."""
+        """As `given_up`; whether it counts as a failure because it was overdue."""
         return self.given_up(number, now) > self._overdue
 
     def succeeded(self) -> None:
-        """A complete answer came, an honest "does not exist" included; this also closes an open breaker."""
+        """A complete answer arrived, including a proper 404; this also closes an open breaker."""
         self._counted = 0
         self._last_counted = float("-inf")
         self._waiting.clear()
 
     def failed(self, now: float, silent_for: float = 0.0) -> None:
-        """`silent_for` so many seconds before the failure, the host did not answer: that says as much as failures that
-        came as quickly as they are counted. Yet one request alone does not open a breaker that allows several."""
+        """`silent_for`: the seconds without an answer before the failure. They count as failures one `spacing` apart,
+        but one request alone does not open a breaker that allows several."""
         first = max(self._last_counted + self._spacing, now - silent_for)
         if now < first:
             return

@@ -1,7 +1,7 @@
-"""Holding on while a fault passes.
+"""Retrying while a temporary failure lasts.
 
-NuGet's clients wait a hundred seconds for an answer's head, but forgive errors for five: a held request is better than
-a quick refusal.
+NuGet clients wait a hundred seconds for the head of an answer, but retry errors for only five: holding a request is
+better than failing it quickly.
 """
 
 import time
@@ -16,7 +16,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Bridging:
-    """The tries of one call: no new one is begun once `patience` seconds are spent."""
+    """The tries of one call: no new one is started after `patience` seconds."""
 
     def __init__(
         self, connections: Connections, url: str, *, patience: float, pacing: Pacing,
@@ -30,7 +30,7 @@ class Bridging:
         self.renew()
 
     def renew(self) -> None:
-        """Something worthwhile came: all patience is there again."""
+        """There was progress: start the patience anew."""
         self._failures = 0
         self._deadline = self._clock() + self._patience
 
@@ -38,7 +38,7 @@ class Bridging:
         """Return when it is time for the next try.
 
         Raises:
-            UpstreamError: the fault's own when patience does not last until then, or that the breaker is open.
+            UpstreamError: the fault's own if the patience ends before that, or that the breaker is open.
         """
         self._failures += 1
         pause = self._pacing.pause(self._failures, fault.error.retry_after)

@@ -1,7 +1,7 @@
-"""The one door through which requests leave for an upstream.
+"""The only way to send requests to an upstream.
 
-`fetch` is for documents that fit in memory, `download` for packages. Both bridge passing faults, and neither ever tells
-"cannot know now" as "does not exist". What is kept, and for how long, is not known here.
+`fetch` is for documents that fit in memory, `download` for packages. Both bridge temporary failures, and neither ever
+reports a failure as "does not exist". What is kept, and for how long, is not known here.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from nugetproxy.mirroring.upstream.resuming import UpstreamDownload
 
 # The largest registration of nuget.org is some megabytes, its vulnerability base file likewise.
 LARGEST_DOCUMENT = 64 * 2**20
-# One try for a document may trickle this long (seconds). Nobody waits for it by then; it would only hold a connection.
+# One try for a document may take this long (seconds). No client waits that long; it would only hold a connection.
 _DOCUMENT_TIME = 300.0
-# Formats whose readers notice a missing end.
+# Formats whose readers notice a truncated document.
 _SELF_DELIMITING = ("json", "xml")
 
 
 class UpstreamClient:
-    """One upstream. Nothing of a client's request ever reaches it but the URL that we built."""
+    """One upstream. Of a client's request nothing reaches it but the URL that we built."""
 
     def __init__(
         self, settings: UpstreamSettings, *, user_agent: str, offline: bool = False,
@@ -36,7 +36,7 @@ class UpstreamClient:
         changed: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         """`environ` is read for HTTPS_PROXY and NO_PROXY. When `offline`, no socket is ever opened. `changed` is called
-        when a server of the upstream is held to be dead, or no longer.
+        when a server of the upstream is considered down, or up again.
         """
         self.name = settings.name
         self._offline = offline
@@ -56,13 +56,13 @@ class UpstreamClient:
     async def close(self) -> None:
         await self._connections.close()
 
-    # --- who may be asked ---
+    # --- the servers ---
 
     def allow(self, url: str, *, essential: bool = False) -> None:
-        """Let requests go to this URL's server, beside the service index's own and the configured ones.
+        """Allow requests to this URL's server, in addition to that of the service index and those of the settings.
 
-        What it refuses because of too many requests says nothing about the rest of its server.
-        `essential`: without that server the upstream is of no use, so it counts towards `health`.
+        Too many requests below this URL say nothing about the rest of its server.
+        `essential`: the upstream is of no use without that server, so it counts towards `health`.
         """
         self._connections.egress.allow(url)
         self._connections.hosts.set_apart(url)
@@ -71,15 +71,15 @@ class UpstreamClient:
 
     @property
     def health(self) -> Health:
-        """Of the service index's server, and of those allowed as essential; the worst counts."""
+        """The worst health of the service index's server and those allowed as essential."""
         return self._connections.hosts.health
 
     def health_of(self, url: str) -> Health:
-        """Of this URL's server."""
+        """The health of this URL's server."""
         return self._connections.hosts.health_of(url)
 
     def until_probe(self, url: str) -> float:
-        """When a dead server keeps this URL from being asked: the seconds after which to come again. Else 0."""
+        """Seconds until the next probe, if no request is sent because a server is considered down; else 0."""
         return self._connections.hosts.until_probe(url)
 
     # --- documents ---
@@ -94,8 +94,8 @@ class UpstreamClient:
         The names in `headers` are lower-case.
 
         Raises:
-            UpstreamUnavailable, UpstreamTimeout: cannot know now; at once while the breaker is open, or while
-                the server wants to be left alone for longer than `patience`.
+            UpstreamUnavailable, UpstreamTimeout: the answer is not known now; immediately while the breaker is open,
+                or while the server asked us to wait for longer than `patience`.
             UpstreamNonsense: too large, badly encoded, or a URL or redirect to a server that is not allowed.
             NotMirrored: offline.
         """
@@ -121,7 +121,7 @@ class UpstreamClient:
             exchange.fail(fault)
             raise
         except UpstreamUnavailable:
-            exchange.succeed()  # a refusal, yet the host is alive
+            exchange.succeed()  # a refusal, but the host is up
             raise
         finally:
             exchange.close()
@@ -143,13 +143,13 @@ class UpstreamClient:
             return b""
         if not exchange.shows_its_end and not any(f in exchange.header("Content-Type") for f in _SELF_DELIMITING):
             raise UpstreamNonsense(
-                self.name, "it announces neither a length nor chunks, so that a cut could not be seen"
+                self.name, "it has neither Content-Length nor chunks, so truncation could not be detected"
             )
         try:
             async with asyncio.timeout(_DOCUMENT_TIME):
                 return await self._body(exchange, limit)
         except TimeoutError as error:
-            raise PassingFault(UpstreamTimeout(self.name, "the document trickles too slowly"), "timeout") from error
+            raise PassingFault(UpstreamTimeout(self.name, "the document arrived too slowly"), "timeout") from error
         except OverflowError as error:
             raise UpstreamNonsense(self.name, f"a document is larger than {limit} bytes") from error
         except ValueError as error:
@@ -159,7 +159,7 @@ class UpstreamClient:
         """Raises OverflowError beyond the limit, ValueError for a broken encoding."""
         encoding = exchange.header("Content-Encoding").strip().lower()
         if encoding not in ("", "identity", "gzip", "x-gzip"):
-            raise UpstreamNonsense(self.name, "it used an encoding that was not asked for")
+            raise UpstreamNonsense(self.name, "it used a content encoding that was not requested")
         decoder = Gunzip() if encoding.endswith("gzip") else None
         parts: list[bytes] = []
         size = 0
@@ -181,12 +181,12 @@ class UpstreamClient:
     ) -> AsyncIterator[UpstreamDownload]:
         """One file, streamed; broken streams are continued, with `patience` seconds for every break.
 
-        With `start` it begins there if the upstream agrees (and, given `if_range`, if it is still the same file); a 200
-        says that it did not.
+        With `start` it begins there if the upstream agrees and, given `if_range`, the file is unchanged; the status is
+        200 if it does not.
 
         Raises:
             DocumentAbsent: the upstream has no such file.
-            UpstreamError: cannot know now (as `fetch`); `chunks` raises it too.
+            UpstreamError: as `fetch`; `chunks` raises it too.
             NotMirrored: offline.
         """
         self._refuse_offline(url)

@@ -1,8 +1,7 @@
-"""The connections to one upstream's hosts: who may be asked, how many at once, and probing a host that is held dead.
+"""Requests to one upstream's hosts: which may be sent, how many at the same time, and probes of hosts considered down.
 
-One try at a time: `open` sends one request, follows its redirects by hand and returns the answer's head. Trying again
-is `bridging`'s affair, what is known of the hosts that of `hosts`. No header of our own clients ever comes here, so
-none can leave.
+`open` makes one try: it sends a request, follows redirects itself and returns the head of the answer. Retries belong to
+`bridging`, what is known of the hosts to `hosts`. No header of our clients ever reaches this module, so none can leave.
 """
 
 import asyncio
@@ -42,8 +41,8 @@ class Connections:
         self._clock = clock
         self.hosts = Hosts(settings, self.egress.home, pacing=pacing, clock=clock, probe=self._probe, changed=changed)
         self._sessions = Sessions(settings, self.egress, user_agent)
-        # Our own bound and not the session's pool: waiting for a free connection is not the upstream's failure, and
-        # large downloads must leave a quarter for the documents that everybody waits for.
+        # Our own bound and not the session's pool: waiting for a free connection is not a failure of the upstream, and
+        # large downloads must leave a quarter for the small documents that clients wait for.
         self._slots = asyncio.Semaphore(settings.connections)
         self._download_slots = asyncio.Semaphore(max(1, settings.connections * 3 // 4))
 
@@ -64,10 +63,10 @@ class Connections:
     # --- waiting ---
 
     async def wait(self, url: str, seconds: float) -> None:
-        """Let time pass between two tries.
+        """Wait between two tries.
 
         Raises:
-            UpstreamUnavailable: at once when the breaker of the URL's host is open or opens meanwhile.
+            UpstreamUnavailable: immediately, when the breaker of the URL's host is open or opens meanwhile.
         """
         host = self.hosts.of(read_url(url))
         self._refuse_open(host)
@@ -90,10 +89,10 @@ class Connections:
     # --- one try ---
 
     async def open(self, url: str, headers: Mapping[str, str], *, large: bool = False) -> Exchange:
-        """Send one request and return its answer's head; the caller closes the exchange. `large`: a download.
+        """Send one request and return the head of the answer; the caller closes the exchange. `large`: a download.
 
         Raises:
-            PassingFault: this try failed, another may not.
+            PassingFault: this try failed, another may succeed.
             UpstreamUnavailable: the breaker is open.
             UpstreamNonsense: a URL or redirect that is not allowed.
         """
@@ -136,17 +135,17 @@ class Connections:
             try:
                 url = self.egress.checked(url.join(self._read(answer.headers["Location"])))
             except UpstreamError as error:
-                # A captive portal looks like this: the host is not what we think it is.
+                # Captive portals do this: the host is not the one we meant.
                 self.hosts.failed(host, error.why)
                 UPSTREAM_REQUESTS.labels(self._name, "nonsense").inc()
                 raise
-        self.hosts.failed(host, "it redirects in a circle")
+        self.hosts.failed(host, "a redirect loop")
         UPSTREAM_REQUESTS.labels(self._name, "nonsense").inc()
-        raise UpstreamNonsense(self._name, "it redirects in a circle")
+        raise UpstreamNonsense(self._name, "a redirect loop")
 
     async def _head(self, host: Host, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         if not self._sessions.is_open:
-            raise UpstreamUnavailable(self._name, "we are stopping")
+            raise UpstreamUnavailable(self._name, "this server is shutting down")
         proxy = self.egress.proxy(url)
         host.last_url = str(url)
         began = self._clock()
@@ -164,14 +163,14 @@ class Connections:
             silent_for = host.breaker.given_up(number, self._clock())
             UPSTREAM_REQUESTS.labels(self._name, fault.result).inc()
             if first:
-                throttle.over()  # what ails it now is for the breaker to find out, which needs more than one asker
+                throttle.over()  # the breaker finds out what is wrong now, and needs more than one request for it
             if host.breaker.is_open and fault.result == "timeout":
                 raise self._opened(host) from fault
             self.hosts.failed(host, fault.error.why, silent_for)
             raise
         except asyncio.CancelledError:
             if host.breaker.left(number, self._clock()):
-                self.hosts.failed(host, "silent for too long")
+                self.hosts.failed(host, "no answer in time")
             raise
         finally:
             if first:
@@ -196,7 +195,7 @@ class Connections:
                 await self._probe_once(host, self._read(self.hosts.probed(host)))
 
     async def _probe_once(self, host: Host, url: URL) -> None:
-        """Any honest answer is a sign of life, a refusal or an absence too."""
+        """Any proper answer shows that the host is up, also a refusal or a 404."""
         answer = await self._head(host, url, {})
         answer.release()
         UPSTREAM_REQUESTS.labels(self._name, result_of(answer.status)).inc()

@@ -1,16 +1,16 @@
-"""Undoing gzip in small pieces. nuget.org's gz hives send it unasked, so it cannot be left to what we asked for."""
+"""Decompressing gzip in small pieces. nuget.org's gz hives send it whatever was requested, so it is always handled."""
 
 import zlib
 from collections.abc import Iterator
 from typing import Final
 
 _GZIP: Final = zlib.MAX_WBITS | 16
-# A block of some hundred KiB can hold hundreds of megabytes: whoever counts what comes out can stop in time.
+# A block of some hundred KiB can hold hundreds of megabytes; in pieces, the caller can count them and stop in time.
 PIECE = 2**20
 
 
 class Gunzip:
-    """A gzip stream, fed in blocks; everything raises ValueError on anything but whole gzip members."""
+    """A gzip stream, fed in blocks; every method raises ValueError on anything but whole gzip members."""
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(_GZIP)
@@ -33,6 +33,6 @@ class Gunzip:
                 yield piece
 
     def finish(self) -> None:
-        """Say that no more will come."""
+        """To be called after the last block."""
         if not self._is_whole:
             raise ValueError("the gzip data ends too early")

@@ -1,7 +1,7 @@
-"""What may leave for whom: the hosts, the addresses, the credentials and the outgoing proxy of one upstream.
+"""What may be sent where: the hosts, the addresses, the credentials and the outgoing proxy of one upstream.
 
-The rules alone, but for reading the credential files once at start; `sessions` carries out what they say of addresses.
-Nothing of a client's request ever comes near this.
+Only the rules, except for reading the credential files once at start; `sessions` applies those about addresses. Nothing
+of a client's request ever reaches this module.
 """
 
 import base64
@@ -20,8 +20,8 @@ from nugetproxy.errors import ConfigError, UpstreamNonsense, UpstreamUnavailable
 from nugetproxy.mirroring.upstream.addresses import Address, Place, place_of, place_of_host
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# Signed redirect targets must be sent exactly as received, so a URL is taken as already encoded when it can be one.
-# Anything else (spaces, line ends, other scripts) is encoded, never sent raw.
+# Signed redirect targets must be sent exactly as received, so a URL of these characters is taken as already encoded.
+# Anything else (spaces, line ends, other scripts) is encoded, never sent as it is.
 _SENDABLE = re.compile(r"[!-~]+")
 
 
@@ -124,7 +124,7 @@ class Egress:
         except ValueError as error:
             raise UpstreamNonsense(self._name, f"it names a URL that cannot be used: {error}") from error
         if origin.scheme not in self._schemes:
-            raise UpstreamNonsense(self._name, f"it names the insecure {origin}")
+            raise UpstreamNonsense(self._name, f"it leads from https to http: {origin}")
         if origin not in self._named:
             if origin not in self._learned and not self._is_below_domain(origin):
                 remedy = f"if that is right, name {origin.host} in allowed_hosts, or in service_index if it moved there"
@@ -167,7 +167,7 @@ class Egress:
         return origin._replace(host=domain) in self._domains
 
     def credentials(self, url: URL) -> Mapping[str, str]:
-        """Our own credentials for this URL: only the server of the configured service index ever sees them."""
+        """Our credentials for this URL: they are sent to the server of the configured service index only."""
         return self._credentials if origin_of(url) == self.home else {}
 
     def proxy(self, url: URL) -> OutgoingProxy | None:

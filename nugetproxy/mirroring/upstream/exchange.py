@@ -1,4 +1,4 @@
-"""One answer of an upstream: its head, its body in blocks, and the duty to say how it ended."""
+"""One answer of an upstream: its head, its body in blocks, and whether it was of use."""
 
 import asyncio
 import contextlib
@@ -9,13 +9,13 @@ import aiohttp
 from nugetproxy.metrics import UPSTREAM_BYTES, UPSTREAM_REQUESTS
 from nugetproxy.mirroring.upstream.faults import PassingFault, judge, result_of, translated
 
-# The body of an error is read so far to keep its connection; a longer one costs more than a new connection.
+# The body of an error is read up to this size to keep its connection; reading more costs more than a new connection.
 _WORTH_DRAINING = 65_536
 _DRAINING_TIME = 1.0
 
 
 class Exchange:
-    """Whoever opens it closes it, and calls `succeed` or `fail` before: the host's breaker lives on this."""
+    """The caller calls `succeed` or `fail`, which feed the host's breaker, and then `close`."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class Exchange:
         failed: Callable[[str], None],
         release: Callable[[], None],
     ) -> None:
-        """`wait` is in seconds: how long the host is left alone because of this answer, None if it is not."""
+        """`wait`: seconds during which no request is sent to the host because of this answer, None for none."""
         self._upstream = upstream
         self._wait = wait
         self.answer = answer
@@ -58,7 +58,7 @@ class Exchange:
 
     @property
     def shows_its_end(self) -> bool:
-        """Whether a body cut short could be told from a whole one: it has a length, or chunks."""
+        """Whether a truncated body could be told from a whole one: it has a length, or chunks."""
         return self.length is not None or "chunked" in self.header("Transfer-Encoding").lower()
 
     def judge(self, expected: tuple[int, ...]) -> None:
@@ -66,10 +66,10 @@ class Exchange:
         judge(self._upstream, self.answer, expected, self._wait)
 
     async def blocks(self) -> AsyncIterator[bytes]:
-        """The body as it comes, in blocks as large as are there.
+        """The body as it arrives, in blocks of whatever has arrived.
 
         Raises:
-            PassingFault: it broke off, or nothing came for too long.
+            PassingFault: it was cut off, or nothing arrived for too long.
         """
         content, received = self.answer.content, UPSTREAM_BYTES.labels(self._upstream)
         while True:
@@ -82,7 +82,7 @@ class Exchange:
             yield block
 
     async def drain(self) -> None:
-        """Read a short body nobody wants, so that the connection can be used again; else `close` breaks it."""
+        """Read a short body that is not needed, so that the connection can be reused; else `close` breaks it."""
         if not self.shows_its_end or (self.length or 0) > _WORTH_DRAINING:
             return
         size = 0
@@ -96,7 +96,7 @@ class Exchange:
     def fail(self, fault: PassingFault) -> None:
         """The answer is of no use."""
         self._result = fault.result
-        # Who says that we ask too much is alive: it is left alone as long as it wants, and no longer.
+        # A host that says that we send too many requests is up: it only asked us to wait.
         if fault.result != "429":
             self._failed(fault.error.why)
 

@@ -1,4 +1,4 @@
-"""What an upstream's misbehaviour means: which faults pass, which are final, and how long to wait before the next try.
+"""What an upstream's failures mean: which are temporary, which are final, and how long to wait before the next try.
 
 Foreign exceptions and HTTP statuses are translated here and nowhere else.
 """
@@ -20,13 +20,13 @@ from nugetproxy.errors import UpstreamError, UpstreamNonsense, UpstreamTimeout, 
 from nugetproxy.mirroring.upstream import remedies
 from nugetproxy.mirroring.upstream.egress import OutgoingProxy
 
-# What an upstream asks for beyond this (seconds) is taken for this: it may be a slip or malice, and asking once in five
-# minutes bothers nobody.
+# A longer wait (seconds) than this is cut to this: it may be a mistake or malice, and one request in five minutes is no
+# burden.
 LONGEST_RETRY_AFTER = 300.0
 
 
 class PassingFault(Exception):
-    """A try failed in a way that another try may not. `error` is what to raise when there is no other try.
+    """A try failed, and another may succeed. `error` is what to raise when there is no other try.
 
     `result` is the word of the metric for the failed request.
     """
@@ -39,7 +39,7 @@ class PassingFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
-    """How tries follow each other and failures are told apart; all in seconds."""
+    """The pauses between tries and the time between failures that are counted separately; all in seconds."""
 
     first_pause: float = 0.2
     longest_pause: float = 3.0
@@ -50,18 +50,18 @@ class Pacing:
 
     @classmethod
     def within(cls, patience: float, failures: int) -> "Pacing":
-        """The usual pace, and a breaker that opens at the earliest when the first caller's patience is spent.
+        """The usual pace, with a breaker that opens no earlier than the patience of the first caller ends.
 
-        An outage is bridged as long as callers are willing to wait; counted any faster, the breaker would cut them off
-        in the middle of it. Where one failure is enough, nobody waits.
+        An outage is bridged as long as callers are willing to wait; a breaker that counts faster would cut them off.
+        If one failure is enough to open it, nobody waits.
         """
         usual = cls()
         return replace(usual, spacing=max(usual.spacing, patience / max(1, failures - 1)))
 
     def pause(self, failures: int, retry_after: float | None, chance: float | None = None) -> float:
-        """Seconds to wait after so many failed tries; never less than the upstream asked for.
+        """Seconds to wait after this many failed tries; never less than the upstream asked for.
 
-        `chance` (0 to 1) spreads those who failed together over the second half of the pause.
+        `chance` (0 to 1) spreads callers that failed together over the second half of the pause.
         """
         whole = min(self.longest_pause, self.first_pause * 2.0 ** min(failures - 1, 30))
         spread = whole * (0.5 + 0.5 * (random.random() if chance is None else chance))  # noqa: S311 - not a secret
@@ -69,12 +69,12 @@ class Pacing:
 
 
 def judge(upstream: str, answer: aiohttp.ClientResponse, expected: tuple[int, ...], wait: float | None = None) -> None:
-    """Let an expected status pass (404 and 410 always are). `wait` seconds are taken for what the answer asks.
+    """Accept an expected status (404 and 410 always are). `wait`, in seconds, replaces the Retry-After of the answer.
 
     Raises:
-        PassingFault: 5xx, 429, 408: another try may do better.
+        PassingFault: 5xx, 429, 408: another try may succeed.
         UpstreamUnavailable: any other refusal, with the upstream's reason. Never "not found".
-        UpstreamNonsense: a status that answers nothing we asked.
+        UpstreamNonsense: a status that does not fit the request.
     """
     status = answer.status
     if status in expected or status in (404, 410):
@@ -120,7 +120,7 @@ def read_retry_after(text: str, now: datetime) -> float | None:
 
 @contextmanager
 def translated(upstream: str, proxy: OutgoingProxy | None = None) -> Iterator[None]:
-    """Turn whatever the HTTP client raises into a PassingFault, or UpstreamNonsense for what cannot be asked.
+    """Turn what the HTTP client raises into a PassingFault, or UpstreamNonsense for a URL that cannot be requested.
 
     `proxy` is the outgoing proxy that is used, if any.
     """
@@ -129,7 +129,7 @@ def translated(upstream: str, proxy: OutgoingProxy | None = None) -> Iterator[No
         yield
     except (TimeoutError, aiohttp.ServerTimeoutError) as error:
         connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
-        why = ("no connection in time" if connecting else "silent for too long") + through
+        why = ("no connection in time" if connecting else "no answer in time") + through
         fault = UpstreamTimeout(upstream, why, remedy=remedies.for_silence(proxy))
         raise PassingFault(fault, "timeout") from error
     except aiohttp.ClientConnectorError as error:
@@ -145,23 +145,25 @@ def translated(upstream: str, proxy: OutgoingProxy | None = None) -> Iterator[No
         why = f"not an HTTP answer: {_printable(error.message)}"
         raise PassingFault(UpstreamNonsense(upstream, why), "nonsense") from error
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-        raise UpstreamNonsense(upstream, "it names a URL that cannot be asked") from error
+        raise UpstreamNonsense(upstream, "it names a URL that cannot be requested") from error
     except aiohttp.ClientPayloadError as error:
-        raise PassingFault(UpstreamUnavailable(upstream, "the answer broke off"), "broken") from error
+        raise PassingFault(UpstreamUnavailable(upstream, "the answer was cut off"), "broken") from error
     except (aiohttp.ClientError, OSError) as error:
         why = f"the connection{through} broke: {_reason(error)}"
         raise PassingFault(UpstreamUnavailable(upstream, why), "broken") from error
 
 
 def breaker_opened(upstream: str, why: str, probe: float) -> UpstreamUnavailable:
-    """The error while a host is held to be dead; `probe` seconds lie between two probes."""
-    return UpstreamUnavailable(upstream, f"not asked, it has failed too often ({why})", retry_after=max(1.0, probe))
+    """The error while a host is considered down; `probe` is the time between two probes in seconds."""
+    return UpstreamUnavailable(
+        upstream, f"considered down after repeated failures ({why})", retry_after=max(1.0, probe)
+    )
 
 
 def held_back(upstream: str, why: str, seconds: float) -> PassingFault:
-    """The fault while a host is not asked because it wants to be left alone; `seconds` of that are left."""
-    again = f"for {math.ceil(seconds)} s more" if seconds else "while another request tries it"
-    return PassingFault(UpstreamUnavailable(upstream, f"it {why}, so it is not asked {again}", seconds), "429")
+    """The fault while no request is sent because the host asked us to wait; `seconds` of the wait are left."""
+    until = f"for {math.ceil(seconds)} s" if seconds else "until a first request has succeeded"
+    return PassingFault(UpstreamUnavailable(upstream, f"it {why}; no request is sent {until}", seconds), "429")
 
 
 def _reason(error: OSError | aiohttp.ClientError) -> str:
@@ -172,10 +174,10 @@ def _reason(error: OSError | aiohttp.ClientError) -> str:
         return _printable(getattr(error, "strerror", None) or str(error) or type(error).__name__)
     if isinstance(error.os_error, ssl.SSLError):
         return f"TLS failed: {_printable(error.os_error.reason or str(error.os_error)).replace('_', ' ').lower()}"
-    # The event loop's own words hold the address that was tried: clients need not read how names resolve here.
+    # The event loop's own message holds the address that was tried, and clients must not learn how names resolve here.
     return os.strerror(error.os_error.errno) if error.os_error.errno else "none of its addresses answers"
 
 
 def _printable(text: str | None) -> str:
-    """A stranger's words, fit for one line of a message."""
+    """Text from outside, made fit for one line of a message."""
     return "".join(c if c.isprintable() else "?" for c in (text or "")[:200])

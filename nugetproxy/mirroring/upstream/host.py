@@ -1,6 +1,6 @@
-"""One server of an upstream: its breaker, what it asked us to wait, and everybody who waits for it.
+"""One server of an upstream: its breaker, how long it asked us to wait, and the tasks that wait for it.
 
-Who asks it is `connections`.
+Requests are sent by `connections`.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from nugetproxy.mirroring.upstream.throttle import Throttle
 
 
 class Host:
-    """What we know of one server, and everybody who waits for it."""
+    """What is known of one server, and the tasks that wait for it."""
 
     def __init__(self, origin: Origin, breaker: Breaker, new_throttle: Callable[[], Throttle]) -> None:
         self.origin = origin
@@ -32,19 +32,17 @@ class Host:
         return f"<Host {self.origin}: {self.breaker}>"
 
     def set_apart(self, path: str) -> None:
-        """What lies below this path is counted by itself: a server that has enough of our searches may still send
-        packages.
-        """
+        """Throttle what lies below this path separately: a server may refuse searches and still send packages."""
         if path not in self._throttles:
             self._throttles[path] = self._new_throttle()
 
     def throttle(self, url: URL) -> Throttle:
-        """Of the part of the server to which the URL belongs."""
+        """The throttle of the part of the server to which the URL belongs."""
         return self._throttles[max((path for path in self._throttles if url.raw_path.startswith(path)), key=len)]
 
     @contextlib.asynccontextmanager
     async def patience(self, seconds: float | None) -> AsyncIterator[None]:
-        """Raises TimeoutError after so many seconds, or as soon as the breaker opens."""
+        """Raises TimeoutError after this many seconds, or as soon as the breaker opens."""
         async with asyncio.timeout(seconds) as limit:
             self._waiting.add(limit)
             try:
@@ -53,7 +51,7 @@ class Host:
                 self._waiting.discard(limit)
 
     def give_up(self) -> None:
-        """Wake all who wait: the breaker has opened."""
+        """Wake all tasks that wait: the breaker has opened."""
         for limit in self._waiting:
             if not limit.expired():
                 limit.reschedule(0)

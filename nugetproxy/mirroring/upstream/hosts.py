@@ -1,6 +1,6 @@
-"""The hosts of one upstream: made when first asked, and what is known of their health.
+"""The hosts of one upstream, created when first needed, and what is known of their health.
 
-Nothing is sent from here: who asks them, and probes those that are held to be dead, is `connections`.
+Nothing is sent from here: `connections` sends requests, and probes hosts that are considered down.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class Hosts:
         self, settings: UpstreamSettings, home: Origin, *, pacing: Pacing, clock: Callable[[], float],
         probe: Callable[[Host], Coroutine[None, None, None]], changed: Callable[[], None],
     ) -> None:  # fmt: skip
-        """`home` is the service index's. `probe` runs while a host is held to be dead, `changed` is called when that
+        """`home` is the service index's. `probe` runs while a host is considered down, `changed` is called when that
         begins and ends."""
         self._settings = settings
         self._name = settings.name
@@ -60,22 +60,22 @@ class Hosts:
         return self._hosts[origin]
 
     def rely_on(self, url: str) -> None:
-        """Without this URL's host the upstream as a whole is of no use: it counts towards `health`."""
+        """The upstream is of no use without this URL's host, so it counts towards `health`."""
         with contextlib.suppress(ValueError):
             self._essential.add(origin_of(read_url(url)))
 
     def set_apart(self, url: str) -> None:
-        """What lies below this URL is throttled by itself, as `Host.set_apart`."""
+        """Throttle what lies below this URL separately, as `Host.set_apart`."""
         with contextlib.suppress(ValueError):
             self.of(parsed := read_url(url)).set_apart(parsed.raw_path)
 
     @property
     def health(self) -> Health:
-        """Of what makes the upstream as a whole usable. A host that only wants to be left alone is usable."""
+        """The worst health of the hosts that the upstream depends on. A host that only asked us to wait is usable."""
         return worst(self._health(origin) for origin in self._essential)
 
     def health_of(self, url: str) -> Health:
-        """The health of one URL's host, SUSPECT while it wants to be left alone; GOOD when it was never asked."""
+        """The health of one URL's host: SUSPECT while it asked us to wait, GOOD when nothing was ever sent to it."""
         try:
             parsed = read_url(url)
             origin = origin_of(parsed)
@@ -88,7 +88,7 @@ class Hosts:
         return worst((self._health(origin), Health.SUSPECT if held else Health.GOOD))
 
     def until_probe(self, url: str) -> float:
-        """Seconds between two probes of the hosts held to be dead of those that this URL needs; 0 when none is."""
+        """Seconds between two probes of the hosts that this URL needs and that are considered down; 0 if none is."""
         needed = set(self._essential)
         with contextlib.suppress(ValueError):
             needed.add(origin_of(read_url(url)))
@@ -126,10 +126,10 @@ class Hosts:
     # --- probes ---
 
     def probed(self, host: Host) -> str:
-        """The URL by which it is found out whether a host is back."""
+        """The URL that is requested to find out whether a host is up again."""
         return self._settings.service_index if host.origin == self._home else host.last_url
 
     def between_probes(self, host: Host) -> float:
-        """Seconds between two probes; a host that wants to be left alone for longer is."""
+        """Seconds between two probes, or longer if the host asked us to wait longer."""
         left = host.throttle(read_url(self.probed(host))).left(self._clock())
         return max(self._settings.breaker_probe, left or 0.0)

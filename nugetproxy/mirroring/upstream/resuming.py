@@ -1,6 +1,6 @@
-"""A download that survives a broken connection: it goes on where it broke, or says that it cannot.
+"""A download that survives a broken connection: it continues where it broke, or fails.
 
-Bytes of two different files never meet: what is continued has the same validator and the same total, or is refused.
+Bytes of two different files are never mixed: the continuation has the same validator and the same total, or is refused.
 """
 
 import base64
@@ -16,14 +16,14 @@ from nugetproxy.mirroring.upstream.decoding import Gunzip
 from nugetproxy.mirroring.upstream.exchange import Exchange
 from nugetproxy.mirroring.upstream.faults import PassingFault
 
-# Progress worth a new patience. Without it an upstream that sends a few bytes per connection would be asked forever.
+# Progress that renews the patience; else an upstream that sends some bytes per connection would be retried forever.
 _PROGRESS = 65_536
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 _MD5_BYTES = 16
 
 
 class UpstreamDownload:
-    """One file, being received; what it says of the file is from the first answer's head."""
+    """One file, being received; what is known of the file is from the head of the first answer."""
 
     def __init__(self, upstream: str, connections: Connections, url: str, bridging: Bridging) -> None:
         self._upstream = upstream
@@ -52,11 +52,11 @@ class UpstreamDownload:
         return f"<UpstreamDownload {self._url}: {self._position} of {self.total} bytes>"
 
     async def begin(self, start: int, if_range: str) -> None:
-        """Get the first head, bridging passing faults.
+        """Get the first head, bridging temporary failures.
 
         Raises:
             DocumentAbsent: the upstream has no such file.
-            UpstreamError: we cannot know now.
+            UpstreamError: the answer is not known now.
         """
         while self._exchange is None:
             try:
@@ -66,10 +66,10 @@ class UpstreamDownload:
                 await self._bridging.over(fault)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The bytes as they come, at most some hundred KiB at a time; to be called once. A clean end is a whole file.
+        """The bytes as they arrive, at most some hundred KiB at a time; call it once. A normal end means a whole file.
 
         Raises:
-            UpstreamError: anything else.
+            UpstreamError: in any other case.
         """
         while True:
             broke_at = self._position
@@ -107,7 +107,7 @@ class UpstreamDownload:
         try:
             exchange.judge(expected)
         except UpstreamUnavailable:
-            exchange.succeed()  # a refusal, yet the host is alive
+            exchange.succeed()  # a refusal, but the host is up
             raise
         return exchange
 
@@ -129,7 +129,7 @@ class UpstreamDownload:
                 self._skip -= len(block) - len(wanted)
                 self._position += len(wanted)
                 if self.total is not None and self._position > self.total:
-                    raise self._nonsense("it sent more than it announced")
+                    raise self._nonsense("it sent more bytes than announced")
                 if wanted:
                     yield wanted
         self._check_end()
@@ -164,7 +164,7 @@ class UpstreamDownload:
         if exchange.status == 416:
             raise self._nonsense(f"it has no bytes from {asked} on")
         if not exchange.shows_its_end:
-            raise self._nonsense("it announces neither a length nor chunks, so that a cut could not be seen")
+            raise self._nonsense("it has neither Content-Length nor chunks, so truncation could not be detected")
         self.status = exchange.status
         self.etag, self.last_modified = exchange.header("ETag"), exchange.header("Last-Modified")
         self.content_type = exchange.header("Content-Type")
@@ -181,16 +181,16 @@ class UpstreamDownload:
     def _read_range(self, exchange: Exchange, asked: int) -> tuple[int, int | None]:
         found = _CONTENT_RANGE.fullmatch(exchange.header("Content-Range").strip())
         if found is None or int(found[1]) != asked or self._encoding(exchange):
-            raise self._nonsense("it sent another range than was asked for")
+            raise self._nonsense("it sent another range than requested")
         return asked, None if found[3] == "*" else int(found[3])
 
     def _encoding(self, exchange: Exchange) -> str:
         encoding = exchange.header("Content-Encoding").strip().lower().removeprefix("x-")
         if encoding not in ("", "identity", "gzip"):
-            raise self._nonsense("it used an encoding that was not asked for")
+            raise self._nonsense("it used a content encoding that was not requested")
         return "" if encoding == "identity" else encoding
 
-    # --- going on ---
+    # --- continuing ---
 
     @property
     def _can_resume(self) -> bool:
@@ -208,28 +208,28 @@ class UpstreamDownload:
         if exchange.status == 206:
             _, total = self._read_range(exchange, self._position)
             if self._contradicts(exchange) or (self.total is not None and total not in (None, self.total)):
-                raise self._nonsense("the file changed while it was sent")
+                raise self._nonsense("the file changed during the download")
             self.total = self.total or total
             UPSTREAM_RESUMED.labels(self._upstream).inc()
         elif exchange.status == 200:
             same = not self._contradicts(exchange) and (not self._position or self._confirms(exchange))
             if not same or exchange.length != self.total or self._encoding(exchange):
-                raise self._nonsense("the file changed while it was sent")
+                raise self._nonsense("the file changed during the download")
             self._skip = self._position
         elif exchange.status == 416 and exchange.header("Content-Range") == f"bytes */{self._position}":
             exchange.succeed()
-            self.close()  # it broke at the very end of a file of unknown size: nothing is missing
+            self.close()  # it broke at the end of a file of unknown size: nothing is missing
         else:
             raise self._nonsense(f"it answered {exchange.status} in the middle of the file")
 
     def _confirms(self, exchange: Exchange) -> bool:
-        """Whether the answer vouches that it is of the same file."""
+        """Whether the answer shows that it is of the same file."""
         if self.etag and not self.etag.startswith("W/"):
             return _opaque(exchange.header("ETag")) == _opaque(self.etag)
         return bool(self.last_modified) and exchange.header("Last-Modified") == self.last_modified
 
     def _contradicts(self, exchange: Exchange) -> bool:
-        """Whether the answer tells that it is of another file."""
+        """Whether the answer shows that it is of another file."""
         etag, modified = exchange.header("ETag"), exchange.header("Last-Modified")
         if etag and self.etag:
             return _opaque(etag) != _opaque(self.etag)
@@ -240,7 +240,7 @@ class UpstreamDownload:
 
 
 def _opaque(etag: str) -> str:
-    """An entity tag without quotes: edges of the same network disagree about them."""
+    """An entity tag without quotes: servers of one content network disagree about them."""
     return etag.removeprefix("W/").strip('"')
 
 

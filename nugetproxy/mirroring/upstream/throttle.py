@@ -1,28 +1,27 @@
-"""For how long a host, or one part of it, asked us not to come again, and who comes first when that is over.
+"""How long a host, or one part of it, asked us to wait, and which request is sent first afterwards.
 
-Pure: no socket, no task, and the time (seconds of any steady clock) is an argument. Who opens connections and waits is
-`connections`. That a host is ill is `breaker`'s affair: one that says "too many" is not.
+Pure: no socket, no task, and the time (seconds of any steady clock) is an argument. Connecting and waiting belong to
+`connections`. Whether a host is down belongs to `breaker`: one that says "too many requests" is not.
 """
 
-# A host that says "too many" again and again without saying for how long is left alone for twice as long each time, up
-# to this (seconds).
+# After each further "too many requests" without a time the wait doubles, up to this (seconds).
 LONGEST_UNTOLD = 60.0
 
 
 class Throttle:
-    """The memory of "too many requests": begun by a refusal, over when a request sent later got another answer.
+    """The record of "too many requests": it begins with a refusal and ends when a later request gets another answer.
 
-    When the time is over one request goes first, and until its head is there no other follows: those who waited would
-    otherwise come all at once to a host that has just said that they are too many.
+    After the wait one request goes first, and the others follow when its head has arrived: otherwise all that waited
+    would hit a host that has just said that they are too many.
 
-    A wait that nobody survives must be told twice. One server of a content network, or one document, may be ill where
-    the rest is well: so the one who goes first does so soon, and the wait is as long as told only if it is refused too.
-    That a host is ill must be told for two documents: one that is always refused says nothing of the others.
+    A wait longer than the patience of clients must be confirmed. One server of a content network, or one document, may
+    fail where the rest works: so the first request is sent soon, and only if it is refused too is the wait as long as
+    the host said. A 503 must be confirmed by another document: one that always fails says nothing about the others.
     """
 
     def __init__(self, first_pause: float, *, second_look: float, patience: float) -> None:
         """All in seconds. `first_pause`: the shortest wait after a refusal that names none. `second_look`: the wait in
-        place of one that is longer than `patience` and was told once."""
+        place of one that is longer than `patience` and not confirmed yet."""
         self._first_pause = first_pause
         self._second_look = second_look
         self._patience = patience
@@ -31,15 +30,15 @@ class Throttle:
         self._untold = 0
         self._refused = self._until = float("-inf")
         self.why = ""
-        """The last refusal, in words."""
+        """The last refusal, as text."""
         self.is_outage = False
-        """The last refusal was one of a host that is ill, and not of one that has too much to do."""
+        """The last refusal was a 503, from a host that is down, and not "too many requests"."""
 
     def __repr__(self) -> str:
         return f"<Throttle: until {self._until:.1f}>" if self._is_refused else "<Throttle: open>"
 
     def left(self, now: float) -> float | None:
-        """Seconds for which nobody may ask; 0 while the one who goes first waits for an answer, None for "ask"."""
+        """Seconds during which no request may be sent; 0 while the first waits for an answer, None if any may be."""
         if not self._is_refused:
             return None
         if now < self._until:
@@ -47,28 +46,28 @@ class Throttle:
         return 0.0 if self._is_tried else None
 
     def begin(self) -> bool:
-        """A request is sent, as `left` allowed. Whether it goes first: then `end` is called, whatever became of it."""
+        """A request is sent, as `left` allowed. Returns whether it goes first: then `end` must be called afterwards."""
         self._is_tried = self._is_refused
         return self._is_tried
 
     def end(self) -> None:
-        """Who went first has an answer or left without one; then the next goes first."""
+        """The request that went first is over, with or without an answer; the next one goes first."""
         self._is_tried = False
 
     def over(self) -> float:
-        """Who went first was not refused: everybody may ask. Tells the last wait in seconds."""
+        """The request that went first was not refused: any may be sent. Returns the last wait in seconds."""
         lasted = max(0.0, self._until - self._refused)
         self._is_refused = self._is_confirmed = False
         self._untold, self._until = 0, float("-inf")
         return lasted
 
     def refused(self, began: float, now: float, retry_after: float, why: str, *, ill: str = "") -> float | None:
-        """A request sent at `began` was refused now, for `retry_after` seconds; 0 when it does not say.
+        """A request sent at `began` was refused now, for `retry_after` seconds, 0 if it does not say.
 
-        `ill` is the URL when that is because the host is ill, empty when it has too much to do.
+        `ill` is the URL if the refusal was a 503, empty if it was "too many requests".
 
-        Returns the seconds for which nobody may ask, None when that was known: requests that were under way together
-        are refused together, which is one reason to wait, not fifty.
+        Returns the seconds during which no request may be sent, or None if that was known: requests that were running
+        together are refused together, which is one refusal, not fifty.
         """
         is_news = began >= self._refused or not self._is_refused
         if is_news:

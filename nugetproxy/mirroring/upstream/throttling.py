@@ -1,4 +1,4 @@
-"""Doing as an upstream's hosts ask when they have too many of our requests: kept to, remembered and told.
+"""Respecting the waits that an upstream's hosts ask for when they get too many requests.
 
 What is remembered of one host, or of one part of it, is a `throttle`.
 """
@@ -24,8 +24,8 @@ class Throttling:
         self, upstream: str, patience: float, pacing: Pacing, clock: Callable[[], float],
         failed: Callable[[Host, str], None],
     ) -> None:  # fmt: skip
-        """A wait longer than `patience` seconds is told in the log: clients notice it. `failed` is called when a
-        request was not sent that, by the host's own words, would have failed."""
+        """A wait longer than `patience` seconds is logged, because clients notice it. `failed` is called when a request
+        was not sent that would have failed according to the host."""
         self._upstream = upstream
         self._patience = patience
         self._pacing = pacing
@@ -33,30 +33,30 @@ class Throttling:
         self._failed = failed
 
     def new(self) -> Throttle:
-        """For one host or a part of it. Whoever was refused first still has patience when the second look is over."""
+        """A throttle for one host or a part of it. The second look ends within the patience of the first caller."""
         second_look = min(self._pacing.longest_pause, self._patience / 10)
         return Throttle(self._pacing.first_pause, second_look=second_look, patience=self._patience)
 
     def wait(self, host: Host, answer: aiohttp.ClientResponse) -> float | None:
-        """Seconds for which the host is left alone because of this answer; None when it asks for nothing."""
+        """Seconds during which no request is sent to the host because of this answer; None if it asks for nothing."""
         return (host.throttle(answer.url).left(self._clock()) or 0.0) if _asks_to_wait(answer) else None
 
     def refuse_held(self, host: Host, url: URL) -> None:
-        """Raises PassingFault while the host wants to be left alone."""
+        """Raises PassingFault while the host asked us to wait."""
         throttle = host.throttle(url)
         left = throttle.left(self._clock())
         if left is None:
             return
         UPSTREAM_HELD_BACK.labels(self._upstream).inc()
         if throttle.is_outage and left:
-            # So that a dead host is found out as soon as if it were asked.
+            # So that a host that is down is detected as soon as if requests were sent.
             self._failed(host, throttle.why)
         raise held_back(self._upstream, throttle.why, left)
 
     def heed(
         self, host: Host, throttle: Throttle, answer: aiohttp.ClientResponse, began: float, *, first: bool
     ) -> None:
-        """Remember a refusal; `began` is when its request was sent, `first` what `Throttle.begin` said of it."""
+        """Remember a refusal; `began` is when its request was sent, `first` what `Throttle.begin` returned for it."""
         retry_after = retry_after_of(answer) or 0.0
         if not _asks_to_wait(answer):
             if first and throttle.over() > self._patience:

@@ -291,6 +291,6 @@ async def test_closing_breaks_what_does_not_end(downloads: MirroredDownloads, tm
     await asyncio.sleep(0.01)
     await downloads.close(0.01)
 
-    with pytest.raises(UpstreamUnavailable, match="stopping"):
+    with pytest.raises(UpstreamUnavailable, match="shutting down"):
         await reader
     assert spooled(tmp_path) == []

@@ -196,7 +196,7 @@ async def test_a_leader_that_stops_is_followed_by_another(pair: list[MirroredDow
     await asyncio.sleep(0.05)
     await pair[0].close(0)
 
-    with pytest.raises(UpstreamUnavailable, match="stopping"):
+    with pytest.raises(UpstreamUnavailable, match="shutting down"):
         await anext(chunks)
     assert await follower == LARGE
     assert upstream.requests[0] == (0, "")

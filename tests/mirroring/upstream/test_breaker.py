@@ -51,7 +51,7 @@ def test_failures_at_the_same_moment_are_one():
 )
 def test_it_does_not_open_while_callers_still_bridge(patience, failures, opens):
     """
-    An upstream that fails every second is held to be dead when the first caller's patience is spent, and not before.
+    An upstream that fails every second is considered down when the first caller's patience is spent, and not before.
     """
     breaker = a_breaker(failures, Pacing.within(patience, failures).spacing)
     now = 0.0

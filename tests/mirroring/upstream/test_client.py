@@ -96,7 +96,7 @@ async def test_a_json_body_may_end_with_its_connection(upstream, client):
 async def test_a_text_whose_end_cannot_be_seen_is_refused(upstream, client):
     upstream.fault("*/readme", faults.no_length())
 
-    with pytest.raises(UpstreamNonsense, match="a cut could not be seen"):
+    with pytest.raises(UpstreamNonsense, match="truncation could not be detected"):
         await client.fetch(f"{upstream.base}/v3-flatcontainer/a/1.0.0/readme", patience=1)
 
 
@@ -267,7 +267,7 @@ async def test_a_redirect_is_followed(upstream, client, code):
 async def test_a_circle_of_redirects_ends(upstream, client):
     upstream.fault("/circle", faults.redirect("/circle"))
 
-    with pytest.raises(UpstreamNonsense, match="redirects in a circle"):
+    with pytest.raises(UpstreamNonsense, match="a redirect loop"):
         await client.fetch(f"{upstream.base}/circle", patience=5)
     assert upstream.requests_for("/circle") == 6
 
@@ -405,5 +405,5 @@ async def test_who_leaves_harms_nobody(upstream, client):
 async def test_after_close_it_is_unavailable(upstream):
     async with a_client(upstream) as client:
         pass
-    with pytest.raises(UpstreamError, match="we are stopping"):
+    with pytest.raises(UpstreamError, match="shutting down"):
         await client.fetch(upstream.url, patience=0)

@@ -68,7 +68,7 @@ async def test_an_upstream_that_can_be_used(upstream):
         (faults.status(403), "answered 403 Forbidden", "username and password_file"),
         (faults.status(503), "answered 503 Service Unavailable", ""),
         (faults.status(404), "answered 404", "check service_index"),
-        (faults.silent(), "silent for too long", "HTTPS_PROXY"),
+        (faults.silent(), "no answer in time", "HTTPS_PROXY"),
         (faults.closed(), "the connection broke", ""),
         (faults.captive_portal(), "a web page", "captive portal"),
         (faults.redirect("https://other.example/v3/index.json"), "it names https://other.example:443", "allowed_hosts"),

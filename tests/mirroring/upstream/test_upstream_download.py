@@ -84,7 +84,7 @@ async def test_faults_before_the_head_are_bridged(upstream, client, package):
 async def test_a_file_whose_end_cannot_be_seen_is_refused(upstream, client, package):
     upstream.fault("*.nupkg", faults.no_length())
 
-    with pytest.raises(UpstreamNonsense, match="a cut could not be seen"):
+    with pytest.raises(UpstreamNonsense, match="truncation could not be detected"):
         await received(client, upstream)
 
 
@@ -214,7 +214,7 @@ async def test_a_weak_etag_is_not_used_to_go_on(upstream, client, package):
 async def test_without_any_validator_a_broken_stream_stays_broken(upstream, client, package):
     upstream.fault("*.nupkg", faults.Fault(cut_at=100_000, drop=frozenset({"etag", "last-modified"})))
 
-    with pytest.raises(UpstreamUnavailable, match="broke off"):
+    with pytest.raises(UpstreamUnavailable, match="cut off"):
         await received(client, upstream)
     assert upstream.requests_for(PATH) == 1
 
@@ -259,7 +259,7 @@ async def test_two_files_are_never_mixed(upstream, client, package, going_on):
         replaced = package.nupkg[:-1] + bytes([package.nupkg[-1] ^ 1])
         upstream.gallery.change("A", "1.0.0", nupkg=replaced)
 
-        with pytest.raises(UpstreamNonsense, match="changed while it was sent"):
+        with pytest.raises(UpstreamNonsense, match="changed during the download"):
             async for _ in chunks:
                 pass
 
@@ -272,7 +272,7 @@ async def test_a_file_of_another_size_is_never_continued(upstream, client, packa
         await anext(chunks)
         upstream.gallery.change("A", "1.0.0", nupkg=package.nupkg + b"more")
 
-        with pytest.raises(UpstreamNonsense, match="changed while it was sent"):
+        with pytest.raises(UpstreamNonsense, match="changed during the download"):
             async for _ in chunks:
                 pass
 
@@ -299,7 +299,7 @@ async def test_more_than_announced_is_nonsense(upstream, client, package):
     long = faults.Fault(status=206, headers={"Content-Range": f"bytes 100000-{total - 1}/{total}"}, body=b"x" * total)
     upstream.fault("*.nupkg", long)
 
-    with pytest.raises(UpstreamNonsense, match="more than it announced"):
+    with pytest.raises(UpstreamNonsense, match="more bytes than announced"):
         await received(client, upstream)
 
 

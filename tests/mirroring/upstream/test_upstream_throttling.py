@@ -54,7 +54,7 @@ async def test_why_and_for_how_long_is_told(upstream):
         error = await failure(client, upstream.base + LIST)
 
     assert error.why in {
-        f"it answered 429 Too Many Requests, so it is not asked for {seconds} s more" for seconds in range(50, 61)
+        f"it answered 429 Too Many Requests; no request is sent for {seconds} s" for seconds in range(50, 61)
     }
     assert 50 < (error.retry_after or 0) <= 60
 
@@ -379,7 +379,7 @@ async def test_a_second_look_that_waits_for_its_answer_is_no_further_failure(ups
         while len(upstream.log) < 2:
             await asyncio.sleep(0.005)
         for _ in range(20):
-            with pytest.raises(UpstreamUnavailable, match="while another request tries it"):
+            with pytest.raises(UpstreamUnavailable, match="until a first request has succeeded"):
                 await client.fetch(upstream.base + LIST, patience=0)
         held.set()
 
