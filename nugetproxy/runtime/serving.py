@@ -42,8 +42,8 @@ async def serve(
             if runner.server is None:
                 raise RuntimeError("the runner was set up and has no server")
             gate = application[GATE]
-            is_learned = gate.is_learned if gate is not None else None
-            lanes = LaneServer(runner.server, hot, settings, application[ACCESS], is_learned, tls)
+            learned = gate.learned if gate is not None else None
+            lanes = LaneServer(runner.server, hot, settings, application[ACCESS], learned, tls)
             # It begins to run when `_serve` first waits, which is after `ready`.
             contacts = asyncio.create_task(tell_first_contacts(config, USER_AGENT, os.environ))
             try:

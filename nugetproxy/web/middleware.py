@@ -163,6 +163,7 @@ def _account(request: web.Request, response: web.StreamResponse, note: RequestNo
             time=arrived,
             request_id=note.request_id,
             remote=_remote(request),
+            actor=note.actor,
             method=request.method,
             path=request.raw_path,
             status=response.status,

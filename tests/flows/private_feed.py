@@ -139,7 +139,7 @@ async def opened_with_lane(data: Path, upstream: FakeUpstream, **sections: Any) 
         assert runner.server is not None
         gate = application[GATE]
         assert gate is not None
-        lanes = LaneServer(runner.server, hot, config.server, application[ACCESS], gate.is_learned)
+        lanes = LaneServer(runner.server, hot, config.server, application[ACCESS], gate.learned)
         [bound] = listen_on("127.0.0.1", 0)
         port = bound.getsockname()[1]
         listener = lanes.listen(bound)

@@ -1,15 +1,10 @@
-"""The open connections of one worker: how many there may be, how long each may dawdle, and how they end.
+"""The open connections of one worker: how many there may be, how long each may stay silent, and how they end.
 
-What passes over a connection is `web.lane.lane`'s affair. aiohttp has no time-out for an unfinished head and none for a
+What passes over a connection belongs to `web.lane.lane`. aiohttp has no time-out for an unfinished head and none for a
 reader that stopped, so both are here, for every connection alike.
 """
 
 import asyncio
-import contextlib
-import fcntl
-import socket
-import struct
-import termios
 import time
 from collections import Counter
 from typing import Protocol
@@ -146,32 +141,3 @@ class Connections:
         return tuple(
             max(0.04, seconds) for seconds in (settings.header_timeout, settings.idle_timeout, settings.stall_timeout)
         )
-
-
-def keep_unsent_low(transport: asyncio.Transport, size: int) -> None:
-    """Let the kernel take bytes only while less than `size` of them wait to be sent, where it can do that."""
-    with contextlib.suppress(OSError, AttributeError):  # no TCP, or another system
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)
-
-
-def unsent_bytes(transport: asyncio.Transport) -> int:
-    """Bytes that the kernel holds and the client has not acknowledged; 0 where it cannot say.
-
-    A slow reader empties this long before the transport's own buffer moves: the kernel wakes a writer only when a
-    third of its buffer is free.
-    """
-    return _ask_kernel(transport, termios.TIOCOUTQ)
-
-
-def unread_bytes(transport: asyncio.Transport) -> int:
-    """Bytes that have come and were not read yet; 0 where the kernel cannot say. Closing now would reset the client."""
-    return _ask_kernel(transport, termios.FIONREAD)
-
-
-def _ask_kernel(transport: asyncio.Transport, question: int) -> int:
-    try:
-        number = transport.get_extra_info("socket").fileno()
-        found: int = struct.unpack("i", fcntl.ioctl(number, question, b"\0\0\0\0"))[0]
-    except (OSError, ValueError, AttributeError):
-        return 0
-    return found

@@ -5,7 +5,7 @@ flight, whose target is hot. Everything else is aiohttp's from its first byte, o
 Rule 2: whichever way a request went, the client, the log and the metrics see the same.
 Rule 3: memory per connection is bounded, whatever the client sends or does not read.
 
-What is hot is decided in `web.answers.responses`; how long a connection may dawdle in `web.lane.connections`.
+What is hot is decided in `web.answers.responses`; how a connection ends in `web.lane.watched`.
 """
 
 import asyncio
@@ -13,32 +13,22 @@ import time
 from collections.abc import Mapping
 from typing import Final, cast
 
-from aiohttp import web
-
 from nugetproxy.httpcache.conditional import NotModified, Partial, PreconditionFailed, Unsatisfiable, Verdict, Whole
 from nugetproxy.web.hot.answer import HotAnswer, HotVariant
 from nugetproxy.web.hot.open_files import KeptFile
-from nugetproxy.web.http.aiohttp_connection import MAX_LINE, is_between_requests, line_too_long
-from nugetproxy.web.http.errors import refused
 from nugetproxy.web.http.request_ids import request_id
+from nugetproxy.web.lane.backlog import keep_unsent_low
 from nugetproxy.web.lane.challenge import Challenge
-from nugetproxy.web.lane.connections import keep_unsent_low, unread_bytes, unsent_bytes
 from nugetproxy.web.lane.file_body import FileBody
 from nugetproxy.web.lane.long_body import HIGH_WATER, UNSENT, LongBody
-from nugetproxy.web.lane.plain_refusal import plain_refusal
 from nugetproxy.web.lane.request_head import RequestHead, split
 from nugetproxy.web.lane.shared import LaneShared
-from nugetproxy.web.requests.authentication import says_nothing
+from nugetproxy.web.lane.unfinished_head import is_unfinished, refusal_of_length
+from nugetproxy.web.lane.watched import Watched
 from nugetproxy.web.telemetry.access import AccessLine
-
-MAX_HEAD: Final = MAX_LINE + 16 * 1024
-"""Bytes of a request line and its headers: what a connection may make us hold. Most heads of NuGet are below 1 KiB."""
 
 JOINED: Final = 32 * 1024
 """Bytes of a body that are copied behind its head and are gone at once; longer ones are a `LongBody`."""
-
-LAST_REQUEST_SECONDS: Final = 1.0
-"""While we stop, a connection may still bring the request that was on its way."""
 
 # Where every connection's bytes arrive; they are copied out before anything else happens. Without it asyncio allocates
 # 256 KiB for each read, which can cost as much as answering.
@@ -46,73 +36,29 @@ _RECEIVED: Final = memoryview(bytearray(64 * 1024))
 
 _EMPTY_LINE: Final = b"\r\n\r\n"
 _LINE_END: Final = b" HTTP/1.1\r\n"
-_NO_MARK: Final = (0, 0, 0)
 _CHALLENGE: Final = Challenge()
 
 
 _WHOLE: Final = Whole()
 _NOTHING: Final[Mapping[str, str]] = {}
 
-# A request being answered: the answer, method, target, User-Agent, id, when it came in unix and monotonic seconds, and
-# the status that it gets. A plain tuple, because one is made for every request.
-_Asked = tuple[HotAnswer, str, bytes, str, str, float, float, int]
+# A request being answered: the answer, method, target, User-Agent, actor, id, when it came in unix and monotonic
+# seconds, and the status that it gets. A plain tuple, because one is made for every request.
+_Asked = tuple[HotAnswer, str, bytes, str, str, str, float, float, int]
 
 
-class Lane(asyncio.BufferedProtocol):
+class Lane(Watched):
     """One connection."""
 
-    __slots__ = (
-        "_asked",
-        "_close_after",
-        "_descriptor",
-        "_handed",
-        "_handed_tail",
-        "_handler",
-        "_head",
-        "_head_since",
-        "_held",
-        "_is_refused",
-        "_known",
-        "_mark",
-        "_mark_since",
-        "_paused",
-        "_resumes",
-        "_running",
-        "_scheme",
-        "_shared",
-        "_since",
-        "_transport",
-        "_was_used",
-        "address",
-    )
+    __slots__ = ("_asked", "_descriptor", "_known", "_paused", "_scheme")
 
     def __init__(self, shared: LaneShared) -> None:
-        self.address = ""
-        self._shared = shared
-        self._transport: asyncio.Transport
+        super().__init__(shared)
         self._scheme = b"http"
         self._known: dict[bytes, RequestHead] = {}
-        # aiohttp's side
-        self._handler: web.RequestHandler | None = None
-        self._handed = False  # it was given bytes, and may not be between two requests again
-        self._handed_tail = b""  # the last of them: after an empty line its parser holds nothing between requests
-        # receiving
-        self._head = b""  # a head whose end has not come
-        self._head_since = 0.0
-        self._held = b""  # what came while we were sending
-        # sending
-        self._running: LongBody | FileBody | None = None
-        self._asked: _Asked | None = None  # the request that it answers
+        self._asked: _Asked | None = None  # the request that `_running` answers
         self._descriptor = -1  # of a connection in clear
         self._paused = False
-        # how it ends
-        self._since = 0.0  # when nothing was in flight any more
-        self._was_used = False
-        self._close_after = False
-        self._is_refused = False
-        self._resumes = 0
-        self._mark = _NO_MARK
-        self._mark_since = 0.0
 
     # --- asyncio's calls ---
 
@@ -169,7 +115,7 @@ class Lane(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._paused = False
-        self._resumes += 1
+        self._backlog.resumes += 1
         if self._handler is not None:
             self._handler.resume_writing()
         if self._running is not None:
@@ -209,31 +155,24 @@ class Lane(asyncio.BufferedProtocol):
                     target = data[4 if is_get else 5 : line_end]
                     now = time.monotonic()
                     answer = hot.find(target, head.host, now)
-                    method = "GET" if is_get else "HEAD"
-                    if answer is None:
-                        pass
-                    elif not answer.needs_reader or self._shared.knows(head.authorization):
-                        if self._send(answer, head, method, target, conditions, now):
+                    if answer is not None:
+                        who = head.authorization
+                        actor = "" if who is None else self._shared.actor(who)
+                        method = "GET" if is_get else "HEAD"
+                        if actor is not None and self._answer(answer, head, method, target, actor, conditions, now):
                             return
-                    elif says_nothing(head.authorization):
-                        self._head = b""
-                        self._ask_who(answer, head, method, target, now)
-                        return
         self._hand_when_complete(data)
 
     def _hand_when_complete(self, data: bytes) -> None:
         """Give `data` to aiohttp once it holds a whole head, so that an unfinished one is on our clock."""
-        line, end = data.find(b"\n", 0, MAX_LINE + 2), data.find(_EMPTY_LINE)
-        if line < 0 and len(data) > MAX_LINE:
-            self._refuse_unread(*line_too_long())
-        elif (len(data) if end < 0 else end) > MAX_HEAD:
-            self._refuse_unread(431, f"the request head is longer than {MAX_HEAD // 1024} KiB")
-        elif end < 0 and data[:1].isupper() and b"\n\n" not in data and b"\n\r\n" not in data:
+        refusal = refusal_of_length(data)
+        if refusal is not None:
+            self._refuse_unread(*refusal)
+        elif is_unfinished(data):
             if not self._head:
                 self._head_since = time.monotonic()
             self._head = data
         else:
-            # Complete; or no HTTP at all, and aiohttp says so at once.
             self._head = b""
             self._hand(data)
 
@@ -250,13 +189,6 @@ class Lane(asyncio.BufferedProtocol):
         if self._close_after:
             handler.close()
 
-    def _is_handed_back(self) -> bool:
-        """Is aiohttp done with everything it was given, down to its parser?"""
-        if self._handed_tail != _EMPTY_LINE or not self._shared.can_reopen or not is_between_requests(self._handler):
-            return False
-        self._handed = False
-        return True
-
     def _hold(self, data: bytes) -> None:
         if not self._held and not self._transport.is_closing():
             self._transport.pause_reading()
@@ -270,16 +202,20 @@ class Lane(asyncio.BufferedProtocol):
 
     # --- sending ---
 
-    def _send(
+    def _answer(
         self,
         answer: HotAnswer,
         head: RequestHead,
         method: str,
         target: bytes,
+        actor: str,
         conditions: Mapping[str, str],
         now: float,
     ) -> bool:
         """Answer, unless the form that is wanted is not here, or the conditions come to a refusal: aiohttp's then."""
+        if answer.needs_reader and not actor:
+            self._ask_who(answer, head, method, target, now)
+            return True
         variant = answer.variant_for(head.codings)
         if variant is None:
             return False
@@ -298,11 +234,9 @@ class Lane(asyncio.BufferedProtocol):
         self._was_used = True
         if answer.counted is not None and method == "GET":
             answer.counted()
-        if isinstance(verdict, NotModified):
-            asked = (answer, method, target, head.agent, name, wall, now, 304)
-        else:
-            asked = (answer, method, target, head.agent, name, wall, now, 206 if isinstance(verdict, Partial) else 200)
-        if method == "HEAD" or isinstance(verdict, NotModified):
+        status = 304 if isinstance(verdict, NotModified) else 206 if isinstance(verdict, Partial) else 200
+        asked = (answer, method, target, head.agent, actor, name, wall, now, status)
+        if method == "HEAD" or status == 304:
             self._transport.write(start)
             self._answered(asked, 0)
         elif file is not None:
@@ -330,9 +264,11 @@ class Lane(asyncio.BufferedProtocol):
         """There is an answer, and it is not for everybody."""
         wall, name = time.time(), request_id(head.request_id)
         told, size = _CHALLENGE.answer(name, int(wall), with_body=method == "GET")
+        self._head = b""
         self._was_used = True
         self._transport.write(told)
-        self._told((answer, method, target, head.agent, name, wall, now, _CHALLENGE.status), size, _CHALLENGE.outcome)
+        asked = (answer, method, target, head.agent, "", name, wall, now, _CHALLENGE.status)
+        self._told(asked, size, _CHALLENGE.outcome)
 
     def _end_running(self) -> None:
         running, asked, self._running, self._asked = self._running, self._asked, None, None
@@ -346,103 +282,14 @@ class Lane(asyncio.BufferedProtocol):
         self._told(asked, sent, asked[0].outcome)
 
     def _told(self, asked: _Asked, sent: int, outcome: str) -> None:
-        answer, method, target, agent, name, wall, began, status = asked
+        answer, method, target, agent, actor, name, wall, began, status = asked
         self._since = now = time.monotonic()
         path, seconds = target.decode("ascii"), now - began
         self._shared.note(
-            AccessLine(wall, name, self.address, method, path, status, sent, seconds, answer.resource, outcome, agent)
+            AccessLine(
+                wall, name, self.address, actor, method, path, status, sent, seconds, answer.resource, outcome, agent
+            )
         )
         if self._close_after:
             # Not at once: asyncio loses a connection twice that is closed within resume_writing.
             asyncio.get_running_loop().call_soon(self._transport.close)
-
-    def _refuse_unread(self, status: int, sentence: str) -> None:
-        """Refuse a request that cannot be read, though its client may still be sending it."""
-        self._refuse(status, sentence, lingers=True)
-
-    def _refuse(
-        self, status: int, sentence: str, *, lingers: bool = False, headers: Mapping[str, str] | None = None
-    ) -> None:
-        """Answer without aiohttp and close. `lingers`: read on for a while, else our answer is lost in a reset."""
-        refusal, name = refused(status, sentence, headers), request_id(None)
-        answer, size = plain_refusal(refusal, name)
-        self._transport.write(answer)
-        outcome = refusal.outcome.value
-        self._shared.note(
-            AccessLine(time.time(), name, self.address, "-", "-", status, size, 0.0, "unknown", outcome, "")
-        )
-        self._head = b""
-        self._handed = False
-        self._is_refused = True
-        self._since = time.monotonic()
-        if lingers and self._transport.can_write_eof():
-            self._transport.write_eof()
-        else:
-            self._transport.close()
-
-    # --- how it ends (web.lane.connections.Connection) ---
-
-    def is_idle(self) -> bool:
-        return (
-            self._running is None
-            and not self._head
-            and not self._held
-            and not self._is_refused
-            and (not self._handed or self._is_handed_back())
-        )
-
-    def overdue(self, now: float) -> str | None:
-        """Called about once a second: what is too long here is measured between those calls."""
-        settings = self._shared.settings
-        unsent = self._transport.get_write_buffer_size()
-        if unsent:
-            self._since = now
-            mark = (unsent, unsent_bytes(self._transport), self._resumes)
-            if mark != self._mark:
-                self._mark, self._mark_since = mark, now
-            return "stall" if _is_over(settings.stall_timeout, now - self._mark_since) else None
-        self._mark = _NO_MARK
-        if self._head:
-            return "header_timeout" if _is_over(settings.header_timeout, now - self._head_since) else None
-        if self._handed and not self._shared.can_reopen:
-            return None  # aiohttp has its own idle time-out then
-        if self._handed and not self._is_handed_back():
-            if not is_between_requests(self._handler):
-                self._since = now  # being answered; how long that may take is the application's affair
-            # Else the start of a second request came behind the first and lies in aiohttp's parser.
-            return "header_timeout" if _is_over(settings.header_timeout, now - self._since) else None
-        if self._close_after and now - self._since > LAST_REQUEST_SECONDS:
-            return "idle"
-        if not self._was_used or self._is_refused:
-            # A connection on which nothing ever came, or whose client was told to go.
-            return "header_timeout" if _is_over(settings.header_timeout, now - self._since) else None
-        return "idle" if _is_over(settings.idle_timeout, now - self._since) else None
-
-    def end(self, reason: str) -> None:
-        if reason == "stall":
-            self.abort()
-        elif reason == "header_timeout" and self._head:
-            self._refuse(408, "the request head did not arrive in time")
-        else:
-            self._transport.close()
-
-    def finish(self) -> None:
-        self._close_after = True
-        if not self.is_idle():
-            if self._handed and self._handler is not None:
-                self._handler.close()
-        elif self._is_resting() and not unread_bytes(self._transport):
-            self._transport.close()
-        # Else a request is on its way: it is answered, unless it takes longer than LAST_REQUEST_SECONDS.
-
-    def _is_resting(self) -> bool:
-        """Its client is not in the middle of asking one thing after another: closing now meets no request."""
-        return self._was_used and time.monotonic() - self._since > LAST_REQUEST_SECONDS
-
-    def abort(self) -> None:
-        self._transport.abort()
-
-
-def _is_over(limit: float, seconds: float) -> bool:
-    """A limit of 0 is none."""
-    return 0 < limit <= seconds

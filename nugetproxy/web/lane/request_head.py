@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from nugetproxy.web.http.aiohttp_connection import MAX_FIELDS
 from nugetproxy.web.http.compression import Codings, accepted
+from nugetproxy.web.requests.authentication import says_nothing
 
 MAX_BLOCK = 4096
 """Bytes of header lines that the lane looks at. NuGet's clients send some 250."""
@@ -54,7 +55,7 @@ class RequestHead:
     request_id: str | None
     """The X-Request-Id that the client offers."""
     authorization: str | None
-    """What the client says of who it is; whether that matters is the answer's affair."""
+    """Its credentials; None for none, and for those of a client that has none (`says_nothing`)."""
 
 
 def split(block: bytes) -> tuple[bytes, dict[str, str]]:
@@ -65,11 +66,13 @@ def split(block: bytes) -> tuple[bytes, dict[str, str]]:
     """
     conditions: dict[str, str] = {}
     lines = block.split(b"\r\n")
+    if len(block) > MAX_BLOCK or len(lines) > MAX_FIELDS:
+        return block, conditions
     for at in range(len(lines) - 1, -1, -1):
         if lines[at][:3] in _STARTS:
-            name, _, value = lines[at].partition(b":")
+            name, colon, value = lines[at].partition(b":")
             known = _NAMES.get(name)
-            if known is None or known in conditions or not _VISIBLE.fullmatch(value):
+            if not colon or known is None or known in conditions or not _VISIBLE.fullmatch(value):
                 return block, {}
             conditions[known] = value.strip(b" \t").decode("ascii")
             del lines[at]
@@ -105,11 +108,11 @@ def read_head(block: bytes, scheme: bytes, *, is_behind_proxy: bool) -> RequestH
     if host is None or not _HOST.fullmatch(host) or found.get(b"connection", b"keep-alive").lower() != b"keep-alive":
         return None
     coding, offered = found.get(b"accept-encoding"), found.get(b"x-request-id")
-    who = found.get(b"authorization")
+    who = found.get(b"authorization", b"").decode("ascii")
     return RequestHead(
         host=scheme + b"://" + host,
         codings=accepted(coding.decode("ascii") if coding is not None else None),
         agent=found.get(b"user-agent", b"").decode("ascii"),
         request_id=offered.decode("ascii") if offered is not None else None,
-        authorization=who.decode("ascii") if who is not None else None,
+        authorization=None if says_nothing(who) else who,
     )

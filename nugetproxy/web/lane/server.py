@@ -14,9 +14,10 @@ from aiohttp import web
 from nugetproxy.config import ServerSettings
 from nugetproxy.web.hot.table import HotTable
 from nugetproxy.web.lane.connections import Connections
-from nugetproxy.web.lane.lane import LAST_REQUEST_SECONDS, Lane
+from nugetproxy.web.lane.lane import Lane
 from nugetproxy.web.lane.listener import Listener
 from nugetproxy.web.lane.shared import LaneShared
+from nugetproxy.web.lane.watched import LAST_REQUEST_SECONDS
 from nugetproxy.web.telemetry.access import AccessLog
 
 
@@ -32,11 +33,11 @@ class LaneServer:
         hot: HotTable | None,
         settings: ServerSettings,
         access: AccessLog,
-        is_learned: Callable[[str], bool] | None = None,
+        learned: Callable[[str], str | None] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """As `LaneShared`. With `tls`, clients speak TLS."""
-        self._shared = LaneShared(server, hot, settings, access, is_learned)
+        self._shared = LaneShared(server, hot, settings, access, learned)
         self.connections = self._shared.connections
         # Counted apart: whoever is one too many then still gets to hear so, and the sum has a bound all the same.
         self.arriving = Connections(settings)

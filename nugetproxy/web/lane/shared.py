@@ -34,11 +34,12 @@ class LaneShared:
         hot: HotTable | None,
         settings: ServerSettings,
         access: AccessLog,
-        is_learned: Callable[[str], bool] | None = None,
+        learned: Callable[[str], str | None] | None = None,
     ) -> None:
         """`server` is an `AppRunner`'s, made with `handler_options()`.
 
-        `is_learned` says of an Authorization header that it was right a moment ago and still is.
+        `learned` names the actor for whom an Authorization header was right a moment ago and still is; None: it must
+        be looked at. Without it nobody is asked who they are.
         """
         self.can_reopen = can_tell()
         """False when this aiohttp cannot be asked whether it is between requests: then there is no lane."""
@@ -50,7 +51,7 @@ class LaneShared:
         self.connections = Connections(settings)
         self.tally = Tally()
         self._access = access
-        self._is_learned = is_learned
+        self._learned = learned
         self.disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="lane-disk")
         """Brings into the page cache what is about to be sent."""
         self._heads: dict[bytes, dict[bytes, RequestHead]] = {b"http": {}, b"https": {}}
@@ -81,9 +82,9 @@ class LaneShared:
         except OSError:
             return None
 
-    def knows(self, authorization: str | None) -> bool:
-        """Whether somebody who sends this may be given what not everybody may read."""
-        return authorization is not None and self._is_learned is not None and self._is_learned(authorization)
+    def actor(self, authorization: str) -> str | None:
+        """The name of who sends these credentials, empty where they do not matter; None: the gate must look at them."""
+        return "" if self._learned is None else self._learned(authorization)
 
     def note(self, line: AccessLine) -> None:
         """Count and log one answered request."""

@@ -94,9 +94,15 @@ class Gate:
         self._learned_seconds = learned_seconds
         self._turns: dict[str, _Turn] = {}
 
-    def is_learned(self, authorization: str) -> bool:
-        """Whether this Authorization header was right a moment ago and no account has changed since. For the lane."""
-        return self._find_learned(authorization) is not None
+    def learned(self, authorization: str) -> str | None:
+        """For the lane: the name of the actor for whom this Authorization header was right a moment ago and still is.
+
+        None: it must be looked at. Where everybody may read everything nobody looks: the name is empty.
+        """
+        if self.anonymous_read == "all":
+            return ""
+        actor = self._find_learned(authorization)
+        return None if actor is None else actor.name
 
     async def actor(self, request: web.Request, address: str) -> Actor:
         """Who asks; ANONYMOUS without credentials. `address` is the client's.

@@ -24,6 +24,8 @@ class RequestNote:
     began: float = field(default_factory=perf_counter)
     resource: Resource = Resource.UNKNOWN
     outcome: Outcome = Outcome.OWN
+    actor: str = ""
+    """Who asked, once that is known."""
     seen: int = 0
     """What `Services.changes` said when the request came: what is answered may depend on nothing older."""
     bytes_sent: int | None = None

@@ -12,7 +12,7 @@ from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.web.http.resource import Resource
 from nugetproxy.web.requests.incoming import client_address
-from nugetproxy.web.requests.keys import CHALLENGED, FEED, GATE, SERVICES
+from nugetproxy.web.requests.keys import CHALLENGED, FEED, GATE, NOTE, SERVICES
 
 # Without an id in their address, and yet the same for everybody.
 _SAME_FOR_ALL = (Resource.SERVICE_INDEX, Resource.VULNERABILITIES, Resource.SIGNATURES, Resource.CERTIFICATE)
@@ -30,7 +30,9 @@ async def admit(request: web.Request, *, is_hosted: bool = False) -> None:
     needed = gate.anonymous_read == "none" or is_hosted or _names_ours(request)
     actor = await gate.reader(request, client_address(request), hosted=needed)
     request[CHALLENGED] = needed
-    if actor.is_anonymous and services.mirrored is not None:
+    if not actor.is_anonymous:
+        request[NOTE].actor = actor.name
+    elif services.mirrored is not None:
         request[FEED] = services.mirrored
 
 

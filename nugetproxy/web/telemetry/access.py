@@ -49,6 +49,8 @@ class AccessLine(NamedTuple):
     """When its head had come, in unix seconds."""
     request_id: str
     remote: str
+    actor: str
+    """Who asked, as in the audit log: the name of a user, or of a key behind its owner's. Empty for nobody known."""
     method: str
     path: str
     """With its query, as received; what may be a secret in it is left out when the line is written."""
@@ -149,22 +151,22 @@ def json_lines(lines: list[AccessLine]) -> bytes:
     # The id is in our own alphabet and the names are ours; only what a stranger sent needs escapes.
     return "".join(
         [
-            f'{{"time":"{clock.text(moment)}","level":"info","event":"request","request_id":"{request_id}",'
-            f'"remote":"{remote}","method":{quoted(method)},"path":{quoted(shown_path(path))},"status":{status},"bytes":{size},'
+            f'{{"time":"{clock.text(when)}","level":"info","event":"request","request_id":"{request_id}",'
+            f'"remote":"{remote}","actor":{quoted(actor)},"method":{quoted(method)},"path":{quoted(shown_path(path))},"status":{status},"bytes":{size},'
             f'"seconds":{seconds:.6f},"resource":"{resource}","outcome":"{outcome}","user_agent":{quoted(agent)}}}\n'
-            for moment, request_id, remote, method, path, status, size, seconds, resource, outcome, agent in lines
+            for when, request_id, remote, actor, method, path, status, size, seconds, resource, outcome, agent in lines
         ]
     ).encode("ascii", "replace")
 
 
 def plain_lines(lines: list[AccessLine]) -> bytes:
-    """One line for people: time, address, request, status, bytes, milliseconds, resource, outcome, agent, id."""
+    """One line for people: time, address, actor, request, status, bytes, milliseconds, resource, outcome, agent, id."""
     clock = _Clock()
     return "".join(
         [
-            f"{clock.text(moment)} {remote} {quoted(f'{method} {shown_path(path)}')} {status} {size} "
-            f"{seconds * 1000:.1f}ms {resource} {outcome} {quoted(agent)} {request_id}\n"
-            for moment, request_id, remote, method, path, status, size, seconds, resource, outcome, agent in lines
+            f"{clock.text(when)} {remote} {quoted(actor) if actor else '-'} {quoted(f'{method} {shown_path(path)}')} "
+            f"{status} {size} {seconds * 1000:.1f}ms {resource} {outcome} {quoted(agent)} {request_id}\n"
+            for when, request_id, remote, actor, method, path, status, size, seconds, resource, outcome, agent in lines
         ]
     ).encode("ascii", "replace")
 

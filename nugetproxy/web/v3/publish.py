@@ -18,7 +18,7 @@ from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.services import HostingServices
 from nugetproxy.storage.spool import Spool, SpoolFolder
 from nugetproxy.web.requests.incoming import client_address, identity, mirrors_only, package_id
-from nugetproxy.web.requests.keys import GATE, SERVICES
+from nugetproxy.web.requests.keys import GATE, NOTE, SERVICES
 from nugetproxy.web.requests.uploads import receive, small_body
 from nugetproxy.web.v3.deprecation_request import read_deprecation
 
@@ -119,7 +119,9 @@ async def writer(request: web.Request) -> Actor:
     """Who pushes. Raises NotAuthenticated, Forbidden, TooMany."""
     gate = request.app[GATE]
     assert gate is not None, "a server that hosts has accounts"
-    return await gate.writer(request, client_address(request))
+    actor = await gate.writer(request, client_address(request))
+    request[NOTE].actor = actor.name
+    return actor
 
 
 async def uploaded(request: web.Request, spools: SpoolFolder, limit: int, what: str) -> tuple[Actor, Spool]:

@@ -175,12 +175,31 @@ Expect: x
 Forwarded: proto=https
 HTTP2-Settings: x
 If-None-Match: *
+if-none-match: "x"
+IF-NONE-MATCH: *
+If-None-Match: *\r\nif-none-match: *
+If-None-Match
+If-Match: *
+If-Modified-Since: Sat, 01 Jan 2050 00:00:00 GMT
+If-Modified-Since: x
+If-Range: "x"
+If-Range: "x"\r\nRange: bytes=0-3
 Keep-Alive: 5
 Max-Forwards: 0
 Origin: a\r\nOrigin: b
 Pragma: no-cache
 Proxy-Connection: keep-alive
 Range: bytes=0-3
+range: bytes=-2
+Range : bytes=0-3
+Range: bytes=0-3\r\nRange: bytes=1-2
+Range: bytes=0-3\r\n 4-5
+Range: bytes=0-0,2-2
+Range: bytes=9999999-
+Range: \xff
+Range: x
+Range:
+Range
 Referer: a\r\nReferer: b
 Sec-WebSocket-Key1: x
 TE: trailers
@@ -203,6 +222,8 @@ X-Request-Id: a b
 X-Request-Id:
 """),
     b"X-Request-Id: " + b"x" * 129,
+    b"If-None-Match: " + b"x" * MAX_FIELD,
+    b"\r\n".join((*(b"A%d: b" % n for n in range(MAX_FIELDS - 1)), b"Range: bytes=0-3")),
     *(b"\r\n".join(b"A%d: b" % n for n in range(count)) for count in (MAX_FIELDS - 2, MAX_FIELDS - 1, MAX_FIELDS, 400)),
 )
 

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from nugetproxy import metrics
-from nugetproxy.web.lane.lane import MAX_HEAD
+from nugetproxy.web.lane.unfinished_head import MAX_HEAD
 from tests.web.lanes import LOOPS, get, hot_json, run_on, serving
 
 pytestmark = pytest.mark.parametrize("loop", LOOPS)
@@ -196,6 +196,7 @@ def test_what_the_lane_answers_is_logged_and_counted(loop):
         {
             "request_id": f"n-{number}",
             "remote": "127.0.0.1",
+            "actor": "",
             "method": method,
             "path": "/hot?q=1",
             "status": 200,

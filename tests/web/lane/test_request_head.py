@@ -4,7 +4,7 @@ import pytest
 
 from nugetproxy.web.http.aiohttp_connection import MAX_FIELDS
 from nugetproxy.web.http.compression import Codings
-from nugetproxy.web.lane.request_head import MAX_BLOCK, read_head
+from nugetproxy.web.lane.request_head import MAX_BLOCK, read_head, split
 
 NUGET = (
     b"Host: feed.example:8550\r\n"
@@ -51,6 +51,36 @@ def test_what_a_nuget_client_sends_is_understood():
 )
 def test_a_plain_line_is_understood(line):
     assert read(with_line(line)) is not None
+
+
+def test_conditions_and_ranges_are_taken_out_of_what_repeats():
+    block, conditions = split(b'Host: a\r\nIf-None-Match: "x"\r\nrange:\tbytes=0-3 \r\nAccept: */*\r\n\r\n')
+
+    assert (block, conditions) == (
+        b"Host: a\r\nAccept: */*\r\n\r\n",
+        {"If-None-Match": '"x"', "Range": "bytes=0-3"},
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Range",
+        b"Range : bytes=0-3",
+        b"RANGE: bytes=0-3",
+        b"Range: \xff",
+        b"Range: a\x00",
+        b"Range: bytes=0-3\r\nrange: bytes=0-3",
+        b"If-Match: *",
+        b"If-None-Match: " + b"x" * MAX_BLOCK,
+        b"A: b\r\n" * MAX_FIELDS + b"Range: bytes=0-3",
+    ],
+)
+def test_odd_ones_stay_and_are_left_to_aiohttp(line):
+    block = with_line(line)
+
+    assert split(block) == (block, {})
+    assert read(block) is None
 
 
 def test_more_headers_than_aiohttp_takes_are_left_to_it():

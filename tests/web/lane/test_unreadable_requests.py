@@ -8,7 +8,7 @@ import pytest
 
 from nugetproxy import metrics
 from nugetproxy.web.http.aiohttp_connection import MAX_FIELD, MAX_FIELDS, MAX_LINE
-from nugetproxy.web.lane.lane import MAX_HEAD
+from nugetproxy.web.lane.unfinished_head import MAX_HEAD
 from tests.web.lanes import LOOPS, get, run_on, serving
 
 pytestmark = pytest.mark.parametrize("loop", LOOPS)

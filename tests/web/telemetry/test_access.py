@@ -22,6 +22,7 @@ LINE = AccessLine(
     time=1_700_000_000.25,
     request_id="abc-1",
     remote="127.0.0.1",
+    actor="alice/key ci",
     method="GET",
     path="/v3/flatcontainer/dapper/index.json",
     status=200,
@@ -42,6 +43,7 @@ def test_a_json_line_holds_every_field():
         "event": "request",
         "request_id": "abc-1",
         "remote": "127.0.0.1",
+        "actor": "alice/key ci",
         "method": "GET",
         "path": "/v3/flatcontainer/dapper/index.json",
         "status": 200,
@@ -55,8 +57,8 @@ def test_a_json_line_holds_every_field():
 
 def test_a_plain_line_reads_in_one_row():
     expected = (
-        '2023-11-14T22:13:20.250Z 127.0.0.1 "GET /v3/flatcontainer/dapper/index.json" 200 1234 1.5ms versions hit '
-        '"NuGet xplat/7.9.0 (LINUX)" abc-1\n'
+        '2023-11-14T22:13:20.250Z 127.0.0.1 "alice/key ci" "GET /v3/flatcontainer/dapper/index.json" 200 1234 1.5ms '
+        'versions hit "NuGet xplat/7.9.0 (LINUX)" abc-1\n'
     )
 
     assert expected.encode() == plain_lines([LINE])
