@@ -48,8 +48,8 @@ class ArchiveLimits:
     max_entries: int = 131_072
     # Names of 200 characters for all of them.
     max_directory_size: int = 32 * _MEGABYTE
-    # nuget.org allows 35,000 characters of release notes and 32,767 of dependencies; real ones stay below 200 KB.
-    max_nuspec_size: int = 4 * _MEGABYTE
+    # Of the nuspec, held in memory as a whole. Real ones stay below 200 KB; `nuspec.py` says what may be pushed.
+    max_nuspec_size: int = 16 * _MEGABYTE
     # nuget.org allows 1 MB for readme, icon and licence.
     max_part_size: int = 16 * _MEGABYTE
 

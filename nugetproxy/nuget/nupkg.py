@@ -14,7 +14,7 @@ from nugetproxy.nuget.archive_contents import check_entry, read_entry, read_star
 from nugetproxy.nuget.archive_layout import check_layout
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.manifest import PackageManifest
-from nugetproxy.nuget.nuspec import read_identity, read_nuspec
+from nugetproxy.nuget.nuspec import LARGEST_NUSPEC, read_identity, read_nuspec
 
 __all__ = ["ArchiveLimits", "Nupkg"]
 
@@ -41,6 +41,11 @@ class Nupkg:
         """The records of the archive's directory, in its order. Nothing in them is checked against the contents."""
         return self._entries
 
+    @property
+    def has_large_nuspec(self) -> bool:
+        """Whether the nuspec is too large to be held in memory: `nuspec` refuses, `manifest` reads its beginning."""
+        return self._nuspec_entry.size > self._limits.max_nuspec_size
+
     @cached_property
     def nuspec(self) -> bytes:
         """The bytes of the manifest as they are in the package."""
@@ -53,10 +58,12 @@ class Nupkg:
         try:
             return read_identity(start, is_cut=self._nuspec_entry.size > len(start))
         except InvalidPackage:
-            return read_identity(self.nuspec)  # it says the same, unless the beginning was too little
+            return self.manifest.identity  # says the same, unless the beginning was too little
 
     @cached_property
     def manifest(self) -> PackageManifest:
+        if self.has_large_nuspec:
+            return read_nuspec(read_start(self._file, self._nuspec_entry, LARGEST_NUSPEC), is_cut=True)
         return read_nuspec(self.nuspec)
 
     def find(self, name: str) -> str | None:

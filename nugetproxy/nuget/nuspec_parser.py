@@ -70,7 +70,7 @@ class NuspecBounds:
 
 PUSHED: Final = NuspecBounds(is_strict=True, most=_MOST_PUSHED, elements=8_192)
 MIRRORED: Final = NuspecBounds(
-    is_strict=False, most={kind: 8 * most for kind, most in _MOST_PUSHED.items()}, elements=65_536
+    is_strict=False, most={kind: 4 * most for kind, most in _MOST_PUSHED.items()}, elements=16_384
 )
 
 

@@ -1,5 +1,7 @@
 """Whether a body that an upstream sent is the package that was asked for.
 
+Length, hashes, identity, and the signature if there is one. How a package is made otherwise is not ours to judge: it
+may be ZIP64, and of its nuspec as much is read as the bounds of `nuget/nuspec_parser.py` allow.
 Pure judgement over bytes that lie still: who received them, and what becomes of them, is not known here.
 """
 
@@ -47,10 +49,13 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedContent:
-    """What reading the package told on the way. `content_hash` is that of lock files."""
+    """What reading the package told on the way. `content_hash` is that of lock files.
+
+    `nuspec` is None when it is too large to be held in memory: then it stays in the package alone.
+    """
 
     manifest: PackageManifest
-    nuspec: bytes
+    nuspec: bytes | None
     content_hash: str
 
 
@@ -64,7 +69,7 @@ def check_content(received: Received, stated: Stated, identity: PackageIdentity)
     _check_hashes(received, stated)
     try:
         package = Nupkg(received.file)
-        manifest, nuspec = package.manifest, package.nuspec
+        manifest, nuspec = package.manifest, None if package.has_large_nuspec else package.nuspec
     except InvalidPackage as error:
         raise ContentRejectedError("archive", str(error)) from error
     if manifest.identity != identity:

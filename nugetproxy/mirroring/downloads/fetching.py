@@ -31,8 +31,9 @@ from nugetproxy.storage.spool_notices import SpoolNotice, Stage, stem_of
 # most, and only while every try brings at least one new byte.
 MOST_BREAKS = 3
 _SECONDS_AFTER_A_BREAK = 0.1
-# Packages do not use ZIP64, so nothing larger is one; a stream without end must not fill the disk.
-MAX_PACKAGE_SIZE = 4 * 1024**3
+# Bytes of one package. Some feeds have packages over 4 GB; none are known over 16, and a stream without end must not
+# fill the disk.
+MAX_PACKAGE_SIZE = 16 * 1024**3
 # Seconds a failure is left to be read by the other processes that wait for it: at least one look of the most patient.
 _FAILURE_IS_SHOWN = 0.25
 
@@ -239,16 +240,20 @@ class ContentFetch:
             self._name, self._wanted.identity, accepted.manifest, path, spool.size, accepted.content_hash, sha512
         )
 
-    def _commit(self, spool: Spool, nuspec: bytes) -> Path:
-        """The nuspec first: whoever finds the package finds it beside it."""
+    def _commit(self, spool: Spool, nuspec: bytes | None) -> Path:
+        """The nuspec first: a package that is found has it beside it, unless it is too large."""
+        if nuspec is not None:
+            self._commit_nuspec(nuspec)
+        self._places.blobs.commit(self._wanted.nupkg, spool)
+        return self._places.blobs.path(self._wanted.nupkg)
+
+    def _commit_nuspec(self, nuspec: bytes) -> None:
         small = self._places.folder.create(stem_of(self._wanted.key))
         try:
             small.append(nuspec)
             self._places.blobs.commit(self._wanted.nuspec, small)
         finally:
             small.discard()
-        self._places.blobs.commit(self._wanted.nupkg, spool)
-        return self._places.blobs.path(self._wanted.nupkg)
 
     def _lose_the_disk(self, error: StorageUnavailable) -> None:
         """From now on the bytes are ours alone, so nobody should wait for us: every process relays for its clients."""

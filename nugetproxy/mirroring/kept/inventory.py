@@ -17,8 +17,8 @@ import structlog
 
 from nugetproxy.errors import InvalidPackage, StorageUnavailable
 from nugetproxy.executors.threads import UPKEEP
+from nugetproxy.mirroring.kept.parts import kept_manifest
 from nugetproxy.nuget.manifest import PackageManifest
-from nugetproxy.nuget.nuspec import read_nuspec
 from nugetproxy.nuget.signature import content_hash
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
@@ -203,7 +203,7 @@ def _packages_below(tree: Path) -> Iterator[KeptPackage]:
         if path.name != f"{lower_id}.{lower_version}.nupkg":
             continue
         try:
-            manifest = read_nuspec((path.parent / f"{lower_id}.nuspec").read_bytes())
+            manifest = kept_manifest(path, path.parent / f"{lower_id}.nuspec")
             with path.open("rb") as file:
                 digest = content_hash(file)
             stat = path.stat()

@@ -1,14 +1,17 @@
 """The parts of a kept package (nuspec, readme, icon, licence), and checks for parts that an upstream sends."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from nugetproxy.errors import InvalidPackage, UnreadableDocument
 from nugetproxy.feeds.base import LocalFile, Part, SmallContent
 from nugetproxy.feeds.parts import content_type_of, part_content, read_part
 from nugetproxy.nuget.identity import PackageIdentity
-from nugetproxy.nuget.nuspec import read_nuspec
+from nugetproxy.nuget.manifest import PackageManifest
+from nugetproxy.nuget.nupkg import Nupkg
+from nugetproxy.nuget.nuspec import LARGEST_NUSPEC, read_nuspec
 
-__all__ = ["content_type_of", "part_of_package", "read_nuspec_of", "refuse_page"]
+__all__ = ["content_type_of", "kept_manifest", "part_of_package", "read_nuspec_of", "refuse_page"]
 
 
 def part_of_package(file: LocalFile, package: PackageIdentity, part: Part) -> SmallContent | None:
@@ -18,11 +21,26 @@ def part_of_package(file: LocalFile, package: PackageIdentity, part: Part) -> Sm
         try:
             return part_content(file, part, nuspec.read_bytes())
         except OSError:
-            pass  # kept by hand, without its nuspec beside it
+            pass  # kept by hand without its nuspec beside it, or that is too large
     try:
         return read_part(file, part)
     except OSError:
         return None
+
+
+def kept_manifest(package: Path, nuspec: Path) -> PackageManifest:
+    """What the author of a kept package wrote, from `nuspec` beside it or from the package itself.
+
+    Raises:
+        OSError: neither can be opened.
+        InvalidPackage: what is there is not readable.
+    """
+    try:
+        with nuspec.open("rb") as file:
+            return read_nuspec(file.read(LARGEST_NUSPEC + 1))
+    except FileNotFoundError:
+        with package.open("rb") as file:
+            return Nupkg(file).manifest
 
 
 def read_nuspec_of(package: PackageIdentity) -> Callable[[bytes], None]:

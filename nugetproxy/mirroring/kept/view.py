@@ -17,8 +17,8 @@ from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.mirroring.documents.source import MirroredSource
 from nugetproxy.mirroring.downloads.mirrored_downloads import MirroredDownloads
 from nugetproxy.mirroring.kept.inventory import Inventory
+from nugetproxy.mirroring.kept.parts import kept_manifest
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
-from nugetproxy.nuget.nuspec import read_nuspec
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.registration import Leaf, Registration, leaf_from_manifest, registration_of
 from nugetproxy.protocol.v3.search import (
@@ -122,7 +122,7 @@ class KeptPackages:
         if file is None:
             return None
         try:
-            manifest = read_nuspec((file.path.parent / package.nuspec_name).read_bytes())
+            manifest = kept_manifest(file.path, file.path.parent / package.nuspec_name)
         except (OSError, InvalidPackage):
             return None
         published = datetime.fromtimestamp(file.modified, UTC).isoformat()

@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from nugetproxy.mirroring.downloads.checks import ContentRejectedError, Received
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.signature import content_hash
 from tests.builders import make_nupkg, make_nuspec, make_zip
+from tests.nuget.archives import DLL, LARGE, NUSPEC, End, write
 from tests.shared import shared
 
 IDENTITY = PackageIdentity.parse("Contoso.Utils", "1.0.0")
@@ -49,6 +51,7 @@ def test_a_package_that_is_what_was_stated_is_accepted(stated: Stated):
     accepted = check_content(received(UNSIGNED), stated, IDENTITY)
 
     assert accepted.manifest.identity == IDENTITY
+    assert accepted.nuspec is not None
     assert b"<id>Contoso.Utils</id>" in accepted.nuspec
     assert accepted.content_hash == SHA512
 
@@ -86,6 +89,39 @@ def test_the_same_identity_written_otherwise_is_accepted(package_id: str, versio
     body = make_nupkg(nuspec=make_nuspec(package_id, version))
 
     assert check_content(received(body), Stated(), IDENTITY).manifest.identity == IDENTITY
+
+
+HUGE_NUSPEC = make_nuspec(more="<!-- x -->" * 1_800_000)
+BEHIND_MUCH = make_nuspec().replace(b"<metadata>", b"<metadata>" + b"<x><y/></x>" * 20_000)
+
+
+@pytest.mark.parametrize(
+    ("package", "has_nuspec"),
+    [
+        (write([NUSPEC, DLL], End(large=True, count=0xFFFF, directory_size=LARGE, offset=LARGE)), True),
+        (write([NUSPEC, DLL], End(large=True)), True),
+        (write([NUSPEC, replace(DLL, before=b"a gap")], End(comment=b"PK\1\2")), True),
+        (make_nupkg(nuspec=make_nuspec(more="<group/>" * 600_000)), True),
+        (make_nupkg(nuspec=HUGE_NUSPEC), False),
+    ],
+    ids=["ZIP64", "ZIP64 for nothing", "gaps and comments", "a nuspec over 4 MB", "a nuspec over 16 MB"],
+)
+def test_how_a_package_is_made_is_not_ours_to_judge(package: bytes, has_nuspec: bool):
+    accepted = check_content(received(package), Stated(total=len(package)), IDENTITY)
+
+    assert accepted.manifest.identity == IDENTITY
+    assert (accepted.nuspec is not None) == has_nuspec
+
+
+def test_another_package_with_a_huge_nuspec_is_refused():
+    assert len(HUGE_NUSPEC) > 16 * 2**20
+    assert (
+        refused(make_nupkg(nuspec=HUGE_NUSPEC), identity=PackageIdentity.parse("Contoso.Other", "1.0.0")) == "identity"
+    )
+
+
+def test_a_package_whose_identity_is_not_found_within_the_bounds_is_refused():
+    assert refused(make_nupkg(nuspec=BEHIND_MUCH)) == "archive"
 
 
 # --- real packages ---

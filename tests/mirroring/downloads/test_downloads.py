@@ -13,9 +13,10 @@ from nugetproxy.httpcache.decisions import Mode
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.mirroring.downloads.contents import CONTENT_SECONDS
 from nugetproxy.mirroring.downloads.mirrored_downloads import CommittedPackage, MirroredDownloads
+from nugetproxy.mirroring.kept.parts import kept_manifest
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.leases import Leases
-from tests.builders import make_nupkg
+from tests.builders import make_nupkg, make_nuspec
 from tests.mirroring.scripted import Script, ScriptedUpstream
 
 IDENTITY = PackageIdentity.parse("Contoso.Utils", "1.0.0")
@@ -294,3 +295,16 @@ async def test_closing_breaks_what_does_not_end(downloads: MirroredDownloads, tm
     with pytest.raises(UpstreamUnavailable, match="shutting down"):
         await reader
     assert spooled(tmp_path) == []
+
+
+async def test_a_nuspec_that_is_too_large_stays_in_the_package(downloads: MirroredDownloads):
+    """
+    The package is passed on and kept all the same, and what reads its manifest reads the beginning.
+    """
+    package = make_nupkg(nuspec=make_nuspec(more="<!-- x -->" * 1_800_000))
+    assert await fetched(downloads, ScriptedUpstream(Script(package))) == package
+    kept = await committed(downloads)
+    nuspec = kept.path.parent / IDENTITY.nuspec_name
+
+    assert not nuspec.exists()
+    assert kept_manifest(kept.path, nuspec).identity == IDENTITY

@@ -56,6 +56,13 @@ async def test_an_interrupted_walk_is_begun_again(inventory, tree, monkeypatch):
     assert inventory.totals().packages == 10
 
 
+async def test_a_package_without_its_nuspec_beside_it_is_entered(inventory, tree):
+    put(tree, 1)
+    next(tree.rglob("*.nuspec")).unlink()
+
+    assert await inventory.reconcile(tree) == 1
+
+
 async def test_it_is_done_once(inventory, tree):
     put(tree, 1)
     await inventory.reconcile(tree)
