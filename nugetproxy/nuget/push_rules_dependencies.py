@@ -14,7 +14,7 @@ from nugetproxy.nuget.archive import shown
 from nugetproxy.nuget.elements import attribute, children
 from nugetproxy.nuget.framework import find_framework
 from nugetproxy.nuget.identity import PackageId
-from nugetproxy.nuget.manifest import PackageManifest
+from nugetproxy.nuget.manifest import Dependency, PackageManifest
 from nugetproxy.nuget.version_range import VersionRange
 
 LONGEST_RANGE: Final = 256
@@ -32,10 +32,11 @@ def dependency_problems(manifest: PackageManifest, metadata: etree._Element) -> 
     for element in children(metadata, "dependencies"):
         for scope, dependencies in _scopes(element):
             yield from _scope_problems(scope, dependencies)
+    # An empty group is written as a dependency on nothing.
     flattened = sum(
         len(dependency.id) + len(dependency.range) + len(group.target_framework or "") + 3
         for group in manifest.dependency_groups
-        for dependency in group.dependencies
+        for dependency in group.dependencies or (Dependency(""),)
     )
     if flattened > LONGEST_DEPENDENCIES:
         yield f"its dependencies have {flattened} characters together; the limit is {LONGEST_DEPENDENCIES}"

@@ -27,6 +27,7 @@ LONGEST_IDENTITY: Final = 160
 _LONGEST: Final = {
     "title": 256,
     "authors": 4000,
+    "owners": 4000,
     "copyright": 4000,
     "summary": 4000,
     "tags": 4000,
@@ -105,6 +106,9 @@ def _type_problems(metadata: etree._Element) -> Iterator[str]:
 
 def _client_version_problems(manifest: PackageManifest) -> Iterator[str]:
     if not manifest.min_client_version:
+        return
+    if len(manifest.min_client_version) > LONGEST_VERSION:
+        yield f"its minClientVersion has {len(manifest.min_client_version)} characters; the limit is {LONGEST_VERSION}"
         return
     try:
         NuGetVersion.parse(manifest.min_client_version)

@@ -212,6 +212,7 @@ def test_a_stored_entry_has_one_size():
         ({"more": f"<title>{'x' * 257}</title>"}, "its title has 257 characters; the limit is 256"),
         ({"more": f"<releaseNotes>{'x' * 35_001}</releaseNotes>"}, "its releaseNotes has 35001 characters"),
         ({"more": f"<language>{'x' * 21}</language>"}, "language has 21"),
+        ({"more": f"<owners>{'x' * 4001}</owners>"}, "owners has 4001"),
         ({"description": "x" * 4001}, "description has 4001"),
         ({"more": f"<projectUrl>https://{'x' * 4000}</projectUrl>"}, "projectUrl has 4008"),
         ({"more": "<projectUrl>example.org</projectUrl>"}, "'example.org' is not an absolute http or https URL"),
@@ -261,6 +262,12 @@ def test_min_client_version_is_a_version(version, is_taken):
         assert warnings(package)
     else:
         assert "its minClientVersion cannot be read: 'new' is not" in why_not(package)
+
+
+def test_min_client_version_is_short():
+    nuspec = make_nuspec().replace(b"<metadata>", b'<metadata minClientVersion="1.0.0+%b">' % (b"x" * 59))
+
+    assert "its minClientVersion has 65 characters; the limit is 64" in why_not(make_nupkg(nuspec=nuspec))
 
 
 # --- anything ---------------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ PNG = b"\x89PNG\r\n\x1a\n...."
         ([("B", "[1.0, 2.0)"), ("C", "(, 3.0]")], ""),
         ({None: [("B", "1.0")]}, ""),
         ({f"net8.{n}": [("B" * 90, "1.0"), ("C" * 90, "1.0")] for n in range(200)}, "the limit is 32767"),
+        ({f"net8.{n}{'0' * 150}": [] for n in range(250)}, "the limit is 32767"),
         ({"not a framework!": [("B", "1.0")]}, "'not a framework!' is not a target framework such as net8.0"),
         ({"net8.0" + "0" * 300: [("B", "1.0")]}, "is not a target framework"),
         ({"42": []}, "'42' is not a target framework"),
