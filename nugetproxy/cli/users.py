@@ -9,6 +9,7 @@ from nugetproxy.accounts.model import Account, AccountKind, checked_account_name
 from nugetproxy.cli.account_rows import shown, state
 from nugetproxy.cli.managing import manage, managing_options
 from nugetproxy.cli.output import iso, note, print_json, print_table, refuse, report
+from nugetproxy.cli.user_import import import_users
 from nugetproxy.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _PASSWORD_FILE = click.option(
 
 @click.group()
 def user() -> None:
-    """Users: add, list, set passwords, disable, promote. Changes apply to a running server immediately."""
+    """Users: add, import, list, disable, promote. Changes apply to a running server immediately."""
 
 
 @user.command("add")
@@ -132,6 +133,9 @@ def promote(name: str, as_json: bool, **options: object) -> None:
 def demote(name: str, as_json: bool, **options: object) -> None:
     """Make an administrator an ordinary user. The last administrator cannot be demoted."""
     _set_administrator(options, name, as_json, is_administrator=False)
+
+
+user.add_command(import_users)
 
 
 def _set_administrator(options: dict[str, object], name: str, as_json: bool, *, is_administrator: bool) -> None:
