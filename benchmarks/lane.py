@@ -24,7 +24,6 @@ from nugetproxy.runtime.listening import listen_on
 from nugetproxy.web.hot.answer import HotAnswer, HotVariant
 from nugetproxy.web.hot.table import HotTable
 from nugetproxy.web.http.aiohttp_connection import handler_options
-from nugetproxy.web.http.cache_headers import live_headers
 from nugetproxy.web.lane.server import LaneServer
 from nugetproxy.web.telemetry.access import AccessLog
 
@@ -103,12 +102,10 @@ async def serve(port: int, folder: Path) -> None:
     told = Provenance(Outcome.HIT, 3.0, 3600.0)
     for target, body in documents.items():
         zipped = HotVariant((*HEADERS, ("Content-Encoding", "gzip")), gzip.compress(body, 6))
-        hot.offer(
-            target, None, HotAnswer("versions", told, HotVariant(HEADERS, body), zipped, live_headers=live_headers)
-        )
+        hot.offer(target, None, HotAnswer("versions", told, HotVariant(HEADERS, body), zipped))
     for target, path in files.items():
         file = LocalFile(path, path.stat().st_size, 0, "e")
-        hot.offer(target, None, HotAnswer("nupkg", told, HotVariant(HEADERS, file), None, live_headers=live_headers))
+        hot.offer(target, None, HotAnswer("nupkg", told, HotVariant(HEADERS, file), None))
     while len(hot) < len(TARGETS):
         await asyncio.sleep(0.01)
     access = AccessLog(form="json", descriptor=os.open(folder / "access.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND))

@@ -228,7 +228,7 @@ def offer_hot(
         counted=_counting(request) if is_file and provenance.detail == HOSTED else None,
         gzip_unasked=gzip_unasked,
         digest=digest,
-        live_headers=file_headers if is_file else live_headers,
+        has_ttl=not is_file,
         expires=time.monotonic() + lasts,
     )
     table.offer(request.raw_path, asked.host_key if holds_links else None, answer, request[NOTE].seen)

@@ -3,53 +3,54 @@
 Which answers are kept, and for how long, is decided in `web.hot.table`; how they reach a socket in `web.lane.lane`.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from email.utils import formatdate
 from typing import Final
 
 from nugetproxy.feeds.base import LocalFile
-from nugetproxy.httpcache.conditional import NotModified, Partial, Verdict, Whole, evaluate
+from nugetproxy.httpcache.conditional import NotModified, Partial, Verdict, evaluate
 from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.web.hot.open_files import KeptFile
+from nugetproxy.web.http.cache_headers import AgingLines
 from nugetproxy.web.http.compression import Codings
 
 Headers = Iterable[tuple[str, str]]
 
-ENTRY_BYTES: Final = 1536
-"""What an answer weighs beside its bodies and its key: its headers, two rendered heads and its objects."""
+ENTRY_BYTES: Final = 1024
+"""What an answer weighs beside its bodies and its key: objects, an entity tag, a path."""
 
 # Headers of the representation that a 304 does not repeat (RFC 9110 section 15.4.5).
 _OF_THE_BODY: Final = ("content-type", "content-encoding")
 
-_WHOLE: Final = Whole()
 _NOT_MODIFIED: Final = NotModified()
 
 
 class HotVariant:
-    """One representation: its bytes, or the file that holds them, and every header that never changes."""
+    """One representation: its bytes, or the file that holds them, and every header that never changes.
 
-    __slots__ = ("_head", "_head_304", "_of_body", "_second", "_second_304", "_shared", "body", "etag", "modified")
+    Most answers share most header lines, so these are kept once for all of them.
+    """
+
+    __slots__ = ("_of_body", "_shared", "body", "etag", "modified")
 
     def __init__(self, headers: Headers, body: bytes | LocalFile | KeptFile, *, modified: int | None = None) -> None:
         """`headers` is everything that the aiohttp path would send for this representation except Content-Length, Date,
-        the request id, and what `HotAnswer.live_headers` tells. `modified` is in seconds since the epoch, of a file.
+        the request id, Age and Cache-Status. `modified` is in seconds since the epoch, of a file.
         """
         shared: list[str] = []
         of_body: list[str] = []
-        etag = ""
+        self.etag = ""
         for name, value in headers:
-            (of_body if name.lower() in _OF_THE_BODY else shared).append(f"{name}: {value}\r\n")
             if name.lower() == "etag":
-                etag = value
-        self._shared = "".join(shared)
-        self._of_body = "".join(of_body)
-        self.etag = etag
+                self.etag = value
+            else:
+                (of_body if name.lower() in _OF_THE_BODY else shared).append(f"{name}: {value}\r\n")
+        self._shared = sys.intern("".join(shared))
+        self._of_body = sys.intern("".join(of_body))
         self.modified = modified
         self.body = body
-        self._second = self._second_304 = -1  # the unix second for which a head was rendered
-        self._head = self._head_304 = b""
 
     @property
     def size(self) -> int:
@@ -60,6 +61,11 @@ class HotVariant:
     def held(self) -> int:
         """The bytes of it that are in our memory."""
         return len(self.body) if isinstance(self.body, bytes) else 0
+
+    def lines(self, *, with_body: bool) -> str:
+        """The header lines; without a body those that a 304 has."""
+        tag = f"ETag: {self.etag}\r\n" if self.etag else ""
+        return f"{self._of_body}{self._shared}{tag}" if with_body else f"{self._shared}{tag}"
 
 
 @dataclass(slots=True, eq=False)
@@ -76,8 +82,8 @@ class HotAnswer:
     gzip: HotVariant | None = None
     is_negotiated: bool = False
     """Both forms exist, though one of them may not be here: a request for that one is not answered from here."""
-    live_headers: Callable[[Provenance], Headers] = field(default=lambda _: ())
-    """The headers that change while the answer waits (Age, Cache-Status), for a provenance aged to now."""
+    has_ttl: bool = True
+    """Whether Cache-Status tells how long it stays fresh: not for a file, whose bytes never change."""
     expires: float = float("inf")
     """On the monotonic clock."""
     needs_reader: bool = False
@@ -92,9 +98,11 @@ class HotAnswer:
     """When `provenance` was true, on the monotonic clock."""
 
     outcome: str = field(init=False)
+    _ages: AgingLines = field(init=False)
 
     def __post_init__(self) -> None:
         self.outcome = self.provenance.outcome.value
+        self._ages = AgingLines(self.provenance, has_ttl=self.has_ttl)
 
     @property
     def size(self) -> int:
@@ -120,29 +128,18 @@ class HotAnswer:
         size = None if isinstance(variant.body, bytes) else variant.size
         return evaluate(conditions, etag=variant.etag, modified=variant.modified, size=size, method=method)
 
-    def head(self, variant: HotVariant, verdict: Verdict, second: int, now: float) -> bytes:
-        """The head of the answer in this unix second, complete but for the request id and the empty line.
+    def head(self, variant: HotVariant, verdict: Verdict, date: str, request_id: str, now: float) -> bytes:
+        """The head of the answer: a 200, 206 or 304, as `verdict` is Whole, Partial or NotModified.
 
-        `verdict` is Whole, NotModified or Partial. `now` is on the monotonic clock.
+        `date` is the Date line; `now` is on the monotonic clock.
         """
+        live = self._ages.at(max(0.0, now - self.since))
         if isinstance(verdict, NotModified):
-            if variant._second_304 != second:
-                variant._head_304 = self._rendered("304 Not Modified", variant._shared, "", second, now)
-                variant._second_304 = second
-            return variant._head_304
-        if isinstance(verdict, Partial):
-            own = f"Content-Range: {verdict.content_range(variant.size)}\r\nContent-Length: {verdict.length}\r\n"
-            return self._rendered("206 Partial Content", variant._of_body + variant._shared, own, second, now)
-        if variant._second != second:
+            start = f"HTTP/1.1 304 Not Modified\r\n{variant.lines(with_body=False)}"
+        elif isinstance(verdict, Partial):
+            part = f"Content-Range: {verdict.content_range(variant.size)}\r\nContent-Length: {verdict.length}\r\n"
+            start = f"HTTP/1.1 206 Partial Content\r\n{variant.lines(with_body=True)}{part}"
+        else:
             length = f"Content-Length: {variant.size}\r\n"
-            variant._head = self._rendered("200 OK", variant._of_body + variant._shared, length, second, now)
-            variant._second = second
-        return variant._head
-
-    def _rendered(self, status: str, standing: str, own: str, second: int, now: float) -> bytes:
-        waited = max(0.0, now - self.since)
-        was = self.provenance
-        aged = Provenance(was.outcome, was.age + waited, was.fresh_for - waited, was.stored, was.detail)
-        live = "".join([f"{name}: {value}\r\n" for name, value in self.live_headers(aged)])
-        date = formatdate(second, usegmt=True)
-        return f"HTTP/1.1 {status}\r\n{standing}{live}{own}Date: {date}\r\n".encode("latin-1")
+            start = f"HTTP/1.1 200 OK\r\n{variant.lines(with_body=True)}{length}"
+        return f"{start}{live}{date}X-Request-Id: {request_id}\r\n\r\n".encode("latin-1")

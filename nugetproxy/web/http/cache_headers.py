@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from dataclasses import replace
 
 from nugetproxy.httpcache.outcome import Outcome, Provenance
@@ -24,6 +25,32 @@ def live_headers(provenance: Provenance) -> tuple[tuple[str, str], ...]:
     if provenance.outcome not in _VERDICTS:
         return (("Cache-Status", status),)
     return ("Age", str(max(0, int(provenance.age)))), ("Cache-Status", status)
+
+
+class AgingLines:
+    """The same two headers as lines, for an answer that waits to be sent again and again."""
+
+    __slots__ = ("_age", "_before", "_behind", "_fresh_for", "_has_age", "_has_ttl")
+
+    def __init__(self, provenance: Provenance, *, has_ttl: bool = True) -> None:
+        """`has_ttl`: as for a document, else as for a file."""
+        told = provenance if has_ttl else replace(provenance, fresh_for=0.0)
+        status = cache_status(told)
+        ttl = f"; ttl={math.floor(told.fresh_for)}"
+        self._has_age = provenance.outcome in _VERDICTS
+        self._has_ttl = self._has_age and bool(told.fresh_for or told.outcome is Outcome.STALE)
+        before, _, behind = status.partition(ttl) if self._has_ttl else (status, "", "")
+        self._before = sys.intern(f"Cache-Status: {before}")
+        self._behind = sys.intern(f"{behind}\r\n")
+        self._age = provenance.age
+        self._fresh_for = told.fresh_for
+
+    def at(self, waited: float) -> str:
+        """The lines after so many seconds."""
+        ttl = f"; ttl={math.floor(self._fresh_for - waited)}" if self._has_ttl else ""
+        if not self._has_age:
+            return f"{self._before}{self._behind}"
+        return f"Age: {max(0, int(self._age + waited))}\r\n{self._before}{ttl}{self._behind}"
 
 
 def file_headers(provenance: Provenance) -> tuple[tuple[str, str], ...]:

@@ -229,7 +229,7 @@ class Lane(Watched):
                 return False
         wall = time.time()
         name = request_id(head.request_id)
-        start = answer.head(variant, verdict, int(wall), now) + f"X-Request-Id: {name}\r\n\r\n".encode("ascii")
+        start = answer.head(variant, verdict, self._shared.date(wall), name, now)
         self._head = b""
         self._was_used = True
         if answer.counted is not None and method == "GET":

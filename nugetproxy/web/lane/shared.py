@@ -5,6 +5,7 @@ A lane (`web.lane.lane`) is one connection; how connections come in and end toge
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
 from typing import Final
 
 from aiohttp import web
@@ -54,6 +55,7 @@ class LaneShared:
         self._learned = learned
         self.disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="lane-disk")
         """Brings into the page cache what is about to be sent."""
+        self._second, self._date = -1, ""
         self._heads: dict[bytes, dict[bytes, RequestHead]] = {b"http": {}, b"https": {}}
 
     def make_handler(self, refuse: Refuse) -> web.RequestHandler:
@@ -72,6 +74,13 @@ class LaneShared:
                 known.clear()
             known[block] = head
         return head
+
+    def date(self, wall: float) -> str:
+        """The Date line of this second. `wall` in unix seconds."""
+        second = int(wall)
+        if second != self._second:
+            self._second, self._date = second, f"Date: {formatdate(second, usegmt=True)}\r\n"
+        return self._date
 
     def open(self, file: KeptFile) -> OpenFile | None:
         """None when it cannot be opened, or is another file by now."""
