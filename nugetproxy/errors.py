@@ -269,6 +269,10 @@ class DocumentTooLarge(NugetproxyError):
         super().__init__(f"{what} is larger than the {limit} bytes that are rendered at most")
 
 
+class DataOfAnotherVersion(StorageUnavailable):
+    """A database was written by another version of nugetproxy. The sentence says which, and what to use."""
+
+
 class ConfigError(NugetproxyError):
     """The settings cannot be used. Lists all problems at once, each with its key; start-up only."""
 

@@ -50,7 +50,7 @@ def audit(follow: bool, since: int, limit: int | None, as_json: bool, **options:
 
     many = limit if limit is not None else -1 if since else _SHOWN
     try:
-        with opened(Settings(options)) as managed:
+        with opened(Settings(options), reading=True) as managed:
             last = 0
             for entry in managed.audit.latest(many, since=since):
                 _print(entry, as_json)

@@ -68,7 +68,7 @@ def list_keys(owner: str | None, all_keys: bool, as_json: bool, **options: objec
         return managed.directory.keys(managed.directory.account(owner) if owner else None)
 
     now = now_us()
-    keys = [each for each in manage(options, work) if all_keys or each.is_live(now)]
+    keys = [each for each in manage(options, work, reading=True) if all_keys or each.is_live(now)]
     if as_json:
         print_json([_shown(each, now) for each in keys])
         return

@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "prefix": ("nugetproxy.cli.prefixes", "prefix"),
     "package": ("nugetproxy.cli.packages", "package"),
     "audit": ("nugetproxy.cli.audit", "audit"),
+    "migrate": ("nugetproxy.cli.migrate", "migrate"),
     "check-config": ("nugetproxy.cli.deployment", "check_config"),
 }
 

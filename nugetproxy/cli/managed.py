@@ -53,13 +53,13 @@ class Managed:
 
 
 @contextmanager
-def opened(settings: Settings, *, may_create: bool = False) -> Iterator[Managed]:
-    """Raises StorageUnavailable. `may_create`: see `managing.manage`."""
+def opened(settings: Settings, *, may_create: bool = False, reading: bool = False) -> Iterator[Managed]:
+    """Raises StorageUnavailable. `may_create`, `reading`: see `managing.manage`."""
     path = settings.data
     _prepare(path, may_create)
-    database = open_main_database(path)
+    database = open_main_database(path, reading=reading)
     try:
-        revisions = Revisions(path)
+        revisions = Revisions(None if reading else path)
         try:
             yield Managed(settings, path, database, revisions)
         finally:

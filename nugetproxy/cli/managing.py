@@ -20,17 +20,24 @@ def managing_options(command: Command) -> Command:
     return data_options(click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(command))
 
 
-def manage(options: Mapping[str, Any], work: "Callable[[Managed], Awaitable[T]]", *, may_create: bool = False) -> T:
+def manage(
+    options: Mapping[str, Any],
+    work: "Callable[[Managed], Awaitable[T]]",
+    *,
+    may_create: bool = False,
+    reading: bool = False,
+) -> T:
     """Run `work` on the data directory that the options name. Exits if it is refused.
 
     `may_create`: create the directory if it is missing. For all other commands, a missing one is a wrong `--data`.
+    `reading`: the work changes nothing, so nothing is created either.
     """
     import asyncio
 
     from nugetproxy.cli.managed import opened
 
     async def run() -> T:
-        with opened(Settings(options), may_create=may_create) as managed:
+        with opened(Settings(options), may_create=may_create, reading=reading) as managed:
             return await work(managed)
 
     try:

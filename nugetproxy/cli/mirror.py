@@ -95,7 +95,7 @@ async def _run(config: "Config", wanted: "list[Wanted]", parallel: int) -> bool:
     packages = hashes_by_identity(wanted)
     ids = {package.id for package in packages}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    async with assemble(config, os.environ) as services:
+    async with assemble(config, os.environ, what="prewarm") as services:
         with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
             bar = progress.add_task("prewarming", total=len(packages) + len(ids))
 

@@ -44,7 +44,7 @@ def list_orgs(as_json: bool, **options: object) -> None:
             (each, len(managed.directory.members(each))) for each in everyone if each.kind is AccountKind.ORGANIZATION
         ]
 
-    organizations = manage(options, work)
+    organizations = manage(options, work, reading=True)
     if as_json:
         print_json([{**shown(each), "members": members} for each, members in organizations])
         return
@@ -101,7 +101,7 @@ def list_members(organization: str, as_json: bool, **options: object) -> None:
         whole = managed.directory.account(organization, AccountKind.ORGANIZATION)
         return whole, managed.directory.members(whole)
 
-    whole, members = manage(options, work)
+    whole, members = manage(options, work, reading=True)
     if as_json:
         print_json([_shown_member(whole, one, role) for one, role in members])
         return

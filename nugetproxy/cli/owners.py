@@ -60,7 +60,7 @@ def list_owners(package_id: str, as_json: bool, **options: object) -> None:
     async def work(managed: "Managed") -> tuple[Account, ...]:
         return managed.ownership.owners(_lower(package_id))
 
-    _print(package_id, manage(options, work), as_json)
+    _print(package_id, manage(options, work, reading=True), as_json)
 
 
 def _lower(package_id: str) -> str:

@@ -49,7 +49,7 @@ def list_packages(package_id: str | None, as_json: bool, **options: object) -> N
     async def all_versions(managed: "Managed") -> list[dict[str, Any]]:
         return _versions(managed, package_id or "")
 
-    rows = manage(options, all_packages if package_id is None else all_versions)
+    rows = manage(options, all_packages if package_id is None else all_versions, reading=True)
     if as_json:
         print_json(rows)
     elif package_id is None:
@@ -71,7 +71,7 @@ def info(package_id: str, version: str | None, as_json: bool, **options: object)
     async def work(managed: "Managed") -> dict[str, Any]:
         return _package(managed, package_id) if version is None else _version(managed, package_id, version)
 
-    row = manage(options, work)
+    row = manage(options, work, reading=True)
     if as_json:
         print_json(row)
     else:

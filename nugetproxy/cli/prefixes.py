@@ -72,7 +72,7 @@ def list_prefixes(as_json: bool, **options: object) -> None:
             for each in managed.config.feed.protected_prefixes
         ]
 
-    rows = manage(options, work)
+    rows = manage(options, work, reading=True)
     if as_json:
         print_json(rows)
         return

@@ -71,7 +71,7 @@ def list_users(as_json: bool, **options: object) -> None:
     async def work(managed: "Managed") -> list[Account]:
         return [each for each in managed.directory.accounts() if each.kind is AccountKind.USER]
 
-    users = manage(options, work)
+    users = manage(options, work, reading=True)
     if as_json:
         print_json([shown(each) for each in users])
         return

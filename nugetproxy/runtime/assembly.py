@@ -36,12 +36,14 @@ from nugetproxy.mirroring.kept.view import KeptPackages
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.runtime.hosting_parts import appeared, attempted, over
 from nugetproxy.services import Services
-from nugetproxy.storage import data_directory
+from nugetproxy.storage import data_directory, occupants
 from nugetproxy.storage.access import access_for
-from nugetproxy.storage.data_directory import INVENTORY, MIRROR
+from nugetproxy.storage.data_directory import MIRROR
+from nugetproxy.storage.database.opening import INVENTORY
 from nugetproxy.storage.documents.disk import DiskDocuments
 from nugetproxy.storage.documents.hot import HotDocuments
 from nugetproxy.storage.leases import Leases
+from nugetproxy.storage.occupants import Occupant
 
 _log = structlog.get_logger(__name__)
 
@@ -56,17 +58,20 @@ _LAST_SECONDS: Final = 2.0
 
 
 @asynccontextmanager
-async def assemble(config: Config, environ: Mapping[str, str] | None = None) -> AsyncIterator[Services]:
+async def assemble(
+    config: Config, environ: Mapping[str, str] | None = None, *, what: str = "worker"
+) -> AsyncIterator[Services]:
     """Everything a worker or a command needs, running; stopped in reverse order on the way out.
 
-    `environ` is looked at for the outgoing proxies only (HTTPS_PROXY and its kin). Raises StorageUnavailable when the
-    data directory cannot be used.
+    `environ` is looked at for the outgoing proxies only (HTTPS_PROXY and its kin). `what` is how others who want the
+    data directory for themselves are told of us. Raises StorageUnavailable when the data directory cannot be used.
     """
     path = Path(config.storage.path)
     mode = Mode(config.mirroring.mode)
     async with AsyncExitStack() as stack:
         access = access_for(config.storage.mirror_access)
         data_directory.prepare(path, access)
+        stack.callback(occupants.enter(path, Occupant(what, nugetproxy.__version__, os.getpid())).leave)
         leases = Leases(path / "locks")
         database = open_ledger(path / INVENTORY)
         stack.callback(database.close)

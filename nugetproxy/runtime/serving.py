@@ -7,7 +7,8 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import structlog
 from aiohttp import web
@@ -17,22 +18,26 @@ from nugetproxy.errors import ConfigError
 from nugetproxy.runtime.assembly import USER_AGENT, assemble
 from nugetproxy.runtime.first_contacts import tell_first_contacts
 from nugetproxy.runtime.listening import tls_context
+from nugetproxy.runtime.trouble import Trouble
 from nugetproxy.web.application import make_application
 from nugetproxy.web.hot.table import HotTable
 from nugetproxy.web.http.aiohttp_connection import handler_options
 from nugetproxy.web.lane.server import LaneServer
 from nugetproxy.web.requests.keys import ACCESS, GATE
 
+Ready = Callable[[], Awaitable[tuple[bool, str]]]
+
 _log = structlog.get_logger(__name__)
 
 
 async def serve(
-    config: Config, sockets: list[socket.socket], ready: Callable[[], None], stopping: asyncio.Event
+    config: Config, sockets: list[socket.socket], ready: Callable[[], None], stopping: asyncio.Event, trouble: Trouble
 ) -> None:
     """Serve until `stopping` is set, then finish what is being answered within `server.stop_timeout`."""
     settings = config.server
     tls = _tls(settings)
-    async with assemble(config, os.environ) as services:
+    async with assemble(config, os.environ) as assembled:
+        services = replace(assembled, ready=_unless(trouble, assembled.ready))
         hot = HotTable(settings.hot_memory, services.changes) if settings.lane else None
         application = make_application(services, hot)
         # Who is still answered was waited for by `drain`; what is left then works for clients that are gone.
@@ -71,6 +76,13 @@ async def _serve(
         listener.close()
     if unfinished := await lanes.drain(settings.stop_timeout):
         _log.warning("answers_cut_off", answers=unfinished, after=settings.stop_timeout)
+
+
+def _unless(trouble: Trouble, ready: Ready) -> Ready:
+    async def both() -> tuple[bool, str]:
+        return (False, trouble.why) if trouble.why else await ready()
+
+    return both
 
 
 def _tls(settings: ServerSettings) -> ssl.SSLContext | None:

@@ -6,7 +6,9 @@ because on a reload a supervisor of yesterday's code speaks to workers of today'
     to the worker    read {file, overrides, program}    read the settings yourself; how people start us
                      use TEXT                  these are the settings, as another worker understood them
                      serve {metrics}           serve on the sockets that come with this line
-    from the worker  understood {...}          the settings are right; see `Plan`
+                     trouble TEXT              you are not ready because of this, or ready again: ""
+    from the worker  migrating true            a database is being migrated; what follows may take minutes
+                     understood {...}          the settings are right and the data can be used; see `Plan`
                      refused [problems]        they are not
                      ready true                requests are answered from now on
                      failed TEXT               serving cannot begin

@@ -7,19 +7,24 @@ what it runs survives the upgrade of everything else.
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 
+import nugetproxy
 from nugetproxy import logs
 from nugetproxy.runtime import listening
 from nugetproxy.runtime.metrics_directory import MetricsDirectory
 from nugetproxy.runtime.notify import Notify
 from nugetproxy.runtime.spawning import CannotStart, Worker
+from nugetproxy.storage import occupants
+from nugetproxy.storage.occupants import Occupancy, Occupant
 
 T = TypeVar("T")
 
@@ -29,6 +34,9 @@ START_TIMEOUT = 60.0
 KILL_AFTER = 5.0
 # Between two tries to replace a worker that keeps dying.
 LONGEST_BACKOFF = 30.0
+# When a worker could not be replaced for so long, the others say that they are not ready. Without others we end:
+# clients would wait in the queue of a socket that nobody serves.
+GIVE_UP_AFTER = 60.0
 
 _log = structlog.get_logger("nugetproxy.supervisor")
 
@@ -93,12 +101,19 @@ class Supervisor:
         self._serving: Generation | None = None
         self._watchers: set[asyncio.Task[None]] = set()
         self._retirements: set[asyncio.Task[None]] = set()
+        self._occupied: tuple[str, Occupancy] | None = None
+        # Why workers cannot be replaced, by the worker that died.
+        self._missing: dict[int, str] = {}
+        self._gave_up: list[str] = []
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
         self._reload = asyncio.Event()
 
     async def run(self) -> int:
-        """Until told to stop; the exit status. Raises CannotStart when the first start fails."""
+        """Until told to stop; the exit status.
+
+        Raises CannotStart when the first start fails, or when no worker is left and none can be started.
+        """
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, self._asked_to_stop)
@@ -114,11 +129,16 @@ class Supervisor:
                 if await self._unless_stopped(self._reload.wait()):
                     self._reload.clear()
                     await self._unless_stopped(self._renew(self._serving))
-            return await self._end(self._serving)
+            code = await self._end(self._serving)
+            if self._gave_up:
+                raise CannotStart(self._gave_up)
+            return code
         finally:
             await _cancelled(self._watchers)
             await _cancelled(self._retirements)
             self._metrics.remove()
+            if self._occupied is not None:
+                self._occupied[1].leave()
 
     # --- starting ---
 
@@ -128,6 +148,7 @@ class Supervisor:
         started = [first]
         try:
             plan = Plan.from_words(await self._answer(first, "understood"))
+            self._occupy(plan.data)
             if running is not None and (running.plan.host, running.plan.port) == (plan.host, plan.port):
                 sockets = running.sockets
             else:
@@ -157,6 +178,8 @@ class Supervisor:
                 message = await worker.hear()
         except TimeoutError:
             raise CannotStart([f"worker {worker.pid} was not {word} within {START_TIMEOUT:.0f} s"]) from None
+        if message is not None and "migrating" in message:
+            message = await worker.hear()  # as long as it takes: a large database needs minutes
         if message is None:
             code = await worker.ended()
             raise CannotStart([f"worker {worker.pid} ended {_how(code)} before it could serve"], max(code, 1))
@@ -172,6 +195,15 @@ class Supervisor:
         except OSError as failed:
             why = f"the data directory {plan.data} cannot be used: {failed.strerror}; choose one this user may write to"
             raise CannotStart([why]) from None
+
+    def _occupy(self, data: str) -> None:
+        """Be seen by commands that need the data directory for themselves, also while no worker is left."""
+        if self._occupied is None or self._occupied[0] != data:
+            before = self._occupied
+            occupancy = occupants.enter(Path(data), Occupant("server", nugetproxy.__version__, os.getpid()))
+            self._occupied = (data, occupancy)
+            if before is not None:
+                before[1].leave()
 
     # --- while serving ---
 
@@ -194,14 +226,22 @@ class Supervisor:
             _log.error("worker_died", worker=worker.pid, how=_how(code))
             if loop.time() - since > LONGEST_BACKOFF:
                 backoff = 0.0
-            replacement, backoff = await self._replacement(generation, backoff)
+            try:
+                replacement, backoff = await self._replacement(generation, worker.pid, backoff)
+            finally:
+                self._missing.pop(worker.pid, None)
+            self._say_who_is_missing(generation)
             if replacement is None:
                 return
             worker = replacement
 
-    async def _replacement(self, generation: Generation, backoff: float) -> tuple[Worker | None, float]:
-        """A new worker that serves, and how long to wait before the next; None when no one wants it any more."""
+    async def _replacement(self, generation: Generation, dead: int, backoff: float) -> tuple[Worker | None, float]:
+        """A new worker that serves, and how long to wait before the next; None when it is not wanted any more."""
+        loop = asyncio.get_running_loop()
+        since, why = loop.time(), ""
         while True:
+            if why and loop.time() - since >= GIVE_UP_AFTER:
+                self._give_up_on(generation, dead, why)
             await asyncio.sleep(backoff)
             backoff = min(LONGEST_BACKOFF, max(0.5, backoff * 2))
             if not self._is_wanted(generation):
@@ -215,7 +255,9 @@ class Supervisor:
                 await self._answer(worker, "ready")
             except CannotStart as failed:
                 await self._kill(worker)
-                _log.error("worker_not_replaced", why=str(failed), again_in=backoff)
+                if str(failed) != why:  # else it was said before
+                    why = str(failed)
+                    _log.error("worker_not_replaced", why=why, again_in=backoff)
                 continue
             except BaseException:  # cancelled, too, as above
                 await self._kill(worker)
@@ -226,6 +268,20 @@ class Supervisor:
                 return worker, backoff
             self._retire(worker, generation.plan.stop_timeout)
             return None, backoff
+
+    def _give_up_on(self, generation: Generation, dead: int, why: str) -> None:
+        if self._missing.get(dead) != why:
+            self._missing[dead] = why
+            _log.error("worker_missing", why=why, left=len(generation.workers))
+            self._say_who_is_missing(generation)
+        if not generation.workers and not self._stop.is_set():
+            self._gave_up = [f"no worker is left, and none could be started for {GIVE_UP_AFTER:.0f} s: {why}"]
+            self._stop.set()
+
+    def _say_who_is_missing(self, generation: Generation) -> None:
+        """Workers that are left tell those who ask for their readiness."""
+        for worker in generation.workers:
+            worker.tell("trouble", "; ".join(f"a worker cannot be replaced: {why}" for why in self._missing.values()))
 
     def _is_wanted(self, generation: Generation) -> bool:
         return generation is self._serving and not self._stop.is_set()

@@ -23,10 +23,17 @@ from nugetproxy import logs
 from nugetproxy.accounts.beginning import has_administrator, how_to_begin
 from nugetproxy.config import Config, load, parse_listen
 from nugetproxy.errors import ConfigError, NugetproxyError
+from nugetproxy.runtime.trouble import Trouble
 from nugetproxy.runtime.unclaimed import unclaimed_mirrors, what_to_configure
+from nugetproxy.storage import data_directory
+from nugetproxy.storage.access import access_for
+from nugetproxy.storage.database.upgrading import bring_up_to_date
 
-Serving = Callable[[Config, list[socket.socket], Callable[[], None], asyncio.Event], Awaitable[None]]
-"""Serve on the sockets: call the function once requests are answered; when the event is set, finish and return."""
+Serving = Callable[[Config, list[socket.socket], Callable[[], None], asyncio.Event, Trouble], Awaitable[None]]
+"""Serve on the sockets: call the function once requests are answered; when the event is set, finish and return.
+
+While there is trouble, the worker says that it is not ready.
+"""
 
 BAD_SETTINGS = 78  # EX_CONFIG, sysexits(3)
 
@@ -50,6 +57,11 @@ def main() -> int:
     if options is not None:  # once a start, not once a worker
         for name in unclaimed_mirrors(config):
             _log.warning("mirror_of_no_upstream", upstream=name, why=what_to_configure(config, name))
+        try:
+            _prepare(config, line)
+        except NugetproxyError as failed:
+            _tell(line, "failed", str(failed))
+            return 1
     _tell(line, "understood", _plan(config, options))
     for name in _LOADED_AHEAD:
         importlib.import_module(name)
@@ -75,14 +87,14 @@ def run(
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()
-        stopping = asyncio.Event()
+        stopping, trouble = asyncio.Event(), Trouble()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, stopping.set)
         if line is not None:
             line.setblocking(False)
-            loop.add_reader(line.fileno(), _stop_when_broken, line, stopping)
+            loop.add_reader(line.fileno(), _Orders(line, stopping, trouble).hear)
         try:
-            await serving(config, sockets, ready, stopping)
+            await serving(config, sockets, ready, stopping, trouble)
         finally:
             if line is not None:
                 loop.remove_reader(line.fileno())
@@ -107,6 +119,15 @@ def _understand(line: socket.socket) -> tuple[Config, Mapping[str, Any] | None]:
         return Config.model_validate_json(order["use"]), None
     source = order["read"]
     return load(Path(source["file"]) if source["file"] else None, os.environ, source["overrides"]), source
+
+
+def _prepare(config: Config, line: socket.socket) -> None:
+    """Make the data directory fit for this version. Raises StorageUnavailable."""
+    path = Path(config.storage.path)
+    data_directory.prepare(path, access_for(config.storage.mirror_access))
+    applied = bring_up_to_date(path, hosting=config.hosting.enabled, begin=lambda: _tell(line, "migrating", True))
+    for file, names in applied.items():
+        _log.info("migrated", database=file, applied=names)
 
 
 def _plan(config: Config, source: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -158,15 +179,26 @@ def _tell(line: socket.socket, word: str, value: object) -> None:
         line.sendall(json.dumps({word: value}).encode() + b"\n")
 
 
-def _stop_when_broken(line: socket.socket, stopping: asyncio.Event) -> None:
-    with contextlib.suppress(BlockingIOError, InterruptedError):
-        try:
-            gone = not line.recv(4096)
-        except ConnectionError:
-            gone = True
-        if gone:
-            asyncio.get_running_loop().remove_reader(line.fileno())
-            stopping.set()
+class _Orders:
+    """What the supervisor says while we serve; when it is gone, we stop."""
+
+    def __init__(self, line: socket.socket, stopping: asyncio.Event, trouble: Trouble) -> None:
+        self._line, self._stopping, self._trouble = line, stopping, trouble
+        self._heard = b""
+
+    def hear(self) -> None:
+        with contextlib.suppress(BlockingIOError, InterruptedError):
+            try:
+                received = self._line.recv(65536)
+            except ConnectionError:
+                received = b""
+            if not received:
+                asyncio.get_running_loop().remove_reader(self._line.fileno())
+                self._stopping.set()
+                return
+            *lines, self._heard = (self._heard + received).split(b"\n")
+            for each in lines:
+                self._trouble.why = json.loads(each).get("trouble", self._trouble.why)
 
 
 def _loop_factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -12,12 +12,12 @@ import structlog
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.access import PRIVATE, Access, close_file, set_folder_mode
-from nugetproxy.storage.database.opening import MAIN
+from nugetproxy.storage.database.opening import INVENTORY, MAIN, SIDE_FILES
+from nugetproxy.storage.occupants import LOCKS
 
 MIRROR: Final = "mirror"
-INVENTORY: Final = "inventory.db"
 
-_PRIVATE_PARTS: Final = ("spool", "locks", "documents")
+_PRIVATE_PARTS: Final = ("spool", LOCKS, "documents")
 _DATABASES: Final = (MAIN, INVENTORY)
 # Everything that a server or a command of any version has put there.
 _OURS: Final = frozenset({MIRROR, *_PRIVATE_PARTS, "hosted", "metrics", "revisions", "lost+found"})
@@ -55,7 +55,7 @@ def _set_modes(path: Path, access: Access) -> None:
         set_folder_mode(path / part, PRIVATE.folder)
     set_folder_mode(path / MIRROR, access.folder)
     for database in _DATABASES:
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in SIDE_FILES:
             close_file(path / (database + suffix))
     if _is_ours_alone(path):
         set_folder_mode(path, access.passage)

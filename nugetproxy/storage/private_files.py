@@ -1,4 +1,4 @@
-"""Files that only the service's own user may read: databases, and what is shared in memory beside them."""
+"""Files and folders that only the service's own user may read: databases, locks, and what is shared in memory."""
 
 import os
 from contextlib import suppress
@@ -22,11 +22,29 @@ def open_private(path: Path) -> int:
     with suppress(OSError):  # somebody else's file that we may write to: usable all the same
         close_file(path)
     try:
-        if os.geteuid() == 0:
-            owner = path.parent.stat()
-            if os.fstat(descriptor).st_uid != owner.st_uid:
-                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        give_to_owner_of(path.parent, descriptor)
     except OSError as error:
         os.close(descriptor)
         raise StorageUnavailable(f"{path.name} cannot be given to its directory's owner: {error.strerror}") from error
     return descriptor
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make it when it is missing; by root it is made for the owner of the folder above. Raises OSError."""
+    try:
+        folder.mkdir(PRIVATE.folder)
+    except FileExistsError:
+        return
+    give_to_owner_of(folder.parent, folder)
+
+
+def give_to_owner_of(folder: Path, made: Path | int) -> None:
+    """What root made in somebody's folder becomes that user's; for everybody else there is nothing to give.
+
+    `made` is a path or an open descriptor. Raises OSError.
+    """
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        found = os.fstat(made) if isinstance(made, int) else made.stat()
+        if found.st_uid != owner.st_uid:
+            os.chown(made, owner.st_uid, owner.st_gid)

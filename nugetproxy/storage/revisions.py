@@ -32,11 +32,16 @@ class Revisions:
     and its bump leaves others with what they had: bump both when a process takes over from one that may have died.
     """
 
-    def __init__(self, directory: Path) -> None:
-        """Raises StorageUnavailable when the file cannot be opened, made or filled."""
+    def __init__(self, directory: Path | None) -> None:
+        """None: counters of this process alone, where nothing may be written or nothing else is to be noticed.
+
+        Raises StorageUnavailable when the file cannot be opened, made or filled.
+        """
         # flock keeps other processes out, but not other threads of this one: they share the descriptor.
         self._lock = threading.Lock()
-        self._descriptor = open_private(directory / FILE)
+        self._descriptor = (
+            os.memfd_create(FILE, os.MFD_CLOEXEC) if directory is None else open_private(directory / FILE)
+        )
         try:
             with self._alone():
                 if os.fstat(self._descriptor).st_size < _SIZE:

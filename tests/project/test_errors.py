@@ -5,8 +5,8 @@ import inspect
 from nugetproxy import errors
 from nugetproxy.web.http.errors import TABLE
 
-# The base is never raised; settings fail before there is a client to tell.
-NEVER_ANSWERED = {errors.NugetproxyError, errors.ConfigError}
+# The base is never raised; the others fail a start, before there is a client to tell.
+NEVER_ANSWERED = {errors.NugetproxyError, errors.ConfigError, errors.DataOfAnotherVersion}
 
 CLASSES = {
     kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.NugetproxyError)

@@ -3,6 +3,7 @@
 GET /pid     the worker's process id
 GET /slow    the same, half-way held until /release or the stop
 GET /die     ends the worker without an answer
+GET /trouble what the supervisor says is wrong
 GET /limit   the worker's soft limit of open files
 GET /metrics the worker's metrics directory
 """
@@ -17,10 +18,11 @@ from pathlib import Path
 
 from nugetproxy.config import Config
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.runtime.trouble import Trouble
 
 
 async def serve(
-    config: Config, sockets: list[socket.socket], ready: Callable[[], None], stopping: asyncio.Event
+    config: Config, sockets: list[socket.socket], ready: Callable[[], None], stopping: asyncio.Event, trouble: Trouble
 ) -> None:
     failing = Path(config.storage.path) / "fail"
     if failing.exists():
@@ -43,6 +45,8 @@ async def serve(
                     while not (Path(config.storage.path) / "release").exists():
                         await asyncio.sleep(0.01)
                     body = str(os.getpid())
+                case b"/trouble":
+                    body = trouble.why
                 case b"/limit":
                     body = str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
                 case b"/metrics":

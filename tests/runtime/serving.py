@@ -27,12 +27,13 @@ class Served:
         listen: str | None = "127.0.0.1:0",
         application: str | None = DUMMY,
         before: Sequence[str] = (),
+        module: str = "nugetproxy",
         **popen: Any,
     ) -> None:
         self.data = data
         data.mkdir(exist_ok=True, parents=True)
         self._log = data.parent / f"{data.name}.log"
-        command = [*before, sys.executable, "-m", "nugetproxy", "serve", "--data", str(data)]
+        command = [*before, sys.executable, "-m", module, "serve", "--data", str(data)]
         if listen:
             command += ["--listen", listen]
         if application:

@@ -11,6 +11,8 @@ import pytest
 
 from tests.runtime.serving import Served, eventually, is_running, read_answer, serving
 
+IMPATIENT = "tests.runtime.impatient"
+
 
 @pytest.fixture
 def data(tmp_path):
@@ -163,6 +165,31 @@ class TestReplacement:
             (data / "fail").unlink()
             eventually(lambda: "worker_replaced" in served.log, "a replacement")
             assert int(served.get("/pid")) in served.workers()
+
+    def test_the_others_are_not_ready_when_one_cannot_be_replaced(self, data):
+        """
+        They go on serving, and say why until it is replaced after all.
+        """
+        with serving(data, "--workers", "2", module=IMPATIENT) as served:
+            (data / "fail").write_text("the disk is full")
+            os.kill(int(served.get("/pid")), signal.SIGKILL)
+            why = "a worker cannot be replaced: the disk is full"
+            eventually(lambda: served.get("/trouble") == why, "the trouble")
+            assert served.log.count("worker_not_replaced") == 1
+            (data / "fail").unlink()
+            eventually(lambda: len(served.workers()) == 2 and "worker_replaced" in served.log, "a replacement")
+            eventually(lambda: {served.get("/trouble") for _ in range(20)} == {""}, "the end of the trouble")
+
+    def test_without_any_worker_it_stops_listening_and_says_why(self, data):
+        """
+        A process manager starts it again; until then clients are refused and do not wait in a queue.
+        """
+        with serving(data, module=IMPATIENT) as served:
+            (data / "fail").write_text("the disk is full")
+            os.kill(int(served.get("/pid")), signal.SIGKILL)
+            assert served.wait() == 1
+            assert is_refused(served)
+            assert "nugetproxy: no worker is left, and none could be started for 1 s: the disk is full\n" in served.log
 
     def test_a_stop_does_not_wait_for_a_replacement(self, data):
         with serving(data) as served:

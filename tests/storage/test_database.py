@@ -97,10 +97,12 @@ async def test_two_processes_may_open_one_file(tmp_path: Path) -> None:
 def test_a_newer_schema_stops_the_start(tmp_path: Path) -> None:
     SqliteDatabase(tmp_path / "test.db", "inventory").close()
     connection = sqlite3.connect(tmp_path / "test.db")
-    connection.execute("INSERT INTO applied_migrations VALUES ('9999_future.sql', 'x')")
+    connection.execute("INSERT INTO applied_migrations VALUES ('9999_future.sql', 'x', '9.9')")
     connection.commit()
     connection.close()
-    with pytest.raises(StorageUnavailable, match=r"test\.db .* newer nugetproxy: .*9999_future.* put back the back-up"):
+    with pytest.raises(
+        StorageUnavailable, match=r"test\.db was written by nugetproxy 9\.9; .*9999_future.* Use that version"
+    ):
         SqliteDatabase(tmp_path / "test.db", "inventory")
 
 
@@ -110,7 +112,7 @@ def test_an_edited_migration_stops_the_start(tmp_path: Path) -> None:
     connection.execute("UPDATE applied_migrations SET checksum = 'x'")
     connection.commit()
     connection.close()
-    with pytest.raises(StorageUnavailable, match=r"test\.db .* another build of nugetproxy: .*Start that build again"):
+    with pytest.raises(StorageUnavailable, match=r"test\.db .* another build of nugetproxy: .*Use that build"):
         SqliteDatabase(tmp_path / "test.db", "inventory")
 
 

@@ -4,7 +4,6 @@ The package files are the truth and the ledger follows them: a row is written af
 makes the rows anew for a tree that was carried here without its ledger. Nothing in the way of a download waits for it.
 """
 
-import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
@@ -15,11 +14,12 @@ from typing import Any, Final
 
 import structlog
 
-from nugetproxy.errors import InvalidPackage, StorageUnavailable
+from nugetproxy.errors import DataOfAnotherVersion, InvalidPackage, StorageUnavailable
 from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.mirroring.kept.parts import kept_manifest
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.signature import content_hash
+from nugetproxy.storage.database.opening import set_aside
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 _log = structlog.get_logger(__name__)
@@ -59,17 +59,17 @@ class KeptPackage:
 def open_ledger(path: Path) -> SqliteDatabase:
     """The ledger's database. It can be made anew from the files, so it never stops a start: an unreadable one is moved
     aside, and where none can be written (a full disk) it lives in memory until the next start.
+
+    Raises DataOfAnotherVersion for that of another version: a server that uses it may be running.
     """
     for _ in range(2):
         try:
             return SqliteDatabase(path, "inventory")
+        except DataOfAnotherVersion:
+            raise
         except StorageUnavailable as error:
             _log.warning("inventory_unreadable", path=str(path), error=str(error))
-            with contextlib.suppress(OSError):
-                for suffix in ("", "-wal", "-shm"):
-                    broken = path.with_name(path.name + suffix)
-                    if broken.exists():
-                        broken.replace(path.with_name(f"{path.name}{suffix}.unreadable"))
+            set_aside(path)
     return SqliteDatabase(path, "inventory", in_memory=True)
 
 

@@ -1,69 +1,133 @@
-"""Numbered schema changes, applied in order, once each, by whichever process comes first.
+"""Numbered schema changes, applied in order, once each.
 
 A migration is `migrations/SCHEMA/NNNN_name.sql`, split at lines that hold only `--;`. Each runs in one explicit
 transaction, because Python's sqlite3 otherwise commits before DDL. What has been applied is remembered with a checksum:
 a file that was changed after it ran stops the start, since nobody can know what the database looks like then.
+
+When a database may be migrated, and by whom, is decided in `upgrading`; here a new one is filled, and another version's
+is recognised.
 """
 
 import hashlib
 import sqlite3
+from dataclasses import dataclass
 from importlib import resources
 from typing import Final
 
 import nugetproxy
-from nugetproxy.errors import StorageUnavailable
+from nugetproxy.errors import DataOfAnotherVersion
 
 _SEPARATOR: Final = "\n--;\n"
-_THIS: Final = f"this one ({nugetproxy.__version__})"
+VERSION: Final = nugetproxy.__version__
 
 
-def migrate(connection: sqlite3.Connection, schema: str) -> None:
-    """Bring the schema up to this version of the program. `connection` is in autocommit mode (isolation_level None).
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What this version would do to a database: `pending` are the names of its migrations that were not applied.
+
+    `is_new`: none was ever applied. `written_by` is the version that applied the last one, empty when it is not known.
+    """
+
+    pending: tuple[str, ...]
+    is_new: bool
+    written_by: str
+
+
+def difference(connection: sqlite3.Connection, schema: str) -> Difference:
+    """Compare a database with this version of the program. Writes nothing.
 
     `schema` names the folder of migrations: databases that may be thrown away are kept apart from those that may not.
 
-    Raises StorageUnavailable when the database was written by a newer version or a past migration was edited; the
-    sentence says what an operator can do, and that nothing was changed.
+    Raises DataOfAnotherVersion when the database was written by a newer version or a past migration was edited.
     """
-    files = sorted(
-        (
-            entry
-            for entry in resources.files(__package__).joinpath("migrations", schema).iterdir()
-            if entry.name.endswith(".sql")
-        ),
-        key=lambda entry: entry.name,
+    scripts = _scripts(schema)
+    applied = _applied(connection)
+    unknown = sorted(applied.keys() - scripts.keys())
+    if unknown:
+        version = applied[unknown[-1]][1]
+        raise DataOfAnotherVersion(
+            f"{_file(connection)} was written by {_named(version, 'a newer')}; this is nugetproxy {VERSION}, which "
+            f"does not know its {unknown[-1]}. Use that version, or restore a backup made before it was first started. "
+            "Nothing was changed"
+        )
+    for name, (checksum, _) in applied.items():
+        if checksum != _checksum(scripts[name]):
+            raise DataOfAnotherVersion(
+                f"{_file(connection)} was written by another build of nugetproxy: its {name} is not that of this one "
+                f"({VERSION}). Use that build, restore a backup made by this one, or name another data directory. "
+                "Nothing was changed"
+            )
+    pending = tuple(name for name in scripts if name not in applied)
+    return Difference(pending, is_new=not applied, written_by=applied[max(applied)][1] if applied else "")
+
+
+def refuse_older(connection: sqlite3.Connection, found: Difference) -> DataOfAnotherVersion:
+    """What to tell whoever opens a database that must be migrated first."""
+    return DataOfAnotherVersion(
+        f"{_file(connection)} was written by {_named(found.written_by, 'an older')}; this is nugetproxy {VERSION}, "
+        f"which needs it migrated ({', '.join(found.pending)}). Start the server of this version, or run "
+        "`nugetproxy migrate`; while the other version serves it, use the commands of that version. Nothing was changed"
     )
-    scripts = [(entry.name, entry.read_text(encoding="utf-8")) for entry in files]
-    # One writer at a time: several workers start together, and the losers find the work done.
+
+
+def migrate(connection: sqlite3.Connection, schema: str) -> tuple[str, ...]:
+    """Bring the schema up to this version of the program; the names of the migrations that were applied.
+
+    `connection` is in autocommit mode (isolation_level None). Raises as `difference`, and changes nothing then.
+    """
+    # One writer at a time: several processes start together, and the losers find the work done.
     connection.execute("BEGIN IMMEDIATE")
     try:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS applied_migrations (name TEXT PRIMARY KEY, checksum TEXT NOT NULL) STRICT"
-        )
-        applied = dict(connection.execute("SELECT name, checksum FROM applied_migrations").fetchall())
-        unknown = sorted(applied.keys() - {name for name, _ in scripts})
-        if unknown:
-            raise StorageUnavailable(
-                f"{_file(connection)} was written by a newer nugetproxy: {_THIS} does not know its {unknown[-1]}. "
-                "Start the newer one again, or put back the back-up from before its first start. Nothing was changed"
-            )
-        for name, script in scripts:
-            checksum = hashlib.sha256(script.encode()).hexdigest()
-            if name in applied:
-                if applied[name] != checksum:
-                    raise StorageUnavailable(
-                        f"{_file(connection)} was written by another build of nugetproxy: its {name} is not that "
-                        f"of {_THIS}. Start that build again, or put back a back-up that this one made, or name "
-                        "another data directory. Nothing was changed"
-                    )
-                continue
-            for statement in script.split(_SEPARATOR):
-                connection.execute(statement)
-            connection.execute("INSERT INTO applied_migrations VALUES (?, ?)", (name, checksum))
+        pending = difference(connection, schema).pending
+        if pending:
+            _make_book(connection)
+            scripts = _scripts(schema)
+            for name in pending:
+                for statement in scripts[name].split(_SEPARATOR):
+                    connection.execute(statement)
+                connection.execute(
+                    "INSERT INTO applied_migrations (name, checksum, version) VALUES (?, ?, ?)",
+                    (name, _checksum(scripts[name]), VERSION),
+                )
         connection.execute("COMMIT")
     except BaseException:  # Ctrl-C, too: an open transaction would lock out every other process
         connection.execute("ROLLBACK")
         raise
+    return pending
+
+
+def _scripts(schema: str) -> dict[str, str]:
+    """The migrations of this version, by name, in their order."""
+    entries = resources.files(__package__).joinpath("migrations", schema).iterdir()
+    files = {entry.name: entry for entry in entries if entry.name.endswith(".sql")}
+    return {name: files[name].read_text(encoding="utf-8") for name in sorted(files)}
+
+
+def _checksum(script: str) -> str:
+    return hashlib.sha256(script.encode()).hexdigest()
+
+
+def _applied(connection: sqlite3.Connection) -> dict[str, tuple[str, str]]:
+    """Checksum and version by name; the version is empty where an early build wrote none."""
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(applied_migrations)")}
+    if not columns:
+        return {}
+    version = "version" if "version" in columns else "''"
+    rows = connection.execute(f"SELECT name, checksum, {version} FROM applied_migrations ORDER BY name")  # noqa: S608 - ours
+    return {name: (checksum, version) for name, checksum, version in rows.fetchall()}
+
+
+def _make_book(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS applied_migrations (name TEXT PRIMARY KEY, checksum TEXT NOT NULL) STRICT"
+    )
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(applied_migrations)")}
+    if "version" not in columns:
+        connection.execute("ALTER TABLE applied_migrations ADD COLUMN version TEXT NOT NULL DEFAULT ''")
+
+
+def _named(version: str, otherwise: str) -> str:
+    return f"nugetproxy {version}" if version and version != VERSION else f"{otherwise} build of nugetproxy"
 
 
 def _file(connection: sqlite3.Connection) -> str:

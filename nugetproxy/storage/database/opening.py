@@ -1,5 +1,6 @@
-"""Where the main database is, and how it is opened: by the server and by every command that manages it."""
+"""Where the databases are, and how the main one is opened: by the server and by every command that manages it."""
 
+import contextlib
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -8,20 +9,32 @@ from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 MAIN: Final = "nugetproxy.db"
+"""Accounts, hosted packages, the audit log: what cannot be made anew."""
+INVENTORY: Final = "inventory.db"
+"""What is mirrored: made anew from the files when it is lost."""
+SIDE_FILES: Final = ("", "-wal", "-shm")
+"""The endings of the files that SQLite keeps for one database in WAL mode."""
 
 
-def open_main_database(directory: Path) -> SqliteDatabase:
-    """Accounts, hosted packages, the audit log: what cannot be made anew. Private to its owner.
+def open_main_database(directory: Path, *, reading: bool = False) -> SqliteDatabase:
+    """The main database, private to its owner; made when missing, except for `reading`, which then finds it empty.
 
     `directory` is the data directory, which must exist. Raises StorageUnavailable.
     """
     path = directory / MAIN
     try:
-        return SqliteDatabase(path, "main")
+        return SqliteDatabase(path, "main", in_memory=reading and not path.exists())
     except StorageUnavailable as error:
         if not _is_damage(error.__cause__):
             raise
         raise StorageUnavailable(f"{path} cannot be read: {error.__cause__}; restore it from a back-up") from error
+
+
+def set_aside(path: Path) -> None:
+    """Give a database that can be made anew another name, as far as the disk lets us."""
+    for suffix in SIDE_FILES:
+        with contextlib.suppress(OSError):
+            path.with_name(path.name + suffix).replace(path.with_name(f"{path.name}{suffix}.unreadable"))
 
 
 def _is_damage(cause: BaseException | None) -> bool:

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from nugetproxy.errors import StorageUnavailable
-from nugetproxy.storage.database.migrate import migrate
+from nugetproxy.storage.database.migrate import difference, migrate, refuse_older
 from nugetproxy.storage.private_files import open_private
 
 T = TypeVar("T")
@@ -35,12 +35,13 @@ _SLOW_READERS: Final = 4
 
 
 class SqliteDatabase:
-    """One database file. Make it, use it, `close` it; the schema is brought up to date when it is opened."""
+    """One database file. Make it, use it, `close` it. A new file gets its tables; an older one is not migrated here."""
 
     def __init__(self, path: Path, schema: str, *, in_memory: bool = False) -> None:
         """`schema` names the migrations that apply. `in_memory`: nothing is written to `path`, which is only a name.
 
-        Raises StorageUnavailable when the file cannot be opened, made or migrated.
+        Raises StorageUnavailable when the file cannot be opened or made, DataOfAnotherVersion when its schema is not
+        that of this version (see `storage.database.upgrading`).
         """
         self._path = path
         # A database in memory lives as long as one connection to it does: the reader's.
@@ -51,8 +52,12 @@ class SqliteDatabase:
             os.close(open_private(path))  # SQLite gives its other files the same owner and mode
         with _translating(path):
             self._reader = self._connect()
-            migrate(self._reader, schema)
-            self._reader.execute("PRAGMA query_only = ON")
+            try:
+                _check_schema(self._reader, schema)
+                self._reader.execute("PRAGMA query_only = ON")
+            except BaseException:  # whatever it was, the file must not stay open
+                self._reader.close()
+                raise
         self._thread = threading.Thread(target=self._write_all, name=f"writer-{path.name}", daemon=True)
         self._thread.start()
         self._slow_reads = ThreadPoolExecutor(_SLOW_READERS, f"reader-{path.name}")
@@ -199,6 +204,14 @@ class SqliteDatabase:
         else:
             for future, answer in answers:
                 future.set_result(answer)
+
+
+def _check_schema(connection: sqlite3.Connection, schema: str) -> None:
+    found = difference(connection, schema)
+    if found.is_new:
+        migrate(connection, schema)
+    elif found.pending:
+        raise refuse_older(connection, found)
 
 
 def fetching(connection: sqlite3.Connection) -> Fetch:

@@ -1,0 +1,30 @@
+"""nugetproxy migrate: bring the databases of a data directory up to this version."""
+
+import click
+
+from nugetproxy.cli.options import Settings, data_options
+from nugetproxy.cli.output import refuse
+from nugetproxy.errors import NugetproxyError, StorageUnavailable
+
+
+@click.command()
+@data_options
+def migrate(**options: object) -> None:
+    """Bring the databases up to this version.
+
+    A server does so when it starts; this is for migrating before, while nothing is served. It is refused while a server
+    uses the data directory. Back up first: the backup is the only way back to an older version.
+    """
+    from nugetproxy.storage.database.upgrading import bring_up_to_date
+
+    path = Settings(options).data
+    try:
+        if not path.is_dir():
+            raise StorageUnavailable(f"data directory {path} does not exist; use the --data or --config of the server")
+        applied = bring_up_to_date(path)
+    except NugetproxyError as error:
+        refuse(error)
+    for file, names in applied.items():
+        click.echo(f"Migrated {file}: {', '.join(names) or 'set aside, it is created anew'}")
+    if not applied:
+        click.echo("Nothing to migrate.")

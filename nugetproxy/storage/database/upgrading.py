@@ -1,0 +1,85 @@
+"""Migrating the databases of a data directory: by a server at its start or by `nugetproxy migrate`, and by nobody else.
+
+A process of another version that uses the directory would not understand the new schema, so there must be none.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from nugetproxy.errors import DataOfAnotherVersion, StorageUnavailable
+from nugetproxy.storage.database.migrate import VERSION, Difference, difference, migrate
+from nugetproxy.storage.database.opening import INVENTORY, MAIN, set_aside
+from nugetproxy.storage.occupants import alone
+
+# Seconds that SQLite waits for a command that is writing just now.
+_BUSY: Final = 10.0
+
+
+def bring_up_to_date(
+    directory: Path, *, hosting: bool = True, begin: Callable[[], None] = lambda: None
+) -> dict[str, tuple[str, ...]]:
+    """Migrate the databases that are there to this version; what was applied, by the name of the file.
+
+    A database that does not exist yet is made by whoever opens it. `hosting`: the main database is used at all.
+    `begin` is called before the first migration, which can take minutes. An inventory of a newer version is set aside:
+    it is made anew from the files.
+
+    Raises StorageUnavailable when the directory is in use and there is something to do; DataOfAnotherVersion when a
+    newer version wrote the main database.
+    """
+    databases = {MAIN: "main", INVENTORY: "inventory"} if hosting else {INVENTORY: "inventory"}
+    older = {file: found for file, schema in databases.items() if (found := _to_do(directory / file, schema))}
+    if not older:
+        return {}
+    before = next((each.written_by for each in older.values() if each.written_by), "an older build")
+    with alone(directory, f"migrate the data from nugetproxy {before} to {VERSION}"):
+        begin()
+        return {file: _migrated(directory / file, databases[file]) for file in older}
+
+
+def _to_do(path: Path, schema: str) -> Difference | None:
+    """None when the file is missing, new, current or damaged: whoever opens it knows what to do then."""
+    with _opened(path) as connection:
+        if connection is None:
+            return None
+        try:
+            found = difference(connection, schema)
+        except DataOfAnotherVersion:
+            if path.name != INVENTORY:
+                raise
+            return Difference((), is_new=False, written_by="")
+        except sqlite3.DatabaseError:
+            return None
+    return found if found.pending and not found.is_new else None
+
+
+def _migrated(path: Path, schema: str) -> tuple[str, ...]:
+    with _opened(path) as connection:
+        if connection is None:
+            return ()
+        try:
+            return migrate(connection, schema)
+        except DataOfAnotherVersion:
+            if path.name != INVENTORY:
+                raise
+        except sqlite3.Error as error:
+            raise StorageUnavailable(f"{path} cannot be migrated: {error}. Nothing was changed") from error
+    set_aside(path)
+    return ()
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """The existing file; None when there is none."""
+    if not path.exists():
+        yield None
+        return
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", _BUSY, isolation_level=None, uri=True)
+    except sqlite3.Error as error:
+        raise StorageUnavailable(f"{path} cannot be opened: {error}") from error
+    with contextlib.closing(connection):
+        yield connection

@@ -1,0 +1,128 @@
+"""Which processes use a data directory: servers and their workers, and `prewarm`.
+
+Each holds a file of its own in `locks/`, with an flock that the kernel takes back when the process ends.
+Who needs the directory for itself (to migrate a database, or to restore one) looks while nobody can enter.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.access import PRIVATE
+from nugetproxy.storage.private_files import make_private_folder, open_private
+
+LOCKS: Final = "locks"
+
+_PREFIX: Final = "in-use."
+_DOOR: Final = "door"
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Occupant:
+    """A process that uses the directory. `what` is "server", "worker" or "prewarm"; `version` is nugetproxy's."""
+
+    what: str
+    version: str
+    pid: int
+
+    def __str__(self) -> str:
+        return f"{self.what} of nugetproxy {self.version} (process {self.pid})"
+
+
+class Occupancy:
+    """One process's own entry; it ends with `leave`, or with the process."""
+
+    def __init__(self, path: Path | None, descriptor: int | None) -> None:
+        self._path, self._descriptor = path, descriptor
+
+    def leave(self) -> None:
+        """A second call does nothing."""
+        path, descriptor = self._path, self._descriptor
+        self._path = self._descriptor = None
+        if path is not None:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def enter(directory: Path, who: Occupant) -> Occupancy:
+    """Be seen by others until the end. Waits while somebody has the directory for himself.
+
+    Never raises for the disk's sake: a directory that cannot be written is used unseen, and that is logged.
+    """
+    try:
+        with _door(directory):
+            path = directory / LOCKS / f"{_PREFIX}{who.pid}.{secrets.token_hex(4)}"
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE.file)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with contextlib.suppress(OSError):  # a full disk: the lock alone says that somebody is here
+                os.write(descriptor, json.dumps(asdict(who)).encode())
+    except (OSError, StorageUnavailable) as error:
+        _log.warning("data_used_unseen", path=str(directory), why=str(error))
+        return Occupancy(None, None)
+    return Occupancy(path, descriptor)
+
+
+@contextlib.contextmanager
+def alone(directory: Path, doing: str) -> Iterator[None]:
+    """Nobody else uses the directory, and nobody enters it, until the end of the block.
+
+    Raises StorageUnavailable naming who is there, or when the directory cannot be written. `doing` is what it is for.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(_door(directory))
+            others = _occupants(directory)
+        except OSError as error:
+            raise StorageUnavailable(f"cannot {doing}: {directory}: {error.strerror}") from error
+        if others:
+            raise StorageUnavailable(f"cannot {doing} while {directory} is used by a {others[0]}: stop that first")
+        yield
+
+
+@contextlib.contextmanager
+def _door(directory: Path) -> Iterator[None]:
+    """Raises OSError, StorageUnavailable."""
+    make_private_folder(directory / LOCKS)
+    descriptor = open_private(directory / LOCKS / _DOOR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _occupants(directory: Path) -> list[Occupant]:
+    """Those whose lock is held, servers first. Entries of processes that are gone are removed. Raises OSError."""
+    found = []
+    for path in (directory / LOCKS).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(FileNotFoundError):  # it left meanwhile
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found.append(_read(path))
+            else:
+                path.unlink()
+            finally:
+                os.close(descriptor)
+    return sorted(found, key=lambda each: (each.what != "server", each.pid))
+
+
+def _read(path: Path) -> Occupant:
+    try:
+        return Occupant(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return Occupant("process", "of an unknown version", int(path.name.split(".")[1]))

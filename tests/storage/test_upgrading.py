@@ -1,0 +1,141 @@
+"""When databases are migrated, and when not."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nugetproxy.errors import DataOfAnotherVersion, StorageUnavailable
+from nugetproxy.storage.database import migrate
+from nugetproxy.storage.database.opening import INVENTORY, MAIN, open_main_database
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.upgrading import bring_up_to_date
+from nugetproxy.storage.occupants import Occupant, enter
+from tests.other_version import NEXT, other_version
+
+Become = Callable[..., None]
+
+
+@pytest.fixture
+def become(monkeypatch: pytest.MonkeyPatch) -> Become:
+    """Be another version from now on."""
+    return lambda version, statement="": other_version(monkeypatch, version, statement)
+
+
+@pytest.fixture
+def data(tmp_path: Path, become: Become) -> Path:
+    """As version 1.0 leaves it; from then on this is 1.1, which knows one migration more."""
+    become("1.0")
+    open_main_database(tmp_path).close()
+    SqliteDatabase(tmp_path / INVENTORY, "inventory").close()
+    become("1.1", "CREATE TABLE next (x TEXT) STRICT")
+    return tmp_path
+
+
+def applied(path: Path) -> dict[str, str]:
+    with sqlite3.connect(path) as connection:
+        return dict(connection.execute("SELECT name, version FROM applied_migrations"))
+
+
+def test_older_databases_are_migrated_once(data: Path):
+    assert bring_up_to_date(data) == {MAIN: (NEXT,), INVENTORY: (NEXT,)}
+    assert bring_up_to_date(data) == {}
+    assert (applied(data / MAIN)[NEXT], applied(data / MAIN)["0001_accounts.sql"]) == ("1.1", "1.0")
+    open_main_database(data).close()
+
+
+def test_opening_migrates_nothing(data: Path):
+    for reading in (False, True):
+        with pytest.raises(DataOfAnotherVersion) as refused:
+            open_main_database(data, reading=reading)
+        assert str(refused.value) == (
+            f"{data / MAIN} was written by nugetproxy 1.0; this is nugetproxy 1.1, which needs it migrated ({NEXT}). "
+            "Start the server of this version, or run `nugetproxy migrate`; while the other version serves it, use the "
+            "commands of that version. Nothing was changed"
+        )
+    assert NEXT not in applied(data / MAIN)
+
+
+def test_what_is_in_use_is_not_migrated(data: Path):
+    begun: list[bool] = []
+    server = enter(data, Occupant("server", "1.0", 7))
+    with pytest.raises(StorageUnavailable) as refused:
+        bring_up_to_date(data, begin=lambda: begun.append(True))
+    assert str(refused.value) == (
+        f"cannot migrate the data from nugetproxy 1.0 to 1.1 while {data} is used by a server of nugetproxy 1.0 "
+        "(process 7): stop that first"
+    )
+    assert begun == []
+    server.leave()
+    bring_up_to_date(data, begin=lambda: begun.append(True))
+    assert begun == [True]
+
+
+def test_what_is_current_may_be_in_use(data: Path):
+    """
+    So several servers of one schema share a directory, and a reload of the same version is nothing special.
+    """
+    bring_up_to_date(data)
+    enter(data, Occupant("server", "1.1", 7))
+    assert bring_up_to_date(data) == {}
+
+
+def test_a_migration_that_fails_leaves_everything_as_it_was(data: Path, become: Become):
+    become("1.1", "CREATE TABLE accounts (x)")
+    with pytest.raises(StorageUnavailable, match=r"cannot be migrated: table accounts already exists\. Nothing was"):
+        bring_up_to_date(data)
+    assert NEXT not in applied(data / MAIN)
+
+
+def test_a_newer_main_database_is_refused(data: Path, become: Become):
+    bring_up_to_date(data)
+    become("1.0")
+    for attempt in (bring_up_to_date, open_main_database):
+        with pytest.raises(DataOfAnotherVersion, match=rf"written by nugetproxy 1\.1; this is .* not know its {NEXT}"):
+            attempt(data)
+
+
+def test_a_newer_inventory_is_set_aside_unless_it_is_in_use(data: Path, become: Become):
+    bring_up_to_date(data)
+    become("1.0")
+    (data / MAIN).unlink()
+    server = enter(data, Occupant("server", "1.1", 7))
+    with pytest.raises(StorageUnavailable, match=r"used by a server of nugetproxy 1\.1"):
+        bring_up_to_date(data)
+    server.leave()
+    assert bring_up_to_date(data) == {INVENTORY: ()}
+    assert not (data / INVENTORY).exists()
+    assert (data / f"{INVENTORY}.unreadable").exists()
+
+
+def test_a_mirror_without_hosting_does_not_look_at_the_main_database(data: Path):
+    assert bring_up_to_date(data, hosting=False) == {INVENTORY: (NEXT,)}
+    assert NEXT not in applied(data / MAIN)
+
+
+def test_there_is_nothing_to_do_where_nothing_is(tmp_path: Path):
+    assert bring_up_to_date(tmp_path) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_of_before_versions_were_noted(data: Path):
+    """
+    Its book has no such column: it is added, and the version is said to be unknown until then.
+    """
+    with sqlite3.connect(data / MAIN) as connection:
+        connection.execute("ALTER TABLE applied_migrations DROP COLUMN version")
+    with pytest.raises(
+        DataOfAnotherVersion, match=r"was written by an older build of nugetproxy; this is nugetproxy 1\.1"
+    ):
+        open_main_database(data)
+    bring_up_to_date(data)
+    assert (applied(data / MAIN)[NEXT], applied(data / MAIN)["0001_accounts.sql"]) == ("1.1", "")
+    assert migrate.difference(sqlite3.connect(data / MAIN), "main").written_by == "1.1"
+
+
+def test_reading_makes_nothing(tmp_path: Path):
+    database = open_main_database(tmp_path, reading=True)
+    assert database.fetch("SELECT count(*) FROM accounts") == [(0,)]
+    database.close()
+    assert list(tmp_path.iterdir()) == []
