@@ -4,6 +4,7 @@
 """
 
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, Final
 
 from nugetproxy.errors import InvalidVersion
@@ -25,7 +26,8 @@ def united_versions(
     hosted: tuple[NuGetVersion, ...] | None, below: tuple[NuGetVersion, ...], owned: Owned
 ) -> tuple[NuGetVersion, ...] | None:
     """Ascending; None when there is none."""
-    return tuple(sorted({*(hosted or ()), *(version for version in below if version not in owned)})) or None
+    versions = {*(hosted or ()), *(version for version in below if version not in owned)}
+    return tuple(sorted(versions, key=attrgetter("sort_key"))) or None
 
 
 def united_registration(hosted: Registration | None, below: Registration, owned: Owned) -> Registration | None:

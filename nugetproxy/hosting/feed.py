@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final, NoReturn, Protocol, TypeVar
 
 from nugetproxy.errors import DocumentNotFound, PackageNotFound, PartNotFound, VersionNotFound
+from nugetproxy.executors.threads import RENDERING
 from nugetproxy.feeds.base import HOSTED, Answer, CatalogEntry, Offered, PackageContent, Part, SmallContent
 from nugetproxy.hosting.contents import HostedContents
 from nugetproxy.hosting.leaves import HostedRegistrations, catalog_document_of, leaf_of
@@ -91,7 +92,9 @@ class HostedFeed:
 
     async def catalog_entry(self, package: PackageIdentity) -> Answer[CatalogEntry]:
         found = self._found(package)
-        return _answer(CatalogEntry(leaf_of(found), catalog_document_of(found, self._packages)))
+        # It lists all files of the package, which can be tens of thousands.
+        document = await RENDERING.run(catalog_document_of, found, self._packages)
+        return _answer(CatalogEntry(leaf_of(found), document))
 
     # --- contents -----------------------------------------------------------------------------------------------------
 

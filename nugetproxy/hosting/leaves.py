@@ -8,6 +8,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import structlog
 from cachetools import LRUCache
 
 from nugetproxy.executors.threads import RENDERING
@@ -18,10 +19,12 @@ from nugetproxy.protocol.v3.registration import Leaf, Registration, leaf_from_ma
 from nugetproxy.protocol.v3.registration_values import newest_commit
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
-# Leaves kept in memory, a few kilobytes each.
-_MOST_LEAVES: Final = 16_384
-# Making so many leaves takes longer than an event loop should be held.
-_FEW: Final = 64
+_log = structlog.get_logger(__name__)
+
+# Registrations kept in memory, in bytes of what they render to; as values they weigh some five times as much.
+_KEPT_BYTES: Final = 50_000_000
+# Making so many leaves takes longer than an event loop should be held: with two thousand dependencies each is 20 ms.
+_FEW: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,11 @@ class _Kept:
     by_version: dict[str, Leaf]
     registration: Registration
 
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return sum(page.size for page in self.registration.pages)
+
 
 class HostedRegistrations:
     """Registrations of hosted ids, hot ones in memory. May raise StorageUnavailable."""
@@ -39,7 +47,7 @@ class HostedRegistrations:
     def __init__(self, database: SqliteDatabase) -> None:
         self._fetch = database.fetch
         self._packages = HostedPackages(database)
-        self._kept: LRUCache[str, _Kept] = LRUCache(_MOST_LEAVES, getsizeof=lambda kept: len(kept.by_version))
+        self._kept: LRUCache[str, _Kept] = LRUCache(_KEPT_BYTES, getsizeof=lambda kept: kept.size)
         self._making = asyncio.Lock()
 
     async def find(self, lower_id: str) -> Registration | None:
@@ -68,7 +76,7 @@ class HostedRegistrations:
             made = await RENDERING.run(self._made, lower_id, since, before, there, revision)
         else:
             made = self._made(lower_id, since, before, there, revision)
-        if len(made.by_version) < _MOST_LEAVES:
+        if made.size <= _KEPT_BYTES:
             self._kept[lower_id] = made
         return made
 
@@ -77,6 +85,9 @@ class HostedRegistrations:
             package.identity.lower_version: leaf_of(package)
             for package in self._packages.changed_since(lower_id, since)
         }
+        for leaf in changed.values():
+            if not leaf.fits:
+                _log.warning("version_left_out", package=f"{leaf.package_id} {leaf.version}", reason="too large")
         by_version = {version: leaf for version, leaf in (before | changed).items() if version in there}
         leaves = sorted(by_version.values(), key=lambda leaf: leaf.version)
         name = leaves[-1].package_id if leaves else lower_id

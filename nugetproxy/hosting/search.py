@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from nugetproxy.executors.slices import in_slices
 from nugetproxy.hosting.packages import HostedPackage
 from nugetproxy.hosting.search_index import RULES, forget_package, index_again, index_package, put_in_order
 from nugetproxy.hosting.search_marks import class_of
@@ -19,6 +20,7 @@ from nugetproxy.hosting.search_match import asked_by, completed_by, readable
 from nugetproxy.hosting.search_pages import Document, page_completed, page_found
 from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
+from nugetproxy.protocol.steps import Steps
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
 from nugetproxy.protocol.v3.search_terms import search_terms
 from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase
@@ -96,9 +98,13 @@ class HostedSearch:
             return SearchPage(total, _hits(fetch, query, documents))
 
         page = await self._database.read(work)
+        await in_slices(self._with_marks(page))
+        return page
+
+    def _with_marks(self, page: SearchPage) -> Steps[None]:
         for hit in page.hits:
             hit.raw["verified"] = self._is_verified(lower_invariant(hit.id))
-        return page
+            yield
 
     async def complete(self, query: CompletionQuery) -> CompletionPage:
         """Ids, those that begin with the text first, of those the most downloaded; or the listed versions of an id."""

@@ -88,6 +88,11 @@ class NuGetVersion:
         return f"{self.normalized}+{self.metadata}" if self.metadata else self.normalized
 
     @property
+    def sort_key(self) -> tuple[object, ...]:
+        """A tuple that sorts as versions do: for thousands of them it is faster to compare."""
+        return self._key
+
+    @property
     def precedence(self) -> bytes:
         """Bytes that sort as versions do, for whoever can compare nothing else, like a database."""
         *numbers, is_stable, labels = self._key

@@ -11,6 +11,7 @@ from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.bounds import LARGEST_DOCUMENT, LARGEST_VERSION
 from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v3 import registration_writer
 from nugetproxy.protocol.v3.manifest_leaf import leaf_from_manifest
 from nugetproxy.protocol.v3.registration import Hive, Registration, read_index, registration_of
 from tests.hostile.manifests import ENTRIES, LEGAL, MANIFESTS, manifest
@@ -147,3 +148,17 @@ def test_large_versions_share_smaller_pages_that_are_not_inlined():
 
     assert [each["count"] for each in pages] == [17, 3]
     assert not any("items" in each for each in pages)
+
+
+def test_a_long_document_is_written_in_many_steps():
+    """
+    Between them others are served: a step is a version, whatever the length of the document.
+    """
+    registration = read_index(index(page([leaf(f"1.0.{each}") for each in range(100)])))
+    lower, upper = NuGetVersion.parse("0.0.1"), NuGetVersion.parse("9.0.0")
+
+    for writing in (
+        registration_writer.write_index(registration, Hive.GZ_SEMVER2, LINKS),
+        registration_writer.write_page(registration, Hive.GZ_SEMVER2, lower, upper, LINKS),
+    ):
+        assert sum(1 for _ in writing) >= 100

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from nugetproxy.nuget.package import Package
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.steps import Steps
 from nugetproxy.protocol.v2.packages import (
     Downloads,
     package_of_hit,
@@ -22,6 +23,9 @@ from nugetproxy.protocol.v3.search import SearchHit
 
 # What NuGet 2.8 reads as a version, as was tried out. One entry that it cannot read makes its whole command fail.
 _OLD_VERSION = re.compile(r"\d+(\s*\.\s*\d+){0,3}(-[a-z][0-9a-z-]*)?", re.IGNORECASE | re.ASCII)
+
+
+_ROWS_OF_STEP = 200
 
 
 class Row:
@@ -73,27 +77,37 @@ def is_visible(version: NuGetVersion, *, is_semver2: bool, level2: bool) -> bool
     return level2 or not (is_semver2 or _OLD_VERSION.fullmatch(version.full) is None)
 
 
-def rows_of_leaves(leaves: Iterable[Leaf], links: Links, *, level2: bool, hit: SearchHit | None = None) -> list[Row]:
+def rows_of_leaves(
+    leaves: Iterable[Leaf], links: Links, *, level2: bool, hit: SearchHit | None = None
+) -> Steps[list[Row]]:
     """The rows of one id, ascending. Unlisted versions are among them, those that do not fit are not. `hit` is the
     search hit that led here.
     """
-    visible = sorted(
-        (leaf for leaf in leaves if leaf.fits and is_visible(leaf.version, is_semver2=leaf.is_semver2, level2=level2)),
-        key=lambda leaf: leaf.version,
-    )
+    visible = []
+    for number, leaf in enumerate(leaves, 1):
+        if leaf.fits and is_visible(leaf.version, is_semver2=leaf.is_semver2, level2=level2):
+            visible.append(leaf)
+        if number % _ROWS_OF_STEP == 0:
+            yield
+    visible.sort(key=lambda leaf: leaf.version)
     latest, absolute = _latest([leaf.version for leaf in visible if leaf.listed])
     downloads = Downloads(hit) if hit else None
-    return [
-        Row(
+    rows = []
+    for number, leaf in enumerate(visible, 1):
+        # To compare thousands of versions takes as long as all the rest.
+        is_latest, is_absolute_latest = leaf.version is latest, leaf.version is absolute
+        row = Row(
             leaf.package_id,
             leaf.version,
             lambda leaf=leaf: package_of_leaf(leaf, links, downloads=downloads),  # type: ignore[misc]  # mypy sees no default
             listed=leaf.listed,
-            is_latest=leaf.listed and leaf.version == latest,
-            is_absolute_latest=leaf.listed and leaf.version == absolute,
+            is_latest=leaf.listed and is_latest,
+            is_absolute_latest=leaf.listed and is_absolute_latest,
         )
-        for leaf in visible
-    ]
+        rows.append(row)
+        if number % _ROWS_OF_STEP == 0:
+            yield
+    return rows
 
 
 def rows_of_hit(hit: SearchHit, links: Links, *, level2: bool) -> list[Row]:

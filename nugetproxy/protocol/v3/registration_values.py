@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 from nugetproxy.nuget.version import NuGetVersion
@@ -17,6 +18,9 @@ PAGE_SIZE = 64
 # nuget.org inlines below 128 leaves; clients read whatever is inlined, so this is about the size of the index only.
 MOST_INLINED = 127
 LONGEST_COMMIT = 100
+
+# There can be tens of thousands of versions: tuples are compared much faster than versions.
+_order = attrgetter("version.sort_key")
 
 
 class Hive(StrEnum):
@@ -177,13 +181,20 @@ def registration_of(package_id: str, leaves: Iterable[Leaf]) -> Registration:
 
 def cut_pages(leaves: Iterable[Leaf]) -> tuple[Page, ...]:
     """Ascending pages of 64, as registration-base-url-resource describes nuget.org's; of fewer when they are large."""
-    by_version: dict[NuGetVersion, Leaf] = {}
-    for leaf in leaves:
-        by_version.setdefault(leaf.version, leaf)
-    return tuple(page_of(tuple(row)) for row in _cut(sorted(by_version.values(), key=lambda leaf: leaf.version)))
+    return tuple(page_of(tuple(row)) for row in _cut(_ascending(leaves)))
 
 
-def _cut(ascending: list[Leaf]) -> Iterator[list[Leaf]]:
+def _ascending(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
+    """Of two with the same version the first."""
+    before: object = None
+    for leaf in sorted(leaves, key=_order):
+        order = _order(leaf)
+        if order != before:
+            yield leaf
+        before = order
+
+
+def _cut(ascending: Iterable[Leaf]) -> Iterator[list[Leaf]]:
     page: list[Leaf] = []
     size = 0
     for leaf in ascending:

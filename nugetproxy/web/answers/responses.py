@@ -14,6 +14,7 @@ from typing import Final
 
 from aiohttp import web
 
+from nugetproxy.executors.threads import RENDERING
 from nugetproxy.feeds.base import HOSTED, LocalFile, PackageContent, SmallContent
 from nugetproxy.httpcache.conditional import (
     NotModified,
@@ -50,6 +51,9 @@ STANDING_HEADERS: Final = (("Server", "nugetproxy"), ("X-Content-Type-Options", 
 
 _CONDITIONS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range")
 
+# Bytes, half a millisecond of them. Hashing more does not need the interpreter and goes to a thread.
+_HASHED_ON_LOOP: Final = 256 * 1024
+
 _COMPRESSIBLE = ("application/json", "application/xml", "image/svg+xml")
 
 
@@ -79,7 +83,7 @@ async def document(
     note = request[NOTE]
     note.resource, note.outcome = resource, provenance.outcome
     is_compressible = gzip is Gzip.PREFERRED or (len(body) >= SMALLEST and _is_text(content_type))
-    digest = hashlib.blake2b(body, digest_size=16).hexdigest()
+    digest = _digest(body) if len(body) <= _HASHED_ON_LOOP else await RENDERING.run(_digest, body)
     standing = (
         ("Content-Type", content_type),
         ("Cache-Control", cache_control(provenance, max_age, is_private=_is_private(request))),
@@ -286,6 +290,10 @@ def _without_body(verdict: Verdict, headers: tuple[tuple[str, str], ...]) -> web
 def _wants_gzip(request: web.Request, gzip: Gzip) -> bool:
     codings = accepted(request.headers.get("Accept-Encoding"))
     return codings is Codings.GZIP or (codings is Codings.SILENT and gzip is Gzip.PREFERRED)
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
 def _is_text(content_type: str) -> bool:

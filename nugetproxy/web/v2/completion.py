@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from nugetproxy.errors import InvalidPackageId
+from nugetproxy.executors.slices import in_slices
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.nuget.identity import lower_invariant
 from nugetproxy.protocol.documents import write
@@ -56,7 +57,7 @@ async def package_versions(request: web.Request) -> web.StreamResponse:
     except (InvalidPackageId, *UNKNOWN):
         return await _send(request, [], _NOBODYS)
     with_prerelease = query.flag("includePrerelease")
-    rows = rows_of_leaves(answer.value.loaded_leaves, links(request), level2=query.level2)
+    rows = await in_slices(rows_of_leaves(answer.value.loaded_leaves, links(request), level2=query.level2))
     versions = [row.version.full for row in rows if row.listed and (with_prerelease or not row.version.is_prerelease)]
     return await _send(request, versions, answer.provenance)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from nugetproxy.errors import DocumentNotFound, DocumentTooLarge, NugetproxyError, PackageNotFound, UpstreamError
+from nugetproxy.executors.slices import in_slices
 from nugetproxy.feeds.base import HOSTED, Answer, Part
 from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.nuget.identity import PackageIdentity
@@ -88,7 +89,7 @@ async def _found(request: web.Request, package: PackageIdentity) -> Answer[Row]:
     if not leaf.fits:
         raise DocumentTooLarge(f"what is known of {package}", LARGEST_VERSION)
     document, provenance = await _catalog_page(request, package, provenance)
-    rows = rows_of_leaves([*(others or ()), leaf], links(request), level2=True)
+    rows = await in_slices(rows_of_leaves([*(others or ()), leaf], links(request), level2=True))
     row = next(row for row in rows if row.version == leaf.version)
     ours = links(request)
     whole = Row(

@@ -17,6 +17,7 @@ from nugetproxy.errors import (
     PackageNotFound,
     VersionNotFound,
 )
+from nugetproxy.executors.slices import in_slices
 from nugetproxy.executors.threads import RENDERING
 from nugetproxy.feeds.base import Answer, Feed
 from nugetproxy.httpcache.outcome import Outcome, Provenance
@@ -41,8 +42,8 @@ AT_ONCE: Final = 8
 MOST_UPDATES: Final = 1_000
 """Ids of one GetUpdates: about what fits into the longest request line. Each is a registration to read."""
 
-MOST_ON_LOOP: Final = 1_000
-"""Rows that are filtered and sorted on the event loop; more, at up to 40 microseconds each, would hold others up."""
+MOST_ON_LOOP: Final = 200
+"""Rows that are filtered and sorted on the event loop, at up to 40 microseconds each; more go to a thread."""
 
 _NOTHING = Provenance(Outcome.ABSENT)
 
@@ -78,12 +79,10 @@ async def rows_by_id(
     """All versions of the ids, in the order of ids and versions unless the query says otherwise."""
     wanted = sorted(filter(None, map(_find_id, ids)), key=lambda package_id: package_id.lower)
     answers = await _for_each(wanted, feed.complete_registration)
-    rows = [
-        row
-        for answer in answers
-        for row in rows_of_leaves(answer.value.loaded_leaves, links, level2=query.level2)
-        if row.listed or not listed_only
-    ]
+    rows: list[Row] = []
+    for answer in answers:
+        found = await in_slices(rows_of_leaves(answer.value.loaded_leaves, links, level2=query.level2))
+        rows += [row for row in found if row.listed or not listed_only]
     return await paged(rows, query, joined(answers))
 
 
@@ -104,7 +103,7 @@ async def rows_of_updates(feed: Feed, links: Links, query: FeedQuery) -> Gathere
     answers = await _for_each(list(by_id), lambda each: feed.registration_between(each, by_id[each], HIGHEST))
     rows: dict[PackageId, list[Row]] = {}
     for answer in answers:
-        found = rows_of_leaves(answer.value.loaded_leaves, links, level2=query.level2)
+        found = await in_slices(rows_of_leaves(answer.value.loaded_leaves, links, level2=query.level2))
         rows[PackageId(answer.value.package_id)] = [r for r in found if with_prerelease or not r.version.is_prerelease]
     chosen: dict[tuple[PackageId, NuGetVersion], Row] = {}
     for update in updates:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from nugetproxy.errors import NugetproxyError
+from nugetproxy.executors.slices import in_slices
 from nugetproxy.executors.threads import RENDERING
 from nugetproxy.feeds.base import Answer, Feed
 from nugetproxy.httpcache.outcome import Provenance
@@ -177,7 +178,8 @@ async def _detailed(
     unfit: set[tuple[str, NuGetVersion]] = set()
     for key, answer in answers.items():
         unfit.update((key, leaf.version) for leaf in answer.value.loaded_leaves if not leaf.fits)
-        detailed[key] = rows_of_leaves(answer.value.loaded_leaves, links, level2=query.level2, hit=hits.get(key))
+        leaves = answer.value.loaded_leaves
+        detailed[key] = await in_slices(rows_of_leaves(leaves, links, level2=query.level2, hit=hits.get(key)))
         provenance = provenance.joined(answer.provenance)
     if len(answers) < len(lowest):
         provenance = replace(provenance, fresh_for=0.0)  # the next asker may see more

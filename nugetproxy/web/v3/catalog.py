@@ -5,6 +5,7 @@ import re
 from aiohttp import web
 
 from nugetproxy.executors.slices import in_slices
+from nugetproxy.executors.threads import RENDERING
 from nugetproxy.feeds.base import HOSTED
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.protocol.times import ticks_in_url
@@ -39,7 +40,8 @@ async def catalog_document(request: web.Request) -> web.StreamResponse:
 async def catalog_leaf(request: web.Request) -> web.StreamResponse:
     """One event: how a version then was, or that it was taken away."""
     name, stamp = stem(request, "file", ".json").lower(), ticks_in_url(request.match_info["stamp"])
-    leaf = hosting_of(request).events.find(stamp) if stamp is not None else None
+    # It lists all files of the package, which can be tens of thousands.
+    leaf = await RENDERING.run(hosting_of(request).events.find, stamp) if stamp is not None else None
     if leaf is None or name != f"{leaf.item.lower_id}.{leaf.item.lower_version}":
         raise unknown_document(request)
     if leaf.details is None:

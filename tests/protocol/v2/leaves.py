@@ -4,6 +4,7 @@ from typing import Any
 
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.steps import at_once
 from nugetproxy.protocol.v2.rows import Row, rows_of_leaves
 from nugetproxy.protocol.v3.registration import Leaf
 from nugetproxy.protocol.v3.search import SearchHit
@@ -25,7 +26,7 @@ def row(package_id: str = "My.Pkg", version: str = "1.0.0", **facts: Any) -> Row
 
 
 def rows(*leaves: Leaf, level2: bool = True) -> list[Row]:
-    return rows_of_leaves(leaves, LINKS, level2=level2)
+    return at_once(rows_of_leaves(leaves, LINKS, level2=level2))
 
 
 def hit(package_id: str, *versions: str, **fields: Any) -> SearchHit:

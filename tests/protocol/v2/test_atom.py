@@ -9,9 +9,8 @@ from nugetproxy.protocol.v2.atom import write_entry, write_error, write_property
 from nugetproxy.protocol.v2.metadata import FUNCTIONS, write_metadata, write_service_document
 from nugetproxy.protocol.v2.packages import package_of_leaf
 from nugetproxy.protocol.v2.properties import BY_NAME, PROPERTIES
-from nugetproxy.protocol.v2.rows import rows_of_leaves
 from tests.protocol.v2.leaves import LINKS, hit, leaf, row, rows
-from tests.protocol.writing import write_feed
+from tests.protocol.writing import rows_of_leaves, write_feed
 
 SPACES = {
     "a": "http://www.w3.org/2005/Atom",

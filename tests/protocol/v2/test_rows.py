@@ -1,8 +1,9 @@
 import pytest
 
-from nugetproxy.protocol.v2.rows import rows_of_hit, rows_of_leaves
+from nugetproxy.protocol.v2.rows import rows_of_hit
 from nugetproxy.protocol.v3.search import SearchHit
 from tests.protocol.v2.leaves import LINKS, hit, leaf, rows
+from tests.protocol.writing import rows_of_leaves
 
 VERSIONS = ["1.0.0", "1.1.0", "1.2.0-beta", "2.0.0-rc.1"]
 
