@@ -155,9 +155,9 @@ class Egress:
 
         It does not tell the address that a name stands for: clients read it, and could map our networks by it.
         """
-        return UpstreamNonsense(
-            self._name, f"it names {origin_of(url)}, which leads to {place}; if that is right, name it in allowed_hosts"
-        )
+        # Naming a host opens every place to it but this one.
+        hint = "" if place is Place.METADATA else "; if that is right, name it in allowed_hosts"
+        return UpstreamNonsense(self._name, f"it names {origin_of(url)}, which leads to {place}{hint}")
 
     def _is_out_of_bounds(self, place: Place) -> bool:
         return place is not Place.PUBLIC and (not self._is_inside or place is Place.METADATA)
