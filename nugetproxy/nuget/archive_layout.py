@@ -95,11 +95,7 @@ def _check_record(entry: Entry) -> None:
     """What the directory says beyond names and sizes."""
     if why := _refused_flags(entry.flags) or _refused_kind(entry):
         raise InvalidPackage(f"entry {shown(entry.name)} {why}; {_REPACK}")
-    if entry.version_needed > _NEWEST_VERSION:
-        raise InvalidPackage(
-            f"entry {shown(entry.name)} needs version {entry.version_needed / 10} of the format, which some readers do "
-            f"not know; {_REPACK}"
-        )
+    _check_version(entry, entry.version_needed)
     if entry.disk:
         raise InvalidPackage(f"entry {shown(entry.name)} lies in another file of a split archive; {_REPACK}")
     # NuGet reads names as UTF-8 whether they are marked so or not, and its old packers do not mark them.
@@ -108,6 +104,14 @@ def _check_record(entry: Entry) -> None:
             f"the name of entry {shown(entry.name)} is not UTF-8, so that it differs between systems; {_REPACK}"
         )
     _check_extra(entry, entry.raw_extra)
+
+
+def _check_version(entry: Entry, needed: int) -> None:
+    if needed > _NEWEST_VERSION:
+        raise InvalidPackage(
+            f"entry {shown(entry.name)} needs version {needed / 10} of the format, which some readers do not know; "
+            f"{_REPACK}"
+        )
 
 
 def _refused_flags(flags: int) -> str:
@@ -151,7 +155,8 @@ def _check_header(entry: Entry, header: LocalHeader) -> None:
             f"entry {shown(entry.name)} has another name or compression in the header before its bytes, where it is "
             f"{shown(header.name.decode('utf-8', 'replace'))}: it would be unpacked differently here and there"
         )
-    if (header.flags ^ entry.flags) & ~_COMPRESSION_FLAGS or header.version_needed > _NEWEST_VERSION:
+    _check_version(entry, header.version_needed)
+    if (header.flags ^ entry.flags) & ~_COMPRESSION_FLAGS:
         raise InvalidPackage(f"entry {shown(entry.name)} has two headers that differ in their flags; {_REPACK}")
     said, known = header.checksum_and_sizes, (entry.crc, entry.compressed_size, entry.size)
     follows = entry.flags & SIZES_FOLLOW

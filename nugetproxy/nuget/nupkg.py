@@ -18,7 +18,7 @@ from nugetproxy.nuget.nuspec import LARGEST_NUSPEC, read_identity, read_nuspec
 
 __all__ = ["ArchiveLimits", "Nupkg"]
 
-# Tools write id and version first. Where they come later, the whole nuspec is read for them.
+# Tools write id and version first. Where they come later, more of the nuspec is read for them.
 _IDENTITY_IS_WITHIN: Final = 64 * 1024
 
 
@@ -54,11 +54,12 @@ class Nupkg:
     @cached_property
     def identity(self) -> PackageIdentity:
         """Id and version, read from the beginning of the nuspec and before anything else in it is looked at."""
-        start = read_start(self._file, self._nuspec_entry, _IDENTITY_IS_WITHIN)
         try:
-            return read_identity(start, is_cut=self._nuspec_entry.size > len(start))
+            return self._identity_within(_IDENTITY_IS_WITHIN)
         except InvalidPackage:
-            return self.manifest.identity  # says the same, unless the beginning was too little
+            if self._nuspec_entry.size <= _IDENTITY_IS_WITHIN:
+                raise
+            return self._identity_within(LARGEST_NUSPEC)
 
     @cached_property
     def manifest(self) -> PackageManifest:
@@ -100,6 +101,11 @@ class Nupkg:
         path = {"readme": manifest.readme, "icon": manifest.icon, "license": manifest.license_file}[which]
         entry = self._found(path) if path else None
         return (entry.name, read_entry(self._file, entry, self._limits.max_part_size)) if entry else None
+
+    def _identity_within(self, size: int) -> PackageIdentity:
+        """From the first `size` bytes of the nuspec."""
+        start = read_start(self._file, self._nuspec_entry, size)
+        return read_identity(start, is_cut=self._nuspec_entry.size > len(start))
 
     def _only_nuspec(self) -> Entry:
         # By the decoded name, as clients look for it: who they take a package for is who it is here.

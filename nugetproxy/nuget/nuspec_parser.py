@@ -52,7 +52,8 @@ _MOST_PUSHED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class NuspecBounds:
-    """What is read of a nuspec. `is_strict` refuses what exceeds a bound; otherwise it is left out.
+    """What is read of a nuspec. `is_strict` refuses what exceeds a bound; otherwise it is left out, and reading stops
+    at the bounds of `elements` and `tag`.
 
     `elements` counts comments, processing instructions, and pieces of text that are left out too. `text` is in
     characters between two tags, `attribute` in characters of one value, `tag` in bytes of one tag, comment or section.
@@ -208,10 +209,13 @@ class _BoundedTree:
     def check_progress(self, size: int) -> None:
         """`size` bytes were parsed: the end of a tag, comment or section is not waited for."""
         self._without_event = 0 if self.events else self._without_event + size
-        if self._bounds.is_strict and self._without_event > self._bounds.tag:
+        if self._without_event <= self._bounds.tag:
+            return
+        if self._bounds.is_strict:
             raise InvalidPackage(
                 f"its nuspec has a tag, comment or CDATA section of more than {self._bounds.tag} bytes; shorten it"
             )
+        raise _Enough
 
     def _visit(self) -> None:
         self.events += 1

@@ -127,7 +127,7 @@ REFUSED = {
     "a patch": (dll(flags=0x20), "is a patch"),
     "an unknown flag": (dll(flags=0x10), r"flags that not all readers know \(0x0010\)"),
     "a new version": (dll(version=63), r"needs version 6\.3 of the format"),
-    "a new version before the bytes": (dll(local_version=255), "differ in their flags|version"),
+    "a new version before the bytes": (dll(local_version=255), r"needs version 25\.5 of the format"),
     "another disk": (dll(disk=1), "in another file of a split archive"),
     "an unknown method": (dll(method=9, packed=STREAM), "method 9; only deflate"),
     # ZIP64.

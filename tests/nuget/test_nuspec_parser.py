@@ -138,6 +138,18 @@ def test_id_and_version_behind_the_bound_are_not_found(read):
         read(written(within("x", "<a/>", MIRRORED.elements) + NAMED, before=""))
 
 
+def test_reading_stops_at_a_tag_without_end():
+    """
+    A megabyte of attributes is not parsed to find an id behind it.
+    """
+    parser = NuspecParser(MIRRORED)
+    parser.parse(written(attributes(100_000) + "<title>behind</title>"))
+
+    assert not parser.is_whole
+    with pytest.raises(InvalidPackage, match="does not name it"):
+        read_identity(written(attributes(100_000) + NAMED, before=""))
+
+
 def test_only_the_first_metadata_names_a_package():
     data = f"<package><metadata><id>A</id></metadata><metadata>{NAMED}</metadata></package>".encode()
 
