@@ -5,8 +5,6 @@ fields and builds its sentence from them; the sentence is shown to people, in th
 line, says what is wrong, and never holds a secret.
 """
 
-from typing import Literal
-
 
 class NugetproxyError(Exception):
     """The base of every failure this project names. `str(error)` is one line fit for a user."""
@@ -82,15 +80,7 @@ class Busy(NugetproxyError):
 
 
 class NotAuthenticated(NugetproxyError):
-    """Nobody may do this without saying who they are, or what they said is wrong.
-
-    `challenge` is what would be right: "basic" makes NuGet clients send a user name and a password, "key" does not.
-    """
-
-    def __init__(self, why: str, challenge: Literal["basic", "key"]) -> None:
-        self.why = why
-        self.challenge: Literal["basic", "key"] = challenge
-        super().__init__(why)
+    """The request has no credentials where some are needed, or its Basic credentials are wrong."""
 
 
 class Forbidden(NugetproxyError):

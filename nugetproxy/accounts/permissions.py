@@ -92,7 +92,7 @@ def may_read(actor: Actor, *, anonymous: AnonymousRead, hosted: bool) -> Verdict
         return Refused(Forbidden(f"API key '{actor.key.name}' is for one verification and reads nothing"))
     if not actor.is_anonymous or anonymous == "all" or (anonymous == "mirrored" and not hosted):
         return ALLOWED
-    return Refused(NotAuthenticated(CREDENTIALS_NEEDED, "basic"))
+    return Refused(NotAuthenticated(CREDENTIALS_NEEDED))
 
 
 def may_push(actor: Actor, facts: PackageFacts, now: int) -> Verdict:
@@ -221,7 +221,7 @@ def first_owner(actor: Actor, facts: PackageFacts) -> int:
 def _refused_at_the_accounts(actor: Actor) -> Refused | None:
     """What holds for every act on accounts. Never by a key: whoever steals one must not be able to make more of it."""
     if actor.is_anonymous:
-        return Refused(NotAuthenticated("a user name and a password are needed to manage accounts", "basic"))
+        return Refused(NotAuthenticated("a user name and a password are needed to manage accounts"))
     if actor.key is not None:
         return Refused(Forbidden("API keys do not manage accounts; use a password"))
     if actor.account is not None and actor.account.is_disabled:
@@ -234,7 +234,7 @@ def _refused_at_the_door(actor: Actor, scopes: tuple[Scope, ...], now: int) -> R
     fitting scope. `scopes`: any one of them is enough.
     """
     if actor.is_anonymous:
-        return Refused(NotAuthenticated(KEY_NEEDED, "key"))
+        return Refused(NotAuthenticated(KEY_NEEDED))
     if actor.account is not None and actor.account.is_disabled:
         return Refused(Forbidden(KEY_REFUSED))
     key = actor.key

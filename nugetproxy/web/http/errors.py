@@ -33,10 +33,10 @@ def _retry_after(error: errors.NugetproxyError) -> Mapping[str, str]:
 REALM = "nugetproxy"
 
 
-def _challenge(error: errors.NugetproxyError) -> Mapping[str, str]:
-    # Clients answer a Basic challenge only; with `ApiKey` a push is sent once, not twice (nuget-protocol: push).
-    scheme = "ApiKey" if getattr(error, "challenge", "basic") == "key" else "Basic"
-    return {"WWW-Authenticate": f'{scheme} realm="{REALM}"'}
+def _challenge(_: errors.NugetproxyError) -> Mapping[str, str]:
+    # For pushes too: a client answers with what its nuget.config stores for the source, which it otherwise never sends.
+    # One that has nothing stored sends its push twice before it gives up (nuget-protocol: push).
+    return {"WWW-Authenticate": f'Basic realm="{REALM}"'}
 
 
 @dataclass(frozen=True, slots=True)

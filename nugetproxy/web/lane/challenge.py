@@ -22,7 +22,7 @@ class Challenge:
     """The same answer as aiohttp's side gives, without its way there. The connection is kept."""
 
     def __init__(self) -> None:
-        refusal = refusal_for(NotAuthenticated(CREDENTIALS_NEEDED, "basic"), Resource.HOME)
+        refusal = refusal_for(NotAuthenticated(CREDENTIALS_NEEDED), Resource.HOME)
         self.status = refusal.status
         self.outcome = refusal.outcome.value
         self._before, self._after = (part.encode() for part in _halves(refusal.body(_PLACE).decode()))

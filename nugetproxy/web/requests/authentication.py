@@ -116,7 +116,8 @@ class Gate:
         authorization = request.headers.get("Authorization")
         if says_nothing(authorization):
             authorization = None
-        # Who pushes with Basic credentials must still give the client some key, and gives any text.
+        # A key wins over Basic credentials, so a wrong one is never covered up by them. A text that cannot be a key of
+        # ours is no key beside them: some clients push only when they are given one, and people give them any.
         if key and (key_id_of(key) is not None or not authorization):
             actor = self._by_key(key)
             if actor is None:
@@ -128,10 +129,10 @@ class Gate:
         return await self._by_basic(authorization, address)
 
     async def writer(self, request: web.Request, address: str) -> Actor:
-        """As `actor`; raises NotAuthenticated for nobody in particular: what follows needs a key."""
+        """As `actor`; raises NotAuthenticated (a Basic challenge) without credentials."""
         actor = await self.actor(request, address)
         if actor.is_anonymous:
-            raise NotAuthenticated(KEY_NEEDED, "key")
+            raise NotAuthenticated(KEY_NEEDED)
         return actor
 
     async def reader(self, request: web.Request, address: str, *, hosted: bool) -> Actor:
@@ -166,7 +167,7 @@ class Gate:
                 else:  # before the next in turn looks
                     self._learn(authorization, actor, revision)
         if actor is None:
-            raise NotAuthenticated(_WRONG, "basic")
+            raise NotAuthenticated(_WRONG)
         self._learn(authorization, actor, revision)
         return actor
 
@@ -209,7 +210,7 @@ class Gate:
         """Credentials of an agent that was set up wrongly come by the hundred: they cost neither a hash nor a turn."""
         if self._attempts.is_wrong(authorization, self._revisions.accounts):
             LOGINS_FAILED.labels("password").inc()
-            raise NotAuthenticated(_WRONG, "basic")
+            raise NotAuthenticated(_WRONG)
 
     def _refuse_if_too_many(self, address: str, name: str, credentials: str) -> None:
         if wait := self._attempts.wait(address, name, credentials, time.monotonic()):
@@ -237,11 +238,11 @@ def _basic(authorization: str) -> tuple[str, str]:
     """User name and password of a Basic header; any name goes with a key as password."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic" or len(authorization) > _MAX_CREDENTIALS:
-        raise NotAuthenticated(CREDENTIALS_NEEDED, "basic")
+        raise NotAuthenticated(CREDENTIALS_NEEDED)
     try:
         name, colon, secret = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
     except (ValueError, UnicodeDecodeError) as error:
-        raise NotAuthenticated("the Authorization header is not readable as Basic credentials", "basic") from error
+        raise NotAuthenticated("the Authorization header is not readable as Basic credentials") from error
     if not colon:
-        raise NotAuthenticated("the Authorization header is not readable as Basic credentials", "basic")
+        raise NotAuthenticated("the Authorization header is not readable as Basic credentials")
     return name, secret

@@ -51,7 +51,7 @@ class TestPush:
         async with opened(tmp_path, upstream) as house:
             got = await house.push(key="")
             assert told(got) == (401, KEY_NEEDED)
-            assert got.headers["www-authenticate"] == 'ApiKey realm="nugetproxy"'
+            assert got.headers["www-authenticate"] == 'Basic realm="nugetproxy"'
             assert got.json["error"] == KEY_NEEDED
 
     async def test_with_a_key_that_is_none(self, upstream, tmp_path):
@@ -267,10 +267,10 @@ class TestVerificationKeys:
                 got = await house.get("/api/v2/verifykey/contoso.utils/1.0.0", {"X-NuGet-ApiKey": key})
                 assert told(got) == (403, KEY_REFUSED)
 
-    async def test_asks_for_a_key_and_not_for_a_password(self, upstream, tmp_path):
+    async def test_asks_for_credentials(self, upstream, tmp_path):
         async with opened(tmp_path, upstream, accounts={"anonymous_read": "none"}) as house:
             got = await house.get("/api/v2/verifykey/contoso.utils/1.0.0")
-            assert (got.status, got.headers["www-authenticate"]) == (401, 'ApiKey realm="nugetproxy"')
+            assert (got.status, got.headers["www-authenticate"]) == (401, 'Basic realm="nugetproxy"')
 
 
 async def test_a_server_that_hosts_nothing_says_so(upstream, tmp_path):

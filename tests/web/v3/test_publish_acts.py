@@ -74,7 +74,7 @@ class TestListing:
                 assert (await house.send("DELETE", VERSION, key=key)).status == expected, (owner, scopes, globs)
             got = await house.send("DELETE", VERSION, key="")
             assert told(got) == (401, KEY_NEEDED)
-            assert got.headers["www-authenticate"] == 'ApiKey realm="nugetproxy"'
+            assert got.headers["www-authenticate"] == 'Basic realm="nugetproxy"'
 
 
 class TestHardDelete:

@@ -115,7 +115,7 @@ async def test_symbols_sent_as_a_package_are_told_where_to_go(house: House):
 async def test_a_key_is_needed(house: House):
     async with house.client.put("/api/v2/symbolpackage/", data=make_snupkg()) as answer:
         assert answer.status == 401
-        assert answer.headers["WWW-Authenticate"].startswith("ApiKey ")
+        assert answer.headers["WWW-Authenticate"].startswith("Basic ")
 
 
 async def test_a_wrong_key_is_refused(house: House):
