@@ -89,6 +89,11 @@ DISK_FREE = Gauge(
     "Free bytes on the file system of the data directory.",
     multiprocess_mode="livemostrecent",
 )
+DISK_RESERVE = Gauge(
+    "nugetproxy_disk_reserve_bytes",
+    "Free bytes that mirrored content leaves to pushes and databases (storage.reserve).",
+    multiprocess_mode="livemostrecent",
+)
 VULNERABILITY_AGE = Gauge(
     "nugetproxy_vulnerability_data_age_seconds",
     "Seconds since the oldest kept vulnerability document was last confirmed by its upstream.",

@@ -53,6 +53,18 @@ def upstream_name(service_index: str) -> str:
     return "nuget.org" if safe == "api.nuget.org" else safe or "upstream"
 
 
+def _parsed_reserve(given: object) -> object:
+    if given == "auto":
+        return given
+    try:
+        size = parse_size(given)
+    except ValueError:
+        size = -1
+    if size < 0:
+        raise ValueError('expected "auto" or a size such as "5 GB"')
+    return size
+
+
 def _http_url(text: str, example: str) -> str:
     try:
         parts = urlsplit(text)
@@ -174,6 +186,7 @@ class StorageSettings(Section):
     path: str = Field(default="./nugetproxy-data", min_length=1)
     mirror_access: Literal["private", "group", "all"] = "private"
     documents_size: Size = 2_000_000_000
+    reserve: Annotated[int | Literal["auto"], BeforeValidator(_parsed_reserve)] = "auto"
     memory_relay: Size = 256_000_000
 
 

@@ -44,6 +44,7 @@ from nugetproxy.storage.documents.disk import DiskDocuments
 from nugetproxy.storage.documents.hot import HotDocuments
 from nugetproxy.storage.leases import Leases
 from nugetproxy.storage.occupants import Occupant
+from nugetproxy.storage.reserve import Reserve
 
 _log = structlog.get_logger(__name__)
 
@@ -73,10 +74,11 @@ async def assemble(
         data_directory.prepare(path, access)
         stack.callback(occupants.enter(path, Occupant(what, nugetproxy.__version__, os.getpid())).leave)
         leases = Leases(path / "locks")
+        reserve = Reserve(path, None if config.storage.reserve == "auto" else config.storage.reserve)
         database = open_ledger(path / INVENTORY)
         stack.callback(database.close)
         inventory = Inventory(database)
-        disk = DiskDocuments(path / "documents", config.storage.documents_size)
+        disk = DiskDocuments(path / "documents", config.storage.documents_size, reserve)
         stack.callback(disk.close)
         patience = {settings.name: settings.patience for settings in config.mirroring.upstream}
         metrics.begin_at_zero(patience)
@@ -87,7 +89,13 @@ async def assemble(
         )
         stack.push_async_callback(documents.close)
         downloads = MirroredDownloads(
-            path, leases, config.storage.memory_relay, mode, access=access, patience=max(patience.values())
+            path,
+            leases,
+            config.storage.memory_relay,
+            mode,
+            access=access,
+            reserve=reserve,
+            patience=max(patience.values()),
         )
         stack.push_async_callback(downloads.close, min(_LAST_SECONDS, config.server.stop_timeout))
         downloads.on_commit.append(lambda package: inventory.add(_kept(package)))
@@ -119,7 +127,7 @@ async def assemble(
             feed = Mapped([MappedSource(settings.name, mirror, settings.patterns) for settings, mirror in mirrors])
 
         background = [
-            asyncio.create_task(_gauges(path, disk, inventory, [mirror for _, mirror in mirrors])),
+            asyncio.create_task(_gauges(path, reserve, disk, inventory, [mirror for _, mirror in mirrors])),
             asyncio.create_task(_reconcile(inventory, leases, path / MIRROR)),
             *(asyncio.create_task(_warm(mirror)) for _, mirror in mirrors),
         ]
@@ -210,12 +218,15 @@ async def _reconcile(inventory: Inventory, leases: Leases, tree: Path) -> None:
         _log.warning("inventory_unavailable", error=str(error))
 
 
-async def _gauges(path: Path, disk: DiskDocuments, inventory: Inventory, mirrors: list[MirrorFeed]) -> None:
+async def _gauges(
+    path: Path, reserve: Reserve, disk: DiskDocuments, inventory: Inventory, mirrors: list[MirrorFeed]
+) -> None:
     """Keep the gauges that no request would set."""
     metrics.BUILD.labels(nugetproxy.__version__).set(1)
     while True:
         with contextlib.suppress(OSError, StorageUnavailable):
             metrics.DISK_FREE.set(shutil.disk_usage(path).free)
+            metrics.DISK_RESERVE.set(reserve.size)
             metrics.STORED_BYTES.labels("documents").set(disk.size_bytes())
             totals = inventory.totals()
             metrics.STORED_BYTES.labels("content").set(totals.bytes)

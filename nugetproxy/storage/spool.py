@@ -23,6 +23,7 @@ from typing import BinaryIO, Protocol, Self
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.access import PRIVATE
 from nugetproxy.storage.own_place import OwnPlace
+from nugetproxy.storage.reserve import NO_RESERVE, Reserve
 
 BLOCK = 256 * 1024
 """Bytes read at once: large enough that the call costs little beside the copy, small enough for hundreds of readers."""
@@ -121,8 +122,11 @@ class Spool:
     `append`, `move_to_memory` and `move_to` block: call them in a thread, one at a time. `read_now` is for the loop.
     """
 
-    def __init__(self, file: OpenedFile, path: Path | None, budget: MemoryBudget) -> None:
+    def __init__(
+        self, file: OpenedFile, path: Path | None, budget: MemoryBudget, reserve: Reserve = NO_RESERVE
+    ) -> None:
         self.size = 0
+        self._reserve = reserve
         self._file = file
         self._path = path
         self._budget = budget
@@ -152,6 +156,7 @@ class Spool:
                 self._file.reserve(self.size + len(block))
                 _write_all(os.pwrite, self._file.descriptor, block, self.size)
             else:
+                self._reserve.check(len(block))
                 _write_all(write_to_disk, self._file.descriptor, block, self.size)
         self._sha512.update(block)
         self._md5.update(block)
@@ -213,12 +218,18 @@ class Spool:
 class SpoolFolder:
     """Where spools of this machine lie, one file each, locked by the process that writes it."""
 
-    def __init__(self, directory: Path, memory: MemoryBudget) -> None:
+    def __init__(self, directory: Path, memory: MemoryBudget, reserve: Reserve = NO_RESERVE) -> None:
+        """`reserve`: what its spools leave free on the disk."""
         self._directory = directory
         self._memory = memory
+        self._reserve = reserve
 
-    def create(self, stem: str) -> Spool:
-        """An empty spool on the disk. `stem` is put at the beginning of its file's name. Raises StorageUnavailable."""
+    def create(self, stem: str, total: int | None = None) -> Spool:
+        """An empty spool on the disk. `stem` is put at the beginning of its file's name; `total` is the size expected.
+
+        Raises StorageUnavailable, also when that would use the reserve.
+        """
+        self._reserve.check(total or 0)
         with disk_failures("create a spool"):
             self._directory.mkdir(PRIVATE.folder, parents=True, exist_ok=True)
             while True:
@@ -227,7 +238,7 @@ class SpoolFolder:
                 fcntl.flock(file.descriptor, fcntl.LOCK_EX)
                 # A sweep may have come between the two lines above and taken the file for a leftover.
                 if os.fstat(file.descriptor).st_nlink:
-                    return Spool(file, path, self._memory)
+                    return Spool(file, path, self._memory, self._reserve)
 
     def create_in_memory(self, total: int | None) -> Spool:
         """An empty spool in memory; `total` bytes are set aside for it. Raises StorageUnavailable over the budget."""

@@ -1,15 +1,18 @@
 """No room on the disk: clients are served as ever, it is counted, and nothing wrong is kept."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
+import structlog
 from prometheus_client import REGISTRY
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage import spool
 from nugetproxy.storage.documents.disk import DiskDocuments
 from tests.flows.mirror import running
+from tests.flows.private_feed import opened
 
 PATH = "/v3/flatcontainer/big/1.0.0/big.1.0.0.nupkg"
 
@@ -57,3 +60,33 @@ async def test_documents_are_answered(stocked, tmp_path: Path, monkeypatch: pyte
                      "/v3/query?q=x", "/v3/vulnerabilities/index.json"):  # fmt: skip
             assert (await mirror.get(path)).status == 200
     assert failures("documents") > before
+
+
+async def test_the_reserve_is_for_what_is_pushed(upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """
+    With nothing else left, mirrored packages and documents are relayed and pushes and accounts are kept; it is logged
+    once. With room again, everything is kept.
+    """
+    package = upstream.add_package("Big", "1.0.0", padding=100_000)
+    before, real, free = failures("content"), os.statvfs, 0
+
+    def statvfs(path: Path) -> os.statvfs_result:
+        found = list(real(path))
+        found[4] = free // found[1]
+        return os.statvfs_result(found)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    with structlog.testing.capture_logs() as lines:
+        async with opened(tmp_path, upstream, storage={"reserve": 50_000_000}) as house:
+            free = 50_000_000
+            for _ in range(3):
+                assert (await house.get(PATH)).body == package.nupkg
+                assert (await house.get("/v3/flatcontainer/big/index.json")).status == 200
+            assert (await house.push()).status == 201
+            assert not list((tmp_path / "mirror").rglob("*.nupkg"))
+            free = 60_000_000
+            assert (await house.get(PATH)).body == package.nupkg
+    assert [path.read_bytes() for path in (tmp_path / "mirror").rglob("*.nupkg")] == [package.nupkg]
+    assert (upstream.requests_for("*.nupkg"), failures("content")) == (4, before + 3)
+    told = [line["event"] for line in lines if line["log_level"] == "error"]
+    assert sorted(told) == ["content_relayed", "document_not_kept"]

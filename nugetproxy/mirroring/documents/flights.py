@@ -32,6 +32,7 @@ from nugetproxy.mirroring.documents.coalescing import SingleFlight
 from nugetproxy.mirroring.upstream.breaker import worst
 from nugetproxy.storage.documents.base import DocumentStore
 from nugetproxy.storage.leases import Leases
+from nugetproxy.storage.refusals import Refusals
 
 _log = structlog.get_logger(__name__)
 
@@ -111,6 +112,7 @@ class DocumentFlights:
         self._flights = SingleFlight(metrics.COALESCED.labels("document").inc)
         self._resting: TTLCache[str, None] = TTLCache(_REMEMBERED_URLS, _REST, timer=ticks)
         self._overdue: set[str] = set()
+        self._refusals = Refusals("documents_kept_again")
 
     async def run(self, flight: Flight) -> Landed:
         """The document, by the running fetch or a new one.
@@ -148,8 +150,9 @@ class DocumentFlights:
             await writing
         except StorageUnavailable as error:
             metrics.STORE_FAILURES.labels("documents").inc()
-            _log.warning("document_not_kept", error=str(error))
+            self._refusals.refused("document_not_kept", str(error))
             return False
+        self._refusals.kept()
         return True
 
     async def close(self) -> None:

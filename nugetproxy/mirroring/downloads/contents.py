@@ -12,6 +12,7 @@ from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.storage.blobs.base import BlobKey, BlobStore
+from nugetproxy.storage.refusals import Refusals
 from nugetproxy.storage.spool import SpoolFolder
 from nugetproxy.storage.spool_notices import SpoolNotices
 
@@ -59,4 +60,5 @@ class Places:
     folder: SpoolFolder
     notices: SpoolNotices
     blobs: BlobStore
+    refusals: Refusals
     threads: Executor

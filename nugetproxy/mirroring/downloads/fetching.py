@@ -176,7 +176,7 @@ class ContentFetch:
     async def _create(self, total: int | None) -> Spool:
         if not self._is_private:
             try:
-                return await self._in_thread(self._places.folder.create, stem_of(self._wanted.key))
+                return await self._in_thread(self._places.folder.create, stem_of(self._wanted.key), total)
             except StorageUnavailable as error:
                 self._lose_the_disk(error)
         return await self._in_thread(self._places.folder.create_in_memory, total)
@@ -232,9 +232,9 @@ class ContentFetch:
         try:
             path = await self._in_thread(self._commit, spool, accepted.nuspec)
         except StorageUnavailable as error:
-            metrics.STORE_FAILURES.labels("content").inc()
-            self._log.error("content_not_kept", why=str(error))
+            self._note_refusal("content_not_kept", error)
             return None
+        self._places.refusals.kept()
         sha512 = base64.b64encode(spool.sha512).decode()
         return CommittedPackage(
             self._name, self._wanted.identity, accepted.manifest, path, spool.size, accepted.content_hash, sha512
@@ -257,11 +257,14 @@ class ContentFetch:
 
     def _lose_the_disk(self, error: StorageUnavailable) -> None:
         """From now on the bytes are ours alone, so nobody should wait for us: every process relays for its clients."""
-        metrics.STORE_FAILURES.labels("content").inc()
-        self._log.error("content_relayed", why=str(error))
+        self._note_refusal("content_relayed", error)
         self._is_private, self._body.stored = True, False
         self._places.notices.withdraw(self._wanted.key)
         self._lease.release()
+
+    def _note_refusal(self, event: str, error: StorageUnavailable) -> None:
+        metrics.STORE_FAILURES.labels("content").inc()
+        self._places.refusals.refused(event, str(error), upstream=self._name, package=str(self._wanted.identity))
 
     # --- telling the other processes ---
 

@@ -37,6 +37,8 @@ from nugetproxy.storage.blobs.base import BlobKey
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.data_directory import MIRROR
 from nugetproxy.storage.leases import Lease, Leases
+from nugetproxy.storage.refusals import Refusals
+from nugetproxy.storage.reserve import NO_RESERVE, Reserve
 from nugetproxy.storage.spool import MemoryBudget, SpoolFolder
 from nugetproxy.storage.spool_notices import SpoolNotice, SpoolNotices
 
@@ -61,9 +63,11 @@ class MirroredDownloads:
         mode: Mode,
         *,
         access: Access = PRIVATE,
+        reserve: Reserve = NO_RESERVE,
         patience: float = DEFAULT_PATIENCE,
     ) -> None:
-        """`directory` holds `mirror` and `spool`; `memory_relay` is in bytes; `access` says who may read what is kept.
+        """`directory` holds `mirror` and `spool`; `memory_relay` is in bytes; `access` says who may read what is kept,
+        `reserve` what that leaves free on the disk.
 
         Removes what dead processes left.
         """
@@ -72,10 +76,11 @@ class MirroredDownloads:
         self._mode = mode
         self._patience = patience
         self._blobs = FilesystemBlobs(directory / MIRROR, access)
-        self._folder = SpoolFolder(directory / "spool", MemoryBudget(memory_relay))
+        self._folder = SpoolFolder(directory / "spool", MemoryBudget(memory_relay), reserve)
         self._notices = SpoolNotices(directory / "spool")
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="content")
-        self._places = Places(self._folder, self._notices, self._blobs, self._threads)
+        refusals = Refusals("content_kept_again")
+        self._places = Places(self._folder, self._notices, self._blobs, refusals, self._threads)
         self._running: dict[BlobKey, _Download] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._folder.sweep()

@@ -27,6 +27,7 @@ from nugetproxy.errors import StorageUnavailable
 from nugetproxy.httpcache.stored import StoredResponse
 from nugetproxy.storage.access import PRIVATE, close_file, set_folder_mode
 from nugetproxy.storage.documents.strict import DATABASE, Clock, DocumentCache, StrictDisk, clock_key
+from nugetproxy.storage.reserve import NO_RESERVE, Reserve
 
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -44,10 +45,12 @@ _WRITE_ERRORS = (sqlite3.Error, diskcache.Timeout, OSError)
 class DiskDocuments:
     """A DocumentStore in a directory of its own (created when missing, private to the user).
 
-    `size_limit` is in bytes; beyond it what was used least recently goes. Opening never raises: see the module.
+    `size_limit` is in bytes; beyond it what was used least recently goes. `reserve` is what it leaves free on the disk.
+    Opening never raises: see the module.
     """
 
-    def __init__(self, directory: Path, size_limit: int) -> None:
+    def __init__(self, directory: Path, size_limit: int, reserve: Reserve = NO_RESERVE) -> None:
+        self._reserve = reserve
         self._directory = directory
         self._size_limit = size_limit
         self._path = directory / DATABASE
@@ -150,8 +153,8 @@ class DiskDocuments:
     # --- writing ------------------------------------------------------------------------------------------------------
 
     async def put(self, stored: StoredResponse, *, useful_for: float | None = None) -> None:
-        """See DocumentStore."""
-        await self._write(lambda cache: cache.keep(stored, useful_for))
+        """See DocumentStore. Refused when only the reserve is left; what is confirmed or deleted needs no room."""
+        await self._write(lambda cache: self._keep(cache, stored, useful_for))
 
     async def confirm(self, stored: StoredResponse) -> None:
         """See DocumentStore."""
@@ -167,6 +170,10 @@ class DiskDocuments:
         await asyncio.get_running_loop().run_in_executor(self._writer, self._work, work, self._take_used())
 
     # All below runs in the writer thread.
+
+    def _keep(self, cache: DocumentCache, stored: StoredResponse, useful_for: float | None) -> None:
+        self._reserve.check(len(stored.body))
+        cache.keep(stored, useful_for)
 
     def _work(self, work: Callable[[DocumentCache], None], used: set[str]) -> None:
         inode = self._inode()

@@ -7,6 +7,7 @@ import pytest
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.documents.disk import DiskDocuments
+from nugetproxy.storage.reserve import Reserve
 from tests.contracts.document_store import ONE, OTHER
 from tests.httpcache.documents import a_document
 from tests.storage.documents.cache import MEGABYTE, database
@@ -23,6 +24,27 @@ async def test_a_full_disk_is_told_and_passes(store):
     # The failed transaction does not linger: the next write, with room again, succeeds.
     await store.put(a_document(url=OTHER, body=os.urandom(MEGABYTE)))
     assert store.get(OTHER) is not None
+
+
+async def test_the_reserve_is_left_free(tmp_path):
+    """
+    What was kept before stays, can be confirmed and deleted.
+    """
+    store = DiskDocuments(tmp_path / "documents", MEGABYTE)
+    await store.put(a_document(url=ONE))
+    store.close()
+    store = DiskDocuments(tmp_path / "documents", MEGABYTE, Reserve(tmp_path, 1 << 60))
+    try:
+        with pytest.raises(StorageUnavailable, match="reserve"):
+            await store.put(a_document(url=OTHER))
+        kept = store.get(ONE)
+        assert kept is not None
+        assert store.get(OTHER) is None
+        await store.confirm(kept)
+        await store.delete(ONE)
+        assert store.get(ONE) is None
+    finally:
+        store.close()
 
 
 async def test_a_busy_writer_elsewhere_is_told(directory, store, monkeypatch):

@@ -1,0 +1,47 @@
+"""The part of a disk that mirrored content leaves free, for what exists nowhere else: pushes and the databases."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from nugetproxy.errors import StorageUnavailable
+
+AUTOMATIC: Final = 1_000_000_000
+"""Bytes of the automatic reserve; on a small file system it is a twentieth of it."""
+
+_SMALL: Final = 20
+
+
+class Reserve:
+    """The reserve on the file system of `directory`. `size` is in bytes; None is the automatic one, 0 is none."""
+
+    def __init__(self, directory: Path, size: int | None) -> None:
+        self._directory = directory
+        self._size = size
+
+    @property
+    def size(self) -> int:
+        """Bytes. Raises OSError."""
+        if self._size is not None:
+            return self._size
+        found = os.statvfs(self._directory)
+        return min(AUTOMATIC, found.f_blocks * found.f_frsize // _SMALL)
+
+    def check(self, more: int) -> None:
+        """Raises StorageUnavailable when keeping `more` bytes would use the reserve. Costs a system call.
+
+        Where free space cannot be told, nothing is refused: the write itself will say.
+        """
+        if self._size == 0:
+            return
+        try:
+            found = os.statvfs(self._directory)
+            size = self.size
+        except OSError:
+            return
+        if found.f_bavail * found.f_frsize - more < size:
+            raise StorageUnavailable(f"only the reserve of {size} bytes (storage.reserve) is left on the disk")
+
+
+NO_RESERVE: Final = Reserve(Path(), 0)
+"""For what may use the last byte."""
