@@ -29,11 +29,14 @@ _SHORTEST_REST = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Something that could not be fetched, and why (one line). `package_id` is the id that it belongs to."""
+    """Something that could not be fetched, and why (one line). `package_id` is the id that it belongs to, `kind` the
+    class of the error that stopped it.
+    """
 
     what: str
     why: str
     package_id: PackageId
+    kind: type[NugetproxyError] | None = None
 
 
 @dataclass(slots=True)
@@ -88,9 +91,10 @@ class Prewarm:
             for package_id in ids:
                 fetch = partial(self._documents, package_id)
                 group.create_task(self._have(f"documents of {package_id.text}", package_id, fetch, of_documents))
-        # An id that does not exist is one problem, not one for its packages and another for its documents.
-        told = {(refusal.package_id, refusal.why) for refusal in self._report.refusals}
-        self._report.refusals += [each for each in of_documents if (each.package_id, each.why) not in told]
+        # An id that does not exist, or an upstream that is down, is one problem of an id: not one of its packages and
+        # another of its documents. The sentences may differ, for example in the seconds until the next try.
+        told = {(refusal.package_id, refusal.kind) for refusal in self._report.refusals}
+        self._report.refusals += [each for each in of_documents if (each.package_id, each.kind) not in told]
         self._report.refusals.sort(key=lambda refusal: refusal.what.lower())
         return self._report
 
@@ -101,7 +105,7 @@ class Prewarm:
             try:
                 await self._patiently(fetch)
             except NugetproxyError as error:
-                refusals.append(Refusal(what, str(error), package_id))
+                refusals.append(Refusal(what, str(error), package_id, type(error)))
         self._advanced(what)
 
     async def _patiently(self, fetch: Callable[[], Awaitable[None]]) -> None:
