@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from nugetproxy.errors import DocumentTooLarge
 from nugetproxy.hosting.manifests import stored_manifest, written_manifest
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.version import NuGetVersion
@@ -162,3 +163,18 @@ def test_a_long_document_is_written_in_many_steps():
         registration_writer.write_page(registration, Hive.GZ_SEMVER2, lower, upper, LINKS),
     ):
         assert sum(1 for _ in writing) >= 100
+
+
+def test_an_id_of_which_nothing_fits_is_not_an_unknown_id():
+    """
+    After a 404 clients look for it at the next source.
+    """
+    registration = read_index(index(page([leaf("1.0.0", **ENTRIES["groups"]())])))
+    lower, upper = NuGetVersion.parse("0.0.1"), NuGetVersion.parse("9.0.0")
+
+    for write in (
+        lambda: write_index(registration, Hive.GZ, LINKS),
+        lambda: write_page(registration, Hive.GZ, lower, upper, LINKS),
+    ):
+        with pytest.raises(DocumentTooLarge, match=r"each version of Contoso\.Utils is larger than the 262144 bytes"):
+            write()

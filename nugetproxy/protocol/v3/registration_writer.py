@@ -62,17 +62,19 @@ def write_index(registration: Registration, hive: Hive, links: Links) -> Steps[b
     """The index of an id; None when the hive shows nothing of it, which clients must see as 404.
 
     In the SemVer 2 hive outlying pages may stay outlying: their bounds are the upstream's. Versions that do not fit are
-    left out.
+    left out, unless there are no others: the id exists, and a 404 would send clients to look for it elsewhere.
 
     Raises:
         ValueError: a page is outlying and the hive leaves versions out, so that pages must be cut anew.
         DocumentTooLarge: it would be larger than any document.
     """
+    whole = registration
     if registration.is_complete or not hive.has_semver2:
         registration = registration.keeping(lambda leaf: _is_shown(leaf, hive))
         registration = registration.in_neat_pages()
     pages = [page for page in registration.pages if page.count]
     if not pages:
+        _require_one_that_fits(whole, whole.loaded_leaves, hive)
         return None
     rewriter = Rewriter(links, hive, lower_invariant(registration.package_id))
     items = []
@@ -115,6 +117,8 @@ def write_page(
         if lower <= leaf.version <= upper and _is_shown(leaf, hive)
     )
     if not leaves:
+        between = (leaf for page in overlapping for leaf in page.leaves or () if lower <= leaf.version <= upper)
+        _require_one_that_fits(registration, between, hive)
         return None
     ascending = tuple(leaf for page in cut_pages(leaves) for leaf in page.leaves or ())
     raw = _raw_of_page(overlapping, ascending)
@@ -236,4 +240,14 @@ def _context(*raws: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_shown(leaf: Leaf, hive: Hive) -> bool:
-    return leaf.fits and (hive.has_semver2 or not leaf.is_semver2)
+    return leaf.fits and _is_of(leaf, hive)
+
+
+def _is_of(leaf: Leaf, hive: Hive) -> bool:
+    return hive.has_semver2 or not leaf.is_semver2
+
+
+def _require_one_that_fits(registration: Registration, leaves: Iterable[Leaf], hive: Hive) -> None:
+    """Raises DocumentTooLarge when nothing is shown only because nothing fits."""
+    if any(_is_of(leaf, hive) for leaf in leaves):
+        raise DocumentTooLarge(f"what is known of each version of {registration.package_id}", LARGEST_VERSION)

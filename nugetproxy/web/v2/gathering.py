@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from nugetproxy.errors import (
+    DocumentTooLarge,
     InvalidPackageId,
     InvalidRequest,
     InvalidVersion,
@@ -24,6 +25,7 @@ from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.nuget.version_range import ANY_VERSION, VersionRange
+from nugetproxy.protocol.bounds import LARGEST_VERSION
 from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v2.evaluation import filtered, ordered
 from nugetproxy.protocol.v2.feed_query import FeedQuery
@@ -81,7 +83,11 @@ async def rows_by_id(
     answers = await _for_each(wanted, feed.complete_registration)
     rows: list[Row] = []
     for answer in answers:
-        found = await in_slices(rows_of_leaves(answer.value.loaded_leaves, links, level2=query.level2))
+        leaves = answer.value.loaded_leaves
+        if leaves and not any(leaf.fits for leaf in leaves):
+            what = f"what is known of each version of {answer.value.package_id}"
+            raise DocumentTooLarge(what, LARGEST_VERSION)  # an empty feed would say that there is no such package
+        found = await in_slices(rows_of_leaves(leaves, links, level2=query.level2))
         rows += [row for row in found if row.listed or not listed_only]
     return await paged(rows, query, joined(answers))
 

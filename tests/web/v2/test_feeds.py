@@ -1,6 +1,7 @@
 """The V2 feed over HTTP: entries, levels, filters, failures, transport."""
 
 import gzip
+from dataclasses import replace
 
 import pytest
 from lxml import etree
@@ -419,3 +420,29 @@ async def test_the_newest_package_is_another_tomorrow(feed, file, monkeypatch):
 
 def _contents(feed):
     return [each for each in feed.asked if each[0] == "content"]
+
+
+# --- versions that are too large --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/FindPackagesById()?id='alpha.lib'", "/Packages()?$filter=Id%20eq%20'Alpha.Lib'"])
+async def test_a_version_that_does_not_fit_is_left_out(feed, path):
+    feed.packages["alpha.lib"][0] = replace(feed.packages["alpha.lib"][0], fits=False)
+    async with serving(feed) as client:
+        shown = await read(client, BASE + path)
+
+    assert shown.entries == ["Alpha.Lib 1.1.0"]
+
+
+@pytest.mark.parametrize(
+    ("path", "known_of"),
+    [
+        ("/FindPackagesById()?id='alpha.lib'", "each version of Alpha.Lib"),
+        ("/Packages(Id='Alpha.Lib',Version='1.0.0')", "Alpha.Lib 1.0.0"),
+    ],
+)
+async def test_without_any_other_it_is_an_error_and_not_empty(feed, path, known_of):
+    feed.packages["alpha.lib"] = [replace(leaf, fits=False) for leaf in feed.packages["alpha.lib"]]
+    async with serving(feed) as client, client.get(BASE + path) as answer:
+        assert answer.status == 500
+        assert answer.reason == f"what is known of {known_of} is larger than the 262144 bytes that are rendered at most"
