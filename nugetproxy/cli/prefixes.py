@@ -1,6 +1,6 @@
 """nugetproxy prefix: prefixes of package ids that are reserved, and so protected from upstreams."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -10,6 +10,9 @@ from nugetproxy.cli.output import note, print_json, print_table, report
 if TYPE_CHECKING:
     from nugetproxy.accounts.reservations import Reservation
     from nugetproxy.cli.managed import Managed
+
+
+_NAMED: Final = 5
 
 
 @click.group()
@@ -24,13 +27,21 @@ def prefix() -> None:
 @click.option("--shared/--not-shared", default=None,
               help="Shared: everybody may push below it, only its owners are marked verified, and it is not protected."
               "  [default: unchanged; a new one is not shared]")  # fmt: skip
+@click.option("--force", is_flag=True, help="Reserve it even if builds use such packages of an upstream.")
 @click.option("--wide", is_flag=True, help="Allow a prefix that ends inside a word: 'Contoso*' also covers ContosoX.")
 @managing_options
-def reserve(pattern: str, name: str, shared: bool | None, wide: bool, as_json: bool, **options: object) -> None:
-    """Reserve a prefix such as 'Contoso.*', or a single id. Unless it is shared, no upstream is asked for such ids."""
+def reserve(
+    pattern: str, name: str, shared: bool | None, force: bool, wide: bool, as_json: bool, **options: object
+) -> None:
+    """Reserve a prefix such as 'Contoso.*', or a single id. Unless it is shared, no upstream is asked for such ids.
+
+    If such packages were fetched from an upstream, this is refused without --force: builds that need them would fail.
+    """
 
     async def work(managed: "Managed") -> tuple[dict[str, Any], bool]:
         account = managed.directory.account(name)
+        if not force:
+            _check_nothing_breaks(managed, pattern, shared)
         made = await managed.ownership.reserve(pattern, account, shared, wide=wide, by=managed.by)
         return _shown(managed, made), managed.ownership.protected().covers(made.stem)
 
@@ -84,6 +95,33 @@ def list_prefixes(as_json: bool, **options: object) -> None:
         ],
         "No prefixes are reserved or protected.",
     )
+
+
+def _check_nothing_breaks(managed: "Managed", pattern: str, shared: bool | None) -> None:
+    """Raises Conflict when ids that builds get from an upstream would be hidden."""
+    from nugetproxy.accounts.reservations import Reservation, parse_pattern
+    from nugetproxy.errors import Conflict
+    from nugetproxy.hosting.packages import HostedPackages
+    from nugetproxy.mirroring.kept.ids import ids_in_use
+
+    text, exact = parse_pattern(pattern)
+    wanted = Reservation(text, exact, shared=False)
+    is_shared = any(each.shared for each in managed.ownership.reservations() if each.stem == wanted.stem)
+    if shared or (shared is None and is_shared):
+        return
+    protected = managed.ownership.protected()
+    used = ids_in_use(managed.path, wanted.stem, lambda lower: wanted.matches(lower) and not protected.covers(lower))
+    for lower in HostedPackages(managed.database).known_among(used):
+        del used[lower]  # what is hosted is served from here already
+    if used:
+        versions = sum(used.values())
+        most_first = sorted(used, key=lambda each: (-used[each], each))
+        names = ", ".join(most_first[:_NAMED]) + (", ..." if len(used) > _NAMED else "")
+        raise Conflict(
+            f"{text} covers {len(used)} package ids that builds get from an upstream ({versions} versions are kept): "
+            f"{names}. They would no longer be served, and restores that need them would fail. Use --force to reserve "
+            "it anyway, or --shared to keep them available"
+        )
 
 
 def _shown(managed: "Managed", reservation: "Reservation") -> dict[str, Any]:

@@ -1,5 +1,15 @@
 """nugetproxy owner, nugetproxy prefix: which ids belong to whom."""
 
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nugetproxy.storage.documents.disk import DiskDocuments
+from tests.hosting.house import House
+from tests.httpcache.documents import a_document
+
 
 class TestOwnersAndPrefixes:
     def test_owners(self, alice):
@@ -64,3 +74,76 @@ class TestOwnersAndPrefixes:
 
     def test_everything_cannot_be_reserved(self, alice):
         alice.refused("prefix", "reserve", "*", "--owner", "alice", code=2)
+
+
+class TestPrefixesInUse:
+    @pytest.fixture
+    def mirror(self, alice):
+        """Newtonsoft.Json in two versions and Newtonsoft.Bson in one are kept; Newtonsoft.Dev was asked for."""
+        for version in ("json/13.0.1", "json/13.0.3", "bson/1.0.2"):
+            (alice.data / "mirror/nuget.org" / f"newtonsoft.{version}").mkdir(parents=True)
+        flat = "https://api.nuget.org/v3-flatcontainer"
+        asyncio.run(keep_documents(alice.data, {f"{flat}/newtonsoft.dev/index.json": 200,
+                                                f"{flat}/newtonsoft.none/index.json": 404,
+                                                f"{flat}/other/newtonsoft.json": 200}))  # fmt: skip
+        return alice
+
+    def test_what_it_would_break_is_counted(self, mirror):
+        refused = mirror.refused("prefix", "reserve", "Newtonsoft.*", "--owner", "alice")
+
+        assert "covers 3 package ids that builds get from an upstream (3 versions are kept): " in refused
+        assert "newtonsoft.json, newtonsoft.bson, newtonsoft.dev. " in refused
+        assert mirror.json("prefix", "list") == []
+
+    @pytest.mark.parametrize("pattern", ["Newtonsoft.Json", "newtonsoft.j*"])
+    def test_only_what_it_covers_counts(self, mirror, pattern):
+        refused = mirror.refused("prefix", "reserve", pattern, "--owner", "alice", "--wide")
+
+        assert "covers 1 package ids" in refused
+
+    @pytest.mark.parametrize(
+        ("pattern", "option"),
+        [
+            ("Newtonsoft.*", "--force"),
+            ("Newtonsoft.*", "--shared"),
+            ("Newtonsoft.None", "--wide"),
+            ("Newton.*", "--wide"),
+        ],
+    )
+    def test_what_breaks_nothing_or_is_meant_is_reserved(self, mirror, pattern, option):
+        assert mirror.json("prefix", "reserve", pattern, "--owner", "alice", option)["pattern"] == pattern
+
+    def test_what_is_protected_already_breaks_no_more(self, mirror):
+        mirror.done("prefix", "reserve", "Newtonsoft.*", "--owner", "alice", "--force")
+        mirror.done("prefix", "reserve", "Newtonsoft.Json.*", "--owner", "alice")
+        mirror.done("prefix", "reserve", "Newtonsoft.*", "--owner", "alice")
+
+    def test_to_stop_sharing_breaks_as_much(self, mirror):
+        mirror.done("prefix", "reserve", "Newtonsoft.*", "--owner", "alice", "--shared")
+        mirror.done("prefix", "reserve", "Newtonsoft.*", "--owner", "alice")
+
+        assert "--force" in mirror.refused("prefix", "reserve", "Newtonsoft.*", "--owner", "alice", "--not-shared")
+
+    def test_what_is_hosted_comes_from_here_already(self, mirror):
+        asyncio.run(host(mirror.data, "Newtonsoft.Json"))
+
+        assert "newtonsoft.bson, newtonsoft.dev. " in mirror.refused(
+            "prefix", "reserve", "Newtonsoft.*", "--owner", "alice"
+        )
+
+
+async def keep_documents(data: Path, statuses: dict[str, int]) -> None:
+    store = DiskDocuments(data / "documents", 1_000_000)
+    try:
+        for url, status in statuses.items():
+            await store.put(replace(a_document(url=url), status=status))
+    finally:
+        store.close()
+
+
+async def host(data: Path, package_id: str) -> None:
+    house = House(data, protected=("Newtonsoft.",))
+    try:
+        await house.push(await house.actor("alice"), package_id=package_id)
+    finally:
+        house.close()

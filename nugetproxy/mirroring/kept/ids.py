@@ -1,0 +1,39 @@
+"""Which ids of upstreams are in use here: kept in the mirror, or asked for. Read from disk, beside a running server."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.documents.urls import kept_urls
+
+
+def ids_in_use(data: Path, stem: str, matches: Callable[[str], bool]) -> dict[str, int]:
+    """How many versions are kept of each lower id that begins with `stem` and matches; 0 where its metadata alone is.
+
+    An id whose list of versions, or registration, is kept was asked for by somebody and exists upstream. Raises
+    StorageUnavailable.
+    """
+    found: Counter[str] = Counter()
+    try:
+        for upstream in _folders(data / "mirror"):
+            for package in upstream.glob(f"{_escaped(stem)}*"):
+                if matches(package.name):
+                    found[package.name] += sum(version.is_dir() for version in package.iterdir())
+    except OSError as error:
+        raise StorageUnavailable(f"{error.filename} cannot be read: {error.strerror}") from error
+    for url in kept_urls(data / "documents", f"/{stem}"):
+        *_, package_id, document = ["", *urlsplit(url).path.split("/")]
+        lower = unquote(package_id).lower()
+        if document == "index.json" and lower.startswith(stem) and matches(lower):
+            found[lower] += 0
+    return dict(found)
+
+
+def _folders(path: Path) -> list[Path]:
+    return [each for each in path.iterdir() if each.is_dir()] if path.is_dir() else []
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"[{character}]" if character in "*?[" else character for character in text)
