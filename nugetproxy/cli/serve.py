@@ -60,8 +60,13 @@ def source_url(plan: "Plan", addresses: list[tuple[str, int]]) -> str:
     if plan.public_url:
         return f"{plan.public_url}/v3/index.json"
     host, port = addresses[0] if addresses else (plan.host, plan.port)
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - told, not bound
-    return f"{'https' if plan.tls else 'http'}://{host}:{port}/v3/index.json"
+    return f"{'https' if plan.tls else 'http'}://{reachable_host(host)}:{port}/v3/index.json"
+
+
+def reachable_host(host: str) -> str:
+    """The host of a URL that reaches, from this machine, a server that listens on `host`."""
+    any_address = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - not bound here
+    return any_address.get(host, f"[{host}]" if ":" in host else host)
 
 
 def command_to_add(url: str) -> str:

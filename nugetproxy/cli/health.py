@@ -1,0 +1,79 @@
+"""nugetproxy health: whether the server of these settings is ready, for container engines, scripts and people."""
+
+import http.client
+import ssl
+import sys
+from typing import TYPE_CHECKING, Final
+from urllib.parse import SplitResult, urlsplit
+
+import click
+
+from nugetproxy.cli.options import load_config, server_options
+from nugetproxy.cli.output import REFUSED, complain
+from nugetproxy.cli.serve import reachable_host
+
+if TYPE_CHECKING:
+    from nugetproxy.config import ServerSettings
+
+_PATH: Final = "/health/ready"
+_LONGEST_REASON: Final = 500
+
+
+@click.command()
+@server_options
+@click.option("--url", metavar="URL", help="Ask this server instead, such as https://nuget.example.com.")
+@click.option("--timeout", type=click.FloatRange(min=0.1), default=5.0, show_default=True, metavar="SECONDS")
+def health(url: str | None, timeout: float, **options: object) -> None:
+    """Check that the server is ready. Exits with 0 if it is, and with 1 and a reason if it is not.
+
+    It asks the address that `serve` listens on with the same options, environment and file.
+    """
+    base = url.rstrip("/") if url else own_url(load_config(options).server)
+    if why := problem(base, timeout, is_own=url is None):
+        complain([f"{base} is not ready: {why}"])
+        sys.exit(REFUSED)
+    click.echo(f"{base} is ready.")
+
+
+def own_url(server: "ServerSettings") -> str:
+    """Where a server with these settings answers on this machine."""
+    from nugetproxy.config import parse_listen
+
+    host, port = parse_listen(server.listen)
+    return f"{'https' if server.tls_cert else 'http'}://{reachable_host(host)}:{port}"
+
+
+def problem(base: str, timeout: float, *, is_own: bool) -> str:
+    """Why the server at this URL is not ready; empty if it is.
+
+    `is_own`: its certificate is not checked, because it names the host that clients use and not this address.
+    """
+    parts = urlsplit(base)
+    try:
+        connection = _connection(parts, timeout, is_own=is_own)
+    except ValueError:
+        return "not an http or https URL"
+    try:
+        connection.request("GET", parts.path + _PATH)
+        answer = connection.getresponse()
+        text = answer.read(_LONGEST_REASON).decode("utf-8", "replace").strip()
+    except TimeoutError:
+        return f"no answer within {timeout:g} s"
+    except (OSError, http.client.HTTPException) as error:
+        return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    finally:
+        connection.close()
+    return "" if answer.status == http.client.OK else f"status {answer.status}: {text or answer.reason}"
+
+
+def _connection(parts: SplitResult, timeout: float, *, is_own: bool) -> http.client.HTTPConnection:
+    """Raises ValueError for a URL that is none."""
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(parts.geturl())
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+    context = ssl.create_default_context()
+    if is_own:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=context)
