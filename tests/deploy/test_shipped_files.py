@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from nugetproxy.cli.output import BAD_SETTINGS
 from tests.certificates import PrivateCA
 from tests.fakes.upstream import FakeUpstream
 from tests.ports import free_port
@@ -53,6 +54,10 @@ def test_systemd_understands_every_line_of_the_units(tmp_path: Path) -> None:
         (tmp_path / unit.name).write_text(text)
     ended = run(tool("systemd-analyze"), "verify", str(tmp_path / "nugetproxy.service"), cwd=tmp_path)
     assert ended.stdout + ended.stderr == ""
+
+
+def test_the_unit_does_not_start_again_with_wrong_settings() -> None:
+    assert f"RestartPreventExitStatus={BAD_SETTINGS}\n" in (DEPLOY / "systemd" / "nugetproxy.service").read_text()
 
 
 def test_the_unit_is_hardened() -> None:
@@ -98,6 +103,30 @@ def test_the_compose_file_sets_only_known_variables() -> None:
     used |= set(re.findall(r"NUGETPROXY_\w+", (DEPLOY / "docker" / "Dockerfile").read_text()))
     assert used
     assert {name for name in used if name not in known} == set()
+
+
+def test_the_compose_file_mounts_what_is_there_and_bounds_every_log() -> None:
+    """
+    And it names no public URL: documents then name the host that a client asked for, on whatever machine.
+    """
+    compose = (DEPLOY / "docker" / "compose.yaml").read_text()
+    mounted = re.findall(r"^ +- (\.\./[^:]+):", compose, re.MULTILINE)
+    services = re.findall(r"^  (\w+):\n    (?:image|build):", compose, re.MULTILINE)
+
+    assert [name for name in mounted if not (DEPLOY / "docker" / name).exists()] == []
+    assert {"../grafana/provisioning", "../grafana/nugetproxy.json", "../prometheus/alerts.yml"} <= set(mounted)
+    assert services == ["nugetproxy", "prometheus", "grafana"]
+    assert compose.count("logging: *logging") == len(services)
+    assert not re.search(r"^ +NUGETPROXY_SERVER__PUBLIC_URL", compose, re.MULTILINE)
+
+
+def test_grafana_is_given_the_prometheus_that_runs_beside_it_and_the_dashboard() -> None:
+    provisioning = DEPLOY / "grafana" / "provisioning"
+    compose = (DEPLOY / "docker" / "compose.yaml").read_text()
+    [folder] = re.findall(r"path: (\S+)", (provisioning / "dashboards" / "nugetproxy.yaml").read_text())
+
+    assert "url: http://prometheus:9090" in (provisioning / "datasources" / "prometheus.yaml").read_text()
+    assert f"nugetproxy.json:{folder}/nugetproxy.json:ro" in compose
 
 
 def test_the_image_installs_what_the_project_declares() -> None:
