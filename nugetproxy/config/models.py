@@ -4,7 +4,9 @@
 that looks at the machine, are in `config.checks`; where values come from is in `config.reading`.
 """
 
+import hashlib
 import re
+from collections.abc import Sequence
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -14,6 +16,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from nugetproxy.config.hosts import canonical_host, parse_allowed_host
 
 _SOURCE_PATH = "/v3/index.json"
+_LONGEST_NAME = 64
+_SMALLEST_DOCUMENTS = 10_000_000
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _DURATIONS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -63,6 +67,29 @@ def _parsed_reserve(given: object) -> object:
     if size < 0:
         raise ValueError('expected "auto" or a size such as "5 GB"')
     return size
+
+
+def distinct_names(service_indexes: Sequence[str]) -> list[str]:
+    """As `upstream_name`, with the path too for those that share a host.
+
+    Their order does not matter: a feed must never be taken for another because they were given the other way round.
+    """
+    names = [upstream_name(url) for url in service_indexes]
+    return [
+        _with_path(name, url) if names.count(name) > 1 else name
+        for name, url in zip(names, service_indexes, strict=True)
+    ]
+
+
+def _with_path(name: str, service_index: str) -> str:
+    parts = urlsplit(service_index)
+    words = re.findall(r"[a-z0-9_]+", parts.path.lower().removesuffix(_SOURCE_PATH))
+    whole = "-".join((name, *words))
+    if len(whole) <= _LONGEST_NAME and not parts.query:
+        return whole
+    # A query may hold a secret, and a name becomes a folder: it is represented by a hash, as is what is cut off.
+    digest = hashlib.sha256(f"{whole}?{parts.query}".encode()).hexdigest()[:8]
+    return f"{whole[: _LONGEST_NAME - 9].rstrip('-._')}-{digest}"
 
 
 def _http_url(text: str, example: str) -> str:
@@ -151,6 +178,12 @@ def _checked_header_name(text: str) -> str:
     return text
 
 
+def _enough_for_documents(size: int) -> int:
+    if size < _SMALLEST_DOCUMENTS:
+        raise ValueError('expected at least "10 MB" (without a unit it is bytes), the documents of one restore')
+    return size
+
+
 Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, allow_inf_nan=False)]
 Network = Annotated[str, AfterValidator(_checked_network)]
@@ -185,7 +218,7 @@ class ServerSettings(Section):
 class StorageSettings(Section):
     path: str = Field(default="./nugetproxy-data", min_length=1)
     mirror_access: Literal["private", "group", "all"] = "private"
-    documents_size: Size = 2_000_000_000
+    documents_size: Annotated[Size, AfterValidator(_enough_for_documents)] = 2_000_000_000
     reserve: Annotated[int | Literal["auto"], BeforeValidator(_parsed_reserve)] = "auto"
     memory_relay: Size = 256_000_000
 

@@ -8,14 +8,14 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 
 from nugetproxy.config.checks import problems_between
-from nugetproxy.config.models import Config, Section
+from nugetproxy.config.models import Config, Section, distinct_names
 from nugetproxy.config.shown import masked
 from nugetproxy.errors import ConfigError
 
@@ -24,8 +24,11 @@ Place = tuple[str | int, ...]
 
 PREFIX = "NUGETPROXY_"
 
-NOT_SETTINGS = frozenset({"NUGETPROXY_CONFIG", "NUGETPROXY_CLIENTS", "NUGETPROXY_SHARED", "NUGETPROXY_VENV"})
-"""Variables that are ours and no settings: the configuration file, and those that the project's own scripts read."""
+CONFIG_FILE = "NUGETPROXY_CONFIG"
+"""The variable that names the configuration file."""
+
+NOT_SETTINGS = frozenset({CONFIG_FILE, "NUGETPROXY_CLIENTS", "NUGETPROXY_SHARED", "NUGETPROXY_VENV"})
+"""Our variables that are not settings: the others are read by the project's own scripts, and suggested to nobody."""
 
 
 def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Config:
@@ -38,8 +41,8 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
     do not parse, values that contradict each other, files that are named and cannot be read.
     """
     gathered = _Gathered()
-    if path is None and environ.get("NUGETPROXY_CONFIG"):
-        path = Path(environ["NUGETPROXY_CONFIG"])
+    if path is None and environ.get(CONFIG_FILE):
+        path = Path(environ[CONFIG_FILE])
     if path is not None:
         gathered.add_file(path)
     gathered.add_environment(environ)
@@ -114,7 +117,7 @@ class _Gathered:
                 continue
             pattern = re.sub(r"__\d+__", "__0__", name)
             if pattern not in known:
-                self.problems.append(f"{name}: unknown variable{_nearest(pattern, [*known, *NOT_SETTINGS])}")
+                self.problems.append(f"{name}: unknown variable{_nearest_variable(pattern, known)}")
                 continue
             place, kind = known[pattern]
             if index := re.search(r"__(\d+)__", name):
@@ -129,8 +132,8 @@ class _Gathered:
 
     def add_overrides(self, overrides: Mapping[str, object]) -> None:
         for key, value in overrides.items():
-            if key == "mirroring.upstream" and isinstance(value, list | tuple):
-                value = [self._upstream_at(each) if isinstance(each, str) else each for each in value]
+            if key == "mirroring.upstream" and isinstance(value, list) and all(isinstance(url, str) for url in value):
+                value = self._upstreams_at(value)
             self._set(tuple(key.split(".")), value, "on the command line")
 
     def judged(self) -> Config:
@@ -211,12 +214,13 @@ class _Gathered:
             container[place[-1]] = value
             self.origins[place] = origin
 
-    def _upstream_at(self, url: str) -> dict[str, Any]:
+    def _upstreams_at(self, urls: list[str]) -> list[dict[str, Any]]:
+        """A table for each URL: the one that describes it already, else one with a name of its own."""
         described = self.values["mirroring"]["upstream"] if isinstance(self.values["mirroring"], dict) else []
-        for table in described if isinstance(described, list) else []:
-            if isinstance(table, dict) and table.get("service_index") == url:
-                return table
-        return {"service_index": url}
+        tables = [each for each in described if isinstance(each, dict)] if isinstance(described, list) else []
+        known = {str(table.get("service_index")): table for table in reversed(tables)}
+        named = zip(urls, distinct_names(urls), strict=True)
+        return [known.get(url, {"name": name, "service_index": url}) for url, name in named]
 
     def _value_at(self, place: Place) -> object:
         value: Any = self.values
@@ -257,9 +261,11 @@ def _listed(text: str) -> list[Any]:
     raise ValueError('expected a list such as ["a", "b"]')
 
 
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-    return f"; did you mean {near[0]}?" if near else ""
+def _nearest_variable(name: str, known: Iterable[str]) -> str:
+    """Compared without the common beginning, which alone would make every name resemble every other."""
+    candidates = [each.removeprefix(PREFIX) for each in (*known, CONFIG_FILE)]
+    near = difflib.get_close_matches(name.removeprefix(PREFIX), candidates, n=1, cutoff=0.8)
+    return f"; did you mean {PREFIX}{near[0]}?" if near else ""
 
 
 def _nearest_key(place: Place) -> str:

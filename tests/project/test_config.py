@@ -6,31 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from nugetproxy.config import Config, describe, load, parse_duration, parse_listen, parse_size
+from nugetproxy.config import Config, load
 from nugetproxy.config.reading import keys, variable
 from nugetproxy.errors import ConfigError
+from tests.project.settings import loaded
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
-
-
-@pytest.fixture
-def problems(tmp_path):
-    """Call with the text of a file, an environment or overrides: what `load` complains about, one problem a line."""
-
-    def complaints(text: str = "", environ: dict[str, str] | None = None, **overrides: object) -> str:
-        file = tmp_path / "nugetproxy.toml"
-        file.write_text(text)
-        try:
-            load(file, environ or {}, {key.replace("__", "."): value for key, value in overrides.items()})
-        except ConfigError as refused:
-            return "\n".join(refused.problems).replace(str(tmp_path) + "/", "")
-        return ""
-
-    return complaints
-
-
-def loaded(environ: dict[str, str] | None = None, **overrides: object) -> Config:
-    return load(None, environ or {}, {key.replace("__", "."): value for key, value in overrides.items()})
 
 
 class TestExample:
@@ -120,6 +101,32 @@ class TestSources:
 
         assert upstream.name == "127.0.0.1-5000"
 
+    @pytest.mark.parametrize(
+        ("urls", "names"),
+        [
+            (
+                ["https://a.test/index.json", "https://b.test/index.json"],
+                ["a.test", "b.test"],
+            ),
+            (["https://h/one/v3/index.json", "https://h/two/v3/index.json"], ["h-one", "h-two"]),
+            (["https://h/two/v3/index.json", "https://h/one/v3/index.json"], ["h-two", "h-one"]),
+            (["https://h/v3/index.json", "https://h/nuget/Feed-A/index.json"], ["h", "h-nuget-feed-a-index-json"]),
+        ],
+    )
+    def test_upstreams_by_url_on_one_host_are_told_apart_by_their_paths(self, urls, names):
+        """
+        In whatever order: what was kept of one feed must never be served as another's.
+        """
+        assert [each.name for each in loaded(mirroring__upstream=urls).mirroring.upstream] == names
+
+    def test_long_and_secret_parts_of_urls_do_not_get_into_names(self):
+        long = "https://h/" + "x" * 100
+        urls = [f"{long}/v3/index.json", f"{long}y/v3/index.json", "https://h/v3/index.json?sig=hunter2"]
+        names = [each.name for each in loaded(mirroring__upstream=urls).mirroring.upstream]
+
+        assert len(set(names)) == 3
+        assert "hunter2" not in " ".join(names)
+
     def test_an_upstream_by_url_keeps_what_the_file_says_about_it(self, tmp_path):
         file = tmp_path / "n.toml"
         url = "https://feed.example.com/index.json"
@@ -166,6 +173,13 @@ class TestProblems:
         assert told == "NUGETPROXY_MIRORING__MODE: unknown variable; did you mean NUGETPROXY_MIRRORING__MODE?"
 
     @pytest.mark.parametrize(
+        ("name", "expected"),
+        [("NUGETPROXY_X", ""), ("NUGETPROXY_SHAERD", ""), ("NUGETPROXY_CONFG", "; did you mean NUGETPROXY_CONFIG?")],
+    )
+    def test_a_variable_of_the_scripts_is_suggested_to_nobody(self, problems, name, expected):
+        assert problems(environ={name: "1"}) == f"{name}: unknown variable{expected}"
+
+    @pytest.mark.parametrize(
         ("key", "value", "why"),
         [
             ("server.listen", "8550", "ADDRESS:PORT"),
@@ -208,6 +222,8 @@ class TestProblems:
             ("mirroring.upstream", [{"service_index": "https://08.0.0.1/index.json"}], "neither a name"),
             ("storage.path", "/proc/self/status", "is a file"),
             ("storage.path", "", "expected at least 1 character"),
+            ("storage.documents_size", 5, "without a unit it is bytes"),
+            ("storage.documents_size", "9 MB", 'expected at least "10 MB"'),
         ],
     )
     def test_a_bad_value_says_what_would_be_right(self, key, value, why):
@@ -250,169 +266,6 @@ class TestProblems:
 
     def test_indexes_of_upstreams_leave_no_gap(self, problems):
         assert "without a gap" in problems(environ={"NUGETPROXY_MIRRORING__UPSTREAM__2__NAME": "x"})
-
-
-class TestSecrets:
-    """What a file of a password or header value may hold."""
-
-    @pytest.mark.parametrize("key", ["password_file", "header_value_file"])
-    @pytest.mark.parametrize(
-        ("content", "why"),
-        [
-            (b"", "is empty"),
-            (b"\r\n", "is empty"),
-            (b"twins\ntwins\n", "holds more than one line"),
-            (b"twins\x00", "holds a control character"),
-            (b"\xff\xfe", "is not UTF-8 text"),
-        ],
-    )
-    def test_what_cannot_be_sent_is_refused(self, problems, tmp_path, key, content, why):
-        (tmp_path / "secret").write_bytes(content)
-        upstream = {key: str(tmp_path / "secret"), "header_name": "X-Key" if "header" in key else ""}
-        told = problems(mirroring__upstream=[upstream])
-
-        assert told.startswith(f"mirroring.upstream[0].{key}: secret {why}")
-        assert "tw" not in told.partition(why)[2]
-
-    @pytest.mark.parametrize("content", ["secret", "secret\n", "secret\r\n", "sécret with blanks"])
-    def test_one_line_is_taken(self, problems, tmp_path, content):
-        (tmp_path / "secret").write_text(content, newline="")
-
-        assert problems(mirroring__upstream=[{"password_file": str(tmp_path / "secret")}]) == ""
-
-
-class TestLoop:
-    def test_a_loop_that_is_not_installed_is_refused(self, problems, monkeypatch):
-        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-
-        assert "server.loop: uvloop is not installed" in problems(server__loop="uvloop")
-
-    def test_the_usual_loop_is_always_there(self, problems, monkeypatch):
-        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-
-        assert problems(server__loop="asyncio") == ""
-
-
-class TestTls:
-    def test_a_key_without_its_certificate_is_refused(self, problems):
-        assert "server.tls_cert: is missing" in problems(server__tls_key="key.pem")
-
-    def test_files_that_are_no_pem_are_refused(self, problems):
-        told = problems(server__tls_cert=str(EXAMPLE), server__tls_key=str(EXAMPLE))
-
-        assert "must be a certificate chain and its unencrypted key, both PEM" in told
-
-    def test_a_key_of_another_certificate_is_refused(self, problems, tmp_path):
-        for name in ("a", "b"):
-            make_certificate(tmp_path, name)
-
-        assert "does not belong" in problems(
-            server__tls_cert=str(tmp_path / "a.pem"), server__tls_key=str(tmp_path / "b.key")
-        )
-        assert problems(server__tls_cert=str(tmp_path / "a.pem"), server__tls_key=str(tmp_path / "a.key")) == ""
-
-
-def make_certificate(folder: Path, name: str) -> None:
-    import datetime as dt
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / f"{name}.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-
-
-class TestTexts:
-    @pytest.mark.parametrize(
-        ("text", "size"),
-        [("200 GB", 200 * 10**9), ("64MiB", 64 * 2**20), ("1.5 kb", 1500), ("12", 12), (12, 12), ("7 B", 7)],
-    )
-    def test_sizes(self, text, size):
-        assert size == parse_size(text)
-
-    @pytest.mark.parametrize("text", ["", "GB", "-1 GB", "1 XB", True, None, 1.5, "1 GB 2"])
-    def test_no_sizes(self, text):
-        with pytest.raises(ValueError, match="size such as"):
-            parse_size(text)
-
-    @pytest.mark.parametrize(
-        ("text", "seconds"),
-        [("250ms", 0.25), ("1.5s", 1.5), ("15m", 900), ("2h", 7200), ("7d", 604800), ("3", 3), (3, 3)],
-    )
-    def test_durations(self, text, seconds):
-        assert seconds == parse_duration(text)
-
-    @pytest.mark.parametrize("text", ["", "s", "-1s", "1 week", True, None])
-    def test_no_durations(self, text):
-        with pytest.raises(ValueError, match="duration such as"):
-            parse_duration(text)
-
-    @pytest.mark.parametrize(
-        ("text", "listen"),
-        [
-            ("127.0.0.1:8550", ("127.0.0.1", 8550)),
-            ("[::1]:8550", ("::1", 8550)),
-            (":80", ("", 80)),
-            ("localhost:0", ("localhost", 0)),
-        ],
-    )
-    def test_listen(self, text, listen):
-        assert listen == parse_listen(text)
-
-    @pytest.mark.parametrize("text", ["", "localhost", "::1:80", "a:b", "http://a:80", "a:99999", "a:80/x"])
-    def test_no_listen(self, text):
-        with pytest.raises(ValueError, match="ADDRESS:PORT"):
-            parse_listen(text)
-
-
-class TestDescribe:
-    def test_can_be_read_again(self, tmp_path):
-        config = loaded(
-            {"NUGETPROXY_SERVER__STOP_TIMEOUT": "1500ms", "NUGETPROXY_MIRRORING__FRESHNESS__SEARCH__FRESH": "90s"},
-            server__trusted_proxies=["::1"],
-        )
-        file = tmp_path / "again.toml"
-        file.write_text(describe(config))
-
-        assert config == load(file, {})
-
-    def test_tells_the_default_of_what_differs(self):
-        assert "workers = 4  # default 1" in describe(loaded(server__workers=4))
-
-    def test_writes_every_size_with_its_unit(self):
-        assert re.findall(r"^\w+ = \d{6,}$", describe(Config()), re.MULTILINE) == []
-
-    @pytest.mark.parametrize("userinfo", ["me:hunter2", "hunter2"])
-    def test_masks_secrets(self, userinfo):
-        shown = describe(loaded(mirroring__upstream=[{"proxy": f"http://{userinfo}@proxy:3128"}]))
-
-        assert "hunter2" not in shown
-        assert "***@proxy:3128" in shown
-
-    def test_masks_what_an_upstreams_query_says(self):
-        """
-        Feeds that hand out signed URLs carry their token there.
-        """
-        url = "https://feed.example.com/index.json?token=hunter2&v=hunter3"
-        shown = describe(loaded(mirroring__upstream=[{"service_index": url}]))
-
-        assert 'service_index = "https://feed.example.com/index.json?token=***&v=***"' in shown
 
 
 def test_settings_survive_the_way_to_a_worker():

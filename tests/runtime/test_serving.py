@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from nugetproxy.cli.main import main
-from tests.project.test_config import make_certificate
+from tests.certificates import PrivateCA
 from tests.runtime.serving import eventually, serving
 
 
@@ -105,14 +105,14 @@ def test_a_reload_serves_on(served):
 
 
 def test_https_is_served_with_the_new_certificate_after_a_reload(tmp_path):
-    make_certificate(tmp_path, "tls")
+    PrivateCA(tmp_path).issue("tls")
     files = ("--tls-cert", str(tmp_path / "tls.pem"), "--tls-key", str(tmp_path / "tls.key"))
     with serving(tmp_path / "kept", "--offline", *files, application=None) as served:
         trusting_old = trusting(tmp_path)
         assert get(served.port, "/health/ready", trusting_old)[0] == 200
         assert "--allow-insecure-connections" not in served.announced
 
-        make_certificate(tmp_path, "tls")
+        PrivateCA(tmp_path).issue("tls")
         before = served.workers()
         served.signal(signal.SIGHUP)
         eventually(lambda: served.workers() != set() and not served.workers() & before, "the reload")
@@ -122,9 +122,9 @@ def test_https_is_served_with_the_new_certificate_after_a_reload(tmp_path):
 
 
 def trusting(folder) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=folder / "tls.pem")
+    context = ssl.create_default_context(cafile=folder / "ca.pem")
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname = False  # the certificate names no host
+    context.check_hostname = False
     context.set_alpn_protocols(["h2", "http/1.1"])
     return context
 

@@ -1,0 +1,7 @@
+"""The settings for their tests."""
+
+from nugetproxy.config import Config, load
+
+
+def loaded(environ: dict[str, str] | None = None, **overrides: object) -> Config:
+    return load(None, environ or {}, {key.replace("__", "."): value for key, value in overrides.items()})
