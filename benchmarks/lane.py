@@ -25,6 +25,7 @@ from nugetproxy.web.hot.answer import HotAnswer, HotVariant
 from nugetproxy.web.hot.table import HotTable
 from nugetproxy.web.http.aiohttp_connection import handler_options
 from nugetproxy.web.lane.server import LaneServer
+from nugetproxy.web.lane.shared import LaneShared
 from nugetproxy.web.telemetry.access import AccessLog
 
 HEADERS = (
@@ -109,7 +110,7 @@ async def serve(port: int, folder: Path) -> None:
     while len(hot) < len(TARGETS):
         await asyncio.sleep(0.01)
     access = AccessLog(form="json", descriptor=os.open(folder / "access.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND))
-    lanes = LaneServer(runner.server, hot, settings, access)
+    lanes = LaneServer(LaneShared(runner.server, hot, settings, access))
     listeners = [lanes.listen(each) for each in listen_on("127.0.0.1", port)]
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)

@@ -23,6 +23,7 @@ from nugetproxy.web.application import make_application
 from nugetproxy.web.hot.table import HotTable
 from nugetproxy.web.http.aiohttp_connection import handler_options
 from nugetproxy.web.lane.server import LaneServer
+from nugetproxy.web.lane.shared import LaneShared
 from nugetproxy.web.requests.keys import ACCESS, GATE
 
 Ready = Callable[[], Awaitable[tuple[bool, str]]]
@@ -48,7 +49,7 @@ async def serve(
                 raise RuntimeError("the runner was set up and has no server")
             gate = application[GATE]
             learned = gate.learned if gate is not None else None
-            lanes = LaneServer(runner.server, hot, settings, application[ACCESS], learned, tls)
+            lanes = LaneServer(LaneShared(runner.server, hot, settings, application[ACCESS], learned), tls)
             # It begins to run when `_serve` first waits, which is after `ready`.
             contacts = asyncio.create_task(tell_first_contacts(config, USER_AGENT, os.environ))
             try:

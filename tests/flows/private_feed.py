@@ -23,6 +23,7 @@ from nugetproxy.web.application import make_application
 from nugetproxy.web.hot.table import HotTable
 from nugetproxy.web.http.aiohttp_connection import handler_options
 from nugetproxy.web.lane.server import LaneServer
+from nugetproxy.web.lane.shared import LaneShared
 from nugetproxy.web.requests.keys import ACCESS, GATE
 from tests.builders import make_nupkg
 from tests.fakes.upstream import FakeUpstream
@@ -139,7 +140,7 @@ async def opened_with_lane(data: Path, upstream: FakeUpstream, **sections: Any) 
         assert runner.server is not None
         gate = application[GATE]
         assert gate is not None
-        lanes = LaneServer(runner.server, hot, config.server, application[ACCESS], gate.learned)
+        lanes = LaneServer(LaneShared(runner.server, hot, config.server, application[ACCESS], gate.learned))
         [bound] = listen_on("127.0.0.1", 0)
         port = bound.getsockname()[1]
         listener = lanes.listen(bound)

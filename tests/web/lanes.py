@@ -19,6 +19,7 @@ from nugetproxy.web.hot.answer import HotAnswer, HotVariant
 from nugetproxy.web.hot.table import HotTable
 from nugetproxy.web.http.aiohttp_connection import handler_options
 from nugetproxy.web.lane.server import LaneServer
+from nugetproxy.web.lane.shared import LaneShared
 from nugetproxy.web.telemetry.access import AccessLog
 from tests.certificates import PrivateCA
 
@@ -128,7 +129,7 @@ async def serving(
     hot = HotTable(hot_bytes)
     sink = os.open(os.devnull, os.O_WRONLY) if descriptor is None else descriptor
     access = AccessLog(form="json", descriptor=sink)
-    server = LaneServer(runner.server, hot, settings, access, tls=tls.server if tls else None)
+    server = LaneServer(LaneShared(runner.server, hot, settings, access), tls.server if tls else None)
     [bound] = listen_on("127.0.0.1", 0)
     port = bound.getsockname()[1]
     listening = server.listen(bound)

@@ -1,48 +1,34 @@
 """The way in: accepted connections become lanes here, and all of them end here.
 
-A lane (`web.lane.lane`) is one connection; how many there are and how they end is `web.lane.connections`' affair.
+A lane (`web.lane.lane`) is one connection; how many there are and how they end belongs to `web.lane.connections`.
 """
 
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
 from functools import partial
 
-from aiohttp import web
-
-from nugetproxy.config import ServerSettings
-from nugetproxy.web.hot.table import HotTable
 from nugetproxy.web.lane.connections import Connections
 from nugetproxy.web.lane.lane import Lane
 from nugetproxy.web.lane.listener import Listener
 from nugetproxy.web.lane.shared import LaneShared
 from nugetproxy.web.lane.watched import LAST_REQUEST_SECONDS
-from nugetproxy.web.telemetry.access import AccessLog
 
 
 class LaneServer:
     """Makes the protocol of every accepted connection, and ends them all; `listen` lets them in.
 
-    The caller runs `drain` after it stopped listening, then cleans up the aiohttp runner that `server` came from.
+    The caller runs `drain` after it stopped listening, then cleans up the aiohttp runner of `LaneShared`.
     """
 
-    def __init__(
-        self,
-        server: web.Server,
-        hot: HotTable | None,
-        settings: ServerSettings,
-        access: AccessLog,
-        learned: Callable[[str], str | None] | None = None,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        """As `LaneShared`. With `tls`, clients speak TLS."""
-        self._shared = LaneShared(server, hot, settings, access, learned)
+    def __init__(self, shared: LaneShared, tls: ssl.SSLContext | None = None) -> None:
+        """With `tls`, clients speak TLS."""
+        self._shared = shared
         self.connections = self._shared.connections
         # Counted apart: whoever is one too many then still gets to hear so, and the sum has a bound all the same.
-        self.arriving = Connections(settings)
+        self.arriving = Connections(shared.settings)
         self.tally = self._shared.tally
-        self._header_timeout = settings.header_timeout
+        self._header_timeout = shared.settings.header_timeout
         self._tls = tls
 
     def listen(self, listening: socket.socket) -> Listener:

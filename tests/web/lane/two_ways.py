@@ -16,6 +16,7 @@ from nugetproxy.web.application import make_application
 from nugetproxy.web.hot.table import HotTable
 from nugetproxy.web.http.aiohttp_connection import handler_options
 from nugetproxy.web.lane.server import LaneServer
+from nugetproxy.web.lane.shared import LaneShared
 from nugetproxy.web.requests.keys import ACCESS
 from nugetproxy.web.telemetry.access import AccessLog
 from tests.fakes.feed import FINGERPRINT, FakeFeed
@@ -55,7 +56,7 @@ async def application(feed: FakeFeed, descriptor: int, *, lane: bool) -> AsyncIt
     runner = web.AppRunner(app, **handler_options(settings.idle_timeout))
     await runner.setup()
     assert runner.server is not None
-    server = LaneServer(runner.server, hot, settings, app[ACCESS])
+    server = LaneServer(LaneShared(runner.server, hot, settings, app[ACCESS]))
     [bound] = listen_on("127.0.0.1", 0)
     port = bound.getsockname()[1]
     listener = server.listen(bound)
