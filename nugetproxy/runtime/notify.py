@@ -1,4 +1,4 @@
-"""Telling systemd how we are, when it asked for that (sd_notify(3), units of Type=notify and Type=notify-reload)."""
+"""Reporting our state to systemd, if it asked for that (sd_notify(3), units of Type=notify and Type=notify-reload)."""
 
 import contextlib
 import socket
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 
 class Notify:
-    """Says nothing where NOTIFY_SOCKET is not set."""
+    """Does nothing where NOTIFY_SOCKET is not set."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._address = environ.get("NOTIFY_SOCKET", "")
@@ -20,6 +20,10 @@ class Notify:
 
     def stopping(self) -> None:
         self._send("STOPPING=1")
+
+    def alive(self) -> None:
+        """Keep systemd's watchdog from ending us; see `watchdog`."""
+        self._send("WATCHDOG=1")
 
     def _send(self, state: str) -> None:
         if not self._address:

@@ -7,11 +7,13 @@ because on a reload a supervisor of yesterday's code speaks to workers of today'
                      use TEXT                  these are the settings, as another worker understood them
                      serve {metrics}           serve on the sockets that come with this line
                      trouble TEXT              you are not ready because of this, or ready again: ""
+                     ping true                 answer, if you still can
     from the worker  migrating true            a database is being migrated; what follows may take minutes
                      understood {...}          the settings are right and the data can be used; see `Plan`
                      refused [problems]        they are not
                      ready true                requests are answered from now on
                      failed TEXT               serving cannot begin
+                     pong true                 the event loop runs
 
 When the line breaks, the other side is gone: a worker then stops by itself, the supervisor looks for the exit status.
 A new interpreter is started for each worker rather than forked, so that a reload serves new code.
@@ -35,7 +37,9 @@ if TYPE_CHECKING:
 SERVING = "nugetproxy.runtime.serving:serve"
 
 # systemd means these for the supervisor alone.
-_NOT_INHERITED = frozenset({"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET"})
+_NOT_INHERITED = frozenset(
+    {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"}
+)
 
 
 class CannotStart(Exception):
@@ -65,6 +69,8 @@ class Worker:
         self._line.setblocking(False)
         self._heard = b""
         self._end: Task[int] | None = None
+        self.has_answered = True
+        """Whether nothing that we asked by `ask` is unanswered."""
         self.pid = self._child.pid
 
     def __repr__(self) -> str:
@@ -83,6 +89,12 @@ class Worker:
             pass
         finally:
             self._line.setblocking(False)
+
+    def ask(self) -> None:
+        """Ask for a sign of life. Once at a time: what a worker does not read must not fill the line and stop us."""
+        if self.has_answered:
+            self.has_answered = False
+            self.tell("ping", True)
 
     async def hear(self) -> Mapping[str, Any] | None:
         """The next thing the worker says; None once it is gone."""
@@ -111,8 +123,8 @@ class Worker:
     async def _wait(self) -> int:
         from asyncio import to_thread
 
-        while await self.hear() is not None:
-            pass
+        while (message := await self.hear()) is not None:
+            self.has_answered = self.has_answered or "pong" in message
         code = await to_thread(self._child.wait)
         self._line.close()
         return code

@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from nugetproxy.runtime import listening
 from nugetproxy.runtime.metrics_directory import MetricsDirectory
 from nugetproxy.runtime.notify import Notify
 from nugetproxy.runtime.spawning import CannotStart, Worker
+from nugetproxy.runtime.watchdog import Watchdog, watchdog_seconds
 from nugetproxy.storage import occupants
 from nugetproxy.storage.occupants import Occupancy, Occupant
 
@@ -97,6 +98,7 @@ class Supervisor:
         self._announce = announce
         self._given = listening.inherited(environ)
         self._notify = Notify(environ)
+        self._patience = watchdog_seconds(environ)
         self._metrics = MetricsDirectory()
         self._serving: Generation | None = None
         self._watchers: set[asyncio.Task[None]] = set()
@@ -125,6 +127,7 @@ class Supervisor:
             self._watch_all(self._serving)
             self._announce(self._serving.plan, listening.addresses(self._serving.sockets))
             self._notify.ready()
+            _keep(self._watchers, Watchdog(self._notify, self._patience, self._workers).run())
             while not self._stop.is_set():
                 if await self._unless_stopped(self._reload.wait()):
                     self._reload.clear()
@@ -206,6 +209,9 @@ class Supervisor:
                 before[1].leave()
 
     # --- while serving ---
+
+    def _workers(self) -> Sequence[Worker]:
+        return self._serving.workers if self._serving is not None else ()
 
     def _watch_all(self, generation: Generation) -> None:
         for worker in generation.workers:

@@ -198,7 +198,10 @@ class _Orders:
                 return
             *lines, self._heard = (self._heard + received).split(b"\n")
             for each in lines:
-                self._trouble.why = json.loads(each).get("trouble", self._trouble.why)
+                order = json.loads(each)
+                self._trouble.why = order.get("trouble", self._trouble.why)
+                if "ping" in order:
+                    self._line.send(b'{"pong": true}\n')
 
 
 def _loop_factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop] | None:

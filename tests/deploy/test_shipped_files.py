@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from nugetproxy.cli.output import BAD_SETTINGS
+from nugetproxy.runtime.supervisor import GIVE_UP_AFTER
 from tests.certificates import PrivateCA
 from tests.fakes.upstream import FakeUpstream
 from tests.ports import free_port
@@ -58,6 +59,16 @@ def test_systemd_understands_every_line_of_the_units(tmp_path: Path) -> None:
 
 def test_the_unit_does_not_start_again_with_wrong_settings() -> None:
     assert f"RestartPreventExitStatus={BAD_SETTINGS}\n" in (DEPLOY / "systemd" / "nugetproxy.service").read_text()
+
+
+def test_the_watchdog_waits_longer_than_the_supervisor_for_its_workers() -> None:
+    """
+    Which ends with a sentence about what is wrong, where the watchdog could only kill it.
+    """
+    [seconds] = re.findall(
+        r"^WatchdogSec=(\d+)$", (DEPLOY / "systemd" / "nugetproxy.service").read_text(), re.MULTILINE
+    )
+    assert int(seconds) > GIVE_UP_AFTER
 
 
 def test_the_unit_is_hardened() -> None:

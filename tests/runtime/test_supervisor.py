@@ -1,14 +1,18 @@
 """Supervision, with real processes, sockets and signals; what the workers serve is a stand-in."""
 
+import contextlib
+import itertools
 import os
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from nugetproxy.runtime.watchdog import watchdog_seconds
 from tests.runtime.serving import Served, eventually, is_running, read_answer, serving
 
 IMPATIENT = "tests.runtime.impatient"
@@ -109,6 +113,26 @@ class TestStart:
                 assert systemd.recv(100) == b"READY=1"
                 served.signal(signal.SIGTERM)
                 assert systemd.recv(100) == b"STOPPING=1"
+
+    def test_systemd_is_told_that_it_lives_while_every_worker_answers(self, data, tmp_path):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.bind(str(tmp_path / "notify"))
+            systemd.settimeout(30)
+            environ = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"}
+            with serving(data, "--workers", "2", env=environ) as served:
+                assert [systemd.recv(100) for _ in range(4)] == [b"READY=1", *[b"WATCHDOG=1"] * 3]
+                hanging = min(served.workers())
+                os.kill(hanging, signal.SIGSTOP)
+                systemd.settimeout(0.8)
+                assert len(list(itertools.islice(received(systemd), 100))) < 100
+                os.kill(hanging, signal.SIGCONT)
+                systemd.settimeout(30)
+                assert systemd.recv(100) == b"WATCHDOG=1"
+
+    def test_a_watchdog_of_another_process_is_not_ours(self):
+        assert watchdog_seconds({"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": str(os.getpid())}) == 1.0
+        assert watchdog_seconds({"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"}) == 0.0
+        assert watchdog_seconds({}) == 0.0
 
 
 class TestFailingStart:
@@ -319,3 +343,10 @@ class TestStop:
             eventually(lambda: not any(map(is_running, workers)), "the end of the workers")
         finally:
             served.close()
+
+
+def received(told: socket.socket) -> Iterator[bytes]:
+    """What comes, until nothing comes for the socket's time-out."""
+    with contextlib.suppress(TimeoutError):
+        while True:
+            yield told.recv(100)
