@@ -92,8 +92,10 @@ async def _answer(request: web.Request, handler: Handler, note: RequestNote) -> 
         is_ours = isinstance(error, StorageUnavailable)
         if is_ours or refusal.outcome is Outcome.FAILED:
             # Without a traceback: it says no more than the sentence, and comes with every request while a disk is full.
-            tell = log.error if is_ours else log.warning
-            tell("cannot_answer", path=request.path, why=str(error))
+            if is_ours:
+                log.error("cannot_answer", path=request.path, why=str(error))  # noqa: TRY400
+            else:
+                log.warning("cannot_answer", path=request.path, why=str(error))
         return _refuse(request, note, refusal)
     except Exception as error:  # the one place where an unforeseen failure becomes an answer
         log.exception("unforeseen_failure", path=request.path)

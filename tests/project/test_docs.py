@@ -43,30 +43,6 @@ def test_every_metric_that_is_named_exists(page):
     assert set(re.findall(r"`(nugetproxy_[a-z_]+[a-z])`", page.read_text())) - known == set()
 
 
-def test_operations_lists_every_event_of_the_runtime():
-    source = "".join(file.read_text() for file in (ROOT / "nugetproxy/runtime").glob("s*.py"))
-    events = set(re.findall(r'_log\.\w+\(\s*"(\w+)"', source))
-    page = (ROOT / "docs/operations.md").read_text()
-    section = page.split("## Logs", 1)[1].split("##", 1)[0]
-
-    assert events
-    assert events - set(re.findall(r"`(\w+)`", section)) == set()
-
-
-def test_operations_lists_what_the_mirror_warns_of():
-    """
-    A warning is for whoever runs the server: they find out here what it asks of them.
-    """
-    folders = ("mirroring", "storage", "runtime")
-    source = "".join(file.read_text() for folder in folders for file in (ROOT / "nugetproxy" / folder).rglob("*.py"))
-    events = set(re.findall(r'_log\.(?:warning|error|exception)\(\s*"([^"]+)"', source))
-    page = (ROOT / "docs/operations.md").read_text()
-    section = page.split("## Logs", 1)[1].split("\n## ", 1)[0]
-
-    assert "content_rejected" in events
-    assert events - set(re.findall(r"`([\w ]+)`", section)) == set()
-
-
 def test_the_readme_names_every_command():
     page = (ROOT / "README.md").read_text()
 

@@ -184,13 +184,13 @@ def _cut(request: web.Request, error: Exception) -> None:
         # sendfile meets a reset before the transport does, which then still believes in its connection.
         if transport is not None:
             transport.abort()
-        told.debug("a client left")
+        told.debug("client_left")
         return
     note.outcome = Outcome.FAILED
     if transport is not None:
         transport.abort()
     if isinstance(error, TimeoutError):
-        told.info("cut a client that stopped reading")
+        told.info("client_stopped_reading")
     elif isinstance(error, NugetproxyError | _CutError):
         told.warning("answer_cut_short", why=str(error))
     else:

@@ -8,7 +8,6 @@ because a pipe whose reader is slow must never hold up the event loop.
 """
 
 import asyncio
-import logging
 import os
 import queue
 import re
@@ -18,6 +17,8 @@ import time
 from collections.abc import Iterable
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Literal, NamedTuple
+
+import structlog
 
 from nugetproxy.executors.threads import DISK
 
@@ -39,7 +40,7 @@ LONGEST_PATH = 2048
 
 _USER_INFO = re.compile(r"(:|%3a)((?:/|%2f){2})[^/?&@]*(?:@|%40)", re.IGNORECASE)
 
-log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class AccessLine(NamedTuple):
@@ -115,7 +116,7 @@ class AccessLog:
             self._batches.put(None)
             await DISK.run(writer.join, timeout)
         if self.dropped:
-            log.warning("%d access log lines were dropped: their reader was too slow", self.dropped)
+            _log.warning("access_log_lines_dropped", lines=self.dropped)
 
     def _write_batches(self) -> None:
         while (batch := self._batches.get()) is not None:
@@ -123,7 +124,7 @@ class AccessLog:
                 self._write(batch)
             except OSError as error:
                 # A closed pipe or a full disk: the log is lost, the service is not.
-                log.warning("the access log cannot be written: %s", error)
+                _log.warning("access_log_not_written", error=str(error))
             self._waiting -= len(batch)
 
     def _write(self, batch: bytes) -> None:

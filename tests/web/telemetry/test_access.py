@@ -6,6 +6,7 @@ import os
 import threading
 
 import pytest
+from structlog.testing import capture_logs
 
 from nugetproxy.web.telemetry import access
 from nugetproxy.web.telemetry.access import (
@@ -130,7 +131,7 @@ async def test_a_log_switched_off_starts_nothing():
     assert before == threading.active_count()
 
 
-async def test_a_reader_that_stopped_costs_lines_and_no_memory(monkeypatch, caplog):
+async def test_a_reader_that_stopped_costs_lines_and_no_memory(monkeypatch):
     """
     Past MAX_WAITING_BYTES new lines are dropped and counted, and the event loop never waits.
     """
@@ -143,12 +144,13 @@ async def test_a_reader_that_stopped_costs_lines_and_no_memory(monkeypatch, capl
         log.flush()
     dropped = log.dropped
     drain = asyncio.create_task(asyncio.to_thread(read_to_end, reader))
-    await log.close()
+    with capture_logs() as told:
+        await log.close()
     os.close(writer)
 
     assert dropped > 0
     assert 5000 - dropped == (await drain).count(b"\n")
-    assert "were dropped" in caplog.text
+    assert told == [{"event": "access_log_lines_dropped", "log_level": "warning", "lines": dropped}]
     os.close(reader)
 
 
@@ -156,15 +158,16 @@ def read_to_end(descriptor: int) -> bytes:
     return b"".join(iter(lambda: os.read(descriptor, 65536), b""))
 
 
-async def test_a_closed_pipe_is_said_and_survived(caplog):
+async def test_a_closed_pipe_is_said_and_survived():
     reader, writer = os.pipe()
     os.close(reader)
     log = AccessLog(descriptor=writer)
     log.record(LINE)
-    await log.close()
+    with capture_logs() as told:
+        await log.close()
     os.close(writer)
 
-    assert "cannot be written" in caplog.text
+    assert [event["event"] for event in told] == ["access_log_not_written"]
 
 
 @pytest.mark.parametrize(
