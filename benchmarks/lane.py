@@ -119,7 +119,7 @@ async def serve(port: int, folder: Path) -> None:
         listener.close()
     await lanes.drain(1)
     await runner.cleanup()
-    hot.close()
+    await hot.close()
     await access.close()
 
 

@@ -32,6 +32,12 @@ CONNECTIONS_REFUSED = Counter(
     ["reason"],
 )
 
+HOT_LOOKUPS = Counter(
+    "nugetproxy_hot_lookups_total",
+    "Lookups of GET and HEAD requests in the hot table, by where the answer was found (memory, disk, none).",
+    ["found"],
+)
+
 # --- upstream ---
 
 UPSTREAM_REQUESTS = Counter(

@@ -253,11 +253,11 @@ def _told(before: Mapping[str, float], after: Mapping[str, float]) -> Iterator[s
     tiers = {
         match[1]: value
         for name, value in grown.items()
-        if (match := re.fullmatch(r'nugetproxy_answers_total\{tier="(\w+)"\}', name))
+        if (match := re.fullmatch(r'nugetproxy_hot_lookups_total\{found="(\w+)"\}', name))
     }
     if total := sum(tiers.values()):
         shares = ", ".join(f"{tier} {value / total:.1%}" for tier, value in sorted(tiers.items()))
-        yield f"Answered by tier: {shares}.  "
+        yield f"Hot lookups: {shares}.  "
     lags = sorted(
         (float(match[1]), value)
         for name, value in grown.items()

@@ -206,6 +206,7 @@ class ServerSettings(Section):
     lane: bool = True
     loop: Literal["asyncio", "uvloop"] = "asyncio"
     hot_memory: Size = 64_000_000
+    hot_disk: Size = 256_000_000
     header_timeout: Duration = 10.0
     idle_timeout: Duration = 120.0
     stall_timeout: Duration = 60.0

@@ -8,7 +8,16 @@ from nugetproxy.config.models import Config, Section
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "m"), (1.0, "s"))
 _SIZES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "KB"))
 _SIZE_KEYS = frozenset(
-    {"hot_memory", "max_body", "documents_size", "reserve", "memory_relay", "max_package_size", "max_symbols_size"}
+    {
+        "documents_size",
+        "hot_disk",
+        "hot_memory",
+        "max_body",
+        "max_package_size",
+        "max_symbols_size",
+        "memory_relay",
+        "reserve",
+    }
 )
 
 

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import structlog
 from aiohttp import web
@@ -19,7 +20,9 @@ from nugetproxy.runtime.assembly import USER_AGENT, assemble
 from nugetproxy.runtime.first_contacts import tell_first_contacts
 from nugetproxy.runtime.listening import tls_context
 from nugetproxy.runtime.trouble import Trouble
+from nugetproxy.services import Services
 from nugetproxy.web.application import make_application
+from nugetproxy.web.hot.overflow import Overflow
 from nugetproxy.web.hot.table import HotTable
 from nugetproxy.web.http.aiohttp_connection import handler_options
 from nugetproxy.web.lane.server import LaneServer
@@ -39,7 +42,7 @@ async def serve(
     tls = _tls(settings)
     async with assemble(config, os.environ) as assembled:
         services = replace(assembled, ready=_unless(trouble, assembled.ready))
-        hot = HotTable(settings.hot_memory, services.changes) if settings.lane else None
+        hot = _hot_table(config, services) if settings.lane else None
         application = make_application(services, hot)
         # Who is still answered was waited for by `drain`; what is left then works for clients that are gone.
         runner = web.AppRunner(application, shutdown_timeout=0.1, **handler_options(settings.idle_timeout))
@@ -59,7 +62,7 @@ async def serve(
                 await asyncio.gather(contacts, return_exceptions=True)
         finally:
             if hot is not None:
-                hot.close()
+                await hot.close()
             await runner.cleanup()
 
 
@@ -77,6 +80,16 @@ async def _serve(
         listener.close()
     if unfinished := await lanes.drain(settings.stop_timeout):
         _log.warning("answers_cut_off", answers=unfinished, after=settings.stop_timeout)
+
+
+def _hot_table(config: Config, services: Services) -> HotTable:
+    overflow = None
+    if config.server.hot_disk:
+        try:
+            overflow = Overflow(Path(config.storage.path) / "spool", config.server.hot_disk)
+        except OSError as error:  # read-only media, perhaps: what does not fit into memory is then made again
+            _log.info("hot_overflow_unavailable", why=error.strerror)
+    return HotTable(config.server.hot_memory, services.changes, overflow)
 
 
 def _unless(trouble: Trouble, ready: Ready) -> Ready:

@@ -149,7 +149,7 @@ async def opened_with_lane(data: Path, upstream: FakeUpstream, **sections: Any) 
         finally:
             listener.close()
             await lanes.drain(1.0)
-            hot.close()
+            await hot.close()
             await runner.cleanup()
 
 

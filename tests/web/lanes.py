@@ -143,7 +143,7 @@ async def serving(
             await client.close()
         await server.drain(0.2)
         await runner.cleanup()
-        hot.close()
+        await hot.close()
         await access.close()
         if descriptor is None:
             os.close(sink)

@@ -50,7 +50,7 @@ async def serving(
     finally:
         await client.close()
         if hot is not None:
-            hot.close()
+            await hot.close()
 
 
 async def raw(client: Client, request: bytes, *, enough: bytes = b"") -> bytes:

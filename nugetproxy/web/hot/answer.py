@@ -18,6 +18,10 @@ from nugetproxy.web.http.compression import Codings
 
 Headers = Iterable[tuple[str, str]]
 
+# A target alone where the answer is the same for every host, else a target and a host: two types, so that no target,
+# not even one that a client made up with a host inside, is ever taken for a key of the other kind.
+Key = bytes | tuple[bytes, bytes]
+
 ENTRY_BYTES: Final = 1024
 """What an answer weighs beside its bodies and its key: objects, an entity tag, a path."""
 
@@ -51,6 +55,18 @@ class HotVariant:
         self._of_body = sys.intern("".join(of_body))
         self.modified = modified
         self.body = body
+
+    @classmethod
+    def from_description(cls, description: list[str], body: bytes) -> "HotVariant":
+        """A document's form, as `described` tells it."""
+        form = cls((), body)
+        shared, of_body, form.etag = description
+        form._shared, form._of_body = sys.intern(shared), sys.intern(of_body)
+        return form
+
+    def described(self) -> list[str]:
+        """Everything but the body."""
+        return [self._shared, self._of_body, self.etag]
 
     @property
     def size(self) -> int:

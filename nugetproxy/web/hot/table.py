@@ -16,14 +16,11 @@ from typing import Final
 import structlog
 
 from nugetproxy.feeds.base import LocalFile
-from nugetproxy.web.hot.answer import HotAnswer
+from nugetproxy.web.hot.answer import HotAnswer, Key
 from nugetproxy.web.hot.open_files import KeptFile, OpenFiles
+from nugetproxy.web.hot.overflow import Overflow
 
 log = structlog.get_logger(__name__)
-
-# A target alone where the answer is the same for every host, else a target and a host: two types, so that no target,
-# not even one that a client made up with a host inside, is ever taken for a key of the other kind.
-_Key = bytes | tuple[bytes, bytes]
 
 # Requests with any other target have a reading of their own in every parser; none of them is kept.
 _TARGET: Final = re.compile(r"/[!-~]*")
@@ -38,37 +35,45 @@ SEEN_ONCE: Final = 16_384
 class _Part:
     """Answers of one kind, the least recently found leaving first; bounded by their bytes."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, left: Callable[[Key, HotAnswer], None] | None = None) -> None:
+        """`left` hears of what had to make room."""
+        self._left = left
         self.max_bytes = max_bytes
         self.held_bytes = 0
-        self.answers: OrderedDict[_Key, HotAnswer] = OrderedDict()
-        self._once: OrderedDict[_Key, None] = OrderedDict()
+        self.answers: OrderedDict[Key, HotAnswer] = OrderedDict()
+        self._once: OrderedDict[Key, None] = OrderedDict()
 
-    def keep(self, key: _Key, answer: HotAnswer) -> None:
+    def keep(self, key: Key, answer: HotAnswer) -> bool:
+        """Whether it is kept: while this part is full, only what is offered a second time is."""
         weight = _weight(key, answer)
         if weight > self.max_bytes // 2:
             self.drop(key)
-            return
+            return False
         is_known = key in self.answers
         if not is_known and self.held_bytes + weight > self.max_bytes and not self._was_seen(key):
-            return
+            return False
         self.drop(key)
         self.answers[key] = answer
         self.held_bytes += weight
         while self.held_bytes > self.max_bytes:
-            self.drop(next(iter(self.answers)))
+            last = next(iter(self.answers))
+            left = self.drop(last)
+            if self._left is not None and left is not None:
+                self._left(last, left)
+        return True
 
-    def drop(self, key: _Key) -> None:
+    def drop(self, key: Key) -> HotAnswer | None:
         answer = self.answers.pop(key, None)
         if answer is not None:
             self.held_bytes -= _weight(key, answer)
+        return answer
 
     def clear(self) -> None:
         self.answers.clear()
         self._once.clear()
         self.held_bytes = 0
 
-    def _was_seen(self, key: _Key) -> bool:
+    def _was_seen(self, key: Key) -> bool:
         """Whether it was offered a short while ago: one pass over everything then evicts nothing that is used."""
         if key in self._once:
             del self._once[key]
@@ -82,14 +87,23 @@ class _Part:
 class HotTable:
     """Hot answers by raw target. Only for the event loop's thread."""
 
-    def __init__(self, max_bytes: int, changes: Callable[[], int] = lambda: 0) -> None:
-        """`changes` differs once anything changed that answers depend on; what was kept until then is forgotten."""
+    def __init__(
+        self, max_bytes: int, changes: Callable[[], int] = lambda: 0, overflow: Overflow | None = None
+    ) -> None:
+        """`changes` differs once anything changed that answers depend on; what was kept until then is forgotten.
+
+        Documents that do not fit go to `overflow`.
+        """
         self.max_bytes = max_bytes
         self.changes = changes
         self.files = OpenFiles()
+        self.found_in_memory = self.found_on_disk = self.not_found = 0
+        """Lookups since somebody set these to 0."""
         self._seen = changes()
         self._routes = _Part(int(max_bytes * ROUTES))
-        self._documents = _Part(max_bytes - self._routes.max_bytes)
+        self._overflow = overflow
+        left = overflow.put if overflow is not None else None
+        self._documents = _Part(max_bytes - self._routes.max_bytes, left)
 
     def __len__(self) -> int:
         return len(self._documents.answers) + len(self._routes.answers)
@@ -120,15 +134,26 @@ class HotTable:
                 # The request itself was answered from the file by other means, or failed there and was told there.
                 log.debug("file_not_hot", file=file.path.name, why=str(error))
                 return
+        if self._overflow is not None:
+            self._overflow.forget(key)
         part = self._part(answer)
         _unite(answer, part.answers.get(key))
-        part.keep(key, answer)
+        if not part.keep(key, answer) and part is self._documents and self._overflow is not None:
+            self._overflow.put(key, answer)
 
     def find(self, target: bytes, host: bytes, now: float) -> HotAnswer | None:
         """The answer for `target`; `host` is `scheme://` and the Host value. `now` is on the monotonic clock."""
+        answer = self._find(target, host, now)
+        if answer is None:
+            self.not_found += 1
+        else:
+            self.found_in_memory += 1
+        return answer
+
+    def _find(self, target: bytes, host: bytes, now: float) -> HotAnswer | None:
         if not self._is_current():
             return None
-        key: _Key = target
+        key: Key = target
         answer = self._documents.answers.get(key)
         part = self._documents
         if answer is None:
@@ -138,7 +163,7 @@ class HotTable:
                 part, key = self._documents, (target, host)
                 answer = part.answers.get(key)
                 if answer is None:
-                    return None
+                    return self._overflown(target, host, now) if self._overflow is not None else None
         if answer.expires <= now:
             part.drop(key)
             return None
@@ -150,22 +175,41 @@ class HotTable:
         part.answers.move_to_end(key)
         return answer
 
+    def _overflown(self, target: bytes, host: bytes, now: float) -> HotAnswer | None:
+        """What did not fit into memory. Asked for again, it takes the place of what is not."""
+        assert self._overflow is not None
+        keys: tuple[Key, Key] = (target, (target, host))
+        for key in keys:
+            answer = self._overflow.find(key)
+            if answer is not None and answer.expires > now:
+                self._documents.keep(key, answer)
+                self.found_on_disk += 1
+                self.found_in_memory -= 1  # counted by `find`
+                return answer
+        return None
+
     def discard(self, target: str, host: str | None) -> None:
         """Forget one answer, if it is here."""
         key = _key(target, host)
         if key is not None:
             self._documents.drop(key)
             self._routes.drop(key)
+            if self._overflow is not None:
+                self._overflow.forget(key)
 
     def clear(self) -> None:
         """Forget everything."""
         self._documents.clear()
         self._routes.clear()
+        if self._overflow is not None:
+            self._overflow.clear()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Forget everything and close the files."""
         self.clear()
         self.files.clear()
+        if self._overflow is not None:
+            await self._overflow.close()
 
     def _is_current(self) -> bool:
         """Whether nothing changed since the last look; forgets everything when something did."""
@@ -190,7 +234,7 @@ def _unite(answer: HotAnswer, before: HotAnswer | None) -> None:
         answer.gzip = before.gzip
 
 
-def _key(target: str, host: str | None) -> _Key | None:
+def _key(target: str, host: str | None) -> Key | None:
     """None: such a request is not the lane's to answer."""
     if not _TARGET.fullmatch(target) or not (host is None or host.isascii()):
         return None
@@ -198,6 +242,6 @@ def _key(target: str, host: str | None) -> _Key | None:
     return raw if host is None else (raw, host.encode("ascii"))
 
 
-def _weight(key: _Key, answer: HotAnswer) -> int:
+def _weight(key: Key, answer: HotAnswer) -> int:
     """In bytes. A query of a client's choosing is most of what a small answer costs."""
     return (len(key) if isinstance(key, bytes) else len(key[0]) + len(key[1])) + answer.size

@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from nugetproxy import metrics
 from nugetproxy.config import ServerSettings
 from nugetproxy.web.hot.open_files import KeptFile, OpenFile
 from nugetproxy.web.hot.table import HotTable
@@ -50,13 +51,24 @@ class LaneShared:
         self.hot = hot if settings.lane and self.can_reopen else None
         self.settings = settings
         self.connections = Connections(settings)
-        self.tally = Tally()
+        self.tally = Tally(self._count_lookups)
         self._access = access
         self._learned = learned
         self.disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="lane-disk")
         """Brings into the page cache what is about to be sent."""
         self._second, self._date = -1, ""
         self._heads: dict[bytes, dict[bytes, RequestHead]] = {b"http": {}, b"https": {}}
+
+    def _count_lookups(self) -> None:
+        hot = self.hot
+        if hot is not None:
+            for found, number in (
+                ("memory", hot.found_in_memory),
+                ("disk", hot.found_on_disk),
+                ("none", hot.not_found),
+            ):
+                metrics.HOT_LOOKUPS.labels(found).inc(number)
+            hot.found_in_memory = hot.found_on_disk = hot.not_found = 0
 
     def make_handler(self, refuse: Refuse) -> web.RequestHandler:
         """aiohttp's side of a connection; `refuse` answers what its parser cannot read."""

@@ -6,6 +6,7 @@ even that would be a tenth of the work. Nothing here decides what is counted.
 
 import asyncio
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +30,9 @@ class _Counts:
 class Tally:
     """Counts of answers by resource, outcome and status. Only for the event loop's thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, flushed: Callable[[], None] = lambda: None) -> None:
+        """`flushed` is called with each flush: for others who count in plain numbers."""
+        self._flushed = flushed
         self._counts: dict[tuple[str, str, int], _Counts] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -49,6 +52,7 @@ class Tally:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._flushed()
         counted, self._counts = self._counts, {}
         for (resource, outcome, status), counts in counted.items():
             metrics.REQUESTS.labels(resource, outcome, str(status)).inc(counts.requests)

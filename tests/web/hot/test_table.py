@@ -291,12 +291,12 @@ def test_forms_of_two_documents_are_not_mixed():
     assert bodies(found(table, "/a")) == [None, b"plain"]
 
 
-def test_closing_leaves_nothing(tmp_path):
+async def test_closing_leaves_nothing(tmp_path):
     (tmp_path / "f").write_bytes(b"abc")
     table = HotTable(10_000_000)
     table.offer("/f", None, package(tmp_path / "f"))
     table.offer("/a", None, hot_json())
-    table.close()
+    await table.close()
 
     assert (len(table), table.held_bytes) == (0, 0)
 

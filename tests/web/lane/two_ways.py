@@ -65,7 +65,7 @@ async def application(feed: FakeFeed, descriptor: int, *, lane: bool) -> AsyncIt
     finally:
         listener.close()
         await server.drain(0.2)
-        hot.close()
+        await hot.close()
         await runner.cleanup()
 
 

@@ -67,7 +67,7 @@ async def housing(path: Path, **settings: Any) -> AsyncIterator[House]:
             yield house
         finally:
             await client.close()
-            hot.close()
+            await hot.close()
 
 
 @pytest.fixture

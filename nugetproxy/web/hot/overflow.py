@@ -1,0 +1,217 @@
+"""Documents that are ready to be sent and do not fit into memory: on disk, found with one read.
+
+What `web.hot.table` cannot keep would otherwise be rendered and compressed again for each request. A file of a fixed
+size is written from start to end, again and again; where an answer lies in it is remembered by a hash of its key. The
+file has no name and belongs to one process, so nothing in it outlives what that process knows.
+
+The event loop never waits for the disk here: a thread writes, and what is not in the page cache counts as not found.
+"""
+
+import asyncio
+import os
+import struct
+import tempfile
+from array import array
+from pathlib import Path
+from typing import Final
+
+import orjson
+import structlog
+
+from nugetproxy.executors.threads import DISK
+from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.web.hot.answer import HotAnswer, HotVariant, Key
+
+log = structlog.get_logger(__name__)
+
+LARGEST: Final = 256 * 1024
+"""Bytes of a body that is kept here. Rendering a larger one is not most of what it costs, and there are few."""
+
+BATCH: Final = 512 * 1024
+"""Bytes that are gathered before a thread writes them."""
+
+SMALLEST_FILE: Final = 8 * BATCH
+"""Bytes of the smallest file that makes sense."""
+
+FIRST_READ: Final = 16 * 1024
+"""Bytes that one read takes: most answers are shorter."""
+
+SLOTS: Final = 1 << 17
+"""Answers that can be found at most; each slot takes eight bytes. Of two answers in one slot the newer is found."""
+
+# Magic; lengths of key, description, identity form and gzip form. The bytes follow in that order.
+_HEADER: Final = struct.Struct("=4sIIII")
+_MAGIC: Final = b"NPh1"
+_NONE: Final = 0xFFFFFFFF
+
+
+class Overflow:
+    """Only for the event loop's thread."""
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        """`max_bytes` is the size of the file. Raises OSError when it cannot be created."""
+        self._descriptor = _unnamed(folder)
+        self._size = max(max_bytes, SMALLEST_FILE)
+        self._slots = _no_slots()
+        # Positions count all bytes ever put here: where one lies in the file is its position modulo the size.
+        self._gathered = bytearray()
+        self._start = 0  # position of the first gathered byte; what is before it was given to the thread
+        self._flying = b""  # what the thread is writing, and its position
+        self._flying_from = 0
+        self._writing: asyncio.Task[None] | None = None
+
+    def put(self, key: Key, answer: HotAnswer) -> None:
+        """Keep the answer of a document, unless it is too large or documents come faster than the disk takes them."""
+        if self._descriptor < 0 or (self._writing is not None and len(self._gathered) >= BATCH):
+            return
+        forms = [form.body for form in (answer.identity, answer.gzip) if form is not None]
+        if any(not isinstance(body, bytes) or len(body) > LARGEST for body in forms):
+            return
+        record = _record(key, answer)
+        if len(record) > BATCH:
+            return
+        self._slots[hash(key) % SLOTS] = self._start + len(self._gathered) + 1
+        self._gathered += record
+        if len(self._gathered) >= BATCH and self._writing is None:
+            self._write()
+
+    def find(self, key: Key) -> HotAnswer | None:
+        """None, too, when a disk would have to be waited for."""
+        position = self._slots[hash(key) % SLOTS] - 1
+        return self._answer_at(position, key) if position >= 0 else None
+
+    def forget(self, key: Key) -> None:
+        """Find nothing for this key."""
+        self._slots[hash(key) % SLOTS] = 0
+
+    def clear(self) -> None:
+        """Find nothing of what was put so far."""
+        self._slots = _no_slots()
+
+    async def close(self) -> None:
+        """Give the file back to the disk."""
+        self.clear()
+        if self._writing is not None:
+            await asyncio.gather(self._writing, return_exceptions=True)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _answer_at(self, position: int, key: Key) -> HotAnswer | None:
+        head = self._bytes_at(position, FIRST_READ)
+        if len(head) < _HEADER.size:
+            return None
+        magic, *lengths = _HEADER.unpack_from(head)
+        if magic != _MAGIC:
+            return None
+        whole = _HEADER.size + sum(length for length in lengths if length != _NONE)
+        if len(head) < whole:
+            head += self._bytes_at(position + len(head), whole - len(head))
+        return _answer(key, memoryview(head), lengths) if len(head) >= whole else None
+
+    def _bytes_at(self, position: int, count: int) -> bytes:
+        """Up to `count` bytes; fewer at an end, none when they are lost or not in the page cache."""
+        if position >= self._start:
+            at = position - self._start
+            return bytes(self._gathered[at : at + count])
+        if position >= self._flying_from:
+            at = position - self._flying_from
+            return self._flying[at : at + count]
+        # What the newest batches were written over, or will be before the next look.
+        if self._descriptor < 0 or position < self._start - self._size:
+            return b""
+        offset = position % self._size
+        room = bytearray(min(count, self._size - offset, self._flying_from - position))
+        try:
+            read = os.preadv(self._descriptor, [room], offset, os.RWF_NOWAIT)
+        except OSError:
+            return b""
+        return bytes(room[:read])
+
+    def _write(self) -> None:
+        """Hand what was gathered to a thread."""
+        self._flying, self._flying_from = bytes(self._gathered), self._start
+        self._gathered.clear()
+        self._start += len(self._flying)
+        if self._start % self._size + 2 * BATCH > self._size:  # no batch goes over the end of the file
+            self._start += self._size - self._start % self._size
+        self._writing = asyncio.get_running_loop().create_task(self._written())
+
+    async def _written(self) -> None:
+        try:
+            await DISK.run(_write_all, self._descriptor, self._flying, self._flying_from % self._size)
+        except OSError as error:
+            log.warning("hot_overflow_stopped", why=error.strerror)
+            self.clear()
+            os.close(self._descriptor)
+            self._descriptor = -1
+        self._flying, self._flying_from, self._writing = b"", self._start, None
+
+
+def _unnamed(folder: Path) -> int:
+    """A file that nobody else can open and that goes with its descriptor."""
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError:  # a file system that has no such files
+        descriptor, name = tempfile.mkstemp(dir=folder, prefix="hot-")
+        Path(name).unlink()
+        return descriptor
+
+
+def _write_all(descriptor: int, batch: bytes, offset: int) -> None:
+    rest = memoryview(batch)
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        rest, offset = rest[written:], offset + written
+
+
+def _no_slots() -> "array[int]":
+    return array("Q", bytes(8 * SLOTS))
+
+
+def _record(key: Key, answer: HotAnswer) -> bytes:
+    was = answer.provenance
+    told = [was.outcome.value, was.age, was.fresh_for, was.stored, was.detail]
+    forms = [None if form is None else form.described() for form in (answer.identity, answer.gzip)]
+    flags = [answer.is_negotiated, answer.has_ttl, answer.needs_reader, answer.gzip_unasked]
+    description = orjson.dumps([answer.resource, told, forms, flags, answer.expires, answer.since, answer.digest])
+    name = _name(key)
+    bodies = [None if form is None else form.body for form in (answer.identity, answer.gzip)]
+    lengths = [len(body) if isinstance(body, bytes) else _NONE for body in bodies]
+    header = _HEADER.pack(_MAGIC, len(name), len(description), *lengths)
+    return b"".join((header, name, description, *(body for body in bodies if isinstance(body, bytes))))
+
+
+def _answer(key: Key, record: memoryview, lengths: list[int]) -> HotAnswer | None:
+    """The answer, unless the record is another key's."""
+    parts, at = [], _HEADER.size
+    for length in lengths:
+        end = at if length == _NONE else at + length
+        parts.append(None if length == _NONE else bytes(record[at:end]))
+        at = end
+    name, description, *bodies = parts
+    if name != _name(key) or description is None:
+        return None
+    resource, told, forms, flags, expires, since, digest = orjson.loads(description)
+    is_negotiated, has_ttl, needs_reader, gzip_unasked = flags
+    identity, gzip = (
+        None if form is None or body is None else HotVariant.from_description(form, body)
+        for form, body in zip(forms, bodies, strict=True)
+    )
+    return HotAnswer(
+        resource,
+        Provenance(Outcome(told[0]), *told[1:]),
+        identity,
+        gzip,
+        is_negotiated,
+        has_ttl,
+        float("inf") if expires is None else expires,  # JSON has no infinity
+        needs_reader,
+        gzip_unasked=gzip_unasked,
+        digest=digest,
+        since=since,
+    )
+
+
+def _name(key: Key) -> bytes:
+    return key if isinstance(key, bytes) else b" ".join(key)
