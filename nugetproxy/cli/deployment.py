@@ -28,13 +28,16 @@ def check_config(connect: bool, **options: object) -> None:
     check. The exit code is 1 if an upstream cannot be used.
     """
     from nugetproxy.config import describe
-    from nugetproxy.runtime.unclaimed import unclaimed_mirrors, what_to_configure
+    from nugetproxy.runtime.known_upstreams import with_known_upstreams
+    from nugetproxy.runtime.unclaimed import moved_upstreams, unclaimed_mirrors, what_to_configure
 
-    config = load_config(options)
+    config = with_known_upstreams(load_config(options))
     if not connect:
         click.echo(describe(config), nl=False)
     for name in unclaimed_mirrors(config):
         note(f"warning: {what_to_configure(config, name)}")
+    for why in moved_upstreams(config):
+        note(f"warning: {why}")
     if connect:
         _connect(config)
 

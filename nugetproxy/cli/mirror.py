@@ -43,8 +43,9 @@ def prewarm(files: tuple[Path, ...], parallel: int, **options: object) -> None:
 
     from nugetproxy import logs
     from nugetproxy.nuget.lock_files import Wanted, read_wanted
+    from nugetproxy.runtime.known_upstreams import with_known_upstreams
 
-    config = load_config(options)
+    config = with_known_upstreams(load_config(options))
     if owner := _owner_that_root_would_shut_out(Path(config.storage.path)):
         path = config.storage.path
         complain([f"{path} belongs to {owner}: run this as {owner}, or the server cannot use what root writes there"])

@@ -35,6 +35,7 @@ from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage, open_led
 from nugetproxy.mirroring.kept.view import KeptPackages
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.runtime.hosting_parts import appeared, attempted, over
+from nugetproxy.runtime.known_upstreams import remember
 from nugetproxy.services import Services
 from nugetproxy.storage import data_directory, occupants
 from nugetproxy.storage.access import access_for
@@ -73,6 +74,8 @@ async def assemble(
         access = access_for(config.storage.mirror_access)
         data_directory.prepare(path, access)
         stack.callback(occupants.enter(path, Occupant(what, nugetproxy.__version__, os.getpid())).leave)
+        if mode is Mode.ONLINE:
+            remember(path, config.mirroring.upstream)
         leases = Leases(path / "locks")
         reserve = Reserve(path, None if config.storage.reserve == "auto" else config.storage.reserve)
         database = open_ledger(path / INVENTORY)

@@ -23,8 +23,9 @@ from nugetproxy import logs
 from nugetproxy.accounts.beginning import has_administrator, how_to_begin
 from nugetproxy.config import Config, load, parse_listen
 from nugetproxy.errors import ConfigError, NugetproxyError
+from nugetproxy.runtime.known_upstreams import with_known_upstreams
 from nugetproxy.runtime.trouble import Trouble
-from nugetproxy.runtime.unclaimed import unclaimed_mirrors, what_to_configure
+from nugetproxy.runtime.unclaimed import moved_upstreams, unclaimed_mirrors, what_to_configure
 from nugetproxy.storage import data_directory
 from nugetproxy.storage.access import access_for
 from nugetproxy.storage.database.upgrading import bring_up_to_date
@@ -57,6 +58,8 @@ def main() -> int:
     if options is not None:  # once a start, not once a worker
         for name in unclaimed_mirrors(config):
             _log.warning("mirror_of_no_upstream", upstream=name, why=what_to_configure(config, name))
+        for why in moved_upstreams(config):
+            _log.warning("upstream_moved", why=why)
         try:
             _prepare(config, line)
         except NugetproxyError as failed:
@@ -118,7 +121,8 @@ def _understand(line: socket.socket) -> tuple[Config, Mapping[str, Any] | None]:
         # Another worker of this start has judged them; files it looked at may be gone since, and are not our affair.
         return Config.model_validate_json(order["use"]), None
     source = order["read"]
-    return load(Path(source["file"]) if source["file"] else None, os.environ, source["overrides"]), source
+    config = load(Path(source["file"]) if source["file"] else None, os.environ, source["overrides"])
+    return with_known_upstreams(config), source
 
 
 def _prepare(config: Config, line: socket.socket) -> None:

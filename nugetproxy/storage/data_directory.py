@@ -20,7 +20,7 @@ MIRROR: Final = "mirror"
 _PRIVATE_PARTS: Final = ("spool", LOCKS, "documents")
 _DATABASES: Final = (MAIN, INVENTORY)
 # Everything that a server or a command of any version has put there.
-_OURS: Final = frozenset({MIRROR, *_PRIVATE_PARTS, "hosted", "metrics", "revisions", "lost+found"})
+_OURS: Final = frozenset({MIRROR, *_PRIVATE_PARTS, "hosted", "metrics", "revisions", "upstreams.json", "lost+found"})
 
 _log = structlog.get_logger(__name__)
 

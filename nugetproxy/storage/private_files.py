@@ -1,6 +1,7 @@
 """Files and folders that only the service's own user may read: databases, locks, and what is shared in memory."""
 
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +28,28 @@ def open_private(path: Path) -> int:
         os.close(descriptor)
         raise StorageUnavailable(f"{path.name} cannot be given to its directory's owner: {error.strerror}") from error
     return descriptor
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Write a small file as a whole: there is the old content or the new, after a loss of power too.
+
+    Raises StorageUnavailable.
+    """
+    half = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        descriptor = open_private(half)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            half.replace(path)
+        except OSError:
+            with suppress(OSError):
+                half.unlink()
+            raise
+    except OSError as error:
+        raise StorageUnavailable(f"{path} cannot be written: {error.strerror}") from error
 
 
 def make_private_folder(folder: Path) -> None:

@@ -87,7 +87,7 @@ class TestCheckConfig:
 
         assert (ended.exit_code, right.exit_code, right.stderr) == (0, 0, "")
         assert ended.stderr.startswith("nugetproxy: warning: what is kept in ")
-        assert "no upstream is called feed.example.com-81 (there is nuget.org)" in ended.stderr
+        assert "no upstream is named feed.example.com-81 (configured: nuget.org)" in ended.stderr
 
     def test_masks_a_proxys_password(self):
         ended = run("check-config", NUGETPROXY_MIRRORING__UPSTREAM__0__PROXY="http://me:hunter2@proxy:3128")

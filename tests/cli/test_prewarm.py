@@ -196,7 +196,8 @@ async def test_an_empty_list_is_no_failure(gallery, tmp_path):
 
 async def test_it_runs_beside_a_server_and_then_all_is_there_offline(gallery, tmp_path):
     """
-    On one data directory: the running server serves what was prewarmed, and offline nothing is missing.
+    On one data directory: the running server serves what was prewarmed. Offline nothing is missing, without being told
+    which upstream it came from.
     """
     data = tmp_path / "data"
     server = Server(data, upstream=gallery.url)
@@ -214,7 +215,7 @@ async def test_it_runs_beside_a_server_and_then_all_is_there_offline(gallery, tm
         await asyncio.to_thread(server.stop)
 
     await gallery.die()
-    offline = Server(data, "--offline", upstream=gallery.url)
+    offline = Server(data, "--offline")
     try:
         await asyncio.to_thread(offline.start)
         for name in IDS:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nugetproxy.config import Config
-from nugetproxy.runtime.unclaimed import unclaimed_mirrors
+from nugetproxy.config import Config, UpstreamSettings
+from nugetproxy.runtime.known_upstreams import remember
+from nugetproxy.runtime.unclaimed import moved_upstreams, unclaimed_mirrors, what_to_configure
 
 
 def config(data: Path, *urls: str) -> Config:
@@ -33,3 +34,35 @@ def test_folders_that_keep_something_are_named(tmp_path, url, unclaimed):
     (tmp_path / "mirror/file").touch()
 
     assert unclaimed_mirrors(config(tmp_path, url)) == unclaimed
+
+
+@pytest.mark.parametrize(
+    ("upstream", "remedy"),
+    [
+        ({"service_index": "https://feed.example.com/v3/index.json?sig=abc"},
+         "Use --upstream https://feed.example.com/v3/index.json?sig=***"),
+        ({"name": "corp", "service_index": "https://feed.example.com/v3/index.json"},
+         'Configure an upstream with name = "corp" and service_index = "https://feed.example.com/v3/index.json"'),
+    ],
+)  # fmt: skip
+def test_what_filled_it_is_named(tmp_path, upstream, remedy):
+    filled = UpstreamSettings.model_validate(upstream)
+    remember(tmp_path, [filled])
+    told = what_to_configure(config(tmp_path, "https://api.nuget.org/v3/index.json"), filled.name)
+
+    assert told == (
+        f"what is kept in {tmp_path}/mirror/{filled.name} is not served: no upstream is named {filled.name} "
+        f"(configured: nuget.org). {remedy}"
+    )
+
+
+def test_another_address_under_the_same_name_is_told(tmp_path):
+    remember(tmp_path, [UpstreamSettings(name="Feed.example.com", service_index="https://old.example.com/index.json")])
+
+    [told] = moved_upstreams(config(tmp_path, "https://feed.example.com/v3/index.json"))
+    assert told == (
+        "the upstream feed.example.com was https://old.example.com/index.json before and is "
+        "https://feed.example.com/v3/index.json now: its packages are served, but documents that were kept under the "
+        "old address are not"
+    )
+    assert moved_upstreams(config(tmp_path, "https://api.nuget.org/v3/index.json")) == ()

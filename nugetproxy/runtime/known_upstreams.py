@@ -1,0 +1,71 @@
+"""What a data directory knows of the upstreams that filled it, so that it can be served offline without being told.
+
+Names, addresses and patterns, in `upstreams.json`; no credentials. Settings that name an upstream always win.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import orjson
+import structlog
+from pydantic import ValidationError
+
+from nugetproxy.config import Config, UpstreamSettings
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.data_directory import MIRROR
+from nugetproxy.storage.private_files import replace_private
+
+FILE: Final = "upstreams.json"
+
+_FIELDS: Final = frozenset({"name", "service_index", "patterns"})
+
+_log = structlog.get_logger(__name__)
+
+
+def remember(path: Path, upstreams: Sequence[UpstreamSettings]) -> None:
+    """Note the upstreams of an online start, before those of earlier ones. Never raises: serving needs no record."""
+    names = {each.name.lower() for each in upstreams}
+    before = known(path)
+    now = (*upstreams, *(each for each in before if each.name.lower() not in names))
+    if [_noted(each) for each in now] == [_noted(each) for each in before]:
+        return
+    try:
+        replace_private(path / FILE, orjson.dumps([_noted(each) for each in now], option=orjson.OPT_INDENT_2))
+    except StorageUnavailable as error:
+        _log.warning("upstreams_not_noted", error=str(error))
+
+
+def known(path: Path) -> tuple[UpstreamSettings, ...]:
+    """The upstreams that have filled the directory; none when there is no record, or none that can be read."""
+    try:
+        noted = orjson.loads((path / FILE).read_bytes())
+        return tuple(UpstreamSettings.model_validate({key: each[key] for key in _FIELDS}) for each in noted)
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, TypeError, KeyError, ValidationError) as error:
+        _log.warning("upstreams_unreadable", path=str(path / FILE), error=str(error))
+        return ()
+
+
+def with_known_upstreams(config: Config) -> Config:
+    """The settings as they are meant: offline and without a word about upstreams, those that filled the directory."""
+    if config.mirroring.mode != "offline" or any(each.model_fields_set for each in config.mirroring.upstream):
+        return config
+    path = Path(config.storage.path)
+    noted = known(path)
+    upstreams = tuple(each for each in noted if _keeps_something(path, each)) or noted
+    if not upstreams:
+        return config
+    return config.model_copy(update={"mirroring": config.mirroring.model_copy(update={"upstream": upstreams})})
+
+
+def _noted(upstream: UpstreamSettings) -> dict[str, object]:
+    return upstream.model_dump(mode="json", include=set(_FIELDS))
+
+
+def _keeps_something(path: Path, upstream: UpstreamSettings) -> bool:
+    try:
+        return any((path / MIRROR / upstream.name).iterdir())
+    except OSError:
+        return False
