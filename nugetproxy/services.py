@@ -24,7 +24,10 @@ from nugetproxy.storage.spool import SpoolFolder
 
 @dataclass(frozen=True)
 class HostingServices:
-    """The private feed's acts and tables. The sizes are limits of one upload, in bytes."""
+    """The private feed's acts and tables. The sizes are limits of one upload, in bytes.
+
+    `is_read_only`: the data directory cannot be written, so every act fails.
+    """
 
     publish: Publish
     packages: HostedPackages
@@ -35,6 +38,7 @@ class HostingServices:
     spools: SpoolFolder
     max_package_size: int
     max_symbols_size: int
+    is_read_only: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ class KeyUses:
 
     def note(self, key_id: str, now: int) -> None:
         """Remember that the key was used at `now` (unix microseconds). On the event loop's thread."""
+        if self._database.is_read_only:
+            return
         self._noted[key_id] = now
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(WRITTEN_AFTER, self._write)

@@ -34,6 +34,8 @@ class Statistics:
 
     def count(self, package: PackageIdentity, downloads: int = 1) -> None:
         """A version was downloaded. Whether it is hosted is the caller's to know."""
+        if self._database.is_read_only:
+            return
         key = (package.lower_id, package.lower_version)
         if key in self._pending or len(self._pending) < _MOST_PENDING:
             self._pending[key] += downloads

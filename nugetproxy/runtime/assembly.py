@@ -72,16 +72,16 @@ async def assemble(
     mode = Mode(config.mirroring.mode)
     async with AsyncExitStack() as stack:
         access = access_for(config.storage.mirror_access)
-        data_directory.prepare(path, access)
+        read_only = not data_directory.prepare(path, access, offline=mode is Mode.OFFLINE)
         stack.callback(occupants.enter(path, Occupant(what, nugetproxy.__version__, os.getpid())).leave)
         if mode is Mode.ONLINE:
             remember(path, config.mirroring.upstream)
         leases = Leases(path / "locks")
         reserve = Reserve(path, None if config.storage.reserve == "auto" else config.storage.reserve)
-        database = open_ledger(path / INVENTORY)
+        database = open_ledger(path / INVENTORY, read_only=read_only)
         stack.callback(database.close)
         inventory = Inventory(database)
-        disk = DiskDocuments(path / "documents", config.storage.documents_size, reserve)
+        disk = DiskDocuments(path / "documents", config.storage.documents_size, reserve, read_only=read_only)
         stack.callback(disk.close)
         patience = {settings.name: settings.patience for settings in config.mirroring.upstream}
         metrics.begin_at_zero(patience)
@@ -136,7 +136,7 @@ async def assemble(
         ]
         stack.push_async_callback(_end, background)
 
-        private = over(feed, config, path, leases, stack) if config.hosting.enabled else None
+        private = over(feed, config, path, leases, stack, read_only=read_only) if config.hosting.enabled else None
         if private is None:
             # What is ours alone is never asked for, whether or not it is hosted here.
             settled = protected_prefixes(config.feed.protected_prefixes, ())
@@ -203,7 +203,8 @@ def _kept(package: CommittedPackage) -> KeptPackage:
 
 def _is_usable(path: Path) -> tuple[bool, str]:
     """Whether this instance should be sent requests. A full disk or a dead upstream is no reason not to."""
-    if not os.access(path / MIRROR, os.R_OK | os.X_OK):
+    mirror = path / MIRROR
+    if not os.access(mirror if mirror.exists() else path, os.R_OK | os.X_OK):
         return False, f"the data directory {path} cannot be read"
     return True, "ready"
 

@@ -68,17 +68,21 @@ class PrivateFeed:
         return self.revisions.accounts + self.revisions.hosting
 
 
-def over(below: Feed, config: Config, path: Path, leases: Leases, stack: AsyncExitStack) -> PrivateFeed:
+def over(
+    below: Feed, config: Config, path: Path, leases: Leases, stack: AsyncExitStack, *, read_only: bool = False
+) -> PrivateFeed:
     """The private feed over `below`; its parts are closed by `stack`, its jobs run until then.
+
+    `read_only`: nothing can be written below `path`. What is hosted is served, and every act is refused.
 
     Raises StorageUnavailable: without its database nobody knows which ids are ours alone, so there is no start then.
     """
-    revisions = Revisions(path)
+    revisions = Revisions(None if read_only else path)
     stack.callback(revisions.close)
     # A process that was killed between its commit and its telling left others with what they had.
     revisions.bump_accounts()
     revisions.bump_hosting()
-    database = open_main_database(path)
+    database = open_main_database(path, reading=read_only)
     stack.callback(database.close)
     directory = Directory(database, revisions)
     stack.callback(directory.close)
@@ -88,7 +92,8 @@ def over(below: Feed, config: Config, path: Path, leases: Leases, stack: AsyncEx
     audit = AuditLog(database)
     blobs = open_hosted_blobs(path)
     try:
-        blobs.apply_access()
+        if not read_only:
+            blobs.apply_access()
     except StorageUnavailable as error:  # somebody else's folder: what is in it can be served all the same
         _log.warning("hosted_not_private", error=str(error))
     contents = HostedContents(blobs)
@@ -115,7 +120,8 @@ def over(below: Feed, config: Config, path: Path, leases: Leases, stack: AsyncEx
     protected = Protected(ownership.protected, below, attempted, appeared)
     hosted = HostedFeed(database, contents, search)
     stack.push_async_callback(statistics.flush)
-    _run(stack, _keep_up(leases, database, packages, symbols, blobs), statistics.run(), _catch_up(search))
+    if not read_only:
+        _run(stack, _keep_up(leases, database, packages, symbols, blobs), statistics.run(), _catch_up(search))
     return PrivateFeed(
         feed=Overlay(hosted, protected, _merged(config.feed.merged_ids)),
         mirrored=protected,
@@ -130,6 +136,7 @@ def over(below: Feed, config: Config, path: Path, leases: Leases, stack: AsyncEx
             spools=spools,
             max_package_size=config.hosting.max_package_size,
             max_symbols_size=config.hosting.max_symbols_size,
+            is_read_only=read_only,
         ),
         revisions=revisions,
     )

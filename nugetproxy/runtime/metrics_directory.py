@@ -29,13 +29,18 @@ class MetricsDirectory:
         self._lock: int | None = None
 
     def prepare(self, data: str) -> str:
-        """Make it, empty, unless that was done; below `data` where memory is no file system. Raises OSError."""
+        """Make it, empty, unless that was done; below `data` where memory is no file system, and where that is
+        read-only, where temporary files go. Raises OSError.
+        """
         if self._path is None:
             try:
                 self._make(self._memory)
             except OSError:
                 below = Path(data) / "metrics"
-                below.mkdir(0o700, parents=True, exist_ok=True)
+                try:
+                    below.mkdir(0o700, parents=True, exist_ok=True)
+                except OSError:
+                    below = Path(tempfile.gettempdir())
                 self._make(below)
         return str(self._path)
 

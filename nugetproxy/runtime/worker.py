@@ -28,6 +28,7 @@ from nugetproxy.runtime.trouble import Trouble
 from nugetproxy.runtime.unclaimed import moved_upstreams, unclaimed_mirrors, what_to_configure
 from nugetproxy.storage import data_directory
 from nugetproxy.storage.access import access_for
+from nugetproxy.storage.database.opening import can_write
 from nugetproxy.storage.database.upgrading import bring_up_to_date
 
 Serving = Callable[[Config, list[socket.socket], Callable[[], None], asyncio.Event, Trouble], Awaitable[None]]
@@ -128,7 +129,11 @@ def _understand(line: socket.socket) -> tuple[Config, Mapping[str, Any] | None]:
 def _prepare(config: Config, line: socket.socket) -> None:
     """Make the data directory fit for this version. Raises StorageUnavailable."""
     path = Path(config.storage.path)
-    data_directory.prepare(path, access_for(config.storage.mirror_access))
+    if not data_directory.prepare(
+        path, access_for(config.storage.mirror_access), offline=config.mirroring.mode == "offline"
+    ):
+        _log.info("data_read_only", path=str(path))
+        return
     applied = bring_up_to_date(path, hosting=config.hosting.enabled, begin=lambda: _tell(line, "migrating", True))
     for file, names in applied.items():
         _log.info("migrated", database=file, applied=names)
@@ -155,7 +160,7 @@ def _plan(config: Config, source: Mapping[str, Any] | None) -> Mapping[str, Any]
 def _how_to_begin(config: Config, source: Mapping[str, Any]) -> str:
     """Empty where nothing is hosted, and once there is an administrator."""
     path = config.storage.path
-    if not config.hosting.enabled or has_administrator(Path(path)):
+    if not config.hosting.enabled or has_administrator(Path(path)) or not can_write(Path(path)):
         return ""
     # Told even where the file says it: a variable of this start may be unknown to the shell that it is typed into.
     is_default = path == Config().storage.path and not source["file"]

@@ -12,7 +12,7 @@ import structlog
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.access import PRIVATE, Access, close_file, set_folder_mode
-from nugetproxy.storage.database.opening import INVENTORY, MAIN, SIDE_FILES
+from nugetproxy.storage.database.opening import INVENTORY, MAIN, SIDE_FILES, can_write
 from nugetproxy.storage.occupants import LOCKS
 
 MIRROR: Final = "mirror"
@@ -25,13 +25,23 @@ _OURS: Final = frozenset({MIRROR, *_PRIVATE_PARTS, "hosted", "metrics", "revisio
 _log = structlog.get_logger(__name__)
 
 
-def prepare(path: Path, access: Access) -> None:
+def prepare(path: Path, access: Access, *, offline: bool = False) -> bool:
     """Make the directory and its parts. `access` is that of the mirrored packages; everything else is private.
 
-    Looks at a handful of names, however much is kept: a closed folder closes what lies below it.
+    Looks at a handful of names, however much is kept: a closed folder closes what lies below it. False when nothing can
+    be written there, which is enough for serving what is kept `offline`.
 
     Raises StorageUnavailable naming the directory and what would be right.
     """
+    if path.is_dir() and not can_write(path):
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise StorageUnavailable(f"the data directory {path} cannot be read by this user")
+        if not offline:
+            raise StorageUnavailable(
+                f"the data directory {path} is read-only for this user: choose one that it may write to, or serve what "
+                "is kept there with --offline"
+            )
+        return False
     try:
         path.mkdir(access.passage, parents=True, exist_ok=True)
         (path / MIRROR).mkdir(access.folder, exist_ok=True)
@@ -41,13 +51,12 @@ def prepare(path: Path, access: Access) -> None:
         raise StorageUnavailable(
             f"the data directory {path} cannot be used: {error.strerror}; choose one that this user may write to"
         ) from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise StorageUnavailable(f"the data directory {path} is not writable by this user")
     try:
         _set_modes(path, access)
     except OSError as error:
         # Somebody else's folder, or a file system without modes: it can be used all the same.
         _log.warning("data_not_private", path=str(error.filename or path), why=error.strerror)
+    return True
 
 
 def _set_modes(path: Path, access: Access) -> None:

@@ -58,10 +58,13 @@ class Occupancy:
 
 
 def enter(directory: Path, who: Occupant) -> Occupancy:
-    """Be seen by others until the end. Waits while somebody has the directory for himself.
+    """Be seen by others until the end. Waits while another process has the directory to itself.
 
-    Never raises for the disk's sake: a directory that cannot be written is used unseen, and that is logged.
+    Never raises for the disk's sake: without an entry the directory is used unseen, and that is logged. A read-only one
+    needs no entries, since nobody can migrate or restore there.
     """
+    if not os.access(directory, os.W_OK):
+        return Occupancy(None, None)
     try:
         with _door(directory):
             path = directory / LOCKS / f"{_PREFIX}{who.pid}.{secrets.token_hex(4)}"

@@ -28,19 +28,20 @@ class Served:
         application: str | None = DUMMY,
         before: Sequence[str] = (),
         module: str = "nugetproxy",
+        log: Path | None = None,
         **popen: Any,
     ) -> None:
         self.data = data
         data.mkdir(exist_ok=True, parents=True)
-        self._log = data.parent / f"{data.name}.log"
+        self._log = log or data.parent / f"{data.name}.log"
         command = [*before, sys.executable, "-m", module, "serve", "--data", str(data)]
         if listen:
             command += ["--listen", listen]
         if application:
             command += ["--application", application]
-        with self._log.open("wb") as log:
+        with self._log.open("wb") as written:
             self.process = subprocess.Popen(
-                [*command, *arguments], stdout=subprocess.PIPE, stderr=log, cwd=ROOT, text=True, **popen
+                [*command, *arguments], stdout=subprocess.PIPE, stderr=written, cwd=ROOT, text=True, **popen
             )
 
     @property

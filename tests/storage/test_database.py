@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 import sqlite3
 import threading
 from pathlib import Path
@@ -197,3 +198,32 @@ async def test_reading_in_threads_while_it_closes_fails_and_does_not_crash(tmp_p
     assert all(rounds > 0 for rounds in await asyncio.gather(*readers))
     with pytest.raises(StorageUnavailable, match="is closed"):
         database.fetch("SELECT 1")
+
+
+@pytest.mark.parametrize("ended", ["stopped", "killed"])
+async def test_one_that_cannot_be_written_is_read(tmp_path: Path, ended: str) -> None:
+    """
+    As it is, or as a copy when a killed process left its last changes in the log; writes are refused.
+    """
+    live = tmp_path / "live"
+    live.mkdir()
+    writing = SqliteDatabase(live / "test.db", "inventory")
+    await writing.write(insert("a"))
+    if ended == "stopped":
+        writing.close()
+    folder = tmp_path / "media"
+    shutil.copytree(live, folder, ignore=shutil.ignore_patterns("*-shm"))
+    if ended == "killed":
+        writing.close()
+        assert (folder / "test.db-wal").stat().st_size
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+    database = SqliteDatabase(folder / "test.db", "inventory", read_only=True)
+    try:
+        assert database.fetch("SELECT lower_id FROM mirrored_packages") == [("a",)]
+        assert await database.read(lambda fetch: fetch("SELECT lower_id FROM mirrored_packages", ())) == [("a",)]
+        with pytest.raises(StorageUnavailable, match=r"database test\.db is read-only"):
+            await database.write(insert("b"))
+    finally:
+        database.close()
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before

@@ -56,12 +56,16 @@ class KeptPackage:
     committed: int
 
 
-def open_ledger(path: Path) -> SqliteDatabase:
+def open_ledger(path: Path, *, read_only: bool = False) -> SqliteDatabase:
     """The ledger's database. It can be made anew from the files, so it never stops a start: an unreadable one is moved
     aside, and where none can be written (a full disk) it lives in memory until the next start.
 
+    `read_only`: nothing can be written there. One that is whole is used as it is, else it is made anew in memory.
+
     Raises DataOfAnotherVersion for that of another version: a server that uses it may be running.
     """
+    if read_only:
+        return _open_whole(path) or SqliteDatabase(path, "inventory", in_memory=True)
     for _ in range(2):
         try:
             return SqliteDatabase(path, "inventory")
@@ -71,6 +75,21 @@ def open_ledger(path: Path) -> SqliteDatabase:
             _log.warning("inventory_unreadable", path=str(path), error=str(error))
             set_aside(path)
     return SqliteDatabase(path, "inventory", in_memory=True)
+
+
+def _open_whole(path: Path) -> SqliteDatabase | None:
+    """None when it is missing, unreadable, of another version, or lacks what was never entered."""
+    if not path.exists():
+        return None
+    try:
+        database = SqliteDatabase(path, "inventory", read_only=True)
+    except StorageUnavailable as error:
+        _log.warning("inventory_unreadable", path=str(path), error=str(error))
+        return None
+    if database.fetch("SELECT 1 FROM reconciled"):
+        return database
+    database.close()
+    return None
 
 
 class Inventory:

@@ -1,6 +1,7 @@
 """Where the databases are, and how the main one is opened: by the server and by every command that manages it."""
 
 import contextlib
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -19,15 +20,24 @@ SIDE_FILES: Final = ("", "-wal", "-shm")
 def open_main_database(directory: Path, *, reading: bool = False) -> SqliteDatabase:
     """The main database, private to its owner; made when missing, except for `reading`, which then finds it empty.
 
-    `directory` is the data directory, which must exist. Raises StorageUnavailable.
+    `directory` is the data directory, which must exist; `reading` needs no right to write there. Raises
+    StorageUnavailable.
     """
     path = directory / MAIN
+    missing = reading and not path.exists()
     try:
-        return SqliteDatabase(path, "main", in_memory=reading and not path.exists())
+        return SqliteDatabase(
+            path, "main", in_memory=missing, read_only=reading and not missing and not can_write(directory)
+        )
     except StorageUnavailable as error:
         if not _is_damage(error.__cause__):
             raise
         raise StorageUnavailable(f"{path} cannot be read: {error.__cause__}; restore it from a back-up") from error
+
+
+def can_write(directory: Path) -> bool:
+    """Whether this user may write in the directory: not so where the file system is read-only, for root neither."""
+    return os.access(directory, os.W_OK | os.X_OK)
 
 
 def set_aside(path: Path) -> None:

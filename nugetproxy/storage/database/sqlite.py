@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.database.migrate import difference, migrate, refuse_older
+from nugetproxy.storage.database.read_only import ReadOnlyDatabase
 from nugetproxy.storage.private_files import open_private
 
 T = TypeVar("T")
@@ -37,18 +38,24 @@ _SLOW_READERS: Final = 4
 class SqliteDatabase:
     """One database file. Make it, use it, `close` it. A new file gets its tables; an older one is not migrated here."""
 
-    def __init__(self, path: Path, schema: str, *, in_memory: bool = False) -> None:
+    def __init__(self, path: Path, schema: str, *, in_memory: bool = False, read_only: bool = False) -> None:
         """`schema` names the migrations that apply. `in_memory`: nothing is written to `path`, which is only a name.
+        `read_only`: nothing can be written there; writes are refused.
 
         Raises StorageUnavailable when the file cannot be opened or made, DataOfAnotherVersion when its schema is not
         that of this version (see `storage.database.upgrading`).
         """
         self._path = path
+        self.is_read_only = read_only
+        with _translating(path):
+            self._file = ReadOnlyDatabase(path) if read_only else None
         # A database in memory lives as long as one connection to it does: the reader's.
         self._uri = f"file:{quote(str(path))}?mode=memory&cache=shared" if in_memory else path.absolute().as_uri()
+        if self._file is not None:
+            self._uri = self._file.uri
         self._reader: sqlite3.Connection | None = None
         self._writes: queue.SimpleQueue[tuple[Write, Future[Any]] | None] = queue.SimpleQueue()
-        if not in_memory:
+        if not in_memory and not read_only:
             os.close(open_private(path))  # SQLite gives its other files the same owner and mode
         with _translating(path):
             self._reader = self._connect()
@@ -115,6 +122,8 @@ class SqliteDatabase:
                 if reader is not None:
                     reader.close()
             self._guest_reader = self._reader = None
+        if self._file is not None:
+            self._file.close()
 
     def _open(self, connection: sqlite3.Connection | None) -> sqlite3.Connection:
         if connection is None:
@@ -125,8 +134,9 @@ class SqliteDatabase:
         connection = sqlite3.connect(
             self._uri, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
         )
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        if not self.is_read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 
@@ -150,6 +160,9 @@ class SqliteDatabase:
         return reader
 
     def _write_all(self) -> None:
+        if self.is_read_only:
+            self._refuse_all(StorageUnavailable(f"database {self._path.name} is read-only"))
+            return
         try:
             with _translating(self._path):
                 connection = self._connect()
@@ -173,7 +186,7 @@ class SqliteDatabase:
             connection.close()
 
     def _refuse_all(self, error: StorageUnavailable) -> None:
-        """Without a connection (a disk that is full, or gone) nobody may wait for ever."""
+        """Without a connection (a disk that is full, gone or read-only) nobody may wait for ever."""
         while (item := self._writes.get()) is not None:
             if item[1].set_running_or_notify_cancel():
                 item[1].set_exception(error)

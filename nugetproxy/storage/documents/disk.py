@@ -26,6 +26,7 @@ import structlog
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.httpcache.stored import StoredResponse
 from nugetproxy.storage.access import PRIVATE, close_file, set_folder_mode
+from nugetproxy.storage.database.read_only import ReadOnlyDatabase
 from nugetproxy.storage.documents.strict import DATABASE, Clock, DocumentCache, StrictDisk, clock_key
 from nugetproxy.storage.reserve import NO_RESERVE, Reserve
 
@@ -46,11 +47,15 @@ class DiskDocuments:
     """A DocumentStore in a directory of its own (created when missing, private to the user).
 
     `size_limit` is in bytes; beyond it what was used least recently goes. `reserve` is what it leaves free on the disk.
-    Opening never raises: see the module.
+    `read_only`: nothing can be written there, so nothing is kept. Opening never raises: see the module.
     """
 
-    def __init__(self, directory: Path, size_limit: int, reserve: Reserve = NO_RESERVE) -> None:
+    def __init__(
+        self, directory: Path, size_limit: int, reserve: Reserve = NO_RESERVE, *, read_only: bool = False
+    ) -> None:
         self._reserve = reserve
+        self._is_read_only = read_only
+        self._copied: ReadOnlyDatabase | None = None
         self._directory = directory
         self._size_limit = size_limit
         self._path = directory / DATABASE
@@ -64,6 +69,8 @@ class DiskDocuments:
         self._disk = StrictDisk(str(directory))
         self._used: set[str] = set()
         self._is_closed = False
+        if read_only:
+            return
         try:
             self._make_directory()
         except OSError as error:
@@ -79,6 +86,8 @@ class DiskDocuments:
         self._writer.submit(self._close_cache)
         self._writer.shutdown(wait=True)
         self._close_reader()
+        if self._copied is not None:
+            self._copied.close()
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -90,7 +99,7 @@ class DiskDocuments:
             stored = self._read(url)
         except (sqlite3.Error, OSError) as error:
             self._close_reader()
-            if _is_damage(error):
+            if _is_damage(error) and not self._is_read_only:
                 self._writer.submit(self._begin_anew, self._inode())
             else:
                 _log.warning("document_store_unreadable", error=str(error))
@@ -130,6 +139,9 @@ class DiskDocuments:
         return stored if clock is None else Clock.from_bytes(self._disk.fetch(*clock, read=False)).moved(stored)
 
     def _open_reader(self) -> sqlite3.Connection:
+        if self._is_read_only:
+            self._copied = self._copied or ReadOnlyDatabase(self._path)
+            return _connect(self._copied.uri, is_uri=True)
         self._is_frozen = False
         try:
             return _connect(str(self._path))
@@ -142,6 +154,8 @@ class DiskDocuments:
             return _connect(f"file:{quote(str(self._path))}?immutable=1", is_uri=True)
 
     def _note_use(self, url: str) -> None:
+        if self._is_read_only:
+            return
         self._used.add(url)
         if len(self._used) >= _MANY_READS:
             self._writer.submit(self._mark, self._take_used())
@@ -167,6 +181,8 @@ class DiskDocuments:
     async def _write(self, work: Callable[[DocumentCache], None]) -> None:
         if self._is_closed:
             raise StorageUnavailable("the document store is closed")
+        if self._is_read_only:
+            raise StorageUnavailable("the document store is read-only")
         await asyncio.get_running_loop().run_in_executor(self._writer, self._work, work, self._take_used())
 
     # All below runs in the writer thread.

@@ -12,7 +12,7 @@ import orjson
 from aiohttp import web
 
 from nugetproxy.accounts.model import Actor, now_us
-from nugetproxy.errors import DocumentNotFound, InvalidRequest, PackageNotFound, VersionNotFound
+from nugetproxy.errors import DocumentNotFound, InvalidRequest, PackageNotFound, StorageUnavailable, VersionNotFound
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.services import HostingServices
@@ -25,6 +25,8 @@ from nugetproxy.web.v3.deprecation_request import read_deprecation
 WARNED_DAYS = 10
 """nuget.org warns of a key's end during its last ten days."""
 
+READ_ONLY = "this server serves a read-only data directory: nothing can be pushed or changed here"
+
 _FORM_LIMIT = 1_000_000
 
 # What a key is told is told once: a cache between us and its client tells it from others by the address alone.
@@ -33,7 +35,7 @@ _NOT_KEPT = {"Cache-Control": "no-store"}
 
 async def push(request: web.Request) -> web.StreamResponse:
     """PUT a .nupkg: 201. Who can push nothing is refused before a byte of the body is read."""
-    hosting, address = hosting_of(request), client_address(request)
+    hosting, address = hosting_to_change(request), client_address(request)
     await hosting.publish.admit_push(await writer(request), address=address)
     actor, spool = await uploaded(request, hosting.spools, hosting.max_package_size, "the package")
     pushed = await hosting.publish.push(actor, spool, address=address)
@@ -44,7 +46,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
     """DELETE a version: unlisted, as on nuget.org. For administrators with `?Type=HardDelete` gone for good, and with
     `&AllowReuse=true` its name given free.
     """
-    hosting = hosting_of(request)
+    hosting = hosting_to_change(request)
     actor = await writer(request)
     package, address = identity(request), client_address(request)
     is_hard, allow_reuse = _how_to_delete(request)
@@ -58,7 +60,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
 
 async def relist(request: web.Request) -> web.StreamResponse:
     """POST to a version: listed again."""
-    hosting = hosting_of(request)
+    hosting = hosting_to_change(request)
     actor = await writer(request)
     package = identity(request)
     with _absences_of(package):
@@ -68,7 +70,7 @@ async def relist(request: web.Request) -> web.StreamResponse:
 
 async def deprecate(request: web.Request) -> web.StreamResponse:
     """PUT deprecations of an id: nuget.org's parameters, as a form of either kind, as JSON or in the query."""
-    hosting, address = hosting_of(request), client_address(request)
+    hosting, address = hosting_to_change(request), client_address(request)
     actor = await writer(request)
     await hosting.publish.admit_change(actor, "deprecate", package_id(request), address=address)
     body = await small_body(request, _FORM_LIMIT, "the list of deprecations")
@@ -86,7 +88,7 @@ async def deprecate(request: web.Request) -> web.StreamResponse:
 
 async def create_verification_key(request: web.Request) -> web.StreamResponse:
     """POST: a key for a day that can do nothing but be verified, once, as old symbol hosts ask for it."""
-    hosting = hosting_of(request)
+    hosting = hosting_to_change(request)
     actor = await writer(request)
     wanted = PackageId.parse(request.match_info["id"])
     if version := request.match_info.get("version"):
@@ -112,6 +114,14 @@ def hosting_of(request: web.Request) -> HostingServices:
     hosting = request.app[SERVICES].hosting
     if hosting is None:
         raise mirrors_only(request)
+    return hosting
+
+
+def hosting_to_change(request: web.Request) -> HostingServices:
+    """As `hosting_of`, for acts. Raises StorageUnavailable where nothing can be written."""
+    hosting = hosting_of(request)
+    if hosting.is_read_only:
+        raise StorageUnavailable(READ_ONLY)
     return hosting
 
 

@@ -14,7 +14,7 @@ from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.web.answers.responses import content
 from nugetproxy.web.http.resource import Resource
 from nugetproxy.web.requests.incoming import client_address, identity, unknown_document
-from nugetproxy.web.v3.publish import hosting_of, uploaded, warning_headers, writer
+from nugetproxy.web.v3.publish import hosting_of, hosting_to_change, uploaded, warning_headers, writer
 
 # A PDB's key is made of its contents, but the symbols of a version can be pushed anew.
 _REPLACEABLE_SECONDS: Final = 60
@@ -24,7 +24,7 @@ _PORTABLE_KEY_LENGTH: Final = 40
 
 async def push_symbols(request: web.Request) -> web.StreamResponse:
     """PUT a .snupkg: 201. Who can push no symbols is refused before a byte of the body is read."""
-    hosting, address = hosting_of(request), client_address(request)
+    hosting, address = hosting_to_change(request), client_address(request)
     await hosting.symbols.admit_push(await writer(request), address=address)
     actor, spool = await uploaded(request, hosting.spools, hosting.max_symbols_size, "the symbols package")
     pushed = await hosting.symbols.push(actor, spool, address=address)

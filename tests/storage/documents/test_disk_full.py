@@ -4,6 +4,7 @@ import os
 import sqlite3
 
 import pytest
+import structlog
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.documents.disk import DiskDocuments
@@ -45,6 +46,34 @@ async def test_the_reserve_is_left_free(tmp_path):
         assert store.get(ONE) is None
     finally:
         store.close()
+
+
+async def test_a_directory_that_cannot_be_written_is_read(tmp_path):
+    store = DiskDocuments(tmp_path / "documents", MEGABYTE)
+    await store.put(a_document(url=ONE))
+    store.close()
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "documents").iterdir()}
+    store = DiskDocuments(tmp_path / "documents", MEGABYTE, read_only=True)
+    try:
+        assert (store.get(ONE) is not None, store.get(OTHER)) == (True, None)
+        for write in (store.put(a_document(url=OTHER)), store.delete(ONE)):
+            with pytest.raises(StorageUnavailable, match="read-only"):
+                await write
+    finally:
+        store.close()
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "documents").iterdir()} == before
+
+
+async def test_damage_that_cannot_be_repaired_is_told(tmp_path):
+    (tmp_path / "cache.db").write_bytes(b"not a database" * 1000)
+    store = DiskDocuments(tmp_path, MEGABYTE, read_only=True)
+    try:
+        with structlog.testing.capture_logs() as lines:
+            assert store.get(ONE) is None
+        assert [line["event"] for line in lines] == ["document_store_unreadable"]
+    finally:
+        store.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["cache.db"]
 
 
 async def test_a_busy_writer_elsewhere_is_told(directory, store, monkeypatch):
