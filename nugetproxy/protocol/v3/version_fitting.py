@@ -25,6 +25,8 @@ ACTED_ON: Final = ("dependencyGroups", "vulnerabilities", "deprecation")
 
 # Objects and arrays in one version. The real packages with the most dependencies have some 1,500.
 _MOST_NODES: Final = 4_096
+# Bytes that can hold neither too many parts nor too many links: nearly all versions need no second look.
+_SURELY_SMALL: Final = 8 * 1024
 # Every identifier and link becomes one of ours, which is about so long.
 _LINK_LENGTH: Final = 100
 _LINK_FIELDS: Final = (b'"@id":', b'"registration":')
@@ -123,6 +125,8 @@ def _with_description(
 def rendered_size(value: object) -> int:
     """About how many bytes a value takes with our links; more than LARGEST_VERSION when it has too many parts."""
     written = orjson.dumps(value)
+    if len(written) <= _SURELY_SMALL:
+        return 2 * len(written)
     if written.count(b"{") + written.count(b"[") > _MOST_NODES:
         return max(len(written), LARGEST_VERSION + 1)
     return len(written) + _LINK_LENGTH * sum(map(written.count, _LINK_FIELDS))
