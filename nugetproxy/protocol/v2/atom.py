@@ -47,7 +47,10 @@ def write_feed(
     An entry that is too large with all its texts has short ones; one that is too large even so is left out.
     """
     url = _text(links.v2_collection(name))
-    newest = max((_last_updated(row) for row in rows), default=UNKNOWN_MOMENT)
+    newest = UNKNOWN_MOMENT
+    for number, row in enumerate(rows):  # the first look at a row makes its package
+        newest = _last_updated(row) if number == 0 else max(newest, _last_updated(row))
+        yield
     lines = [
         _DECLARATION,
         f'<feed xml:base="{_text(links.v2())}" {_NAMESPACES}>',

@@ -181,11 +181,11 @@ def registration_of(package_id: str, leaves: Iterable[Leaf]) -> Registration:
 
 def cut_pages(leaves: Iterable[Leaf]) -> tuple[Page, ...]:
     """Ascending pages of 64, as registration-base-url-resource describes nuget.org's; of fewer when they are large."""
-    return tuple(page_of(tuple(row)) for row in _cut(_ascending(leaves)))
+    return tuple(page_of(tuple(row)) for row in _cut(ascending_leaves(leaves)))
 
 
-def _ascending(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
-    """Of two with the same version the first."""
+def ascending_leaves(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
+    """In the order of their versions; of two with the same version the first."""
     before: object = None
     for leaf in sorted(leaves, key=_order):
         order = _order(leaf)

@@ -20,7 +20,7 @@ from nugetproxy.protocol.v3.registration_values import (
     Leaf,
     Page,
     Registration,
-    cut_pages,
+    ascending_leaves,
     newest_commit,
 )
 from nugetproxy.protocol.v3.rewriting import Rewriter
@@ -120,7 +120,7 @@ def write_page(
         between = (leaf for page in overlapping for leaf in page.leaves or () if lower <= leaf.version <= upper)
         _require_one_that_fits(registration, between, hive)
         return None
-    ascending = tuple(leaf for page in cut_pages(leaves) for leaf in page.leaves or ())
+    ascending = tuple(ascending_leaves(leaves))
     raw = _raw_of_page(overlapping, ascending)
     rewriter = Rewriter(links, hive, lower_invariant(registration.package_id))
     items = yield from _items(ascending, rewriter)
