@@ -243,6 +243,13 @@ class UnreadableDocument(NugetproxyError):
         super().__init__(f"unreadable {what}: {why}")
 
 
+class EmptyDocument(UnreadableDocument):
+    """A document that says that nothing is there. Where clients take that for "does not exist", it is remembered so."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, "it is empty")
+
+
 # --- our fault --------------------------------------------------------------------------------------------------------
 
 

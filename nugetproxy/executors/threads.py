@@ -86,6 +86,9 @@ METRICS: Final = ThreadExecutor("metrics", 1, waiting=64)
 PASSWORDS: Final = ThreadExecutor("passwords", 2, waiting=256)
 """Argon2id: each hash takes 64 MiB and a large part of a second of a core."""
 
+DOCUMENTS: Final = ThreadExecutor("documents", 2, waiting=256)
+"""Long documents of upstreams being parsed."""
+
 RENDERING: Final = ThreadExecutor("rendering", 2, waiting=256)
 """Long documents being put together."""
 
@@ -109,6 +112,7 @@ ALL: Final = (
     HEALTH,
     METRICS,
     PASSWORDS,
+    DOCUMENTS,
     RENDERING,
     COMPRESSION,
     SEARCHES,

@@ -170,6 +170,11 @@ def after_answer(
     return Reject(f"status {answer.status}")
 
 
+def after_empty_body(url: str, answer: ReceivedAnswer, now: float) -> RememberAbsence:
+    """What a body means that says that nothing is there."""
+    return RememberAbsence(_received(url, replace(answer, status=404), now))
+
+
 def _after_body(url: str, stored: StoredResponse | None, answer: ReceivedAnswer, now: float) -> Keep | Refresh:
     received = _received(url, answer, now)
     # Some edges of nuget.org ignore conditional requests and send everything again: the same bytes are a 304 in effect.

@@ -5,6 +5,7 @@ upstream's own. How documents and package files are had is the affair of its par
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -94,15 +95,12 @@ class MirrorFeed:
             document = await self._source.ask(
                 _list_url(flat_container, package_id), DocumentKind.VERSIONS, read_versions
             )
+            return Answer(await self._source.read(document, read_versions), document.provenance)
         except DocumentAbsent as error:
             raise PackageNotFound(package_id.text) from error
-        versions = self._source.read(document, read_versions)
-        if not versions:
-            raise PackageNotFound(package_id.text)
-        return Answer(versions, document.provenance)
 
     async def registration(self, package_id: PackageId) -> Answer[Registration]:
-        kept = self._kept_registration(package_id)
+        kept = await self._kept_registration(package_id)
         if kept is not None:
             return kept
         return await self._registrations.index(package_id)
@@ -110,18 +108,18 @@ class MirrorFeed:
     async def registration_between(
         self, package_id: PackageId, lower: NuGetVersion, upper: NuGetVersion
     ) -> Answer[Registration]:
-        kept = self._kept_registration(package_id)
+        kept = await self._kept_registration(package_id)
         # A client may still read page after page of an index from before the upstream was considered down.
         if kept is not None and (self._source.is_offline or kept.value.overlapping(lower, upper)):
             return kept
         return await self._registrations.loaded(package_id, lambda registration: registration.overlapping(lower, upper))
 
     async def complete_registration(self, package_id: PackageId) -> Answer[Registration]:
-        kept = self._kept_registration(package_id)
+        kept = await self._kept_registration(package_id)
         return kept or await self._registrations.loaded(package_id, lambda registration: registration.outlying)
 
     async def leaf(self, package: PackageIdentity) -> Answer[Leaf]:
-        kept = self._kept_registration(package.id)
+        kept = await self._kept_registration(package.id)
         if kept is None:
             return await self._registrations.leaf(package)
         leaf = kept.value.find(package.version)
@@ -136,7 +134,7 @@ class MirrorFeed:
         read = CatalogEntryOf(package)
         try:
             document = await self._catalog_document(answer.value, read)
-            entry = self._source.read(document, read) if document is not None else None
+            entry = await self._source.read(document, read) if document is not None else None
         except (DocumentAbsent, UpstreamNonsense):
             # Some feeds name addresses that were never meant to be asked; the leaf says nearly as much.
             document = entry = None
@@ -151,11 +149,11 @@ class MirrorFeed:
             return self._source.peek(url)
         return await self._source.ask(url, DocumentKind.CATALOG_ENTRY, read)
 
-    def _kept_registration(self, package_id: PackageId) -> Answer[Registration] | None:
+    async def _kept_registration(self, package_id: PackageId) -> Answer[Registration] | None:
         """The registration of the kept view; None when the upstream's own is to be shown."""
         if not self._source.only_kept:
             return None
-        registration = self._kept.registration(package_id, self._registrations.stated_leaves)
+        registration = await self._kept.registration(package_id, self._registrations.stated_leaves)
         if registration is None:
             self._source.refuse_if_offline(package_id)
             return None
@@ -186,7 +184,7 @@ class MirrorFeed:
             self._missing_contents[package] = True
             raise await self._absence(package) from error
         if flat_container is not None:
-            self._expire_list_without(package, _list_url(flat_container, package.id))
+            await self._expire_list_without(package, _list_url(flat_container, package.id))
         return Answer(opened.value, opened.provenance)
 
     async def _content_url(self, package: PackageIdentity, flat_container: str | None) -> str:
@@ -207,11 +205,12 @@ class MirrorFeed:
             return unknown
         return VersionNotFound(package.id.text, package.version.normalized)
 
-    def _expire_list_without(self, package: PackageIdentity, url: str) -> None:
+    async def _expire_list_without(self, package: PackageIdentity, url: str) -> None:
         """A version that exists and is not in our copy of the list proves the copy old."""
         listed = self._source.peek(url)
-        if listed is not None and package.version not in self._source.read(listed, read_versions):
-            self._source.expire(url)
+        with contextlib.suppress(DocumentAbsent, UpstreamNonsense):
+            if listed is not None and package.version not in await self._source.read(listed, read_versions):
+                self._source.expire(url)
 
     async def _fetched_part(self, package: PackageIdentity, part: Part, *, kept: bool) -> Answer[PackageContent]:
         """A part that the kept package does not have, or of a package that is not kept, as the upstream has it."""

@@ -1,7 +1,7 @@
 """Searches of one upstream: answered by its own services, or from what is kept when none of them answers in time."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -10,16 +10,14 @@ import structlog
 from nugetproxy.errors import DocumentAbsent, StorageUnavailable, UpstreamError
 from nugetproxy.feeds.base import Answer
 from nugetproxy.httpcache.freshness import DocumentKind
+from nugetproxy.mirroring.documents.readers import Completion
 from nugetproxy.mirroring.documents.source import MirroredSource
-from nugetproxy.mirroring.kept.view import KeptPackages, kept_provenance
-from nugetproxy.nuget.identity import PackageId
-from nugetproxy.protocol.v3.registration import Leaf
+from nugetproxy.mirroring.kept.view import KeptPackages, StatedLeaves, kept_provenance
 from nugetproxy.protocol.v3.search import (
     CompletionPage,
     CompletionQuery,
     SearchPage,
     SearchQuery,
-    read_completion,
     read_search,
 )
 from nugetproxy.protocol.v3.service_index import UpstreamEndpoints
@@ -35,11 +33,11 @@ class MirroredSearch:
         self,
         source: MirroredSource,
         kept: KeptPackages,
-        stated: Callable[[PackageId], Iterable[Leaf]],
+        stated: StatedLeaves,
         *,
         timeout: float,
     ) -> None:
-        """`stated` as in `KeptPackages`; `timeout` in seconds, for all the upstream's services together."""
+        """`timeout` is in seconds, for all the upstream's services together."""
         self._source = source
         self._kept = kept
         self._stated = stated
@@ -54,7 +52,8 @@ class MirroredSearch:
     async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
         if query.asks_nothing:
             return Answer(CompletionPage(0, ()))
-        found = await self._asked(lambda endpoints: endpoints.autocomplete, query.params(), read_completion)
+        read = Completion(of_versions=query.asks_versions)
+        found = await self._asked(lambda endpoints: endpoints.autocomplete, query.params(), read)
         return found or Answer(await self._kept.complete(query, self._stated), kept_provenance(self._source))
 
     async def _asked(
@@ -84,7 +83,7 @@ class MirroredSearch:
             document = await self._source.ask(url, DocumentKind.SEARCH, read, timeout=self._timeout / 2)
         except (UpstreamError, DocumentAbsent):
             return None
-        return Answer(self._source.read(document, read), document.provenance)
+        return Answer(await self._source.read(document, read), document.provenance)
 
 
 def _with_query(url: str, params: Sequence[tuple[str, str]]) -> str:

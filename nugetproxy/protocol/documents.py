@@ -16,6 +16,12 @@ from nugetproxy.protocol.bounds import LARGEST_DOCUMENT
 DEEPEST = 64
 _DEEPEST_WRITABLE = 254
 
+# Parsing holds the interpreter until it is done, and takes as long as there are values, however short they are: thirty
+# megabytes of empty arrays took seconds. A registration of ten thousand versions has some 900,000 of these marks.
+MOST_MARKS = 2_000_000
+_MARKS = (b",", b":", b"[", b"{")
+_COUNTED_AT_ONCE = 1_000_000
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -23,7 +29,7 @@ def read_object(body: bytes, what: str) -> dict[str, Any]:
     """The JSON object in `body`; `what` names the document in the error.
 
     Raises:
-        UnreadableDocument: no JSON, no object, or nested deeper than any document of the protocol.
+        UnreadableDocument: no JSON, no object, or nested deeper or of more values than any document of the protocol.
     """
     value = _read(body, what)
     if not isinstance(value, dict):
@@ -65,6 +71,8 @@ def is_absolute_url(value: object) -> bool:
 def _read(body: bytes, what: str) -> Any:
     # Some static servers put a byte order mark in front; the clients skip it, orjson does not.
     text = body.removeprefix(_BYTE_ORDER_MARK)
+    if len(text) > MOST_MARKS:
+        _check_marks(text, what)
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -72,6 +80,15 @@ def _read(body: bytes, what: str) -> Any:
     if text.count(b"{") + text.count(b"[") > DEEPEST:
         _check_depth(value, what)
     return value
+
+
+def _check_marks(text: bytes, what: str) -> None:
+    """Counts piece by piece, so that other threads run in between."""
+    marks = 0
+    for start in range(0, len(text), _COUNTED_AT_ONCE):
+        marks += sum(text.count(mark, start, start + _COUNTED_AT_ONCE) for mark in _MARKS)
+        if marks > MOST_MARKS:
+            raise UnreadableDocument(what, f"it has more than {MOST_MARKS} commas, colons and brackets")
 
 
 def _check_depth(value: Any, what: str) -> None:

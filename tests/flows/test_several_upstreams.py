@@ -109,8 +109,9 @@ class TestEqualPatterns:
 
 class TestMerged:
     async def test_advisories_of_both_are_told(self, public, private, tmp_path):
-        public.gallery.advisories = {"serilog": [{"url": "https://a/1", "severity": 1, "versions": "(,2.0)"}]}
-        private.gallery.advisories = {"contoso.secret": [{"url": "https://a/2", "severity": 2, "versions": "(,2.0)"}]}
+        known = {"severity": 1, "versions": "(, 2.0.0)"}
+        public.gallery.advisories = {"serilog": [{"url": "https://a/1", **known}]}
+        private.gallery.advisories = {"contoso.secret": [{"url": "https://a/2", **known}]}
         told: dict[str, Any] = {}
         async with both(tmp_path, public, private) as mirror:
             for page in await mirror.json("/v3/vulnerabilities/index.json"):

@@ -9,9 +9,8 @@ import pytest
 from nugetproxy.protocol.bounds import LARGEST_DOCUMENT, LARGEST_VERSION
 from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v3.catalog import CatalogDetails, CatalogItem, PackageEntry
-from nugetproxy.protocol.v3.registration import read_page
 from tests.hostile.manifests import ENTRIES, LEGAL, MANIFESTS, manifest
-from tests.protocol.v3.leaves import body, leaf
+from tests.protocol.v3.leaves import body, leaf, read_page
 from tests.protocol.writing import write_catalog_details, write_catalog_entry
 
 LINKS = Links("https://packages.example.com/nuget")

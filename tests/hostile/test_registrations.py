@@ -14,9 +14,9 @@ from nugetproxy.protocol.bounds import LARGEST_DOCUMENT, LARGEST_VERSION
 from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v3 import registration_writer
 from nugetproxy.protocol.v3.manifest_leaf import leaf_from_manifest
-from nugetproxy.protocol.v3.registration import Hive, Registration, read_index, registration_of
+from nugetproxy.protocol.v3.registration import Hive, Registration, registration_of
 from tests.hostile.manifests import ENTRIES, LEGAL, MANIFESTS, manifest
-from tests.protocol.v3.leaves import index, leaf, page
+from tests.protocol.v3.leaves import index, leaf, page, read_index
 from tests.protocol.writing import write_index, write_page
 
 LINKS = Links("https://packages.example.com/nuget")

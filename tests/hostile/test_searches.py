@@ -95,4 +95,4 @@ def test_a_page_of_many_versions_shows_the_newest(monkeypatch):
 
 
 def test_what_can_be_neither_id_nor_version_is_not_completed():
-    assert read_completion(json.dumps({"data": ["A", "a" * 300, 1]}).encode()).values == ("A",)
+    assert read_completion(json.dumps({"data": ["A", "a" * 300, 1]}).encode(), of_versions=False).values == ("A",)

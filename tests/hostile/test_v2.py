@@ -18,9 +18,9 @@ from nugetproxy.protocol.v2.properties import BY_NAME
 from nugetproxy.protocol.v2.rows import Row
 from nugetproxy.protocol.v3.catalog_leaf import fitted_catalog_leaf
 from nugetproxy.protocol.v3.manifest_leaf import leaf_from_manifest
-from nugetproxy.protocol.v3.registration import Leaf, read_page
+from nugetproxy.protocol.v3.registration import Leaf
 from tests.hostile.manifests import ENTRIES, LEGAL, MANIFESTS, manifest
-from tests.protocol.v3.leaves import body, leaf
+from tests.protocol.v3.leaves import body, leaf, read_page
 from tests.protocol.writing import rows_of_leaves, write_feed
 
 LINKS = Links("https://packages.example.com/nuget")

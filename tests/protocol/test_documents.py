@@ -3,7 +3,7 @@ import tracemalloc
 import pytest
 
 from nugetproxy.errors import UnreadableDocument
-from nugetproxy.protocol.documents import DEEPEST, read_array, read_object, write
+from nugetproxy.protocol.documents import DEEPEST, MOST_MARKS, read_array, read_object, write
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,25 @@ def test_deep_nesting_is_unreadable_long_before_it_could_not_be_written(levels, 
     else:
         with pytest.raises(UnreadableDocument):
             read_object(body, "document")
+
+
+@pytest.mark.parametrize("value", [b"[],", b"{},", b"1,", b'{"":1},'])
+def test_millions_of_short_values_are_unreadable(value):
+    """
+    They would stop the whole process while they are parsed, in whatever thread.
+    """
+    most = (MOST_MARKS - 3) // sum(map(value.count, (b",", b":", b"[", b"{")))
+
+    def document(count):
+        return b'{"a":[' + value * count + b"0]}"
+
+    assert read_object(document(most // 8), "document")
+    with pytest.raises(UnreadableDocument, match="more than 2000000 commas"):
+        read_object(document(most + 2), "document")
+
+
+def test_a_long_document_of_few_values_is_read():
+    assert read_object(b'{"a":"' + b" " * (MOST_MARKS + 1) + b'"}', "document")
 
 
 def test_a_written_document_holds_no_more_memory_than_its_length():

@@ -13,7 +13,13 @@ import structlog
 from cachetools import TTLCache
 
 from nugetproxy import metrics
-from nugetproxy.errors import StorageUnavailable, UnreadableDocument, UpstreamError, UpstreamNonsense
+from nugetproxy.errors import (
+    EmptyDocument,
+    StorageUnavailable,
+    UnreadableDocument,
+    UpstreamError,
+    UpstreamNonsense,
+)
 from nugetproxy.httpcache.decisions import (
     Health,
     Keep,
@@ -23,12 +29,14 @@ from nugetproxy.httpcache.decisions import (
     RememberAbsence,
     Serve,
     after_answer,
+    after_empty_body,
     before,
 )
 from nugetproxy.httpcache.freshness import NAMED_BY_UPSTREAM, DocumentKind, FreshnessRule, useful_seconds
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.httpcache.stored import ReceivedAnswer, StoredResponse, Validators
 from nugetproxy.mirroring.documents.coalescing import SingleFlight
+from nugetproxy.mirroring.documents.parsing import parsed
 from nugetproxy.mirroring.upstream.breaker import worst
 from nugetproxy.storage.documents.base import DocumentStore
 from nugetproxy.storage.leases import Leases
@@ -45,6 +53,10 @@ DEFAULT_PATIENCE = 30.0
 # After a failed fetch its document is not asked for again behind a stale copy for so long (seconds): an upstream that
 # answers nonsense at once would otherwise be asked as often as we are.
 _REST = 2.0
+# A document that was nonsense so many times is not asked for at all for a while (seconds). Once may be one edge of a
+# network; what stays nonsense, such as an index of thousands of pages, would otherwise be fetched for each asker.
+_MOST_NONSENSE = 2
+_NONSENSE_REST = 10.0
 _REMEMBERED_URLS = 10_000
 
 
@@ -111,6 +123,7 @@ class DocumentFlights:
         self._patience = patience
         self._flights = SingleFlight(metrics.COALESCED.labels("document").inc)
         self._resting: TTLCache[str, None] = TTLCache(_REMEMBERED_URLS, _REST, timer=ticks)
+        self._nonsense: TTLCache[str, list[UpstreamNonsense]] = TTLCache(_REMEMBERED_URLS, _NONSENSE_REST, timer=ticks)
         self._overdue: set[str] = set()
         self._refusals = Refusals("documents_kept_again")
 
@@ -118,9 +131,11 @@ class DocumentFlights:
         """The document, by the running fetch or a new one.
 
         Raises:
-            UpstreamError: it could not be had.
+            UpstreamError: it could not be fetched, or was nonsense several times just now.
             FlightsClosedError: `close` was called meanwhile.
         """
+        if len(nonsense := self._nonsense.get(flight.url, [])) >= _MOST_NONSENSE:
+            raise nonsense[-1]
         return await self._flights.run(flight.url, lambda: self._fly(flight))
 
     def start(self, flight: Flight) -> None:
@@ -164,12 +179,15 @@ class DocumentFlights:
             landed = await self._fetch(flight)
         except UpstreamError as error:
             self._resting[flight.url] = None
+            if isinstance(error, UpstreamNonsense):
+                self._nonsense[flight.url] = [*self._nonsense.get(flight.url, []), error]
             _log.info("fetch_failed", url=flight.url, error=str(error))
             raise
         except Exception:  # a fault of ours, whatever it is: nobody may be waiting, so it is told here
             _log.exception("fetch_broke", url=flight.url)
             raise
         self._overdue.discard(flight.upstream.name)
+        self._nonsense.pop(flight.url, None)
         return landed
 
     async def _fetch(self, flight: Flight) -> Landed:
@@ -221,7 +239,12 @@ class DocumentFlights:
         is_named = flight.kind in NAMED_BY_UPSTREAM
         verdict = after_answer(flight.url, stored, answer, self._clock(), is_named=is_named)
         if isinstance(verdict, Keep) and flight.check is not None:
-            flight.check(verdict.stored.body)
+            try:
+                await parsed(flight.check, verdict.stored.body)
+            except EmptyDocument:
+                if is_named:
+                    raise
+                return after_empty_body(flight.url, answer, self._clock())
         return verdict
 
     async def _keep(self, flight: Flight, verdict: Verdict) -> Landed:

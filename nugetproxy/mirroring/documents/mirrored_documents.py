@@ -38,6 +38,8 @@ _log = structlog.get_logger(__name__)
 _LOOK_AGAIN = 1.0
 # How many documents are fetched ahead at once; those that clients wait for come on top.
 _AHEAD = 8
+# How many may wait for that. Fetching ahead is a favour: what finds no room is fetched when a client asks for it.
+_MOST_AHEAD = 1_000
 _REMEMBERED_URLS = 10_000
 
 
@@ -150,11 +152,14 @@ class MirroredDocuments:
     def prefetch(
         self, upstream: DocumentUpstream, urls: Iterable[str], kind: DocumentKind, *, check: Check | None = None
     ) -> None:
-        """Have these documents fetched soon, a few at a time, if they are not fresh. Failures are only logged."""
+        """Have these documents fetched soon, a few at a time, if they are not fresh. Failures are only logged.
+
+        Nothing is promised: while very many wait, further ones are passed over.
+        """
         if self._mode is Mode.OFFLINE:
             return
         for url in urls:
-            if url not in self._ahead:
+            if url not in self._ahead and len(self._ahead) < _MOST_AHEAD:
                 self._ahead.add(url)
                 self._do_behind(self._fetch_ahead(upstream, url, kind, check))
 

@@ -1,35 +1,45 @@
 """The registrations of one upstream: indexes, their pages, their leaves.
 
 An index of many versions names its pages without carrying them, and clients then read page after page: asking for the
-index sets all of them under way. The index also names the commit that last touched each page, so a kept page of that
-commit needs no asking.
+index has the first of them fetched ahead. The index also names the commit that last touched each page: a kept page of
+that commit needs no asking. An index may name hundreds of pages: whatever goes through them lets others run in between.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from nugetproxy.errors import (
-    DocumentAbsent,
-    PackageNotFound,
-    UnreadableDocument,
-    UpstreamNonsense,
-    UpstreamUnavailable,
-    VersionNotFound,
-)
+from cachetools import LRUCache
+
+from nugetproxy.errors import DocumentAbsent, PackageNotFound, UpstreamNonsense, UpstreamUnavailable, VersionNotFound
 from nugetproxy.feeds.base import Answer
 from nugetproxy.httpcache.freshness import DocumentKind
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.mirroring.documents.mirrored_documents import KeptDocument
+from nugetproxy.mirroring.documents.readers import IndexOf, PageOf
 from nugetproxy.mirroring.documents.source import MirroredSource, quoted
-from nugetproxy.nuget.identity import PackageId, PackageIdentity, lower_invariant
-from nugetproxy.protocol.v3.registration import Leaf, Page, Registration, read_index, read_page
+from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.protocol.documents import text_of
+from nugetproxy.protocol.v3.registration import Leaf, Page, Registration
+
+# The largest id of nuget.org that we know has 57 pages. A client reads on past the first 64 one page at a time.
+_MOST_AHEAD: Final = 64
+_AT_ONCE: Final = 8
+"""Pages of one registration that a request has fetched or read at the same time."""
+_REMEMBERED_COMMITS: Final = 20_000
+
+_LONGEST_COMMIT: Final = 200
+_NO_COMMIT: Final = ("", "")
+
+Commit = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Index:
     """An index and the document it was read from."""
 
+    package_id: PackageId
     registration: Registration
     document: KeptDocument
 
@@ -39,26 +49,23 @@ class MirroredRegistrations:
 
     def __init__(self, source: MirroredSource) -> None:
         self._source = source
+        # By the page's digest: comparing commits must not mean parsing every page of every index.
+        self._commits: LRUCache[str, Commit] = LRUCache(_REMEMBERED_COMMITS)
 
     async def index(self, package_id: PackageId) -> Answer[Registration]:
-        """The index, its outlying pages unloaded and on their way: clients read them one after another."""
-        index = await self._index(package_id)
-        self._fetch_ahead(package_id, index)
-        return Answer(index.registration, index.document.provenance)
+        """The index, its outlying pages unloaded and on their way: clients read them one after another.
+
+        Vague pages are loaded: clients could not read the index without knowing what they hold.
+        """
+        answer, index = await self._loaded(package_id, lambda _: ())
+        await self._fetch_ahead(index)
+        return answer
 
     async def loaded(
         self, package_id: PackageId, wanted: Callable[[Registration], Sequence[Page]], *, doubt: bool = False
     ) -> Answer[Registration]:
         """The registration with the wanted pages. A page that is gone (the index moved on) is looked for once more."""
-        index = await self._index(package_id, doubt=doubt)
-        try:
-            return await self._with_pages(package_id, index, wanted)
-        except DocumentAbsent:
-            index = await self._index(package_id, doubt=True)
-        try:
-            return await self._with_pages(package_id, index, wanted)
-        except DocumentAbsent as error:
-            raise UpstreamNonsense(self._source.name, "its registration names a page that is gone") from error
+        return (await self._loaded(package_id, wanted, doubt=doubt))[0]
 
     async def leaf(self, package: PackageIdentity) -> Answer[Leaf]:
         """One version's leaf. A version that the kept index lacks may be newer than it: it is asked for once more."""
@@ -73,24 +80,37 @@ class MirroredRegistrations:
             raise UpstreamUnavailable(self._source.name, f"whether {package} exists cannot be known now")
         raise VersionNotFound(package.id.text, package.version.normalized)
 
-    def stated_leaves(self, package_id: PackageId) -> list[Leaf]:
+    async def stated_leaves(self, package_id: PackageId) -> list[Leaf]:
         """The leaves of the kept documents, as far as they are there; asks nobody."""
+        leaves: list[Leaf] = []
         try:
-            endpoints = self._source.kept_endpoints()
+            endpoints = await self._source.kept_endpoints()
             if endpoints is None or endpoints.registrations is None:
                 return []
             index = self._source.peek(f"{endpoints.registrations}{quoted(package_id.lower)}/index.json")
             if index is None:
                 return []
-            leaves: list[Leaf] = []
-            for page in self._source.read(index, read_index).pages:
+            for page in (await self._source.read(index, IndexOf(package_id))).pages:
                 if page.leaves is not None:
                     leaves.extend(page.leaves)
                 elif (kept := self._source.peek(page.url)) is not None:
-                    leaves.extend(self._source.read(kept, read_page).leaves or ())
-        except UpstreamNonsense:
+                    leaves.extend((await self._source.read(kept, PageOf(package_id))).leaves or ())
+        except (UpstreamNonsense, DocumentAbsent):
             return []
         return leaves
+
+    async def _loaded(
+        self, package_id: PackageId, wanted: Callable[[Registration], Sequence[Page]], *, doubt: bool = False
+    ) -> tuple[Answer[Registration], _Index]:
+        index = await self._index(package_id, doubt=doubt)
+        try:
+            return await self._with_pages(index, wanted), index
+        except DocumentAbsent:
+            index = await self._index(package_id, doubt=True)
+        try:
+            return await self._with_pages(index, wanted), index
+        except DocumentAbsent as error:
+            raise UpstreamNonsense(self._source.name, "its registration names a page that is gone") from error
 
     async def _url(self, package_id: PackageId) -> str:
         endpoints = await self._source.endpoints()
@@ -100,44 +120,58 @@ class MirroredRegistrations:
 
     async def _index(self, package_id: PackageId, *, doubt: bool = False) -> _Index:
         """`doubt`: ask again even if ours is fresh."""
-        url = await self._url(package_id)
+        url, read = await self._url(package_id), IndexOf(package_id)
         try:
-            document = await self._source.ask(url, DocumentKind.REGISTRATION, _index_of(package_id), doubt=doubt)
+            document = await self._source.ask(url, DocumentKind.REGISTRATION, read, doubt=doubt)
+            return _Index(package_id, await self._source.read(document, read), document)
         except DocumentAbsent as error:
             raise PackageNotFound(package_id.text) from error
-        return _Index(self._source.read(document, read_index), document)
 
-    def _fetch_ahead(self, package_id: PackageId, index: _Index) -> None:
+    async def _fetch_ahead(self, index: _Index) -> None:
         wanted = []
-        for page in index.registration.outlying:
-            if self._kept_page(page) is not None:
+        for number, page in enumerate(index.registration.outlying[:_MOST_AHEAD]):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if await self._is_current(page, index):
                 continue
             if self._is_outdated(page, index):
                 self._source.expire(page.url)
             wanted.append(page.url)
         if wanted:
-            self._source.prefetch(wanted, DocumentKind.REGISTRATION_PAGE, _page_of(package_id))
+            self._source.prefetch(wanted, DocumentKind.REGISTRATION_PAGE, PageOf(index.package_id))
 
     async def _with_pages(
-        self, package_id: PackageId, index: _Index, wanted: Callable[[Registration], Sequence[Page]]
+        self, index: _Index, wanted: Callable[[Registration], Sequence[Page]]
     ) -> Answer[Registration]:
+        """The wanted pages and the vague ones. The first that cannot be loaded ends the others."""
         registration, provenance = index.registration, index.document.provenance
-        pages = [page for page in wanted(registration) if page.leaves is None]
-        loaded = await asyncio.gather(*(self._page(package_id, page, index) for page in pages))
-        for outlying, (page, page_provenance) in zip(pages, loaded, strict=True):
-            registration = registration.with_page(outlying.url, page)
-            provenance = provenance.joined(page_provenance)
-        return Answer(registration, provenance)
+        named = {page.url: page for page in _together(registration.vague, wanted(registration))}
+        if not named:
+            return Answer(registration, provenance)
+        turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def _page(self, package_id: PackageId, outlying: Page, index: _Index) -> tuple[Page, Provenance]:
-        kept = self._kept_page(outlying)
-        if kept is not None:
-            return kept, index.document.provenance
-        doubt = self._is_outdated(outlying, index)
+        async def load(page: Page) -> tuple[Page, Provenance]:
+            async with turns:
+                return await self._page(page, index)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                loading = {url: group.create_task(load(page)) for url, page in named.items()}
+        except ExceptionGroup as failures:  # the first tells enough
+            raise failures.exceptions[0] from None
+        for task in loading.values():
+            provenance = provenance.joined(task.result()[1])
+        return Answer(registration.with_pages({url: task.result()[0] for url, task in loading.items()}), provenance)
+
+    async def _page(self, outlying: Page, index: _Index) -> tuple[Page, Provenance]:
+        read = PageOf(index.package_id)
+        kept = self._source.peek(outlying.url)
+        if kept is not None and await self._is_current(outlying, index):
+            return await self._source.read(kept, read), index.document.provenance
         document = await self._source.ask(
-            outlying.url, DocumentKind.REGISTRATION_PAGE, _page_of(package_id), doubt=doubt
+            outlying.url, DocumentKind.REGISTRATION_PAGE, read, doubt=self._is_outdated(outlying, index)
         )
-        return self._source.read(document, read_page), document.provenance
+        return await self._source.read(document, read), document.provenance
 
     def _is_outdated(self, outlying: Page, index: _Index) -> bool:
         """Whether the kept page is older than an index that names another commit for it, however fresh it is.
@@ -147,39 +181,27 @@ class MirroredRegistrations:
         kept = self._source.peek(outlying.url)
         return bool(outlying.raw.get("commitId")) and kept is not None and kept.confirmed < index.document.fetched
 
-    def _kept_page(self, outlying: Page) -> Page | None:
-        """The kept page if it is of the commit that the index names for it."""
+    async def _is_current(self, outlying: Page, index: _Index) -> bool:
+        """Whether the kept page is of the commit that the index names for it."""
         kept = self._source.peek(outlying.url)
         if kept is None:
-            return None
-        page = self._source.read(kept, read_page)
-        commit = (page.raw.get("commitId"), page.raw.get("commitTimeStamp"))
-        named = (outlying.raw.get("commitId"), outlying.raw.get("commitTimeStamp"))
-        return page if commit[0] and commit == named else None
+            return False
+        commit = self._commits.get(kept.digest)
+        if commit is None:
+            try:
+                page = await self._source.read(kept, PageOf(index.package_id))
+            except UpstreamNonsense:
+                return False  # kept by an earlier version of ours that read it differently
+            commit = self._commits[kept.digest] = _commit(page)
+        return commit == _commit(outlying) != _NO_COMMIT
 
 
-def _index_of(package_id: PackageId) -> Callable[[bytes], None]:
-    """A check that a body is an index of this id: a cache in between that mixes its entries up must not poison ours.
-
-    It raises UnreadableDocument.
-    """
-
-    def check(body: bytes) -> None:
-        _refuse_others(package_id, read_index(body).pages)
-
-    return check
+def _commit(page: Page) -> Commit:
+    """The page's commit as far as it can be remembered: an upstream may write anything there, of any length."""
+    commit = text_of(page.raw.get("commitId")), text_of(page.raw.get("commitTimeStamp"))
+    return commit if 0 < sum(map(len, commit)) <= _LONGEST_COMMIT else _NO_COMMIT
 
 
-def _page_of(package_id: PackageId) -> Callable[[bytes], None]:
-    """As `_index_of`, for a page."""
-
-    def check(body: bytes) -> None:
-        _refuse_others(package_id, [read_page(body)])
-
-    return check
-
-
-def _refuse_others(package_id: PackageId, pages: Iterable[Page]) -> None:
-    for page in pages:
-        if page.leaves and lower_invariant(page.leaves[0].package_id) != package_id.lower:
-            raise UnreadableDocument("registration", f"it is that of {page.leaves[0].package_id}")
+def _together(*several: Iterable[Page]) -> Iterable[Page]:
+    """The outlying pages among them."""
+    return (page for pages in several for page in pages if page.leaves is None)

@@ -4,19 +4,30 @@ Everything that mirrors an upstream's documents goes through here. Whether a doc
 is decided in `httpcache` and carried out in `documents`; what a document means is the caller's affair.
 """
 
+import hashlib
 from collections.abc import Callable, Hashable
+from functools import partial
+from threading import Lock
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from cachetools import LRUCache
 
-from nugetproxy.errors import DocumentAbsent, NotMirrored, UnreadableDocument, UpstreamError, UpstreamNonsense
+from nugetproxy.errors import (
+    DocumentAbsent,
+    EmptyDocument,
+    NotMirrored,
+    UnreadableDocument,
+    UpstreamError,
+    UpstreamNonsense,
+)
 from nugetproxy.httpcache.decisions import Health, Mode
 from nugetproxy.httpcache.freshness import DocumentKind
 from nugetproxy.mirroring.documents.mirrored_documents import KeptDocument, MirroredDocuments
+from nugetproxy.mirroring.documents.parsing import parsed
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.nuget.identity import PackageId
-from nugetproxy.protocol.v3.service_index import UpstreamEndpoints, check_service_index, read_service_index
+from nugetproxy.protocol.v3.service_index import UpstreamEndpoints, check_service_index
 
 T = TypeVar("T")
 
@@ -37,6 +48,7 @@ class MirroredSource:
         self._parsed: LRUCache[tuple[Hashable, str], tuple[int, Any]] = LRUCache(
             _PARSED_BYTES, getsizeof=lambda p: p[0]
         )
+        self._parsing = Lock()
         self._allowed_by = ""
 
     @property
@@ -65,7 +77,7 @@ class MirroredSource:
             document = await self.ask(self._service_index, DocumentKind.SERVICE_INDEX, check_service_index)
         except DocumentAbsent as error:
             raise UpstreamNonsense(self.name, f"there is no service index at {self._service_index}") from error
-        endpoints = self.read(document, read_service_index)
+        endpoints = await self.read(document, check_service_index)
         if document.digest != self._allowed_by:
             self._allow(endpoints)
             self._allowed_by = document.digest
@@ -91,32 +103,33 @@ class MirroredSource:
         try:
             return await self.endpoints()
         except UpstreamError:
-            kept = self.kept_endpoints()
+            kept = await self.kept_endpoints()
             if kept is None:
                 raise
             return kept
 
-    def kept_endpoints(self) -> UpstreamEndpoints | None:
+    async def kept_endpoints(self) -> UpstreamEndpoints | None:
         """As `endpoints`, from the kept service index alone."""
         document = self.peek(self._service_index)
-        return self.read(document, read_service_index) if document is not None else None
+        return await self.read(document, check_service_index) if document is not None else None
 
     async def ask(
         self,
         url: str,
         kind: DocumentKind,
-        check: Callable[[bytes], object] | None = None,
+        read: Callable[[bytes], object],
         *,
         doubt: bool = False,
         timeout: float | None = None,
     ) -> KeptDocument:
-        """A document, kept or fetched; `check` reads it before it is kept. Raises as `MirroredDocuments.get`."""
+        """A document, kept or fetched; it is kept only when `read` can read it. Raises as `MirroredDocuments.get`."""
+        check = partial(self._check, read)
         return await self._documents.get(self.upstream, url, kind, doubt=doubt, timeout=timeout, check=check)
 
-    async def ask_however_old(self, url: str, kind: DocumentKind, check: Callable[[bytes], object]) -> KeptDocument:
+    async def ask_however_old(self, url: str, kind: DocumentKind, read: Callable[[bytes], object]) -> KeptDocument:
         """As `ask`; when the upstream fails, the kept copy whatever its age."""
         try:
-            return await self.ask(url, kind, check)
+            return await self.ask(url, kind, read)
         except UpstreamError:
             kept = self.peek(url)
             if kept is None:
@@ -131,24 +144,39 @@ class MirroredSource:
         """Have the next asker ask the upstream."""
         self._documents.expire(url)
 
-    def prefetch(self, urls: list[str], kind: DocumentKind, check: Callable[[bytes], object] | None = None) -> None:
-        """Have documents fetched behind; `check` as in `ask`."""
-        self._documents.prefetch(self.upstream, urls, kind, check=check)
+    def prefetch(self, urls: list[str], kind: DocumentKind, read: Callable[[bytes], object]) -> None:
+        """Have documents fetched behind; `read` as in `ask`."""
+        self._documents.prefetch(self.upstream, urls, kind, check=partial(self._check, read))
 
-    def read(self, document: KeptDocument, read: Callable[[bytes], T]) -> T:
-        """A parsed document, remembered by its digest and `read`. Raises UpstreamNonsense when it cannot be read."""
-        key = (read, document.digest)
-        known = self._parsed.get(key)
+    async def read(self, document: KeptDocument, read: Callable[[bytes], T]) -> T:
+        """A parsed document, remembered by its digest and `read`.
+
+        Raises:
+            DocumentAbsent: it says that nothing is there.
+            UpstreamNonsense: it cannot be read.
+        """
+        with self._parsing:
+            known = self._parsed.get((read, document.digest))
         if known is not None:
             remembered: T = known[1]
             return remembered
         try:
-            parsed = read(document.body)
+            return await parsed(partial(self._parse, read, document.digest), document.body)
+        except EmptyDocument as error:
+            raise DocumentAbsent(document.url) from error
         except UnreadableDocument as error:
             raise UpstreamNonsense(self.name, str(error)) from error
-        if len(document.body) <= _PARSED_BYTES:
-            self._parsed[key] = (len(document.body), parsed)
-        return parsed
+
+    def _check(self, read: Callable[[bytes], object], body: bytes) -> None:
+        """Whoever asked will read the document next: it is parsed once."""
+        self._parse(read, hashlib.sha256(body).hexdigest(), body)
+
+    def _parse(self, read: Callable[[bytes], T], digest: str, body: bytes) -> T:
+        value = read(body)
+        if value is not None and len(body) <= _PARSED_BYTES:
+            with self._parsing:
+                self._parsed[read, digest] = (len(body), value)
+        return value
 
 
 def quoted(lower_id: str) -> str:

@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Generic, TypeVar
 
 from nugetproxy.errors import DocumentAbsent, DocumentNotFound, NotMirrored, UnreadableDocument, UpstreamError
@@ -22,11 +23,15 @@ from nugetproxy.protocol.v3.vulnerabilities import (
     VulnerabilityIndexEntry,
     VulnerabilityPage,
     VulnerabilityPages,
+    merge_vulnerabilities,
     read_vulnerability_index,
     read_vulnerability_page,
 )
 
 T = TypeVar("T")
+
+# Certificates that are fetched ahead; nuget.org has four.
+_MOST_AHEAD = 32
 
 # Also DocumentNotFound: an upstream whose service index no longer names what we told clients to ask for.
 _FAILURES = (UpstreamError, DocumentAbsent, DocumentNotFound, NotMirrored)
@@ -92,7 +97,7 @@ class MirroredTrust:
 
     async def certificate(self, fingerprint: str) -> Answer[SmallContent]:
         """A certificate that the signatures name, by its lower-case SHA-256. Raises UpstreamError."""
-        url = (await self.signatures()).value.certificate_url(fingerprint)
+        url = (await self.signatures()).value.addresses.get(fingerprint)
         if url is None:
             raise DocumentNotFound("no signing certificate has this fingerprint")
         try:
@@ -106,7 +111,7 @@ class MirroredTrust:
         if url is None:
             raise DocumentNotFound("the upstream states no repository signatures")
         document = await self._source.ask_however_old(url, DocumentKind.SIGNATURES, read_repository_signatures)
-        signatures = self._source.read(document, read_repository_signatures)
+        signatures = await self._source.read(document, read_repository_signatures)
         if document.digest != self._certificates_of:
             self._certificates_of = document.digest
             self._fetch_certificates_ahead(signatures)
@@ -114,17 +119,15 @@ class MirroredTrust:
 
     def _fetch_certificates_ahead(self, signatures: RepositorySignatures) -> None:
         """Have the certificates kept, for a day without the upstream."""
-        for fingerprint in signatures.fingerprints:
-            url = signatures.certificate_url(fingerprint)
-            if url is not None:
-                self._source.prefetch([url], DocumentKind.PART, _certificate_with(fingerprint))
+        for fingerprint, url in islice(signatures.addresses.items(), _MOST_AHEAD):
+            self._source.prefetch([url], DocumentKind.PART, _certificate_with(fingerprint))
 
     async def _stated_vulnerabilities(self) -> Answer[VulnerabilityPages]:
         url = (await self._source.endpoints_however_old()).vulnerabilities
         if url is None:
             raise DocumentNotFound("the upstream has no vulnerability data")
         index = await self._source.ask_however_old(url, DocumentKind.VULNERABILITIES, _read_index)
-        entries = self._source.read(index, _read_index)
+        entries = await self._source.read(index, _read_index)
         documents = await asyncio.gather(*(self._page(entry) for entry in entries), return_exceptions=True)
         had: list[tuple[VulnerabilityIndexEntry, KeptDocument]] = []
         for entry, document in zip(entries, documents, strict=True):
@@ -137,14 +140,15 @@ class MirroredTrust:
         provenance = index.provenance
         for _, document in had:
             provenance = provenance.joined(document.provenance)
-        pages = tuple(
+        pages = [
             VulnerabilityPage(
-                entry.name, entry.updated, self._source.read(document, read_vulnerability_page), entry.comment
+                entry.name, entry.updated, await self._source.read(document, read_vulnerability_page), entry.comment
             )
             for entry, document in had
-        )
+        ]
         self._confirmed = min(document.confirmed for document in (index, *(document for _, document in had)))
-        return Answer(VulnerabilityPages(pages), provenance)
+        # Under names that clients accept: they ignore the whole index for one that they do not.
+        return Answer(merge_vulnerabilities([(self._source.name, VulnerabilityPages(tuple(pages)))]), provenance)
 
     async def _page(self, entry: VulnerabilityIndexEntry) -> KeptDocument:
         return await self._source.ask_however_old(entry.url, DocumentKind.VULNERABILITIES, read_vulnerability_page)

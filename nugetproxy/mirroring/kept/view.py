@@ -7,7 +7,7 @@ its own nuspec.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -42,6 +42,10 @@ def kept_provenance(source: MirroredSource) -> Provenance:
     return Provenance(Outcome.STALE, fresh_for=_KEPT_VIEW_SECONDS, detail="upstream-away")
 
 
+StatedLeaves = Callable[[PackageId], Awaitable[Iterable[Leaf]]]
+"""The leaves that the upstream is known to have stated for an id; asks nobody."""
+
+
 class KeptPackages:
     """What is kept of one upstream, by its name."""
 
@@ -60,7 +64,7 @@ class KeptPackages:
                 continue  # a directory that a person made
         return tuple(sorted(found))
 
-    def registration(self, package_id: PackageId, stated: Callable[[PackageId], Iterable[Leaf]]) -> Registration | None:
+    async def registration(self, package_id: PackageId, stated: StatedLeaves) -> Registration | None:
         """All kept versions as a complete registration, None when none is kept.
 
         `stated` gives the leaves known from the upstream; for a kept version among them they are shown unchanged.
@@ -68,7 +72,7 @@ class KeptPackages:
         versions = self.versions(package_id)
         if not versions:
             return None  # the upstream's statements are thousands of leaves sometimes
-        known = {leaf.version: leaf for leaf in stated(package_id)}
+        known = {leaf.version: leaf for leaf in await stated(package_id)}
         leaves = []
         for version in versions:
             leaf = known.get(version) or self._leaf_from_nuspec(PackageIdentity(package_id, version))
@@ -76,7 +80,7 @@ class KeptPackages:
                 leaves.append(leaf)
         return registration_of(leaves[-1].package_id, leaves) if leaves else None
 
-    async def search(self, query: SearchQuery, stated: Callable[[PackageId], Iterable[Leaf]]) -> SearchPage:
+    async def search(self, query: SearchQuery, stated: StatedLeaves) -> SearchPage:
         """Kept packages that match, one hit an id, paged as asked. Never raises: an unreadable ledger finds nothing.
 
         `stated` gives the leaves known from the upstream for an id, as for `registration`.
@@ -98,17 +102,17 @@ class KeptPackages:
             # Each id is some files to read, and a deep page is thousands of ids: others are answered in between.
             await asyncio.sleep(0)
             package_id = PackageId.parse(text)
-            registration = self.registration(package_id, stated)
+            registration = await self.registration(package_id, stated)
             hit = hit_from_leaves(registration.leaves, query) if registration is not None else None
             if hit is not None:
                 hits.append(hit)
         return SearchPage(len(hits) + len(ids) - looked_at, tuple(hits[query.skip :]))
 
-    async def complete(self, query: CompletionQuery, stated: Callable[[PackageId], Iterable[Leaf]]) -> CompletionPage:
+    async def complete(self, query: CompletionQuery, stated: StatedLeaves) -> CompletionPage:
         """Ids that start with the query's text, or the listed versions of its id among what is kept."""
         if query.asks_versions:
             package_id = PackageId.parse(query.package_id or "")
-            registration = self.registration(package_id, stated)
+            registration = await self.registration(package_id, stated)
             leaves = registration.leaves if registration is not None else ()
             return CompletionPage(None, tuple(leaf.version.full for leaf in visible_leaves(leaves, query)))
         try:

@@ -21,8 +21,11 @@ from nugetproxy.mirroring.upstream.resuming import UpstreamDownload
 
 # The largest registration of nuget.org is some megabytes, its vulnerability base file likewise.
 LARGEST_DOCUMENT = 64 * 2**20
-# One try for a document may take this long (seconds). No client waits that long; it would only hold a connection.
-_DOCUMENT_TIME = 300.0
+# A body that has not come when patience ends must have come this fast (bytes a second) to be waited for any longer.
+_SLOWEST = 16_384
+# The least time (seconds) for a body whose head came when patience was all but spent, and the most for any.
+_SHORTEST_BODY_TIME = 1.0
+_LONGEST_BODY_TIME = 300.0
 # Formats whose readers notice a truncated document.
 _SELF_DELIMITING = ("json", "xml")
 
@@ -88,9 +91,10 @@ class UpstreamClient:
         self, url: str, *, validators: Validators | None = None, patience: float, limit: int = LARGEST_DOCUMENT,
         timeout: float | None = None,
     ) -> ReceivedAnswer:  # fmt: skip
-        """The definite answer to one GET: 200 with the whole body (gzip undone), 304, or 404 (410 too).
+        """The definite answer to one GET: 200 with the whole body (gzip undone), 304, or 404 (204 and 410 too).
 
-        No new try is begun after `patience` seconds; `timeout` bounds the whole call; `limit` is in bytes of the body.
+        No new try is begun after `patience` seconds, nor is a body that trickles waited for; `timeout` bounds the whole
+        call; `limit` is in bytes of the body.
         The names in `headers` are lower-case.
 
         Raises:
@@ -101,21 +105,24 @@ class UpstreamClient:
         """
         self._refuse_offline(url)
         bridging = self._bridging(url, patience)
+        due = asyncio.get_running_loop().time() + patience
         try:
             async with asyncio.timeout(timeout):
                 while True:
                     try:
-                        return await self._fetch_once(url, validators, limit)
+                        return await self._fetch_once(url, validators, limit, due)
                     except PassingFault as fault:
                         await bridging.over(fault)
         except TimeoutError as error:
             raise UpstreamTimeout(self.name, f"no answer within {timeout:g} s") from error
 
-    async def _fetch_once(self, url: str, validators: Validators | None, limit: int) -> ReceivedAnswer:
+    async def _fetch_once(
+        self, url: str, validators: Validators | None, limit: int, due: float
+    ) -> ReceivedAnswer:  # fmt: skip
         conditions = validators.headers() if validators else {}
         exchange = await self._connections.open(url, {"Accept-Encoding": "gzip", **conditions})
         try:
-            body = await self._receive(exchange, (200, 304) if conditions else (200,), limit)
+            body = await self._receive(exchange, (200, 204, 304) if conditions else (200, 204), limit, due)
             exchange.succeed()
         except PassingFault as fault:
             exchange.fail(fault)
@@ -126,7 +133,8 @@ class UpstreamClient:
         finally:
             exchange.close()
         return ReceivedAnswer(
-            status=404 if exchange.status == 410 else exchange.status,
+            # Clients take "no content" for "none here", as they do 404.
+            status=404 if exchange.status in (204, 410) else exchange.status,
             body=body,
             etag=exchange.header("ETag"),
             last_modified=exchange.header("Last-Modified"),
@@ -135,7 +143,7 @@ class UpstreamClient:
             headers={name.lower(): value for name, value in exchange.answer.headers.items()},
         )
 
-    async def _receive(self, exchange: Exchange, expected: tuple[int, ...], limit: int) -> bytes:
+    async def _receive(self, exchange: Exchange, expected: tuple[int, ...], limit: int, due: float) -> bytes:
         if exchange.status != 200:
             await exchange.drain()
         exchange.judge(expected)
@@ -146,8 +154,7 @@ class UpstreamClient:
                 self.name, "it has neither Content-Length nor chunks, so truncation could not be detected"
             )
         try:
-            async with asyncio.timeout(_DOCUMENT_TIME):
-                return await self._body(exchange, limit)
+            return await self._body(exchange, limit, due)
         except TimeoutError as error:
             raise PassingFault(UpstreamTimeout(self.name, "the document arrived too slowly"), "timeout") from error
         except OverflowError as error:
@@ -155,20 +162,28 @@ class UpstreamClient:
         except ValueError as error:
             raise PassingFault(UpstreamNonsense(self.name, str(error)), "nonsense") from error
 
-    async def _body(self, exchange: Exchange, limit: int) -> bytes:
-        """Raises OverflowError beyond the limit, ValueError for a broken encoding."""
+    async def _body(self, exchange: Exchange, limit: int, due: float) -> bytes:
+        """Raises OverflowError beyond the limit, ValueError for a broken encoding, TimeoutError when it trickles.
+
+        `due` is when patience ends, in the loop's time.
+        """
         encoding = exchange.header("Content-Encoding").strip().lower()
         if encoding not in ("", "identity", "gzip", "x-gzip"):
             raise UpstreamNonsense(self.name, "it used a content encoding that was not requested")
         decoder = Gunzip() if encoding.endswith("gzip") else None
         parts: list[bytes] = []
-        size = 0
-        async for raw in exchange.blocks():
-            for part in (raw,) if decoder is None else decoder.feed(raw):
-                size += len(part)
-                if size > limit:
-                    raise OverflowError
-                parts.append(part)
+        size = received = 0
+        now = asyncio.get_running_loop().time()
+        due, end = max(due, now + _SHORTEST_BODY_TIME), now + _LONGEST_BODY_TIME
+        async with asyncio.timeout_at(due) as waiting:
+            async for raw in exchange.blocks():
+                received += len(raw)
+                waiting.reschedule(min(end, due + received / _SLOWEST))
+                for part in (raw,) if decoder is None else decoder.feed(raw):
+                    size += len(part)
+                    if size > limit:
+                        raise OverflowError
+                    parts.append(part)
         if decoder is not None:
             decoder.finish()
         return b"".join(parts)

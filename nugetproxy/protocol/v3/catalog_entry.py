@@ -13,6 +13,7 @@ from nugetproxy.protocol.documents import is_absolute_url, read_object, text_of
 from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.steps import Steps
 from nugetproxy.protocol.v3.catalog_leaf import OMITTED, fitted_catalog_leaf, write_catalog_leaf
+from nugetproxy.protocol.v3.readable import PACKAGE
 from nugetproxy.protocol.v3.registration_values import Hive, Leaf
 from nugetproxy.protocol.v3.rewriting import Rewriter
 from nugetproxy.protocol.v3.version_fitting import ACTED_ON
@@ -34,7 +35,7 @@ def read_catalog_entry(body: bytes, package: PackageIdentity) -> dict[str, Any]:
     Raises:
         UnreadableDocument: not a JSON object, or not about this id and version.
     """
-    document = read_object(body, _ENTRY)
+    document = PACKAGE.repair(read_object(body, _ENTRY))
     package_id, version = text_of(document.get("id")), text_of(document.get("version"))
     if lower_invariant(package_id) != package.lower_id or not _is_version(version, package.version):
         raise UnreadableDocument(_ENTRY, f"it is not about {package}")

@@ -6,23 +6,29 @@ Source: docs/api/package-base-address-resource.
 
 from collections.abc import Iterable
 
-from nugetproxy.errors import InvalidVersion, UnreadableDocument
+from nugetproxy.errors import EmptyDocument, InvalidVersion, UnreadableDocument
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.documents import read_object, write
 
+_LIST = "versions list"
+
 
 def read_versions(body: bytes) -> tuple[NuGetVersion, ...]:
-    """The versions of an id, ascending, each once.
+    """The versions of an id, ascending, each once, at least one.
 
     What is no version is dropped: passed on, one such entry would break the whole id for every client.
 
     Raises:
-        UnreadableDocument: not a versions list. Nor is an object without one, such as a gateway's apology with status
-            200: taken for "no versions" it would be told as final to clients.
+        EmptyDocument: the list is empty or null, or the object has no member at all.
+        UnreadableDocument: not a versions list. Nor is an object with other members only, such as a gateway's apology
+            with status 200: clients would take "no versions" as final.
     """
-    texts = read_object(body, "versions list").get("versions")
+    document = read_object(body, _LIST)
+    texts = document.get("versions")
+    if texts == [] or (texts is None and document.keys() <= {"versions"}):
+        raise EmptyDocument(_LIST)
     if not isinstance(texts, list):
-        raise UnreadableDocument("versions list", "versions is not an array")
+        raise UnreadableDocument(_LIST, "versions is not an array")
     versions: dict[NuGetVersion, None] = {}
     for text in texts:
         if isinstance(text, str):
@@ -30,6 +36,8 @@ def read_versions(body: bytes) -> tuple[NuGetVersion, ...]:
                 versions.setdefault(NuGetVersion.parse(text))
             except InvalidVersion:
                 continue
+    if not versions:
+        raise UnreadableDocument(_LIST, "nothing in it is a version")
     return tuple(sorted(versions))
 
 

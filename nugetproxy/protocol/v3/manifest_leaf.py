@@ -11,6 +11,7 @@ from typing import Any
 from nugetproxy.errors import InvalidVersionRange
 from nugetproxy.nuget.manifest import DependencyGroup, PackageManifest
 from nugetproxy.nuget.version_range import VersionRange
+from nugetproxy.protocol.v3.readable import readable_framework
 from nugetproxy.protocol.v3.registration_values import Leaf
 from nugetproxy.protocol.v3.rewriting import part_reference
 from nugetproxy.protocol.v3.version_fitting import MOST_ROWS, fitted_leaf, unfit_leaf
@@ -72,7 +73,7 @@ def _catalog_entry(manifest: PackageManifest, published: str, *, listed: bool) -
 
 
 def _dependency_group(group: DependencyGroup) -> dict[str, Any]:
-    framework = group.target_framework and framework_name(group.target_framework)
+    framework = group.target_framework and readable_framework(framework_name(group.target_framework))
     fragment = "#dependencygroup" + (f"/{framework.lower()}" if framework else "")
     written: dict[str, Any] = {"@id": fragment, "@type": "PackageDependencyGroup"}
     if group.dependencies:

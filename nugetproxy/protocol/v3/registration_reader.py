@@ -1,122 +1,173 @@
-"""Reading an upstream's registration index and its pages.
+"""Reading an upstream's registration index and its pages, for the id that was asked for.
 
-Raises UnreadableDocument for what is no registration. A single version that is no version is left out: passed on, it
-would break the whole id for every client. Source: docs/api/registration-base-url-resource.
+Clients believe every leaf that an index holds, so leaves of another id are dropped here; a document that holds nothing
+else is refused. A version that clients could not read is dropped, too: it would break the whole id for them. Source:
+docs/api/registration-base-url-resource.
 """
 
 import re
-from collections.abc import Iterable
-from typing import Any
-from urllib.parse import unquote
+from itertools import pairwise
+from typing import Any, Final
 
-from nugetproxy.errors import InvalidPackageId, InvalidVersion, InvalidVersionRange, UnreadableDocument
+from nugetproxy.errors import EmptyDocument, InvalidPackageId, InvalidVersion, InvalidVersionRange, UnreadableDocument
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.nuget.version_range import VersionRange
 from nugetproxy.protocol.documents import is_absolute_url, read_object
+from nugetproxy.protocol.v3 import readable
 from nugetproxy.protocol.v3.registration_values import Leaf, Page, Registration
 from nugetproxy.protocol.v3.version_fitting import LONGEST_VERSION, fitted_head, fitted_leaf, unfit_leaf
 
+MOST_OUTLYING_PAGES: Final = 512
+"""Pages that an index may leave to be fetched: with 64 versions each, several times as many versions as any id of
+nuget.org has. Each page is a request, and several commands ask for every page."""
+
 _INDEX, _PAGE = "registration index", "registration page"
+_MOST_COUNTED = 2**31 - 1
+_UNKNOWN_BOUND = NuGetVersion(0)
 
 # A range without a plus, and without a dot behind a hyphen, has no SemVer 2 bound: nearly all need no parsing.
 _MAY_BE_SEMVER2 = re.compile(r"\+|-[^,]*\.")
 
 
-def read_index(body: bytes) -> Registration:
+def read_index(body: bytes, package_id: PackageId) -> Registration:
     """The index. Pages without `items` (or with null for it) are outlying.
 
     Raises:
-        UnreadableDocument: not a registration index.
+        EmptyDocument: it says that the id has no versions.
+        UnreadableDocument: not a registration index, that of another id, or one with too many outlying pages.
     """
-    document = read_object(body, _INDEX)
+    document = readable.INDEX.repair(read_object(body, _INDEX))
+    if not document:
+        raise EmptyDocument(_INDEX)
     items = document.pop("items", None)
     if not isinstance(items, list):
         raise UnreadableDocument(_INDEX, "items is not an array")
-    read = [_read_page(item, _INDEX) for item in items]
-    pages = tuple(page for page in read if page.leaves is None or page.leaves)
-    return Registration(_package_id(document, pages), pages, fitted_head(document))
+    reading = _Reading(package_id, _INDEX)
+    pages = [page for item in items if (page := reading.page(item)) is not None]
+    if not pages:
+        raise reading.nothing_found() or EmptyDocument(_INDEX)
+    newest = next((page.leaves[-1].package_id for page in reversed(pages) if page.leaves), package_id.lower)
+    registration = Registration(newest, _each_once(pages), fitted_head(document))
+    outlying = len(registration.outlying)
+    if outlying > MOST_OUTLYING_PAGES:
+        raise UnreadableDocument(_INDEX, f"it names {outlying} pages to fetch; at most {MOST_OUTLYING_PAGES} are read")
+    return registration
 
 
-def read_page(body: bytes) -> Page:
+def read_page(body: bytes, package_id: PackageId) -> Page:
     """A page that was outlying, with its leaves.
 
     Raises:
-        UnreadableDocument: not a registration page, or one without `items`.
+        UnreadableDocument: not a registration page, one without `items`, or that of another id.
     """
-    page = _read_page(read_object(body, _PAGE), _PAGE)
-    if page.leaves is None:
-        raise UnreadableDocument(_PAGE, "it has no items")
-    return page
-
-
-def _read_page(raw: object, what: str) -> Page:
-    if not isinstance(raw, dict):
-        raise UnreadableDocument(what, "a page is not an object")
+    raw = readable.PAGE.repair(read_object(body, _PAGE))
+    reading = _Reading(package_id, _PAGE)
     items = raw.pop("items", None)
-    if items is None:
-        return _outlying_page(raw, what)
     if not isinstance(items, list):
-        raise UnreadableDocument(what, "the items of a page are not an array")
-    leaves = _ascending([leaf for item in items if (leaf := _read_leaf(item, what)) is not None])
-    url = raw["@id"] if is_absolute_url(raw.get("@id")) else ""
+        raise UnreadableDocument(_PAGE, "items is not an array")
+    leaves = reading.leaves(items)
     if leaves:
-        # What the page says of its bounds may be missing (private feeds) or late; the leaves are what clients get.
-        return Page(leaves[0].version, leaves[-1].version, len(leaves), url, leaves, fitted_head(raw))
-    return Page(_bound(raw, "lower", what), _bound(raw, "upper", what), 0, url, (), fitted_head(raw))
+        return _loaded_page(raw, leaves)
+    lower, upper = _bound(raw, "lower"), _bound(raw, "upper")
+    if lower is None or upper is None or items:
+        raise reading.nothing_found() or UnreadableDocument(_PAGE, "it has neither items nor bounds")
+    return Page(lower, upper, 0, _url(raw), (), fitted_head(raw))
 
 
-def _outlying_page(raw: dict[str, Any], what: str) -> Page:
-    url, count = raw.get("@id"), raw.get("count")
-    if not isinstance(url, str) or not is_absolute_url(url):
-        raise UnreadableDocument(what, "a page has neither items nor an address")
-    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        raise UnreadableDocument(what, "a page has neither items nor a count")
-    return Page(_bound(raw, "lower", what), _bound(raw, "upper", what), count, url, None, fitted_head(raw))
+class _Reading:
+    """One document being read for one id, and what had to be left out of it."""
+
+    def __init__(self, package_id: PackageId, what: str) -> None:
+        self._package_id = package_id
+        self._what = what
+        self._other_id = ""
+        self._has_broken = False
+
+    def page(self, raw: object) -> Page | None:
+        """The page that an item of an index is; None when it has no leaf for us."""
+        if isinstance(raw, dict):
+            items = readable.PAGE.repair(raw).pop("items", None)
+            if isinstance(items, list):
+                leaves = self.leaves(items)
+                return _loaded_page(raw, leaves) if leaves else None
+            if items is None and (url := _url(raw)):
+                return _outlying_page(raw, url)
+        self._has_broken = True
+        return None
+
+    def leaves(self, items: list[Any]) -> tuple[Leaf, ...]:
+        """Ascending, each version once."""
+        leaves = [leaf for item in items if (leaf := self._leaf(item)) is not None]
+        # Sorting costs next to nothing when it already is so, which it is everywhere but at careless private feeds.
+        leaves.sort(key=lambda leaf: leaf.version)
+        if any(one.version == other.version for one, other in pairwise(leaves)):
+            return tuple({leaf.version: leaf for leaf in reversed(leaves)}.values())[::-1]
+        return tuple(leaves)
+
+    def nothing_found(self) -> UnreadableDocument | None:
+        """Why nothing was left of the document; None when nothing was left out."""
+        if self._other_id:
+            return UnreadableDocument(self._what, f"it is that of {self._other_id}")
+        return UnreadableDocument(self._what, "nothing in it can be read") if self._has_broken else None
+
+    def _leaf(self, raw: object) -> Leaf | None:
+        entry = readable.LEAF.repair(raw).get("catalogEntry") if isinstance(raw, dict) else None
+        if not isinstance(raw, dict) or not isinstance(entry, dict):
+            self._has_broken = True
+            return None
+        readable.PACKAGE.repair(entry)
+        try:
+            package_id = PackageId.parse(entry.get("id", ""))
+            version = NuGetVersion.parse(text := entry.get("version", ""))
+        except (InvalidPackageId, InvalidVersion):
+            self._has_broken = True
+            return None
+        if package_id != self._package_id:
+            self._other_id = package_id.text
+            return None
+        fitted = fitted_leaf(raw) if len(text) <= LONGEST_VERSION else unfit_leaf(raw)
+        is_semver2 = version.is_semver2 or _depends_on_semver2(fitted.raw["catalogEntry"])
+        return Leaf(version, package_id.text, _is_listed(entry), is_semver2, *fitted)
 
 
-def _bound(raw: dict[str, Any], name: str, what: str) -> NuGetVersion:
+def _loaded_page(raw: dict[str, Any], leaves: tuple[Leaf, ...]) -> Page:
+    # What the page says of its bounds may be missing (private feeds) or late; the leaves are what clients get.
+    return Page(leaves[0].version, leaves[-1].version, len(leaves), _url(raw), leaves, fitted_head(raw))
+
+
+def _outlying_page(raw: dict[str, Any], url: str) -> Page:
+    """Clients can do without the count, but not without the bounds."""
+    lower, upper, stated = _bound(raw, "lower"), _bound(raw, "upper"), raw.get("count")
+    count = stated if isinstance(stated, int) and not isinstance(stated, bool) and 0 < stated <= _MOST_COUNTED else 0
+    if lower is None or upper is None:
+        return Page(_UNKNOWN_BOUND, _UNKNOWN_BOUND, count, url, None, fitted_head(raw), is_vague=True)
+    return Page(lower, upper, count, url, None, fitted_head(raw))
+
+
+def _url(raw: dict[str, Any]) -> str:
+    return str(raw["@id"]) if is_absolute_url(raw.get("@id")) else ""
+
+
+def _bound(raw: dict[str, Any], name: str) -> NuGetVersion | None:
     text = raw.get(name)
     try:
-        return NuGetVersion.parse(text if isinstance(text, str) else "")
-    except InvalidVersion as error:
-        raise UnreadableDocument(what, f"{name} of a page is not a version") from error
-
-
-def _read_leaf(raw: object, what: str) -> Leaf | None:
-    """None for a version that nobody can read."""
-    entry = raw.get("catalogEntry") if isinstance(raw, dict) else None
-    if not isinstance(raw, dict) or not isinstance(entry, dict):
-        raise UnreadableDocument(what, "a leaf has no catalogEntry")
-    package_id, text = entry.get("id"), entry.get("version")
-    if not isinstance(package_id, str) or not isinstance(text, str):
-        raise UnreadableDocument(what, "a catalogEntry has no id or no version")
-    try:
-        PackageId.parse(package_id)
-        version = NuGetVersion.parse(text)
-    except InvalidPackageId as error:
-        raise UnreadableDocument(what, str(error)) from error
+        return NuGetVersion.parse(text) if isinstance(text, str) else None
     except InvalidVersion:
         return None
-    fitted = fitted_leaf(raw) if len(text) <= LONGEST_VERSION else unfit_leaf(raw)
-    is_semver2 = version.is_semver2 or _depends_on_semver2(fitted.raw["catalogEntry"])
-    return Leaf(version, package_id, _is_listed(entry), is_semver2, *fitted)
 
 
 def _is_listed(entry: dict[str, Any]) -> bool:
-    """Absent is listed, save for entries of old that say it by the year alone; texts and numbers occur in the wild."""
-    listed = entry.get("listed")
-    if listed is None:
-        published = entry.get("published")
-        return not (isinstance(published, str) and published.startswith("1900-"))
-    return listed.strip().lower() != "false" if isinstance(listed, str) else bool(listed)
+    """Absent is listed, except for old entries that say it by the year alone."""
+    listed: bool | None = entry.get("listed")
+    return not entry.get("published", "").startswith("1900-") if listed is None else listed
 
 
 def _depends_on_semver2(entry: dict[str, Any]) -> bool:
-    for group in _objects(entry.get("dependencyGroups")):
-        for dependency in _objects(group.get("dependencies")):
-            text = dependency.get("range")
-            if isinstance(text, str) and _MAY_BE_SEMVER2.search(text) and _has_semver2_bound(text):
+    for group in entry.get("dependencyGroups", ()):
+        for dependency in group.get("dependencies", ()):
+            text = dependency.get("range", "")
+            if _MAY_BE_SEMVER2.search(text) and _has_semver2_bound(text):
                 return True
     return False
 
@@ -128,34 +179,7 @@ def _has_semver2_bound(text: str) -> bool:
         return False
 
 
-def _objects(value: object) -> Iterable[dict[str, Any]]:
-    return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
-
-
-def _ascending(leaves: list[Leaf]) -> tuple[Leaf, ...]:
-    """Sorted costs next to nothing when it already is so, which it is everywhere but at careless private feeds."""
-    return tuple(sorted(leaves, key=lambda leaf: leaf.version))
-
-
-def _package_id(document: dict[str, Any], pages: tuple[Page, ...]) -> str:
-    """The id in the newest version's casing; of an index with outlying pages only, what its own address says."""
-    for page in reversed(pages):
-        if page.leaves:
-            return page.leaves[-1].package_id
-    if not pages:
-        return _id_in_address(document.get("@id")) or ""
-    package_id = _id_in_address(document.get("@id")) or _id_in_address(pages[0].url.partition("/page/")[0] + "/")
-    if package_id is None:
-        raise UnreadableDocument(_INDEX, "it does not say whose it is")
-    return package_id
-
-
-def _id_in_address(url: object) -> str | None:
-    """The last folder of a path: `.../{id}/index.json`."""
-    if not isinstance(url, str):
-        return None
-    folders = url.partition("#")[0].partition("?")[0].rpartition("/")[0]
-    try:
-        return PackageId.parse(unquote(folders.rpartition("/")[2])).text
-    except InvalidPackageId:
-        return None
+def _each_once(pages: list[Page]) -> tuple[Page, ...]:
+    """Without outlying pages that were named before."""
+    first = {page.url: page for page in reversed(pages) if page.leaves is None}
+    return tuple(page for page in pages if page.leaves is not None or page is first[page.url])

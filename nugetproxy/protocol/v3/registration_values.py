@@ -4,7 +4,7 @@ What the documents look like is the reader's and the writer's affair. A leaf kee
 nobody here has heard of reach the client; only what rules need is parsed. `raw` is shared and never changed.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
@@ -66,7 +66,11 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some versions in a row. `leaves` is None while the page is outlying: to be fetched from `url`."""
+    """Some versions in a row. `leaves` is None while the page is outlying: to be fetched from `url`.
+
+    The count of an outlying page is 0 when the index does not state it. `is_vague`: the index does not state its bounds
+    either, so `lower` and `upper` mean nothing until it is loaded.
+    """
 
     lower: NuGetVersion
     upper: NuGetVersion
@@ -74,6 +78,7 @@ class Page:
     url: str
     leaves: tuple[Leaf, ...] | None = field(repr=False)
     raw: dict[str, Any] = field(repr=False)
+    is_vague: bool = False
 
     @property
     def size(self) -> int:
@@ -86,7 +91,8 @@ class Page:
         return self.count > 1 and self.size > FULL_PAGE
 
     def overlaps(self, lower: NuGetVersion, upper: NuGetVersion) -> bool:
-        return self.lower <= upper and lower <= self.upper
+        """Whether a version from `lower` to `upper`, both included, may be on it."""
+        return self.is_vague or (self.lower <= upper and lower <= self.upper)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +127,12 @@ class Registration:
         return tuple(page for page in self.pages if page.leaves is None)
 
     @property
+    def vague(self) -> tuple[Page, ...]:
+        return tuple(page for page in self.pages if page.is_vague)
+
+    @property
     def count(self) -> int:
-        """How many versions, by what the pages say of themselves."""
+        """How many versions, by what the pages say of themselves, as far as they do."""
         return sum(page.count for page in self.pages)
 
     @property
@@ -138,15 +148,13 @@ class Registration:
         """The pages that may hold versions from `lower` to `upper`, both included."""
         return tuple(page for page in self.pages if page.overlaps(lower, upper))
 
-    def with_page(self, url: str, page: Page) -> "Registration":
-        """With the leaves of `page` in the place of the outlying page at `url`.
-
-        Raises:
-            ValueError: no page of this index is at `url`.
-        """
-        if all(ours.url != url for ours in self.pages):
-            raise ValueError(f"{self.package_id} has no registration page at {url}")
-        return replace(self, pages=tuple(_loaded(ours, page) if ours.url == url else ours for ours in self.pages))
+    def with_pages(self, loaded: Mapping[str, Page]) -> "Registration":
+        """With the leaves of these pages, by URL, in the place of the outlying pages there."""
+        pages = [_loaded(page, loaded[page.url]) if page.url in loaded else page for page in self.pages]
+        if any(page.is_vague for page in self.pages):
+            # Where a vague page belongs was not known before.
+            pages.sort(key=lambda page: page.lower)
+        return replace(self, pages=tuple(pages))
 
     def keeping(self, predicate: Callable[[Leaf], bool]) -> "Registration":
         """Only the leaves that `predicate` says yes to, in pages cut anew; without pages when there is none.
@@ -157,6 +165,14 @@ class Registration:
         leaves = self.leaves
         kept = tuple(leaf for leaf in leaves if predicate(leaf))
         return self if len(kept) == len(leaves) else self._of(kept)
+
+    def changed(self, change: Callable[[Leaf], Leaf]) -> "Registration":
+        """With every loaded leaf as `change` gives it back, of the same version."""
+        pages = tuple(
+            page if page.leaves is None else replace(page, leaves=tuple(map(change, page.leaves)))
+            for page in self.pages
+        )
+        return replace(self, pages=pages)
 
     def in_neat_pages(self) -> "Registration":
         """Itself when its pages are as we would cut them, else cut anew.

@@ -65,14 +65,16 @@ def write_index(registration: Registration, hive: Hive, links: Links) -> Steps[b
     left out, unless there are no others: the id exists, and a 404 would send clients to look for it elsewhere.
 
     Raises:
-        ValueError: a page is outlying and the hive leaves versions out, so that pages must be cut anew.
+        ValueError: a page is outlying and the hive leaves versions out, so that pages must be cut anew, or it is vague.
         DocumentTooLarge: it would be larger than any document.
     """
     whole = registration
     if registration.is_complete or not hive.has_semver2:
         registration = registration.keeping(lambda leaf: _is_shown(leaf, hive))
         registration = registration.in_neat_pages()
-    pages = [page for page in registration.pages if page.count]
+    if registration.vague:
+        raise ValueError(f"{registration.package_id}: what is on a registration page is not known yet")
+    pages = [page for page in registration.pages if page.leaves != ()]
     if not pages:
         _require_one_that_fits(whole, whole.loaded_leaves, hive)
         return None
@@ -174,6 +176,8 @@ def _page_in_index(page: Page, rewriter: Rewriter, items: list[orjson.Fragment] 
         "lower": _bound(page.raw, "lower", page.lower),
         "upper": _bound(page.raw, "upper", page.upper),
     }
+    if not page.count:
+        del document["count"]  # the upstream does not tell it either
     document.pop("@context", None)
     document.pop("parent", None)
     if items is not None:

@@ -1,8 +1,9 @@
 """Rewriting: an upstream's JSON about one version with our URLs in the place of theirs.
 
 Works on whatever is there: a field nobody here has heard of stays, and its `@id`s become ours like all others. Links
-for people (licenseUrl, projectUrl, readmeUrl, advisoryUrl, an iconUrl outside a flat container) and `@context` stay.
-Only what changes is copied; scalars and texts are shared with the original.
+for people (licenseUrl, projectUrl, readmeUrl, advisoryUrl, an iconUrl outside a flat container) stay when they lead to
+the web; others become an empty text. `@context` stays. Only what changes is copied; scalars and texts are shared with
+the original.
 """
 
 from typing import Any
@@ -11,9 +12,10 @@ from urllib.parse import unquote
 from nugetproxy.nuget.identity import lower_invariant
 from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v3.registration_values import Hive
+from nugetproxy.protocol.web_addresses import is_link_field, web_address
 
 _PART_OF_FIELD = {"iconUrl": "icon", "licenseUrl": "license", "readmeUrl": "readme"}
-_URL_FIELDS = frozenset({"@id", "registration", "packageContent", *_PART_OF_FIELD})
+_URL_FIELDS = frozenset({"@id", "registration", "packageContent"})
 
 
 def part_reference(lower_id: str, lower_version: str, part: str) -> str:
@@ -43,12 +45,12 @@ class Rewriter:
         ours: dict[str, Any] = {}
         for key, value in node.items():
             kind = type(value)
-            if kind is dict:
+            if key in _URL_FIELDS or is_link_field(key):
+                ours[key] = self._rewritten_url(key, value, node, own, lower_version) if kind is str else ""
+            elif kind is dict:
                 ours[key] = value if key == "@context" else self.rewritten(value, own, lower_version)
             elif kind is list:
                 ours[key] = self._rewritten_list(value, own, lower_version)
-            elif key in _URL_FIELDS and kind is str:
-                ours[key] = self._rewritten_url(key, value, node, own, lower_version)
             else:
                 ours[key] = value
         return ours
@@ -74,11 +76,11 @@ class Rewriter:
             return self.index_of(package_id) if isinstance(package_id, str) else self.index
         if key == "packageContent":
             return self.links.nupkg(self.lower_id, lower_version)
-        part = _PART_OF_FIELD[key]
-        reference = part_reference(self.lower_id, lower_version, part)
-        if url == reference or (part == "icon" and _is_in_flat_container(url, reference)):
-            return self.links.part(self.lower_id, lower_version, part)
-        return url
+        if (part := _PART_OF_FIELD.get(key)) is not None:
+            reference = part_reference(self.lower_id, lower_version, part)
+            if url == reference or (part == "icon" and _is_in_flat_container(url, reference)):
+                return self.links.part(self.lower_id, lower_version, part)
+        return web_address(url)
 
 
 def _is_in_flat_container(url: str, reference: str) -> bool:

@@ -14,6 +14,7 @@ from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.bounds import LARGEST_VERSION, LONGEST_TEXT
 from nugetproxy.protocol.documents import read_object
 from nugetproxy.protocol.v3.manifest_leaf import DEFAULT_PACKAGE_TYPE
+from nugetproxy.protocol.v3.readable import PACKAGE
 from nugetproxy.protocol.v3.registration_values import Leaf
 from nugetproxy.protocol.v3.search_query import CompletionQuery, SearchQuery
 from nugetproxy.protocol.v3.search_terms import matches
@@ -31,6 +32,10 @@ __all__ = [
     "read_search",
     "visible_leaves",
 ]
+
+
+# Clients read the total as a 32-bit number.
+_MOST_COUNTED = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +77,9 @@ def read_search(body: bytes) -> SearchPage:
     return SearchPage(len(hits) if total is None else total, hits)
 
 
-def read_completion(body: bytes) -> CompletionPage:
-    """
+def read_completion(body: bytes, *, of_versions: bool) -> CompletionPage:
+    """Ids or versions, whichever was asked for; what is neither is left out.
+
     Raises:
         UnreadableDocument: not an answer of an autocomplete service.
     """
@@ -81,7 +87,7 @@ def read_completion(body: bytes) -> CompletionPage:
     values = document.get("data")
     if not isinstance(values, list):
         raise UnreadableDocument("autocomplete answer", "data is not an array")
-    return CompletionPage(_total(document), tuple(value for value in values if _may_be_shown(value)))
+    return CompletionPage(_total(document), tuple(value for value in values if _is_completion(value, of_versions)))
 
 
 def hit_from_leaves(leaves: Sequence[Leaf], query: SearchQuery) -> SearchHit | None:
@@ -121,7 +127,7 @@ def visible_leaves(leaves: Iterable[Leaf], query: SearchQuery | CompletionQuery)
 
 
 def _read_hit(row: object) -> SearchHit | None:
-    if not isinstance(row, dict) or not isinstance(package_id := row.get("id"), str):
+    if not isinstance(row, dict) or not isinstance(package_id := PACKAGE.repair(row).get("id"), str):
         return None
     try:
         PackageId.parse(package_id)
@@ -152,6 +158,16 @@ def lower_version_of(row: object) -> str | None:
         return None
 
 
+def _is_completion(value: object, of_versions: bool) -> TypeGuard[str]:
+    if not _may_be_shown(value):
+        return False
+    try:
+        (NuGetVersion if of_versions else PackageId).parse(value)
+    except (InvalidVersion, InvalidPackageId):
+        return False
+    return True
+
+
 def _may_be_shown(value: object) -> TypeGuard[str]:
     """Whether it may be an id or a version."""
     return isinstance(value, str) and len(value) <= LONGEST_VERSION
@@ -159,7 +175,9 @@ def _may_be_shown(value: object) -> TypeGuard[str]:
 
 def _total(document: dict[str, Any]) -> int | None:
     total = document.get("totalHits")
-    return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
+    if isinstance(total, bool) or not isinstance(total, int) or total < 0:
+        return None
+    return min(total, _MOST_COUNTED)
 
 
 # --- from kept packages -----------------------------------------------------------------------------------------------

@@ -19,6 +19,10 @@ _CONTEXT = {
 }
 
 
+# Search services that are asked one after the other; nuget.org names two.
+_MOST_SERVICES = 4
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamEndpoints:
     """Absolute URLs. `flat_container` and `registrations` end in a slash; None is "not offered"."""
@@ -73,19 +77,20 @@ def read_service_index(body: bytes) -> UpstreamEndpoints:
     return UpstreamEndpoints(
         flat_container=_folder(_first(by_type, resources.ACCEPTED_FLAT_CONTAINER)),
         registrations=_folder(_first(by_type, resources.ACCEPTED_REGISTRATIONS)),
-        search=_without_query(_all(by_type, resources.ACCEPTED_SEARCH)),
-        autocomplete=_without_query(_all(by_type, resources.ACCEPTED_AUTOCOMPLETE)),
+        search=_without_query(_all(by_type, resources.ACCEPTED_SEARCH))[:_MOST_SERVICES],
+        autocomplete=_without_query(_all(by_type, resources.ACCEPTED_AUTOCOMPLETE))[:_MOST_SERVICES],
         vulnerabilities=_first(by_type, resources.ACCEPTED_VULNERABILITIES),
         repository_signatures=_first(by_type, resources.ACCEPTED_REPOSITORY_SIGNATURES),
         catalog=_first(by_type, resources.ACCEPTED_CATALOG),
     )
 
 
-def check_service_index(body: bytes) -> None:
-    """Raises UnreadableDocument as `read_service_index`, and for an index that leads to no package."""
+def check_service_index(body: bytes) -> UpstreamEndpoints:
+    """As `read_service_index`. Raises UnreadableDocument for an index that leads to no package, too."""
     endpoints = read_service_index(body)
     if endpoints.flat_container is None and endpoints.registrations is None:
         raise UnreadableDocument("service index", "it names neither packages nor registrations")
+    return endpoints
 
 
 # --- ours -------------------------------------------------------------------------------------------------------------

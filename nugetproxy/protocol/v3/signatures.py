@@ -6,35 +6,34 @@ Checking a signature is `nuget/signature.py`'s affair. Source: docs/api/reposito
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from nugetproxy.errors import UnreadableDocument
-from nugetproxy.protocol.documents import is_absolute_url, read_object, write
+from nugetproxy.protocol.documents import is_absolute_url, read_object, text_of, write
 from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v3.readable import CERTIFICATE, is_readable_date
 
 SHA256_OID = "2.16.840.1.101.3.4.2.1"
 _FINGERPRINT = re.compile(r"[0-9a-fA-F]{64}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RepositorySignatures:
     """`certificates` are the upstream's own objects; each has a SHA-256 fingerprint."""
 
     all_repository_signed: bool
     certificates: tuple[dict[str, Any], ...] = field(repr=False)
 
-    @property
-    def fingerprints(self) -> tuple[str, ...]:
-        """Lower-case hexadecimal SHA-256 of each certificate."""
-        return tuple(_fingerprint(certificate) for certificate in self.certificates)
-
-    def certificate_url(self, sha256: str) -> str | None:
-        """Where the upstream keeps the certificate with this hexadecimal fingerprint."""
+    @cached_property
+    def addresses(self) -> dict[str, str]:
+        """Where the upstream keeps the certificates, by fingerprint; without those it names no address for."""
+        addresses: dict[str, str] = {}
         for certificate in self.certificates:
-            if _fingerprint(certificate) == sha256.lower():
-                url = certificate.get("contentUrl")
-                return url if is_absolute_url(url) else None
-        return None
+            url = text_of(certificate.get("contentUrl"))
+            if is_absolute_url(url):
+                addresses.setdefault(_fingerprint(certificate), url)
+        return addresses
 
 
 def read_repository_signatures(body: bytes) -> RepositorySignatures:
@@ -48,8 +47,8 @@ def read_repository_signatures(body: bytes) -> RepositorySignatures:
         raise UnreadableDocument("repository signatures", "allRepositorySigned is not true or false")
     if not isinstance(certificates, list):
         raise UnreadableDocument("repository signatures", "signingCertificates is not an array")
-    if not all(isinstance(certificate, dict) and _fingerprint(certificate) for certificate in certificates):
-        raise UnreadableDocument("repository signatures", "a certificate has no SHA-256 fingerprint")
+    for certificate in certificates:
+        _check_certificate(certificate)
     return RepositorySignatures(all_signed, tuple(certificates))
 
 
@@ -81,6 +80,16 @@ def merge_repository_signatures(several: Iterable[RepositorySignatures]) -> Repo
             certificates.setdefault(_fingerprint(certificate), certificate)
     all_signed = bool(parts) and all(part.all_repository_signed for part in parts)
     return RepositorySignatures(all_signed, tuple(certificates.values()))
+
+
+def _check_certificate(certificate: object) -> None:
+    """Clients fail every restore from the source on a certificate that lacks any of this."""
+    if not isinstance(certificate, dict) or not _fingerprint(CERTIFICATE.repair(certificate)):
+        raise UnreadableDocument("repository signatures", "a certificate has no SHA-256 fingerprint")
+    if not all(isinstance(certificate.get(name), str) for name in ("subject", "issuer")):
+        raise UnreadableDocument("repository signatures", "a certificate has no subject or no issuer")
+    if not all(is_readable_date(certificate.get(name)) for name in ("notBefore", "notAfter")):
+        raise UnreadableDocument("repository signatures", "a certificate does not say when it is valid")
 
 
 def _fingerprint(certificate: dict[str, Any]) -> str:

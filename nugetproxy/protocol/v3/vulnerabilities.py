@@ -9,10 +9,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nugetproxy.errors import UnreadableDocument
-from nugetproxy.nuget.identity import lower_invariant
+from nugetproxy.errors import InvalidPackageId, UnreadableDocument
+from nugetproxy.nuget.identity import PackageId, lower_invariant
 from nugetproxy.protocol.documents import is_absolute_url, read_array, read_object, text_of, write
 from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v3.readable import ADVISORY, readable_range
+from nugetproxy.protocol.web_addresses import web_address
 
 LONGEST_NAME = 32
 MOST_PAGES = 16
@@ -22,6 +24,9 @@ MOST_ADVISORIES = 50_000
 LARGEST_PAGE = 16 * 1024 * 1024
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_-]")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_SEVERITIES = {str(number): number for number in range(4)}
+# The client says "unknown severity" for every other number.
+_UNKNOWN_SEVERITY = -1
 # The client reads a time or fails; this one says "never changed".
 _UNKNOWN_TIME = "1970-01-01T00:00:00Z"
 
@@ -57,13 +62,15 @@ class VulnerabilityPages:
 
 
 def read_vulnerability_index(body: bytes) -> tuple[VulnerabilityIndexEntry, ...]:
-    """The pages an upstream has. An entry without a usable address fails the whole: silence would look like safety.
+    """The pages an upstream has, at most 16, which is as many as clients read.
+
+    An entry without a usable address fails the whole: silence would look like safety.
 
     Raises:
         UnreadableDocument: not an index of vulnerability pages.
     """
     entries = []
-    for entry in read_array(body, "vulnerability index"):
+    for entry in read_array(body, "vulnerability index")[:MOST_PAGES]:
         if not isinstance(entry, dict) or not is_absolute_url(entry.get("@id")):
             raise UnreadableDocument("vulnerability index", "an entry has no address")
         if not isinstance(name := entry.get("@name"), str) or not name:
@@ -81,7 +88,7 @@ def read_vulnerability_index(body: bytes) -> tuple[VulnerabilityIndexEntry, ...]
 
 
 def read_vulnerability_page(body: bytes) -> dict[str, list[dict[str, Any]]]:
-    """Advisories by lower id. One that lacks what clients require is dropped: it would fail the page for all ids.
+    """Advisories by lower id. One that does not say for which versions is dropped: it would fail the page for all ids.
 
     Raises:
         UnreadableDocument: not a page. An empty array is one: the documentation says so of an empty page.
@@ -97,7 +104,8 @@ def read_vulnerability_page(body: bytes) -> dict[str, list[dict[str, Any]]]:
         if not isinstance(advisories, list):
             raise UnreadableDocument("vulnerability page", "the advisories of an id are not an array")
         usable = [known for advisory in advisories if (known := _advisory(advisory)) is not None]
-        advisories_by_id.setdefault(lower_invariant(package_id), []).extend(usable)
+        if _is_id(package_id):
+            advisories_by_id.setdefault(lower_invariant(package_id), []).extend(usable)
     return advisories_by_id
 
 
@@ -139,17 +147,26 @@ def merge_vulnerabilities(several: Iterable[tuple[str, VulnerabilityPages]]) -> 
 
 
 def _advisory(advisory: object) -> dict[str, Any] | None:
-    """An advisory with its severity as a number, None if clients could not read it."""
-    if not isinstance(advisory, dict):
+    """An advisory as clients can read it; None when it concerns no versions that can be known.
+
+    What else cannot be read only makes it say less: a vulnerability of unknown severity is still one.
+    """
+    if not isinstance(advisory, dict) or not (versions := readable_range(ADVISORY.repair(advisory).get("versions"))):
         return None
-    severity = advisory.get("severity")
-    if isinstance(severity, str) and severity in ("0", "1", "2", "3"):
-        severity = int(severity)
-    if isinstance(severity, bool) or not isinstance(severity, int):
-        return None
-    if not isinstance(advisory.get("url"), str) or not isinstance(advisory.get("versions"), str):
-        return None
-    return {**advisory, "severity": severity}
+    return {
+        **advisory,
+        "url": web_address(text_of(advisory.get("url"))),
+        "severity": _SEVERITIES.get(str(advisory.get("severity")), _UNKNOWN_SEVERITY),
+        "versions": versions,
+    }
+
+
+def _is_id(text: str) -> bool:
+    try:
+        PackageId.parse(text)
+    except InvalidPackageId:
+        return False
+    return True
 
 
 def _added_up(one: VulnerabilityPage, other: VulnerabilityPage) -> VulnerabilityPage:

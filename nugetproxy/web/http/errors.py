@@ -75,6 +75,7 @@ TABLE: Mapping[type[errors.NugetproxyError], Row] = {
     errors.UpstreamTimeout: Row(504),
     errors.UpstreamNonsense: Row(502),
     errors.UnreadableDocument: Row(502),
+    errors.EmptyDocument: Row(502),
     errors.DocumentTooLarge: Row(500),
     errors.StorageUnavailable: Row(503, _retry_after),
 }

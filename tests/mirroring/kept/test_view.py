@@ -8,7 +8,7 @@ import pytest
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.mirroring.downloads.mirrored_downloads import MirroredDownloads
 from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage, open_ledger
-from nugetproxy.mirroring.kept.view import KeptPackages
+from nugetproxy.mirroring.kept.view import KeptPackages, StatedLeaves
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.nuspec import read_nuspec
 from nugetproxy.nuget.version import NuGetVersion
@@ -66,8 +66,14 @@ async def settle(inventory: Inventory) -> None:
     await inventory._database.write(lambda _: None)
 
 
-def nothing_stated(_: PackageId) -> list[Leaf]:
-    return []
+def stating(*leaves: Leaf) -> StatedLeaves:
+    async def stated(_: PackageId) -> list[Leaf]:
+        return list(leaves)
+
+    return stated
+
+
+nothing_stated = stating()
 
 
 UTILS = PackageId.parse("Contoso.Utils")
@@ -86,31 +92,31 @@ class TestVersions:
 
 
 class TestRegistration:
-    def test_takes_stated_leaves_as_they_are_and_leaves_out_what_is_not_kept(self, kept, tree, inventory):
+    async def test_takes_stated_leaves_as_they_are_and_leaves_out_what_is_not_kept(self, kept, tree, inventory):
         tree.add(inventory, "Contoso.Utils", "1.0.0")
         stated = [a_leaf("Contoso.Utils", "1.0.0"), a_leaf("Contoso.Utils", "2.0.0")]
 
-        registration = kept.registration(UTILS, lambda _: stated)
+        registration = await kept.registration(UTILS, stating(*stated))
 
         assert registration.leaves == (stated[0],)
 
-    def test_describes_a_version_without_a_statement_by_its_own_nuspec(self, kept, tree, inventory):
+    async def test_describes_a_version_without_a_statement_by_its_own_nuspec(self, kept, tree, inventory):
         tree.add(inventory, "Contoso.Utils", "1.0.0", description="By its author.")
 
-        leaf = kept.registration(UTILS, lambda _: []).find(NuGetVersion.parse("1.0.0"))
+        leaf = (await kept.registration(UTILS, nothing_stated)).find(NuGetVersion.parse("1.0.0"))
 
         assert (leaf.entry["description"], leaf.listed) == ("By its author.", True)
         assert leaf.entry["published"].startswith("2023-11-14T")
 
-    def test_passes_over_a_version_whose_nuspec_is_broken(self, kept, tree, inventory):
+    async def test_passes_over_a_version_whose_nuspec_is_broken(self, kept, tree, inventory):
         tree.add(inventory, "Contoso.Utils", "1.0.0")
         tree.add(inventory, "Contoso.Utils", "2.0.0")
         (tree.folder / "contoso.utils" / "2.0.0" / "contoso.utils.nuspec").write_bytes(b"<not")
 
-        assert [str(leaf.version) for leaf in kept.registration(UTILS, lambda _: []).leaves] == ["1.0.0"]
+        assert [str(leaf.version) for leaf in (await kept.registration(UTILS, nothing_stated)).leaves] == ["1.0.0"]
 
-    def test_of_an_unknown_id_is_none(self, kept):
-        assert kept.registration(UTILS, lambda _: [a_leaf("Contoso.Utils", "1.0.0")]) is None
+    async def test_of_an_unknown_id_is_none(self, kept):
+        assert (await kept.registration(UTILS, stating(a_leaf("Contoso.Utils", "1.0.0")))) is None
 
 
 class TestSearch:
@@ -129,7 +135,7 @@ class TestSearch:
         leaf = a_leaf("Contoso.Utils", "1.0.0")
         unlisted = Leaf(leaf.version, leaf.package_id, False, leaf.is_semver2, leaf.raw)
 
-        assert (await kept.search(SearchQuery(), lambda _: [unlisted])).hits == ()
+        assert (await kept.search(SearchQuery(), stating(unlisted))).hits == ()
 
     async def test_pages_add_up(self, kept, tree, inventory):
         for number in range(7):

@@ -221,7 +221,17 @@ async def test_a_refusal_is_unavailable_at_once_and_never_an_absence(upstream, c
     assert upstream.requests_for(LIST) == 1
 
 
-@pytest.mark.parametrize("status", [201, 204, 206, 304, 300, 302])
+async def test_no_content_is_an_absence(upstream, client):
+    """
+    Clients read it as "not here", and go on to their next source.
+    """
+    upstream.fault(LIST, faults.status(204))
+
+    assert (await client.fetch(upstream.base + LIST, patience=5)).status == 404
+    assert upstream.requests_for(LIST) == 1
+
+
+@pytest.mark.parametrize("status", [201, 206, 304, 300, 302])
 async def test_a_status_that_answers_nothing_is_nonsense(upstream, client, status):
     upstream.fault(LIST, faults.status(status))
 

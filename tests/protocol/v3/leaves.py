@@ -3,6 +3,10 @@
 import json
 from typing import Any
 
+from nugetproxy.nuget.identity import PackageId
+from nugetproxy.protocol.v3 import registration
+from nugetproxy.protocol.v3.registration import Page, Registration
+
 UP = "https://up.example"
 
 
@@ -65,3 +69,13 @@ def index(*pages: dict[str, Any], lid: str = "contoso.utils", **more: Any) -> by
 
 def body(document: dict[str, Any]) -> bytes:
     return json.dumps(document).encode()
+
+
+def read_index(document: bytes, package_id: str = "Contoso.Utils") -> Registration:
+    """As the reader, asked for the id that `leaf` makes leaves of."""
+    return registration.read_index(document, PackageId.parse(package_id))
+
+
+def read_page(document: bytes, package_id: str = "Contoso.Utils") -> Page:
+    """As `read_index`, for a page."""
+    return registration.read_page(document, PackageId.parse(package_id))

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from nugetproxy.errors import UnreadableDocument
+from nugetproxy.errors import EmptyDocument, UnreadableDocument
 from nugetproxy.protocol.v3.flat_container import read_versions, write_versions
 
 
@@ -17,15 +17,19 @@ def read(*versions):
         (["1.0.0"], ["1.0", "1.0.0", "1.0.0.0"]),
         (["1.0.0-RC"], ["1.0.0-RC", "1.0.0-rc"]),
         (["1.0.0"], ["no version", "1.0.0", "", None, 1, [], {}]),
-        ([], []),
     ],
 )
 def test_versions_are_sorted_unique_and_readable(expected, given):
     assert expected == read(*given)
 
 
-def test_a_list_may_be_empty():
-    assert read_versions(b'{"versions":[]}') == ()
+@pytest.mark.parametrize("body", [b"{}", b'{"versions":[]}', b'{"versions":null}'])
+def test_an_empty_list_says_that_there_are_no_versions(body):
+    """
+    Clients read all three as "not here", and go on to their next source.
+    """
+    with pytest.raises(EmptyDocument):
+        read_versions(body)
 
 
 def test_nuget_orgs_list_comes_out_as_it_went_in(kept):
@@ -44,8 +48,19 @@ def test_versions_are_written_lower_case_and_without_metadata():
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{}", b'{"message":"busy"}', b'{"versions":{}}', b'{"versions":null}', b"<Error/>"]
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b'{"message":"busy"}',
+        b'{"message":"busy","versions":null}',
+        b'{"versions":{}}',
+        b'{"versions":["x",1]}',
+        b"<Error/>",
+    ],
 )
 def test_what_is_no_list_is_unreadable(body):
-    with pytest.raises(UnreadableDocument):
+    with pytest.raises(UnreadableDocument) as refused:
         read_versions(body)
+    assert not isinstance(refused.value, EmptyDocument)

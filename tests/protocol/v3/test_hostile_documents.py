@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,6 @@ from nugetproxy.protocol.v3.registration import (
     Hive,
     catalog_entry_url,
     read_catalog_entry,
-    read_index,
-    read_page,
     registration_of,
     write_leaf,
 )
@@ -47,7 +46,7 @@ from nugetproxy.protocol.v3.vulnerabilities import (
     write_vulnerability_index,
     write_vulnerability_page,
 )
-from tests.protocol.v3.leaves import leaf
+from tests.protocol.v3.leaves import leaf, read_index, read_page
 from tests.protocol.writing import write_catalog_entry, write_index, write_page, write_search
 
 KEPT = Path(__file__).parents[2] / "data" / "nuget_org"
@@ -57,8 +56,10 @@ VULNERABLE = PackageIdentity.parse("Made.Vulnerable", "1.0.0")
 A_LEAF = registration_of("A", read_page(json.dumps({"items": [leaf("1.0.0")]}).encode()).leaves or ()).leaves[0]
 
 
-def use_registration(body: bytes) -> None:
-    registration = read_index(body)
+def use_registration(body: bytes, package_id: str) -> None:
+    registration = read_index(body, package_id)
+    if registration.vague:
+        return
     if registration.outlying:
         write_index(registration, Hive.GZ_SEMVER2, LINKS)
         return
@@ -78,14 +79,14 @@ def use_registration(body: bytes) -> None:
 
 
 def use_page(body: bytes) -> None:
-    leaves = read_page(body).leaves
+    leaves = read_page(body, "Made.Paged").leaves
     assert leaves is not None
     write_index(registration_of("A", leaves), Hive.PLAIN, LINKS)
 
 
 def use_signatures(body: bytes) -> None:
     value = read_repository_signatures(body)
-    value.certificate_url("ab" * 32)
+    assert all(value.addresses.values())
     write_repository_signatures(merge_repository_signatures([value, value]), LINKS, "5.0.0")
 
 
@@ -99,15 +100,15 @@ def use_vulnerability_index(body: bytes) -> None:
 USES: dict[str, Callable[[bytes], object]] = {
     "service-index": read_service_index,
     "versions-dapper": lambda body: write_versions(read_versions(body)),
-    "registration-index-system.text.json": use_registration,
-    "registration-index-made.semver2": use_registration,
-    "registration-index-made.paged": use_registration,
+    "registration-index-system.text.json": partial(use_registration, package_id="System.Text.Json"),
+    "registration-index-made.semver2": partial(use_registration, package_id="Made.SemVer2"),
+    "registration-index-made.paged": partial(use_registration, package_id="Made.Paged"),
     "registration-page-made.paged": use_page,
     "catalog-entry-made.vulnerable": lambda body: write_catalog_entry(
         A_LEAF, read_catalog_entry(body, VULNERABLE), LINKS
     ),
     "search": lambda body: write_search(read_search(body), QUERY, LINKS),
-    "autocomplete": lambda body: write_completion(read_completion(body), CompletionQuery(), LINKS),
+    "autocomplete": lambda body: write_completion(read_completion(body, of_versions=False), CompletionQuery(), LINKS),
     "vulnerability-index": use_vulnerability_index,
     "vulnerability-page": lambda body: write_vulnerability_page(
         VulnerabilityPage("base", "", read_vulnerability_page(body))

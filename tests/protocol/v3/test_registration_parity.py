@@ -16,12 +16,11 @@ from nugetproxy.protocol.v3.registration import (
     Registration,
     leaf_from_manifest,
     read_catalog_entry,
-    read_index,
-    read_page,
     registration_of,
     write_leaf,
 )
 from tests.protocol.urls import foreign_urls
+from tests.protocol.v3.leaves import read_index, read_page
 from tests.protocol.writing import write_catalog_entry, write_index, write_page
 
 UPSTREAM_HIVES = {
@@ -65,13 +64,12 @@ class Stand:
         return self._registrations[lid]
 
     def _read(self, lid) -> Registration:
-        registration = read_index(self.body(self.document(Hive.GZ_SEMVER2, lid, "index.json")))
+        registration = read_index(self.body(self.document(Hive.GZ_SEMVER2, lid, "index.json")), lid)
+        pages = {}
         for page in registration.outlying:
             rest = page.url.removeprefix(f"https://up.example/v3/{NEWEST}/{lid}/").split("/")
-            registration = registration.with_page(
-                page.url, read_page(self.body(self.document(Hive.GZ_SEMVER2, lid, *rest)))
-            )
-        return registration
+            pages[page.url] = read_page(self.body(self.document(Hive.GZ_SEMVER2, lid, *rest)), lid)
+        return registration.with_pages(pages)
 
     @staticmethod
     def body(document) -> bytes:
@@ -129,7 +127,7 @@ def test_every_leaf_is_as_nuget_org_writes_it(stand, links, hive):
 
 
 def test_an_outlying_index_is_the_same_before_and_after_its_pages_are_loaded(stand, links):
-    outlying = read_index(stand.body(stand.document(Hive.GZ_SEMVER2, "made.many", "index.json")))
+    outlying = read_index(stand.body(stand.document(Hive.GZ_SEMVER2, "made.many", "index.json")), "made.many")
 
     assert not outlying.is_complete
     assert write_index(outlying, Hive.GZ_SEMVER2, links) == write_index(
@@ -142,11 +140,11 @@ def test_what_we_wrote_is_read_and_written_again_unchanged(stand, links):
     One of us may be the upstream of another.
     """
     for lid in stand.feed.ids:
-        theirs = read_index(stand.body(stand.document(Hive.GZ_SEMVER2, lid, "index.json")))
+        theirs = read_index(stand.body(stand.document(Hive.GZ_SEMVER2, lid, "index.json")), lid)
         once = write_index(theirs, Hive.GZ_SEMVER2, links)
 
         assert once is not None
-        assert write_index(read_index(once), Hive.GZ_SEMVER2, links) == once
+        assert write_index(read_index(once, lid), Hive.GZ_SEMVER2, links) == once
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from nugetproxy.errors import UnreadableDocument
-from nugetproxy.protocol.v3.registration import read_index, read_page
-from tests.protocol.v3.leaves import UP, body, depending_on, index, leaf, page
+from nugetproxy.errors import EmptyDocument, UnreadableDocument
+from nugetproxy.protocol.v3.registration_reader import MOST_OUTLYING_PAGES
+from tests.protocol.v3.leaves import UP, body, depending_on, index, leaf, page, read_index, read_page
 
 
 def only_leaf(**entry):
@@ -12,21 +12,21 @@ def only_leaf(**entry):
 
 
 def test_nuget_orgs_inlined_index_is_complete(kept):
-    registration = read_index(kept("registration-index-system.text.json"))
+    registration = read_index(kept("registration-index-system.text.json"), "System.Text.Json")
 
     assert registration.package_id == "System.Text.Json"
     assert [leaf.version.full for leaf in registration.leaves] == ["6.0.0", "6.0.11", "8.0.0"]
 
 
 def test_nuget_orgs_paged_index_has_outlying_pages(kept):
-    registration = read_index(kept("registration-index-made.paged"))
+    registration = read_index(kept("registration-index-made.paged"), "Made.Paged")
 
     assert (registration.is_complete, len(registration.outlying), registration.count) == (False, 2, 128)
     assert registration.package_id == "made.paged"
 
 
 def test_nuget_orgs_page_is_understood(kept):
-    loaded = read_page(kept("registration-page-made.paged"))
+    loaded = read_page(kept("registration-page-made.paged"), "Made.Paged")
 
     assert [str(leaf.version) for leaf in loaded.leaves or ()] == ["1.0.64", "1.0.65"]
 
@@ -95,13 +95,84 @@ def test_leaves_are_put_in_order():
     assert (str(registration.pages[0].lower), str(registration.pages[0].upper)) == ("1.9.0", "2.0.0")
 
 
-def test_a_version_that_is_none_is_left_out():
+@pytest.mark.parametrize(
+    "broken",
+    [
+        leaf("not a version"),
+        leaf("1.5.0.preview"),
+        leaf("2.0.0", "../a"),
+        {"catalogEntry": {"id": "Contoso.Utils"}},
+        {"catalogEntry": {"version": "2.0.0"}},
+        {"catalogEntry": "https://up.example/catalog/2020/contoso.utils.2.0.0.json"},
+        {"catalogEntry": None},
+        {},
+        None,
+        "2.0.0",
+    ],
+)
+def test_a_version_that_cannot_be_read_is_left_out(broken):
     """
     One such version would break the whole id for clients.
     """
-    registration = read_index(index(page([leaf("not a version"), leaf("1.0.0")], lower="", upper=None)))
+    registration = read_index(body({"items": [{"items": [broken, leaf("1.0.0")]}]}))
 
     assert [str(leaf.version) for leaf in registration.leaves] == ["1.0.0"]
+    with pytest.raises(UnreadableDocument, match="nothing in it can be read"):
+        read_index(body({"items": [{"items": [broken]}]}))
+
+
+def test_leaves_of_another_id_are_left_out():
+    """
+    Clients show whatever leaves they get: a look-alike of a private package would appear in the answer of a public one.
+    """
+    mixed = [leaf("1.0.0"), leaf("2.0.0", "Contoso.Secret"), leaf("3.0.0")]
+
+    for leaves in (read_index(index(page(mixed))).leaves, read_page(body(page(mixed))).leaves or ()):
+        assert [str(leaf.version) for leaf in leaves] == ["1.0.0", "3.0.0"]
+    assert read_index(index(page(mixed), page([leaf("4.0.0", "Contoso.Secret")]))).count == 2
+
+
+def test_a_document_of_another_id_is_refused():
+    """
+    A cache in between that mixes its entries up must not poison ours.
+    """
+    others = page([leaf("1.0.0", "Contoso.Secret")])
+
+    with pytest.raises(UnreadableDocument, match=r"it is that of Contoso\.Secret"):
+        read_index(index(others))
+    with pytest.raises(UnreadableDocument, match=r"it is that of Contoso\.Secret"):
+        read_page(body(others))
+
+
+@pytest.mark.parametrize("name", ["Id", "ID", "iD"])
+def test_a_second_name_in_other_case_does_not_count(name):
+    """
+    The official client finds fields without regard to case, and the last one wins.
+    """
+    entry = only_leaf(**{name: "Contoso.Secret"}).entry
+
+    assert (entry["id"], name in entry) == ("Contoso.Utils", False)
+
+
+def test_smuggled_items_do_not_count():
+    secret = leaf("9.0.0", "Contoso.Secret")
+    hidden = {**leaf("1.0.0"), "CatalogEntry": secret["catalogEntry"], "PackageContent": "https://x.example"}
+    document = index(page([hidden], Items=[secret], LOWER="x"), Items=[page([secret])], ITEMS=7)
+
+    registration = read_index(document)
+
+    assert [leaf.package_id for leaf in registration.leaves] == ["Contoso.Utils"]
+    kept = [registration.raw, registration.pages[0].raw, registration.leaves[0].raw]
+    assert not any({"Items", "ITEMS", "LOWER", "CatalogEntry", "PackageContent"} & raw.keys() for raw in kept)
+
+
+def test_each_version_is_there_once():
+    doubled = [leaf("1.0.0", mine=1), leaf("1.0.0+b"), leaf("0.9.0"), leaf("1.0.0")]
+
+    leaves = read_index(index(page(doubled))).leaves
+
+    assert [leaf.version.full for leaf in leaves] == ["0.9.0", "1.0.0"]
+    assert leaves[1].entry["mine"] == 1
 
 
 def test_an_inlined_page_needs_neither_bounds_nor_address():
@@ -110,15 +181,52 @@ def test_an_inlined_page_needs_neither_bounds_nor_address():
     assert read_index(body({"items": [bare]})).pages[0].count == 1
 
 
-def test_an_index_without_pages_has_no_versions():
-    assert read_index(b'{"items":[]}').pages == ()
+@pytest.mark.parametrize("count", [None, "2", 0, -1, 2.5, True, 2**40, {}])
+def test_an_outlying_page_without_a_count_is_read(count):
+    """
+    No client needs it.
+    """
+    registration = read_index(index(page([leaf("1.0.0")], loaded=False, count=count)))
+
+    assert [(page.count, page.is_vague) for page in registration.outlying] == [(0, False)]
 
 
-def test_an_index_whose_pages_are_all_outlying_is_named_by_its_address():
-    outlying = page([leaf("1.0.0")], loaded=False, lid="%C3%A9t%C3%A9")
+@pytest.mark.parametrize("bound", [None, "", "x", 7, [], "1.5.0.preview"])
+@pytest.mark.parametrize("name", ["lower", "upper"])
+def test_an_outlying_page_without_bounds_is_vague(name, bound):
+    registration = read_index(index(page([leaf("1.0.0")], loaded=False, **{name: bound})))
 
-    assert read_index(index(outlying, lid="%C3%A9t%C3%A9")).package_id == "été"
-    assert read_index(body({"items": [outlying]})).package_id == "été"
+    assert [page.is_vague for page in registration.pages] == [True]
+
+
+def test_an_outlying_page_that_is_named_twice_is_one():
+    outlying = page([leaf("1.0.0")], loaded=False)
+
+    assert len(read_index(index(outlying, outlying)).pages) == 1
+
+
+def test_an_index_may_name_many_pages_but_not_any_number():
+    def naming(count):
+        first = page([leaf("1.0.0")], loaded=False)
+        return index(*({**first, "@id": f"{UP}/reg/page/{number}.json"} for number in range(count)))
+
+    assert len(read_index(naming(MOST_OUTLYING_PAGES)).outlying) == MOST_OUTLYING_PAGES
+    with pytest.raises(UnreadableDocument, match="names 513 pages to fetch; at most 512"):
+        read_index(naming(MOST_OUTLYING_PAGES + 1))
+
+
+@pytest.mark.parametrize(
+    "document", [b"{}", b'{"items":[]}', b'{"items":[{"items":[]}]}', index({"items": []}, {"items": []})]
+)
+def test_an_empty_index_says_that_there_are_no_versions(document):
+    with pytest.raises(EmptyDocument):
+        read_index(document)
+
+
+def test_an_index_whose_pages_are_all_outlying_has_the_id_that_was_asked_for():
+    outlying = page([leaf("1.0.0", "Été")], loaded=False)
+
+    assert read_index(index(outlying), "Été").package_id == "été"
 
 
 def test_fields_nobody_knows_are_kept():
@@ -132,7 +240,8 @@ def test_fields_nobody_knows_are_kept():
     [
         b"",
         b"[]",
-        b"{}",
+        b"null",
+        b'{"error":"try again later"}',
         b'{"items":null}',
         b'{"items":{}}',
         b'{"items":[1]}',
@@ -145,16 +254,13 @@ def test_fields_nobody_knows_are_kept():
         index({"items": [{"catalogEntry": {"version": "1.0.0"}}]}),
         index({"items": [{"catalogEntry": {"id": "../a", "version": "1.0.0"}}]}),
         index({**page([leaf("1.0.0")], loaded=False), "@id": "page.json"}),
-        index({**page([leaf("1.0.0")], loaded=False), "count": "1"}),
-        index({**page([leaf("1.0.0")], loaded=False), "count": -1}),
-        index({**page([leaf("1.0.0")], loaded=False), "lower": None}),
-        index({**page([leaf("1.0.0")], loaded=False), "upper": "x"}),
-        body({"items": [{**page([leaf("1.0.0")], loaded=False), "@id": f"{UP}/"}]}),
+        index({"items": 7}),
     ],
 )
 def test_what_is_no_index_is_unreadable(document):
-    with pytest.raises(UnreadableDocument):
+    with pytest.raises(UnreadableDocument) as refused:
         read_index(document)
+    assert not isinstance(refused.value, EmptyDocument)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 import pytest
 
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.protocol.v3.registration import Hive, read_index, read_page, registration_of
-from tests.protocol.v3.leaves import body, index, leaf, page
+from nugetproxy.protocol.v3.registration import Hive, registration_of
+from tests.protocol.v3.leaves import body, index, leaf, page, read_index, read_page
 
 
 def v(text):
@@ -45,20 +45,34 @@ def test_outlying_pages_make_the_leaves_unknowable():
         registration.keeping(bool)
 
 
-def test_pages_are_loaded_one_by_one():
+def test_pages_are_loaded_by_their_addresses():
     registration, pages = paged(2, 2)
-    for url, loaded in pages.items():
-        registration = registration.with_page(url, loaded)
+    (first, one), (second, other) = pages.items()
 
-    assert versions(registration) == ["1.0.0", "1.0.1", "1.0.2", "1.0.3"]
-    assert registration.outlying == ()
+    half = registration.with_pages({second: other, "https://up.example/other": one})
+    whole = half.with_pages({first: one})
+
+    assert [page.url for page in half.outlying] == [first]
+    assert versions(whole) == ["1.0.0", "1.0.1", "1.0.2", "1.0.3"]
+    assert whole.outlying == ()
 
 
-def test_a_page_of_another_index_is_refused():
-    registration, pages = paged(2)
+def test_a_vague_page_may_hold_any_version_until_it_is_loaded():
+    """
+    An index need not say where a page belongs; clients read pages by their bounds.
+    """
+    known = page(numbered(2), loaded=False)
+    document = page(numbered(2, 5))
+    vague = {"@id": document["@id"]}
+    registration = read_index(index(vague, known))
 
-    with pytest.raises(ValueError, match="has no registration page at"):
-        registration.with_page("https://up.example/other", next(iter(pages.values())))
+    assert [found.url for found in registration.overlapping(v("9.0.0"), v("9.0.0"))] == [document["@id"]]
+
+    loaded = registration.with_pages({document["@id"]: read_page(body(document))})
+
+    assert loaded.vague == ()
+    assert [str(found.lower) for found in loaded.pages] == ["1.0.0", "1.0.5"]
+    assert loaded.overlapping(v("9.0.0"), v("9.0.0")) == ()
 
 
 def test_the_leaves_of_a_loaded_page_say_its_bounds():
@@ -68,7 +82,7 @@ def test_the_leaves_of_a_loaded_page_say_its_bounds():
     registration, _ = paged(2)
     newer = read_page(body(page(numbered(3))))
 
-    loaded = registration.with_page(registration.pages[0].url, newer)
+    loaded = registration.with_pages({registration.pages[0].url: newer})
 
     assert (3, v("1.0.2")) == (loaded.count, loaded.pages[0].upper)
 

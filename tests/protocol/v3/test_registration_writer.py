@@ -6,13 +6,11 @@ from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.registration import (
     Hive,
     catalog_entry_url,
-    read_index,
-    read_page,
     registration_of,
     write_leaf,
 )
 from tests.protocol.urls import foreign_urls
-from tests.protocol.v3.leaves import UP, body, depending_on, index, leaf, page
+from tests.protocol.v3.leaves import UP, body, depending_on, index, leaf, page, read_index, read_page
 from tests.protocol.writing import write_catalog_entry, write_index, write_page
 
 EVERY_HIVE = list(Hive)
@@ -96,8 +94,10 @@ def test_an_id_of_semver2_packages_only_is_unknown_to_the_older_hives(links, hiv
 @pytest.mark.parametrize("hive", [Hive.PLAIN, Hive.GZ])
 @pytest.mark.parametrize("name", ["deprecation", "vulnerabilities"])
 def test_the_older_hives_have_no_deprecations_and_vulnerabilities(links, hive, name):
-    assert name not in written_entry(links, hive, **{name: [{}]})
-    assert name in written_entry(links, Hive.GZ_SEMVER2, **{name: [{}]})
+    value = {"deprecation": {"reasons": ["Legacy"]}, "vulnerabilities": [{"severity": "2"}]}[name]
+
+    assert name not in written_entry(links, hive, **{name: value})
+    assert name in written_entry(links, Hive.GZ_SEMVER2, **{name: value})
 
 
 def test_an_id_without_versions_is_unknown(links):
@@ -249,8 +249,9 @@ def test_a_page_with_a_gap_is_refused(links):
 
 
 def test_a_loaded_page_keeps_its_fields(links, kept):
-    registration = read_index(kept("registration-index-made.paged"))
-    registration = registration.with_page(registration.pages[1].url, read_page(kept("registration-page-made.paged")))
+    registration = read_index(kept("registration-index-made.paged"), "Made.Paged")
+    loaded = read_page(kept("registration-page-made.paged"), "Made.Paged")
+    registration = registration.with_pages({registration.pages[1].url: loaded})
 
     document = written_page(registration, "1.0.64", "1.0.65", links)
 
@@ -285,7 +286,7 @@ def test_a_semver2_leaf_is_unknown_to_the_older_hives(links):
 
 def test_the_upstreams_catalog_entry_is_known_by_its_address(kept):
     only = read_index(index(page([leaf("1.0.0")]))).leaves[0]
-    bare = read_index(body({"items": [{"items": [{"catalogEntry": {"id": "A", "version": "1.0"}}]}]})).leaves[0]
+    bare = read_index(body({"items": [{"items": [{"catalogEntry": {"id": "A", "version": "1.0"}}]}]}), "A").leaves[0]
 
     assert f"{UP}/catalog/2020/contoso.utils.1.0.0.json" == catalog_entry_url(only)
     assert catalog_entry_url(bare) is None
@@ -306,7 +307,7 @@ def test_without_a_catalog_the_registration_speaks(links):
 
 def test_nuget_orgs_catalog_entry_survives_but_for_its_addresses(links, kept):
     document = json.loads(kept("catalog-entry-made.vulnerable"))
-    only = read_index(index(page([leaf("1.0.0", "Made.Vulnerable")]))).leaves[0]
+    only = read_index(index(page([leaf("1.0.0", "Made.Vulnerable")])), "Made.Vulnerable").leaves[0]
 
     ours = json.loads(write_catalog_entry(only, document, links))
 

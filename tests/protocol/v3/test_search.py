@@ -4,7 +4,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from nugetproxy.errors import UnreadableDocument
-from nugetproxy.protocol.v3.registration import Hive, read_index
+from nugetproxy.protocol.v3.registration import Hive
 from nugetproxy.protocol.v3.search import (
     CompletionPage,
     CompletionQuery,
@@ -17,7 +17,7 @@ from nugetproxy.protocol.v3.search import (
 )
 from nugetproxy.protocol.v3.search_writer import write_completion
 from tests.protocol.urls import foreign_urls
-from tests.protocol.v3.leaves import UP, body, index, leaf, page
+from tests.protocol.v3.leaves import UP, body, index, leaf, page, read_index
 from tests.protocol.writing import write_search
 
 SEMVER2 = SearchQuery(semver_level2=True)
@@ -134,20 +134,28 @@ def test_what_is_no_answer_is_unreadable(document):
     with pytest.raises(UnreadableDocument):
         read_search(document)
     with pytest.raises(UnreadableDocument):
-        read_completion(document)
+        read_completion(document, of_versions=False)
 
 
 # --- autocomplete -----------------------------------------------------------------------------------------------------
 
 
 def test_nuget_orgs_completion_comes_out_as_it_went_in(links, kept):
-    document = write_completion(read_completion(kept("autocomplete")), CompletionQuery(text="newtons"), links)
+    document = write_completion(
+        read_completion(kept("autocomplete"), of_versions=False), CompletionQuery(text="newtons"), links
+    )
 
     assert json.loads(document) == json.loads(kept("autocomplete"))
 
 
 def test_what_is_no_text_is_left_out_of_completions():
-    assert read_completion(b'{"data":["a",1,null,"b"]}') == CompletionPage(None, ("a", "b"))
+    ids, versions = (
+        read_completion(b'{"data":["A.b",1,null,"1.0","a b","javascript:x"]}', of_versions=asked)
+        for asked in (False, True)
+    )
+
+    assert ids == CompletionPage(None, ("A.b", "1.0"))
+    assert versions == CompletionPage(None, ("1.0",))
 
 
 @pytest.mark.parametrize(
@@ -205,14 +213,21 @@ def test_warnings_are_in_the_words_of_a_search(links):
             "reasons": ["Legacy"],
             "alternatePackage": alternate,
         },
-        vulnerabilities=[{"@id": "x#vulnerability/0", "@type": "Vulnerability", "advisoryUrl": "u", "severity": "2"}],
+        vulnerabilities=[
+            {
+                "@id": "x#vulnerability/0",
+                "@type": "Vulnerability",
+                "advisoryUrl": "https://a.example/1",
+                "severity": "2",
+            }
+        ],
     )
     hit = hit_from_leaves(leaves(warned), SEMVER2)
     assert hit is not None
     [shown] = json.loads(write_search(SearchPage(1, (hit,)), SEMVER2, links))["data"]
 
     assert shown["deprecation"] == {"reasons": ["Legacy"], "alternatePackage": {"id": "B", "range": "*"}}
-    assert shown["vulnerabilities"] == [{"advisoryUrl": "u", "severity": 2}]
+    assert shown["vulnerabilities"] == [{"advisoryUrl": "https://a.example/1", "severity": 2}]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +257,9 @@ def test_leaves_of_an_upstream_are_of_the_type_they_were_chosen_for():
 
 
 def test_a_hit_has_every_field_that_clients_need(links, kept):
-    of_leaves = hit_from_leaves(read_index(kept("registration-index-system.text.json")).leaves, SEMVER2)
+    of_leaves = hit_from_leaves(
+        read_index(kept("registration-index-system.text.json"), "System.Text.Json").leaves, SEMVER2
+    )
     assert of_leaves is not None
 
     (ours,) = json.loads(write_search(SearchPage(1, (of_leaves,)), SEMVER2, links))["data"]

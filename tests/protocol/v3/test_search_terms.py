@@ -1,8 +1,7 @@
 import pytest
 
-from nugetproxy.protocol.v3.registration import read_index
 from nugetproxy.protocol.v3.search_terms import matches
-from tests.protocol.v3.leaves import index, leaf, page
+from tests.protocol.v3.leaves import index, leaf, page, read_index
 
 LEAF = read_index(
     index(

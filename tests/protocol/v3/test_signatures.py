@@ -16,7 +16,13 @@ ONE, TWO = "ab" * 32, "cd" * 32
 
 
 def certificate(fingerprint, url="https://up.example/c.crt", **more):
-    return {"fingerprints": {SHA256_OID: fingerprint}, "contentUrl": url, **more}
+    stated = {
+        "subject": "CN=a",
+        "issuer": "CN=b",
+        "notBefore": "2018-04-10T00:00:00.0000000Z",
+        "notAfter": "2028-04-10",
+    }
+    return {"fingerprints": {SHA256_OID: fingerprint}, **stated, "contentUrl": url, **more}
 
 
 def test_nuget_orgs_document_survives_but_for_its_addresses(links, kept):
@@ -42,14 +48,10 @@ def test_all_signed_is_said_to_clients_that_know_it(links, expected, signed, ver
     assert json.loads(document)["allRepositorySigned"] is expected
 
 
-@pytest.mark.parametrize(
-    ("expected", "fingerprint"),
-    [("https://up.example/1", ONE), ("https://up.example/1", ONE.upper()), (None, TWO), (None, "ef" * 32), (None, "")],
-)
-def test_certificates_are_found_by_fingerprint(expected, fingerprint):
-    value = RepositorySignatures(True, (certificate(ONE, "https://up.example/1"), certificate(TWO, "file:///etc/x")))
+def test_certificates_have_addresses_by_fingerprint():
+    several = (certificate(ONE.upper(), "https://up.example/1"), certificate(TWO, "file:///etc/x"), certificate(ONE))
 
-    assert value.certificate_url(fingerprint) == expected
+    assert RepositorySignatures(True, several).addresses == {ONE: "https://up.example/1"}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,12 @@ def test_certificates_are_found_by_fingerprint(expected, fingerprint):
         {"allRepositorySigned": True, "signingCertificates": [{"fingerprints": []}]},
         {"allRepositorySigned": True, "signingCertificates": [certificate("../../x")]},
         {"allRepositorySigned": True, "signingCertificates": [certificate(ONE + "\n")]},
+        *(
+            {"allRepositorySigned": True, "signingCertificates": [certificate(ONE, **{name: value})]}
+            for name in ("subject", "issuer", "notBefore", "notAfter")
+            for value in (None, ["x"], 1)
+        ),
+        {"allRepositorySigned": True, "signingCertificates": [certificate(ONE, notAfter="for ever")]},
     ],
 )
 def test_what_is_incomplete_is_unreadable(document):

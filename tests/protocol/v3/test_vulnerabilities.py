@@ -52,6 +52,12 @@ def test_a_time_that_clients_cannot_read_is_replaced():
     )
 
 
+def test_as_many_pages_are_read_as_clients_read():
+    entries = [{"@name": f"n{number}", "@id": "https://a.example/b", "@updated": "2026-01-01"} for number in range(40)]
+
+    assert len(read_vulnerability_index(json.dumps(entries).encode())) == 16
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"{}", b"[1]", b"[{}]", b'[{"@name":"base"}]', b'[{"@id":"https://a"}]', b'[{"@name":"b","@id":"b.json"}]'],
@@ -73,12 +79,29 @@ def test_a_broken_index_is_unreadable_as_a_whole(body):
         ({"a": [ADVISORY, ADVISORY]}, {"A": [ADVISORY], "a": [ADVISORY]}),
         ({"a": [{**ADVISORY, "more": 1}]}, {"a": [{**ADVISORY, "more": 1}]}),
         ({"a": [ADVISORY]}, {"a": [{**ADVISORY, "severity": "2"}]}),
-        ({"a": [ADVISORY]}, {"a": [{"url": "u"}, None, {**ADVISORY, "severity": True}, ADVISORY]}),
+        ({"a": [ADVISORY]}, {"a": [{"url": "u"}, None, ADVISORY]}),
+        ({"a": [ADVISORY]}, {"a": [{**ADVISORY, "Url": "https://x.example", "SEVERITY": "x"}]}),
         ({"a": []}, {"a": [{**ADVISORY, "versions": None}]}),
+        ({"a": []}, {"a": [{**ADVISORY, "versions": "[15.106.0.preview]"}]}),
+        ({"a": []}, {"a": [{**ADVISORY, "versions": ""}]}),
+        ({"a": [ADVISORY]}, {"a": [ADVISORY], "no id": [ADVISORY], "": [ADVISORY]}),
     ],
 )
-def test_advisories_that_clients_cannot_read_are_dropped(expected, value):
+def test_what_one_advisory_says_does_not_cost_the_others(expected, value):
+    """
+    The client reads a page as a whole or not at all.
+    """
     assert read_page(value) == expected
+
+
+@pytest.mark.parametrize("severity", [None, True, "high", 1.5, 9, -5, 10**12, {}])
+def test_an_unknown_severity_is_still_one(severity):
+    assert read_page({"a": [{**ADVISORY, "severity": severity}]}) == {"a": [{**ADVISORY, "severity": -1}]}
+
+
+@pytest.mark.parametrize("url", [None, 1, "", "javascript:alert(1)", "http://["])
+def test_an_advisory_without_an_address_is_still_one(url):
+    assert read_page({"a": [{**ADVISORY, "url": url}]}) == {"a": [{**ADVISORY, "url": ""}]}
 
 
 @pytest.mark.parametrize("body", [b"", b"[1]", b'{"a":{}}', b'"x"'])

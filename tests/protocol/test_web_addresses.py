@@ -1,0 +1,80 @@
+import pytest
+
+from nugetproxy.protocol.web_addresses import is_link_field, web_address
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://h",
+        "https://example.com/a?b=c#d",
+        "HTTP://H/",
+        "http://h:0/",
+        "http://h:/",
+        "http://h:65535/",
+        "http://a_b.c-d/",
+        "http://a.",
+        "http://127.0.0.1/",
+        "http://[::1]:8080/x",
+        "http://münchen.example/",
+        "http://h/a b",
+        "http://h/[x]\\%zz",
+        "http://h/" + "a" * 3_000,
+    ],
+)
+def test_an_address_of_the_web_stays(text):
+    assert web_address(text) == text
+    assert web_address(f" {text}\n") == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "javascript:alert(1)",
+        " JavaScript:alert(1)//http://h",
+        "java\nscript:alert(1)",
+        "data:text/html,<script>alert(1)</script>",
+        "vbscript:x",
+        "file:///etc/passwd",
+        "ftp://h/x",
+        "mailto:a@h",
+        "git://h/x",
+        "ms-msdt:/id",
+        "//h/x",
+        "/x",
+        "x",
+        "C:\\x",
+        "http:/h",
+        "http:h",
+        "http://",
+        "http:///x",
+        "http://?",
+        "http://a b/",
+        "http://a\tb/",
+        "http://h/\x00",
+        "http://h/\x1f",
+        "http://a..b/",
+        "http://.",
+        "http://a%20b/",
+        "http://h\\x",
+        "http://*.h/",
+        "http://h:65536/",
+        "http://h:x/",
+        "http://[",
+        "http://[::1",
+        "http://[1::2::3]/",
+        "http://" + "é" * 100 + ".example/",
+        "http://user:password@h/",
+    ],
+)
+def test_anything_else_is_left_out(text):
+    """
+    Those with `http:` are refused by .NET's own reader, but for the last: a password has no place in a link.
+    """
+    assert web_address(text) == ""
+
+
+def test_links_are_known_by_their_names():
+    assert all(map(is_link_field, ["projectUrl", "url", "homepageURL", "SourceUri", "URI"]))
+    assert not any(map(is_link_field, ["title", "url2", "@id", "", "rl"]))
