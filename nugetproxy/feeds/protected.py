@@ -1,13 +1,14 @@
 """Protected: ids that are ours alone never leave the house.
 
 Rule 1: the feed below is not asked about an id under a protected prefix in any way, nor with a text that names one.
-Rule 2: what the feed below says of such ids by itself (in a search for something else, in advisories) is dropped.
+Rule 2: what the feed below says of such ids by itself (in a search for something else, in advisories) is dropped. No
+other package has one of them for its title, or for the package to use in its place.
 Which ids those are is given; what hosts them lies above.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from nugetproxy.errors import PackageNotFound
 from nugetproxy.feeds.base import Answer, CatalogEntry, Feed, Offered, PackageContent, Part, SmallContent
@@ -22,6 +23,9 @@ from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages
 
 # An answer that is empty because it must be stays so until the prefixes change, and hot answers notice that themselves.
 _PROTECTED: Final = Provenance(Outcome.HIT, fresh_for=10.0, detail="protected")
+
+
+_ALTERNATE: Final = "alternatePackage"
 
 
 class Prefixes(Protocol):
@@ -67,25 +71,32 @@ class Protected:
 
     async def registration(self, package_id: PackageId) -> Answer[Registration]:
         self._refuse_if_protected(package_id)
-        return await self._below.registration(package_id)
+        return self._without_our_names(await self._below.registration(package_id))
 
     async def registration_between(
         self, package_id: PackageId, lower: NuGetVersion, upper: NuGetVersion
     ) -> Answer[Registration]:
         self._refuse_if_protected(package_id)
-        return await self._below.registration_between(package_id, lower, upper)
+        return self._without_our_names(await self._below.registration_between(package_id, lower, upper))
 
     async def complete_registration(self, package_id: PackageId) -> Answer[Registration]:
         self._refuse_if_protected(package_id)
-        return await self._below.complete_registration(package_id)
+        return self._without_our_names(await self._below.complete_registration(package_id))
 
     async def leaf(self, package: PackageIdentity) -> Answer[Leaf]:
         self._refuse_if_protected(package.id)
-        return await self._below.leaf(package)
+        answer = await self._below.leaf(package)
+        return Answer(self._leaf_without(answer.value, self._ours_among(answer.value)), answer.provenance)
 
     async def catalog_entry(self, package: PackageIdentity) -> Answer[CatalogEntry]:
         self._refuse_if_protected(package.id)
-        return await self._below.catalog_entry(package)
+        answer = await self._below.catalog_entry(package)
+        leaf, document = answer.value.leaf, answer.value.document
+        ours = self._ours_among(leaf) | (self._ours(_names(document)) if document is not None else set())
+        if not ours:
+            return answer
+        shown = CatalogEntry(self._leaf_without(leaf, ours), _without(document, ours) if document is not None else None)
+        return Answer(shown, answer.provenance)
 
     async def content(self, package: PackageIdentity, part: Part) -> Answer[PackageContent]:
         self._refuse_if_protected(package.id)
@@ -109,7 +120,7 @@ class Protected:
             return Rows(answer.value.hits, answer.value.total, answer.provenance)
 
         async def keep(hits: Sequence[SearchHit]) -> list[SearchHit]:
-            return [hit for hit in hits if not self._has_appeared(hit.id)]
+            return [self._hit_without_our_names(hit) for hit in hits if not self._has_appeared(hit.id)]
 
         if query.asks_nothing:
             return await self._below.search(query)
@@ -152,6 +163,29 @@ class Protected:
         self._appeared(lower_id)
         return True
 
+    # --- names inside what is said of other ids ---
+
+    def _without_our_names(self, answer: Answer[Registration]) -> Answer[Registration]:
+        if not self._prefixes():
+            return answer
+        ours = self._ours({name for leaf in answer.value.loaded_leaves for name in _names(leaf.entry)})
+        if not ours:
+            return answer
+        return Answer(answer.value.changed(lambda leaf: self._leaf_without(leaf, ours)), answer.provenance)
+
+    def _ours_among(self, leaf: Leaf) -> set[str]:
+        return self._ours(_names(leaf.entry))
+
+    def _ours(self, names: Iterable[str]) -> set[str]:
+        return {name for name in names if self._has_appeared(name)}
+
+    def _leaf_without(self, leaf: Leaf, ours: set[str]) -> Leaf:
+        return replace(leaf, raw={**leaf.raw, "catalogEntry": _without(leaf.entry, ours)}) if ours else leaf
+
+    def _hit_without_our_names(self, hit: SearchHit) -> SearchHit:
+        ours = self._ours(_names(hit.raw))
+        return replace(hit, raw=_without(hit.raw, ours)) if ours else hit
+
     # --- trust --------------------------------------------------------------------------------------------------------
 
     async def vulnerabilities(self) -> Answer[VulnerabilityPages]:
@@ -171,3 +205,26 @@ class Protected:
 
     async def certificate(self, fingerprint: str) -> Answer[SmallContent]:
         return await self._below.certificate(fingerprint)
+
+
+def _names(entry: Mapping[str, Any]) -> Iterable[str]:
+    """What a catalogEntry or a search hit names by itself, besides the dependencies, which may be any package."""
+    if isinstance(title := entry.get("title"), str):
+        yield title
+    if (alternate := _alternate_of(entry)) and isinstance(package_id := alternate.get("id"), str):
+        yield package_id
+
+
+def _without(entry: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    shown = dict(entry)
+    if shown.get("title") in names:
+        del shown["title"]
+    if (alternate := _alternate_of(entry)) and alternate.get("id") in names:
+        shown["deprecation"] = {name: value for name, value in entry["deprecation"].items() if name != _ALTERNATE}
+    return shown
+
+
+def _alternate_of(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    deprecation = entry.get("deprecation")
+    alternate = deprecation.get(_ALTERNATE) if isinstance(deprecation, dict) else None
+    return alternate if isinstance(alternate, dict) else None

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nugetproxy.errors import PackageNotFound, VersionNotFound
-from nugetproxy.feeds.base import Answer, Part, SmallContent
+from nugetproxy.feeds.base import Answer, CatalogEntry, Part, SmallContent
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
@@ -35,6 +35,9 @@ class ScriptedFeed(FakeFeed):
         self.advisories: dict[str, list[dict[str, Any]]] = {}
         self.hidden_from_search: frozenset[str] = frozenset()
         self.more: dict[str, Any] = {}
+        """Of every hit."""
+        self.said: dict[str, Any] = {}
+        """Of every leaf."""
 
     # --- by id ---
 
@@ -69,6 +72,10 @@ class ScriptedFeed(FakeFeed):
         self.asked.append(("leaf", str(package)))
         name, _ = self._of_version(package)
         return Answer(self._leaf(name, package.version.normalized), NAMED)
+
+    async def catalog_entry(self, package: PackageIdentity) -> Answer[CatalogEntry]:
+        leaf = (await self.leaf(package)).value
+        return Answer(CatalogEntry(leaf, {**leaf.entry}), NAMED)
 
     async def content(self, package: PackageIdentity, part: Part) -> Answer[Any]:
         self.asked.append(("content", str(package)))
@@ -117,5 +124,5 @@ class ScriptedFeed(FakeFeed):
         return name, versions
 
     def _leaf(self, name: str, version: str) -> Leaf:
-        entry = {"id": name, "version": version, "by": self.name}
+        entry = {"id": name, "version": version, "by": self.name, **self.said}
         return Leaf(NuGetVersion.parse(version), name, True, False, {"catalogEntry": entry})

@@ -9,7 +9,7 @@ from nugetproxy.errors import PackageNotFound, StorageUnavailable
 from nugetproxy.feeds.base import Part
 from nugetproxy.feeds.overlay import Overlay
 from nugetproxy.feeds.protected import Protected
-from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.identity import PackageId, PackageIdentity, lower_invariant
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
 from tests.feeds.scripted import ScriptedFeed
@@ -199,3 +199,59 @@ async def test_merging_does_not_open_a_protected_id() -> None:
         assert [row["version"] for row in hits[0].raw["versions"]] == ["1.0.0"]
     assert [name for name, _ in house.upstream.asked if name != "search"] == []
     assert all("contoso" not in query.text for _, query in house.upstream.asked)
+
+
+ALTERNATE = {"reasons": ["Legacy"], "alternatePackage": {"id": "Contoso.Secret", "range": "*"}}
+SERILOG = PackageId.parse("Serilog")
+NEWEST = NuGetVersion.parse("4.0.0")
+
+
+async def entries_of(feed: Protected) -> list[dict[str, Any]]:
+    """What is said of Serilog, in every way there is."""
+    package = PackageIdentity(SERILOG, NEWEST)
+    registrations = [
+        await feed.registration(SERILOG),
+        await feed.registration_between(SERILOG, NEWEST, NEWEST),
+        await feed.complete_registration(SERILOG),
+    ]
+    leaves = [leaf for answer in registrations for leaf in answer.value.leaves]
+    catalog = (await feed.catalog_entry(package)).value
+    leaves += [(await feed.leaf(package)).value, catalog.leaf]
+    hits = (await feed.search(SearchQuery("ser"))).value.hits
+    return [*(leaf.entry for leaf in leaves), catalog.document or {}, *(hit.raw for hit in hits)]
+
+
+@pytest.mark.parametrize("title", ["Contoso.Secret", "CONTOSO.SECRET", "C\u043entoso.Secret", "Fabrikam.Core"])
+async def test_no_other_package_has_our_name_for_a_title(house: House, title: str) -> None:
+    """
+    Clients show the title in the place of the id.
+    """
+    house.upstream.more = house.upstream.said = {"title": title, "description": "d"}
+
+    entries = await entries_of(house.feed)
+
+    assert len(entries) == 7
+    assert [(entry["id"], entry.get("title"), entry["description"]) for entry in entries] == [
+        ("Serilog", None, "d")
+    ] * 7
+    assert set(house.appearances) == {lower_invariant(title)}
+
+
+async def test_nor_for_the_package_to_use_in_its_place(house: House) -> None:
+    house.upstream.more = house.upstream.said = {"title": "Serilog", "deprecation": ALTERNATE}
+
+    entries = await entries_of(house.feed)
+
+    assert [(entry["title"], entry["deprecation"]) for entry in entries] == [("Serilog", {"reasons": ["Legacy"]})] * 7
+
+
+async def test_it_may_depend_on_ours(house: House) -> None:
+    """
+    A dependency names what the author uses; ours is then restored from us.
+    """
+    groups = [{"dependencies": [{"id": "Contoso.Secret", "range": "[1.0.0, )"}]}]
+    house.upstream.more = house.upstream.said = {"title": "Contoso", "dependencyGroups": groups}
+
+    assert all(
+        (entry["title"], entry["dependencyGroups"]) == ("Contoso", groups) for entry in await entries_of(house.feed)
+    )
