@@ -28,6 +28,7 @@ from benchmarks.processes import LOAD_CORE, cpu_seconds, nugetproxy
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.model import DAY, now_us
 from nugetproxy.accounts.ownership import Ownership
+from nugetproxy.hosting.events import packed
 from nugetproxy.hosting.packages import PushedPackage, insert_package
 from nugetproxy.hosting.search import HostedSearch
 from nugetproxy.nuget.identity import PackageId
@@ -194,7 +195,7 @@ class _Sources:
         path = self._blobs.joinpath(*key.segments)
         path.parent.mkdir(parents=True)
         path.hardlink_to(self._source)
-        return PushedPackage(manifest, (), self._size, self._sha512, self._sha512, key, moment)
+        return PushedPackage(manifest, packed(()), self._size, self._sha512, self._sha512, key, moment)
 
 
 # --- clients ----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,19 @@ line, says what is wrong, and never holds a secret.
 
 
 class NugetproxyError(Exception):
-    """The base of every failure this project names. `str(error)` is one line fit for a user."""
+    """The base of every failure this project names. `str(error)` is one line fit for a user.
+
+    It is pickled with its fields, whatever its constructor takes: between processes of ours.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(kind: type[NugetproxyError], args: tuple[object, ...], fields: dict[str, object]) -> NugetproxyError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(fields)
+    return error
 
 
 # --- the caller's fault -----------------------------------------------------------------------------------------------
@@ -268,6 +280,15 @@ class DocumentTooLarge(NugetproxyError):
 
 class DataOfAnotherVersion(StorageUnavailable):
     """A database was written by another version of nugetproxy. The sentence says which, and what to use."""
+
+
+class ProcessLost(NugetproxyError):
+    """A process of ours that was at work ended, or did not come to an end. `what` is the kind of work."""
+
+    def __init__(self, what: str, why: str) -> None:
+        self.what = what
+        self.why = why
+        super().__init__(f"the work ({what}) could not be done: {why}; the server's log tells more")
 
 
 class ConfigError(NugetproxyError):

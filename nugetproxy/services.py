@@ -12,6 +12,7 @@ from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.config import Config
 from nugetproxy.feeds.base import Feed
+from nugetproxy.hosting.acts import PushQueue
 from nugetproxy.hosting.events import HostedEvents
 from nugetproxy.hosting.packages import HostedPackages
 from nugetproxy.hosting.publish import Publish
@@ -36,6 +37,7 @@ class HostingServices:
     symbols: Symbols
     verification_keys: VerificationKeys
     spools: SpoolFolder
+    queue: PushQueue
     max_package_size: int
     max_symbols_size: int
     is_read_only: bool = False

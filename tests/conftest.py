@@ -1,11 +1,13 @@
 """Fixtures shared by the whole suite. What a test can build in one call is a builder, not a fixture."""
 
 import logging
+import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import structlog
 
+from nugetproxy.executors.threads import ThreadExecutor
 from tests.fakes.upstream import FakeUpstream
 
 
@@ -25,6 +27,22 @@ def logging_as_it_was() -> Iterator[None]:
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
     root.handlers, root.level = handlers, level
+
+
+class InspectionInThreads(ThreadExecutor):
+    """Where `ProcessExecutor` is expected."""
+
+    async def close(self) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def inspections_in_threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server in this process inspects pushes in threads: to start a process costs more than most tests do. Tests that
+    are marked `processes`, and servers that are processes, do as they do in production.
+    """
+    parts = sys.modules.get("nugetproxy.runtime.hosting_parts")
+    if parts is not None and "processes" not in request.keywords:
+        monkeypatch.setattr(parts, "ProcessExecutor", InspectionInThreads)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -101,8 +101,8 @@ SEARCHES: Final = ThreadExecutor("searches", 2, waiting=256)
 PACKAGES: Final = ThreadExecutor("packages", 2, waiting=256)
 """Parts (readme, icon, licence) being read out of kept packages."""
 
-INSPECTION: Final = ThreadExecutor("inspection", 4, waiting=64)
-"""Pushed files being unpacked, parsed and hashed."""
+INSPECTION: Final = ThreadExecutor("inspection", 2)
+"""Pushed files being unpacked, parsed and checked, where there are no processes for it (`executors.processes`)."""
 
 ALL: Final = (
     DISK,

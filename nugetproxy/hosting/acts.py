@@ -5,14 +5,15 @@ What each act does is `publish.py`'s affair.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
 
 from nugetproxy.accounts.audit import DONE, REFUSED, AuditEntry, AuditLog
 from nugetproxy.accounts.model import Actor
 from nugetproxy.errors import (
+    Busy,
     Forbidden,
     IdReserved,
     NotAuthenticated,
@@ -33,6 +34,8 @@ T = TypeVar("T")
 REFUSALS: Final = (NotAuthenticated, Forbidden, IdReserved, PackageExists)
 """A definite no. Everything else that an act may raise is about the caller's words or about our disk."""
 
+
+MOST_PUSHES: Final = 64
 
 ANY_PACKAGE: Final = "any package"
 """The subject, in the audit log, of what is refused before it is known which package it is about."""
@@ -59,6 +62,33 @@ class NoIndex:
     def forget_package(self, connection: sqlite3.Connection, package: PackageIdentity) -> None: ...
 
     def downloads_counted(self, connection: sqlite3.Connection, lower_ids: Iterable[str]) -> None: ...
+
+
+class PushQueue:
+    """How many pushed files may be on their way from their upload to their commit, in one process.
+
+    They wait on the disk and cost no memory; but whoever sends one more than can be checked within a client's patience
+    is better told so.
+    """
+
+    def __init__(self, most: int = MOST_PUSHES) -> None:
+        self._most = most
+        self._entered = 0
+
+    def require_room(self) -> None:
+        """Raises Busy when there is none: asked before a body is read."""
+        if self._entered >= self._most:
+            raise Busy("pushes")
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Hold a place. Raises Busy."""
+        self.require_room()
+        self._entered += 1
+        try:
+            yield
+        finally:
+            self._entered -= 1
 
 
 class RunningActs:

@@ -1,16 +1,22 @@
-"""Looking at a pushed file before anything is kept of it: what it is, and whether we accept it."""
+"""Looking at a pushed file before anything is kept of it: what it is, and whether we accept it.
 
-import base64
+Everything here blocks, and runs in an executor: what it takes and gives can be pickled.
+"""
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from nugetproxy.nuget.archive import ArchiveLimits, read_end_record, read_entries
+from nugetproxy.hosting.events import packed
+from nugetproxy.nuget.archive import ArchiveLimits
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.nupkg import Nupkg
+from nugetproxy.nuget.push_rules import refuse
+from nugetproxy.nuget.push_rules_nuspec import symbols_problem
 from nugetproxy.nuget.signature import check_content
 from nugetproxy.protocol.v3.catalog import PackageEntry
-from nugetproxy.storage.spool import Spool
+from nugetproxy.storage.spool import disk_failures
 
 Rules = Callable[[Nupkg], tuple[str, ...]]
 """What a feed asks of a package beyond being one: gives warnings, raises InvalidPackage."""
@@ -18,38 +24,49 @@ Rules = Callable[[Nupkg], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """What a file turned out to be. Hashes are base64, `size` is in bytes."""
+    """What a file turned out to be. `content_hash` is base64, `entries` are `packed`."""
 
     manifest: PackageManifest
-    size: int
-    sha512: str
     content_hash: str
     warnings: tuple[str, ...]
-    entries: tuple[PackageEntry, ...] = field(repr=False)
+    entries: bytes = field(repr=False)
 
     @property
     def identity(self) -> PackageIdentity:
         return self.manifest.identity
 
 
-def inspect(spool: Spool, limits: ArchiveLimits, rules: Rules) -> Inspected:
-    """Read a pushed package. Blocks: its bytes are unpacked and hashed once, a second for 100 MB of assemblies.
+def identify(path: Path, limits: ArchiveLimits) -> PackageIdentity:
+    """Which package a file says it is: its directory and the beginning of its nuspec are read, and nothing is judged.
+
+    Raises:
+        InvalidPackage: it is none, or its id or version cannot be read.
+        StorageUnavailable: it cannot be read.
+    """
+    with disk_failures("read a pushed package"), path.open("rb") as file:
+        return Nupkg(file, limits).identity
+
+
+def refuse_symbols(path: Path, limits: ArchiveLimits) -> None:
+    """Raises InvalidPackage when a file that was pushed as a package is a symbols package. Parses its nuspec."""
+    with disk_failures("read a pushed package"), path.open("rb") as file:
+        refuse(symbols_problem(Nupkg(file, limits).manifest))
+
+
+def inspect(path: Path, limits: ArchiveLimits, rules: Rules) -> Inspected:
+    """Read a pushed package. Its bytes are unpacked and hashed once, a second for 100 MB of assemblies.
 
     Raises:
         InvalidPackage: no package, damaged, not what its signature says, or against a rule.
-        StorageUnavailable: the spool cannot be read.
+        StorageUnavailable: it cannot be read.
     """
-    with spool.binary() as file:
+    with disk_failures("read a pushed package"), path.open("rb") as file:
         package = Nupkg(file, limits)
         manifest = package.manifest
         warnings = rules(package)
         checked = check_content(file)
-        entries = tuple(
-            PackageEntry(entry.name, entry.size, entry.compressed_size)
-            for entry in read_entries(file, read_end_record(file), limits)
-        )
-    sha512 = base64.b64encode(spool.sha512).decode()
-    return Inspected(manifest, spool.size, sha512, checked.content_hash, warnings, entries)
+        entries = tuple(PackageEntry(entry.name, entry.size, entry.compressed_size) for entry in package.entries)
+        return Inspected(manifest, checked.content_hash, warnings, packed(entries))
 
 
 def no_rules(_: Nupkg) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from nugetproxy.errors import PackageExists, VersionBurnt
-from nugetproxy.hosting.events import EventKind, HostedEvent, State, insert_event, packed, unpacked
+from nugetproxy.hosting.events import EventKind, HostedEvent, State, insert_event, unpacked
 from nugetproxy.hosting.manifests import stored_manifest, written_manifest
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.manifest import PackageManifest
@@ -63,10 +63,13 @@ class HostedPackage:
 
 @dataclass(frozen=True, slots=True)
 class PushedPackage:
-    """What a push brings: the package as it was inspected, and where its bytes lie. Times and sizes as above."""
+    """What a push brings: the package as it was inspected, and where its bytes lie. Times and sizes as above.
+
+    `entries` are `packed`.
+    """
 
     manifest: PackageManifest
-    entries: tuple[PackageEntry, ...] = field(repr=False)
+    entries: bytes = field(repr=False)
     size: int
     sha512: str
     content_hash: str
@@ -216,7 +219,7 @@ def insert_package(connection: sqlite3.Connection, pushed: PushedPackage, now: i
             manifest.id.text,
             manifest.version.full,
             written_manifest(manifest),
-            packed(pushed.entries),
+            pushed.entries,
             pushed.size,
             pushed.sha512,
             pushed.content_hash,

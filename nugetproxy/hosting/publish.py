@@ -7,6 +7,7 @@ Who may act is decided by `accounts.permissions`; what a package must be like is
 """
 
 import asyncio
+import base64
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -28,12 +29,14 @@ from nugetproxy.accounts.permissions import (
     may_unlist,
     require,
 )
-from nugetproxy.errors import InvalidRequest, PackageNotFound, StorageUnavailable
+from nugetproxy.errors import InvalidRequest, PackageExists, PackageNotFound, StorageUnavailable
+from nugetproxy.executors.base import Executor
 from nugetproxy.executors.threads import COMMITS, INSPECTION
 from nugetproxy.hosting.acts import (
     ANY_PACKAGE,
     REFUSALS,
     NoIndex,
+    PushQueue,
     RunningActs,
     SearchIndex,
     absence,
@@ -42,7 +45,7 @@ from nugetproxy.hosting.acts import (
     exists,
 )
 from nugetproxy.hosting.contents import FOLDER, HostedContents, new_key
-from nugetproxy.hosting.inspection import Inspected, Rules, inspect, no_rules
+from nugetproxy.hosting.inspection import Inspected, Rules, identify, inspect, no_rules, refuse_symbols
 from nugetproxy.hosting.packages import (
     HostedPackage,
     HostedPackages,
@@ -67,9 +70,8 @@ from nugetproxy.storage.spool import Spool
 
 _log = logger()
 
-# Inspecting takes a thread for seconds, minutes at worst: the threads that reads need are not all to be had for it.
+# A large package is inspected for seconds, minutes at worst. One at a time, so that small ones find a place beside it.
 _LARGE: Final = 8 * 1024 * 1024
-_LARGE_INSPECTED_AT_ONCE: Final = 2
 
 
 class ListedVerb(StrEnum):
@@ -101,10 +103,14 @@ class Publish:
         *,
         rules: Rules = no_rules,
         index: SearchIndex | None = None,
+        inspection: Executor = INSPECTION,
+        queue: PushQueue | None = None,
         limits: ArchiveLimits = ArchiveLimits(),  # noqa: B008 - frozen
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`rules` judge a pushed file, `index` is told of every change. `clock` gives nanoseconds since 1970."""
+        """`rules` judge a pushed file, in `inspection`: they can be pickled where that has processes. `index` is told
+        of every change. `clock` gives nanoseconds since 1970.
+        """
         self._database = database
         self._packages = HostedPackages(database)
         self._contents = contents
@@ -116,7 +122,9 @@ class Publish:
         self._limits = limits
         self._clock = clock
         self._running = RunningActs()
-        self._inspecting_large = asyncio.Semaphore(_LARGE_INSPECTED_AT_ONCE)
+        self._inspection = inspection
+        self._queue = queue or PushQueue()
+        self._inspecting_large = asyncio.Lock()
 
     async def close(self) -> None:
         """Wait for the acts that run."""
@@ -125,10 +133,9 @@ class Publish:
     # --- before a body is read ----------------------------------------------------------------------------------------
 
     async def admit_push(self, actor: Actor, *, address: str) -> None:
-        """Refuse who can push nothing at all, whatever their package is. Raises NotAuthenticated, Forbidden, Busy."""
+        """Refuse who can push nothing at all, whatever their package is. Raises NotAuthenticated, Forbidden."""
         async with audited(self._audit, actor, "push", ANY_PACKAGE, address):
             require(may_push_anything(actor, self._ownership.reach(actor), self._microseconds()))
-        INSPECTION.require_room()
 
     async def admit_change(self, actor: Actor, act: str, package_id: PackageId, *, address: str) -> None:
         """Refuse who may change no version of this id. Raises PackageNotFound, NotAuthenticated, Forbidden."""
@@ -147,6 +154,7 @@ class Publish:
         The first push of an id makes the actor's account its owner.
 
         Raises:
+            Busy: too many pushes wait to be checked.
             InvalidPackage: the file is not a package that we accept.
             NotAuthenticated, Forbidden, IdReserved: this actor may not push this id.
             PackageExists: the version is there.
@@ -157,14 +165,14 @@ class Publish:
 
     async def _push(self, actor: Actor, spool: Spool, address: str) -> Pushed:
         try:
-            async with self._inspecting_large if spool.size > _LARGE else nullcontext():
-                found = await INSPECTION.run(inspect, spool, self._limits, self._rules)
+            with self._queue.entered():
+                found = await self._inspected(actor, spool, address)
             async with audited(self._audit, actor, "push", str(found.identity), address):
-                self._judge_push(actor, found, self._database.fetch)
+                self._judge_push(actor, found.identity, self._database.fetch)
                 key = new_key(FOLDER, found.identity, spool.sha512, ".nupkg")
                 await COMMITS.run(self._contents.commit, key, spool)
                 try:
-                    package = await self._enter(actor, found, key, address)
+                    package = await self._enter(actor, found, spool, key, address)
                 except REFUSALS:
                     # Only a definite no: after a failure of the disk nobody knows what a restart will find in the
                     # database, so the bytes are left for the sweep, which looks there first.
@@ -176,27 +184,44 @@ class Publish:
         _log.info("package_pushed", package=str(package.identity), bytes=package.size, by=actor.name)
         return Pushed(package.identity, found.warnings)
 
-    def _judge_push(self, actor: Actor, found: Inspected, fetch: Fetch) -> PackageFacts:
+    async def _inspected(self, actor: Actor, spool: Spool, address: str) -> Inspected:
+        """What is in the spool, when this actor may push it: that is judged as soon as its id and version are known,
+        and only then everything is unpacked, parsed and checked.
+        """
+        path = spool.path
+        assert path is not None, "a push is spooled on the disk"
+        package = await self._inspection.run(identify, path, self._limits)
+        async with audited(self._audit, actor, "push", str(package), address):
+            try:
+                self._judge_push(actor, package, self._database.fetch)
+            except PackageExists:
+                # Symbols sent to the wrong address belong to a version that exists.
+                await self._inspection.run(refuse_symbols, path, self._limits)
+                raise
+        async with self._inspecting_large if spool.size > _LARGE else nullcontext():
+            return await self._inspection.run(inspect, path, self._limits, self._rules)
+
+    def _judge_push(self, actor: Actor, package: PackageIdentity, fetch: Fetch) -> PackageFacts:
         """The facts under which the push is allowed; raises when it is not, or the version is taken."""
-        package_id = found.identity.id
-        facts = self._ownership.facts(package_id, knows_id(fetch, package_id.lower), fetch)
+        facts = self._ownership.facts(package.id, knows_id(fetch, package.lower_id), fetch)
         require(may_push(actor, facts, self._microseconds()))
-        require_free(fetch, found.identity)
+        require_free(fetch, package)
         return facts
 
-    async def _enter(self, actor: Actor, found: Inspected, key: BlobKey, address: str) -> HostedPackage:
+    async def _enter(self, actor: Actor, found: Inspected, spool: Spool, key: BlobKey, address: str) -> HostedPackage:
         """The one transaction of a push."""
+        sha512 = base64.b64encode(spool.sha512).decode()
 
         def enter(connection: sqlite3.Connection) -> HostedPackage:
             # Judged once more, now that nobody else writes: others may have pushed, or have got hold of the id, and
             # whoever pushes may have lost the right to.
             current = actor_now(fetching(connection), actor, self._microseconds())
-            facts = self._judge_push(current, found, fetching(connection))
+            facts = self._judge_push(current, found.identity, fetching(connection))
             if self._contents.blobs.stat(key) is None:
                 raise StorageUnavailable("the file of the package vanished while it was being published")
             now = self._clock()
             pushed = PushedPackage(
-                found.manifest, found.entries, found.size, found.sha512, found.content_hash, key, now // 1000
+                found.manifest, found.entries, spool.size, sha512, found.content_hash, key, now // 1000
             )
             package = insert_package(connection, pushed, now // 100)
             if not facts.exists:

@@ -21,12 +21,14 @@ from nugetproxy.accounts.model import Actor
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.accounts.permissions import may_push, may_push_anything, require
 from nugetproxy.errors import DocumentNotFound, PackageNotFound, PartNotFound, StorageUnavailable, VersionNotFound
-from nugetproxy.executors.threads import COMMITS, INSPECTION
+from nugetproxy.executors.base import Executor
+from nugetproxy.executors.threads import COMMITS, DISK, INSPECTION
 from nugetproxy.feeds.base import LocalFile
-from nugetproxy.hosting.acts import ANY_PACKAGE, REFUSALS, RunningActs, absence, audited, done
+from nugetproxy.hosting.acts import ANY_PACKAGE, REFUSALS, PushQueue, RunningActs, absence, audited, done
 from nugetproxy.hosting.contents import HostedContents, new_key
+from nugetproxy.hosting.inspection import identify
 from nugetproxy.hosting.packages import HostedPackages, StoredContent, find_package, key_of, knows_id
-from nugetproxy.hosting.symbols_extraction import PdbFile, extract, identify, pdb_name
+from nugetproxy.hosting.symbols_extraction import ExtractedPdb, extract, pdb_name
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.symbols_package import SymbolsLimits
 from nugetproxy.protocol.symbol_checksums import agrees
@@ -40,8 +42,6 @@ _log = structlog.get_logger(__name__)
 FOLDER: Final = "symbols"
 """The first segment of every key here."""
 
-# Each holds an assembly and a PDB in memory.
-_EXAMINED_AT_ONCE: Final = 2
 _MOST_CANDIDATES: Final = 20
 
 
@@ -52,6 +52,14 @@ class PushedSymbols:
     identity: PackageIdentity
     files: int
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PdbFile:
+    """A PDB on its way: what was extracted, and its bytes."""
+
+    pdb: ExtractedPdb
+    spool: Spool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +87,14 @@ class Symbols:
         revisions: Revisions,
         spools: SpoolFolder,
         *,
+        inspection: Executor = INSPECTION,
+        queue: PushQueue | None = None,
         limits: SymbolsLimits = SymbolsLimits(),  # noqa: B008 - frozen
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`spools` are on the file system of `blobs`. `clock` gives nanoseconds since 1970."""
+        """`spools` are on the file system of `blobs`; `inspection` has threads or processes. `clock` gives nanoseconds
+        since 1970.
+        """
         self._database = database
         self._contents = HostedContents(blobs)
         self._packages = packages
@@ -93,7 +105,9 @@ class Symbols:
         self._limits = limits
         self._clock = clock
         self._running = RunningActs()
-        self._examining = asyncio.Semaphore(_EXAMINED_AT_ONCE)
+        self._inspection = inspection
+        self._queue = queue or PushQueue()
+        self._extracting = asyncio.Lock()
 
     async def close(self) -> None:
         """Wait for the pushes that run."""
@@ -150,14 +164,10 @@ class Symbols:
     # --- push ---------------------------------------------------------------------------------------------------------
 
     async def admit_push(self, actor: Actor, *, address: str) -> None:
-        """Refuse, before a body is read, who can push symbols of no package at all.
-
-        Raises NotAuthenticated, Forbidden, Busy.
-        """
+        """Refuse, before a body is read, who can push symbols of no package. Raises NotAuthenticated, Forbidden."""
         async with audited(self._audit, actor, "push-symbols", ANY_PACKAGE, address):
             reach = self._ownership.reach(actor)
             require(may_push_anything(actor, reach, self._clock() // 1000, new_ids=False))
-        INSPECTION.require_room()
 
     async def push(self, actor: Actor, spool: Spool, *, address: str) -> PushedSymbols:
         """Keep the symbols package in `spool`, which is ours from here on, instead of an earlier one of its version.
@@ -166,27 +176,34 @@ class Symbols:
             InvalidPackage: it breaks a rule, or its PDBs are not of the assemblies of the version.
             PackageNotFound, VersionNotFound: push the package before its symbols.
             NotAuthenticated, Forbidden: this actor may not push versions of this id.
+            Busy: too many pushes wait to be checked.
             StorageUnavailable: nothing was changed.
         """
         return await self._running.to_the_end(self._push(actor, spool, address))
 
     async def _push(self, actor: Actor, spool: Spool, address: str) -> PushedSymbols:
-        files: tuple[PdbFile, ...] = ()
+        files: list[PdbFile] = []
         try:
-            package = await INSPECTION.run(identify, spool, self._limits, self._clock() / 1e9)
-            stored = self._packages.find(package)
-            if stored is None:
-                raise absence(self._database.fetch, package)
-            async with audited(self._audit, actor, "push-symbols", str(package), address):
-                self._judge(actor, package, self._database.fetch)
+            path = spool.path
+            assert path is not None, "a push is spooled on the disk"
+            with self._queue.entered():
+                package = await self._inspection.run(identify, path, self._limits.archive)
+                stored = self._packages.find(package)
+                if stored is None:
+                    raise absence(self._database.fetch, package)
+                async with audited(self._audit, actor, "push-symbols", str(package), address):
+                    self._judge(actor, package, self._database.fetch)
                 whole = self._contents.local_file(
                     StoredContent(stored.blob, stored.size, stored.sha512, stored.created),
                     lambda: self._packages.find(package) == stored,
                 )
-                async with self._examining:
-                    files = await INSPECTION.run(
-                        extract, spool, whole.path, self._spools, self._limits, self._clock() / 1e9
+                async with self._extracting:  # an assembly and a PDB are held in memory
+                    extracted = await self._inspection.run(
+                        extract, path, whole.path, self._spools.directory, self._limits, self._clock() / 1e9
                     )
+                await DISK.run(_adopt, extracted, self._spools, files)
+            async with audited(self._audit, actor, "push-symbols", str(package), address):
+                self._judge(actor, package, self._database.fetch)
                 blobs = await COMMITS.run(self._commit, package, spool, files)
                 try:
                     replaced = await self._enter(actor, package, stored.push, spool, blobs, address)
@@ -210,7 +227,7 @@ class Symbols:
         facts = self._ownership.facts(package.id, knows_id(fetch, package.lower_id), fetch)
         require(may_push(actor, facts, self._clock() // 1000))
 
-    def _commit(self, package: PackageIdentity, spool: Spool, files: tuple[PdbFile, ...]) -> _Committed:
+    def _commit(self, package: PackageIdentity, spool: Spool, files: Iterable[PdbFile]) -> _Committed:
         """Make all bytes safe. What a failure leaves is swept later. Blocks."""
         pdbs = []
         for file in files:
@@ -251,10 +268,10 @@ class Symbols:
             [
                 (
                     push,
-                    file.path,
-                    pdb_name(file.path).lower(),
-                    file.key.lower(),
-                    file.checksums,
+                    file.pdb.path,
+                    pdb_name(file.pdb.path).lower(),
+                    file.pdb.key.lower(),
+                    file.pdb.checksums,
                     str(key),
                     file.spool.size,
                     _base64(file.spool.sha512),
@@ -266,6 +283,11 @@ class Symbols:
     def _discard(self, keys: Iterable[BlobKey]) -> None:
         for key in keys:
             self._contents.discard(key)
+
+
+def _adopt(extracted: Iterable[ExtractedPdb], spools: SpoolFolder, files: list[PdbFile]) -> None:
+    """Make what was extracted ours, one after the other: `files` has what succeeded before a failure. Blocks."""
+    files.extend(PdbFile(pdb, spools.adopt(pdb.part, pdb.sha512, pdb.md5)) for pdb in extracted)
 
 
 def _remove(connection: sqlite3.Connection, push: int) -> tuple[BlobKey, ...]:

@@ -1,4 +1,7 @@
-"""Looking at a pushed .snupkg before anything is kept of it, and taking its PDBs out. Everything here blocks."""
+"""Looking at a pushed .snupkg before anything is kept of it, and taking its PDBs out.
+
+Everything here blocks, and runs in an executor: what it takes and gives can be pickled.
+"""
 
 import posixpath
 from contextlib import ExitStack
@@ -7,45 +10,39 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.nupkg import Nupkg
 from nugetproxy.nuget.portable_pdb import CHECKSUM_ALGORITHMS
 from nugetproxy.nuget.symbols_package import SymbolsLimits, SymbolsPackage
 from nugetproxy.protocol.symbol_checksums import write_symbol_checksums
-from nugetproxy.storage.spool import Spool, SpoolFolder, disk_failures
+from nugetproxy.storage.spool import MemoryBudget, SpoolFolder, disk_failures
 
 _BLOCK: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class PdbFile:
-    """A PDB on its way. `path` is its entry's name, `checksums` are as in the header SymbolChecksum."""
+class ExtractedPdb:
+    """A PDB that was taken out. `path` is its entry's name, `checksums` are as in the header SymbolChecksum; `part` is
+    the name of the spool that its bytes are in.
+    """
 
     path: str
     key: str
     checksums: str = field(repr=False)
-    spool: Spool = field(repr=False)
+    part: str
+    sha512: bytes = field(repr=False)
+    md5: bytes = field(repr=False)
 
 
-def identify(spool: Spool, limits: SymbolsLimits, now: float) -> PackageIdentity:
-    """The version that a symbols package belongs to. `now` in unix seconds.
-
-    Raises:
-        InvalidPackage: it is no symbols package, or against a rule.
-        StorageUnavailable: the spool cannot be read.
-    """
-    with disk_failures("read a pushed symbols package"), spool.binary() as file:
-        return SymbolsPackage(file, limits, now).identity
-
-
-def extract(spool: Spool, package: Path, spools: SpoolFolder, limits: SymbolsLimits, now: float) -> tuple[PdbFile, ...]:
-    """The PDBs, each in a spool that is the caller's; `package` is the .nupkg whose assemblies they must belong to.
+def extract(pushed: Path, package: Path, folder: Path, limits: SymbolsLimits, now: float) -> tuple[ExtractedPdb, ...]:
+    """The PDBs of the .snupkg `pushed`, each in a spool in `folder` that is the caller's; `package` is the .nupkg whose
+    assemblies they must belong to. `now` in unix seconds.
 
     Raises:
-        InvalidPackage: one of them does not, or is damaged.
+        InvalidPackage: it is no symbols package, or against a rule; a PDB belongs to no assembly, or is damaged.
         StorageUnavailable: the disk cannot be read or take them.
     """
-    with disk_failures("read a hosted package"), package.open("rb") as whole, spool.binary() as file:
+    spools = SpoolFolder(folder, MemoryBudget(0))
+    with disk_failures("read a pushed symbols package"), package.open("rb") as whole, pushed.open("rb") as file:
         symbols = SymbolsPackage(file, limits, now)
         symbols.check_contents()
         assemblies = Nupkg(whole, limits.archive)
@@ -62,7 +59,7 @@ def pdb_name(path: str) -> str:
 
 def _extracted(
     symbols: SymbolsPackage, assemblies: Nupkg, name: str, spools: SpoolFolder, discarding: ExitStack
-) -> PdbFile:
+) -> ExtractedPdb:
     pdb = symbols.pdb_of(assemblies, name)
     checksums = write_symbol_checksums({algorithm: pdb.checksum(algorithm) for algorithm in CHECKSUM_ALGORITHMS})
     spool = spools.create("pdb")
@@ -70,4 +67,5 @@ def _extracted(
     view = memoryview(pdb.content)
     for start in range(0, len(view), _BLOCK):
         spool.append(bytes(view[start : start + _BLOCK]))
-    return PdbFile(name, pdb.id.key, checksums, spool)
+    assert spool.path is not None, "it was just created"
+    return ExtractedPdb(name, pdb.id.key, checksums, spool.path.name, spool.sha512, spool.md5)

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +21,12 @@ from nugetproxy.accounts.globs import any_glob_matches
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.config import Config
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.executors.processes import ProcessExecutor
 from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.feeds.base import Feed
 from nugetproxy.feeds.overlay import Overlay
 from nugetproxy.feeds.protected import Protected
+from nugetproxy.hosting.acts import PushQueue
 from nugetproxy.hosting.contents import FOLDER, HostedContents
 from nugetproxy.hosting.events import HostedEvents
 from nugetproxy.hosting.feed import HostedFeed
@@ -50,6 +53,8 @@ from nugetproxy.storage.spool import MemoryBudget, SpoolFolder
 
 _log = structlog.get_logger(__name__)
 
+# Processes that inspect pushes, for each process that serves; the second starts when the first is at work.
+_INSPECTIONS: Final = 2
 _UPKEEP_SECONDS: Final = 3600.0
 
 
@@ -103,19 +108,34 @@ def over(
     spools = SpoolFolder(path / "spool", MemoryBudget(0))
     limits = ArchiveLimits(max_entries=config.hosting.max_entries)
     push_limits = PushLimits(max_ratio=config.hosting.max_ratio)
+    inspection, queue = ProcessExecutor("inspection", _INSPECTIONS), PushQueue()
+    stack.push_async_callback(inspection.close)
     publish = Publish(
         database,
         contents,
         ownership,
         audit,
         revisions,
-        rules=lambda nupkg: check_push(nupkg, push_limits),
+        rules=partial(check_push, limits=push_limits),
         index=search,
+        inspection=inspection,
+        queue=queue,
         limits=limits,
     )
     stack.push_async_callback(publish.close)
     symbols_limits = SymbolsLimits(limits, push_limits)
-    symbols = Symbols(database, blobs, packages, ownership, audit, revisions, spools, limits=symbols_limits)
+    symbols = Symbols(
+        database,
+        blobs,
+        packages,
+        ownership,
+        audit,
+        revisions,
+        spools,
+        inspection=inspection,
+        queue=queue,
+        limits=symbols_limits,
+    )
     stack.push_async_callback(symbols.close)
     protected = Protected(ownership.protected, below, attempted, appeared)
     hosted = HostedFeed(database, contents, search)
@@ -134,6 +154,7 @@ def over(
             symbols=symbols,
             verification_keys=VerificationKeys(directory, ownership, packages),
             spools=spools,
+            queue=queue,
             max_package_size=config.hosting.max_package_size,
             max_symbols_size=config.hosting.max_symbols_size,
             is_read_only=read_only,

@@ -130,8 +130,8 @@ class Spool:
         self._file = file
         self._path = path
         self._budget = budget
-        self._sha512 = hashlib.sha512()
-        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._sha512: _Hash = hashlib.sha512()
+        self._md5: _Hash = hashlib.md5(usedforsecurity=False)
 
     def __repr__(self) -> str:
         return f"<Spool {self._path.name if self._path else 'in memory'}: {self.size} bytes>"
@@ -215,12 +215,31 @@ class Spool:
             self._path = None
 
 
+class _Hash(Protocol):
+    def update(self, block: bytes, /) -> None: ...
+
+    def digest(self) -> bytes: ...
+
+
+class _Digested:
+    """A hash of bytes that others have seen: nothing can be added."""
+
+    def __init__(self, digest: bytes) -> None:
+        self._digest = digest
+
+    def update(self, block: bytes, /) -> None:
+        raise ValueError("a spool that was adopted is complete")
+
+    def digest(self) -> bytes:
+        return self._digest
+
+
 class SpoolFolder:
     """Where spools of this machine lie, one file each, locked by the process that writes it."""
 
     def __init__(self, directory: Path, memory: MemoryBudget, reserve: Reserve = NO_RESERVE) -> None:
         """`reserve`: what its spools leave free on the disk."""
-        self._directory = directory
+        self.directory = directory
         self._memory = memory
         self._reserve = reserve
 
@@ -231,14 +250,28 @@ class SpoolFolder:
         """
         self._reserve.check(total or 0)
         with disk_failures("create a spool"):
-            self._directory.mkdir(PRIVATE.folder, parents=True, exist_ok=True)
+            self.directory.mkdir(PRIVATE.folder, parents=True, exist_ok=True)
             while True:
-                path = self._directory / f"{stem}.{secrets.token_hex(8)}{PART_SUFFIX}"
+                path = self.directory / f"{stem}.{secrets.token_hex(8)}{PART_SUFFIX}"
                 file = OpenedFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE.file))
                 fcntl.flock(file.descriptor, fcntl.LOCK_EX)
                 # A sweep may have come between the two lines above and taken the file for a leftover.
                 if os.fstat(file.descriptor).st_nlink:
                     return Spool(file, path, self._memory, self._reserve)
+
+    def adopt(self, name: str, sha512: bytes, md5: bytes) -> Spool:
+        """The spool of this file name, filled and closed by another process of ours, which knows its digests.
+
+        Until then it belongs to nobody: a process that starts in that moment sweeps it. Raises StorageUnavailable.
+        """
+        path = self.directory / name
+        with disk_failures("open a spool"):
+            file = OpenedFile(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+            fcntl.flock(file.descriptor, fcntl.LOCK_EX)
+            spool = Spool(file, path, self._memory)
+            spool.size = file.size
+        spool._sha512, spool._md5 = _Digested(sha512), _Digested(md5)
+        return spool
 
     def create_in_memory(self, total: int | None) -> Spool:
         """An empty spool in memory; `total` bytes are set aside for it. Raises StorageUnavailable over the budget."""
@@ -251,7 +284,7 @@ class SpoolFolder:
         if "/" in name or not name.endswith(PART_SUFFIX):
             return None
         try:
-            return OpenedFile.open(self._directory / name)
+            return OpenedFile.open(self.directory / name)
         except OSError:
             return None
 
@@ -259,7 +292,7 @@ class SpoolFolder:
         """Remove what processes left behind that are no more; the number of files. Never raises."""
         swept = 0
         with suppress(OSError):
-            for path in sorted(self._directory.glob(f"*{PART_SUFFIX}")):
+            for path in sorted(self.directory.glob(f"*{PART_SUFFIX}")):
                 with suppress(OSError):
                     file = OpenedFile.open(path)
                     fcntl.flock(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nugetproxy.hosting.events import State
+from nugetproxy.hosting.events import State, packed
 from nugetproxy.hosting.feed import HostedFeed
 from nugetproxy.hosting.packages import PushedPackage, change_package, find_package, insert_package
 from nugetproxy.hosting.publish import Publish
@@ -104,7 +104,7 @@ def package(
 def pushed(manifest: PackageManifest) -> PushedPackage:
     names = manifest.identity
     key = BlobKey.of("packages", names.lower_id, names.lower_version, f"{uuid.uuid4().hex}.nupkg")
-    return PushedPackage(manifest, (), 1000, "sha512", "hash", key, NOON // 1000)
+    return PushedPackage(manifest, packed(()), 1000, "sha512", "hash", key, NOON // 1000)
 
 
 def with_listed(state: State, listed: bool) -> State:

@@ -3,23 +3,25 @@
 import asyncio
 import sqlite3
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nugetproxy.accounts.model import ANONYMOUS
+from nugetproxy.accounts.model import ANONYMOUS, Actor
 from nugetproxy.errors import (
     Forbidden,
+    IdReserved,
     InvalidPackage,
     NotAuthenticated,
     PackageExists,
     StorageUnavailable,
 )
+from nugetproxy.executors.threads import INSPECTION
 from nugetproxy.hosting import inspection, publish
 from nugetproxy.hosting.inspection import Inspected
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.nupkg import Nupkg
-from nugetproxy.storage.spool import Spool
 from tests.builders import make_nupkg
 from tests.hosting.house import NOON, SECOND, House
 
@@ -43,24 +45,24 @@ async def test_what_was_pushed_is_there_with_its_bytes(house: House) -> None:
 
 async def test_large_packages_leave_threads_to_others(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Two of them are inspected at once, and small ones at any time.
+    One of them is inspected at a time, and small ones beside it.
     """
     monkeypatch.setattr("nugetproxy.hosting.publish._LARGE", 100_000)
     begun, go_on = [], threading.Event()
     original = inspection.inspect
 
-    def inspect(spool: Spool, *others: Any) -> Inspected:
-        begun.append(spool.size > 100_000)
+    def inspect(path: Path, *others: Any) -> Inspected:
+        begun.append(path.stat().st_size > 100_000)
         if begun[-1]:
             go_on.wait(10)
-        return original(spool, *others)
+        return original(path, *others)
 
     monkeypatch.setattr(publish, "inspect", inspect)
     alice = await house.actor()
     large = [make_nupkg(version=f"{major}.0.0", payload=bytes(200_000)) for major in range(2, 7)]
     pushes = [asyncio.create_task(house.publish.push(alice, house.spool(one), address=HERE)) for one in large]
     await house.push(alice)
-    assert begun.count(True) == 2
+    assert begun.count(True) == 1
     go_on.set()
     await asyncio.gather(*pushes)
     assert len(house.packages.of("contoso.utils")) == 6
@@ -281,3 +283,36 @@ async def test_the_log_is_not_rewritten(house: House, table: str) -> None:
 
         with pytest.raises(sqlite3.IntegrityError):
             await house.database.write(rewrite)
+
+
+@pytest.mark.parametrize("why", ["not an owner", "reserved", "outside", "exists", "anonymous"])
+async def test_what_may_not_be_pushed_is_not_inspected(house: House, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    """
+    It is refused when its id and version are known: nothing is unpacked, and no rule looks at it.
+    """
+    begun: list[str] = []
+    run = INSPECTION.run
+
+    async def counted(work: Any, *args: Any) -> Any:
+        begun.append(work.__name__)
+        return await run(work, *args)
+
+    monkeypatch.setattr(INSPECTION, "run", counted)
+    alice, bobby = await house.actor(), await house.actor("bobby")
+    await house.push(alice)
+    begun.clear()
+    pushed: tuple[Actor, str, str] = {
+        "not an owner": (bobby, "Contoso.Utils", "2.0.0"),
+        "reserved": (bobby, "Contoso.Reserved", "1.0.0"),
+        "outside": (alice, "Fabrikam.Utils", "1.0.0"),
+        "exists": (alice, "Contoso.Utils", "1.0.0"),
+        "anonymous": (ANONYMOUS, "Contoso.Utils", "2.0.0"),
+    }[why]
+    assert alice.account is not None
+    await house.ownership.reserve("Contoso.Reserved", alice.account)
+    with pytest.raises((Forbidden, IdReserved, PackageExists, NotAuthenticated)):
+        await house.push(*pushed)
+    assert begun == ["identify"] + ["refuse_symbols"] * (why == "exists")
+    assert house.leftovers() == []
+    await house.push(alice, "Contoso.Utils", "2.0.0")
+    assert begun[-2:] == ["identify", "inspect"]

@@ -16,7 +16,7 @@ from nugetproxy.errors import DocumentNotFound, InvalidRequest, PackageNotFound,
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.services import HostingServices
-from nugetproxy.storage.spool import Spool, SpoolFolder
+from nugetproxy.storage.spool import Spool
 from nugetproxy.web.requests.incoming import client_address, identity, mirrors_only, package_id
 from nugetproxy.web.requests.keys import GATE, NOTE, SERVICES
 from nugetproxy.web.requests.uploads import receive, small_body
@@ -37,7 +37,7 @@ async def push(request: web.Request) -> web.StreamResponse:
     """PUT a .nupkg: 201. Who can push nothing is refused before a byte of the body is read."""
     hosting, address = hosting_to_change(request), client_address(request)
     await hosting.publish.admit_push(await writer(request), address=address)
-    actor, spool = await uploaded(request, hosting.spools, hosting.max_package_size, "the package")
+    actor, spool = await uploaded(request, hosting, hosting.max_package_size, "the package")
     pushed = await hosting.publish.push(actor, spool, address=address)
     return web.Response(status=201, headers=warning_headers(actor, pushed.warnings))
 
@@ -134,13 +134,14 @@ async def writer(request: web.Request) -> Actor:
     return actor
 
 
-async def uploaded(request: web.Request, spools: SpoolFolder, limit: int, what: str) -> tuple[Actor, Spool]:
-    """What is pushed, and who pushes it; as `receive`. To be called after that actor was let in.
+async def uploaded(request: web.Request, hosting: HostingServices, limit: int, what: str) -> tuple[Actor, Spool]:
+    """What is pushed, and who pushes it; as `receive`. To be called after that actor was let in. Raises Busy, too.
 
     The actor is looked up again when the body is there: an upload may be drawn out for hours, and no key or password
     that ended meanwhile may publish it.
     """
-    spool = await receive(request, spools, limit, what)
+    hosting.queue.require_room()
+    spool = await receive(request, hosting.spools, limit, what)
     try:
         return await writer(request), spool
     except BaseException:

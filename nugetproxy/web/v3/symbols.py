@@ -26,7 +26,7 @@ async def push_symbols(request: web.Request) -> web.StreamResponse:
     """PUT a .snupkg: 201. Who can push no symbols is refused before a byte of the body is read."""
     hosting, address = hosting_to_change(request), client_address(request)
     await hosting.symbols.admit_push(await writer(request), address=address)
-    actor, spool = await uploaded(request, hosting.spools, hosting.max_symbols_size, "the symbols package")
+    actor, spool = await uploaded(request, hosting, hosting.max_symbols_size, "the symbols package")
     pushed = await hosting.symbols.push(actor, spool, address=address)
     return web.Response(status=201, headers=warning_headers(actor, pushed.warnings))
 

@@ -1,13 +1,15 @@
 """Who can push nothing, or change nothing of an id, is refused before a byte of the body is read."""
 
 import asyncio
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nugetproxy.accounts.model import Scope
-from nugetproxy.executors.threads import INSPECTION
+from nugetproxy.executors.processes import ProcessExecutor
+from nugetproxy.hosting.acts import MOST_PUSHES
 from tests.builders import make_nupkg
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.mirror import Got
@@ -71,17 +73,18 @@ async def test_it_leaves_its_line_in_the_audit_log(upstream: FakeUpstream, tmp_p
         )  # fmt: skip
 
 
+@pytest.mark.processes
 async def test_what_such_a_key_pushes_is_never_inspected(
     upstream: FakeUpstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[Any] = []
-    run = INSPECTION.run
+    run = ProcessExecutor.run
 
-    async def counted(*work: Any) -> Any:
+    async def counted(self: ProcessExecutor, *work: Any) -> Any:
         begun.append(work)
-        return await run(*work)
+        return await run(self, *work)
 
-    monkeypatch.setattr(INSPECTION, "run", counted)
+    monkeypatch.setattr(ProcessExecutor, "run", counted)
     async with opened(tmp_path, upstream) as house:
         for scopes, globs in (((Scope.READ,), ("*",)), ((Scope.PUSH,), ("Nowhere.*",))):
             told = await house.push(make_nupkg("Contoso.Utils"), key=await house.key_of("bob", scopes, globs))
@@ -93,13 +96,11 @@ async def test_what_such_a_key_pushes_is_never_inspected(
 
 async def test_a_full_queue_is_told_before_the_body(upstream: FakeUpstream, tmp_path: Path) -> None:
     async with opened(tmp_path, upstream) as house:
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(INSPECTION, "_most", 0)
+        assert (await house.push("Contoso.Utils")).status == 201
+        with ExitStack() as others:
+            for _ in range(MOST_PUSHES):
+                others.enter_context(house.hosting.queue.entered())
             for path in (PUSH, SYMBOLS):
-                if path == SYMBOLS:
-                    patched.undo()
-                    assert (await house.push("Contoso.Utils")).status == 201
-                    patched.setattr(INSPECTION, "_most", 0)
                 told = await sent(house, path, house.key)
                 assert (told.status, told.headers["retry-after"]) == (503, "5")
                 assert told.reason.startswith("the server is busy")

@@ -243,3 +243,13 @@ async def test_a_server_that_hosts_nothing_has_no_symbols(tmp_path: Path):
                 assert answer.status == 404
         finally:
             await client.close()
+
+
+@pytest.mark.processes
+async def test_where_processes_inspect_nothing_is_different(tmp_path: Path):
+    async with housing(tmp_path) as house:
+        assert await house.put("/api/v2/symbolpackage", make_snupkg()) == (201, "Created")
+        assert await house.get(PATH) == (200, PDB)
+        status, reason = await house.put("/api/v2/symbolpackage", make_snupkg(files={"x.exe": b"", "x.pdb": b"x"}))
+        assert (status, "may not be in a symbols package" in reason) == (400, True)
+    assert list((tmp_path / "spool").iterdir()) == []
