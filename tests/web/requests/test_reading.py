@@ -1,6 +1,7 @@
 """Who may read what: all, what is mirrored, nothing; on every route, hot or not."""
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -227,7 +228,8 @@ class TestChallenge:
             fetch = SqliteDatabase.fetch
 
             def counted(self, sql, parameters=()):
-                asked.append(sql)
+                if threading.current_thread() is threading.main_thread():  # the hourly upkeep has threads of its own
+                    asked.append(sql)
                 return fetch(self, sql, parameters)
 
             monkeypatch.setattr(SqliteDatabase, "fetch", counted)
