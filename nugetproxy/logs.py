@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from typing import Any, Literal, TextIO
+from typing import Any, Final, Literal, TextIO
 
 import orjson
 
@@ -20,6 +20,10 @@ Format = Literal["plain", "json"]
 Level = Literal["debug", "info", "warning", "error"]
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+KEY_LIKE: Final = re.compile(r"nugetproxy(?:_|%(?:25)*5f)[0-9a-z]{20,}", re.IGNORECASE)
+"""What looks like an API key of ours, whole or cut short, in an address too and in any case. Names of metrics, which
+begin alike, have shorter words. The exact form is in `accounts.credentials`."""
 
 _SECRET_KEY = re.compile(
     r"passw|passphrase|secret|token|authorization|api[-_]?key|cookie|credential|header_value$", re.I
@@ -33,8 +37,7 @@ _SECRET_TEXT = (
         r"\1***",
     ),
     (re.compile(r"\b(basic|bearer)\s+[A-Za-z0-9+/=._~-]{6,}", re.I), r"\1 ***"),
-    # Our own API keys; a few characters less, for one that was cut. Names of metrics have underscores further on.
-    (re.compile(r"nugetproxy_[0-9A-Za-z]{32,}"), "nugetproxy_***"),
+    (KEY_LIKE, "nugetproxy_***"),
 )
 
 

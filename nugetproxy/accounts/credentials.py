@@ -13,9 +13,11 @@ import unicodedata
 import zlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import unquote
 
 from nugetproxy.errors import InvalidRequest
 from nugetproxy.executors.threads import PASSWORDS
+from nugetproxy.logs import KEY_LIKE
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -32,6 +34,8 @@ _ID_ALPHABET: Final = string.digits + string.ascii_lowercase
 _ID_LENGTH: Final = 12
 _SECRET_LENGTH: Final = 32  # 62 ** 32: 190 bits
 _CHECKSUM_LENGTH: Final = 6
+# An address that was pasted into another one is encoded once more.
+_DECODINGS: Final = 3
 _KEY: Final = re.compile(
     rf"{KEY_PREFIX}([0-9a-z]{{{_ID_LENGTH}}})[0-9A-Za-z]{{{_SECRET_LENGTH}}}([0-9A-Za-z]{{{_CHECKSUM_LENGTH}}})"
 )
@@ -62,6 +66,17 @@ def key_id_of(text: str) -> str | None:
     if match is None or _checksum(text[:-_CHECKSUM_LENGTH]) != match[2]:
         return None
     return match[1]
+
+
+def holds_key(text: str) -> bool:
+    """Whether something in the text looks like a key: whole or cut, in any case, percent-encoded or not."""
+    for _ in range(_DECODINGS):
+        if KEY_LIKE.search(text):
+            return True
+        if "%" not in text:
+            return False
+        text = unquote(text)
+    return KEY_LIKE.search(text) is not None
 
 
 def digest_of(text: str) -> bytes:

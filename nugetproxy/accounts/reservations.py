@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from nugetproxy.accounts.lookalikes import is_shown, readings
+from nugetproxy.accounts.search_words import ProtectedWords
 from nugetproxy.errors import InvalidRequest
 from nugetproxy.nuget.identity import LONGEST_ID, lower_invariant
 
@@ -98,20 +99,29 @@ def most_specific_first(reservations: Iterable[Reservation], lower_id: str) -> t
 
 @dataclass(frozen=True, slots=True)
 class ProtectedPrefixes:
-    """The ids that no upstream is ever asked about. Both sets hold lower-case text without a star."""
+    """The ids that no upstream is ever asked about.
+
+    `prefixes` and `exact` hold lower-case text without a star; `spelled_prefixes` and `spelled_exact` hold the same as
+    it was given, where that is known: capitals part words.
+    """
 
     prefixes: frozenset[str] = frozenset()
     exact: frozenset[str] = frozenset()
+    spelled_prefixes: frozenset[str] = frozenset()
+    spelled_exact: frozenset[str] = frozenset()
     _beginnings: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _first_words: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _all_words: frozenset[str] = field(init=False, repr=False, compare=False)
     _all_letters: frozenset[str] = field(init=False, repr=False, compare=False)
+    _several_words: ProtectedWords = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_beginnings", tuple(self.prefixes))
         object.__setattr__(self, "_first_words", tuple({words for each in self.prefixes if (words := _words(each))}))
         object.__setattr__(self, "_all_words", frozenset(map(_words, self.exact)))
         object.__setattr__(self, "_all_letters", frozenset(map(_letters, self.prefixes | self.exact)) - {""})
+        several = ProtectedWords(self.prefixes | self.spelled_prefixes, self.exact | self.spelled_exact)
+        object.__setattr__(self, "_several_words", several)
 
     def __bool__(self) -> bool:
         """Whether any id is protected."""
@@ -128,18 +138,21 @@ class ProtectedPrefixes:
         return self.covers(lower_id) or (not lower_id.isascii() and any(map(self.covers, readings(lower_id))))
 
     def touches(self, search_text: str) -> bool:
-        """Whether a term of a search or an autocomplete names a protected prefix, with or without its dot, or an id
-        below it; what scopes or quotes it, and its case, do not matter. Such a text must not leave the house.
+        """Whether a search or an autocomplete names what is protected, so that no upstream may hear of it.
+
+        That is a term that names a prefix, with or without its dot, or an id below it; what scopes or quotes it, and
+        its case, do not matter. It is also a text that has all words of an exact id or of a prefix of several words, in
+        whatever order and however they are parted.
         """
         if not self:
             return False
-        if self._has_ours(lower_invariant(search_text)):
+        if self._has_ours(search_text):
             return True
         if search_text.isascii():
             return False
         plain = readings(search_text)
         # A search engine reads compatibility forms (full-width letters) as the letters they stand for.
-        with_invisible = lower_invariant(unicodedata.normalize("NFKC", search_text))
+        with_invisible = unicodedata.normalize("NFKC", search_text)
         if any(map(self._has_ours, (*plain, with_invisible))):
             return True
         # Invisible characters join words for one engine and part them for another: only the letters can be trusted.
@@ -148,7 +161,8 @@ class ProtectedPrefixes:
         )
 
     def _has_ours(self, text: str) -> bool:
-        return any(self._is_ours(term) for term in _BETWEEN_TERMS.split(text))
+        terms = _BETWEEN_TERMS.split(lower_invariant(text))
+        return any(map(self._is_ours, terms)) or self._several_words.are_in(text)
 
     def _is_ours(self, term: str) -> bool:
         if self.covers(term.strip(".-")):
@@ -173,10 +187,13 @@ def _letters(text: str) -> str:
 def protected_prefixes(settings: Iterable[str], reservations: Iterable[Reservation]) -> ProtectedPrefixes:
     """What the settings name (prefixes, whether with a star or not) and every reservation that is not shared."""
     kept = [each for each in reservations if not each.shared]
+    prefixes = frozenset(
+        text.removesuffix("*") for text in (*settings, *(each.pattern for each in kept if not each.exact))
+    )
+    exact = frozenset(each.pattern for each in kept if each.exact)
     return ProtectedPrefixes(
-        prefixes=frozenset(
-            {lower_invariant(text).removesuffix("*") for text in settings}
-            | {each.stem for each in kept if not each.exact}
-        ),
-        exact=frozenset(each.stem for each in kept if each.exact),
+        prefixes=frozenset(map(lower_invariant, prefixes)),
+        exact=frozenset(map(lower_invariant, exact)),
+        spelled_prefixes=prefixes,
+        spelled_exact=exact,
     )

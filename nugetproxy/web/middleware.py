@@ -18,7 +18,7 @@ from nugetproxy.web.answers.responses import STANDING_HEADERS
 from nugetproxy.web.http.aiohttp_connection import is_last_request, refuse_other_versions
 from nugetproxy.web.http.errors import Refusal, refusal_for, refused
 from nugetproxy.web.http.request_ids import request_id
-from nugetproxy.web.http.targets import refuse_odd_target
+from nugetproxy.web.http.targets import refuse_key, refuse_odd_target
 from nugetproxy.web.requests.incoming import mirrors_only, origin, push_address, unknown_document
 from nugetproxy.web.requests.keys import ACCESS, NOTE, SERVICES, TAKES_BODY, RequestNote
 from nugetproxy.web.requests.uploads import DRAIN_SECONDS, discard
@@ -81,6 +81,7 @@ async def sign(request: web.Request, response: web.StreamResponse) -> None:
 async def _answer(request: web.Request, handler: Handler, note: RequestNote) -> web.StreamResponse:
     try:
         refuse_odd_target(request.raw_path)
+        refuse_key(request.raw_path)
         origin(request)  # a Host nobody may use is refused wherever it is sent
         if not takes_body(request) and request.match_info.http_exception is None:
             await _drain(request)

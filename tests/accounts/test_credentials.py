@@ -2,13 +2,14 @@
 
 import hashlib
 import hmac
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nugetproxy.accounts import credentials
-from nugetproxy.accounts.credentials import Passwords, digest_of, is_same, key_id_of, mint_key
+from nugetproxy.accounts.credentials import Passwords, digest_of, holds_key, is_same, key_id_of, mint_key
 from nugetproxy.errors import InvalidRequest
 from tests.accounts.places import IN_A_YEAR, NOON, quick_passwords
 
@@ -47,9 +48,21 @@ class TestKeys:
 
         assert change(text) == text or key_id_of(change(text)) is None
 
+    @pytest.mark.parametrize("change", [str, str.upper, str.lower, lambda t: t[:31], lambda t: f"packageid:{t}.dll",
+                                        quote, lambda t: t.replace("_", "%5F"), lambda t: t.replace("_", "%255f"),
+                                        lambda t: "".join(f"%{ord(c):02x}" for c in t)])  # fmt: skip
+    def test_what_looks_like_one_is_found_in_a_text(self, change):
+        assert holds_key(f"/v3/query?q=a+{change(mint_key().text)}&take=1")
+
+    @pytest.mark.parametrize("text", ["", "nugetproxy", "/v3/query?q=nugetproxy%5fabc", "nugetproxy_requests_total",
+                                      "nugetproxy_upstream_held_back_total_of_all", "%", "a%5"])  # fmt: skip
+    def test_what_does_not_is_none(self, text):
+        assert not holds_key(text)
+
     @given(st.text())
     def test_no_text_breaks_it(self, text):
         assert key_id_of(text) is None
+        assert not holds_key(text)
         assert len(digest_of(text)) == 32
 
 

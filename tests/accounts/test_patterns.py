@@ -2,11 +2,13 @@
 
 import itertools
 import re
+from bisect import bisect_left
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nugetproxy.accounts import search_words
 from nugetproxy.accounts.globs import checked_glob, glob_matches, globs_overlap
 from nugetproxy.accounts.reservations import (
     ProtectedPrefixes,
@@ -237,6 +239,61 @@ class TestProtected:
         assert ours.touches("packageid:SOLO")
         assert ours.touches("_solo_")
         assert not ours.touches("solo.a")
+
+    @pytest.mark.parametrize("name", ["Fabrikam.Only", "fabrikam-only", "Fabrikam_Only", "FabrikamOnly"])
+    @pytest.mark.parametrize(
+        "text",
+        ["fabrikam only", "only fabrikam", "Fabrikam.Only", "fabrikam/only", "fabrikam, the only one", "FabrikamOnly",
+         "onlyFabrikam", "OnlyFabrikamTools", "fabrikamonly", "packageid:fabrikam only", "id:only fabrikam",
+         "owner:fabrikam tags:only", '"only" +fabrikam', "ONLY-Fabrikam", "fabrikam\u3000only",
+         "\uff46abrikam \uff4fnly", "f\u0430brikam only", "fabri\u00adkam only"],
+    )  # fmt: skip
+    def test_the_words_of_an_exact_id_name_it(self, name, text):
+        """
+        A search engine takes ids apart, so the words in any order find it, and tell it. Capitals part words, too.
+        """
+        assert self.prefixes(reserved=(Reservation(name, True, False),)).touches(text)
+
+    @pytest.mark.parametrize(
+        "text", ["fabrikam", "only", "fabrikam on tools", "the onlyfabrikam", "fabrikamonlytools", "onlyfabrikam"]
+    )
+    def test_some_of_its_words_do_not(self, text):
+        assert not self.prefixes(reserved=(Reservation("Fabrikam.Only", True, False),)).touches(text)
+
+    def test_an_exact_id_of_one_word_is_a_whole_term(self):
+        ours = self.prefixes(reserved=(Reservation("Solo", True, False),))
+
+        assert [ours.touches(text) for text in ("Solo", "a solo b", "owner:solo", "so lo")] == [True] * 4
+        assert [ours.touches(text) for text in ("solo.b", "my-solo", "SoloTools", "solos")] == [False] * 4
+
+    @pytest.mark.parametrize(
+        "text", ["contoso internal", "internal tools of Contoso", "ContosoInternalTool", "Internal-Contoso"]
+    )
+    def test_the_words_of_a_prefix_of_several_words_name_it(self, text):
+        assert self.prefixes("Contoso.Internal.").touches(text)
+        assert self.prefixes("ContosoInternal.").touches(text)
+        assert not self.prefixes("Contoso.Internal.").touches("contoso tools")
+
+    def test_a_prefix_may_end_inside_a_word(self):
+        ours = self.prefixes("Contoso.Int*")
+
+        assert ours.touches("internal contoso")
+        assert not ours.touches("contoso tools")
+
+    @pytest.mark.parametrize(
+        "text", ["c " * 16_000, "contoso " * 4_000, "contosopart " * 3_000, "C" * 32_000, "cC" * 16_000]
+    )
+    def test_a_long_text_costs_a_few_looks_a_term(self, text, monkeypatch):
+        ours = self.prefixes(reserved=tuple(Reservation(f"Contoso.Part{n}", True, False) for n in range(2000)))
+        looks = []
+
+        def counted(*arguments):
+            looks.append(1)
+            return bisect_left(*arguments)
+
+        monkeypatch.setattr(search_words, "bisect_left", counted)
+        assert not ours.touches(text)
+        assert len(looks) <= 3 * len(text.split())
 
     def test_nothing_protected_touches_nothing(self):
         assert not self.prefixes().touches("contoso")

@@ -118,6 +118,9 @@ NAMING = [
     "a,contoso.secret;b",
     "contoso-secret",
     "Fabrikam.Core",
+    "fabrikam core",
+    "the core of Fabrikam",
+    "id:FabrikamCore",
     "\uff23ontoso.Secret",
 ]
 

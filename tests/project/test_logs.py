@@ -74,6 +74,9 @@ def test_what_cannot_be_encoded_is_still_a_line(written, shape):
         {"url": "https://blobs.example.com/a?se=1&sig=hunter2&x=1"},
         {"why": "refused 'Authorization: Bearer hunter2hunter2'"},
         {"failure": ValueError("https://me:hunter2@feed.example.com")},
+        {"q": "nugetproxy_abcdefghijklhunter2hunter2hunter2"},
+        {"path": "/v3/query?q=nugetproxy%5Fabcdefghijklhunter2hunter2"},
+        {"why": "NUGETPROXY_ABCDEFGHIJKLhunter2HUNTER2 is no id"},
     ],
 )
 def test_secrets_do_not_reach_the_log(written, shape, fields):

@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from nugetproxy.feeds.base import Part, SmallContent
+from nugetproxy.web.hot.table import HotTable
 from tests.fakes.feed import FakeFeed
 from tests.web.serving import raw, serving
 
@@ -81,6 +82,49 @@ async def test_a_bad_host_is_refused(host):
 
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert feed.asked == []
+
+
+KEY = "nugetproxy_ab12cd34ef56" + "aB3dE6" * 6 + "Zz"
+"""In the form of `accounts.credentials`; the same in every test process."""
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        f"/v3/query?q={KEY}",
+        f"/v3/query?q=packageid:{KEY}&take=5",
+        f"/v3/query?prerelease=true&q=a+{KEY[:40]}",
+        f"/v3/query?q={KEY.replace('_', '%5F')}",
+        f"/v3/autocomplete?q={KEY}",
+        f"/v3/autocomplete?id={KEY.lower()}",
+        f"/v3/flatcontainer/{KEY.lower()}/index.json",
+        f"/v3/registration-gz-semver2/{KEY}/index.json",
+        f"/v3/index.json?apikey={KEY}",
+        f"/api/v2/Packages()?$filter=Id%20eq%20'{KEY}'",
+        f"/api/v2/FindPackagesById()?id='{KEY}'",
+        f"/api/v2/Search()?searchTerm='{KEY}'",
+        f"/api/v2/package/{KEY}/1.0.0",
+        f"/nowhere/{KEY}",
+    ],
+    ids=lambda target: target.replace(KEY, "KEY")[:40],
+)
+async def test_what_looks_like_a_key_is_asked_nowhere(target):
+    """
+    It would travel to an upstream and stay in caches; the answer says what happened and does not repeat it.
+    """
+    feed, table = FakeFeed(), HotTable(1_000_000)
+    async with serving(feed, hot=table) as client:
+        answer = await raw(client, get(target))
+        assert len(table) == 0
+
+    assert answer.startswith(b"HTTP/1.1 400 this looks like an API key")
+    assert KEY[:30].encode() not in answer
+    assert feed.asked == []
+
+
+async def test_a_key_is_no_request_id():
+    async with serving(FakeFeed()) as client, client.get("/health/live", headers={"X-Request-Id": KEY}) as answer:
+        assert KEY not in answer.headers["X-Request-Id"]
 
 
 MALFORMED = {

@@ -1,11 +1,12 @@
 """Which request targets are looked at at all.
 
-Ids and versions are judged by their grammar when they are parsed; here fall the tricks that are no path of ours in any
-reading, before anything is routed, logged by resource or asked of the feed.
+Ids and versions are judged by their grammar when they are parsed. Here are refused, before anything is routed or asked
+of the feed, tricks that are no path of ours in any reading, and API keys pasted where a search or an id belongs.
 """
 
 import re
 
+from nugetproxy.accounts.credentials import holds_key
 from nugetproxy.errors import InvalidRequest
 
 _DOT_SEGMENT = re.compile(r"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
@@ -29,3 +30,15 @@ def refuse_odd_target(target: str) -> None:
         raise InvalidRequest("the path holds a '.' or '..' segment")
     if _BROKEN_ESCAPE.search(path):
         raise InvalidRequest("the path holds a '%' that is not followed by two hexadecimal digits")
+
+
+def refuse_key(text: str) -> None:
+    """Raises InvalidRequest for a target, or a part of one, that holds what looks like an API key of ours.
+
+    It must not travel on to an upstream, nor be kept as a question.
+    """
+    if holds_key(text):
+        raise InvalidRequest(
+            "this looks like an API key: it was not searched for and not passed on. Send keys in the X-NuGet-ApiKey "
+            "header or as a password; revoke this one if others may have seen the address"
+        )

@@ -15,12 +15,15 @@ import stat
 import threading
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Literal, NamedTuple
 
 import structlog
 
+from nugetproxy.accounts.credentials import holds_key
 from nugetproxy.executors.threads import DISK
+from nugetproxy.logs import KEY_LIKE, mask_text
 
 FLUSH_SECONDS = 0.1
 
@@ -154,7 +157,7 @@ def json_lines(lines: list[AccessLine]) -> bytes:
         [
             f'{{"time":"{clock.text(when)}","level":"info","event":"request","request_id":"{request_id}",'
             f'"remote":"{remote}","actor":{quoted(actor)},"method":{quoted(method)},"path":{quoted(shown_path(path))},"status":{status},"bytes":{size},'
-            f'"seconds":{seconds:.6f},"resource":"{resource}","outcome":"{outcome}","user_agent":{quoted(agent)}}}\n'
+            f'"seconds":{seconds:.6f},"resource":"{resource}","outcome":"{outcome}","user_agent":{_quoted_agent(agent)}}}\n'
             for when, request_id, remote, actor, method, path, status, size, seconds, resource, outcome, agent in lines
         ]
     ).encode("ascii", "replace")
@@ -166,7 +169,7 @@ def plain_lines(lines: list[AccessLine]) -> bytes:
     return "".join(
         [
             f"{clock.text(when)} {remote} {quoted(actor) if actor else '-'} {quoted(f'{method} {shown_path(path)}')} "
-            f"{status} {size} {seconds * 1000:.1f}ms {resource} {outcome} {quoted(agent)} {request_id}\n"
+            f"{status} {size} {seconds * 1000:.1f}ms {resource} {outcome} {_quoted_agent(agent)} {request_id}\n"
             for when, request_id, remote, actor, method, path, status, size, seconds, resource, outcome, agent in lines
         ]
     ).encode("ascii", "replace")
@@ -176,6 +179,10 @@ def shown_path(path: str) -> str:
     """A request target fit for a log: of its query only parameters of ours, for others may carry keys and passwords."""
     if not path.startswith("/"):
         return "-"  # an absolute URL may name a user and a password
+    if "%" in path or "nugetproxy" in path.lower():
+        path = KEY_LIKE.sub("nugetproxy_***", path)
+        if holds_key(path):  # encoded letter by letter
+            return "-"
     if "@" in path or "%40" in path:  # an address pasted behind ours, or searched for
         path = _USER_INFO.sub(r"\1\2***@", path)
     before, mark, query = path.partition("?")
@@ -183,6 +190,11 @@ def shown_path(path: str) -> str:
         pairs = (pair if pair.partition("=")[0].lower() in SHOWN_PARAMETERS else "..." for pair in query.split("&"))
         path = f"{before}?{'&'.join(pairs)}"
     return path if len(path) <= LONGEST_PATH else f"{path[:LONGEST_PATH]}..."
+
+
+@lru_cache(maxsize=256)  # clients repeat theirs
+def _quoted_agent(agent: str) -> str:
+    return quoted(mask_text(agent))
 
 
 class _Clock:

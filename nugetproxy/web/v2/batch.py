@@ -10,6 +10,7 @@ from nugetproxy.protocol.bounds import LARGEST_DOCUMENT
 from nugetproxy.protocol.v2.atom import FEED_TYPE
 from nugetproxy.protocol.v2.batch import read_batch, write_batch
 from nugetproxy.protocol.v2.feed_query import FeedQuery
+from nugetproxy.web.http.targets import refuse_key
 from nugetproxy.web.requests.keys import NOTE, SERVICES
 from nugetproxy.web.v2.answers import ODATA
 from nugetproxy.web.v2.feed import feed_document
@@ -27,6 +28,7 @@ async def batch(request: web.Request) -> web.StreamResponse:
     queries = read_batch(request.headers.get("Content-Type", ""), await _body(request))
     documents, provenance = [], None
     for query in queries:
+        refuse_key(" ".join((query.segment, *(value for _, value in query.pairs))))
         answer = await feed_document(request, query.segment, FeedQuery.from_pairs(query.pairs))
         documents.append((FEED_TYPE, answer.value))
         if sum(len(document) for _, document in documents) > LARGEST_DOCUMENT:

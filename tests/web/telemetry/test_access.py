@@ -170,6 +170,16 @@ async def test_a_closed_pipe_is_said_and_survived():
     assert [event["event"] for event in told] == ["access_log_not_written"]
 
 
+# Of the form of a key, with a word in it that the tests look for.
+KEY = "nugetproxy_abcdefghijkl" + "secret" * 6 + "ab"
+
+
+def test_no_secret_of_a_user_agent_is_logged():
+    for agent in (f"curl {KEY}", "curl https://me:secret@host", "Basic secretsecret"):
+        for render in (json_lines, plain_lines):
+            assert b"secret" not in render([LINE._replace(user_agent=agent)])
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
@@ -183,6 +193,12 @@ async def test_a_closed_pipe_is_said_and_survived():
         ("/v3/query?q=https://secret@host&take=1", "/v3/query?q=https://***@host&take=1"),
         ("/v3/query?q=https%3A%2F%2Fme%3Asecret%40host&take=1", "/v3/query?q=https%3A%2F%2F***@host&take=1"),
         ("/v3/query?q=a@b.example", "/v3/query?q=a@b.example"),
+        (f"/v3/query?q={KEY}&take=1", "/v3/query?q=nugetproxy_***&take=1"),
+        (f"/v3/flatcontainer/{KEY.lower()}/index.json", "/v3/flatcontainer/nugetproxy_***/index.json"),
+        (f"/v3/query?q={KEY[:40]}", "/v3/query?q=nugetproxy_***"),
+        (f"/v3/query?q={KEY.replace('_', '%5F')}", "/v3/query?q=nugetproxy_***"),
+        ("/v3/query?q=" + KEY.replace("s", "%73"), "-"),
+        ("/v3/query?q=nugetproxy%20_", "/v3/query?q=nugetproxy%20_"),
     ],
 )
 def test_no_secret_of_a_target_is_logged(path, expected):

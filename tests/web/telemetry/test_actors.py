@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from nugetproxy.web.requests.authentication import Gate
-from nugetproxy.web.telemetry.access import FLUSH_SECONDS
 from tests.flows.private_feed import basic, opened_with_lane
 
 OURS = "/v3/flatcontainer/contoso.utils/1.0.0/contoso.utils.1.0.0.nupkg"
@@ -18,10 +17,13 @@ LONG_WAY = {"Cookie": "a=b"}
 """A header that the lane leaves to aiohttp."""
 
 
-async def logged(capfd: pytest.CaptureFixture[str]) -> list[tuple[str, str, int]]:
-    """Actor, path and status of each line since the last call."""
-    await asyncio.sleep(3 * FLUSH_SECONDS)
-    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines() if line[0] == "{"]
+async def logged(capfd: pytest.CaptureFixture[str], count: int) -> list[tuple[str, str, int]]:
+    """Actor, path and status of the next `count` lines."""
+    text = ""
+    async with asyncio.timeout(10):
+        while len(lines := [json.loads(line) for line in text.splitlines() if line.startswith('{"time"')]) < count:
+            await asyncio.sleep(0.02)
+            text += capfd.readouterr().out
     return [(line["actor"], line["path"], line["status"]) for line in lines]
 
 
@@ -41,7 +43,7 @@ async def test_a_reader_is_named_by_the_lane_and_behind_it(upstream, tmp_path, c
             for way in (LONG_WAY, {}):
                 assert (await house.get(OURS, who | way)).status == 200
 
-        assert await logged(capfd) == [
+        assert await logged(capfd, 5) == [
             ("alice/key release", "/api/v2/package/", 201),
             *[("bob", OURS, 200)] * 2,
             *[("carol/key ci", OURS, 200)] * 2,
@@ -54,11 +56,11 @@ async def test_nobody_is_named_who_did_not_prove_it(upstream, tmp_path, capfd, h
     async with opened_with_lane(tmp_path, upstream, accounts={"anonymous_read": "none"}, **LOGGED) as house:
         await house.push()
         assert (await house.get(OURS, basic("any", house.key))).status == 200  # now it is hot
-        await logged(capfd)
+        await logged(capfd, 2)
         for way in (LONG_WAY, {}):
             assert (await house.get(OURS, headers | way)).status in (401, 403)
 
-        assert [actor for actor, *_ in await logged(capfd)] == ["", ""]
+        assert [actor for actor, *_ in await logged(capfd, 2)] == ["", ""]
 
 
 @pytest.mark.parametrize(("mode", "named", "wrong"), [("mirrored", "bob", 401), ("all", "", 200)])
@@ -72,7 +74,7 @@ async def test_where_nobody_need_say_it_credentials_mean_the_same_on_both_ways(
             for way in (LONG_WAY, {}):
                 await house.get(PUBLIC, headers | way)
 
-        assert await logged(capfd) == [
+        assert await logged(capfd, 6) == [
             *[("", PUBLIC, 200)] * 2,
             *[(named, PUBLIC, 200)] * 2,
             *[("", PUBLIC, wrong)] * 2,

@@ -3,6 +3,7 @@
 import pytest
 from lxml import etree
 
+from nugetproxy.accounts.credentials import mint_key
 from nugetproxy.errors import UpstreamUnavailable
 from tests.web.catalogue import CatalogueFeed
 from tests.web.feeds_read import ReadFeed
@@ -52,6 +53,15 @@ async def test_updates_of_a_thousand_packages(feed, path):
 
     assert (answer.status, answer.headers["DataServiceVersion"]) == (202, "2.0;")
     assert [each.entries for each in feeds(answer, body)] == [["Alpha.Lib 1.1.0"]]
+
+
+async def test_what_looks_like_a_key_is_asked_nowhere(feed):
+    async with serving(feed) as client:
+        answer, _ = await send(client, f"Search()?searchTerm='{mint_key().text}'")
+
+    assert answer.status == 400
+    assert answer.reason.startswith("this looks like an API key")
+    assert feed.asked == []
 
 
 async def test_each_query_has_its_answer(feed):
