@@ -20,7 +20,7 @@ from nugetproxy.errors import (
 )
 from nugetproxy.executors.slices import in_slices
 from nugetproxy.executors.threads import RENDERING
-from nugetproxy.feeds.base import Answer, Feed
+from nugetproxy.feeds.base import Feed
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.version import NuGetVersion
@@ -30,7 +30,7 @@ from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v2.evaluation import filtered, ordered
 from nugetproxy.protocol.v2.feed_query import FeedQuery
 from nugetproxy.protocol.v2.rows import Row, rows_of_leaves
-from nugetproxy.protocol.v3.registration import Registration
+from nugetproxy.protocol.v3.registration import Leaf
 
 HIGHEST: Final = NuGetVersion(2**31 - 1, 2**31 - 1, 2**31 - 1, 2**31 - 1)
 """No version is above it."""
@@ -43,6 +43,9 @@ AT_ONCE: Final = 8
 
 MOST_UPDATES: Final = 1_000
 """Ids of one GetUpdates: about what fits into the longest request line. Each is a registration to read."""
+
+LARGEST_GATHERED: Final = 100_000_000
+"""Bytes of versions of several ids that one request holds, as they are rendered. In memory they are five times that."""
 
 MOST_ON_LOOP: Final = 200
 """Rows that are filtered and sorted on the event loop, at up to 40 microseconds each; more go to a thread."""
@@ -64,6 +67,29 @@ class Gathered:
 
 
 @dataclass(frozen=True, slots=True)
+class _Rows:
+    """Those of one id."""
+
+    rows: Sequence[Row]
+    provenance: Provenance
+
+
+class _Total:
+    """How much is held in memory for one request. One id may be as large as it is."""
+
+    def __init__(self) -> None:
+        self._ids = 0
+        self._size = 0
+
+    def add(self, leaves: Iterable[Leaf]) -> None:
+        """Raises InvalidRequest when it is too much."""
+        self._ids += 1
+        self._size += sum(leaf.size for leaf in leaves)
+        if self._ids > 1 and self._size > LARGEST_GATHERED:
+            raise InvalidRequest("these packages have too many versions for one query; ask for fewer of them at a time")
+
+
+@dataclass(frozen=True, slots=True)
 class _Update:
     """One line of a GetUpdates: what is installed, and what it may become."""
 
@@ -80,16 +106,20 @@ async def rows_by_id(
 ) -> Gathered:
     """All versions of the ids, in the order of ids and versions unless the query says otherwise."""
     wanted = sorted(filter(None, map(_find_id, ids)), key=lambda package_id: package_id.lower)
-    answers = await _for_each(wanted, feed.complete_registration)
-    rows: list[Row] = []
-    for answer in answers:
+    total = _Total()
+
+    async def rows_of(package_id: PackageId) -> _Rows:
+        answer = await feed.complete_registration(package_id)
         leaves = answer.value.loaded_leaves
+        total.add(leaves)
         if leaves and not any(leaf.fits for leaf in leaves):
             what = f"what is known of each version of {answer.value.package_id}"
             raise DocumentTooLarge(what, LARGEST_VERSION)  # an empty feed would say that there is no such package
         found = await in_slices(rows_of_leaves(leaves, links, level2=query.level2))
-        rows += [row for row in found if row.listed or not listed_only]
-    return await paged(rows, query, joined(answers))
+        return _Rows([row for row in found if row.listed or not listed_only], answer.provenance)
+
+    answers = await _for_each(wanted, rows_of)
+    return await paged([row for answer in answers for row in answer.rows], query, _joined(answers))
 
 
 async def rows_of_updates(feed: Feed, links: Links, query: FeedQuery) -> Gathered:
@@ -102,21 +132,27 @@ async def rows_of_updates(feed: Feed, links: Links, query: FeedQuery) -> Gathere
     """
     updates = _updates(query)
     with_prerelease, with_all = query.flag("includePrerelease"), query.flag("includeAllVersions")
-    by_id: dict[PackageId, NuGetVersion] = {}
+    by_id: dict[PackageId, list[_Update]] = {}
     for update in updates:
-        lowest = by_id.get(update.package_id)
-        by_id[update.package_id] = update.installed if lowest is None else min(lowest, update.installed)
-    answers = await _for_each(list(by_id), lambda each: feed.registration_between(each, by_id[each], HIGHEST))
-    rows: dict[PackageId, list[Row]] = {}
-    for answer in answers:
+        by_id.setdefault(update.package_id, []).append(update)
+    total = _Total()
+
+    async def newer(package_id: PackageId) -> _Rows:
+        # Only what is wanted is kept: a thousand registrations are gigabytes.
+        lowest = min(update.installed for update in by_id[package_id])
+        answer = await feed.registration_between(package_id, lowest, HIGHEST)
         found = await in_slices(rows_of_leaves(answer.value.loaded_leaves, links, level2=query.level2))
-        rows[PackageId(answer.value.package_id)] = [r for r in found if with_prerelease or not r.version.is_prerelease]
-    chosen: dict[tuple[PackageId, NuGetVersion], Row] = {}
-    for update in updates:
-        fitting = [row for row in rows.get(update.package_id, ()) if update.fits(row)]
-        for row in fitting if with_all else fitting[-1:]:
-            chosen[update.package_id, row.version] = row
-    return await paged(list(chosen.values()), query, joined(answers))
+        visible = [row for row in found if with_prerelease or not row.version.is_prerelease]
+        chosen: dict[NuGetVersion, Row] = {}
+        for update in by_id[package_id]:
+            fitting = [row for row in visible if update.fits(row)]
+            chosen.update((row.version, row) for row in (fitting if with_all else fitting[-1:]))
+        if with_all:
+            total.add(leaf for leaf in answer.value.loaded_leaves if leaf.version in chosen)
+        return _Rows(list(chosen.values()), answer.provenance)
+
+    answers = await _for_each(list(by_id), newer)
+    return await paged([row for answer in answers for row in answer.rows], query, _joined(answers))
 
 
 async def paged(rows: Sequence[Row], query: FeedQuery, provenance: Provenance) -> Gathered:
@@ -133,7 +169,7 @@ def _paged(rows: Sequence[Row], query: FeedQuery, provenance: Provenance) -> Gat
     return Gathered(passed[query.skip : end], len(passed), provenance, following)
 
 
-def joined(answers: Sequence[Answer[Registration]]) -> Provenance:
+def _joined(answers: Sequence[_Rows]) -> Provenance:
     """The provenance of what was made of several answers."""
     if not answers:
         return _NOTHING
@@ -143,16 +179,14 @@ def joined(answers: Sequence[Answer[Registration]]) -> Provenance:
     return provenance
 
 
-async def _for_each(
-    ids: Sequence[PackageId], ask: Callable[[PackageId], Awaitable[Answer[Registration]]]
-) -> list[Answer[Registration]]:
-    """The answers in the order of the ids, a few asked for at a time; unknown ids are left out."""
+async def _for_each(ids: Sequence[PackageId], rows_of: Callable[[PackageId], Awaitable[_Rows]]) -> list[_Rows]:
+    """The rows in the order of the ids, a few asked for at a time; unknown ids are left out."""
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def asked(package_id: PackageId) -> Answer[Registration] | None:
+    async def asked(package_id: PackageId) -> _Rows | None:
         async with turns:
             try:
-                return await ask(package_id)
+                return await rows_of(package_id)
             except UNKNOWN:
                 return None
 
@@ -161,7 +195,7 @@ async def _for_each(
             tasks = [group.create_task(asked(package_id)) for package_id in ids]
     except ExceptionGroup as failures:  # the first tells enough; the others were cancelled
         raise failures.exceptions[0] from None
-    return [answer for task in tasks if (answer := task.result()) is not None]
+    return [rows for task in tasks if (rows := task.result()) is not None]
 
 
 def _updates(query: FeedQuery) -> list[_Update]:

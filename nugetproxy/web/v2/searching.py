@@ -6,7 +6,7 @@ request reads more than a bounded number of hits and registrations, however larg
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,20 +16,21 @@ from nugetproxy.executors.threads import RENDERING
 from nugetproxy.feeds.base import Answer, Feed
 from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.nuget.identity import PackageId, lower_invariant
-from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v2.evaluation import filtered, ordered
 from nugetproxy.protocol.v2.feed_query import FeedQuery
 from nugetproxy.protocol.v2.hints import Hints
 from nugetproxy.protocol.v2.properties import KNOWN_TO_SEARCH
 from nugetproxy.protocol.v2.rows import Row, rows_of_hit, rows_of_leaves
-from nugetproxy.protocol.v3.registration import Registration
 from nugetproxy.protocol.v3.search import SearchHit, SearchPage, SearchQuery
 from nugetproxy.protocol.v3.search_query import DEEPEST_SKIP
 from nugetproxy.web.v2.gathering import AT_ONCE, HIGHEST, Gathered, paged
 
 MOST_HITS: Final = 1_000
 """Ids among which a filter is tried and an order is kept; the upstream gives no more in one answer."""
+
+MOST_ROWS: Final = 300_000
+"""Versions among which a filter is tried; of more, each id shows its newest. A thousand popular ids have 100,000."""
 
 MOST_LOADED: Final = 200
 """Ids whose registrations are read for one filter or order that a search cannot decide."""
@@ -109,8 +110,10 @@ def _following(query: FeedQuery, hits: _Hits) -> int | None:
     return None if is_last or not hits.found else end
 
 
-def _rows(hits: Iterable[SearchHit], links: Links, query: FeedQuery) -> list[Row]:
-    return [row for hit in hits for row in rows_of_hit(hit, links, level2=query.level2)]
+def _rows(hits: Sequence[SearchHit], links: Links, query: FeedQuery) -> list[Row]:
+    named = sum(len(versions) for hit in hits if isinstance(versions := hit.raw.get("versions"), list))
+    newest = MOST_ROWS // len(hits) if named > MOST_ROWS else MOST_ROWS
+    return [row for hit in hits for row in rows_of_hit(hit, links, level2=query.level2)[-newest:]]
 
 
 def _is_known(query: FeedQuery) -> bool:
@@ -157,6 +160,14 @@ async def _searched(feed: Feed, asked: SearchQuery) -> Answer[SearchPage]:
 # --- details ----------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Details:
+    """What stands in the place of each row of one id; None for one that is left out."""
+
+    instead: Mapping[Row, Row | None]
+    provenance: Provenance
+
+
 async def _detailed(
     feed: Feed,
     links: Links,
@@ -167,62 +178,70 @@ async def _detailed(
     so_far: _Hits,
 ) -> tuple[list[Row], _Hits]:
     """The rows as registrations tell them; those that cannot be had stay as they are."""
-    lowest: dict[str, Row] = {}
+    by_id: dict[str, list[Row]] = {}
     for row in rows:
-        key = lower_invariant(row.package_id)
-        if key not in lowest or row.version < lowest[key].version:
-            lowest[key] = row
-    answers = await _registrations(feed, list(lowest.items()))
-    provenance = so_far.provenance
-    detailed: dict[str, list[Row]] = {}
-    unfit: set[tuple[str, NuGetVersion]] = set()
-    for key, answer in answers.items():
-        unfit.update((key, leaf.version) for leaf in answer.value.loaded_leaves if not leaf.fits)
+        by_id.setdefault(lower_invariant(row.package_id), []).append(row)
+
+    async def details_of(key: str) -> _Details:
+        # Of each registration only what is shown is kept: a hundred of them are hundreds of megabytes.
+        lowest = min(by_id[key], key=lambda row: row.version)
+        answer = await feed.registration_between(PackageId.parse(lowest.package_id), lowest.version, HIGHEST)
         leaves = answer.value.loaded_leaves
-        detailed[key] = await in_slices(rows_of_leaves(leaves, links, level2=query.level2, hit=hits.get(key)))
-        provenance = provenance.joined(answer.provenance)
-    if len(answers) < len(lowest):
+        found = await in_slices(rows_of_leaves(leaves, links, level2=query.level2, hit=hits.get(key)))
+        # A search knows nothing of dependencies: a version with too many would look like one without.
+        unfit = {leaf.version for leaf in leaves if not leaf.fits}
+        instead = _instead(by_id[key], found, hints)
+        return _Details({row: None if row.version in unfit else instead[row] for row in by_id[key]}, answer.provenance)
+
+    details = await _as_many_as_in_time(by_id, details_of)
+    provenance = so_far.provenance
+    instead: dict[Row, Row | None] = {}
+    for each in details:
+        instead.update(each.instead)
+        provenance = provenance.joined(each.provenance)
+    if len(details) < len(by_id):
         provenance = replace(provenance, fresh_for=0.0)  # the next asker may see more
-    # A search knows nothing of dependencies: a version with too many would look like one without.
-    keyed = [(lower_invariant(row.package_id), row) for row in rows]
-    chosen = [_chosen(row, detailed.get(key, ()), hints) for key, row in keyed if (key, row.version) not in unfit]
-    return chosen, replace(so_far, provenance=provenance)
+    chosen = (instead.get(row, row) for row in rows)
+    return [row for row in chosen if row is not None], replace(so_far, provenance=provenance)
 
 
-def _chosen(row: Row, detailed: Sequence[Row], hints: Hints) -> Row:
+def _instead(rows: Sequence[Row], detailed: Sequence[Row], hints: Hints) -> dict[Row, Row]:
     """A search may lag behind: where the latest version is wanted, the registration says which one that is."""
     if hints.is_one_flag:
         flag = "is_latest" if hints.needs_latest else "is_absolute_latest"
         latest = next((each for each in detailed if getattr(each, flag)), None)
         if latest is not None:
-            return latest
-    return next((each for each in detailed if each.version == row.version), row)
+            return dict.fromkeys(rows, latest)
+    by_version = {each.version: each for each in detailed}
+    return {row: by_version.get(row.version, row) for row in rows}
 
 
-async def _registrations(feed: Feed, lowest: Sequence[tuple[str, Row]]) -> dict[str, Answer[Registration]]:
-    """The registrations from those versions upwards, as many as can be had in time."""
+async def _as_many_as_in_time(
+    keys: Iterable[str], details_of: Callable[[str], Awaitable[_Details]]
+) -> Sequence[_Details]:
+    """What can be had within DETAIL_SECONDS, in the order of the keys."""
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def asked(row: Row) -> Answer[Registration]:
+    async def asked(key: str) -> _Details:
         async with turns:
-            return await feed.registration_between(PackageId.parse(row.package_id), row.version, HIGHEST)
+            return await details_of(key)
 
-    tasks = {key: asyncio.create_task(asked(row)) for key, row in lowest}
+    tasks = [asyncio.create_task(asked(key)) for key in keys]
     if not tasks:
-        return {}
+        return ()
     try:
-        await asyncio.wait(tasks.values(), timeout=DETAIL_SECONDS)
+        await asyncio.wait(tasks, timeout=DETAIL_SECONDS)
     finally:
-        for task in tasks.values():
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
-    answers = {}
-    for key, task in tasks.items():
+        await asyncio.gather(*tasks, return_exceptions=True)
+    found = []
+    for task in tasks:
         if task.cancelled():
             continue
         error = task.exception()
         if error is None:
-            answers[key] = task.result()
+            found.append(task.result())
         elif not isinstance(error, NugetproxyError):
             raise error
-    return answers
+    return found
