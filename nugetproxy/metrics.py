@@ -122,6 +122,12 @@ LOGINS_FAILED = Counter(
 
 # --- ourselves ---
 
+LOOP_LAG = Histogram(
+    "nugetproxy_loop_lag_seconds",
+    "Seconds by which the event loop of a worker was late, measured ten times a second.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+
 BUILD = Gauge(
     "nugetproxy_build_info", "Always 1; the version is in the label.", ["version"], multiprocess_mode="livemax"
 )

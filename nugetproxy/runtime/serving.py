@@ -20,6 +20,7 @@ from nugetproxy.errors import ConfigError
 from nugetproxy.runtime.assembly import USER_AGENT, assemble
 from nugetproxy.runtime.first_contacts import tell_first_contacts
 from nugetproxy.runtime.listening import tls_context
+from nugetproxy.runtime.loop_lag import LoopLag
 from nugetproxy.runtime.trouble import Trouble
 from nugetproxy.services import Services
 from nugetproxy.web.application import make_application
@@ -41,7 +42,7 @@ async def serve(
     """Serve until `stopping` is set, then finish what is being answered within `server.stop_timeout`."""
     settings = config.server
     tls = _tls(settings)
-    async with assemble(config, os.environ) as assembled:
+    async with LoopLag(), assemble(config, os.environ) as assembled:
         services = replace(assembled, ready=_unless(trouble, assembled.ready))
         hot = _hot_table(config, services) if settings.lane else None
         application = make_application(services, hot)

@@ -161,6 +161,7 @@ async def test_a_revoked_key_is_refused_by_the_very_next_request(upstream, tmp_p
                 assert (await visitor.ask("/v3/index.json", basic("x", key))).status == 200
         hits = await asyncio.to_thread(server.metric, "nugetproxy_requests_total")
         assert hits > 0
+        assert await asyncio.to_thread(server.metric, "nugetproxy_loop_lag_seconds_count") > 0
         command = [sys.executable, "-m", "nugetproxy", "key", "revoke", "ci", "--data", str(data)]
         ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=60)
         assert ended.returncode == 0, ended.stderr
