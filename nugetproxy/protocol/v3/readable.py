@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from nugetproxy.errors import InvalidVersion, InvalidVersionRange
@@ -30,12 +31,19 @@ _UNSUPPORTED = "unsupported"
 """A framework name that clients read as one that no project has."""
 
 
+# In nearly every object, and looked for by no client in those that do not name them.
+_NEVER_READ = ("@id", "@type", "commitId", "commitTimeStamp")
+_REMEMBERED_RANGES = 8_192
+_LONGEST_REMEMBERED = 128
+
+
 class Fields:
     """The fields of one kind of object that clients look for, and what each value becomes."""
 
     def __init__(self, rules: Mapping[str, Callable[[Any], Any]]) -> None:
         self._rules = dict(rules)
         self._by_folded_name = {name.lower(): name for name in rules}
+        self._as_spelt = frozenset((*rules, *_NEVER_READ))
 
     @classmethod
     def named(cls, *names: str) -> "Fields":
@@ -44,15 +52,19 @@ class Fields:
 
     def repair(self, node: Node) -> Node:
         """Make `node` readable, in place. Of two names that differ only in case the protocol's own one counts."""
-        for key in [key for key in node if key not in self._rules and self._known(key)]:
-            node.setdefault(self._known(key), node.pop(key))
-        for key, rule in self._rules.items():
-            if key in node:
-                readable = rule(node[key])
-                if readable is _LEFT_OUT:
-                    del node[key]
-                else:
-                    node[key] = readable
+        if not node.keys() <= self._as_spelt:
+            for key in [key for key in node if key not in self._rules and self._known(key)]:
+                node.setdefault(self._known(key), node.pop(key))
+        repaired = [
+            (key, readable)
+            for key, value in node.items()
+            if (rule := self._rules.get(key)) is not None and (readable := rule(value)) is not value
+        ]
+        for key, readable in repaired:
+            if readable is _LEFT_OUT:
+                del node[key]
+            else:
+                node[key] = readable
         return node
 
     def _known(self, key: str) -> str:
@@ -119,6 +131,10 @@ def readable_range(value: object) -> str:
     text = _text(value)
     if text is _LEFT_OUT or not text.strip():
         return ""
+    return _remembered_range(text) if len(text) <= _LONGEST_REMEMBERED else _written_range(text)
+
+
+def _written_range(text: str) -> str:
     try:
         interval = VersionRange.parse(text, floating=True)
     except InvalidVersionRange:
@@ -126,6 +142,9 @@ def readable_range(value: object) -> str:
     opening, closing = "[" if interval.includes_minimum else "(", "]" if interval.includes_maximum else ")"
     lower, upper = (bound.full if bound is not None else "" for bound in (interval.minimum, interval.maximum))
     return f"{opening}{lower}, {upper}{closing}"
+
+
+_remembered_range = lru_cache(maxsize=_REMEMBERED_RANGES)(_written_range)
 
 
 def _version(value: Any) -> Any:

@@ -3,11 +3,13 @@
 Source: docs/api/service-index. We publish nothing that points anywhere but to ourselves.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from nugetproxy.errors import UnreadableDocument
+from nugetproxy.errors import InvalidVersion, UnreadableDocument
+from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.documents import is_absolute_url, read_object, write
 from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v3 import resources
@@ -19,6 +21,8 @@ _CONTEXT = {
 }
 
 
+# What an entry may ask for by its clientVersion: we know what this client knows.
+_CLIENT_VERSION = NuGetVersion(7, 9)
 # Search services that are asked one after the other; nuget.org names two.
 _MOST_SERVICES = 4
 
@@ -127,16 +131,35 @@ def _resource(name: str, url: str, *, comment: str = "") -> dict[str, str]:
 
 
 def _by_type(entries: list[Any]) -> dict[str, list[str]]:
-    """URLs by lower-case type name: Paket matches without regard to case, so servers exist that get it wrong."""
-    by_type: dict[str, list[str]] = {}
+    """URLs by lower-case type name: Paket matches without regard to case, so servers exist that get it wrong.
+
+    Of the entries of one type those count that ask for the newest client, as long as that is not newer than ours.
+    """
+    by_type: dict[str, tuple[NuGetVersion, list[str]]] = {}
     for entry in entries:
         if not isinstance(entry, dict) or not is_absolute_url(entry.get("@id")):
             continue
+        client = _newest_for_us(entry.get("clientVersion", "0.0.0"))
         names = entry.get("@type")
         for name in names if isinstance(names, list) else [names]:
-            if isinstance(name, str):
-                by_type.setdefault(name.lower(), []).append(entry["@id"])
-    return by_type
+            if not isinstance(name, str) or client is None:
+                continue
+            newest, urls = by_type.setdefault(name.lower(), (client, []))
+            if client > newest:
+                by_type[name.lower()] = (client, [entry["@id"]])
+            elif client == newest:
+                urls.append(entry["@id"])
+    return {name: urls for name, (_, urls) in by_type.items()}
+
+
+def _newest_for_us(stated: object) -> NuGetVersion | None:
+    """The newest of the client versions that an entry is for and that is not above ours; None when there is none."""
+    fitting = []
+    for text in stated if isinstance(stated, list) else [stated]:
+        with contextlib.suppress(InvalidVersion):
+            if isinstance(text, str) and (version := NuGetVersion.parse(text)) <= _CLIENT_VERSION:
+                fitting.append(version)
+    return max(fitting, default=None)
 
 
 def _all(by_type: dict[str, list[str]], accepted: Iterable[str]) -> tuple[str, ...]:

@@ -142,3 +142,21 @@ def test_its_catalog_entry_is_ours(links):
 )
 def test_frameworks_are_named_as_nuget_org_names_them(expected, written):
     assert framework_name(written) == expected
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "file:///c:/x", "http://[", "docs/readme.md"])
+def test_links_of_a_nuspec_lead_to_the_web_or_nowhere(links, url):
+    entry = written(manifest(icon_url=url, license_url=url, project_url=url), links)
+
+    assert [entry[name] for name in ("iconUrl", "licenseUrl", "projectUrl")] == [""] * 3
+
+
+def test_a_framework_that_clients_cannot_read_is_unsupported(links):
+    """
+    A kept package may have been made by anything.
+    """
+    groups = tuple(DependencyGroup(name, ()) for name in ("net8.0", ".NETFramework,Version=vX"))
+
+    shown = written(manifest(dependency_groups=groups), links)["dependencyGroups"]
+
+    assert [group["targetFramework"] for group in shown] == ["net8.0", "unsupported"]

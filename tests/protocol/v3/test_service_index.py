@@ -196,3 +196,42 @@ def test_the_documentation_has_every_resource_and_its_address():
 
     resources = [(entry["@type"], entry["@id"]) for entry in written("https://x", hosting=True)["resources"]]
     assert documented == [(name, url.replace("https://x", "{base}")) for name, url in resources]
+
+
+def of_types(*entries: tuple[str, str, object]) -> UpstreamEndpoints:
+    """The endpoints of entries with a type, an address and a clientVersion (None: without)."""
+    resources = [
+        {"@type": name, "@id": url} | ({} if client is None else {"clientVersion": client})
+        for name, url, client in entries
+    ]
+    return read_service_index(json.dumps({"version": "3.0.0", "resources": resources}).encode())
+
+
+@pytest.mark.parametrize("client", ["99.0.0", "abc", "", 1, {}, ["99.0.0"], ["abc"]])
+def test_an_entry_for_other_clients_is_passed_over(client):
+    """
+    As by the official client, also for what is no version.
+    """
+    endpoints = of_types(
+        ("PackageBaseAddress/3.0.0", "https://other.example/", client),
+        ("PackageBaseAddress/3.0.0", "https://a.example/", None),
+    )
+
+    assert endpoints.flat_container == "https://a.example/"
+
+
+@pytest.mark.parametrize("client", ["4.3.0-alpha", "7.9.0", ["99.0.0", "5.0.0"]])
+def test_the_entry_for_the_newest_client_counts(client):
+    endpoints = of_types(
+        ("RegistrationsBaseUrl/Versioned", "https://old.example/", "3.0.0"),
+        ("RegistrationsBaseUrl/Versioned", "https://a.example/", client),
+        ("RegistrationsBaseUrl/Versioned", "https://older.example/", None),
+    )
+
+    assert endpoints.registrations == "https://a.example/"
+
+
+def test_a_few_search_services_are_asked():
+    many = [("SearchQueryService", f"https://s{number}.example/query", None) for number in range(100)]
+
+    assert len(of_types(*many).search) == 4
