@@ -22,6 +22,8 @@ _COMMANDS: Final = {
     "prefix": ("nugetproxy.cli.prefixes", "prefix"),
     "package": ("nugetproxy.cli.packages", "package"),
     "audit": ("nugetproxy.cli.audit", "audit"),
+    "backup": ("nugetproxy.cli.backup", "backup"),
+    "restore": ("nugetproxy.cli.backup", "restore"),
     "migrate": ("nugetproxy.cli.migrate", "migrate"),
     "check-config": ("nugetproxy.cli.deployment", "check_config"),
 }

@@ -12,7 +12,7 @@ import structlog
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.access import PRIVATE, Access, close_file, set_folder_mode
-from nugetproxy.storage.database.opening import INVENTORY, MAIN, SIDE_FILES, can_write
+from nugetproxy.storage.database.opening import INVENTORY, MAIN, SIDE_FILES, can_write, refuse_half
 from nugetproxy.storage.occupants import LOCKS
 
 MIRROR: Final = "mirror"
@@ -33,6 +33,7 @@ def prepare(path: Path, access: Access, *, offline: bool = False) -> bool:
 
     Raises StorageUnavailable naming the directory and what would be right.
     """
+    refuse_half(path)
     if path.is_dir() and not can_write(path):
         if not os.access(path, os.R_OK | os.X_OK):
             raise StorageUnavailable(f"the data directory {path} cannot be read by this user")

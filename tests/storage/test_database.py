@@ -125,7 +125,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 def test_a_main_database_that_is_none_is_to_be_restored(tmp_path: Path) -> None:
     (tmp_path / MAIN).write_bytes(b"not a database" * 100)
-    told = f"{tmp_path / MAIN} cannot be read: file is not a database; restore it from a back-up"
+    told = f"{tmp_path / MAIN} cannot be read: file is not a database; restore it from a backup"
     with pytest.raises(StorageUnavailable, match=re.escape(told)):
         open_main_database(tmp_path)
 

@@ -13,6 +13,8 @@ MAIN: Final = "nugetproxy.db"
 """Accounts, hosted packages, the audit log: what cannot be made anew."""
 INVENTORY: Final = "inventory.db"
 """What is mirrored: made anew from the files when it is lost."""
+RESTORING: Final = "restoring-a-backup"
+"""A folder that is there while a backup is being restored."""
 SIDE_FILES: Final = ("", "-wal", "-shm")
 """The endings of the files that SQLite keeps for one database in WAL mode."""
 
@@ -24,6 +26,7 @@ def open_main_database(directory: Path, *, reading: bool = False) -> SqliteDatab
     StorageUnavailable.
     """
     path = directory / MAIN
+    refuse_half(directory)
     missing = reading and not path.exists()
     try:
         return SqliteDatabase(
@@ -32,7 +35,15 @@ def open_main_database(directory: Path, *, reading: bool = False) -> SqliteDatab
     except StorageUnavailable as error:
         if not _is_damage(error.__cause__):
             raise
-        raise StorageUnavailable(f"{path} cannot be read: {error.__cause__}; restore it from a back-up") from error
+        raise StorageUnavailable(f"{path} cannot be read: {error.__cause__}; restore it from a backup") from error
+
+
+def refuse_half(directory: Path) -> None:
+    """Raises StorageUnavailable where a restore runs, or was killed."""
+    if (directory / RESTORING).exists():
+        raise StorageUnavailable(
+            f"a backup is being restored into {directory}; if that was interrupted, run `nugetproxy restore` again"
+        )
 
 
 def can_write(directory: Path) -> bool:

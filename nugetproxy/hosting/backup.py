@@ -1,0 +1,63 @@
+"""Backing up what is hosted, while it is pushed, changed and deleted: one moment of the database and its files.
+
+Files never change, so only what is deleted in between can be missed: then a later moment is taken.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.backup.writing import BackupWriter
+from nugetproxy.storage.database.opening import MAIN
+
+HOSTED: Final = "hosted"
+
+# Each moment lacks only what was deleted since the one before, unless somebody deletes on and on.
+_MOST_MOMENTS: Final = 10
+
+_NEEDED: Final = """
+SELECT p.blob, p.size, p.sha512 FROM hosted_packages AS h JOIN hosted_pushes AS p USING (push)
+UNION ALL SELECT blob, size, sha512 FROM symbol_packages
+UNION ALL SELECT blob, size, sha512 FROM symbol_files
+"""
+
+
+def back_up_hosting(backup: BackupWriter) -> tuple[str, ...]:
+    """Add the main database, of this version's schema, and every file that it names.
+
+    Returns the paths of files that are missing in the data directory, or not what was pushed; they are left out. Raises
+    StorageUnavailable.
+    """
+    wrong: frozenset[str] | None = None
+    for _ in range(_MOST_MOMENTS):
+        needed = _needed(backup.add_database(MAIN))
+        before, wrong = wrong, frozenset(path for path, file in needed.items() if not _add(backup, path, file))
+        if not wrong or wrong == before:
+            break
+    else:
+        raise StorageUnavailable("packages are deleted faster than they can be backed up: try again later")
+    for path in backup.added(HOSTED) - needed.keys():
+        backup.drop(path)
+    return tuple(sorted(wrong))
+
+
+def _needed(database: Path) -> dict[str, tuple[int, str]]:
+    """Size and SHA-512 in base64 of each file that the database names, by its path in the data directory."""
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?immutable=1", uri=True)) as connection:
+            rows = connection.execute(_NEEDED).fetchall()
+    except sqlite3.Error as error:
+        raise StorageUnavailable(f"{database} cannot be read: {error}") from error
+    return {f"{HOSTED}/{blob}": (size, sha512) for blob, size, sha512 in rows}
+
+
+def _add(backup: BackupWriter, path: str, expected: tuple[int, str]) -> bool:
+    added = backup.add(path)
+    if added is None:
+        return False
+    if (added.size, added.base64) != expected:
+        backup.drop(path)
+        return False
+    return True

@@ -1,0 +1,19 @@
+"""Backing up what is mirrored: packages, documents and the inventory. All could be fetched again while it exists."""
+
+from pathlib import Path
+
+from nugetproxy.storage.backup.writing import BackupWriter
+from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
+from nugetproxy.storage.data_directory import MIRROR
+from nugetproxy.storage.database.opening import INVENTORY
+from nugetproxy.storage.documents.strict import DATABASE
+
+
+def back_up_mirror(data: Path, backup: BackupWriter) -> None:
+    """Add what is kept of the upstreams of `data`, while more is fetched. Raises StorageUnavailable."""
+    for path in (INVENTORY, f"documents/{DATABASE}"):
+        if (data / path).exists():
+            backup.add_database(path)
+    backup.add("upstreams.json")
+    for blob in FilesystemBlobs(data / MIRROR).walk():
+        backup.add(f"{MIRROR}/{blob.key}")

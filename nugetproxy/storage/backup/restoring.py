@@ -1,0 +1,117 @@
+"""Restoring a backup: everything is copied beside its place and checked, and only then moved there.
+
+While the copy is made, and after a restore that was killed, the data directory holds a folder `restoring-a-backup`:
+then nobody opens the directory (`storage.database.opening`), and another restore begins anew.
+"""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from nugetproxy.errors import InvalidRequest, StorageUnavailable
+from nugetproxy.storage.access import PRIVATE
+from nugetproxy.storage.backup.copying import copy_file
+from nugetproxy.storage.backup.manifest import Manifest
+from nugetproxy.storage.blobs.filesystem import sync_folder
+from nugetproxy.storage.database.migrate import difference
+from nugetproxy.storage.database.opening import INVENTORY, MAIN, RESTORING
+from nugetproxy.storage.occupants import LOCKS, alone
+from nugetproxy.storage.private_files import give_to_owner_of
+
+# The databases that a backup may hold, by their path, with their schemas. Others are not ours to judge.
+_SCHEMAS: Final = {MAIN: "main", INVENTORY: "inventory"}
+
+
+def restore(backup: Path, data: Path) -> Manifest:
+    """Make `data`, a new or empty directory, what it was when the backup was made.
+
+    Raises InvalidRequest for a folder that is no backup, StorageUnavailable when a file is not what the manifest says,
+    when the directory is in use or not empty, or when the disk fails; DataOfAnotherVersion for a backup of a newer
+    version. Nothing is left behind then.
+    """
+    manifest = Manifest.read(backup)
+    made = not data.exists()
+    try:
+        _restore(backup, data, manifest)
+    except BaseException as error:  # Ctrl-C, too: half of a restore is worse than none
+        if made:
+            shutil.rmtree(data, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise StorageUnavailable(f"cannot restore into {data}: {error.strerror or error}") from error
+        raise
+    return manifest
+
+
+def _restore(backup: Path, data: Path, manifest: Manifest) -> None:
+    data.mkdir(PRIVATE.folder, parents=True, exist_ok=True)
+    with alone(data, f"restore {backup}"):
+        _clear_half(data)
+        _refuse_others(data)
+        try:
+            _stage(backup, data, manifest)
+            _move(data)
+        except BaseException:  # as above
+            _clear_half(data)
+            raise
+
+
+def _refuse_others(data: Path) -> None:
+    found = sorted(each.name for each in data.iterdir() if each.name not in (LOCKS, "lost+found"))
+    if found:
+        raise InvalidRequest(
+            f"the data directory {data} is not empty (it has {found[0]}): restore into a new or empty one, and move "
+            "there afterwards what you want to keep"
+        )
+
+
+def _clear_half(data: Path) -> None:
+    """Remove what a restore that did not end has left: while its folder is there, nobody else has come."""
+    staged = data / RESTORING
+    if not staged.exists():
+        return
+    for each in data.iterdir():
+        if each.name not in (LOCKS, RESTORING, "lost+found"):
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+    shutil.rmtree(staged)
+
+
+def _stage(backup: Path, data: Path, manifest: Manifest) -> None:
+    staged = data / RESTORING
+    staged.mkdir(PRIVATE.folder)
+    for path, expected in manifest.files.items():
+        source = backup / path
+        if source.is_symlink() or not source.is_file():
+            raise StorageUnavailable(f"{source} is missing: the backup is damaged. Nothing was restored")
+        if copy_file(source, staged / path) != expected:
+            raise StorageUnavailable(f"{source} is not what was backed up: the backup is damaged. Nothing was restored")
+    for path, schema in _SCHEMAS.items():
+        if path in manifest.files:
+            _check_database(staged / path, schema)
+    for folder, _, names in os.walk(staged):
+        for each in (Path(folder), *(Path(folder) / name for name in names)):
+            give_to_owner_of(data, each)
+    os.sync()
+
+
+def _check_database(path: Path, schema: str) -> None:
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as connection:
+            difference(connection, schema)  # an older one is migrated by the server's start
+            found = connection.execute("PRAGMA quick_check(1)").fetchall()
+    except sqlite3.Error as error:
+        found = [(str(error),)]
+    if found != [("ok",)]:
+        raise StorageUnavailable(f"{path.name} of the backup is damaged: {found[0][0]}. Nothing was restored")
+
+
+def _move(data: Path) -> None:
+    """The main database last: what it names is there before it is."""
+    staged = data / RESTORING
+    for each in sorted(staged.iterdir(), key=lambda each: each.name == MAIN):
+        each.rename(data / each.name)
+    sync_folder(data)
+    staged.rmdir()
+    sync_folder(data)

@@ -1,0 +1,120 @@
+"""Backing up what is hosted, beside those who push and delete."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.hosting import backup as backups
+from nugetproxy.hosting.backup import back_up_hosting
+from nugetproxy.hosting.upkeep import check_blobs
+from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.storage.backup.restoring import restore
+from nugetproxy.storage.backup.writing import BackupWriter
+from nugetproxy.storage.database.opening import MAIN
+from tests.hosting.house import House
+
+
+def writer(house: House, folder: Path) -> BackupWriter:
+    return BackupWriter(house.path, folder, link=True)
+
+
+async def test_what_is_pushed_meanwhile_is_in_it_whole_or_not_at_all(house: House, tmp_path: Path):
+    """
+    Every row of the copy has its file, whichever moment it is of.
+    """
+    actor = await house.actor()
+    done = asyncio.Event()
+
+    async def push_on() -> int:
+        number = 0
+        while not done.is_set():
+            number += 1
+            await house.push(actor, version=f"{number}.0.0")
+        return number
+
+    pushing = asyncio.create_task(push_on())
+    kept = []
+    for number in range(5):
+        await asyncio.sleep(0.02)
+        backup = writer(house, tmp_path / f"backup{number}")
+        assert await asyncio.to_thread(back_up_hosting, backup) == ()
+        backup.finish(())
+        restore(tmp_path / f"backup{number}", tmp_path / f"restored{number}")
+        restored = House(tmp_path / f"restored{number}")
+        assert check_blobs(restored.packages, restored.blobs) == ()
+        assert len(restored.files()) == len(restored.packages.of("contoso.utils"))
+        kept.append(len(restored.files()))
+        restored.close()
+    done.set()
+    assert kept == sorted(kept)
+    assert 0 < kept[-1] <= await pushing
+
+
+async def test_what_is_deleted_meanwhile_is_not_taken_for_lost(house: House, tmp_path: Path, monkeypatch):
+    """
+    A version is deleted after the moment of the database and before its file is copied: a later moment is taken.
+    """
+    actor = await house.actor(administrator=True)
+    for version in ("1.0.0", "2.0.0"):
+        await house.push(actor, version=version)
+    backup = writer(house, tmp_path / "backup")
+    add_database, moments = backup.add_database, 0
+
+    def then_delete(path: str) -> Path:
+        nonlocal moments
+        moments += 1
+        added = add_database(path)
+        if moments == 1:
+            gone = PackageIdentity.parse("Contoso.Utils", "1.0.0")
+            asyncio.run_coroutine_threadsafe(house.publish.delete(actor, gone, address=""), loop).result(20)
+        return added
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(backup, "add_database", then_delete)
+    assert await asyncio.to_thread(back_up_hosting, backup) == ()
+    manifest = backup.finish(())
+    assert len([path for path in manifest.files if path.endswith(".nupkg")]) == 1
+    restore(tmp_path / "backup", tmp_path / "restored")
+
+
+async def test_what_is_lost_or_damaged_is_named_and_left_out(house: House, tmp_path: Path):
+    """
+    The rest is backed up, and can be restored.
+    """
+    actor = await house.actor()
+    for version in ("1.0.0", "2.0.0", "3.0.0"):
+        await house.push(actor, version=version)
+    lost, damaged, _ = house.files()
+    lost.unlink()
+    damaged.write_bytes(b"\0" + damaged.read_bytes()[1:])
+    backup = writer(house, tmp_path / "backup")
+    wrong = back_up_hosting(backup)
+
+    assert set(wrong) == {str(path.relative_to(house.path)) for path in (lost, damaged)}
+    backup.finish(wrong)
+    assert restore(tmp_path / "backup", tmp_path / "restored").damaged == wrong
+
+
+async def test_a_file_that_no_row_needs_is_not_in_it(house: House, tmp_path: Path):
+    """
+    Left by a push that was killed, for example.
+    """
+    await house.push(await house.actor())
+    (house.files()[0].parent / "garbage.nupkg").write_bytes(b"garbage")
+    backup = writer(house, tmp_path / "backup")
+    back_up_hosting(backup)
+
+    assert [path.partition("/")[0] for path in sorted(backup.finish(()).files)] == ["hosted", MAIN]
+
+
+async def test_deleting_without_end_is_told(house: House, tmp_path: Path, monkeypatch):
+    numbers = iter(range(100))
+
+    def always_another(*_: object) -> dict[str, tuple[int, str]]:
+        return {f"hosted/packages/x/{next(numbers)}.nupkg": (1, "")}
+
+    monkeypatch.setattr(backups, "_needed", always_another)
+    with pytest.raises(StorageUnavailable, match="deleted faster than they can be backed up"):
+        back_up_hosting(writer(house, tmp_path / "backup"))
