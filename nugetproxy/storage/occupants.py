@@ -14,9 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.logs import logger
 from nugetproxy.storage.access import PRIVATE
 from nugetproxy.storage.private_files import make_private_folder, open_private
 
@@ -25,7 +24,7 @@ LOCKS: Final = "locks"
 _PREFIX: Final = "in-use."
 _DOOR: Final = "door"
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import structlog
+from nugetproxy.logs import logger
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 
 class ReadOnlyDatabase:
