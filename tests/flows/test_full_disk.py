@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,25 @@ async def test_the_reserve_is_for_what_is_pushed(upstream, tmp_path: Path, monke
     assert (upstream.requests_for("*.nupkg"), failures("content")) == (4, before + 3)
     told = [line["event"] for line in lines if line["log_level"] == "error"]
     assert sorted(told) == ["content_relayed", "document_not_kept"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+async def test_a_small_disk_that_a_mirror_filled_takes_pushes(upstream, tmp_path: Path):
+    """
+    The automatic reserve of a real file system: what does not fit any more is relayed whole.
+    """
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "none", str(tmp_path)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"cannot mount a small file system here: {mounted.stderr.decode()}")
+    packages = [upstream.add_package("Big", f"{number}.0.0", padding=1_500_000) for number in range(1, 25)]
+    try:
+        async with opened(tmp_path, upstream) as house:
+            for number, package in enumerate(packages, 1):
+                path = f"/v3/flatcontainer/big/{number}.0.0/big.{number}.0.0.nupkg"
+                assert (await house.get(path)).body == package.nupkg
+            assert 5 < len(list((tmp_path / "mirror").rglob("*.nupkg"))) < len(packages)
+            for number in range(5):
+                assert (await house.push("Contoso.A", f"{number}.0.0", payload=os.urandom(100_000))).status == 201
+            await house.user("dave")
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)

@@ -8,6 +8,7 @@ import pytest
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.hosting import backup as backups
 from nugetproxy.hosting.backup import back_up_hosting
+from nugetproxy.hosting.symbols import Symbols
 from nugetproxy.hosting.upkeep import check_blobs
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.backup.restoring import restore
@@ -107,6 +108,21 @@ async def test_a_file_that_no_row_needs_is_not_in_it(house: House, tmp_path: Pat
     back_up_hosting(backup)
 
     assert [path.partition("/")[0] for path in sorted(backup.finish(()).files)] == ["hosted", MAIN]
+
+
+async def test_it_names_all_that_has_a_row(house: House, tmp_path: Path):
+    """
+    As the upkeep does, which deletes what it does not know.
+    """
+    await house.push(await house.actor())
+    symbols = ("INSERT INTO symbol_packages VALUES (1, 'symbols/a', 1, '', 0)",
+               "INSERT INTO symbol_files VALUES (1, 'a', 'a', 'a', '', 'symbols/b', 1, '')")  # fmt: skip
+    await house.database.write(lambda connection: [connection.execute(each) for each in symbols])
+    named = backups._needed(writer(house, tmp_path / "backup").add_database(MAIN))
+
+    known = house.packages.blobs() | Symbols.blobs(None, house.database.fetch)  # type: ignore[arg-type]  # needs no more
+    assert {path.removeprefix("hosted/") for path in named} == known
+    assert {"symbols/a", "symbols/b"} < known
 
 
 async def test_deleting_without_end_is_told(house: House, tmp_path: Path, monkeypatch):
