@@ -1,8 +1,10 @@
 """Every file under deploy/ is checked by the tool that will read it."""
 
+import http.client
 import json
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -80,16 +82,67 @@ def test_the_unit_is_hardened() -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-def test_nginx_accepts_the_front(tmp_path: Path) -> None:
-    certificate, key = PrivateCA(tmp_path / "ca").issue()
+def front(folder: Path, port: int = 443, behind: int = 8550) -> Path:
+    """The shipped nginx file on other ports, as a whole configuration."""
+    certificate, key = PrivateCA(folder / "ca").issue()
     text = (DEPLOY / "nginx" / "nugetproxy.conf").read_text()
-    text = text.replace("/etc/ssl/nuget.example.com.pem", str(certificate))
-    text = text.replace("/etc/ssl/nuget.example.com.key", str(key))
-    (tmp_path / "nginx.conf").write_text(
-        f"pid {tmp_path}/nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{ access_log off;\n{text}\n}}\n"
+    for shipped, here in (
+        ("/etc/ssl/nuget.example.com.pem", str(certificate)),
+        ("/etc/ssl/nuget.example.com.key", str(key)),
+        ("listen 443 ssl;", f"listen 127.0.0.1:{port} ssl;"),
+        ("127.0.0.1:8550", f"127.0.0.1:{behind}"),
+    ):
+        assert shipped in text
+        text = text.replace(shipped, here)
+    places = "".join(
+        f"{each}_temp_path {folder}/{each};" for each in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    ended = run(tool("nginx"), "-t", "-q", "-c", str(tmp_path / "nginx.conf"), "-p", str(tmp_path))
+    file = folder / "nginx.conf"
+    file.write_text(
+        f"pid {folder}/nginx.pid;\nerror_log stderr;\ndaemon off;\nevents {{}}\n"
+        f"http {{ access_log off; {places}\n{text}\n}}\n"
+    )
+    return file
+
+
+def test_nginx_accepts_the_front(tmp_path: Path) -> None:
+    ended = run(tool("nginx"), "-t", "-q", "-c", str(front(tmp_path)), "-p", str(tmp_path))
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_behind_nginx_on_another_port_links_carry_it(tmp_path: Path) -> None:
+    nginx, port = tool("nginx"), free_port()
+    trusting = '[server]\ntrusted_proxies = ["127.0.0.1"]\n'
+    with Server(tmp_path / "data", "--offline", config=trusting) as server:
+        command = [nginx, "-c", str(front(tmp_path, port, server.port)), "-p", str(tmp_path)]
+        with (tmp_path / "nginx.log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            index = json.loads(_over_tls(port, "/v3/index.json"))
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+    links = {resource["@id"].split("/v3/")[0].split("/api/")[0] for resource in index["resources"]}
+    assert links == {f"https://nuget.example.com:{port}"}
+
+
+def _over_tls(port: int, path: str) -> bytes:
+    """What a client of nuget.example.com on this port is answered, once the port is open."""
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    deadline = time.monotonic() + 10
+    while True:
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=trusting)
+        try:
+            forged = {"X-Forwarded-Port": "1", "X-Forwarded-Prefix": "/evil", "Forwarded": "host=evil"}
+            connection.request("GET", path, headers={"Host": f"nuget.example.com:{port}", **forged})
+            return connection.getresponse().read()
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        finally:
+            connection.close()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,18 @@ _ADDRESS = re.compile(r"[A-Za-z0-9._:%-]{1,64}")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
 _FORWARDED_PAIR = re.compile(r'\s*([A-Za-z0-9!#$%&\'*+.^_`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s";,]*))\s*')
 
-FORWARDING_HEADERS = ("Forwarded", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-For")
+_PORT = re.compile(r"[0-9]{1,5}")
+_PORT_AT_END = re.compile(r":[0-9]{1,5}\Z")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+FORWARDING_HEADERS = (
+    "Forwarded",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Host",
+    "X-Forwarded-Port",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-For",
+)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -47,6 +58,7 @@ class _Hop:
     scheme: str = ""
     host: str = ""
     client: str = ""
+    port: str = ""
 
 
 class BaseUrls:
@@ -66,12 +78,17 @@ class BaseUrls:
         """Raises InvalidRequest when the Host header, or what a trusted proxy says in its place, is not a host."""
         peer = request.remote or ""
         is_forwarded = self._is_trusted(peer) and any(name in request.headers for name in FORWARDING_HEADERS)
-        hop, remote = self._forwarded(request, peer) if is_forwarded else (_Hop(), peer)
+        hop = self._forwarded(request) if is_forwarded else _Hop()
+        remote = hop.client or peer
         if self._public:
             scheme = urlsplit(self._public).scheme
             return Origin(self._public, scheme, remote, None, is_forwarded)
         scheme = hop.scheme or ("https" if request.secure else "http")
         host = hop.host or request.headers.get("Host", _connected_to(request))
+        if hop.port and not (hop.host and _PORT_AT_END.search(hop.host)):
+            # A port in the forwarded host is as the client wrote it. That of `Host` may be ours, behind the front.
+            bare = _PORT_AT_END.sub("", host)
+            host = bare if hop.port == _DEFAULT_PORTS[scheme] else f"{bare}:{hop.port}"
         if not _HOST.fullmatch(host):
             raise InvalidRequest("the Host header is missing or is not a host name with an optional port")
         prefix = _last(request, "X-Forwarded-Prefix") if is_forwarded else ""
@@ -83,21 +100,47 @@ class BaseUrls:
     def _is_trusted(self, address: str) -> bool:
         return bool(self._trusted) and _is_within(address, self._trusted)
 
-    def _forwarded(self, request: web.BaseRequest, peer: str) -> tuple[_Hop, str]:
-        """The hop of the outermost trusted proxy, and the client's address as that proxy saw it.
+    def _forwarded(self, request: web.BaseRequest) -> _Hop:
+        """What the outermost trusted proxy says of the request it received.
 
-        Lists grow to the right, so we read from the right, and only as far as each entry was written by a proxy we
+        A proxy writes one of the two kinds of headers and passes the other on as the client sent it, and which of them
+        it writes we cannot know. So neither is believed against the other. Raises InvalidRequest.
+        """
+        one = self._outermost(_read_forwarded(request))
+        other = self._outermost(_read_x_forwarded(request))
+        pairs = ((one.scheme, other.scheme), (_name(one.host), _name(other.host)), (one.client, other.client))
+        if any(first and second and first != second for first, second in pairs):
+            raise InvalidRequest(
+                "the Forwarded and X-Forwarded-* headers contradict each other: the front must write one kind and "
+                "remove the other"
+            )
+        return _Hop(
+            one.scheme or other.scheme,
+            one.host or other.host,
+            one.client or other.client,
+            "" if one.host else other.port,
+        )
+
+    def _outermost(self, hops: list[_Hop]) -> _Hop:
+        """Lists grow to the right, so we read from the right, and only as far as each entry was written by a proxy we
         trust: everything further left may be the client's own invention.
         """
-        hops = _read_forwarded(request) or _read_x_forwarded(request)
-        chosen, remote = _Hop(), peer
+        chosen = _Hop()
         for hop in reversed(hops):
-            chosen = _Hop(hop.scheme or chosen.scheme, hop.host or chosen.host)
-            if hop.client:
-                remote = hop.client
+            chosen = _Hop(
+                hop.scheme or chosen.scheme,
+                hop.host or chosen.host,
+                hop.client or chosen.client,
+                hop.port or chosen.port,
+            )
             if not self._is_trusted(hop.client):
                 break
-        return chosen, remote
+        return chosen
+
+
+def _name(host: str) -> str:
+    """Without a port, which one of two headers may leave out."""
+    return _PORT_AT_END.sub("", host).lower()
 
 
 def _connected_to(request: web.BaseRequest) -> str:
@@ -127,11 +170,12 @@ def _read_forwarded(request: web.BaseRequest) -> list[_Hop]:
 
 
 def _read_x_forwarded(request: web.BaseRequest) -> list[_Hop]:
-    schemes, hosts, clients = (_listed(request, f"X-Forwarded-{name}") for name in ("Proto", "Host", "For"))
+    names = ("Proto", "Host", "For", "Port")
+    schemes, hosts, clients, ports = lists = [_listed(request, f"X-Forwarded-{name}") for name in names]
     # A single value was set by one proxy for all behind it; several line up with the proxies, from the right.
     return [
-        _Hop(_scheme(_at(schemes, back)), _at(hosts, back), _address(_at(clients, back)))
-        for back in range(max(len(schemes), len(hosts), len(clients)), 0, -1)
+        _Hop(_scheme(_at(schemes, back)), _at(hosts, back), _address(_at(clients, back)), _port(_at(ports, back)))
+        for back in range(max(map(len, lists)), 0, -1)
     ]
 
 
@@ -166,6 +210,12 @@ def _scheme(text: str) -> str:
     if scheme not in ("", "http", "https"):
         raise InvalidRequest("the forwarded scheme is neither http nor https")
     return scheme
+
+
+def _port(text: str) -> str:
+    if text and (not _PORT.fullmatch(text) or not 0 < int(text) < 65536):
+        raise InvalidRequest("X-Forwarded-Port is not a port number")
+    return text.lstrip("0")
 
 
 def _address(text: str) -> str:

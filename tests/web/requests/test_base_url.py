@@ -26,6 +26,18 @@ async def base_in(answer) -> str:
         ({"Host": "a", "X-Forwarded-Proto": "https"}, "https://a"),
         ({"Host": "a", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "b:8443"}, "https://b:8443"),
         ({"Host": "a", "X-Forwarded-Prefix": "/nuget/"}, "http://a/nuget"),
+        ({"Host": "a", "X-Forwarded-Port": "8080"}, "http://a:8080"),
+        ({"Host": "a", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "8443"}, "https://a:8443"),
+        ({"Host": "a:8550", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "8443"}, "https://a:8443"),
+        ({"Host": "a:8550", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "443"}, "https://a"),
+        ({"Host": "a:8550", "X-Forwarded-Port": "80"}, "http://a"),
+        ({"Host": "[::1]:8550", "X-Forwarded-Port": "8443"}, "http://[::1]:8443"),
+        ({"Host": "[::1]", "X-Forwarded-Port": "8443"}, "http://[::1]:8443"),
+        ({"Host": "a", "X-Forwarded-Host": "b", "X-Forwarded-Port": "8443"}, "http://b:8443"),
+        ({"Host": "a", "X-Forwarded-Host": "b:9443", "X-Forwarded-Port": "443"}, "http://b:9443"),
+        ({"Host": "a", "X-Forwarded-Port": "1, 8443", "X-Forwarded-For": "1.2.3.4, 192.0.2.1"}, "http://a:8443"),
+        ({"Host": "a", "X-Forwarded-Port": "8443, 8080", "X-Forwarded-For": "192.0.2.1, 10.0.0.1"}, "http://a:8443"),
+        ({"Host": "a", "Forwarded": "proto=https;host=b", "X-Forwarded-Port": "8443"}, "https://b"),
         ({"Host": "a", "Forwarded": 'for=192.0.2.1;proto=https;host="b:8443"'}, "https://b:8443"),
         (
             {"Host": "a", "Forwarded": "for=192.0.2.1;proto=http;host=evil, for=192.0.2.2;proto=https;host=b"},
@@ -51,6 +63,7 @@ async def test_forwarding_headers_of_strangers_are_ignored():
     Else anybody could make us write their host into documents that others are served.
     """
     headers = {"Host": "a", "X-Forwarded-Host": "evil", "X-Forwarded-Proto": "https", "Forwarded": "host=evil"}
+    headers |= {"X-Forwarded-Port": "8443"}
     async with serving(FakeFeed()) as client, client.get("/v3/index.json", headers=headers) as answer:
         assert await base_in(answer) == "http://a"
 
@@ -86,6 +99,13 @@ async def test_only_http_1_0_may_leave_the_host_out(version, status):
     [
         {"X-Forwarded-Host": "a b"},
         {"X-Forwarded-Host": "a/b"},
+        {"X-Forwarded-Port": "https"},
+        {"X-Forwarded-Port": "-1"},
+        {"X-Forwarded-Port": "0"},
+        {"X-Forwarded-Port": "65536"},
+        {"X-Forwarded-Port": "9" * 5000},
+        {"X-Forwarded-Port": "80/"},
+        {"X-Forwarded-Port": "\u0668"},
         {"X-Forwarded-Proto": "ftp"},
         {"X-Forwarded-Prefix": "//evil.test"},
         {"X-Forwarded-Prefix": "/a?b"},
@@ -103,6 +123,29 @@ async def test_a_proxy_that_says_nonsense_is_refused(headers):
 
 
 @pytest.mark.parametrize(
+    "forged",
+    [
+        "for=1.2.3.4",
+        "host=evil.example",
+        "proto=http",
+        "for=1.2.3.4;host=evil.example;proto=http",
+        "for=1.2.3.4, for=10.0.0.1",
+    ],
+)
+async def test_a_client_cannot_use_the_header_that_its_front_does_not_write(forged):
+    """
+    It would pass a front such as nginx unchanged, and its address counts where wrong passwords are limited.
+    """
+    written = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Host": "a", "X-Forwarded-Proto": "https"}
+    async with (
+        serving(FakeFeed(), TRUSTING) as client,
+        client.get("/v3/index.json", headers={"Host": "a", "Forwarded": forged, **written}) as answer,
+    ):
+        assert answer.status == 400
+        assert str(answer.reason).startswith("the Forwarded and X-Forwarded-* headers contradict each other")
+
+
+@pytest.mark.parametrize(
     ("settings", "headers", "remote"),
     [
         ({}, {"X-Forwarded-For": "192.0.2.1"}, "127.0.0.1"),
@@ -112,6 +155,11 @@ async def test_a_proxy_that_says_nonsense_is_refused(headers):
         (TRUSTING, {"Forwarded": 'for="[2001:db8::1]:4711"'}, "2001:db8::1"),
         (TRUSTING, {"Forwarded": "for=192.0.2.1:80"}, "192.0.2.1"),
         (TRUSTING, {"Forwarded": "for=_hidden"}, "_hidden"),
+        (
+            TRUSTING,
+            {"Forwarded": "for=192.0.2.1;host=A:443", "X-Forwarded-For": "192.0.2.1", "X-Forwarded-Host": "a"},
+            "192.0.2.1",
+        ),
         (TRUSTING, {"X-Forwarded-For": 'x"} {"evil": "'}, "127.0.0.1"),
     ],
     ids=str,
