@@ -1,15 +1,15 @@
-"""Every way a request can fail, named in our own words.
+"""Every way a request can fail, as an exception class.
 
-There is no HTTP here: `web/http/errors.py` holds the one table that turns a class into a status. An error carries
-fields and builds its sentence from them; the sentence is shown to people, in the HTTP reason phrase too, so it is one
-line, says what is wrong, and never holds a secret.
+This module knows no HTTP: `web/http/errors.py` holds the one table that maps a class to a status. An error carries
+fields and builds its message from them. The message is shown to people, also in the HTTP reason phrase: it is one line,
+says what is wrong, and never contains a secret.
 """
 
 
 class NugetproxyError(Exception):
-    """The base of every failure this project names. `str(error)` is one line fit for a user.
+    """The base class of all errors defined by this project. `str(error)` is one line fit for a user.
 
-    It is pickled with its fields, whatever its constructor takes: between processes of ours.
+    Pickling keeps all fields, whatever the constructor takes: errors pass between our processes.
     """
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -22,15 +22,15 @@ def _restored(kind: type[NugetproxyError], args: tuple[object, ...], fields: dic
     return error
 
 
-# --- the caller's fault -----------------------------------------------------------------------------------------------
+# --- client errors ----------------------------------------------------------------------------------------------------
 
 
 class InvalidRequest(NugetproxyError):
-    """The caller's URL, query or body cannot be read; the sentence says what is wrong and what would be right."""
+    """The URL, query or body cannot be parsed. The message says what is wrong and what is expected."""
 
 
 class InvalidVersion(InvalidRequest):
-    """A text that is not a NuGet version (nuget-protocol: package versioning)."""
+    """The string is not a NuGet version (nuget-protocol: package versioning)."""
 
     def __init__(self, text: str, why: str = "expected N[.N[.N[.N]]][-label][+metadata]") -> None:
         self.text = text
@@ -39,7 +39,7 @@ class InvalidVersion(InvalidRequest):
 
 
 class InvalidVersionRange(InvalidRequest):
-    """A text that is not a NuGet version range in interval notation."""
+    """The string is not a NuGet version range in interval notation."""
 
     def __init__(self, text: str, why: str) -> None:
         self.text = text
@@ -48,7 +48,7 @@ class InvalidVersionRange(InvalidRequest):
 
 
 class InvalidPackageId(InvalidRequest):
-    """A text that cannot be the id of a package."""
+    """The string is not a valid package id."""
 
     def __init__(self, text: str, why: str) -> None:
         self.text = text
@@ -57,11 +57,11 @@ class InvalidPackageId(InvalidRequest):
 
 
 class InvalidPackage(NugetproxyError):
-    """A file that is not a package we accept; says which rule it breaks."""
+    """The file is not a package that we accept. The message says which rule it breaks."""
 
 
 class TooLarge(NugetproxyError):
-    """Over a size limit. `limit` is in bytes."""
+    """A size limit was exceeded. `limit` is in bytes."""
 
     def __init__(self, what: str, limit: int) -> None:
         self.what = what
@@ -70,7 +70,7 @@ class TooLarge(NugetproxyError):
 
 
 class TooMany(NugetproxyError):
-    """More of something at once than a limit allows. `retry_after` is in seconds, None when nothing is known."""
+    """A limit on concurrent or repeated operations was exceeded. `retry_after` is in seconds, None when unknown."""
 
     def __init__(self, what: str, limit: int, retry_after: float | None = None) -> None:
         self.what = what
@@ -80,7 +80,7 @@ class TooMany(NugetproxyError):
 
 
 class Busy(NugetproxyError):
-    """More work of one kind is waiting than we queue; a moment later it may be done. `what` names the kind."""
+    """The queue for one kind of work is full; a retry may succeed. `what` names the kind."""
 
     def __init__(self, what: str, retry_after: float | None = None) -> None:
         self.what = what
@@ -92,19 +92,19 @@ class Busy(NugetproxyError):
 
 
 class NotAuthenticated(NugetproxyError):
-    """The request has no credentials where some are needed, or its Basic credentials are wrong."""
+    """Credentials are required and missing, or the Basic credentials are wrong."""
 
 
 class Forbidden(NugetproxyError):
-    """Who asks is known and may not do this; or the API key is none of ours, which is told in the same way."""
+    """The client is known but not allowed to do this, or the API key is unknown; both look alike to the client."""
 
 
 class Conflict(NugetproxyError):
-    """What is asked contradicts what is there already."""
+    """The request conflicts with the current state."""
 
 
 class PackageExists(Conflict):
-    """Versions are never replaced. The words are nuget.org's: scripts look for them (push, status 409)."""
+    """The version exists; versions are never replaced. Scripts match nuget.org's wording (push, status 409)."""
 
     def __init__(self, package_id: str, version: str, sentence: str = "already exists and cannot be modified.") -> None:
         self.package_id = package_id
@@ -113,21 +113,21 @@ class PackageExists(Conflict):
 
 
 class VersionBurnt(PackageExists):
-    """The version was deleted for good, and its name is as taken as if it were there: whoever restored it once must not
-    get other bytes under it. In words of its own, because one that "already exists" would be looked for.
+    """The version was permanently deleted. Its name stays reserved: a client that restored it must never get different
+    bytes under it. The wording differs from PackageExists, because "already exists" would make people search for it.
     """
 
     def __init__(self, package_id: str, version: str) -> None:
         super().__init__(
             package_id,
             version,
-            "was deleted, and its name is kept from other bytes. An administrator frees it: "
+            "was deleted, and its version number cannot be used again. An administrator can release it: "
             f"nugetproxy package delete {package_id} {version} --allow-reuse",
         )
 
 
 class IdReserved(Conflict):
-    """A new id below a prefix that is reserved for others. The words are nuget.org's, with the prefix named."""
+    """The new id is under a prefix reserved for another account. The wording is nuget.org's, plus the prefix."""
 
     def __init__(self, package_id: str, pattern: str) -> None:
         self.package_id = package_id
@@ -142,7 +142,7 @@ class IdReserved(Conflict):
 
 
 class PackageNotFound(NugetproxyError):
-    """This feed does not know the id; another feed may."""
+    """This feed does not have the id; another feed may."""
 
     def __init__(self, package_id: str, why: str = "") -> None:
         self.package_id = package_id
@@ -150,7 +150,7 @@ class PackageNotFound(NugetproxyError):
 
 
 class NotMirrored(PackageNotFound):
-    """Offline mode, and we never fetched it. For clients the same as an unknown id, but the sentence tells why."""
+    """The server is offline and never fetched it. Clients treat this as an unknown id; the message gives the reason."""
 
     def __init__(self, what: str) -> None:
         NugetproxyError.__init__(self, f"{_shown(what)} is not in this mirror, and it is offline")
@@ -158,7 +158,7 @@ class NotMirrored(PackageNotFound):
 
 
 class VersionNotFound(NugetproxyError):
-    """The feed owns the id and lacks this version: no other feed is asked. `version` is empty when all were deleted."""
+    """The feed has the id but not this version: no other feed is asked. `version` is empty when all were deleted."""
 
     def __init__(self, package_id: str, version: str = "", why: str = "") -> None:
         self.package_id = package_id
@@ -168,7 +168,7 @@ class VersionNotFound(NugetproxyError):
 
 
 class PartNotFound(NugetproxyError):
-    """The version exists and has no such part (readme, icon, licence)."""
+    """The version exists but has no such part (readme, icon, licence)."""
 
     def __init__(self, package_id: str, version: str, part: str) -> None:
         self.package_id = package_id
@@ -178,11 +178,11 @@ class PartNotFound(NugetproxyError):
 
 
 class DocumentNotFound(NugetproxyError):
-    """A document of ours that does not exist (an unknown vulnerability page, certificate or registration page)."""
+    """One of our own documents does not exist (an unknown vulnerability page, certificate or registration page)."""
 
 
 class DocumentAbsent(NugetproxyError):
-    """The upstream said, definitely, that a URL does not exist. Translated into one of these before it reaches web."""
+    """The upstream reported that a URL does not exist. Translated into one of the above before it reaches `web`."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -190,7 +190,7 @@ class DocumentAbsent(NugetproxyError):
 
 
 class AccountNotFound(NugetproxyError):
-    """No user or organisation (`what` says which was wanted) has this name. `nearest` is the most alike, or empty."""
+    """No user or organisation (`what` says which) has this name. `nearest` is the most similar name, or empty."""
 
     def __init__(self, name: str, nearest: str = "", what: str = "user or organisation") -> None:
         self.name = name
@@ -201,21 +201,21 @@ class AccountNotFound(NugetproxyError):
 
 
 class ApiKeyNotFound(NugetproxyError):
-    """No API key has this id or name. Never raised for the text of a key: that is a secret."""
+    """No API key has this id or name. Never raised with the key itself: that is a secret."""
 
     def __init__(self, key: str, why: str = "") -> None:
         self.key = key
         super().__init__(f"there is no API key {_shown(key)}" + (f": {why}" if why else ""))
 
 
-# --- the upstream's fault: never "not found" --------------------------------------------------------------------------
+# --- upstream failures: never "not found" -----------------------------------------------------------------------------
 
 
 class UpstreamError(NugetproxyError):
-    """The upstream could not be used. `retry_after` is in seconds, None when nothing is known.
+    """The upstream could not be used. `retry_after` is in seconds, None when unknown.
 
-    `remedy` is what the operator may check or change, empty when nothing is known. It is not in the sentence: clients
-    read that, and can do nothing about the upstream.
+    `remedy` is what the operator can check or change, empty when unknown. It is not part of the message: clients see
+    that, and can do nothing about the upstream.
     """
 
     def __init__(self, upstream: str, why: str, retry_after: float | None = None, *, remedy: str = "") -> None:
@@ -229,25 +229,25 @@ class UpstreamError(NugetproxyError):
 
 
 class UpstreamUnavailable(UpstreamError):
-    """Down, refusing, resetting, 5xx, 429, or its breaker is open: the answer is not known now."""
+    """The upstream is down, refuses or resets connections, answers 5xx or 429, or its breaker is open."""
 
     verdict = "is unavailable"
 
 
 class UpstreamTimeout(UpstreamError):
-    """No answer within the time we wait."""
+    """The upstream did not answer within the timeout."""
 
     verdict = "did not answer in time"
 
 
 class UpstreamNonsense(UpstreamError):
-    """An unreadable answer, bytes that fail their checks, or an address that must not be used."""
+    """The upstream sent an unreadable answer, content that fails a check, or a forbidden address."""
 
     verdict = "sent an invalid answer"
 
 
 class UnreadableDocument(NugetproxyError):
-    """Bytes that a protocol reader could not understand. Translated into UpstreamNonsense where the bytes came from."""
+    """A protocol reader could not parse a document. Translated into UpstreamNonsense by the code that fetched it."""
 
     def __init__(self, what: str, why: str) -> None:
         self.what = what
@@ -256,43 +256,43 @@ class UnreadableDocument(NugetproxyError):
 
 
 class EmptyDocument(UnreadableDocument):
-    """A document that says that nothing is there. Where clients take that for "does not exist", it is remembered so."""
+    """An empty document. Where clients interpret that as "does not exist", it is cached as an absence."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what, "it is empty")
 
 
-# --- our fault --------------------------------------------------------------------------------------------------------
+# --- our own failures -------------------------------------------------------------------------------------------------
 
 
 class StorageUnavailable(NugetproxyError):
-    """Our own disk or database failed (full, read-only, gone)."""
+    """The local disk or database failed (full, read-only, missing)."""
 
 
 class DocumentTooLarge(NugetproxyError):
-    """What was asked for is larger than what we render; cut short it would look whole. `limit` is in bytes."""
+    """The document exceeds what we render; truncated, it would look complete. `limit` is in bytes."""
 
     def __init__(self, what: str, limit: int) -> None:
         self.what = what
         self.limit = limit
-        super().__init__(f"{what} is larger than the {limit} bytes that are rendered at most")
+        super().__init__(f"{what} is larger than the limit of {limit} bytes")
 
 
 class DataOfAnotherVersion(StorageUnavailable):
-    """A database was written by another version of nugetproxy. The sentence says which, and what to use."""
+    """A database was written by another version of nugetproxy. The message says which one, and what to use."""
 
 
 class ProcessLost(NugetproxyError):
-    """A process of ours that was at work ended, or did not come to an end. `what` is the kind of work."""
+    """One of our worker processes died or hung during a task. `what` is the kind of task."""
 
     def __init__(self, what: str, why: str) -> None:
         self.what = what
         self.why = why
-        super().__init__(f"the work ({what}) could not be done: {why}; the server's log tells more")
+        super().__init__(f"the work ({what}) could not be done: {why}; see the server's log")
 
 
 class ConfigError(NugetproxyError):
-    """The settings cannot be used. Lists all problems at once, each with its key; start-up only."""
+    """The settings are invalid. Lists all problems, each with its key. Raised at startup only."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
@@ -300,6 +300,6 @@ class ConfigError(NugetproxyError):
 
 
 def _shown(text: str) -> str:
-    """Text of a stranger, made fit for one line of a message: short, printable, quoted."""
+    """Untrusted text made safe for a one-line message: short, printable, quoted."""
     cut = text if len(text) <= 100 else text[:97] + "..."
     return "'" + "".join(c if c.isprintable() else "?" for c in cut) + "'"

@@ -1,9 +1,8 @@
-"""The log: one event a line on standard error, as JSON or plain text, with the id of the request it belongs to.
+"""The log: one event per line on standard error, as JSON or plain text, with the id of the request it belongs to.
 
 Log events, not prose: `_log = logger()`, then `_log.info("mirrored", package=str(identity), bytes=size)`. Every line
-passes the masking here, so a secret that slips into an event does not reach the log. What is an event is decided where
-it happens.
-The access log shares the format and the stream, and is written in batches by `web/telemetry/access.py`.
+passes through the masking here, so that a secret that slips into an event does not reach the log.
+The access log has the same format and stream; `web/telemetry/access.py` writes it in batches.
 """
 
 import json
@@ -31,7 +30,7 @@ _SECRET_KEY = re.compile(
 _SECRET_TEXT = (
     (re.compile(r"(://[^/@\s:\"']*):[^/\s\"']*@"), r"\1:***@"),
     (re.compile(r"://[^/@\s:\"']+@"), "://***@"),
-    # Signed redirects of content networks and SAS links carry their secret in the query.
+    # Signed CDN redirects and SAS URLs carry their secret in the query.
     (
         re.compile(r"([?&](?:sig|signature|x-amz-signature|x-amz-credential|token|api[-_]?key)=)[^&\s\"']+", re.I),
         r"\1***",
@@ -42,12 +41,12 @@ _SECRET_TEXT = (
 
 
 def logger() -> Any:
-    """structlog's logger. structlog is loaded with the first event: that takes longer than most commands run."""
+    """structlog's logger. structlog is imported at the first event, because that takes longer than most commands."""
     return _LazyLogger()
 
 
 def set_up(shape: Format = "plain", level: Level = "info", stream: TextIO | None = None) -> None:
-    """Make this process log; `stream` is standard error unless given. What libraries log by `logging` comes out too."""
+    """Configure logging for this process; `stream` defaults to standard error. Records of `logging` are included."""
     import structlog
 
     stream = stream or sys.stderr
@@ -71,7 +70,7 @@ def set_up(shape: Format = "plain", level: Level = "info", stream: TextIO | None
 
 @contextmanager
 def about(**facts: str) -> Iterator[None]:
-    """Everything logged inside, by this task and those it starts, carries these facts: `about(request=request_id)`."""
+    """Adds fields to everything logged inside, by this task and those it starts: `about(request=request_id)`."""
     import structlog
 
     tokens = structlog.contextvars.bind_contextvars(**facts)
@@ -82,14 +81,14 @@ def about(**facts: str) -> Iterator[None]:
 
 
 def mask_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The structlog processor that lets no secret pass: by the name of its key, or by its look inside a text."""
+    """The structlog processor that masks secrets, recognised by the name of the key or by their form in a text."""
     for key, value in event.items():
         event[key] = _masked(key, value)
     return event
 
 
 def mask_text(text: str) -> str:
-    """The text without what looks like a secret inside it."""
+    """The text with everything that looks like a secret masked."""
     for pattern, replacement in _SECRET_TEXT:
         text = pattern.sub(replacement, text)
     return text
@@ -113,7 +112,7 @@ def _json(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str
     ordered = {name: event.pop(name) for name in ("time", "level", "event") if name in event}
     try:
         return orjson.dumps({**ordered, **event}).decode()
-    except TypeError:  # an integer over 64 bits, or a lone surrogate out of a stranger's bytes
+    except TypeError:  # an integer over 64 bits, or a lone surrogate from untrusted bytes
         return json.dumps({**ordered, **event}, default=str)
 
 
@@ -126,7 +125,7 @@ def _plain(_logger: object, _method: str, event: MutableMapping[str, Any]) -> st
 
 
 def _quoted(value: object) -> str:
-    """A value that cannot break out of its line, nor out of its place in it."""
+    """A value quoted so that it cannot break out of its field or its line."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text if re.fullmatch(r"[^\s\"=\\\x00-\x1f\x7f-\x9f]+", text) else json.dumps(text, ensure_ascii=True)
 
@@ -143,7 +142,7 @@ class _LazyLogger:
 
 
 class _Forwarding(logging.Handler):
-    """What libraries log, as events."""
+    """Forwards log records of libraries as events."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

@@ -1,8 +1,8 @@
-"""Every Prometheus instrument, declared once.
+"""All Prometheus metrics, each declared once.
 
-Importing this module binds the instruments to the directory named by PROMETHEUS_MULTIPROC_DIR, so only worker processes
-import it, after the supervisor has emptied that directory. What is counted was already named by the core (see
-`httpcache.outcome`); nothing here decides. docs/operations.md lists every instrument; a test compares the two.
+Importing this module binds the metrics to the directory named by PROMETHEUS_MULTIPROC_DIR, so only worker processes
+import it, after the supervisor has emptied that directory. The label values come from the core (see
+`httpcache.outcome`); this module makes no decisions. docs/operations.md lists every metric; a test compares the two.
 """
 
 from collections.abc import Iterable
@@ -20,15 +20,15 @@ REQUESTS = Counter(
 )
 REQUEST_SECONDS = Histogram(
     "nugetproxy_request_duration_seconds",
-    "Seconds from a request's head to the end of its answer.",
+    "Seconds from the request head to the end of the response.",
     ["resource"],
     buckets=DURATION_BUCKETS,
 )
 BYTES_OUT = Counter("nugetproxy_response_bytes_total", "Body bytes sent to clients.", ["resource"])
-CONNECTIONS = Gauge("nugetproxy_open_connections", "Client connections open now.", multiprocess_mode="livesum")
+CONNECTIONS = Gauge("nugetproxy_open_connections", "Open client connections.", multiprocess_mode="livesum")
 CONNECTIONS_REFUSED = Counter(
     "nugetproxy_connections_refused_total",
-    "Client connections closed by us, by reason (limit, address_limit, header_timeout, idle, stall).",
+    "Client connections closed by the server, by reason (limit, address_limit, header_timeout, idle, stall).",
     ["reason"],
 )
 
@@ -47,13 +47,13 @@ UPSTREAM_REQUESTS = Counter(
 )
 UPSTREAM_SECONDS = Histogram(
     "nugetproxy_upstream_head_seconds",
-    "Seconds until an upstream's answer head.",
+    "Seconds until the head of the upstream's response.",
     ["upstream"],
     buckets=DURATION_BUCKETS,
 )
 UPSTREAM_BYTES = Counter("nugetproxy_upstream_bytes_total", "Body bytes received from an upstream.", ["upstream"])
 UPSTREAM_RESUMED = Counter(
-    "nugetproxy_upstream_resumed_total", "Broken downloads that were continued by Range.", ["upstream"]
+    "nugetproxy_upstream_resumed_total", "Interrupted downloads resumed with Range.", ["upstream"]
 )
 UPSTREAM_HELD_BACK = Counter(
     "nugetproxy_upstream_held_back_total",
@@ -73,14 +73,14 @@ CONTENT_REJECTED = Counter(
     ["upstream", "check"],
 )
 COALESCED = Counter(
-    "nugetproxy_coalesced_total", "Askers that joined a running upstream fetch, by kind (document, content).", ["kind"]
+    "nugetproxy_coalesced_total", "Requests that joined an upstream fetch, by kind (document, content).", ["kind"]
 )
 
 # --- storage ---
 
 STORE_FAILURES = Counter(
     "nugetproxy_store_failures_total",
-    "Answers that were served but could not be kept, by store (documents, content).",
+    "Responses that were served but could not be stored, by store (documents, content).",
     ["store"],
 )
 STORED_BYTES = Gauge(
@@ -117,10 +117,10 @@ PROTECTED_APPEARED = Counter(
     "Ids under protected prefixes that an upstream named in its answers; they were hidden.",
 )
 LOGINS_FAILED = Counter(
-    "nugetproxy_logins_failed_total", "Credentials that were wrong, by kind (key, password).", ["kind"]
+    "nugetproxy_logins_failed_total", "Logins with wrong credentials, by kind (key, password).", ["kind"]
 )
 
-# --- ourselves ---
+# --- this server ---
 
 LOOP_LAG = Histogram(
     "nugetproxy_loop_lag_seconds",
@@ -134,9 +134,9 @@ BUILD = Gauge(
 
 
 def begin_at_zero(upstreams: Iterable[str]) -> None:
-    """Show the counters of what should not happen before it does.
+    """Export counters of rare events with 0 before the first event.
 
-    To Prometheus a series that appears with 1 has not increased, so an alert would miss the first event.
+    A series that first appears with 1 has not increased for Prometheus, so an alert would miss the first event.
     """
     for store in ("documents", "content"):
         STORE_FAILURES.labels(store)

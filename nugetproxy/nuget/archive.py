@@ -1,10 +1,10 @@
-"""The ZIP container of a package: its end record, its directory, and the header before the bytes of an entry.
+"""The ZIP container of a package: its end record, its directory, and the local headers of its entries.
 
-Rule 1: the end record is read first, and nothing is believed that was not checked against the file's size.
-Rule 2: an entry's name is only ever looked up; nothing here writes a file by it.
+Rule 1: the end record is read first, and no value is trusted before it is checked against the file's size.
+Rule 2: an entry's name is only used for lookups; no file is ever written under it.
 
-The bytes of entries are `archive_contents.py`'s, what is accepted on push `archive_layout.py`'s. The standard library's
-zipfile hides the positions that the signed content hash is made of, and most of what is judged on push.
+`archive_contents.py` reads the bytes of entries, and `archive_layout.py` decides what is accepted on push. The standard
+library's zipfile hides the positions needed for the signed content hash, and most of what is checked on push.
 Source: PKWARE's APPNOTE.TXT 6.3.10.
 """
 
@@ -25,7 +25,7 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 _LOCAL_SIGNATURE = b"PK\x03\x04"
 _LONGEST_COMMENT = 0xFFFF
 
-# ZIP64: these values stand for larger ones elsewhere, in a second end record and in an extra field of entries.
+# ZIP64: these values mean that the real one is elsewhere, in a second end record or in an extra field of the entry.
 _ELSEWHERE_SHORT, _ELSEWHERE = 0xFFFF, 0xFFFFFFFF
 _END64_LOCATOR = struct.Struct("<4sLQL")
 _END64_LOCATOR_SIGNATURE = b"PK\x06\x07"
@@ -37,18 +37,18 @@ _EXTRA = struct.Struct("<2H")
 STORED, DEFLATED = 0, 8
 NAME_IS_UTF8 = 0x0800
 SIZES_FOLLOW = 0x0008
-"""The writer did not know sizes and checksum beforehand; the header before the bytes may hold zeros."""
+"""The writer did not know sizes and checksum in advance; the local header may contain zeros."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveLimits:
-    """What reading a package may cost us. Sizes in bytes."""
+    """Bounds on the cost of reading a package. Sizes in bytes."""
 
-    # Twice what the format can count without ZIP64; each takes some 400 bytes of memory.
+    # Twice the maximum without ZIP64; each takes about 400 bytes of memory.
     max_entries: int = 131_072
-    # Names of 200 characters for all of them.
+    # Room for names of 200 characters in all of them.
     max_directory_size: int = 32 * _MEGABYTE
-    # Of the nuspec, held in memory as a whole. Real ones stay below 200 KB; `nuspec.py` says what may be pushed.
+    # The nuspec is held in memory. Real ones stay below 200 KB; `nuspec.py` has the limit for pushed ones.
     max_nuspec_size: int = 16 * _MEGABYTE
     # nuget.org allows 1 MB for readme, icon and licence.
     max_part_size: int = 16 * _MEGABYTE
@@ -56,7 +56,7 @@ class ArchiveLimits:
 
 @dataclass(frozen=True, slots=True)
 class EndRecord:
-    """`position` is where it begins, `raw` its fixed part; the archive should end with `comment`."""
+    """`position` is where it begins, `raw` is its fixed part; `comment` should be the end of the archive."""
 
     position: int
     raw: bytes
@@ -83,39 +83,39 @@ class Entry:
 
     @property
     def raw_name(self) -> bytes:
-        """The name as it is written in the directory."""
+        """The name as written in the directory."""
         return self.raw[_RECORD.size :][: _RECORD.unpack_from(self.raw)[10]]
 
     @property
     def raw_extra(self) -> bytes:
-        """The extra field in the directory; the header before the bytes has its own."""
+        """The extra field in the directory; the local header has its own."""
         name_size, extra_size = _RECORD.unpack_from(self.raw)[10:12]
         return self.raw[_RECORD.size + name_size :][:extra_size]
 
     @property
     def version_needed(self) -> int:
-        """Of the format, in tenths."""
+        """The ZIP version needed to extract, times ten."""
         return int(_RECORD.unpack_from(self.raw)[2])
 
     @property
     def disk(self) -> int:
-        """The number of the file of a split archive; 0 where there is one only."""
+        """The number of the part of a split archive; 0 when there is only one."""
         return int(_RECORD.unpack_from(self.raw)[13])
 
     @property
     def attributes(self) -> int:
-        """Of the system that it was packed on: those of DOS and Windows, and above 16 bits the mode bits of Unix."""
+        """External attributes: DOS and Windows ones in the low 16 bits, Unix mode bits in the high 16 bits."""
         return int(_RECORD.unpack_from(self.raw)[15])
 
     @property
     def is_zip64(self) -> bool:
-        """Whether a size or the position is too large for the record itself."""
+        """Whether a size or the offset does not fit into the record itself."""
         fields = _RECORD.unpack_from(self.raw)
         return _ELSEWHERE in (fields[8], fields[9], fields[16])
 
 
 class LocalHeader(NamedTuple):
-    """The header before the bytes of an entry: its fixed part, the name and the extra field."""
+    """The header before the bytes of an entry: fixed part, name and extra field."""
 
     fixed: bytes
     name: bytes
@@ -139,13 +139,13 @@ class LocalHeader(NamedTuple):
 
     @property
     def checksum_and_sizes(self) -> tuple[int, int, int]:
-        """CRC, compressed size, size."""
+        """CRC, compressed size, uncompressed size."""
         crc, compressed_size, size = _LOCAL.unpack(self.fixed)[6:9]
         return crc, compressed_size, size
 
 
 def read_end_record(file: BinaryIO) -> EndRecord:
-    """Raises InvalidPackage when there is none, or it lies."""
+    """Raises InvalidPackage when it is missing or inconsistent with the file."""
     file_size = file.seek(0, 2)
     start = max(0, file_size - _END.size - _LONGEST_COMMENT)
     file.seek(start)
@@ -171,14 +171,14 @@ def read_end_record(file: BinaryIO) -> EndRecord:
 
 
 def _read_large_end(file: BinaryIO, end: int) -> tuple[int, int, int, int, int, int, int] | None:
-    """Where ZIP64's end record lies, and the fields of the one at `end` in full; None when it has no such record.
+    """The position of the ZIP64 end record, followed by its fields; None when there is no locator before `end`.
 
-    Raises InvalidPackage when there is none where the locator says.
+    Raises InvalidPackage when no such record is where the locator says.
     """
     file.seek(max(0, end - _END64_LOCATOR.size))
     locator = file.read(_END64_LOCATOR.size)
     if len(locator) != _END64_LOCATOR.size or not locator.startswith(_END64_LOCATOR_SIGNATURE):
-        return None  # the values are meant as they are
+        return None  # the values are literal
     _, _, position, _ = _END64_LOCATOR.unpack(locator)
     if position > end - _END64_LOCATOR.size - _END64.size:
         raise InvalidPackage("its ZIP64 end record does not lie inside the file")
@@ -194,7 +194,7 @@ def read_entries(file: BinaryIO, end: EndRecord, limits: ArchiveLimits) -> tuple
     """All records of the directory, in its order.
 
     Raises:
-        InvalidPackage: too many, unreadable, or not as many as the end record says.
+        InvalidPackage: too many, unreadable, or not the number that the end record states.
     """
     if end.entry_count > limits.max_entries:
         raise InvalidPackage(f"it has {end.entry_count} entries; the limit is {limits.max_entries}")
@@ -211,7 +211,7 @@ def _entries(directory: bytes, end_record: EndRecord) -> Iterator[Entry]:
     position = 0
     for _ in range(end_record.entry_count):
         if len(directory) - position < _RECORD.size:
-            raise InvalidPackage("its directory holds fewer entries than announced")
+            raise InvalidPackage("its directory holds fewer entries than its end record states")
         fields = _RECORD.unpack_from(directory, position)
         if fields[0] != _RECORD_SIGNATURE:
             raise InvalidPackage("its directory is damaged")
@@ -230,15 +230,15 @@ def _entries(directory: bytes, end_record: EndRecord) -> Iterator[Entry]:
         yield Entry(name, flags, method, crc, packed, size, offset, directory[position:end])
         position = end
     if position != len(directory):
-        raise InvalidPackage("its directory holds more than the entries announced")
+        raise InvalidPackage("its directory holds more entries than its end record states")
 
 
 def _in_full(name: str, extra: bytes, *values: int) -> tuple[int, int, int]:
-    """Size, compressed size and position: those that are elsewhere come in this order from ZIP64's extra field."""
+    """Size, compressed size and offset; missing ones are taken, in this order, from the ZIP64 extra field."""
     where = f"entry {shown(name)}"
     content = next((content for kind, content in extra_fields(extra, where) if kind == ZIP64_EXTRA), None)
     if content is None:
-        return values[0], values[1], values[2]  # meant as they are
+        return values[0], values[1], values[2]  # the values are literal
     numbers = iter(struct.unpack_from(f"<{len(content) // 8}Q", content))
     size, compressed_size, offset = (next(numbers, None) if value == _ELSEWHERE else value for value in values)
     if size is None or compressed_size is None or offset is None:
@@ -249,7 +249,7 @@ def _in_full(name: str, extra: bytes, *values: int) -> tuple[int, int, int]:
 def extra_fields(extra: bytes, where: str) -> Iterator[tuple[int, bytes]]:
     """Kind and content of each part of an extra field.
 
-    Raises InvalidPackage when they are not as long as they say; `where` begins the sentence.
+    Raises InvalidPackage when a length is wrong; `where` begins the message.
     """
     position = 0
     while position < len(extra):
@@ -264,7 +264,7 @@ def extra_fields(extra: bytes, where: str) -> Iterator[tuple[int, bytes]]:
 
 
 def _name(raw: bytes, flags: int) -> str:
-    # .NET reads unmarked names as UTF-8, older tools wrote the DOS code page.
+    # .NET reads names without the UTF-8 flag as UTF-8; older tools wrote the DOS code page.
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -274,9 +274,9 @@ def _name(raw: bytes, flags: int) -> str:
 
 
 def read_local_header(file: BinaryIO, entry: Entry) -> LocalHeader:
-    """The header before an entry's bytes; leaves `file` at the bytes.
+    """The header before an entry's bytes; leaves `file` positioned at the bytes.
 
-    Raises InvalidPackage when there is no header where the directory says.
+    Raises InvalidPackage when the header is not where the directory says.
     """
     file.seek(entry.offset)
     fixed = file.read(_LOCAL.size)
@@ -290,5 +290,5 @@ def read_local_header(file: BinaryIO, entry: Entry) -> LocalHeader:
 
 
 def shown(name: str) -> str:
-    """An entry's name made fit for one line of a message."""
+    """An entry's name made safe for a one-line message."""
     return repr(name if len(name) <= 100 else name[:97] + "...")

@@ -1,4 +1,4 @@
-"""The bytes of an archive's entries: unpacked under a limit, and checked against size and CRC."""
+"""The contents of an archive's entries: unpacked within a limit, and checked against size and CRC."""
 
 import zlib
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ _LARGEST_UNPACKED_BLOCK = 16 * _BLOCK
 def read_entry(file: BinaryIO, entry: Entry, limit: int) -> bytes:
     """The unpacked bytes, checked against size and CRC.
 
-    Never holds more than `limit` + 1 bytes, whatever the entry claims to unpack to.
+    Never holds more than `limit` + 1 bytes, whatever size the entry declares.
 
     Raises:
-        InvalidPackage: encrypted, packed in an unknown way, damaged, or more than `limit` bytes.
+        InvalidPackage: encrypted, compressed by an unknown method, damaged, or more than `limit` bytes.
     """
     content = bytearray()
     crc = 0
@@ -32,9 +32,9 @@ def read_entry(file: BinaryIO, entry: Entry, limit: int) -> bytes:
 
 
 def read_start(file: BinaryIO, entry: Entry, size: int) -> bytes:
-    """The first `size` unpacked bytes, or all when there are fewer. Not checked against the entry's size and CRC.
+    """The first `size` unpacked bytes, or all if there are fewer. Not checked against the entry's size and CRC.
 
-    Raises InvalidPackage: encrypted, packed in an unknown way, or damaged.
+    Raises InvalidPackage: encrypted, compressed by an unknown method, or damaged.
     """
     content = bytearray()
     for block in _unpacked(file, entry):
@@ -45,11 +45,11 @@ def read_start(file: BinaryIO, entry: Entry, size: int) -> bytes:
 
 
 def check_entry(file: BinaryIO, entry: Entry) -> None:
-    """Unpack an entry, holding a megabyte at most: its bytes, their number and checksum are what the directory says.
+    """Unpack an entry, holding at most a megabyte, and check its size and checksum against the directory.
 
-    A gigabyte takes some four seconds. What the header before the bytes says is not compared here.
+    A gigabyte takes about four seconds. The local header is not compared here.
 
-    Raises InvalidPackage as `read_entry` does, and when bytes are left over behind a compressed stream.
+    Raises InvalidPackage as `read_entry` does, and when bytes follow the compressed stream.
     """
     unpacked = crc = 0
     for block in _unpacked(file, entry, is_exact=True):
@@ -62,18 +62,18 @@ def check_entry(file: BinaryIO, entry: Entry) -> None:
 
 def _check(entry: Entry, size: int, crc: int) -> None:
     if size != entry.size or crc != entry.crc:
-        raise InvalidPackage(f"entry {shown(entry.name)} is damaged: size or checksum differ from the directory's")
+        raise InvalidPackage(f"entry {shown(entry.name)} is damaged: its size or checksum differs from the directory")
 
 
 def _unpacked(file: BinaryIO, entry: Entry, *, is_exact: bool = False) -> Iterator[bytes]:
-    """The bytes in blocks of a megabyte at most; `is_exact` wants the compressed stream to end where they do.
+    """The bytes in blocks of at most a megabyte; `is_exact` requires that the compressed stream ends where they do.
 
     Raises InvalidPackage when they cannot be unpacked.
     """
     if entry.flags & _ENCRYPTED:
         raise InvalidPackage(f"entry {shown(entry.name)} is encrypted")
     if entry.method not in (STORED, DEFLATED):
-        raise InvalidPackage(f"entry {shown(entry.name)} is compressed by method {entry.method}; only deflate is read")
+        raise InvalidPackage(f"entry {shown(entry.name)} uses compression method {entry.method}; only deflate is read")
     read_local_header(file, entry)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     left = entry.compressed_size
@@ -85,7 +85,7 @@ def _unpacked(file: BinaryIO, entry: Entry, *, is_exact: bool = False) -> Iterat
         yield from _inflated(inflater, block, entry)
     if is_exact and entry.method == DEFLATED and entry.compressed_size:
         if behind := left + len(inflater.unused_data):
-            raise InvalidPackage(f"entry {shown(entry.name)} has {behind} bytes behind its compressed stream")
+            raise InvalidPackage(f"entry {shown(entry.name)} has {behind} bytes after its compressed stream")
         if not inflater.eof:
             raise InvalidPackage(f"entry {shown(entry.name)} is damaged: its compressed stream does not end")
 
@@ -98,6 +98,6 @@ def _inflated(inflater: "zlib._Decompress", block: bytes, entry: Entry) -> Itera
             raise InvalidPackage(f"entry {shown(entry.name)} is damaged: {error}") from error
         yield unpacked
         block = inflater.unconsumed_tail
-        # A full block may be followed by more although the input is used up.
+        # After a full block there may be more output although all input is consumed.
         if not block and len(unpacked) < _LARGEST_UNPACKED_BLOCK:
             return

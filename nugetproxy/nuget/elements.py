@@ -1,13 +1,13 @@
-"""Reading XML elements of a nuspec by their local names: the namespace tells only the year of a schema.
+"""Read XML elements of a nuspec by local name: the namespace only identifies the schema version.
 
-For rules about how a nuspec is written; what it means is read by `nuspec.py`.
+For rules about how a nuspec is written; `nuspec.py` reads what it means.
 """
 
 from lxml import etree
 
 
 def children(element: etree._Element, name: str) -> list[etree._Element]:
-    """The children of this local name, in their order."""
+    """The children with this local name, in order."""
     return [child for child in element if local_name(child) == name]
 
 
@@ -21,7 +21,7 @@ def local_part(tag: str) -> str:
 
 
 def attribute(element: etree._Element, name: str) -> str:
-    """The value, trimmed; empty when there is none."""
+    """The value, trimmed; empty when missing."""
     return str(element.attrib.get(name, "")).strip()
 
 

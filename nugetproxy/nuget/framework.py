@@ -1,7 +1,7 @@
 """Framework: a target framework moniker, in its short (`net45`, `net8.0`) and long (`.NETFramework4.5`) forms.
 
-Nuspecs and registrations hold either form, the V2 protocol the short one. Which framework is compatible with which is
-the clients' affair. Sources: docs/reference/target-frameworks, docs/reference/nuspec.
+Nuspecs and registrations contain either form, the V2 protocol the short one. Compatibility between frameworks is left
+to the clients. Sources: docs/reference/target-frameworks, docs/reference/nuspec.
 """
 
 import re
@@ -11,7 +11,7 @@ from functools import lru_cache
 _REMEMBERED = 1_024
 _LONGEST = 256
 
-# Long identifier: short one.
+# Long identifier to short identifier.
 _SHORT = {
     ".NETFramework": "net",
     ".NETStandard": "netstandard",
@@ -45,16 +45,16 @@ _SHORT = {
 _LONG = {
     **{short: long for long, short in _SHORT.items()},
     **{long.lower(): long for long in _SHORT},
-    # What else clients read for the same.
+    # Other spellings that clients accept.
     "netframework": ".NETFramework",
     ".net": ".NETFramework",
     "netcore": ".NETCore",
     "netportable": ".NETPortable",
     "winrt": "WinRT",
 }
-# Their versions keep the dot (`netstandard2.0`); elsewhere it goes as long as every number has one digit (`net45`).
+# Their versions keep the dot (`netstandard2.0`); others drop it while every number has one digit (`net45`).
 _DOTTED = frozenset({".NETStandard", ".NETStandardApp", ".NETCoreApp", ".NETPlatform", "Tizen"})
-# Their versions lose a zero at the end (`win8`, `sl5`); elsewhere two numbers stay (`net40`).
+# Their versions drop a trailing zero (`win8`, `sl5`); others keep two numbers (`net40`).
 _SINGLE_DIGIT = frozenset({"Windows", "WindowsPhone", "Silverlight"})
 _SHORT_PROFILE = {"windowsphone": "wp", "windowsphone71": "wp71", "compactframework": "cf", "full": ""}
 _LONG_PROFILE = {
@@ -65,7 +65,7 @@ _LONG_PROFILE = {
     "full": "",
 }
 
-# What the portable class library profiles stand for; the short form spells it out.
+# The frameworks of each portable class library profile; the short form lists them.
 _PORTABLE = {
     number: "+".join(sorted(names.split()))
     for number, names in {
@@ -89,14 +89,14 @@ _COMMA_FORM = re.compile(
 )
 _NAME_FORM = re.compile(r"([A-Za-z.]*[A-Za-z])(\d*(?:\.\d+)*)(?:-([\w.+-]*))?", re.ASCII)
 _OWN_PLATFORM = 5
-"""From this version on `.NETCoreApp` is called `net`, and what follows a dash is a platform."""
+"""From this version on, `.NETCoreApp` is called `net`, and the part after the dash is a platform."""
 
 
 @dataclass(frozen=True, slots=True)
 class Framework:
     """One framework. `identifier` is the long name without a version, `version` has four numbers.
 
-    `profile` is a profile's long name, or from .NET 5 on a platform with its version (`windows7.0`).
+    `profile` is the long name of a profile or, from .NET 5 on, a platform with its version (`windows7.0`).
     """
 
     identifier: str
@@ -117,7 +117,7 @@ class Framework:
 
     @property
     def long(self) -> str:
-        """As registrations write it: `.NETFramework4.5`; from .NET 5 on there is only the short form."""
+        """The form in registrations: `.NETFramework4.5`; from .NET 5 on there is only the short form."""
         if self._is_net5 or self.identifier in ("native", "Any"):
             return self.short
         numbers = list(self.version)
@@ -141,12 +141,12 @@ class Framework:
 
 
 def find_framework(text: str) -> Framework | None:
-    """The framework a short, long or `Name,Version=v1.0` form stands for; None for what we have never heard of."""
+    """The framework for a short, long or `Name,Version=v1.0` form; None when unknown."""
     return _remembered(text) if len(text) <= _LONGEST else None
 
 
 def short_framework_name(text: str) -> str:
-    """The short form, or the text itself when it is none that we know: a newer client may know it."""
+    """The short form, or the text itself when unknown: a newer client may know it."""
     framework = find_framework(text)
     return framework.short if framework is not None else text.strip()
 
@@ -175,7 +175,7 @@ _remembered = lru_cache(maxsize=_REMEMBERED)(_find)
 
 
 def _version(text: str) -> tuple[int, int, int, int] | None:
-    """`4.5` and `45` are the same: without dots every digit is a number."""
+    """`4.5` and `45` are equal: without dots, every digit is a number."""
     parts = text.split(".") if "." in text else list(text)
     if len(parts) > 4 or any(not part or len(part) > 9 for part in parts):
         return None

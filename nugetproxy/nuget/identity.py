@@ -1,6 +1,6 @@
-"""PackageId and PackageIdentity: what names a package, its lower-case forms and its file names.
+"""PackageId and PackageIdentity: the names of a package, their lower-case forms, and its file names.
 
-Where those files lie is not known here.
+Where these files are stored is not decided here.
 """
 
 import re
@@ -12,7 +12,7 @@ from nugetproxy.errors import InvalidPackageId, InvalidVersion
 from nugetproxy.nuget.version import NuGetVersion
 
 LONGEST_ID = 100
-# What file systems allow for one name; nuget.org itself allows 160 characters for id and version together.
+# The limit of file systems for one name; nuget.org allows 160 characters for id and version together.
 LONGEST_FILE_NAME = 255
 
 _ASCII_ID = re.compile(r"[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*")
@@ -23,7 +23,7 @@ _REMEMBERED_IDS = 16_384
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PackageId:
-    """The id of a package, in the casing it was written in. Equal and hashed without regard to case."""
+    """The id of a package, in its original casing. Equality and hash ignore case."""
 
     text: str
     lower: str = field(init=False)
@@ -34,10 +34,10 @@ class PackageId:
 
     @staticmethod
     def parse(text: str) -> "PackageId":
-        """The id a text stands for, by the wide rule for reading: old ids may hold letters of any language.
+        """Parse an id by the lenient rule for reading: old ids may contain letters of any language.
 
         Raises:
-            InvalidPackageId: nothing may have this id. Slashes, NUL and names of dots only are among the refused.
+            InvalidPackageId: not a valid id. Slashes, NUL and names of dots only are rejected, for example.
         """
         if len(text) > LONGEST_ID:
             raise InvalidPackageId(text, f"it has more than {LONGEST_ID} characters")
@@ -58,18 +58,18 @@ class PackageId:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PackageIdentity:
-    """An id and a version. Equal when the lower id and the lower normalised version are: metadata does not count."""
+    """An id and a version. Equal when the lower-case id and normalised version are equal; metadata is ignored."""
 
     id: PackageId
     version: NuGetVersion
 
     @staticmethod
     def parse(id_text: str, version_text: str) -> "PackageIdentity":
-        """The identity two texts stand for.
+        """Parse an id and a version.
 
         Raises:
             InvalidPackageId: the first is not an id.
-            InvalidVersion: the second is not a version, or both together are too long for the name of a file.
+            InvalidVersion: the second is not a version, or both together are too long for a file name.
         """
         identity = PackageIdentity(PackageId.parse(id_text), NuGetVersion.parse(version_text))
         if len(identity.nupkg_name.encode()) > LONGEST_FILE_NAME:
@@ -108,7 +108,7 @@ class PackageIdentity:
 
 
 def lower_invariant(text: str) -> str:
-    """.NET's ToLowerInvariant: one character in, one character out, whatever stands around it."""
+    """.NET's ToLowerInvariant: each character maps to exactly one, independent of its context."""
     if text.isascii():
         return text.lower()
     return "".join(lowered if len(lowered := c.lower()) == 1 else c for c in text)
@@ -127,5 +127,5 @@ def _is_wide_id(text: str) -> bool:
 
 
 def _is_word_character(c: str) -> bool:
-    # The official rule sees UTF-16: what lies beyond the first plane is two surrogates there, and no word character.
+    # The official rule works on UTF-16, where a character beyond the BMP is two surrogates: no word characters.
     return c <= "\uffff" and unicodedata.category(c) in _WORD_CATEGORIES

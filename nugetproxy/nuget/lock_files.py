@@ -1,6 +1,6 @@
 """Read the packages that a project needs from `packages.lock.json`, `project.assets.json` or a plain list.
 
-What is done with them (fetch ahead, compare hashes) is decided elsewhere.
+The callers decide what to do with them (prefetch, compare hashes).
 """
 
 import base64
@@ -22,20 +22,20 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One package, and the base64 SHA-512 its content must have where the file says so."""
+    """One package, and the base64 SHA-512 of its content if the file has it."""
 
     identity: PackageIdentity
     content_hash: str | None = None
 
 
 def read_wanted(name: str, data: bytes) -> tuple[Wanted, ...]:
-    """Every package the file names, each once, in the order of the file. `name` is only for messages.
+    """The packages that the file names, without duplicates, in file order. `name` is only used in messages.
 
-    JSON is told from the plain list by its first character, and the two JSON files by their keys. A plain list has one
-    `Id Version` a line; `#` begins a comment.
+    JSON is recognised by its first character, and the two JSON formats by their keys. A plain list has one `Id Version`
+    per line; `#` begins a comment.
 
     Raises:
-        InvalidRequest: names the file and the line or key that cannot be used.
+        InvalidRequest: with the file and the offending line or key.
     """
     content = data.removeprefix(_BYTE_ORDER_MARK)
     found: dict[PackageIdentity, Wanted] = {}
@@ -52,7 +52,7 @@ def _from_lines(name: str, content: bytes) -> Iterator[tuple[str, Wanted]]:
     try:
         lines = content.decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise InvalidRequest(f"{name}: it is not UTF-8 text (byte {error.start})") from error
+        raise InvalidRequest(f"{name}: not UTF-8 text (byte {error.start})") from error
     for number, line in enumerate(lines, start=1):
         words = line.partition("#")[0].split()
         place = f"{name}, line {number}"
@@ -67,12 +67,12 @@ def _from_json(name: str, content: bytes) -> Iterator[tuple[str, Wanted]]:
     try:
         document = orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"{name}, line {error.lineno}: it is not JSON: {error.msg}") from error
+        raise InvalidRequest(f"{name}, line {error.lineno}: not valid JSON: {error.msg}") from error
     if "libraries" in document:
         return _from_assets(name, _object(document["libraries"], f"{name}, libraries"))
     if "dependencies" in document:
         return _from_lock(name, _object(document["dependencies"], f"{name}, dependencies"))
-    raise InvalidRequest(f"{name}: it has neither the dependencies of a lock file nor the libraries of an assets file")
+    raise InvalidRequest(f"{name}: it has neither 'dependencies' (lock file) nor 'libraries' (assets file)")
 
 
 def _from_lock(name: str, frameworks: dict[str, Any]) -> Iterator[tuple[str, Wanted]]:
@@ -112,7 +112,7 @@ def _object(value: object, place: str) -> dict[str, Any]:
 def _text(fields: dict[str, Any], key: str, place: str) -> str:
     value = fields.get(key)
     if not isinstance(value, str):
-        raise InvalidRequest(f"{place}: {key} is missing or not a text")
+        raise InvalidRequest(f"{place}: {key} is missing or not a string")
     return value
 
 
@@ -130,5 +130,5 @@ def _content_hash(fields: dict[str, Any], key: str, place: str) -> str | None:
 
 
 def _shown(key: str) -> str:
-    # A key is a stranger's text, and a message is one line.
+    # A key is untrusted text, and a message is one line.
     return "".join(c if c.isprintable() else "?" for c in key[:100])

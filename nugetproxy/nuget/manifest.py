@@ -1,6 +1,6 @@
-"""PackageManifest: what the author of a package wrote in its nuspec, as values.
+"""PackageManifest: the contents of a package's nuspec, as values.
 
-How to read one from XML is `nuspec.py`'s affair; what a feed adds to it (listed, published, size) is not here.
+`nuspec.py` reads it from XML. What a feed adds to it (listed, published, size) is not here.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from nugetproxy.nuget.version_range import VersionRange
 
 @dataclass(frozen=True, slots=True)
 class PackageType:
-    """What kind of package it is. `name` is one of NuGet's words or the author's own; `version` may be empty."""
+    """The type of a package. `name` is predefined by NuGet or chosen by the author; `version` may be empty."""
 
     name: str
     version: str = ""
@@ -24,7 +24,7 @@ class PackageType:
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """`range` is the text as written; empty means any version."""
+    """`range` is as written; empty means any version."""
 
     id: str
     range: str = ""
@@ -32,7 +32,7 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class DependencyGroup:
-    """Dependencies for one framework as written in the nuspec; None is for every framework."""
+    """Dependencies for one framework, as written in the nuspec; None means every framework."""
 
     target_framework: str | None = None
     dependencies: tuple[Dependency, ...] = ()
@@ -40,7 +40,7 @@ class DependencyGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageManifest:
-    """Texts are as written, trimmed; an empty text means the nuspec does not say. Source: docs/reference/nuspec."""
+    """Strings are as written, trimmed, and empty when the nuspec has no value. Source: docs/reference/nuspec."""
 
     id: PackageId
     version: NuGetVersion
@@ -71,7 +71,7 @@ class PackageManifest:
     package_types: tuple[PackageType, ...] = ()
     dependency_groups: tuple[DependencyGroup, ...] = ()
     is_partial: bool = False
-    """More was written than we read: what is here may be half of it. Only the identity is sure."""
+    """Parts of the nuspec exceeded a bound and were left out. Only the identity is reliable."""
 
     @property
     def identity(self) -> PackageIdentity:
@@ -79,7 +79,7 @@ class PackageManifest:
 
     @property
     def is_semver2(self) -> bool:
-        """Whether clients from before SemVer 2 must not see it: for its own version, or a bound of a dependency."""
+        """Whether to hide it from clients without SemVer 2, because of its version or the bound of a dependency."""
         return self.version.is_semver2 or any(
             _has_semver2_bound(dependency.range)
             for group in self.dependency_groups
@@ -88,7 +88,7 @@ class PackageManifest:
 
     @staticmethod
     def named(package_id: str, version: str) -> "PackageManifest":
-        """A partial one that says nothing else. Raises InvalidPackageId or InvalidVersion."""
+        """A partial manifest with only an identity. Raises InvalidPackageId or InvalidVersion."""
         return PackageManifest(
             id=PackageId.parse(package_id),
             version=NuGetVersion.parse(version),
@@ -97,7 +97,7 @@ class PackageManifest:
         )
 
     def as_dict(self) -> dict[str, object]:
-        """Plain values only, ready for JSON; what is empty is left out."""
+        """Plain values, ready for JSON, without empty ones."""
         plain: dict[str, object] = {"id": self.id.text, "version": self.verbatim_version}
         for name in _TEXTS + _FLAGS:
             if value := getattr(self, name):
@@ -115,10 +115,10 @@ class PackageManifest:
 
     @staticmethod
     def from_dict(plain: Mapping[str, Any]) -> "PackageManifest":
-        """The reverse of `as_dict`.
+        """The inverse of `as_dict`.
 
         Raises:
-            ValueError: not something `as_dict` wrote.
+            ValueError: not a result of `as_dict`.
             InvalidPackageId, InvalidVersion: likewise, for id and version.
         """
         try:
@@ -151,7 +151,7 @@ _FLAGS = tuple(f.name for f in dataclasses.fields(PackageManifest) if f.type is 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
+        raise TypeError(f"{value!r} is not a string")
     return value
 
 
@@ -159,4 +159,4 @@ def _has_semver2_bound(wanted: str) -> bool:
     try:
         return bool(wanted) and VersionRange.parse(wanted).is_semver2
     except InvalidVersionRange:
-        return False  # packages from before the rules carry such texts; clients then take any version
+        return False  # packages that predate the rules have such ranges; clients then take any version

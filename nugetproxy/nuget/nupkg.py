@@ -1,6 +1,6 @@
-"""Open a .nupkg safely: its manifest, and the parts that the manifest points at.
+"""Read a .nupkg safely: its manifest, and the parts that the manifest refers to.
 
-It works on an open binary file; who opened it, and in which thread, is the caller's affair. Nothing is extracted by
+It works on an open binary file; opening it and choosing the thread is up to the caller. Nothing is extracted under its
 name: an entry called `../x` is as harmless as any other.
 """
 
@@ -18,15 +18,15 @@ from nugetproxy.nuget.nuspec import LARGEST_NUSPEC, read_identity, read_nuspec
 
 __all__ = ["ArchiveLimits", "Nupkg"]
 
-# Tools write id and version first. Where they come later, more of the nuspec is read for them.
+# Tools write id and version first. If they come later, more of the nuspec is read.
 _IDENTITY_IS_WITHIN: Final = 64 * 1024
 
 
 class Nupkg:
     """A package file. Every method may raise InvalidPackage, which says what is wrong with the file.
 
-    Costs one read of the directory (a millisecond for a thousand entries); contents are read when asked for. The file
-    stays the caller's to close, and its position is moved.
+    Reads the directory (a millisecond for a thousand entries); contents are read on demand. Moves the file's position.
+    The caller closes the file.
     """
 
     def __init__(self, file: BinaryIO, limits: ArchiveLimits = ArchiveLimits()) -> None:  # noqa: B008 - frozen
@@ -38,22 +38,22 @@ class Nupkg:
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """The records of the archive's directory, in its order. Nothing in them is checked against the contents."""
+        """The records of the archive's directory, in its order, not checked against the contents."""
         return self._entries
 
     @property
     def has_large_nuspec(self) -> bool:
-        """Whether the nuspec is too large to be held in memory: `nuspec` refuses, `manifest` reads its beginning."""
+        """Whether the nuspec is too large to hold in memory: `nuspec` fails, `manifest` reads only its beginning."""
         return self._nuspec_entry.size > self._limits.max_nuspec_size
 
     @cached_property
     def nuspec(self) -> bytes:
-        """The bytes of the manifest as they are in the package."""
+        """The bytes of the nuspec as in the package."""
         return read_entry(self._file, self._nuspec_entry, self._limits.max_nuspec_size)
 
     @cached_property
     def identity(self) -> PackageIdentity:
-        """Id and version, read from the beginning of the nuspec and before anything else in it is looked at."""
+        """Id and version, read from the beginning of the nuspec before anything else in it is parsed."""
         try:
             return self._identity_within(_IDENTITY_IS_WITHIN)
         except InvalidPackage:
@@ -68,7 +68,7 @@ class Nupkg:
         return read_nuspec(self.nuspec)
 
     def find(self, name: str) -> str | None:
-        """The entry that a path in a manifest means: any case, either slash, plain or percent-encoded."""
+        """The name of the entry for a path in a manifest: any case, either slash, plain or percent-encoded."""
         entry = self._found(name)
         return entry.name if entry else None
 
@@ -76,7 +76,7 @@ class Nupkg:
         """The unpacked bytes of the entry that `find` finds.
 
         Raises:
-            InvalidPackage: there is none, it is unreadable, or it is larger than `limit` bytes.
+            InvalidPackage: no such entry, unreadable, or larger than `limit` bytes.
         """
         entry = self._found(name)
         if entry is None:
@@ -84,19 +84,19 @@ class Nupkg:
         return read_entry(self._file, entry, limit)
 
     def check_layout(self) -> None:
-        """Every byte of the archive belongs to something, and no reader finds other files: for what is pushed."""
+        """Check a pushed archive: every byte is accounted for, and all readers find the same files."""
         check_layout(self._file, self._end, self._entries)
 
     def check_contents(self) -> None:
-        """Unpack every entry once, in constant memory: its bytes are what the directory says.
+        """Unpack every entry once, in constant memory, and check it against the directory.
 
-        Entries are as large as they claim; whether that is too large is for the caller to ask before.
+        The declared sizes are not limited here; the caller checks them first.
         """
         for entry in self._entries:
             check_entry(self._file, entry)
 
     def part(self, which: Literal["readme", "icon", "license"]) -> tuple[str, bytes] | None:
-        """Entry name and bytes of a part; None when the manifest names none or the package lacks it."""
+        """Entry name and bytes of a part; None if the manifest names none or the package lacks it."""
         manifest = self.manifest
         path = {"readme": manifest.readme, "icon": manifest.icon, "license": manifest.license_file}[which]
         entry = self._found(path) if path else None
@@ -108,11 +108,11 @@ class Nupkg:
         return read_identity(start, is_cut=self._nuspec_entry.size > len(start))
 
     def _only_nuspec(self) -> Entry:
-        # By the decoded name, as clients look for it: who they take a package for is who it is here.
+        # By the decoded name, as clients search for it, so that we see the same identity as they do.
         names = ((entry, unquote(entry.name)) for entry in self._entries)
         found = [e for e, name in names if name.lower().endswith(".nuspec") and not {"/", "\\"} & set(name)]
         if len(found) != 1:
-            raise InvalidPackage(f"it has {len(found)} nuspec files in its root; exactly one is needed")
+            raise InvalidPackage(f"it has {len(found)} nuspec files in its root; exactly one is required")
         return found[0]
 
     def _found(self, name: str) -> Entry | None:

@@ -1,7 +1,7 @@
-"""Read a .nuspec, of any schema year, into a PackageManifest.
+"""Read a .nuspec, of any schema version, into a PackageManifest.
 
-`nuspec_parser.py` parses it safely and within bounds. What a missing or odd element means is decided as the official
-client does; only what makes a package unusable is refused.
+`nuspec_parser.py` parses it safely and within bounds. Missing and malformed elements are interpreted as by the official
+client; only what makes a package unusable is an error.
 """
 
 import re
@@ -17,9 +17,9 @@ from nugetproxy.nuget.nuspec_parser import MIRRORED, PUSHED, NuspecParser
 
 # nuget.org allows 35,000 characters of release notes and 32,767 of dependencies; real ones stay below 200 KB.
 LARGEST_NUSPEC = 4 * 1024 * 1024
-"""Bytes of a pushed nuspec, and those that are read of a mirrored one."""
+"""Bytes: the limit for a pushed nuspec, and how much of a mirrored one is read."""
 
-# Authors part tags by any of these, and nuget.org's own metadata takes them all.
+# Authors separate tags with any of these, and nuget.org accepts them all.
 _TAG_SEPARATORS = re.compile(r"[\s,;|]+")
 _TRUE = frozenset({"true", "1"})
 
@@ -41,12 +41,12 @@ _TEXT_ELEMENTS: Final = {
 
 
 def read_nuspec(data: bytes, *, is_cut: bool = False) -> PackageManifest:
-    """What the author wrote, as far as the bounds for what is not ours to judge. Source: docs/reference/nuspec.
+    """Read a nuspec, within the bounds for mirrored packages. Source: docs/reference/nuspec.
 
-    Of more than `LARGEST_NUSPEC` bytes only the beginning is read; `is_cut` says that `data` is only a beginning.
+    At most the first `LARGEST_NUSPEC` bytes are read; `is_cut` means that `data` is only the beginning of the file.
 
     Raises:
-        InvalidPackage: not readable as XML, or without a valid id and version in what is read.
+        InvalidPackage: not readable as XML, or no valid id and version in the part that is read.
     """
     is_cut = is_cut or len(data) > LARGEST_NUSPEC
     parser = NuspecParser(MIRRORED)
@@ -76,21 +76,21 @@ def read_nuspec(data: bytes, *, is_cut: bool = False) -> PackageManifest:
 
 
 def read_identity(data: bytes, *, is_cut: bool = False) -> PackageIdentity:
-    """Only the id and the version. Reading stops once both are known: what follows costs nothing and is not checked.
+    """Read only the id and the version. Parsing stops when both are known; what follows is not checked.
 
-    `is_cut` says that `data` is only the beginning of the nuspec.
+    `is_cut` means that `data` is only the beginning of the nuspec.
 
     Raises:
-        InvalidPackage: not readable as XML up to there, or without a valid id and version.
+        InvalidPackage: not readable as XML up to there, or no valid id and version.
     """
     return _identity(_metadata(NuspecParser(MIRRORED, only_identity=True).parse(data, is_cut=is_cut)))
 
 
 def metadata_element(data: bytes) -> etree._Element:
-    """The metadata as it is written, for rules about how to write it. Comments are gone.
+    """The metadata element as written, without comments, for the push rules.
 
     Raises:
-        InvalidPackage: not readable as XML, no nuspec, or larger than a pushed one may be in any way.
+        InvalidPackage: not readable as XML, not a nuspec, or over a bound for pushed ones.
     """
     if len(data) > LARGEST_NUSPEC:
         raise InvalidPackage(f"its nuspec is larger than the limit of {LARGEST_NUSPEC} bytes")
@@ -109,7 +109,7 @@ def _identity(metadata: etree._Element) -> PackageIdentity:
     try:
         return PackageIdentity.parse(text_of(elements.get("id")), text_of(elements.get("version")))
     except (InvalidPackageId, InvalidVersion) as error:
-        raise InvalidPackage(f"its nuspec does not name it: {error}") from error
+        raise InvalidPackage(f"its nuspec has no valid id and version: {error}") from error
 
 
 def _license(element: etree._Element | None) -> tuple[str, str]:
@@ -127,7 +127,7 @@ def _dependency_groups(element: etree._Element | None) -> tuple[DependencyGroup,
         for group in _children(element, "group")
     )
     if groups:
-        return groups  # flat entries beside groups are ignored by the official client too
+        return groups  # the official client, too, ignores flat entries next to groups
     flat = _dependencies(element)
     return (DependencyGroup(None, flat),) if flat else ()
 

@@ -1,8 +1,8 @@
-"""Parse a nuspec's XML incrementally and within bounds: elements, depth, text, attributes, and how often things repeat.
+"""Parse the XML of a nuspec incrementally and within bounds: elements, depth, text, attributes, and repetitions.
 
-A pushed nuspec that exceeds a bound is refused by name. A mirrored one is not ours to judge: what exceeds a bound is
-left out, and reading stops where the total is reached. Either way the cost is linear and known beforehand.
-What the elements mean is not known here, beyond where the id and the version are.
+A pushed nuspec that exceeds a bound is refused, and the error names the bound. Of a mirrored one, which is not ours to
+judge, the excess is left out, and parsing stops at the total. Either way the cost is linear and bounded.
+Of the meaning of elements, only the position of id and version is known here.
 """
 
 from collections import Counter
@@ -15,10 +15,10 @@ from lxml import etree
 from nugetproxy.errors import InvalidPackage
 from nugetproxy.nuget.elements import local_part
 
-# Bytes given to the parser in one go: a bound is noticed at most this much later.
+# Bytes fed to the parser per call: an exceeded bound is noticed at most this much later.
 _BLOCK: Final = 64 * 1024
 
-# What repeats in a nuspec, by the names of the parent and the element.
+# Elements that repeat in a nuspec, by the names of the parent and the element.
 _KINDS: Final[Mapping[tuple[str, str], str]] = {
     ("dependencies", "group"): "dependency groups",
     ("dependencies", "dependency"): "dependencies",
@@ -34,7 +34,7 @@ _KINDS: Final[Mapping[tuple[str, str], str]] = {
 }
 _IN_METADATA: Final = "elements in its metadata"
 
-# nuget.org bounds these by the length of its flattened dependencies, 32,767 characters: some 2,000 of common length.
+# nuget.org limits the length of flattened dependencies to 32,767 characters: about 2,000 of common length.
 # Real packages stay below a tenth of each number.
 _MOST_PUSHED: Final = {
     "dependency groups": 256,
@@ -52,11 +52,11 @@ _MOST_PUSHED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class NuspecBounds:
-    """What is read of a nuspec. `is_strict` refuses what exceeds a bound; otherwise it is left out, and reading stops
-    at the bounds of `elements` and `tag`.
+    """How much of a nuspec is read. With `is_strict` an exceeded bound is an error; otherwise the excess is left out,
+    and parsing stops at the bounds `elements` and `tag`.
 
-    `elements` counts comments, processing instructions, and pieces of text that are left out too. `text` is in
-    characters between two tags, `attribute` in characters of one value, `tag` in bytes of one tag, comment or section.
+    `elements` includes comments, processing instructions, and pieces of text that are left out. `text` is in characters
+    between two tags, `attribute` in characters of one value, `tag` in bytes of one tag, comment or section.
     """
 
     is_strict: bool
@@ -80,14 +80,14 @@ class _Enough(Exception):
 
 
 class NuspecParser:
-    """Parses one nuspec. Afterwards, and after a refusal too, `visited` is the number of elements that were looked at.
-    Not `is_whole` after a parse: elements or attributes were left out.
+    """Parses one nuspec. Afterwards, also after an error, `visited` is the number of elements that were visited.
+    `is_whole` is false if elements or attributes were left out.
 
-    A parser keeps state and is not for two threads at the same time; a new one costs a few microseconds.
+    A parser keeps state and is not thread-safe; a new one costs a few microseconds.
     """
 
     def __init__(self, bounds: NuspecBounds, *, only_identity: bool = False) -> None:
-        """`only_identity` stops as soon as the first metadata element has told an id and a version."""
+        """`only_identity` stops when id and version in the first metadata element are known."""
         self._target = _BoundedTree(bounds, only_identity=only_identity)
         self._bounds = bounds
 
@@ -100,14 +100,14 @@ class NuspecParser:
         return self._target.is_whole
 
     def parse(self, data: bytes, *, is_cut: bool = False) -> etree._Element:
-        """The root with everything inside the bounds; comments are left out.
+        """The root with everything within the bounds, without comments.
 
-        `is_cut` says that `data` is only the beginning of the file.
+        `is_cut` means that `data` is only the beginning of the file.
 
         Raises:
-            InvalidPackage: not readable as XML, with a document type, or against a strict bound.
+            InvalidPackage: not readable as XML, has a document type, or exceeds a strict bound.
         """
-        # The stubs want a target that takes bytes as well, and know no namespaces.
+        # The stubs require a target that also takes bytes, and lack namespaces.
         target: Any = self._target
         parser = etree.XMLParser(
             target=target, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
@@ -132,7 +132,7 @@ class NuspecParser:
 
 
 class _BoundedTree:
-    """What the parser tells its events: builds the tree, and counts."""
+    """The target of the parser's events: builds the tree and counts."""
 
     def __init__(self, bounds: NuspecBounds, *, only_identity: bool) -> None:
         self.visited = 0
@@ -186,7 +186,7 @@ class _BoundedTree:
             self._builder.data(text)
             return
         if left <= 0:
-            self._visit()  # a text in many small pieces costs as much as elements do
+            self._visit()  # text in many small pieces costs as much as elements
         if self._bounds.is_strict:
             raise InvalidPackage(
                 f"its nuspec has a text of more than {self._bounds.text} characters in {self._path[-1][:100]!r}; "
@@ -204,10 +204,10 @@ class _BoundedTree:
         raise InvalidPackage("its nuspec has a document type, which is not allowed")
 
     def close(self) -> None:
-        """Nothing is left to do: the root is known since it began."""
+        """Nothing to do: the root is known since its start."""
 
     def check_progress(self, size: int) -> None:
-        """`size` bytes were parsed: the end of a tag, comment or section is not waited for."""
+        """Called after `size` bytes were parsed, to stop at a tag, comment or section that does not end."""
         self._without_event = 0 if self.events else self._without_event + size
         if self._without_event <= self._bounds.tag:
             return
@@ -222,13 +222,13 @@ class _BoundedTree:
         if self.visited == self._bounds.elements:
             if self._bounds.is_strict:
                 raise InvalidPackage(
-                    f"its nuspec has more than {self._bounds.elements} elements and comments; no more are accepted"
+                    f"its nuspec has more than {self._bounds.elements} elements and comments, which is the limit"
                 )
             raise _Enough
         self.visited += 1
 
     def _is_over_a_bound(self, name: str) -> bool:
-        """Whether the element that begins is left out. Raises InvalidPackage where bounds are strict."""
+        """Whether to leave out the element that begins. Raises InvalidPackage if bounds are strict."""
         bounds, path = self._bounds, self._path
         if len(path) == bounds.depth:
             if bounds.is_strict:
@@ -241,8 +241,8 @@ class _BoundedTree:
         if self._counts[kind] <= bounds.most[kind]:
             return False
         if bounds.is_strict:
-            raise InvalidPackage(f"its nuspec has more than {bounds.most[kind]} {kind}; no more are accepted")
-        # Id and version are found wherever they are.
+            raise InvalidPackage(f"its nuspec has more than {bounds.most[kind]} {kind}, which is the limit")
+        # Id and version are found at any position.
         return name not in self._wanted
 
     def _bounded(self, attributes: Mapping[str, str]) -> Mapping[str, str]:
@@ -274,7 +274,7 @@ def _kind(path: list[str], name: str) -> str | None:
 
 
 def _with_byte_order_mark(data: bytes) -> bytes:
-    # libxml2 finds out UTF-16 by itself only where the XML declaration or the mark is there.
+    # libxml2 detects UTF-16 only by the XML declaration or the byte order mark.
     if data.startswith(b"<\0"):
         return b"\xff\xfe" + data
     if data.startswith(b"\0<"):
@@ -283,6 +283,6 @@ def _with_byte_order_mark(data: bytes) -> bytes:
 
 
 def _first_line(error: Exception) -> str:
-    # SyntaxError's own text ends in a file name, and here there is no file.
+    # The text of a SyntaxError ends in a file name, and there is no file.
     lines = str(error.msg if isinstance(error, etree.XMLSyntaxError) else error).splitlines()
     return lines[0] if lines else type(error).__name__

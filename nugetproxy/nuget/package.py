@@ -1,7 +1,7 @@
-"""Package: what a feed knows of one version, in plain types.
+"""Package: what a feed knows about one version, in plain types.
 
-How it is had, from a registration or a search, and how it is written, are the protocols' affairs. What depends on the
-other versions of the id, such as being the latest, is not here.
+Reading it from a registration or search and writing it is left to `protocol`. What depends on other versions of the
+id, such as being the latest, is not here.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from nugetproxy.nuget.version import NuGetVersion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """Empty texts and None mean that the feed does not say. Moments are in UTC; URLs are absolute."""
+    """Empty strings and None mean that the feed has no value. Times are in UTC; URLs are absolute."""
 
     id: PackageId
     version: NuGetVersion
     verbatim_version: str
-    """As the author wrote it, where that is known; it stands for the same version."""
+    """As the author wrote it, if known; equal to `version`."""
     listed: bool = True
     title: str = ""
     summary: str = ""
@@ -39,7 +39,7 @@ class Package:
     created: datetime | None = None
     last_edited: datetime | None = None
     size: int = 0
-    """Bytes of the package file; 0 where unknown."""
+    """Bytes of the package file; 0 if unknown."""
     sha512: str = ""
     """Of the package file, in base64."""
     downloads: int = 0

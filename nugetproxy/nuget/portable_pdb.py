@@ -1,7 +1,6 @@
-"""What ties a portable PDB to its assembly: the PDB's id, key and checksum, and what an assembly's debug directory
-says.
+"""Match a portable PDB to its assembly: the PDB's id, key and checksum, and the assembly's debug directory.
 
-Only headers are read. Both files are a stranger's: nothing is believed that was not checked against the file's length.
+Only headers are read. Both files are untrusted: no value is used before it is checked against the file's length.
 Sources: ECMA-335 II.24.2 (metadata root), dotnet/runtime docs/design/specs PE-COFF and PortablePdb-Metadata,
 dotnet/symstore docs/specs/SSQP_Key_Conventions.
 """
@@ -17,10 +16,10 @@ from nugetproxy.errors import InvalidPackage
 from nugetproxy.nuget.archive import shown
 
 CHECKSUM_ALGORITHMS: Final = ("SHA256", "SHA384", "SHA512")
-"""In the spelling of debug directories and of the header SymbolChecksum."""
+"""As spelled in debug directories and in the header SymbolChecksum."""
 
 PORTABLE_AGE: Final = "FFFFFFFF"
-"""What stands for the age in the key of a portable PDB, which has none."""
+"""Replaces the age in the key of a portable PDB, which has none."""
 
 _ID_SIZE: Final = 20
 _ROOT: Final = struct.Struct("<4s2H2L")
@@ -38,28 +37,28 @@ _CODEVIEW = struct.Struct("<4s16sL")
 _DEBUG_DIRECTORY: Final = 6
 _CODEVIEW_TYPE, _CHECKSUM_TYPE = 2, 19
 _PORTABLE_MINOR: Final = 0x504D
-# Compilers write six entries at most.
+# Compilers write at most six entries.
 _MOST_DEBUG_ENTRIES: Final = 64
-# By the optional header's magic: where its count of data directories stands, and where they begin.
+# By the magic of the optional header: the offsets of the number of data directories, and of the first one.
 _DIRECTORIES_AT: Final = {0x10B: (92, 96), 0x20B: (108, 112)}
 
 
 @dataclass(frozen=True, slots=True)
 class PdbId:
-    """What a compiler gave to an assembly and its PDB alike. Deterministic compilers make it of their contents."""
+    """The id that a compiler writes to an assembly and its PDB. Deterministic compilers derive it from the contents."""
 
     guid: uuid.UUID
     stamp: int
 
     @property
     def key(self) -> str:
-        """How debuggers ask for it, in its conventional casing."""
+        """The key that debuggers request, in its conventional casing."""
         return f"{self.guid.hex}{PORTABLE_AGE}"
 
 
 @dataclass(frozen=True, slots=True)
 class PortablePdb:
-    """A PDB that was looked at. `id_at` is where the 20 bytes of its id lie."""
+    """A parsed PDB. `id_at` is the offset of the 20 bytes of its id."""
 
     content: bytes = field(repr=False)
     id: PdbId
@@ -67,10 +66,10 @@ class PortablePdb:
 
     @staticmethod
     def parse(content: bytes, name: str = "the file") -> "PortablePdb":
-        """Raises InvalidPackage, which calls the file `name`, when it is no portable PDB."""
+        """Raises InvalidPackage, which calls the file `name`, if it is not a portable PDB."""
         if content.startswith(_WINDOWS_SIGNATURE):
             raise InvalidPackage(
-                f"{shown(name)} is a Windows PDB; only portable ones are served: build with DebugType=portable"
+                f"{shown(name)} is a Windows PDB; only portable PDBs are supported: build with DebugType=portable"
             )
         for stream, offset, size in _streams(content, name):
             if stream == b"#Pdb" and size >= _ID_SIZE:
@@ -78,7 +77,7 @@ class PortablePdb:
         raise _damaged_pdb(name)
 
     def checksum(self, algorithm: str) -> bytes:
-        """The hash that the assembly was given, by one of CHECKSUM_ALGORITHMS: of everything, the id taken as zeros."""
+        """The hash that the assembly has, by one of CHECKSUM_ALGORITHMS: of all bytes, with the id as zeros."""
         digest = hashlib.new(algorithm)
         view = memoryview(self.content)
         digest.update(view[: self.id_at])
@@ -89,7 +88,7 @@ class PortablePdb:
 
 @dataclass(frozen=True, slots=True)
 class PdbChecksum:
-    """What an assembly says of its PDB. `algorithm` is in upper case and need not be one that we know."""
+    """A checksum of the PDB in an assembly. `algorithm` is in upper case and may be unknown."""
 
     algorithm: str
     digest: bytes
@@ -97,16 +96,16 @@ class PdbChecksum:
 
 @dataclass(frozen=True, slots=True)
 class DebugDirectory:
-    """Which portable PDBs an assembly belongs to. No ids: it was built without a PDB, or with a Windows one."""
+    """The portable PDBs of an assembly. No ids: it was built without a PDB or with a Windows PDB."""
 
     ids: tuple[PdbId, ...]
     checksums: tuple[PdbChecksum, ...]
 
 
 def read_debug_directory(content: bytes, name: str = "the file") -> DebugDirectory:
-    """What the debug directory of an assembly says; empty when it has none.
+    """The debug directory of an assembly; empty if it has none.
 
-    Raises InvalidPackage, which calls the file `name`, when it is no executable of Windows or lies about its own form.
+    Raises InvalidPackage, which calls the file `name`, if it is not a Windows executable or is malformed.
     """
     ids: list[PdbId] = []
     checksums: list[PdbChecksum] = []
@@ -132,7 +131,7 @@ def _streams(content: bytes, name: str) -> Iterator[tuple[bytes, int, int]]:
     try:
         signature, _, _, _, version_size = _ROOT.unpack_from(content)
         if signature != _SIGNATURE:
-            raise InvalidPackage(f"{shown(name)} is not a portable PDB: it does not begin with BSJB")
+            raise InvalidPackage(f"{shown(name)} is not a portable PDB: it does not start with BSJB")
         position = _ROOT.size + version_size
         _, count = struct.unpack_from("<2H", content, position)
         position += 4
@@ -143,7 +142,7 @@ def _streams(content: bytes, name: str) -> Iterator[tuple[bytes, int, int]]:
             if end < 0 or offset + size > len(content):
                 raise _damaged_pdb(name)
             yield content[position:end], offset, size
-            position += (end - position) // 4 * 4 + 4  # with its zero, padded to four bytes
+            position += (end - position) // 4 * 4 + 4  # including its zero, padded to four bytes
     except struct.error as error:
         raise _damaged_pdb(name) from error
 
@@ -153,7 +152,7 @@ def _id(raw: bytes) -> PdbId:
 
 
 def _damaged_pdb(name: str) -> InvalidPackage:
-    return InvalidPackage(f"{shown(name)} is not a portable PDB: its header is damaged or names no #Pdb stream")
+    return InvalidPackage(f"{shown(name)} is not a portable PDB: its header is damaged or has no #Pdb stream")
 
 
 # --- the assembly -----------------------------------------------------------------------------------------------------
@@ -165,12 +164,12 @@ def _debug_entries(content: bytes) -> Iterator[tuple[int, int, int, bytes]]:
     if not size:
         return
     if size % _DEBUG_ENTRY.size or size > _DEBUG_ENTRY.size * _MOST_DEBUG_ENTRIES:
-        raise ValueError("its debug directory has an odd size")
+        raise ValueError("its debug directory has an invalid size")
     start = _offset_of(address, size, sections)
     for position in range(start, start + size, _DEBUG_ENTRY.size):
         _, stamp, _, minor, kind, length, _, at = _DEBUG_ENTRY.unpack_from(content, position)
         if at + length > len(content):
-            raise ValueError("an entry lies outside the file")
+            raise ValueError("an entry is outside the file")
         yield stamp, minor, kind, content[at : at + length]
 
 
@@ -178,12 +177,12 @@ def _debug_directory(content: bytes) -> tuple[int, int, list[tuple[int, int, int
     """Address and size of the debug directory, and address, size and offset of each section."""
     (header,) = struct.unpack_from("<L", content, 0x3C)
     if content[:2] != b"MZ" or content[header : header + 4] != b"PE\0\0":
-        raise ValueError("it is no executable")
+        raise ValueError("it is not an executable")
     _, section_count, _, _, _, optional_size, _ = _COFF.unpack_from(content, header + 4)
     optional = header + 4 + _COFF.size
     (magic,) = struct.unpack_from("<H", content, optional)
     if magic not in _DIRECTORIES_AT:
-        raise ValueError("it is no executable of a known form")
+        raise ValueError("it is an executable of an unknown format")
     count_at, directories_at = _DIRECTORIES_AT[magic]
     (count,) = struct.unpack_from("<L", content, optional + count_at)
     sections = []
@@ -200,4 +199,4 @@ def _offset_of(address: int, size: int, sections: list[tuple[int, int, int]]) ->
     for start, length, offset in sections:
         if start <= address and address + size <= start + length:
             return offset + address - start
-    raise ValueError("its debug directory lies in no section")
+    raise ValueError("its debug directory is in no section")

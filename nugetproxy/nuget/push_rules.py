@@ -1,9 +1,9 @@
-"""What a feed asks of a package before it takes it, beyond being readable.
+"""The rules for a pushed package, beyond being readable.
 
-These are nuget.org's rules for a push (nuget-protocol: push validation), as far as they make sense without nuget.org:
-nothing is asked of a licence's fame, of an owner's certificate or of how an id sounds. Every refusal names what is
-wrong and what would be right; several are told at once, so that one more push is enough.
-Who may push, and whether the version is there already, is not known here.
+These are nuget.org's rules for a push (nuget-protocol: push validation), as far as they make sense elsewhere: there is
+no list of approved licences, no check of owners' certificates and no ban on particular ids. Every message says what is
+wrong and how to fix it; several problems are reported together, so that one more push is enough.
+Who may push, and whether the version exists already, is not known here.
 """
 
 import time
@@ -20,7 +20,7 @@ from nugetproxy.nuget.push_rules_xml import read_written_metadata
 
 __all__ = ["PushLimits", "check_push", "refuse"]
 
-# A status line holds 512 characters, and clients show nothing else.
+# Clients show only the status line, which is limited to 512 characters.
 _TOLD: Final = 3
 
 
@@ -30,10 +30,9 @@ def check_push(
     *,
     clock: Callable[[], float] = time.time,
 ) -> tuple[str, ...]:
-    """Warnings for whoever pushes this package, one line each. `clock` gives unix seconds.
+    """Check a package; returns warnings for the user, one line each. `clock` returns Unix seconds.
 
-    Costs the unpacking of the whole package, in constant memory: some four seconds a gigabyte. `limits`
-    say how much it may be.
+    Unpacks the whole package, in constant memory and within `limits`: about four seconds per gigabyte.
 
     Raises InvalidPackage, which says which rules it breaks.
     """
@@ -54,7 +53,7 @@ def check_push(
 
 
 def refuse(problems: Iterable[str]) -> None:
-    """Raises InvalidPackage with the first few of these sentences, if there are any."""
+    """Raises InvalidPackage with the first few of these messages, if there are any."""
     found = list(dict.fromkeys(problems))
     if found:
         more = f"; and {len(found) - _TOLD} more" if len(found) > _TOLD else ""

@@ -1,7 +1,7 @@
-"""Push rules about the archive: the dates of its entries, and what they unpack to.
+"""Push rules for the archive: the dates of its entries, and their unpacked sizes.
 
-Their names are `push_rules_names.py`'s, where their bytes lie `archive_layout.py`'s: sizes are those of the file only
-after that was checked.
+`push_rules_names.py` checks names, and `archive_layout.py` where the bytes are: declared sizes are reliable only after
+that.
 """
 
 import struct
@@ -21,25 +21,25 @@ _TIME_AT: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class PushLimits:
-    """What a pushed package may cost those who unpack it. Sizes in bytes, `max_ratio` is unpacked to packed."""
+    """Limits on unpacking a pushed package. Sizes in bytes; `max_ratio` is unpacked to packed."""
 
-    # Text compresses to a tenth; 200 is far beyond what people ship and far below what a bomb needs.
+    # Text compresses to a tenth; 200 is far above real packages and far below an archive bomb.
     max_ratio: int = 200
-    # Below this no ratio is a danger: an empty bitmap alone may reach a thousand.
+    # Below this no ratio is dangerous: an empty bitmap alone may reach a thousand.
     ratio_free_size: int = 64 * _MEGABYTE
 
 
 def entry_problems(entries: Sequence[Entry], limits: PushLimits, now: float) -> Iterator[str]:
-    """Sentences about names, dates and sizes. `now` in unix seconds."""
+    """Problems with names, dates and sizes. `now` is in Unix seconds."""
     yield from name_problems(entries)
     for entry in entries:
         if (stamp := _modified(entry)) is not None and stamp > now + _DAY:
             yield (
                 f"entry {shown(entry.name)} is dated {datetime.fromtimestamp(stamp, UTC):%Y-%m-%d}, more than a day in "
-                "the future: set the clock of the machine that packs"
+                "the future: check the clock of the build machine"
             )
         if entry.method == STORED and entry.compressed_size != entry.size:
-            yield f"entry {shown(entry.name)} is stored and claims two different sizes"
+            yield f"entry {shown(entry.name)} is stored uncompressed but has two different sizes"
     yield from _size_problems(entries, limits)
 
 
@@ -48,12 +48,12 @@ def _size_problems(entries: Sequence[Entry], limits: PushLimits) -> Iterator[str
     if unpacked > limits.ratio_free_size and unpacked > max(packed, 1) * limits.max_ratio:
         yield (
             f"it unpacks to {unpacked // _MEGABYTE} MB, more than {limits.max_ratio} times its size: "
-            "this limit keeps archives away that fill disks"
+            "the limit protects against archive bombs"
         )
 
 
 def _modified(entry: Entry) -> float | None:
-    """The entry's date in unix seconds, read as UTC; None when it is no date."""
+    """The entry's date in Unix seconds, read as UTC; None if it is not a valid date."""
     clock, date = struct.unpack_from("<2H", entry.raw, _TIME_AT)
     try:
         return datetime(

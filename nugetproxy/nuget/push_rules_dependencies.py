@@ -1,6 +1,6 @@
-"""Push rules about dependencies and target frameworks.
+"""Push rules for dependencies and target frameworks.
 
-An unknown framework is no reason to refuse: the next SDK knows one more. A text that cannot be a framework is.
+An unknown framework is only a warning, because new SDKs add frameworks. A string that cannot be one is an error.
 """
 
 import re
@@ -19,40 +19,40 @@ from nugetproxy.nuget.version_range import VersionRange
 
 LONGEST_RANGE: Final = 256
 LONGEST_DEPENDENCIES: Final = 32_767
-"""Characters of all dependencies in V2's form `id:range:framework|…`."""
+"""Characters of all dependencies in V2 form, `id:range:framework|…`."""
 
-# Of the elements with groups by framework.
+# The elements that have groups by framework.
 _GROUPED: Final = ("dependencies", "frameworkReferences", "references")
 _LONGEST_FRAMEWORK: Final = 256
 _ANY_FRAMEWORK = re.compile(r"[A-Za-z.][\w.,=+ -]*", re.ASCII)
 
 
 def dependency_problems(manifest: PackageManifest, metadata: etree._Element) -> Iterator[str]:
-    """Sentences about everything here that is refused."""
+    """Problems that make the push fail."""
     for element in children(metadata, "dependencies"):
         for scope, dependencies in _scopes(element):
             yield from _scope_problems(scope, dependencies)
-    # An empty group is written as a dependency on nothing.
+    # V2 writes an empty group as a dependency without an id.
     flattened = sum(
         len(dependency.id) + len(dependency.range) + len(group.target_framework or "") + 3
         for group in manifest.dependency_groups
         for dependency in group.dependencies or (Dependency(""),)
     )
     if flattened > LONGEST_DEPENDENCIES:
-        yield f"its dependencies have {flattened} characters together; the limit is {LONGEST_DEPENDENCIES}"
+        yield f"its dependencies have {flattened} characters in total; the limit is {LONGEST_DEPENDENCIES}"
     for framework in _frameworks(metadata):
         if find_framework(framework) is None and not _may_be_framework(framework):
             yield f"{shown(framework)} is not a target framework such as net8.0 or .NETStandard2.0"
 
 
 def framework_warnings(metadata: etree._Element) -> Iterator[str]:
-    """Sentences about what clients may take otherwise than it was meant."""
+    """Warnings about what clients may interpret differently than intended."""
     for framework in _frameworks(metadata):
         if find_framework(framework) is None and _may_be_framework(framework):
-            yield f"The target framework {shown(framework)} is not known here. Clients that do not know it ignore it."
+            yield f"The target framework {shown(framework)} is unknown. Clients that do not know it ignore it."
     for element in children(metadata, "dependencies"):
         if children(element, "group") and children(element, "dependency"):
-            yield "Dependencies outside of groups are ignored where there are groups."
+            yield "Dependencies outside groups are ignored when there are groups."
 
 
 def _scopes(element: etree._Element) -> Iterator[tuple[str, list[etree._Element]]]:
@@ -69,10 +69,10 @@ def _scope_problems(scope: str, dependencies: list[etree._Element]) -> Iterator[
         try:
             lower_id = PackageId.parse(name).lower
         except InvalidPackageId as error:
-            yield f"it has a dependency{scope} without a right id: {error}"
+            yield f"it has a dependency{scope} without a valid id: {error}"
             continue
         if lower_id in seen:
-            yield f"it depends{scope} on {name} twice; name each package once in a group"
+            yield f"it depends{scope} on {name} twice; list each package once per group"
         seen.add(lower_id)
         if problem := _range_problem(wanted):
             yield f"its dependency {name}{scope} {problem}"
@@ -82,18 +82,18 @@ def _range_problem(wanted: str) -> str:
     if len(wanted) > LONGEST_RANGE:
         return f"has a version range of more than {LONGEST_RANGE} characters"
     if "*" in wanted:
-        return f"has the floating version {shown(wanted)}; a package names the lowest version it works with"
+        return f"has the floating version {shown(wanted)}; specify the lowest version that works"
     try:
         interval = VersionRange.parse(wanted)
     except InvalidVersionRange as error:
-        return f"has no right version range: {error}"
+        return f"has no valid version range: {error}"
     if any(bound is not None and bound.metadata for bound in (interval.minimum, interval.maximum)):
-        return f"has build metadata in {shown(wanted)}; leave out what follows the '+'"
+        return f"has build metadata in {shown(wanted)}; remove the '+' and what follows"
     return ""
 
 
 def _frameworks(metadata: etree._Element) -> list[str]:
-    """Every framework that is named, once."""
+    """All frameworks in the nuspec, without duplicates."""
     found = [
         attribute(group, "targetFramework")
         for name in _GROUPED
@@ -111,7 +111,7 @@ def _may_be_framework(text: str) -> bool:
 
 
 def _listed(text: str) -> list[str]:
-    """Frameworks separated by commas; the long form `Name,Version=v4.0` holds one itself."""
+    """Frameworks separated by commas; the long form `Name,Version=v4.0` contains a comma itself."""
     if "=" in text:
         return [text]
     return [framework.strip() for framework in text.split(",")]

@@ -1,6 +1,6 @@
-"""Push rules about the names of entries: every client, on every system, unpacks the same files into the same folder.
+"""Push rules for the names of entries: all clients, on all systems, unpack the same files into the same folder.
 
-Clients percent-decode names before they unpack by them: what is asked of a name is asked of both forms.
+Clients percent-decode names before they unpack, so the rules apply to both forms.
 Sources: nuget-protocol: push validation; for Windows learn.microsoft.com/windows/win32/fileio/naming-a-file.
 """
 
@@ -13,46 +13,46 @@ from urllib.parse import unquote
 from nugetproxy.nuget.archive import Entry, shown
 
 LONGEST_SEGMENT: Final = 255
-"""Bytes of UTF-8 in the name of a file or folder: what file systems allow."""
+"""Bytes of UTF-8 in the name of a file or folder: the limit of file systems."""
 
 LONGEST_PATH: Final = 1000
-"""Bytes of UTF-8: macOS opens no path of more than 1,024, with the folder that packages lie in."""
+"""Bytes of UTF-8: macOS opens no path over 1,024, which includes the packages folder."""
 
 MOST_FOLDERS: Final = 65_536
-"""In one package. Each costs memory until all names are compared; real packages have fewer than files."""
+"""In one package. Each costs memory until all names are compared; real packages have fewer folders than files."""
 
-# Of the whole path, in this order: the first that is found is told.
+# Applied to the whole path, in this order: the first match is reported.
 _IN_PATHS: Final = tuple(
     (re.compile(pattern), why)
     for pattern, why in (
-        (r"\A\Z|[\x00-\x1f\x7f]", "has a name with control characters or without any"),
-        (r"\\", "has a backslash in its name; folders are separated by '/'"),
+        (r"\A\Z|[\x00-\x1f\x7f]", "has an empty name or control characters in it"),
+        (r"\\", "has a backslash in its name; use '/' to separate folders"),
         (r"\A(?:/|[A-Za-z]:)", "has an absolute path; paths in a package are relative to its root"),
         (r"//", "has an empty folder name ('//') in its path"),
         (r"(?:\A|/)\.\.?(?:/|\Z)", "has '.' or '..' in its path, which leads out of the package"),
     )
 )
 
-# Of each file and folder name in it.
+# Applied to each file and folder name in it.
 _IN_SEGMENTS: Final = tuple(
     (re.compile(pattern), why)
     for pattern, why in (
-        (r'[<>:"|?*]', 'cannot be unpacked on Windows: names there have none of < > : " | ? *'),
-        # Dropped there: `a.` and `a` are one file, and `.. ` is the folder above.
+        (r'[<>:"|?*]', 'cannot be unpacked on Windows: names must not contain < > : " | ? *'),
+        # Windows drops them: `a.` and `a` are one file, and `.. ` is the parent folder.
         (
             r"[.\s]\Z",
-            "is unpacked under another name on Windows: no file or folder name there ends in a dot or a blank",
+            "would get another name on Windows: file and folder names must not end in a dot or space",
         ),
         (
             r"(?i)\A(?:(?:con|prn|aux|nul|com[1-9¹²³]|lpt[1-9¹²³])\s*(?:\..*)?|conin\$|conout\$)\Z",
-            "cannot be unpacked on Windows: CON, PRN, AUX, NUL, COM1 and LPT1 are devices there, with any ending",
+            "cannot be unpacked on Windows: CON, PRN, AUX, NUL, COM1 and LPT1 are devices, with any extension",
         ),
     )
 )
 
 
 def name_problem(name: str) -> str:
-    """What is wrong with the name of an entry, as the end of a sentence; empty when it is safe to unpack by it."""
+    """What is wrong with the name of an entry, as the end of a sentence; empty if it is safe to unpack."""
     plain = unquote(name)
     for text in dict.fromkeys((name, plain)):
         for pattern, why in _IN_PATHS:
@@ -63,14 +63,14 @@ def name_problem(name: str) -> str:
             if any(pattern.search(segment) for segment in segments):
                 return why
     if max(len(segment.encode()) for segment in plain.split("/")) > LONGEST_SEGMENT:
-        return f"has a file or folder name of more than {LONGEST_SEGMENT} bytes, which no file system takes"
+        return f"has a file or folder name of more than {LONGEST_SEGMENT} bytes, more than file systems allow"
     if len(plain.encode()) > LONGEST_PATH:
-        return f"has a path of more than {LONGEST_PATH} bytes, which some systems do not open"
+        return f"has a path of more than {LONGEST_PATH} bytes, which some systems cannot open"
     return ""
 
 
 def name_problems(entries: Sequence[Entry]) -> Iterator[str]:
-    """Sentences about single names, and about those that would be unpacked over each other."""
+    """Problems with single names, and with names that would overwrite each other."""
     files: dict[str, str] = {}
     folders: dict[str, str] = {}
     for name in (entry.name for entry in entries):
@@ -79,28 +79,28 @@ def name_problems(entries: Sequence[Entry]) -> Iterator[str]:
             continue
         key = _folded(unquote(name))
         if key in files:
-            yield f"entry {shown(name)} is there twice{_also(name, files[key])}; each name may occur once"
+            yield f"entry {shown(name)} occurs twice{_also(name, files[key])}; each name may occur once"
         files.setdefault(key, name)
         while "/" in key:
             key = key.rpartition("/")[0]
             if key in folders:
-                break  # and so are those above
+                break  # and so are its parents
             folders[key] = name
         if len(folders) > MOST_FOLDERS:
-            yield f"it has more than {MOST_FOLDERS} folders; put its files into fewer"
+            yield f"it has more than {MOST_FOLDERS} folders; use fewer"
             return
     for key in files.keys() & folders.keys():
-        yield f"entry {shown(files[key])} is a file where entry {shown(folders[key])} needs a folder"
+        yield f"entry {shown(files[key])} is a file, but entry {shown(folders[key])} needs a folder there"
 
 
 def _also(name: str, other: str) -> str:
-    return "" if name == other else f", as {shown(other)}: where casing does not matter both are one file"
+    return "" if name == other else f", also as {shown(other)}: both are the same file where case is ignored"
 
 
 def _folded(path: str) -> str:
-    """Equal for what may be one file somewhere: Windows and macOS ignore casing, macOS how an accent is written."""
+    """Equal for names of one file on some system: Windows and macOS ignore case, macOS also the form of accents."""
     if path.isascii():
         return path.lower()
     composed = unicodedata.normalize("NFC", path)
-    # By characters, as file systems do: ß is no SS there.
+    # Per character, as file systems do: ß is not SS there.
     return "".join(upper if len(upper := c.upper()) == 1 else c for c in composed).lower()

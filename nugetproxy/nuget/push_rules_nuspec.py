@@ -1,7 +1,7 @@
-"""Push rules about what a nuspec says: required elements, lengths, URLs, booleans, package types, client versions.
+"""Push rules for the contents of a nuspec: required elements, lengths, URLs, booleans, package types, client versions.
 
-How it is written as XML belongs to `push_rules_xml.py`, dependencies and frameworks to `push_rules_dependencies.py`,
-licence, icon and readme to `push_rules_parts.py`.
+Its XML belongs to `push_rules_xml.py`, dependencies and frameworks to `push_rules_dependencies.py`, licence, icon and
+readme to `push_rules_parts.py`.
 Source: docs/reference/nuspec; the lengths are nuget.org's (nuget-protocol: push validation).
 """
 
@@ -42,19 +42,19 @@ _URLS: Final = ("projectUrl", "iconUrl", "licenseUrl")
 _BOOLEANS: Final = ("requireLicenseAcceptance", "developmentDependency", "serviceable")
 _BOOLEAN_TEXTS: Final = frozenset({"true", "false", "1", "0"})
 _LONGEST_REPOSITORY_TYPE: Final = 100
-# What the id of a package may be; types are named by the same rule.
+# The rule for package ids applies to the names of types, too.
 _TYPE_NAME = re.compile(r"\w+(?:[.-]\w+)*")
 _TYPE_VERSION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){1,3}")
 
 
 def symbols_problem(manifest: PackageManifest) -> Iterator[str]:
-    """What is wrong when it is a symbols package. Then nothing else is: its nuspec has other rules."""
+    """The problem if it is a symbols package. Nothing else is checked then: its nuspec has other rules."""
     if any(kind.name.lower() == SYMBOLS_PACKAGE.lower() for kind in manifest.package_types):
-        yield "it is a symbols package (.snupkg): push it to /api/v2/symbolpackage, and here the package it belongs to"
+        yield "it is a symbols package (.snupkg): push it to /api/v2/symbolpackage; this URL takes the package itself"
 
 
 def nuspec_problems(manifest: PackageManifest, metadata: etree._Element) -> Iterator[str]:
-    """Sentences about everything here that is refused."""
+    """Problems that make the push fail."""
     yield from _identity_problems(manifest)
     for required in ("authors", "description"):
         if not getattr(manifest, required):
@@ -70,15 +70,15 @@ def nuspec_problems(manifest: PackageManifest, metadata: etree._Element) -> Iter
     for name in _BOOLEANS:
         for child in children(metadata, name):
             if text_of(child).lower() not in _BOOLEAN_TEXTS:
-                yield f"its {name} is {shown(text_of(child))}; it is true or false"
+                yield f"its {name} is {shown(text_of(child))}; expected true or false"
     yield from _type_problems(metadata)
     yield from _client_version_problems(manifest)
     if len(manifest.repository_type) > _LONGEST_REPOSITORY_TYPE:
-        yield f"the type of its repository is longer than {_LONGEST_REPOSITORY_TYPE} characters"
+        yield f"its repository type has more than {_LONGEST_REPOSITORY_TYPE} characters"
 
 
 def nuspec_warnings(manifest: PackageManifest, metadata: etree._Element) -> Iterator[str]:
-    """Sentences about what works and is on its way out."""
+    """Warnings about deprecated elements."""
     if manifest.license_url and not (manifest.license_expression or manifest.license_file):
         yield "The licenseUrl element is deprecated. Use the license element instead."
     if manifest.icon_url and not manifest.icon:
@@ -88,11 +88,11 @@ def nuspec_warnings(manifest: PackageManifest, metadata: etree._Element) -> Iter
 def _identity_problems(manifest: PackageManifest) -> Iterator[str]:
     package_id, version = manifest.id.text, manifest.version
     if not package_id.isascii():
-        yield f"its id {shown(package_id)} has letters beyond ASCII, which new packages may not have"
+        yield f"its id {shown(package_id)} has non-ASCII letters, which new packages must not have"
     if len(manifest.verbatim_version) > LONGEST_VERSION:
         yield f"its version has {len(manifest.verbatim_version)} characters; the limit is {LONGEST_VERSION}"
     elif len(package_id) + len(version.full) > LONGEST_IDENTITY:
-        yield f"its id and version have more than {LONGEST_IDENTITY} characters together"
+        yield f"its id and version have more than {LONGEST_IDENTITY} characters in total"
 
 
 def _type_problems(metadata: etree._Element) -> Iterator[str]:

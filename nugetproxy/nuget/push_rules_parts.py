@@ -1,6 +1,6 @@
-"""Push rules about licence, icon and readme: what the manifest names must be in the package and be what it should.
+"""Push rules for licence, icon and readme: the files that the manifest names must exist and be of the right kind.
 
-Whoever opens a package in a browser or an IDE is shown these. Source: docs/reference/nuspec.
+Browsers and IDEs show these to users. Source: docs/reference/nuspec.
 """
 
 import posixpath
@@ -17,7 +17,7 @@ from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.nupkg import Nupkg
 
 LARGEST_PART: Final = 1024 * 1024
-"""Bytes of an icon, a readme or a licence, as on nuget.org."""
+"""Bytes of an icon, readme or licence, as on nuget.org."""
 
 LONGEST_LICENSE: Final = 500
 
@@ -26,12 +26,12 @@ _IMAGES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _LICENSE_VERSION: Final = "1.0.0"
 _TOKEN = re.compile(r"\s*([()]|[A-Za-z0-9.-]+\+?)")
 _OPERATORS: Final = frozenset({"AND", "OR", "WITH"})
-# An expression of 500 characters has far fewer brackets inside each other when it is meant.
+# A sensible expression of 500 characters has far fewer nested brackets.
 _DEEPEST: Final = 50
 
 
 def part_problems(nupkg: Nupkg, metadata: etree._Element) -> Iterator[str]:
-    """Sentences about everything here that is refused."""
+    """Problems that make the push fail."""
     manifest = nupkg.manifest
     for element in children(metadata, "license"):
         yield from _license_problems(element)
@@ -46,7 +46,7 @@ def part_problems(nupkg: Nupkg, metadata: etree._Element) -> Iterator[str]:
 
 
 def part_warnings(manifest: PackageManifest) -> Iterator[str]:
-    """Sentences about what readers of a package miss, in nuget.org's words."""
+    """Warnings about missing parts, in nuget.org's words."""
     if not manifest.readme:
         yield "The package does not contain a readme. Add one: https://aka.ms/nuget/authoring-best-practices/readme"
     if not (manifest.license_expression or manifest.license_file or manifest.license_url):
@@ -56,12 +56,12 @@ def part_warnings(manifest: PackageManifest) -> Iterator[str]:
 def _file_problems(nupkg: Nupkg, which: Literal["readme", "icon", "license"], path: str) -> Iterator[str]:
     endings = _ENDINGS[which]
     if posixpath.splitext(path.replace("\\", "/"))[1].lower() not in endings:
-        allowed = " or ".join(ending or "no ending at all" for ending in endings)
-        yield f"its {which} {shown(path)} must end in {allowed}"
+        allowed = ", ".join(ending or "none" for ending in endings)
+        yield f"its {which} {shown(path)} has the wrong extension; allowed: {allowed}"
         return
     found = nupkg.find(path)
     if found is None:
-        yield f"its nuspec names the {which} {shown(path)}, and there is no such file in the package"
+        yield f"its nuspec names the {which} {shown(path)}, but the package has no such file"
         return
     try:
         content = nupkg.read(found, LARGEST_PART)
@@ -72,7 +72,7 @@ def _file_problems(nupkg: Nupkg, which: Literal["readme", "icon", "license"], pa
         if not content.startswith(_IMAGES):
             yield f"its icon {shown(path)} is neither a PNG nor a JPEG image"
     elif not _is_text(content):
-        yield f"its {which} {shown(path)} is not text in UTF-8"
+        yield f"its {which} {shown(path)} is not UTF-8 text"
     elif which == "readme" and not content.strip():
         yield f"its readme {shown(path)} is empty"
 
@@ -80,14 +80,14 @@ def _file_problems(nupkg: Nupkg, which: Literal["readme", "icon", "license"], pa
 def _license_problems(element: etree._Element) -> Iterator[str]:
     kind, version, text = attribute(element, "type").lower(), attribute(element, "version"), text_of(element)
     if kind not in ("expression", "file"):
-        yield f"the type of its license is {shown(kind)}; it is expression or file"
+        yield f"the type of its license is {shown(kind)}; expected expression or file"
         return
     if len(element):
-        yield "its license has elements inside; it holds text only"
+        yield "its license contains elements; only text is allowed"
     if version and version != _LICENSE_VERSION:
-        yield f"its license follows version {shown(version)} of the syntax; only {_LICENSE_VERSION} is known"
+        yield f"its license uses version {shown(version)} of the syntax; only {_LICENSE_VERSION} is supported"
     if not text:
-        yield "its license is empty; name an SPDX expression or a file"
+        yield "its license is empty; expected an SPDX expression or a file"
     elif len(text) > LONGEST_LICENSE:
         yield f"its license has {len(text)} characters; the limit is {LONGEST_LICENSE}"
     elif kind == "expression" and not is_license_expression(text):
@@ -95,7 +95,7 @@ def _license_problems(element: etree._Element) -> Iterator[str]:
 
 
 def is_license_expression(text: str) -> bool:
-    """Whether a text has the form of an SPDX licence expression. Which licences there are is not known here."""
+    """Whether a string has the syntax of an SPDX licence expression. Licence names are not checked."""
     tokens = _tokens(text)
     if tokens is None:
         return False

@@ -1,7 +1,7 @@
-"""The signature of a package: the content hash it promises, whether the archive keeps the promise, and who signed.
+"""The signature of a package: the content hash that was signed, whether the archive matches it, and who signed.
 
-Whether the signer is to be trusted is for clients to decide; here a mirror learns if bytes changed on their way.
-Source: docs/reference/Signed-Packages-Reference, and the signed-package specification it names.
+Clients decide whether to trust the signer; the mirror only detects bytes that changed in transit.
+Source: docs/reference/Signed-Packages-Reference, and the signed-package specification it refers to.
 """
 
 import base64
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 SIGNATURE_NAME = ".signature.p7s"
-# Real ones are 9 to 25 KB.
+# Real ones have 9 to 25 KB.
 LARGEST_SIGNATURE = 1024 * 1024
 
 _BLOCK = 1024 * 1024
@@ -46,17 +46,17 @@ _UNIX_MADE = 3
 
 @dataclass(frozen=True, slots=True)
 class CheckedContent:
-    """`content_hash` is as in `packages.lock.json`; `is_signed` says that the signature vouches for these bytes."""
+    """`content_hash` is as in `packages.lock.json`; `is_signed` means that the signature covers these bytes."""
 
     is_signed: bool
     content_hash: str
 
 
 def content_hash(file: BinaryIO) -> str:
-    """Base64 of the SHA-512 that `packages.lock.json` holds for this package; checks nothing.
+    """The SHA-512 in base64 that `packages.lock.json` contains for this package; checks nothing.
 
-    Unsigned: of the whole file. Signed: of the archive as if the signature were not in it, so signing a package again
-    does not change it.
+    Unsigned: of the whole file. Signed: of the archive without the signature, so that signing a package again does not
+    change it.
 
     Raises:
         InvalidPackage: the file is not an archive.
@@ -69,7 +69,7 @@ def check_signed_content(file: BinaryIO) -> bool:
     """False if unsigned, True if signed and intact.
 
     Raises:
-        InvalidPackage: signed, and a byte of the archive is not as it was signed.
+        InvalidPackage: signed, but a byte of the archive was changed.
     """
     return check_content(file).is_signed
 
@@ -85,19 +85,19 @@ def check_content(file: BinaryIO) -> CheckedContent:
     promise = read_signature(read_entry(file, layout.signature, LARGEST_SIGNATURE))
     digests = layout.digests([_LOCK_FILE_ALGORITHM, promise.hash_algorithm])
     if base64.b64encode(digests[promise.hash_algorithm]).decode() != promise.content_hash:
-        raise InvalidPackage("its content is not what was signed: bytes were changed")
+        raise InvalidPackage("its content does not match its signature: bytes were changed")
     return CheckedContent(True, base64.b64encode(digests[_LOCK_FILE_ALGORITHM]).decode())
 
 
 def read_package_signature(file: BinaryIO) -> PackageSignature | None:
-    """The signature inside a package, None if it is unsigned. Checks no hash. Raises InvalidPackage."""
+    """The signature in a package, None if it is unsigned. Does not check hashes. Raises InvalidPackage."""
     signature = _Layout.of(file).signature
     return None if signature is None else read_signature(read_entry(file, signature, LARGEST_SIGNATURE))
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where things lie in the archive. `resumes` is where the bytes go on behind the signature's own."""
+    """Positions in the archive. `resumes` is where the bytes continue after the signature."""
 
     file: BinaryIO
     end: EndRecord
@@ -115,12 +115,12 @@ class _Layout:
         if not signatures:
             return _Layout(file, end, entries, None, 0)
         if end.is_zip64 or any(entry.is_zip64 for entry in entries):
-            raise InvalidPackage("it is signed and uses ZIP64, which signed packages may not")
+            raise InvalidPackage("it is signed and uses ZIP64, which signed packages must not")
         signature = signatures[0]
         behind = (entry.offset for entry in entries if entry.offset > signature.offset)
         resumes = min(behind, default=end.directory_offset)
         if not signature.offset < resumes <= end.directory_offset:
-            raise InvalidPackage("its signature does not lie before its directory")
+            raise InvalidPackage("its signature is not before its directory")
         return _Layout(file, end, entries, signature, resumes)
 
     def digests(self, algorithms: Iterable[str]) -> dict[str, bytes]:
@@ -161,14 +161,14 @@ class _Layout:
         while left:
             block = self.file.read(min(left, _BLOCK))
             if not block:
-                raise InvalidPackage("it is shorter than its directory says")
+                raise InvalidPackage("it is shorter than its directory states")
             left -= len(block)
             yield block
 
     def refuse_loose_ends(self) -> None:
-        """Every byte that the content hash does not cover must be what we expect it to be."""
+        """Every byte that the content hash does not cover must have the expected value."""
         if not self.end.reaches_end_of_file or self.end.directory_offset + self.end.directory_size != self.end.position:
-            raise InvalidPackage("it is signed and has bytes that belong to nothing")
+            raise InvalidPackage("it is signed and has bytes that belong to no entry")
         signature = self.signature
         assert signature is not None
         fixed, name, extra = read_local_header(self.file, signature)
@@ -182,14 +182,14 @@ class _Layout:
             and signature.raw[34:36] == b"\0\0"  # the number of the disk
             and internal == 0
             and made_by == repeated[0]
-            # Signed on Windows, and by nuget.org: no attributes. Elsewhere: the permissions of a file.
+            # Signed on Windows or by nuget.org: no attributes. Elsewhere: file permissions.
             and (external == 0 if made_on == 0 else made_on == _UNIX_MADE and external >> 31 == 1)
         )
         if not usual or signature.offset + len(fixed) + len(name) + signature.size != self.resumes:
-            raise InvalidPackage("its signature is not stored as signatures are")
+            raise InvalidPackage("its signature is not stored in the required form")
 
     def refuse_disguised_signature(self) -> None:
-        """An archive that only looks unsigned, because the name of the signature was damaged in the directory."""
+        """Refuse an archive that looks unsigned only because the signature has another name in the directory."""
         for entry in self.entries:
             if len(entry.name) == len(SIGNATURE_NAME):
                 _, name, _ = read_local_header(self.file, entry)

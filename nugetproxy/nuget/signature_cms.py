@@ -1,6 +1,6 @@
-"""Read .signature.p7s: what a CMS says about a package and its signers. No bytes of the package are looked at here.
+"""Read .signature.p7s: what the CMS says about a package and its signers. The package itself is not read here.
 
-asn1crypto has no types and parses late, so each of its surprises is turned into InvalidPackage in this file.
+asn1crypto is untyped and parses lazily, so this module translates all its exceptions into InvalidPackage.
 """
 
 import base64
@@ -39,10 +39,10 @@ class SignatureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PackageSignature:
-    """What a signature says; nothing of it is verified here.
+    """The contents of a signature; nothing is verified here.
 
-    `kind` is that of the first signature. `repository_url` and `owners` come from the repository's signature, be it the
-    first or the countersignature on an author's. Fingerprints are SHA-256 of the certificate, in lower-case hex.
+    `kind` is that of the primary signature. `repository_url` and `owners` come from the repository's signature, whether
+    primary or a countersignature on an author's. Fingerprints are SHA-256 of the certificate, in lower-case hex.
     """
 
     kind: SignatureKind
@@ -56,7 +56,7 @@ class PackageSignature:
 
     @property
     def is_repository_signed(self) -> bool:
-        """Whether a repository vouches for it, as first or as countersignature."""
+        """Whether a repository signed it, as primary signature or countersignature."""
         return self.kind is SignatureKind.REPOSITORY or self.repository_url is not None
 
 
@@ -73,7 +73,7 @@ class _Owners(core.SequenceOf):  # type: ignore[misc] # asn1crypto is untyped
 
 
 def read_signature(p7s: bytes) -> PackageSignature:
-    """Raises InvalidPackage: not a signature of a package, as far as one can tell without the package."""
+    """Raises InvalidPackage if it is not a package signature, as far as can be told without the package."""
     try:
         return _read(p7s)
     except InvalidPackage:
@@ -90,7 +90,7 @@ def _read(p7s: bytes) -> PackageSignature:
     algorithm, content_hash = _promise(signed["encap_content_info"]["content"].native)
     signers = list(signed["signer_infos"])
     if len(signers) != 1:
-        raise InvalidPackage(f"its signature has {len(signers)} signers; exactly one is needed")
+        raise InvalidPackage(f"its signature has {len(signers)} signers; exactly one is required")
     primary = signers[0]
     certificates = [choice.chosen for choice in signed["certificates"] if choice.name == "certificate"]
     kind = _kind(primary)
@@ -110,16 +110,16 @@ def _read(p7s: bytes) -> PackageSignature:
 def _promise(content: object) -> tuple[str, str]:
     match = _CONTENT.fullmatch(content.decode("utf-8")) if isinstance(content, bytes) else None
     if match is None:
-        raise InvalidPackage("its signature does not name a content hash in a way we know")
+        raise InvalidPackage("its signature does not state a content hash in a known format")
     algorithm = _ALGORITHMS.get(match["algorithm"])
     if algorithm is None:
         raise InvalidPackage(f"its signature uses an unknown hash algorithm {match['algorithm'][:64]}")
     try:
         digest = base64.b64decode(match["hash"], validate=True)
     except binascii.Error as error:
-        raise InvalidPackage("its signature names a hash that is not base64") from error
+        raise InvalidPackage("its signature has a hash that is not base64") from error
     if len(digest) != _DIGEST_SIZES[algorithm]:
-        raise InvalidPackage(f"its signature names a hash that is not a {algorithm}")
+        raise InvalidPackage(f"its signature has a hash that is not a {algorithm}")
     return algorithm, base64.b64encode(digest).decode()
 
 
@@ -155,7 +155,7 @@ def _signed_values(signer: Any, oid: str) -> list[bytes]:
 
 
 def _attribute_values(attributes: Any, oid: str) -> list[bytes]:
-    """The encoded values of one attribute. asn1crypto knows some types and not others; bytes are the same for all."""
+    """The encoded values of one attribute: asn1crypto decodes only some types, bytes work for all."""
     if isinstance(attributes, core.Void):
         return []
     return [

@@ -1,7 +1,7 @@
-"""The rules of a symbols package (.snupkg): what it may hold, and which assemblies its PDBs belong to.
+"""The rules for a symbols package (.snupkg): its contents, and which assemblies its PDBs belong to.
 
-A PDB is taken only when the package it claims to belong to holds the assembly beside the same path and that assembly
-names this very PDB: a debugger that asks by key must never be shown somebody else's sources.
+A PDB is accepted only if the package has an assembly at the same path and that assembly names exactly this PDB: a
+debugger that asks by key must never get the sources of another build.
 Sources: docs/create-packages/Symbol-Packages-snupkg, docs/api/symbol-package-publish-resource.
 """
 
@@ -20,7 +20,7 @@ from nugetproxy.nuget.push_rules_nuspec import SYMBOLS_PACKAGE
 from nugetproxy.nuget.push_rules_xml import read_written_metadata
 
 ENDINGS: Final = (".pdb", ".nuspec", ".xml", ".psmdcp", ".rels", ".p7s")
-"""What the names of entries may end in."""
+"""The allowed extensions of entries."""
 
 _ASSEMBLY_ENDINGS: Final = (".dll", ".exe")
 _MEGABYTE: Final = 1024 * 1024
@@ -28,7 +28,7 @@ _MEGABYTE: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class SymbolsLimits:
-    """What a symbols package may cost us. `file_size` is of one PDB or assembly, in bytes: each is held in memory."""
+    """Limits for a symbols package. `file_size` is for one PDB or assembly, in bytes: each is held in memory."""
 
     archive: ArchiveLimits = ArchiveLimits()  # noqa: RUF009 - frozen
     push: PushLimits = PushLimits()  # noqa: RUF009 - frozen
@@ -37,13 +37,13 @@ class SymbolsLimits:
 
 
 class SymbolsPackage:
-    """A .snupkg whose directory and manifest keep the rules; its PDBs are read and judged one by one.
+    """A .snupkg whose directory and manifest follow the rules; its PDBs are read and checked one by one.
 
-    The file stays the caller's to close.
+    The caller closes the file.
     """
 
     def __init__(self, file: BinaryIO, limits: SymbolsLimits, now: float) -> None:
-        """`now` in unix seconds. Raises InvalidPackage, which says which rules it breaks."""
+        """`now` is in Unix seconds. Raises InvalidPackage, which says which rules it breaks."""
         self._archive = Nupkg(file, limits.archive)
         self._limits = limits
         self._archive.check_layout()
@@ -53,7 +53,7 @@ class SymbolsPackage:
 
     @property
     def identity(self) -> PackageIdentity:
-        """Of the package that the symbols belong to."""
+        """The package that the symbols belong to."""
         return self._archive.manifest.identity
 
     @property
@@ -62,13 +62,13 @@ class SymbolsPackage:
         return tuple(entry.name for entry in _pdbs(self._archive))
 
     def check_contents(self) -> None:
-        """As of a package: it is given back as it was pushed. Raises InvalidPackage."""
+        """Unpack and check all entries, because the file is served as it was pushed. Raises InvalidPackage."""
         self._archive.check_contents()
 
     def pdb_of(self, package: Nupkg, name: str) -> PortablePdb:
-        """The PDB of this name, which an assembly of `package` names as its own.
+        """The PDB of this name, which an assembly in `package` refers to.
 
-        Raises InvalidPackage: it is no portable PDB, or belongs to no assembly of the package.
+        Raises InvalidPackage: not a portable PDB, or it belongs to no assembly in the package.
         """
         pdb = PortablePdb.parse(self._archive.read(name, self._limits.file_size), name)
         stem = name[: -len(".pdb")]
@@ -85,13 +85,13 @@ def _problems(package: Nupkg) -> Iterator[str]:
     manifest = package.manifest
     for entry in package.entries:
         if not entry.name.endswith("/") and not entry.name.lower().endswith(ENDINGS):
-            yield f"{shown(entry.name)} may not be in a symbols package; only {', '.join(ENDINGS)} files may"
+            yield f"{shown(entry.name)} is not allowed in a symbols package; only {', '.join(ENDINGS)} files are"
     if not _pdbs(package):
         yield "it has no .pdb file; pack with DebugType=portable, IncludeSymbols and SymbolPackageFormat=snupkg"
     if not any(kind.name.lower() == SYMBOLS_PACKAGE.lower() for kind in manifest.package_types):
         yield (
-            f"its nuspec lacks the package type {SYMBOLS_PACKAGE}: push a package to /api/v2/package, and here its "
-            ".snupkg"
+            f"its nuspec lacks the package type {SYMBOLS_PACKAGE}: push packages to /api/v2/package; this URL takes "
+            ".snupkg files"
         )
     forbidden = {
         "authors": manifest.authors,
@@ -103,7 +103,7 @@ def _problems(package: Nupkg) -> Iterator[str]:
     }
     for element, value in forbidden.items():
         if value:
-            yield f"its nuspec has the element {element}, which belongs into the package and not into its symbols"
+            yield f"its nuspec has the element {element}, which belongs in the package, not in its symbols"
 
 
 def _pdbs(package: Nupkg) -> list[Entry]:
@@ -111,14 +111,14 @@ def _pdbs(package: Nupkg) -> list[Entry]:
 
 
 def _mismatch(assembly: bytes, path: str, pdb: PortablePdb, name: str) -> str:
-    """Why the PDB is not this assembly's; empty when it is."""
+    """Why the PDB does not belong to this assembly; empty if it does."""
     directory = read_debug_directory(assembly, path)
     if not directory.ids:
-        return f"{shown(path)} was built without a portable PDB, so {shown(name)} cannot be its"
+        return f"{shown(path)} was built without a portable PDB, so {shown(name)} cannot belong to it"
     if pdb.id not in directory.ids:
-        return f"{shown(name)} is of another build than {shown(path)}: their ids differ; push the two of one build"
-    # Compilers from before checksums wrote the id alone.
+        return f"{shown(name)} is from another build than {shown(path)}: their ids differ; push both from one build"
+    # Older compilers wrote only the id, without a checksum.
     known = [checksum for checksum in directory.checksums if checksum.algorithm in CHECKSUM_ALGORITHMS]
     if any(pdb.checksum(checksum.algorithm) != checksum.digest for checksum in known):
-        return f"{shown(name)} was changed after {shown(path)} was built: its checksum is another"
+        return f"{shown(name)} was changed after {shown(path)} was built: its checksum differs"
     return ""

@@ -1,7 +1,7 @@
 """NuGetVersion: parse, normalise, compare.
 
-The rules are NuGet's, which are SemVer 2 made wider: up to four numbers, missing parts, leading zeros and spaces among
-the numbers. Ranges live in `version_range.py`.
+The rules are NuGet's, a superset of SemVer 2: up to four numbers, missing parts, leading zeros and spaces around the
+numbers. Ranges are in `version_range.py`.
 """
 
 import re
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from nugetproxy.errors import InvalidVersion
 
-# What char.IsWhiteSpace of .NET says; Python's own idea also holds the separators \x1c to \x1f.
+# As .NET's char.IsWhiteSpace; Python's definition also includes the separators \x1c to \x1f.
 WHITE_SPACE_CHARACTERS = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
@@ -26,9 +26,9 @@ _INT32_MIN, _INT32_MAX = -(2**31), 2**31 - 1
 _INT32_TEXT = re.compile(r"-?[0-9]+")
 _LEADING_ZERO = re.compile(r"0[0-9]+")
 
-# One document of a large package names 3,609 versions; a mirror's lively ones should fit. About 600 bytes each.
+# The document of a large package has 3,609 versions; those in frequent use should fit. About 600 bytes each.
 _REMEMBERED_VERSIONS = 32_768
-# nuget.org allows 64 characters. A longer text is legal but nobody asks for it often enough to keep it in memory.
+# nuget.org allows 64 characters. Longer versions are legal, but too rare to keep in memory.
 _LONGEST_REMEMBERED = 128
 
 _Key = tuple[int, int, int, int, bool, tuple[tuple[bool, int, str], ...]]
@@ -36,7 +36,7 @@ _Key = tuple[int, int, int, int, bool, tuple[tuple[bool, int, str], ...]]
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class NuGetVersion:
-    """One version. Equality, order and hash are NuGet's precedence: metadata and letter case do not count.
+    """One version. Equality, order and hash are NuGet's precedence: metadata and letter case are ignored.
 
     `str(version)` is the normalised form. Source: docs/concepts/Package-Versioning.
     """
@@ -48,7 +48,7 @@ class NuGetVersion:
     labels: tuple[str, ...] = ()
     metadata: str = ""
     normalized: str = field(init=False)
-    """`Major.Minor.Patch`, `.Revision` only if not 0, `-prerelease` in its own casing, no metadata."""
+    """`Major.Minor.Patch`, `.Revision` only if not 0, `-prerelease` in its original casing, no metadata."""
     lower: str = field(init=False)
     """`normalized` in lower case: the form in URLs and file names."""
     _key: _Key = field(init=False)
@@ -75,10 +75,10 @@ class NuGetVersion:
 
     @staticmethod
     def parse(text: str) -> "NuGetVersion":
-        """The version a text stands for.
+        """Parse a version.
 
         Raises:
-            InvalidVersion: the text is not a version by NuGet's rules.
+            InvalidVersion: not a version by NuGet's rules.
         """
         return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _parse(text)
 
@@ -89,12 +89,12 @@ class NuGetVersion:
 
     @property
     def sort_key(self) -> tuple[object, ...]:
-        """A tuple that sorts as versions do: for thousands of them it is faster to compare."""
+        """A tuple that sorts as versions do, but compares faster: for sorting thousands of them."""
         return self._key
 
     @property
     def precedence(self) -> bytes:
-        """Bytes that sort as versions do, for whoever can compare nothing else, like a database."""
+        """Bytes that sort as versions do, for a database, for example."""
         *numbers, is_stable, labels = self._key
         return struct.pack(">4I?", *numbers, is_stable) + b"".join(
             b"\x02" + text.encode() + b"\x00" if is_text else struct.pack(">cI", b"\x01", number - _INT32_MIN)
@@ -107,7 +107,7 @@ class NuGetVersion:
 
     @property
     def is_semver2(self) -> bool:
-        """Whether clients from before SemVer 2 cannot read it: a dot in the prerelease part, or metadata."""
+        """Whether clients without SemVer 2 cannot read it: a dot in the prerelease part, or metadata."""
         return len(self.labels) > 1 or bool(self.metadata)
 
     def __eq__(self, other: object) -> bool:
@@ -161,7 +161,7 @@ _remembered = lru_cache(maxsize=_REMEMBERED_VERSIONS)(_parse)
 
 
 def _number(digits: str, text: str) -> int:
-    # Cut before counting: Python refuses to read, or takes very long over, thousands of digits.
+    # Check the length first: Python refuses to parse thousands of digits, or takes very long.
     significant = digits.lstrip("0")
     number = int(significant or "0") if len(significant) <= 10 else _INT32_MAX + 1
     if number > _INT32_MAX:
@@ -170,8 +170,8 @@ def _number(digits: str, text: str) -> int:
 
 
 def _label_key(label: str) -> tuple[bool, int, str]:
-    """Numbers before texts. As in the official client a label is a number only if it fits a signed 32-bit integer,
-    so a date with its time is compared as text, and `-5` is minus five."""
+    """Numbers sort before text. As in the official client, a label is a number only if it fits a signed 32-bit integer:
+    a date with time compares as text, and `-5` is minus five."""
     if _INT32_TEXT.fullmatch(label):
         digits = label.lstrip("-").lstrip("0")
         if len(digits) <= 10:

@@ -1,6 +1,6 @@
-"""VersionRange: interval notation, floating versions, and which version a range chooses.
+"""VersionRange: interval notation, floating versions, and which version a range selects.
 
-What a range means for a whole dependency graph is the client's affair.
+Resolving a dependency graph is left to the client.
 """
 
 from collections.abc import Iterable
@@ -17,9 +17,9 @@ _ALL_FOUR_NUMBERS = 4
 
 @dataclass(frozen=True, slots=True)
 class FloatingPart:
-    """The star of a floating range: the first `fixed` numbers stay, the rest may rise.
+    """The star of a floating range: the first `fixed` numbers are fixed, the rest may be higher.
 
-    `prefix` is what the prerelease part must begin with, None when only stable versions match.
+    `prefix` is the required start of the prerelease part, None if only stable versions match.
     """
 
     floor: NuGetVersion
@@ -44,7 +44,7 @@ class FloatingPart:
 
 @dataclass(frozen=True, slots=True)
 class VersionRange:
-    """An interval of versions. A bound that is None is open, and then never inclusive."""
+    """An interval of versions. None means no bound, which is never inclusive."""
 
     minimum: NuGetVersion | None = None
     includes_minimum: bool = False
@@ -54,18 +54,18 @@ class VersionRange:
 
     @staticmethod
     def parse(text: str, *, floating: bool = False) -> "VersionRange":
-        """The range a text stands for; an empty text is any version. Source: docs/concepts/Package-Versioning.
+        """Parse a range; an empty string means any version. Source: docs/concepts/Package-Versioning.
 
-        `floating` allows stars, which project files may use and nuspecs may not.
+        `floating` allows stars, which are valid in project files but not in nuspecs.
 
         Raises:
-            InvalidVersionRange: also for brackets that contradict each other, like `(1.0]` and `[2.0,1.0]`.
+            InvalidVersionRange: also for contradictory bounds such as `(1.0]` and `[2.0,1.0]`.
         """
         return (_remembered if len(text) <= _LONGEST_REMEMBERED else _parse)(text, floating)
 
     @property
     def normalized(self) -> str:
-        """`[1.0.0, 2.0.0)`: full versions, a space after the comma, as registrations write it."""
+        """`[1.0.0, 2.0.0)`: full versions, a space after the comma, as in registrations."""
         opening = "[" if self.includes_minimum else "("
         closing = "]" if self.includes_maximum else ")"
         lower = self.floating_part or self.minimum or ""
@@ -73,11 +73,11 @@ class VersionRange:
 
     @property
     def is_semver2(self) -> bool:
-        """Whether a bound is a version that clients from before SemVer 2 cannot read."""
+        """Whether a bound is a version that clients without SemVer 2 cannot read."""
         return any(bound is not None and bound.is_semver2 for bound in (self.minimum, self.maximum))
 
     def satisfies(self, version: NuGetVersion) -> bool:
-        """Whether `version` lies in the interval. A star does not count: it is a preference, not a bound."""
+        """Whether `version` is in the interval. A star is ignored: it is a preference, not a bound."""
         if self.minimum is not None and not (
             version >= self.minimum if self.includes_minimum else version > self.minimum
         ):
@@ -85,9 +85,9 @@ class VersionRange:
         return self.maximum is None or (version <= self.maximum if self.includes_maximum else version < self.maximum)
 
     def best_match(self, versions: Iterable[NuGetVersion]) -> NuGetVersion | None:
-        """The version a client takes: the lowest of the interval, or the highest that the star matches.
+        """The version that a client selects: the lowest in the interval, or the highest that matches the star.
 
-        A range with stable bounds takes a prerelease only where there is nothing else.
+        A range with stable bounds selects a prerelease only if there is nothing else.
         """
         inside = [version for version in versions if self.satisfies(version)]
         if self.floating_part is not None and (matching := [v for v in inside if self.floating_part.matches(v)]):
@@ -120,7 +120,7 @@ def _parse(text: str, floating: bool) -> VersionRange:
     if len(bounds) > 2:
         raise InvalidVersionRange(text, "it has more than two bounds")
     if not any(bounds):
-        # The official parser asks for at least a space: "(, )" is any version and "(,)" is nothing.
+        # The official parser requires at least a space: "(, )" is any version, and "(,)" is invalid.
         raise InvalidVersionRange(text, "it has no bounds; any version is written '(, )'")
     if len(bounds) == 1 and (opening, closing) != ("[", "]"):
         raise InvalidVersionRange(text, "a single version needs square brackets")
@@ -146,8 +146,8 @@ def _interval(text: str, lower: str, upper: str, opening: str, closing: str, flo
     )
     if minimum is not None and maximum is not None:
         if minimum > maximum:
-            raise InvalidVersionRange(text, "the lower bound is above the upper one")
-        # "(1.0, 1.0)" is left alone, as by the official parser: a range that nothing satisfies.
+            raise InvalidVersionRange(text, "the lower bound is higher than the upper bound")
+        # "(1.0, 1.0)" is accepted, as by the official parser: a range that nothing satisfies.
         if minimum == maximum and interval.includes_minimum != interval.includes_maximum:
             raise InvalidVersionRange(text, "it includes and excludes the same version")
     return interval
@@ -172,7 +172,7 @@ def _floating_part(text: str, lower: str) -> FloatingPart:
     if not dash:
         return FloatingPart(NuGetVersion.parse(stable), fixed, None)
     prefix = release[:-1]
-    # 0 is the lowest label there is, and an empty one is not allowed.
+    # 0 is the lowest label, and an empty one is not allowed.
     lowest = prefix + "0" if not prefix or prefix.endswith(".") else prefix
     return FloatingPart(NuGetVersion.parse(f"{stable}-{lowest}"), fixed, prefix)
 

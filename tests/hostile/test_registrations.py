@@ -176,5 +176,7 @@ def test_an_id_of_which_nothing_fits_is_not_an_unknown_id():
         lambda: write_index(registration, Hive.GZ, LINKS),
         lambda: write_page(registration, Hive.GZ, lower, upper, LINKS),
     ):
-        with pytest.raises(DocumentTooLarge, match=r"each version of Contoso\.Utils is larger than the 262144 bytes"):
+        with pytest.raises(
+            DocumentTooLarge, match=r"each version of Contoso\.Utils is larger than the limit of 262144"
+        ):
             write()

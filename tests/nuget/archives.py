@@ -1,4 +1,4 @@
-"""ZIP archives written field by field, so that one field at a time can lie."""
+"""ZIP archives written field by field, so that a single field can be wrong."""
 
 import struct
 import zlib
@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from tests.builders import make_nuspec
 
 LARGE = 0xFFFFFFFF
-"""Says that a size or position is in a ZIP64 extra field."""
+"""Marks a size or offset as stored in the ZIP64 extra field."""
 
 _DATE = struct.pack("<2H", 12 << 11, 44 << 9 | 1 << 5 | 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An entry. What is None is written truthfully; `packed` are the bytes as they lie in the archive."""
+    """An entry. None means the correct value; `packed` is the compressed data."""
 
     name: bytes
     content: bytes = b""
@@ -48,7 +48,7 @@ class Written:
 
     @property
     def sizes(self) -> tuple[int, int, int]:
-        """CRC, packed size, size, as the directory has them."""
+        """CRC, packed size and size in the directory."""
         crc = zlib.crc32(self.content) if self.crc is None else self.crc
         packed_size = len(self.bytes_packed) if self.packed_size is None else self.packed_size
         return crc, packed_size, len(self.content) if self.size is None else self.size
@@ -56,7 +56,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What follows the entries. `large` writes ZIP64's end record and locator; the other end says what is given."""
+    """What follows the entries. `large` adds a ZIP64 end record and locator; the values go to the classic record."""
 
     before_directory: bytes = b""
     behind_directory: bytes = b""
@@ -84,7 +84,7 @@ def extra(kind: int, content: bytes) -> bytes:
 
 
 def followed(entry: Written, *, signature: bytes = b"PK\x07\x08") -> Written:
-    """The entry as written into a pipe: checksum and sizes follow its bytes."""
+    """The entry as written to a pipe: checksum and sizes follow its bytes."""
     return replace(
         entry,
         flags=entry.flags | 8,

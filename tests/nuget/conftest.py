@@ -1,7 +1,7 @@
-"""How Hypothesis runs on this floor."""
+"""Hypothesis settings for this floor."""
 
 from hypothesis import settings
 
-# A busy machine is no bug: what must be cheap is counted or bounded by a test of its own.
+# A busy machine is not a bug: separate tests count or bound what must be cheap.
 settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")

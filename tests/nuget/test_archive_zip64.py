@@ -1,4 +1,4 @@
-"""ZIP64 in mirrored packages: over 4 GB, with more entries than old fields count, or by tools that always use it."""
+"""ZIP64 in mirrored packages: over 4 GB, more entries than the old field can count, or tools that always use it."""
 
 import io
 import struct
@@ -26,7 +26,7 @@ def opened(package: bytes) -> Nupkg:
 
 
 BEHIND = len(write([NUSPEC])) - len(write([])) - 46 - len(NUSPEC.name)
-"""Where the second entry begins."""
+"""The offset of the second entry."""
 
 READ = {
     "no need": write([NUSPEC, DLL], End(large=True)),
@@ -70,7 +70,7 @@ def test_what_another_writer_makes_is_read():
 
 def test_an_archive_of_more_than_4_gb(tmp_path: Path):
     """
-    As sparse as its file: only the ends of it are read.
+    The file is sparse: only its beginning and end are read.
     """
     hole = 4 * 2**30 + 5
     package = write([replace(NUSPEC, offset=LARGE, extra=numbers(hole))], EVERYTHING)
@@ -93,7 +93,7 @@ def test_an_archive_of_more_than_4_gb(tmp_path: Path):
 
 def test_as_many_entries_as_the_old_field_can_say():
     """
-    0xFFFF without ZIP64's records is a number.
+    0xFFFF without ZIP64 records is a literal number.
     """
     entries = [NUSPEC, *(Written(b"%d" % number, method=0) for number in range(65_534))]
 
@@ -111,7 +111,7 @@ def test_more_entries_than_the_old_field_can_say():
 
 LIES = {
     "no record where the locator says": (replace(EVERYTHING, locator_offset=3), "not where its locator says"),
-    "a locator that points behind": (replace(EVERYTHING, locator_offset=2**63), "does not lie inside the file"),
+    "a locator that points too far": (replace(EVERYTHING, locator_offset=2**63), "does not lie inside the file"),
     "no locator": (End(offset=LARGE), "directory does not lie inside the file"),
 }
 
@@ -131,7 +131,7 @@ def test_ends_that_lie_are_refused(end, why):
         (32, struct.pack("<Q", 0), "split over several archives"),
         (40, struct.pack("<Q", 2**64 - 1), "directory does not lie inside the file"),
         (48, struct.pack("<Q", 2**64 - 1), "directory does not lie inside the file"),
-        (40, struct.pack("<Q", 1), "fewer entries than announced|directory is cut off"),
+        (40, struct.pack("<Q", 1), "fewer entries than its end record states|directory is cut off"),
     ],
 )
 def test_large_ends_that_lie_are_refused(field, value, why):
@@ -166,7 +166,7 @@ def test_sizes_that_are_absurd_cost_nothing():
 
 def test_signed_packages_may_not_be_zip64():
     """
-    Their content hash is made of the old fields.
+    Their content hash uses the old fields.
     """
     package = sign(write([NUSPEC, DLL]))
     end = struct.unpack("<4s4H2LH", package[-22:])
@@ -176,5 +176,5 @@ def test_signed_packages_may_not_be_zip64():
     package = package[:-22] + large + package[-22:-6] + b"\xff\xff\xff\xff" + package[-2:]
 
     assert str(opened(package).identity) == "Contoso.Utils 1.0.0"
-    with pytest.raises(InvalidPackage, match="it is signed and uses ZIP64, which signed packages may not"):
+    with pytest.raises(InvalidPackage, match="it is signed and uses ZIP64, which signed packages must not"):
         check_content(io.BytesIO(package))

@@ -1,4 +1,4 @@
-"""Damaged and hostile bytes for every reader of this floor: only the named refusals may come out."""
+"""Damaged and hostile bytes for every reader on this floor: only the named errors may be raised."""
 
 import io
 import random
@@ -59,7 +59,7 @@ def read_package(package: bytes) -> None:
 
 
 def refusal(read: Callable[[bytes], object], data: bytes) -> str:
-    """The sentence of a named refusal, empty if the bytes were read; anything else fails the test."""
+    """The message of a named error, empty if the bytes were read; anything else fails the test."""
     try:
         read(data)
     except (InvalidPackage, InvalidRequest) as refused:
@@ -106,7 +106,7 @@ def test_any_bytes_are_read_or_refused(reader, data):
 @pytest.mark.parametrize("reader", ["nupkg", "content", "p7s"])
 def test_many_single_flips_are_read_or_refused(reader):
     """
-    Plain flips reach fields that random edits rarely hit: lengths, offsets, tags.
+    Single flips reach fields that random edits rarely hit: lengths, offsets, tags.
     """
     whole, read = READERS[reader]
     chance = random.Random(11)

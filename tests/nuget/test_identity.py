@@ -61,8 +61,8 @@ def test_what_is_not_an_id(text):
     [
         ("Newtonsoft.Json", "newtonsoft.json"),
         ("ÄÖÜ", "äöü"),
-        ("İ", "İ"),  # two characters in Python's lower case, so it stays
-        ("ΑΣ", "ασ"),  # no final sigma: each character by itself
+        ("İ", "İ"),  # two characters in Python's lower case, so it is unchanged
+        ("ΑΣ", "ασ"),  # no final sigma: each character on its own
         ("ẞ", "ß"),
     ],
 )

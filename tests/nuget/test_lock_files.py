@@ -49,7 +49,7 @@ def test_a_lock_file(version):
 
 def test_a_package_in_two_frameworks_comes_once():
     """
-    Once, in the place of its first mention, and with the hash wherever one is.
+    Once, at its first position, with the hash from any occurrence.
     """
     found = read_wanted(
         "packages.lock.json",
@@ -114,8 +114,8 @@ def test_files_that_name_nothing(data):
         (b"A one", "x, line 1: 'one' is not a NuGet version"),
         (b"../A 1.0", "x, line 1: '../A' is not a package id"),
         (b"A 1.*", "x, line 1: '1.*' is not a NuGet version"),
-        (b"A 1.0 \xff", "x: it is not UTF-8 text"),
-        (b'{"a":\n oops}', "x, line 2: it is not JSON"),
+        (b"A 1.0 \xff", "x: not UTF-8 text"),
+        (b'{"a":\n oops}', "x, line 2: not valid JSON"),
         (b"{}", "x: it has neither"),
         (b'{"dependencies": []}', "x, dependencies: expected an object"),
         (b'{"libraries": 5}', "x, libraries: expected an object"),
@@ -123,7 +123,7 @@ def test_files_that_name_nothing(data):
         (lock({"A": 5}), "x, net0.0, A: expected an object"),
         (lock({"A": {"resolved": "1.0"}}), "x, net0.0, A: type is missing"),
         (lock({"A": {"type": "Direct"}}), "x, net0.0, A: resolved is missing"),
-        (lock({"A": {"type": "Direct", "resolved": 1}}), "x, net0.0, A: resolved is missing or not a text"),
+        (lock({"A": {"type": "Direct", "resolved": 1}}), "x, net0.0, A: resolved is missing or not a string"),
         (lock({"A B": direct("1.0")}), "x, net0.0, A B: 'A B' is not a package id"),
         (lock({"A": direct("1.0", contentHash="%")}), "x, net0.0, A: contentHash is not base64"),
         (lock({"A": direct("1.0", contentHash="YQ==")}), "x, net0.0, A: contentHash is not a SHA-512"),

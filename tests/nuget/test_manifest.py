@@ -39,7 +39,7 @@ def test_is_semver2(version, ranges, semver2):
 
 def test_the_dictionary_round_trips_through_json():
     """
-    Every field, filled with something, comes back from JSON as it was.
+    Every field, with some value, survives the way through JSON.
     """
     filled: dict[str, Any] = {
         f.name: f"some {f.name}"

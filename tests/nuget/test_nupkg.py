@@ -13,7 +13,7 @@ DEFAULT_LIMITS = ArchiveLimits()
 
 
 class Counting(io.BytesIO):
-    """Counts the bytes that are read."""
+    """Counts the bytes read."""
 
     count = 0
 
@@ -32,7 +32,7 @@ def patched(package: bytes, position: int, replacement: bytes) -> bytes:
 
 
 def record_of(package: bytes, name: str) -> int:
-    """Where the directory record of an entry begins: it is named there for the last time."""
+    """The offset of the directory record of an entry, which is the last occurrence of its name."""
     return package.rindex(name.encode()) - 46
 
 
@@ -190,7 +190,7 @@ def test_a_comment_behind_the_end():
 
 def test_a_bomb_stops_at_the_limit():
     """
-    A nuspec that unpacks to 100 MB is given up after the limit, whatever size the directory claims.
+    Reading a nuspec that unpacks to 100 MB stops at the limit, whatever size the directory states.
     """
     package = make_nupkg("A", nuspec=b" " * 100_000_000)
     lying = patched(package, record_of(package, "A.nuspec") + 24, struct.pack("<L", 100))
@@ -260,7 +260,7 @@ def test_a_name_that_claims_utf8_and_is_not():
 @pytest.mark.parametrize("filler", [0, 100, 200_000])
 def test_the_identity_is_known_before_the_rest_is_read(filler):
     """
-    Of a nuspec of megabytes, only the beginning is inflated; where id and version come late, the whole is.
+    Only the beginning of a large nuspec is inflated, or all of it when id and version come late.
     """
     nuspec = make_nuspec("A", "1.0", more=f"<x>{random.Random(1).randbytes(400_000).hex()}</x>")
     nuspec = nuspec.replace(b"<id>", b"<!--" + b"x" * filler + b"--><id>")
@@ -273,5 +273,5 @@ def test_the_identity_is_known_before_the_rest_is_read(filler):
 
 
 def test_the_identity_of_a_nuspec_that_names_none():
-    with pytest.raises(InvalidPackage, match="does not name it"):
+    with pytest.raises(InvalidPackage, match="no valid id and version"):
         _ = opened(make_nupkg("A", nuspec=make_nuspec("A", ""))).identity

@@ -73,7 +73,7 @@ def test_every_element():
 
 def test_dependency_groups():
     """
-    Groups stay in order, empty ones too; flat entries beside groups do not count.
+    Groups keep their order, including empty ones; flat entries next to groups are ignored.
     """
     assert read_nuspec(FULL).dependency_groups == (
         DependencyGroup(".NETStandard2.0", (Dependency("A", "[1.0.0, )"),)),
@@ -163,12 +163,15 @@ HERE = "<id>A</id><version>1.0</version>"
         (f"{LAUGHS}<package><metadata>{HERE}<title>&d;</title></metadata></package>", "document type"),
         ("<package />", "no metadata"),
         ("<package><other /></package>", "no metadata"),
-        ("<package><metadata /></package>", "does not name it"),
-        ("<package><metadata><id>A</id></metadata></package>", "does not name it"),
-        ("<package><metadata><version>1.0</version></metadata></package>", "does not name it"),
-        ("<package><metadata><id>../A</id><version>1.0</version></metadata></package>", "does not name it"),
-        ("<package><metadata><id>A</id><version>$version$</version></metadata></package>", "does not name it"),
-        (f"<package><metadata><id>A</id><version>1.0-{'a' * 300}</version></metadata></package>", "does not name it"),
+        ("<package><metadata /></package>", "no valid id and version"),
+        ("<package><metadata><id>A</id></metadata></package>", "no valid id and version"),
+        ("<package><metadata><version>1.0</version></metadata></package>", "no valid id and version"),
+        ("<package><metadata><id>../A</id><version>1.0</version></metadata></package>", "no valid id and version"),
+        ("<package><metadata><id>A</id><version>$version$</version></metadata></package>", "no valid id and version"),
+        (
+            f"<package><metadata><id>A</id><version>1.0-{'a' * 300}</version></metadata></package>",
+            "no valid id and version",
+        ),
     ],
 )
 def test_what_is_refused(xml, why):

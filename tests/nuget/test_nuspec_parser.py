@@ -1,4 +1,4 @@
-"""What a hostile nuspec costs, counted in elements that are looked at, and what is said of it."""
+"""The cost of a hostile nuspec, counted in visited elements, and the error for it."""
 
 import pytest
 
@@ -61,7 +61,7 @@ HOSTILE = {
     ),
     "a long comment": ("a tag, comment or CDATA section of more than 262144 bytes", f"<!--{'x' * 4_000_000}-->"),
 }
-"""What is said on push, and what stands in the metadata behind id and version."""
+"""The error on push, and the metadata after id and version."""
 
 
 @pytest.mark.parametrize(("why", "inside"), HOSTILE.values(), ids=HOSTILE)
@@ -112,7 +112,7 @@ def test_a_mirrored_nuspec_is_read_as_far_as_its_bounds(inside):
 )
 def test_it_is_told_whether_dependencies_may_be_missing(inside, is_partial):
     """
-    Half a list of dependencies looks like a whole one: nobody may be shown it.
+    A partial list of dependencies looks complete, so no client must see it.
     """
     assert read_nuspec(written(inside)).is_partial == is_partial
 
@@ -134,19 +134,19 @@ def test_id_and_version_are_found_behind_everything_else():
 
 @pytest.mark.parametrize("read", [read_nuspec, read_identity])
 def test_id_and_version_behind_the_bound_are_not_found(read):
-    with pytest.raises(InvalidPackage, match="does not name it"):
+    with pytest.raises(InvalidPackage, match="no valid id and version"):
         read(written(within("x", "<a/>", MIRRORED.elements) + NAMED, before=""))
 
 
 def test_reading_stops_at_a_tag_without_end():
     """
-    A megabyte of attributes is not parsed to find an id behind it.
+    A megabyte of attributes is not parsed to find an id after it.
     """
     parser = NuspecParser(MIRRORED)
     parser.parse(written(attributes(100_000) + "<title>behind</title>"))
 
     assert not parser.is_whole
-    with pytest.raises(InvalidPackage, match="does not name it"):
+    with pytest.raises(InvalidPackage, match="no valid id and version"):
         read_identity(written(attributes(100_000) + NAMED, before=""))
 
 
@@ -154,7 +154,7 @@ def test_only_the_first_metadata_names_a_package():
     data = f"<package><metadata><id>A</id></metadata><metadata>{NAMED}</metadata></package>".encode()
 
     for read in (read_nuspec, read_identity):
-        with pytest.raises(InvalidPackage, match="does not name it"):
+        with pytest.raises(InvalidPackage, match="no valid id and version"):
             read(data)
 
 
@@ -184,7 +184,7 @@ def test_of_a_huge_mirrored_nuspec_the_beginning_is_read():
 
 def test_what_a_push_accepts_is_read_whole():
     """
-    Every bound for what is mirrored is as wide as that for pushes: a manifest of a hosted package lacks nothing.
+    No bound for mirrored packages is lower than for pushes, so the manifest of a hosted package is complete.
     """
 
     def numbers(bounds: NuspecBounds) -> list[int]:

@@ -1,4 +1,4 @@
-"""Keys, ids and checksums of PDBs, and the debug directories that name them."""
+"""Keys, ids and checksums of PDBs, and the debug directories that refer to them."""
 
 import struct
 import uuid
@@ -48,15 +48,15 @@ def test_the_checksum_takes_the_id_as_zeros(algorithm):
     [
         (b"", "damaged"),
         (b"BSJB", "damaged"),
-        (b"Microsoft C/C++ MSF 7.00\r\n", "'x.pdb' is a Windows PDB; only portable ones are served: build with"),
-        (b"MZ".ljust(40), "does not begin with BSJB"),
-        (make_pdb(streams=[]), "names no #Pdb stream"),
-        (make_pdb(streams=[(b"#Pdb", bytes(19))]), "names no #Pdb stream"),
-        (make_pdb(streams=[(b"#pdb", bytes(20))]), "names no #Pdb stream"),
+        (b"Microsoft C/C++ MSF 7.00\r\n", "'x.pdb' is a Windows PDB; only portable PDBs are supported: build with"),
+        (b"MZ".ljust(40), "does not start with BSJB"),
+        (make_pdb(streams=[]), "has no #Pdb stream"),
+        (make_pdb(streams=[(b"#Pdb", bytes(19))]), "has no #Pdb stream"),
+        (make_pdb(streams=[(b"#pdb", bytes(20))]), "has no #Pdb stream"),
         (PDB[:-8], "damaged"),
         (b"BSJB" + bytes(8) + b"\xff\xff\xff\xff", "damaged"),
         (make_pdb(streams=[(b"#" * 40, b"")]), "damaged"),
-        (make_pdb(streams=[(b"#A", b"")] * 40), "names no #Pdb stream"),
+        (make_pdb(streams=[(b"#A", b"")] * 40), "has no #Pdb stream"),
     ],
 )
 def test_what_is_no_portable_pdb_is_refused(data, why):
@@ -116,7 +116,7 @@ def test_edited_bytes_are_read_or_refused(edits: list[Edit]):
 @BOUNDED
 def test_any_bytes_and_numbers_are_read_or_refused(data: bytes, place: int, number: int):
     """
-    Sizes, counts and offsets of four bytes are where such formats break their readers.
+    Readers of such formats tend to break on four-byte sizes, counts and offsets.
     """
     word = struct.pack("<L", number)
     for whole, read in ((PDB, PortablePdb.parse), (DLL, read_debug_directory)):
@@ -127,7 +127,7 @@ def test_any_bytes_and_numbers_are_read_or_refused(data: bytes, place: int, numb
 
 def test_pdbs_of_real_packages_are_those_of_their_assemblies():
     """
-    Packages of several compilers carry both; ids always match, and checksums where the compiler wrote one.
+    Packages of several compilers contain both; ids always match, and so do checksums if present.
     """
     compared = checked = 0
     for path in sorted((shared() / "nuget-org" / "packages").rglob("*.nupkg")):

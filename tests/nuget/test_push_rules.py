@@ -1,4 +1,4 @@
-"""The rules of a push together, and those about the archive and the nuspec's texts."""
+"""All push rules together, and those for the archive and the contents of the nuspec."""
 
 import hashlib
 import io
@@ -19,7 +19,7 @@ from tests.nuget.test_hostile_input import BOUNDED, EDITS, NUPKG, SIGNED, Edit, 
 from tests.shared import shared
 
 NOON = 1_704_196_800.0
-"""2024-01-02T12:00:00Z: the builders date their entries to that day."""
+"""2024-01-02T12:00:00Z: the builders date their entries to this day."""
 
 
 def warnings(package: bytes, limits: PushLimits = PushLimits(), now: float = NOON) -> tuple[str, ...]:  # noqa: B008 - frozen
@@ -62,7 +62,7 @@ def test_what_has_a_successor_is_warned_of():
 
 def test_real_packages_pass():
     """
-    Packages of all years and tools: whatever nuget.org once took must be taken here.
+    Packages of all years and tools: what nuget.org accepted must be accepted here.
     """
     packages = sorted((shared() / "nuget-org" / "packages").rglob("*.nupkg"))
     refused = {}
@@ -77,7 +77,7 @@ def test_real_packages_pass():
     assert len(packages) > 200
 
 
-# --- how it is told ---------------------------------------------------------------------------------------------------
+# --- messages ---------------------------------------------------------------------------------------------------------
 
 
 def test_several_problems_are_told_at_once():
@@ -92,10 +92,10 @@ def test_several_problems_are_told_at_once():
 
 def test_a_symbols_package_is_told_where_it_belongs_and_nothing_else():
     """
-    What its nuspec lacks, a symbols package must lack.
+    Its nuspec must lack elements that are required in a package.
     """
     assert why_not(with_nuspec(authors="", description="", package_types=["symbolspackage"])) == (
-        "it is a symbols package (.snupkg): push it to /api/v2/symbolpackage, and here the package it belongs to"
+        "it is a symbols package (.snupkg): push it to /api/v2/symbolpackage; this URL takes the package itself"
     )
 
 
@@ -110,11 +110,11 @@ def test_more_than_three_problems_are_counted():
 
 def test_dates_may_be_a_day_ahead():
     """
-    The format knows no time zones.
+    The format has no time zones.
     """
     assert warnings(make_nupkg(), now=NOON - 86_400 / 2)
     told = why_not(make_nupkg(), now=NOON - 10 * 86_400)
-    assert "is dated 2024-01-02, more than a day in the future: set the clock" in told
+    assert "is dated 2024-01-02, more than a day in the future: check the clock" in told
 
 
 def test_a_date_that_is_none_says_nothing():
@@ -139,7 +139,7 @@ def test_a_bomb_that_declares_little_is_found_out():
     assert package.count(size) == 2
 
     told = why_not(package.replace(size, struct.pack("<L", 3)))
-    assert "'zeros' is damaged: size or checksum differ" in told
+    assert "'zeros' is damaged: its size or checksum differs" in told
 
 
 def test_damage_is_found():
@@ -152,7 +152,7 @@ def test_damage_is_found():
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_damage_is_found_in_entries_of_any_size(method, tmp_path):
     """
-    A byte in the middle of 40 MB, and all of them are never held at once.
+    One byte in the middle of 40 MB, which are never all in memory.
     """
     content = b"".join(hashlib.sha256(b"%d" % number).digest() * 32 for number in range(40_000))
     assert len(content) > 40 * 1_000_000
@@ -178,13 +178,13 @@ def test_damage_is_found_in_entries_of_any_size(method, tmp_path):
 
 def test_the_two_headers_of_an_entry_agree():
     """
-    Who unpacks by one and who unpacks by the other would get different files.
+    Otherwise readers that use one and readers that use the other would get different files.
     """
     package = insert_stored(make_nupkg(), "lib/a.dll", b"12345")
     at = package.index(b"lib/a.dll")
 
     told = why_not(package[:at] + b"lib/b.exe" + package[at + 9 :])
-    assert "'lib/a.dll' has another name or compression in the header before its bytes" in told
+    assert "'lib/a.dll' has another name or compression method in its local header" in told
     assert "'lib/b.exe'" in told
     for field in (at - 22, at - 16, at - 12, at - 8):  # compression, checksum, both sizes
         assert "header" in why_not(package[:field] + b"\7" + package[field + 1 :])
@@ -195,7 +195,7 @@ def test_a_stored_entry_has_one_size():
     sizes = struct.pack("<3L", zlib.crc32(b"12345"), 5, 5)
     lying = struct.pack("<3L", zlib.crc32(b"12345"), 5, 500)
 
-    assert "claims two different sizes" in why_not(package.replace(sizes, lying))
+    assert "has two different sizes" in why_not(package.replace(sizes, lying))
 
 
 # --- the nuspec -------------------------------------------------------------------------------------------------------
@@ -206,9 +206,9 @@ def test_a_stored_entry_has_one_size():
     [
         ({"authors": ""}, "no authors"),
         ({"description": " "}, "no description"),
-        ({"id": "Größe"}, "letters beyond ASCII"),
+        ({"id": "Größe"}, "non-ASCII letters"),
         ({"version": "1.0.0-" + "a" * 59}, "its version has 65 characters; the limit is 64"),
-        ({"id": "a" * 100, "version": "1.0.0-" + "a" * 58}, "more than 160 characters together"),
+        ({"id": "a" * 100, "version": "1.0.0-" + "a" * 58}, "more than 160 characters in total"),
         ({"more": f"<title>{'x' * 257}</title>"}, "its title has 257 characters; the limit is 256"),
         ({"more": f"<releaseNotes>{'x' * 35_001}</releaseNotes>"}, "its releaseNotes has 35001 characters"),
         ({"more": f"<language>{'x' * 21}</language>"}, "language has 21"),
@@ -220,8 +220,8 @@ def test_a_stored_entry_has_one_size():
         ({"more": "<projectUrl>https://</projectUrl>"}, "not an absolute"),
         ({"more": "<iconUrl>//x/y</iconUrl>"}, "iconUrl '//x/y' is not"),
         ({"more": "<licenseUrl>http://[x</licenseUrl>"}, "licenseUrl 'http://[x' is not"),
-        ({"more": "<developmentDependency>yes</developmentDependency>"}, "is 'yes'; it is true or false"),
-        ({"more": "<serviceable></serviceable>"}, "serviceable is ''; it is true or false"),
+        ({"more": "<developmentDependency>yes</developmentDependency>"}, "is 'yes'; expected true or false"),
+        ({"more": "<serviceable></serviceable>"}, "serviceable is ''; expected true or false"),
         ({"package_types": ["SymbolsPackage"]}, "it is a symbols package (.snupkg): push it to /api/v2/symbolpackage"),
         ({"package_types": ["not a name"]}, "package type 'not a name' is not a name"),
         ({"package_types": [""]}, "package type '' is not a name"),
@@ -229,7 +229,7 @@ def test_a_stored_entry_has_one_size():
             {"more": '<packageTypes><packageType name="Tool" version="1" /></packageTypes>'},
             "the version '1' of its package type 'Tool' is not two to four numbers",
         ),
-        ({"more": f'<repository type="{"g" * 101}" />'}, "type of its repository is longer than 100"),
+        ({"more": f'<repository type="{"g" * 101}" />'}, "its repository type has more than 100"),
     ],
 )
 def test_a_nuspec_that_breaks_a_rule_is_refused(arguments, why):

@@ -1,4 +1,4 @@
-"""Names of entries that some client cannot unpack, or would unpack as something else."""
+"""Names of entries that some client cannot unpack, or would unpack under another name."""
 
 import pytest
 from hypothesis import given
@@ -63,22 +63,22 @@ def test_names_of_real_packages_are_taken(name):
         ("a/%2e%2E/x", "'.' or '..'"),
         ("./x", "'.' or '..'"),
         ("a/..", "'.' or '..'"),
-        ("lib/aux:ads", "none of <"),
-        ("lib/a?b", "none of <"),
-        ("lib/a%3Fb", "none of <"),
-        ("a|b/c", "none of <"),
-        ("a<b", "none of <"),
-        ("a>b", "none of <"),
-        ('a"b', "none of <"),
-        ("lib/*.dll", "none of <"),
-        ("lib/.. /x", "a dot or a blank"),
-        ("lib/a.", "a dot or a blank"),
-        ("lib/a ", "a dot or a blank"),
-        ("lib/a%20", "a dot or a blank"),
-        ("lib./a", "a dot or a blank"),
-        ("lib/.../a", "a dot or a blank"),
-        ("lib /", "a dot or a blank"),
-        ("lib/\u00a0", "a dot or a blank"),
+        ("lib/aux:ads", "must not contain <"),
+        ("lib/a?b", "must not contain <"),
+        ("lib/a%3Fb", "must not contain <"),
+        ("a|b/c", "must not contain <"),
+        ("a<b", "must not contain <"),
+        ("a>b", "must not contain <"),
+        ('a"b', "must not contain <"),
+        ("lib/*.dll", "must not contain <"),
+        ("lib/.. /x", "a dot or space"),
+        ("lib/a.", "a dot or space"),
+        ("lib/a ", "a dot or space"),
+        ("lib/a%20", "a dot or space"),
+        ("lib./a", "a dot or space"),
+        ("lib/.../a", "a dot or space"),
+        ("lib /", "a dot or space"),
+        ("lib/\u00a0", "a dot or space"),
         ("lib/CON", "devices"),
         ("lib/con.txt", "devices"),
         ("lib/Aux.tar.gz", "devices"),
@@ -120,24 +120,24 @@ def test_the_entry_is_named():
 )
 def test_a_name_may_occur_once(one, other):
     """
-    In any casing and encoding: where some clients unpack, both would be one file.
+    In any case and encoding: on some systems both would be one file.
     """
     (told,) = problems(one, other)
 
-    assert "is there twice, as " in told
-    assert "where casing does not matter" in told
+    assert "occurs twice, also as " in told
+    assert "where case is ignored" in told
 
 
 def test_the_same_name_exactly_may_not_occur_twice():
-    assert problems("a.txt", "a.txt") == ["entry 'a.txt' is there twice; each name may occur once"]
+    assert problems("a.txt", "a.txt") == ["entry 'a.txt' occurs twice; each name may occur once"]
 
 
 @pytest.mark.parametrize("names", [("q", "q/r"), ("q/r/s/t", "q/r"), ("Q", "q/r"), ("q", "q/"), ("%71", "q/r")])
 def test_a_file_is_no_folder(names):
     (told,) = problems(*names)
 
-    assert "is a file where entry" in told
-    assert "needs a folder" in told
+    assert "is a file, but entry" in told
+    assert "needs a folder there" in told
 
 
 @pytest.mark.parametrize("names", [("q/", "q/r", "q/s"), ("q", "qr/s"), ("stra\u00dfe", "strasse"), ("A/x", "a/y")])
@@ -164,7 +164,7 @@ def test_any_name_is_judged(name):
 
 def test_thousands_of_deep_names_are_judged_at_once():
     """
-    What is looked at grows with the directory, not with its depth.
+    The work grows with the size of the directory, not with its depth.
     """
     deep = "/".join("x" * 300)
     assert problems(*(f"{deep}/{number}" for number in range(50))) == []
@@ -173,9 +173,9 @@ def test_thousands_of_deep_names_are_judged_at_once():
 
 def test_folders_have_a_bound():
     """
-    Names of 400 folders each, all of them others, would take memory by the square.
+    Names with 400 distinct folders each would take quadratic memory.
     """
     names = ["/".join([f"{number:x}", *"x" * 400]) for number in range(1_000)]
 
-    assert problems(*names) == [f"it has more than {MOST_FOLDERS} folders; put its files into fewer"]
+    assert problems(*names) == [f"it has more than {MOST_FOLDERS} folders; use fewer"]
     assert problems(*names[:160]) == []

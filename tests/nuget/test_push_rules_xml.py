@@ -1,4 +1,4 @@
-"""Which nuspecs are refused because not every reader would find the same id and version in them."""
+"""Nuspecs refused because readers could find different ids or versions in them."""
 
 import pytest
 
@@ -39,12 +39,12 @@ def test_utf8_and_utf16_are_accepted(data):
     assert len(read_written_metadata(data)) == 3
 
 
-# What is refused on push, and whether a mirrored one is read all the same.
+# Refused on push, with the error, and whether a mirrored one is still read.
 ENCODINGS = [
-    (UTF7, "in UTF-8 and declares the encoding 'utf-7'; save it as UTF-8", True),
+    (UTF7, "in UTF-8 but declares the encoding 'utf-7'; save it as UTF-8", True),
     (FAR_DECLARED, "declares the encoding 'utf-7'", False),
-    (declared("utf-8").encode("utf-16"), "in UTF-16 and declares the encoding 'utf-8'", True),
-    (declared("utf-16").encode(), "in UTF-8 and declares the encoding 'utf-16'", False),
+    (declared("utf-8").encode("utf-16"), "in UTF-16 but declares the encoding 'utf-8'", True),
+    (declared("utf-16").encode(), "in UTF-8 but declares the encoding 'utf-16'", False),
     (declared("iso-8859-1").encode("latin-1"), r"not valid UTF-8 at byte \d+; save it as UTF-8", True),
     (declared("iso-8859-1").encode(), "declares the encoding 'iso-8859-1'", True),
     (declared("windows-1252").encode("utf-8-sig"), "declares the encoding 'windows-1252'", True),
@@ -52,7 +52,7 @@ ENCODINGS = [
     (XML.encode("utf-32"), "in UTF-32", False),
     (XML.encode("utf-32-be"), "in UTF-32", False),
     (declared("utf-16").encode("utf-16")[:-1], "not valid UTF-16 at byte", False),
-    (declared("utf-8", version="1.1").encode(), "declares version '1.1' of XML", True),
+    (declared("utf-8", version="1.1").encode(), "declares XML version '1.1'", True),
     (b"", "not XML", False),
 ]
 
@@ -67,7 +67,7 @@ def test_other_encodings_are_refused_on_push(data, why, is_read):
 
 
 STRUCTURES = [
-    (f"<package><metadata>{NAMED}</metadata><metadata/></package>", "has 2 'metadata' elements; one is allowed"),
+    (f"<package><metadata>{NAMED}</metadata><metadata/></package>", "has 2 'metadata' elements; only one is allowed"),
     (f"<package><metadata>{NAMED}</metadata><Metadata/></package>", "has 2 'metadata' elements"),
     (f"<package><metadata>{NAMED}<id>B</id></metadata></package>", "has 2 'id' elements"),
     (f"<package><metadata>{NAMED}<ID>B</ID></metadata></package>", "has 2 'id' elements"),
@@ -75,7 +75,7 @@ STRUCTURES = [
     (f"<package><metadata>{NAMED}<title/><title/></metadata></package>", "has 2 'title' elements"),
     (
         f'<package xmlns="{NAMESPACE}"><metadata><id xmlns="urn:x">A</id><version>1.0</version></metadata></package>',
-        "has the element 'id' in another namespace than that of its metadata",
+        "has the element 'id' in another namespace than its metadata",
     ),
     (
         f'<package xmlns:x="urn:x"><metadata>{NAMED}<x:dependencies/></metadata></package>',
@@ -89,9 +89,12 @@ STRUCTURES = [
         f'<package><metadata>{NAMED}<dependencies><group xmlns="urn:x"/></dependencies></metadata></package>',
         "has the element 'group' in another namespace",
     ),
-    ("<package><metadata><id>A<b/></id><version>1.0</version></metadata></package>", "the id in its nuspec has"),
-    ("<package><metadata><id> A</id><version>1.0</version></metadata></package>", "the id in its nuspec has"),
-    ("<package><metadata><id>A</id><version>1.0<b/></version></metadata></package>", "the version in its nuspec has"),
+    ("<package><metadata><id>A<b/></id><version>1.0</version></metadata></package>", "the id in its nuspec contains"),
+    ("<package><metadata><id> A</id><version>1.0</version></metadata></package>", "the id in its nuspec contains"),
+    (
+        "<package><metadata><id>A</id><version>1.0<b/></version></metadata></package>",
+        "the version in its nuspec",
+    ),
 ]
 
 

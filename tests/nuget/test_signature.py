@@ -40,7 +40,7 @@ def real_packages() -> list[Path]:
 
 
 def undetected(package: bytes, positions: list[int]) -> list[int]:
-    """The positions where a flipped byte passes as a signed, intact package; each byte gets another flip."""
+    """The positions where a flipped byte still passes as intact and signed; each byte is flipped differently."""
     chance = random.Random(7)
     passed = []
     for position in positions:
@@ -65,7 +65,7 @@ def test_unsigned_content_is_the_whole_file():
 @pytest.mark.parametrize("signer", ["author", "repository"])
 def test_signing_does_not_change_the_content_hash(signer, after):
     """
-    The signed package hashes as the file it was before, wherever in the archive its signature lies.
+    The hash is that of the unsigned file, wherever in the archive the signature is.
     """
     signed = sign(UNSIGNED, signer, after=after)
 
@@ -80,7 +80,7 @@ def test_a_comment_is_part_of_the_content():
 
 def test_content_is_hashed_in_blocks():
     """
-    Several blocks, the last of them short, give the same as the whole.
+    Several blocks, the last one short, give the same hash as the whole.
     """
     package = make_nupkg(payload=random.Random(2).randbytes(2 * 1024 * 1024 + 17))
 
@@ -108,7 +108,7 @@ def test_an_unsigned_package():
 @pytest.mark.parametrize("after", POSITIONS)
 def test_a_flipped_byte_anywhere_is_detected(after):
     """
-    In content, headers, directory, end record and the signature itself: every single byte.
+    Every byte in content, headers, directory, end record and the signature itself.
     """
     package = sign(make_nupkg("A", payload=b"some content"), after=after)
 
@@ -116,14 +116,14 @@ def test_a_flipped_byte_anywhere_is_detected(after):
 
 
 def test_bytes_behind_the_end_are_detected():
-    with pytest.raises(InvalidPackage, match="belong to nothing"):
+    with pytest.raises(InvalidPackage, match="belong to no entry"):
         check_signed_content(io.BytesIO(sign(UNSIGNED) + b"\0"))
 
 
 def test_a_signature_of_another_package():
     other = make_signature(hashlib.sha256(b"other").digest())
 
-    with pytest.raises(InvalidPackage, match="not what was signed"):
+    with pytest.raises(InvalidPackage, match="does not match its signature"):
         check_signed_content(io.BytesIO(insert_stored(UNSIGNED, SIGNATURE_NAME, other)))
 
 
@@ -140,7 +140,7 @@ def test_a_signature_in_a_folder_is_a_file_like_any_other():
 
 def test_a_signature_made_on_unix():
     """
-    Elsewhere than on Windows the record says so and holds the permissions of a file.
+    On other systems than Windows the record says so and has file permissions.
     """
     package = bytearray(sign(UNSIGNED))
     record = package.rindex(SIGNATURE_NAME.encode()) - 46
@@ -191,8 +191,8 @@ HASH = base64.b64encode(bytes(32)).decode()
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "does not name a content hash"),
-        (b"Version:2\n\n2.16.840.1.101.3.4.2.1-Hash:" + HASH.encode() + b"\n\n", "does not name a content hash"),
+        (b"", "does not state a content hash"),
+        (b"Version:2\n\n2.16.840.1.101.3.4.2.1-Hash:" + HASH.encode() + b"\n\n", "does not state a content hash"),
         (b"Version:1\n\n1.3.14.3.2.26-Hash:" + HASH.encode() + b"\n\n", "unknown hash algorithm"),
         (b"Version:1\n\n2.16.840.1.101.3.4.2.1-Hash:abc\n\n", "not base64"),
         (b"Version:1\n\n2.16.840.1.101.3.4.2.3-Hash:" + HASH.encode() + b"\n\n", "not a sha512"),
@@ -215,7 +215,7 @@ def test_what_is_no_signature(p7s):
 
 def test_all_real_packages_are_intact():
     """
-    The rule of the signed content hash is nuget.org's own: all its packages pass, author and repository signed.
+    The signed content hash is computed as by nuget.org: all its packages pass, author and repository signed.
     """
     certificates = {path.stem for path in (shared() / "nuget-org" / "certificates").glob("*.crt")}
     kinds = set()
@@ -233,7 +233,7 @@ def test_all_real_packages_are_intact():
 
 def test_content_hashes_are_those_of_real_lock_files():
     """
-    What the official client wrote into two lock files is what we compute for the same packages.
+    The hashes in two lock files of the official client equal ours for the same packages.
     """
     kit = shared() / "nuget-org"
     compared = 0
@@ -250,7 +250,7 @@ def test_content_hashes_are_those_of_real_lock_files():
 
 def test_a_flipped_byte_in_real_packages_is_detected():
     """
-    Everywhere in the structure, and at many places of the content.
+    Everywhere in the structure, and in many places of the content.
     """
     chance = random.Random(3)
     small = [path for path in real_packages() if path.stat().st_size < 60_000]
@@ -267,7 +267,7 @@ def test_a_flipped_byte_in_real_packages_is_detected():
 
 def test_real_manifests():
     """
-    The nuspecs of real packages of every kind are read; their id and version are those of their file names.
+    Nuspecs of all kinds of real packages are read; their id and version match their file names.
     """
     for path in real_packages():
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What a .snupkg may hold, and whose its PDBs may be."""
+"""What a .snupkg may contain, and which assemblies its PDBs may belong to."""
 
 import io
 import uuid
@@ -47,10 +47,10 @@ def test_a_symbols_package_names_its_version_and_its_pdbs():
     [
         (b"PDB", "not a ZIP archive"),
         (make_snupkg(files={"a.xml": b""}), r"it has no \.pdb file; pack with DebugType=portable"),
-        (make_snupkg(files={PATH: PDB, DLL: b"MZ"}), r"'lib/net8\.0/Contoso\.Utils\.dll' may not be in a symbols"),
+        (make_snupkg(files={PATH: PDB, DLL: b"MZ"}), r"'lib/net8\.0/Contoso\.Utils\.dll' is not allowed in a symbols"),
         (make_snupkg(files={PATH: PDB, "../x.pdb": PDB}), r"entry '\.\./x\.pdb' has '\.' or '\.\.' in its path"),
         (make_snupkg(files={"lib/" + "x" * 252 + ".pdb": PDB}), "file or folder name of more than 255 bytes"),
-        (make_snupkg(nuspec=make_nuspec(authors="")), "lacks the package type SymbolsPackage: push a package to"),
+        (make_snupkg(nuspec=make_nuspec(authors="")), "lacks the package type SymbolsPackage: push packages to"),
         (make_snupkg(nuspec=make_nuspec(package_types=["SymbolsPackage"])), "has the element authors, which belongs"),
         (described("<owners>me</owners>"), "element owners"),
         (described("", license_expression="MIT"), "element license,"),
@@ -77,7 +77,7 @@ def test_limits_of_the_archive_hold():
         make_assembly(PDB),
         make_assembly(PDB, algorithm="SHA384"),
         make_assembly(PDB, algorithm="SHA512", wide=False),
-        make_assembly(PDB, algorithm=""),  # compilers from before checksums
+        make_assembly(PDB, algorithm=""),  # older compilers wrote no checksum
     ],
 )
 def test_a_pdb_of_the_assembly_beside_it_is_taken(assembly):
@@ -90,7 +90,7 @@ def test_programs_have_pdbs_too():
 
 def test_of_an_exe_and_a_dll_one_is_enough():
     """
-    A program for .NET has a native launcher beside its assembly, which knows no PDB.
+    A .NET program has a native launcher next to its assembly, which has no PDB.
     """
     files = {"tools/x.dll": make_assembly(PDB), "tools/x.exe": make_assembly(entries=[])}
 
@@ -101,8 +101,8 @@ def test_of_an_exe_and_a_dll_one_is_enough():
     ("assembly", "pdb", "why"),
     [
         (make_assembly(PDB), b"Microsoft C/C++ MSF 7.00", "is a Windows PDB"),
-        (make_assembly(make_pdb(uuid.UUID(int=7)), guid=uuid.UUID(int=7)), PDB, "is of another build than"),
-        (make_assembly(PDB, stamp=1), PDB, "is of another build than"),
+        (make_assembly(make_pdb(uuid.UUID(int=7)), guid=uuid.UUID(int=7)), PDB, "is from another build than"),
+        (make_assembly(PDB, stamp=1), PDB, "is from another build than"),
         (make_assembly(PDB), make_pdb(body=b"lies"), "was changed after"),
         (make_assembly(entries=[]), PDB, "was built without a portable PDB"),
         (b"not an assembly", PDB, "is not a readable assembly"),

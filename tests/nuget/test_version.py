@@ -91,12 +91,12 @@ ASCENDING = [
     "0.0.0-0",
     "0.0.0",
     "0.9",
-    "1.0.0--5",  # minus five: the official client reads a sign
+    "1.0.0--5",  # minus five: the official client accepts a sign
     "1.0.0-0",
     "1.0.0-2",
     "1.0.0-10",
     "1.0.0-2147483647",
-    "1.0.0-2147483648",  # from here on text: it does not fit 32 bits
+    "1.0.0-2147483648",  # text from here on: it does not fit into 32 bits
     "1.0.0-alpha",
     "1.0.0-alpha.2",
     "1.0.0-alpha.10",
@@ -183,7 +183,7 @@ def test_a_long_text_is_not_kept_in_memory():
 
 def test_a_long_hostile_text_costs_little():
     """
-    White space among numbers does not make the grammar try every way to divide it.
+    White space around numbers does not cause backtracking.
     """
     text = "1" + " " * 200_000 + "x"
     begun = time.process_time()
@@ -229,7 +229,7 @@ def test_any_text_is_a_version_or_refused(text):
 @settings(max_examples=200)
 def test_the_order_is_that_of_another_implementation(a, b):
     x, y = parse(a), parse(b)
-    # The other one compares numbers of any size as numbers; the 32-bit rule is ours (and the official client's).
+    # The other one compares numbers of any size; the 32-bit rule is ours (and the official client's).
     assume(all(len(label) < 10 for version in (x, y) for label in version.labels))
     other_x, other_y = OtherVersion.from_string(x.normalized), OtherVersion.from_string(y.normalized)
 

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for the texts of this floor: versions, ranges, ids."""
+"""Hypothesis strategies for the strings of this floor: versions, ranges, ids."""
 
 import string
 
@@ -20,7 +20,7 @@ def _labels(*, signed: bool) -> st.SearchStrategy[str]:
 
 @st.composite
 def version_texts(draw: st.DrawFn, *, signed_labels: bool = True) -> str:
-    """Valid versions, close enough to each other that equal and neighbouring ones come up often."""
+    """Valid versions, similar enough that equal and adjacent ones are frequent."""
     numbers = draw(st.lists(st.one_of(_SMALL, st.integers(0, 2**31 - 1)), min_size=1, max_size=4))
     text = ".".join("0" * draw(st.integers(0, 1)) + str(number) for number in numbers)
     labels = draw(st.lists(_labels(signed=signed_labels), max_size=3))
@@ -35,7 +35,7 @@ def version_texts(draw: st.DrawFn, *, signed_labels: bool = True) -> str:
 
 @st.composite
 def range_texts(draw: st.DrawFn) -> str:
-    """Mostly valid ranges; bounds in the wrong order come up too."""
+    """Mostly valid ranges, some with bounds in the wrong order."""
     lower, upper = draw(version_texts()), draw(version_texts())
     spaces = draw(st.sampled_from(["", " "]))
     return draw(
@@ -58,7 +58,7 @@ def range_texts(draw: st.DrawFn) -> str:
 
 @st.composite
 def id_texts(draw: st.DrawFn) -> str:
-    """Valid ids, by the wide rule."""
+    """Valid ids, by the lenient rule."""
     word = st.text("abcXYZ019_äßЖ漢İK", min_size=1, max_size=6)
     words = draw(st.lists(word, min_size=1, max_size=5))
     text = words[0]

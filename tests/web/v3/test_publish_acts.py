@@ -14,8 +14,8 @@ from tests.flows.private_feed import House, opened
 
 VERSION = "/api/v2/package/Contoso.Utils/1.0.0"
 BURNT = (
-    "A package with ID 'Contoso.Utils' and version '1.0.0' was deleted, and its name is kept from other bytes. "
-    "An administrator frees it: nugetproxy package delete Contoso.Utils 1.0.0 --allow-reuse"
+    "A package with ID 'Contoso.Utils' and version '1.0.0' was deleted, and its version number cannot be used again. "
+    "An administrator can release it: nugetproxy package delete Contoso.Utils 1.0.0 --allow-reuse"
 )
 
 
