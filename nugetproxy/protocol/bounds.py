@@ -24,6 +24,9 @@ FULL_PAGE: Final = 4 * 1024 * 1024
 nuget.org cuts by number alone. At 64 versions a page that is 64 KiB for each, ten times the usual.
 """
 
+MOST_VERSIONS: Final = 65_536
+"""Versions of one id that a document of an upstream may name. nuget.org has some thousands of the liveliest."""
+
 LONGEST_TEXT: Final = 4_000
 """Characters of a text (a description, a title) that stay when a version has to be made smaller."""
 

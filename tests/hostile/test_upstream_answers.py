@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from nugetproxy.mirroring.documents import registrations
 from nugetproxy.protocol.v3.registration_reader import MOST_OUTLYING_PAGES
 from tests.builders import make_nupkg
 from tests.fakes.faults import Fault, status
@@ -113,15 +114,26 @@ class TestManyPages:
         assert stocked.requests_for("*/page/*") == 65
 
 
+async def test_pages_that_are_large_together_are_not_all_loaded(stocked, tmp_path, monkeypatch):
+    monkeypatch.setattr(registrations, "_MOST_LOADED", 10_000)
+    TestManyPages().name(stocked, 300)
+    async with running(tmp_path, stocked) as mirror:
+        assert (await mirror.get("/v3/registration/contoso.utils/1.0.7.json")).status == 200
+        got = await mirror.get("/v3/registration/contoso.utils/index.json")
+
+    assert (got.status, "of pages" in got.reason) == (502, True)
+    assert stocked.requests_for("*/page/*") < 100
+
+
 async def test_a_document_that_trickles_is_not_waited_for(stocked, tmp_path):
     """
     A byte now and then keeps every silence short; it is the whole that takes hours.
     """
     stocked.fault("*/contoso.utils/index.json", Fault(bytes_per_second=20))
     async with running(tmp_path, stocked, upstream_settings={"patience": 0.2}) as mirror, asyncio.timeout(10):
-        for path in ("/v3/flatcontainer/contoso.utils/index.json", OURS):
-            got = await mirror.get(path)
-            assert (got.status, "arrived too slowly" in got.reason) == (504, True)
+        got = await mirror.get(OURS)
+
+    assert (got.status, "arrived too slowly" in got.reason) == (504, True)
 
 
 class TestOutlyingPages:

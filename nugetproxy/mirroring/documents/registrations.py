@@ -7,7 +7,7 @@ that commit needs no asking. An index may name hundreds of pages: whatever goes 
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cachetools import LRUCache
@@ -27,6 +27,8 @@ from nugetproxy.protocol.v3.registration import Leaf, Page, Registration
 _MOST_AHEAD: Final = 64
 _AT_ONCE: Final = 8
 """Pages of one registration that a request has fetched or read at the same time."""
+_MOST_LOADED: Final = 128 * 2**20
+"""Bytes of the pages of one registration that a request may load; parsed they take some five times as much memory."""
 _REMEMBERED_COMMITS: Final = 20_000
 
 _LONGEST_COMMIT: Final = 200
@@ -149,10 +151,17 @@ class MirroredRegistrations:
         if not named:
             return Answer(registration, provenance)
         turns = asyncio.Semaphore(_AT_ONCE)
+        left = _MOST_LOADED
 
-        async def load(page: Page) -> tuple[Page, Provenance]:
+        async def load(outlying: Page) -> tuple[Page, Provenance]:
+            nonlocal left
             async with turns:
-                return await self._page(page, index)
+                page, document = await self._page(outlying, index)
+            left -= len(document.body)
+            if left < 0:
+                why = f"its registration of {index.package_id} has more than {_MOST_LOADED // 2**20} MiB of pages"
+                raise UpstreamNonsense(self._source.name, why)
+            return page, document.provenance
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -163,15 +172,15 @@ class MirroredRegistrations:
             provenance = provenance.joined(task.result()[1])
         return Answer(registration.with_pages({url: task.result()[0] for url, task in loading.items()}), provenance)
 
-    async def _page(self, outlying: Page, index: _Index) -> tuple[Page, Provenance]:
+    async def _page(self, outlying: Page, index: _Index) -> tuple[Page, KeptDocument]:
         read = PageOf(index.package_id)
         kept = self._source.peek(outlying.url)
         if kept is not None and await self._is_current(outlying, index):
-            return await self._source.read(kept, read), index.document.provenance
+            return await self._source.read(kept, read), replace(kept, provenance=index.document.provenance)
         document = await self._source.ask(
             outlying.url, DocumentKind.REGISTRATION_PAGE, read, doubt=self._is_outdated(outlying, index)
         )
-        return await self._source.read(document, read), document.provenance
+        return await self._source.read(document, read), document
 
     def _is_outdated(self, outlying: Page, index: _Index) -> bool:
         """Whether the kept page is older than an index that names another commit for it, however fresh it is.

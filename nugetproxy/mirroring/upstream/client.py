@@ -16,7 +16,7 @@ from nugetproxy.mirroring.upstream.bridging import Bridging
 from nugetproxy.mirroring.upstream.connections import Connections
 from nugetproxy.mirroring.upstream.decoding import Gunzip
 from nugetproxy.mirroring.upstream.exchange import Exchange
-from nugetproxy.mirroring.upstream.faults import Pacing, PassingFault
+from nugetproxy.mirroring.upstream.faults import ABSENT, Pacing, PassingFault
 from nugetproxy.mirroring.upstream.resuming import UpstreamDownload
 
 # The largest registration of nuget.org is some megabytes, its vulnerability base file likewise.
@@ -122,7 +122,7 @@ class UpstreamClient:
         conditions = validators.headers() if validators else {}
         exchange = await self._connections.open(url, {"Accept-Encoding": "gzip", **conditions})
         try:
-            body = await self._receive(exchange, (200, 204, 304) if conditions else (200, 204), limit, due)
+            body = await self._receive(exchange, (200, 304) if conditions else (200,), limit, due)
             exchange.succeed()
         except PassingFault as fault:
             exchange.fail(fault)
@@ -133,8 +133,7 @@ class UpstreamClient:
         finally:
             exchange.close()
         return ReceivedAnswer(
-            # Clients take "no content" for "none here", as they do 404.
-            status=404 if exchange.status in (204, 410) else exchange.status,
+            status=404 if exchange.status in ABSENT else exchange.status,
             body=body,
             etag=exchange.header("ETag"),
             last_modified=exchange.header("Last-Modified"),

@@ -25,6 +25,10 @@ from nugetproxy.mirroring.upstream.egress import OutgoingProxy
 LONGEST_RETRY_AFTER = 300.0
 
 
+ABSENT = frozenset({204, 404, 410})
+"""Statuses of what is not there. NuGet's client takes "no content" for that, too."""
+
+
 class PassingFault(Exception):
     """A try failed, and another may succeed. `error` is what to raise when there is no other try.
 
@@ -69,7 +73,7 @@ class Pacing:
 
 
 def judge(upstream: str, answer: aiohttp.ClientResponse, expected: tuple[int, ...], wait: float | None = None) -> None:
-    """Accept an expected status (404 and 410 always are). `wait`, in seconds, replaces the Retry-After of the answer.
+    """Accept an expected status; ABSENT ones always are. `wait`, in seconds, replaces the Retry-After of the answer.
 
     Raises:
         PassingFault: 5xx, 429, 408: another try may succeed.
@@ -77,7 +81,7 @@ def judge(upstream: str, answer: aiohttp.ClientResponse, expected: tuple[int, ..
         UpstreamNonsense: a status that does not fit the request.
     """
     status = answer.status
-    if status in expected or status in (404, 410):
+    if status in expected or status in ABSENT:
         return
     why = words_for(answer)
     if status >= 500 or status in (408, 429):

@@ -14,7 +14,7 @@ from nugetproxy.mirroring.upstream.bridging import Bridging
 from nugetproxy.mirroring.upstream.connections import Connections
 from nugetproxy.mirroring.upstream.decoding import Gunzip
 from nugetproxy.mirroring.upstream.exchange import Exchange
-from nugetproxy.mirroring.upstream.faults import PassingFault
+from nugetproxy.mirroring.upstream.faults import ABSENT, PassingFault
 
 # Progress that renews the patience; else an upstream that sends some bytes per connection would be retried forever.
 _PROGRESS = 65_536
@@ -158,7 +158,7 @@ class UpstreamDownload:
     # --- the first answer ---
 
     def _read_head(self, exchange: Exchange, asked: int) -> None:
-        if exchange.status in (404, 410):
+        if exchange.status in ABSENT:
             exchange.succeed()
             raise DocumentAbsent(self._url)
         if exchange.status == 416:

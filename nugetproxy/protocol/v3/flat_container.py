@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from nugetproxy.errors import EmptyDocument, InvalidVersion, UnreadableDocument
 from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.bounds import MOST_VERSIONS
 from nugetproxy.protocol.documents import read_object, write
 
 _LIST = "versions list"
@@ -29,6 +30,8 @@ def read_versions(body: bytes) -> tuple[NuGetVersion, ...]:
         raise EmptyDocument(_LIST)
     if not isinstance(texts, list):
         raise UnreadableDocument(_LIST, "versions is not an array")
+    if len(texts) > MOST_VERSIONS:
+        raise UnreadableDocument(_LIST, f"it names {len(texts)} versions; at most {MOST_VERSIONS} are read")
     versions: dict[NuGetVersion, None] = {}
     for text in texts:
         if isinstance(text, str):

@@ -13,6 +13,7 @@ from nugetproxy.errors import EmptyDocument, InvalidPackageId, InvalidVersion, I
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.nuget.version_range import VersionRange
+from nugetproxy.protocol.bounds import MOST_VERSIONS
 from nugetproxy.protocol.documents import is_absolute_url, read_object
 from nugetproxy.protocol.v3 import readable
 from nugetproxy.protocol.v3.registration_values import Leaf, Page, Registration
@@ -83,6 +84,7 @@ class _Reading:
         self._what = what
         self._other_id = ""
         self._has_broken = False
+        self._seen = 0
 
     def page(self, raw: object) -> Page | None:
         """The page that an item of an index is; None when it has no leaf for us."""
@@ -98,6 +100,9 @@ class _Reading:
 
     def leaves(self, items: list[Any]) -> tuple[Leaf, ...]:
         """Ascending, each version once."""
+        self._seen += len(items)
+        if self._seen > MOST_VERSIONS:
+            raise UnreadableDocument(self._what, f"it holds more than {MOST_VERSIONS} versions")
         leaves = [leaf for item in items if (leaf := self._leaf(item)) is not None]
         # Sorting costs next to nothing when it already is so, which it is everywhere but at careless private feeds.
         leaves.sort(key=lambda leaf: leaf.version)

@@ -4,10 +4,8 @@ import os
 
 import pytest
 
-from nugetproxy.errors import (
-    StorageUnavailable,
-    UpstreamNonsense,
-)
+from nugetproxy.errors import DocumentAbsent, EmptyDocument, StorageUnavailable, UpstreamNonsense
+from nugetproxy.httpcache.freshness import DocumentKind
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.httpcache.stored import ReceivedAnswer
 from nugetproxy.storage.documents.hot import HotDocuments
@@ -117,3 +115,58 @@ async def test_a_damaged_store_is_a_miss(world, documents, upstream):
     path.write_bytes(os.urandom(path.stat().st_size))
 
     assert (await world.process().get(upstream, URL, KIND)).body == BODY
+
+
+async def test_lasting_nonsense_is_not_fetched_for_every_asker(world, documents, upstream):
+    """
+    Twice may be two edges of a network; each time it is asked for once more.
+    """
+    upstream.default = PORTAL
+    for _ in range(10):
+        with pytest.raises(UpstreamNonsense, match="web page"):
+            await documents.get(upstream, URL, KIND, check=readable)
+    assert upstream.requests == 4
+
+    world.clock.now += 9
+    with pytest.raises(UpstreamNonsense):
+        await documents.get(upstream, URL, KIND, check=readable)
+    assert upstream.requests == 4
+
+    world.clock.now += 2
+    upstream.default = ReceivedAnswer(200, BODY)
+    assert (await documents.get(upstream, URL, KIND, check=readable)).body == BODY
+
+
+def empty(_: bytes) -> None:
+    raise EmptyDocument("versions list")
+
+
+async def test_a_document_that_says_nothing_is_there_is_an_absence(world, documents, upstream):
+    for _ in range(2):
+        with pytest.raises(DocumentAbsent):
+            await documents.get(upstream, URL, KIND, check=empty)
+
+    assert (upstream.requests, world.kept().is_absence) == (1, True)
+    assert world.kept().body == b""
+
+
+async def test_it_takes_the_place_of_a_kept_one(world, documents, upstream):
+    """
+    As a 404 does.
+    """
+    await world.keep(a_kept(age=100))
+
+    with pytest.raises(DocumentAbsent):
+        await documents.get(upstream, URL, KIND, check=empty)
+    assert world.kept().is_absence
+
+
+async def test_but_not_of_one_that_the_upstream_itself_names(world, documents, upstream):
+    """
+    Without these clients fail every restore, or audit none.
+    """
+    await world.keep(a_kept(age=100))
+
+    document = await documents.get(upstream, URL, DocumentKind.VULNERABILITIES, check=empty)
+
+    assert (document.body, document.provenance.outcome) == (b"kept", Outcome.STALE)

@@ -58,7 +58,10 @@ async def test_nothing_is_stated_that_was_not_sent(upstream, client, package):
         assert package.nupkg == b"".join([chunk async for chunk in download.chunks()])
 
 
-async def test_an_absent_file_is_told_before_the_first_byte(upstream, client):
+@pytest.mark.parametrize("status", [204, 404, 410])
+async def test_an_absent_file_is_told_before_the_first_byte(upstream, client, status):
+    upstream.fault("*", faults.status(status))
+
     with pytest.raises(DocumentAbsent):
         await received(client, upstream)
     assert upstream.requests_for("*") == 1

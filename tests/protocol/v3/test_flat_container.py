@@ -3,6 +3,7 @@ import json
 import pytest
 
 from nugetproxy.errors import EmptyDocument, UnreadableDocument
+from nugetproxy.protocol.bounds import MOST_VERSIONS
 from nugetproxy.protocol.v3.flat_container import read_versions, write_versions
 
 
@@ -64,3 +65,12 @@ def test_what_is_no_list_is_unreadable(body):
     with pytest.raises(UnreadableDocument) as refused:
         read_versions(body)
     assert not isinstance(refused.value, EmptyDocument)
+
+
+def test_there_may_be_many_versions_but_not_any_number():
+    def listing(count):
+        return json.dumps({"versions": [f"1.0.{number}" for number in range(count)]}).encode()
+
+    assert len(read_versions(listing(MOST_VERSIONS))) == MOST_VERSIONS
+    with pytest.raises(UnreadableDocument, match="names 65537 versions; at most 65536"):
+        read_versions(listing(MOST_VERSIONS + 1))

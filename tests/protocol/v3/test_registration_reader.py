@@ -3,6 +3,7 @@ import json
 import pytest
 
 from nugetproxy.errors import EmptyDocument, UnreadableDocument
+from nugetproxy.protocol.bounds import MOST_VERSIONS
 from nugetproxy.protocol.v3.registration_reader import MOST_OUTLYING_PAGES
 from tests.protocol.v3.leaves import UP, body, depending_on, index, leaf, page, read_index, read_page
 
@@ -213,6 +214,15 @@ def test_an_index_may_name_many_pages_but_not_any_number():
     assert len(read_index(naming(MOST_OUTLYING_PAGES)).outlying) == MOST_OUTLYING_PAGES
     with pytest.raises(UnreadableDocument, match="names 513 pages to fetch; at most 512"):
         read_index(naming(MOST_OUTLYING_PAGES + 1))
+
+
+def test_pages_may_hold_many_versions_but_not_any_number():
+    pages = [{"items": [None] * (MOST_VERSIONS // 2)}] * 2
+
+    with pytest.raises(UnreadableDocument, match="nothing in it can be read"):
+        read_index(body({"items": pages}))
+    with pytest.raises(UnreadableDocument, match="it holds more than 65536 versions"):
+        read_index(body({"items": [*pages, {"items": [None]}]}))
 
 
 @pytest.mark.parametrize(
