@@ -15,6 +15,10 @@ class Notify:
     def ready(self) -> None:
         self._send("READY=1")
 
+    def starting_for(self, seconds: int) -> None:
+        """The start may take so long from now on, whatever the unit's TimeoutStartSec."""
+        self._send(f"EXTEND_TIMEOUT_USEC={seconds * 1_000_000}")
+
     def reloading(self) -> None:
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 

@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 # A worker that says nothing for so long will never serve. Loading takes half a second on an idle machine.
 START_TIMEOUT = 60.0
+# What systemd is told that a migration may take: a large database needs minutes.
+MIGRATION_SECONDS = 3600
 # How much longer than its own time-out a worker may take to close its files.
 KILL_AFTER = 5.0
 # Between two tries to replace a worker that keeps dying.
@@ -182,7 +184,8 @@ class Supervisor:
         except TimeoutError:
             raise CannotStart([f"worker {worker.pid} was not {word} within {START_TIMEOUT:.0f} s"]) from None
         if message is not None and "migrating" in message:
-            message = await worker.hear()  # as long as it takes: a large database needs minutes
+            self._notify.starting_for(MIGRATION_SECONDS)
+            message = await worker.hear()  # as long as it takes
         if message is None:
             code = await worker.ended()
             raise CannotStart([f"worker {worker.pid} ended {_how(code)} before it could serve"], max(code, 1))

@@ -134,7 +134,12 @@ def _prepare(config: Config, line: socket.socket) -> None:
     ):
         _log.info("data_read_only", path=str(path))
         return
-    applied = bring_up_to_date(path, hosting=config.hosting.enabled, begin=lambda: _tell(line, "migrating", True))
+
+    def begin() -> None:
+        _log.info("migrating")
+        _tell(line, "migrating", True)
+
+    applied = bring_up_to_date(path, hosting=config.hosting.enabled, begin=begin)
     for file, names in applied.items():
         _log.info("migrated", database=file, applied=names)
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from nugetproxy.runtime.watchdog import watchdog_seconds
+from nugetproxy.storage.database import migrate
+from nugetproxy.storage.database.opening import open_main_database
 from tests.runtime.serving import Served, eventually, is_running, read_answer, serving
 
 IMPATIENT = "tests.runtime.impatient"
@@ -133,6 +135,24 @@ class TestStart:
         assert watchdog_seconds({"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": str(os.getpid())}) == 1.0
         assert watchdog_seconds({"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"}) == 0.0
         assert watchdog_seconds({}) == 0.0
+
+    def test_systemd_waits_for_a_migration(self, data, tmp_path, monkeypatch):
+        """
+        It may take longer than a start otherwise may.
+        """
+        data.mkdir()
+        scripts = migrate._scripts
+        with monkeypatch.context() as older:
+            older.setattr(migrate, "_scripts", lambda schema: dict(list(scripts(schema).items())[:-1]))
+            open_main_database(data).close()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.bind(str(tmp_path / "notify"))
+            systemd.settimeout(30)
+            with serving(data, env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}) as served:
+                assert systemd.recv(100) == b"EXTEND_TIMEOUT_USEC=3600000000"
+                assert systemd.recv(100) == b"READY=1"
+                assert "migrated" in served.log
+        open_main_database(data).close()
 
 
 class TestFailingStart:
