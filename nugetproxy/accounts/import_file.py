@@ -127,6 +127,9 @@ def _from_json(text: str) -> Iterator[_Entry]:
         except RecursionError:
             yield _line(text, position), "not JSON: nested too deeply"
             return
+        except ValueError:
+            yield _line(text, position), "not JSON: a number has too many digits"
+            return
         line = _line(text, position)
         yield line, value if isinstance(value, dict) else "expected an object with a name"
         position = _skip(text, end)

@@ -44,7 +44,12 @@ def _server(server: ServerSettings) -> Iterator[Problem]:
 
 
 def _storage(path: Path) -> Iterator[Problem]:
-    if path.exists() and not path.is_dir():
+    try:
+        is_other = path.exists() and not path.is_dir()
+    except OSError as failed:
+        yield ("storage", "path"), f"{path} cannot be used: {failed.strerror}"
+        return
+    if is_other:
         yield ("storage", "path"), f"{path} is a file; name a folder, which is made when it is missing"
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -20,26 +20,35 @@ _LONGEST_NAME = 64
 _SMALLEST_DOCUMENTS = 10_000_000
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _DURATIONS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LARGEST_SIZE = 2**63 - 1
+# Seconds of a hundred years: clocks and timers of event loops take no more.
+_LONGEST_DURATION = 100 * 365 * 86400.0
 
 
 def parse_size(text: object) -> int:
     """A size as text ("200 GB", "64 MiB") or a number of bytes, in bytes. Raises ValueError."""
+    size: float | None = None
     if isinstance(text, int) and not isinstance(text, bool):
-        return text
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text, re.ASCII) if isinstance(text, str) else None
-    if match is None or match[2].upper() not in _SIZES:
+        size = text
+    elif isinstance(text, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text, re.ASCII)):
+        unit = _SIZES.get(match[2].upper())
+        size = float(match[1]) * unit if unit is not None else None
+    if size is None or size > _LARGEST_SIZE:
         raise ValueError('expected a size such as "200 GB" or "64 MiB"')
-    return int(float(match[1]) * _SIZES[match[2].upper()])
+    return int(size)
 
 
 def parse_duration(text: object) -> float:
     """A duration as text ("15m", "1.5s", "30d") or a number of seconds, in seconds. Raises ValueError."""
+    seconds: float | None = None
     if isinstance(text, int | float) and not isinstance(text, bool):
-        return float(text)
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text, re.ASCII) if isinstance(text, str) else None
-    if match is None or match[2] not in _DURATIONS:
+        seconds = text
+    elif isinstance(text, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text, re.ASCII)):
+        unit = _DURATIONS.get(match[2])
+        seconds = float(match[1]) * unit if unit is not None else None
+    if seconds is None or not abs(seconds) <= _LONGEST_DURATION:
         raise ValueError('expected a duration such as "250ms", "30s", "15m", "2h" or "7d"')
-    return float(match[1]) * _DURATIONS[match[2]]
+    return float(seconds)
 
 
 def parse_listen(text: str) -> tuple[str, int]:
@@ -52,7 +61,7 @@ def parse_listen(text: str) -> tuple[str, int]:
 
 def upstream_name(service_index: str) -> str:
     """What an upstream is called that was given no name: its host, fit for a folder; api.nuget.org is "nuget.org"."""
-    location = urlsplit(service_index).netloc.rpartition("@")[2].lower()
+    location = _parts_of(service_index).netloc.rpartition("@")[2].lower()
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", location).strip("-._")
     return "nuget.org" if safe == "api.nuget.org" else safe or "upstream"
 
@@ -81,8 +90,16 @@ def distinct_names(service_indexes: Sequence[str]) -> list[str]:
     ]
 
 
+def _parts_of(url: str) -> SplitResult:
+    """Empty for what is no URL: it is named before it is refused."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+
+
 def _with_path(name: str, service_index: str) -> str:
-    parts = urlsplit(service_index)
+    parts = _parts_of(service_index)
     words = re.findall(r"[a-z0-9_]+", parts.path.lower().removesuffix(_SOURCE_PATH))
     whole = "-".join((name, *words))
     if len(whole) <= _LONGEST_NAME and not parts.query:

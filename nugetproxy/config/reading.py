@@ -30,6 +30,13 @@ CONFIG_FILE = "NUGETPROXY_CONFIG"
 NOT_SETTINGS = frozenset({CONFIG_FILE, "NUGETPROXY_CLIENTS", "NUGETPROXY_SHARED", "NUGETPROXY_VENV"})
 """Our variables that are not settings: the others are read by the project's own scripts, and suggested to nobody."""
 
+# In the variable of an upstream's setting. More than four digits are no index, and thousands cannot even be read.
+_INDEX = re.compile(r"__(\d{1,4})__", re.ASCII)
+
+# Characters of a value, and of a problem, that are shown.
+_LONGEST_VALUE = 200
+_LONGEST_PROBLEM = 1_000
+
 
 def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Config:
     """The settings of this start: defaults < file < NUGETPROXY_* environment < `overrides` (dotted keys).
@@ -104,7 +111,9 @@ class _Gathered:
             self.problems.append(f"{path}: cannot be read: {failed.strerror}")
         except UnicodeDecodeError:
             self.problems.append(f"{path}: is not UTF-8 text")
-        except tomllib.TOMLDecodeError as wrong:
+        except RecursionError:
+            self.problems.append(f"{path}: is not valid TOML: nested too deeply")
+        except ValueError as wrong:  # also of a number with thousands of digits
             self.problems.append(f"{path}: is not valid TOML: {wrong}")
         else:
             self._lay_over(self.values, content, (), f"in {path}")
@@ -115,12 +124,13 @@ class _Gathered:
         for name in environ:
             if not name.startswith(PREFIX) or name in NOT_SETTINGS:
                 continue
-            pattern = re.sub(r"__\d+__", "__0__", name)
+            pattern = _INDEX.sub("__0__", name)
             if pattern not in known:
-                self.problems.append(f"{name}: unknown variable{_nearest_variable(pattern, known)}")
+                near = _nearest_variable(pattern, known)
+                self.problems.append(f"{_cut(name, _LONGEST_VALUE)}: unknown variable{near}")
                 continue
             place, kind = known[pattern]
-            if index := re.search(r"__(\d+)__", name):
+            if index := _INDEX.search(name):
                 place = tuple(int(index[1]) if part == 0 else part for part in place)
             found.append((place, name, kind))
         for place, name, kind in sorted(found, key=lambda each: each[0]):
@@ -151,7 +161,7 @@ class _Gathered:
                 if place not in refused
             ]
         if self.problems or config is None:
-            raise ConfigError(self.problems)
+            raise ConfigError([_one_line(problem) for problem in self.problems])
         return config
 
     def _validated(self, *, quiet: bool = False) -> tuple[Config | None, list[Place]]:
@@ -178,7 +188,11 @@ class _Gathered:
             .replace("String should have", "expected")
         )
         message = message.replace("valid tuple", "list").replace("valid dictionary or instance of", "table of")
-        got = f", not {masked(str(place[-1]), value)}" if isinstance(value, str | int | float) else ""
+        got = (
+            f", not {_cut(masked(str(place[-1]), value), _LONGEST_VALUE)}"
+            if isinstance(value, str | int | float)
+            else ""
+        )
         return f"{dotted(place)}: {message}{got}{origin}"
 
     def _origin(self, place: Place) -> str:
@@ -247,14 +261,23 @@ class _Gathered:
             container[place[-1]] = default
 
 
+def _one_line(problem: str) -> str:
+    """Names and values may hold anything."""
+    return _cut("".join(c if c.isprintable() else "?" for c in problem), _LONGEST_PROBLEM)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
 def _listed(text: str) -> list[Any]:
     """A list written as JSON or TOML. Raises ValueError."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         try:
             value = tomllib.loads(f"list = {text}")["list"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             value = None
     if isinstance(value, list):
         return value

@@ -59,7 +59,7 @@ Verdict = Whole | NotModified | Partial | Unsatisfiable | PreconditionFailed
 _WHOLE = Whole()
 _ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\U0010ffff]*)"')
 _TAG_LIST = re.compile(rf"[ \t,]*{_ENTITY_TAG.pattern}[ \t]*(?=,|$)")
-_BYTE_RANGE = re.compile(r"bytes=[ \t]*([0-9]*)-([0-9]*)[ \t]*", re.IGNORECASE)
+_BYTE_RANGE = re.compile(r"bytes=[ \t]*([0-9]*)-([0-9]*)[ \t]*", re.IGNORECASE | re.ASCII)
 # More digits than any size has; int() itself refuses thousands of digits, and a header may hold that many.
 _BEYOND = 10**18
 

@@ -85,7 +85,8 @@ _PORTABLE = {
 _PROFILE_OF = {frozenset(names.split("+")): number for number, names in _PORTABLE.items()}
 
 _COMMA_FORM = re.compile(
-    r"\s*([A-Za-z.]+)\s*,\s*Version\s*=\s*v?([0-9.]+)\s*(?:,\s*Profile\s*=\s*([\w.+-]+)\s*)?", re.I
+    r"\s*([A-Za-z.]+)\s*,\s*Version\s*=\s*v?([0-9.]+)\s*(?:,\s*Profile\s*=\s*([\w.+-]+)\s*)?",
+    re.IGNORECASE | re.ASCII,
 )
 _NAME_FORM = re.compile(r"([A-Za-z.]*[A-Za-z])(\d*(?:\.\d+)*)(?:-([\w.+-]*))?", re.ASCII)
 _OWN_PLATFORM = 5

@@ -59,7 +59,7 @@ def _from_lines(name: str, content: bytes) -> Iterator[tuple[str, Wanted]]:
         if not words:
             continue
         if len(words) != 2:
-            raise InvalidRequest(f"{place}: expected an id and a version, found {' '.join(words)!r}")
+            raise InvalidRequest(f"{place}: expected an id and a version, found '{_shown(' '.join(words))}'")
         yield place, Wanted(_identity(place, words[0], words[1]))
 
 

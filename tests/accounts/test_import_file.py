@@ -58,6 +58,7 @@ def test_only_the_name_is_required():
         ('[{"name": "bob"}', ["line 1: not JSON: expected a comma or the end of the array"]),
         ('[{"name": "bob"}\n{"name": "carol"}]', ["line 2: not JSON: expected a comma or the end of the array"]),
         ('[{"name": "bob"},', ["line 1: not JSON: Expecting value"]),
+        ('[\n{"name": ' + "9" * 5_000 + "}]", ["line 2: not JSON: a number has too many digits"]),
         ('[{"name": "bob"}] x', ["line 1: unexpected 'x' after the array"]),
         ('["bob"]', ["line 1: expected an object with a name"]),
         ('[{"name": 7}]', ["line 1: name is not a text"]),

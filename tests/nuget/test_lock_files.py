@@ -111,6 +111,7 @@ def test_files_that_name_nothing(data):
     [
         (b"A 1.0\nB\n", "x, line 2: expected an id and a version, found 'B'"),
         (b"A 1.0 net8.0", "x, line 1: expected an id and a version, found 'A 1.0 net8.0'"),
+        (b"A " + b"\xe2\x80\x8b" * 5_000 + b" 1.0", "x, line 1: expected an id and a version, found 'A ???"),
         (b"A one", "x, line 1: 'one' is not a NuGet version"),
         (b"../A 1.0", "x, line 1: '../A' is not a package id"),
         (b"A 1.*", "x, line 1: '1.*' is not a NuGet version"),

@@ -197,7 +197,7 @@ class TestProblems:
             ("server.trusted_proxies", ["10.0.0.1/8"], "host bits"),
             ("server.max_body", "1 parsec", "a size such as"),
             ("server.idle_timeout", "1 minute", "a duration such as"),
-            ("server.idle_timeout", float("inf"), "finite"),
+            ("server.idle_timeout", float("inf"), "expected a duration"),
             ("server.idle_timeout", -1, "greater than or equal to 0"),
             ("server.loop", "trio", "'asyncio' or 'uvloop'"),
             ("mirroring.upstream", [], "at least one"),

@@ -14,7 +14,10 @@ from nugetproxy.errors import InvalidRequest
 MOST_QUERIES: Final = 8
 """Queries of one batch; NuGet sends one."""
 
-_BOUNDARY = re.compile(r'multipart/mixed\s*;(?:.*;)?\s*boundary="?([0-9A-Za-z\'()+_,./:=?-]{1,70})"?', re.IGNORECASE)
+# ASCII: without regard to case, "K" matches the Kelvin sign, too.
+_BOUNDARY = re.compile(
+    r'multipart/mixed\s*;(?:.*;)?\s*boundary="?([0-9A-Za-z\'()+_,./:=?-]{1,70})"?', re.IGNORECASE | re.ASCII
+)
 _QUERY = re.compile(rb"GET ([^\r\n]+) HTTP/1\.[01]\r?\n")
 _EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
 _BASE = "/api/v2/"

@@ -22,7 +22,8 @@ MOST_SKIPPED: Final = 10_000_000
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _KEY = re.compile(
-    r"\(\s*(id|version)\s*=\s*'((?:[^']|'')*)'\s*,\s*(id|version)\s*=\s*'((?:[^']|'')*)'\s*\)", re.IGNORECASE
+    r"\(\s*(id|version)\s*=\s*'((?:[^']|'')*)'\s*,\s*(id|version)\s*=\s*'((?:[^']|'')*)'\s*\)",
+    re.IGNORECASE | re.ASCII,
 )
 _SEMVER2 = NuGetVersion.parse("2.0.0")
 

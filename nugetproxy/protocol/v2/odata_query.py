@@ -74,9 +74,9 @@ _TOKEN = re.compile(
     | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
     | (?P<mark>[(),])
     )""",
-    re.VERBOSE | re.IGNORECASE,
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
-_SPACE = re.compile(r"\s*")
+_SPACE = re.compile(r"\s*", re.ASCII)
 
 
 class _Token(NamedTuple):
@@ -187,7 +187,7 @@ class _Parser:
             return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         except (ValueError, OverflowError) as error:
             raise InvalidRequest(
-                f"{self._option}: {text[:60]} is not a moment like datetime'2026-01-31T00:00:00'"
+                f"{self._option}: {_printable(text[:60])} is not a moment like datetime'2026-01-31T00:00:00'"
             ) from error
 
     # --- orders ---
@@ -280,4 +280,8 @@ def _expect(expression: Expression, kind: Kind, option: str) -> None:
 
 
 def _shown(text: str) -> str:
-    return "'" + "".join(c if c.isprintable() else "?" for c in text[:40]) + "'"
+    return f"'{_printable(text[:40])}'"
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)

@@ -14,7 +14,7 @@ from nugetproxy.nuget.version_range import VersionRange
 from nugetproxy.protocol.v3.readable import readable_framework
 from nugetproxy.protocol.v3.registration_values import Leaf
 from nugetproxy.protocol.v3.rewriting import part_reference
-from nugetproxy.protocol.v3.version_fitting import MOST_ROWS, fitted_leaf, unfit_leaf
+from nugetproxy.protocol.v3.version_fitting import LONGEST_VERSION, MOST_ROWS, fitted_leaf, unfit_leaf
 
 # How nuget.org says "unlisted" in a date.
 UNLISTED_PUBLISHED = "1900-01-01T00:00:00+00:00"
@@ -33,10 +33,11 @@ def leaf_from_manifest(manifest: PackageManifest, *, published: str, listed: boo
     Where it does not fit, the leaf says nothing of dependencies (see `version_fitting`).
     """
     has_few = sum(1 + len(group.dependencies) for group in manifest.dependency_groups) <= MOST_ROWS
+    is_short = len(manifest.version.full) <= LONGEST_VERSION
     told = manifest if has_few else replace(manifest, dependency_groups=())
     entry = _catalog_entry(told, published if listed else UNLISTED_PUBLISHED, listed=listed)
     raw: dict[str, Any] = {"@type": "Package", "catalogEntry": entry}
-    fitted = fitted_leaf(raw) if has_few and not manifest.is_partial else unfit_leaf(raw)
+    fitted = fitted_leaf(raw) if has_few and is_short and not manifest.is_partial else unfit_leaf(raw)
     return Leaf(manifest.version, manifest.id.text, listed, told.is_semver2, *fitted)
 
 

@@ -45,6 +45,7 @@ class FirstPart:
         self._place = _Place.PREAMBLE
         # As if a line had ended before the body: then its first delimiter looks as all others do.
         self._kept = bytearray(b"\n")
+        self._searched = 0  # so far there is no mark, however small the pieces are that come
 
     @property
     def is_complete(self) -> bool:
@@ -85,8 +86,10 @@ class FirstPart:
 
     def _cut(self, mark: bytes) -> bool:
         """Drop everything up to the end of `mark`, if it is there."""
-        at = self._kept.find(mark)
+        at = self._kept.find(mark, self._searched)
         if at < 0:
+            self._searched = max(0, len(self._kept) - len(mark) + 1)
             return False
         del self._kept[: at + len(mark)]
+        self._searched = 0
         return True

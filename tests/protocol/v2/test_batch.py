@@ -45,6 +45,8 @@ def test_the_boundary_may_be_quoted_and_lines_may_end_in_a_bare_feed():
         ("application/json", body("Search()")),
         ("multipart/mixed", body("Search()")),
         ("multipart/mixed; boundary=other", body("Search()")),
+        ("multipart/mixed; boundary=\u0130", body("Search()")),
+        ("multipart/mixed; boundary=\u212a", body("Search()")),
         (TYPE, b""),
         (TYPE, END.encode()),
         (TYPE, body("Search()", end="")),

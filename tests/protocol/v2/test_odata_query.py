@@ -118,6 +118,13 @@ def test_what_is_no_filter_is_refused(text):
         parse_filter(text)
 
 
+@pytest.mark.parametrize("text", ["datetime'2024\0\r\nX: y'", "Id\x1b[31m eq 'x'", "Id eq '\u202e", "\u212a eq 'x'"])
+def test_a_refusal_is_one_printable_line(text):
+    with pytest.raises(InvalidRequest) as refused:
+        parse_filter(text)
+    assert str(refused.value).isprintable()
+
+
 @pytest.mark.parametrize("text", ["Nope", "Id up", "Id,", "Id desc asc", "concat(Id)", "'x'", "", ",".join(["Id"] * 7)])
 def test_what_is_no_order_is_refused(text):
     with pytest.raises(InvalidRequest, match=r"\$orderby"):

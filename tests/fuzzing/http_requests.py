@@ -1,0 +1,379 @@
+"""Requests as bytes and headers: the lane against aiohttp's parser, bodies in pieces against bodies in one."""
+
+import asyncio
+import json
+import re
+from datetime import UTC, datetime
+from functools import cache
+from types import SimpleNamespace
+from typing import Any, Final, cast
+
+from aiohttp import web
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_parser import HttpRequestParser
+from multidict import CIMultiDict
+
+from nugetproxy.errors import InvalidRequest
+from nugetproxy.httpcache.conditional import NotModified, Partial, PreconditionFailed, Unsatisfiable, Whole, evaluate
+from nugetproxy.httpcache.stored import StoredResponse
+from nugetproxy.mirroring.upstream.faults import LONGEST_RETRY_AFTER, read_retry_after
+from nugetproxy.web.http.aiohttp_connection import MAX_FIELD, MAX_FIELDS, MAX_LINE
+from nugetproxy.web.http.compression import accepted
+from nugetproxy.web.http.targets import refuse_odd_target
+from nugetproxy.web.lane.request_head import read_head, split
+from nugetproxy.web.lane.unfinished_head import is_unfinished, refusal_of_length
+from nugetproxy.web.requests.authentication import says_nothing
+from nugetproxy.web.requests.base_url import BaseUrls
+from nugetproxy.web.requests.first_part import LONGEST_HEAD, FirstPart, boundary_of
+from nugetproxy.web.telemetry.access import AccessLine, json_lines, plain_lines
+from nugetproxy.web.v3.deprecation_request import read_deprecation
+from tests.fuzzing.choices import Choices
+from tests.fuzzing.target import Outcome, Target
+from tests.fuzzing.texts import ODD_CHARACTERS, odd_text, package_id, version
+from tests.web.lane.odd_requests import BLANKS, BROKEN, ENDS, HOSTS, LINE_ENDS, MEANING, METHODS, VERSIONS
+
+TARGET: Final = b"/v3/registration/contoso.utils/index.json"
+_LINE_END: Final = b" HTTP/1.1\r\n"
+_USUAL: Final = (
+    b"User-Agent: NuGet Command Line/6.11.0",
+    b"Accept-Encoding: gzip, deflate",
+    b"X-NuGet-Session-Id: 4e2ca887-825e-46f3-968f-25b41ae1b5f3",
+    b"Authorization: Basic YTpi",
+    b'If-None-Match: "abc"',
+    b"Range: bytes=0-99",
+)
+
+
+# --- the head ---------------------------------------------------------------------------------------------------------
+
+
+def make_head(choices: Choices) -> bytes:
+    first = [choices.one_of((b"GET", b"HEAD")), b" ", TARGET, b" ", b"HTTP/1.1"]
+    if choices.chance(4):
+        at = choices.below(5)
+        first[at] = choices.one_of((METHODS, BLANKS, (TARGET + b" HTTP/1.1\r\nX: y",), BLANKS, VERSIONS)[at])
+    host = b"Host: feed.example:8550" if not choices.chance(3) else choices.one_of(HOSTS)
+    lines = [host, *choices.some(lambda: choices.one_of((*_USUAL, *MEANING)), 5)]
+    if choices.chance(3):
+        lines.append(choices.one_of(BROKEN))
+    if choices.chance(2):
+        lines = [choices.edited(line, 1) for line in lines]
+    line_end = choices.one_of(LINE_ENDS) if choices.chance(8) else b"\r\n"
+    end = choices.one_of(ENDS) if choices.chance(6) else b"\r\n"
+    head = b"".join(line + line_end for line in (b"".join(first), *(line for line in lines if line))) + end
+    return choices.edited(head, 2) if choices.chance(4) else head
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    return asyncio.new_event_loop()
+
+
+def use_head(data: bytes) -> Outcome | None:
+    """What the lane would answer, aiohttp's parser reads as one request without a body that says the same."""
+    refusal_of_length(data), is_unfinished(data)
+    line_end = data.find(_LINE_END)
+    if line_end < 0 or not data.endswith(b"\r\n\r\n") or not data.startswith((b"GET ", b"HEAD ")):
+        return Outcome.REFUSED
+    method, _, target = data[:line_end].partition(b" ")
+    block, conditions = split(data[line_end + len(_LINE_END) :])
+    head = read_head(block, b"http", is_behind_proxy=True)
+    if head is None or target != TARGET:
+        return Outcome.REFUSED
+    parser = HttpRequestParser(
+        BaseProtocol(_loop()),
+        _loop(),
+        2**16,
+        max_line_size=MAX_LINE,
+        max_field_size=MAX_FIELD,
+        max_headers=MAX_FIELDS,
+        auto_decompress=False,
+    )
+    try:
+        messages, is_upgraded, tail = parser.feed_data(data)
+    except HttpProcessingError as error:
+        raise AssertionError(f"aiohttp refuses it: {error}") from error
+    ((message, _),) = messages
+    assert (is_upgraded, tail) == (False, b"")
+    assert (message.method, message.path, message.version) == (method.decode(), TARGET.decode(), (1, 1))
+    assert not any((message.should_close, message.chunked, message.upgrade, message.compression))
+    given = message.headers
+    assert head.host == b"http://" + given["Host"].encode()
+    assert head.agent == given.get("User-Agent", "")
+    assert head.request_id == given.get("X-Request-Id")
+    authorization = given.get("Authorization")
+    assert head.authorization == (None if says_nothing(authorization) else authorization)
+    assert head.codings == accepted(given.get("Accept-Encoding"))
+    for name in ("If-None-Match", "If-Modified-Since", "If-Range", "Range"):
+        assert conditions.get(name) == given.get(name)
+        assert len(given.getall(name, [])) <= 1
+    assert "If-Match" not in given
+    assert "X-NuGet-ApiKey" not in given
+    return None
+
+
+# --- bodies -----------------------------------------------------------------------------------------------------------
+
+
+def make_form(choices: Choices) -> tuple[bytes, bytes, tuple[int, ...]]:
+    """A boundary, a body, and how long the pieces are in which it comes."""
+    boundary = choices.one_of((b"b", b"-", b"--b--", b"boundary", b"a\r\n"[:1] * 70, b"4e2ca887-825e"))
+    delimiter = b"--" + boundary
+    pieces = (
+        *(delimiter, b"\r\n", b"\n", b"\r", b"--", b"\r\n\r\n", boundary, b"content", b"\r\n" + delimiter, b"\0"),
+        *(b"Content-Type: x\r\n\r\n", delimiter + b"--\r\n", b"\r\n" + delimiter[:-1], b"x" * 300, b"\n" + delimiter),
+    )
+    body = b"".join(choices.some(lambda: choices.one_of(pieces), 12))
+    if choices.chance(2):
+        body = delimiter + b"\r\nContent-Disposition: form-data\r\n\r\n" + body + b"\r\n" + delimiter + b"--\r\n"
+    if choices.chance(20):
+        body = b"x" * choices.one_of((LONGEST_HEAD - 1, LONGEST_HEAD, LONGEST_HEAD + 1)) + body
+    sizes = tuple(1 + choices.below(choices.one_of((2, 8, 100, 70_000))) for _ in range(1 + choices.below(8)))
+    return boundary, body, sizes
+
+
+def use_form(given: tuple[bytes, bytes, tuple[int, ...]]) -> None:
+    boundary, body, sizes = given
+    content, is_complete = _in_pieces(boundary, body, (len(body) + 1,))
+    assert _in_pieces(boundary, body, sizes) == (content, is_complete)
+    assert content in body
+    if is_complete:
+        assert b"\n--" + boundary not in content
+
+
+def _in_pieces(boundary: bytes, body: bytes, sizes: tuple[int, ...]) -> tuple[bytes, bool]:
+    part, content, at, turn = FirstPart(boundary), b"", 0, 0
+    while at < len(body):
+        size = sizes[turn % len(sizes)]
+        content += part.feed(body[at : at + size])
+        at, turn = at + size, turn + 1
+    return (content, True) if part.is_complete else (content, False)
+
+
+def make_deprecation(choices: Choices) -> tuple[list[tuple[str, str]], str, bytes]:
+    makers: dict[str, Any] = {
+        "versions": version,
+        "versions[0]": version,
+        "isLegacy": lambda choices: choices.one_of(("true", "false", "yes", "")),
+        "isOther": lambda choices: choices.one_of(("true", "TRUE", "")),
+        "message": odd_text,
+        "alternatePackageId": package_id,
+        "alternatePackageVersion": version,
+        "listedVerb": lambda choices: choices.one_of(("Unlist", "relist", "Unchanged", "x")),
+    }
+
+    def pair() -> tuple[str, str]:
+        name = choices.one_of(tuple(makers)) if not choices.chance(12) else odd_text(choices)
+        return name, makers.get(name, odd_text)(choices)
+
+    query, fields = choices.some(pair, 3), choices.some(pair, 5)
+    match choices.below(4):
+        case 0:
+            kind, body = "application/json", json.dumps(dict(fields)).encode()
+        case 1:
+            kind = "multipart/form-data; boundary=b"
+            parts = (f'--b\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in fields)
+            body = ("".join(parts) + "--b--\r\n").encode("utf-8", "replace")
+        case 2:
+            kind, body = "", "&".join(f"{name}={value}" for name, value in fields).encode("utf-8", "replace")
+        case _:
+            kind, body = odd_text(choices), b""
+    return query, kind, choices.edited(body, 2) if choices.chance(3) else body
+
+
+def use_deprecation(given: tuple[list[tuple[str, str]], str, bytes]) -> None:
+    asked = read_deprecation(*given)
+    assert asked.versions
+    if asked.deprecation is not None:
+        assert asked.deprecation.reasons
+        assert json.loads(json.dumps(asked.deprecation.document()))
+
+
+def make_content_type(choices: Choices) -> str:
+    value = odd_text(choices) if choices.chance(3) else choices.one_of(("b", '"b"', '"a b"', "b; x=y", "x" * 201, '"'))
+    return "multipart/form-data; " + choices.one_of(("boundary=", "BOUNDARY=", "boundary*=utf-8''", "")) + value
+
+
+def use_content_type(text: str) -> None:
+    boundary = boundary_of(text)
+    assert 0 < len(boundary) <= 200
+
+
+# --- single headers ---------------------------------------------------------------------------------------------------
+
+
+_DATES: Final = (
+    *("Tue, 02 Jan 2024 12:00:00 GMT", "Tuesday, 02-Jan-24 12:00:00 GMT", "Tue Jan  2 12:00:00 2024", "x", ""),
+    *("Tue, 32 Jan 2024 12:00:00 GMT", "Tue, 02 Jan 0000 12:00:00 GMT", "Tue, 02 Jan 9999 99:99:99 GMT"),
+)
+_TAGS: Final = ('"a"', 'W/"a"', "*", '"b", "a"', '"b",, W/"a" ,', "a", '"', '"é"', '"a', ", " * 50)
+_RANGES: Final = (
+    *("bytes=0-9", "bytes=-5", "bytes=5-", "bytes=0-0", "bytes=9-3", "bytes=0-1,3-4", "x=0-1", "bytes=-0", "bytes=-"),
+    *("bytes=99999999999999999999999-", "bytes=0-" + "9" * 5_000, "BYTES= 1 - 2", "byte\u017f=0-1", "bytes=٣-٤"),
+)
+
+
+def make_conditions(choices: Choices) -> tuple[dict[str, str], str, int | None, int | None, str]:
+    kinds = {"If-Match": _TAGS, "If-None-Match": _TAGS, "If-Modified-Since": _DATES, "If-Unmodified-Since": _DATES}
+    kinds |= {"If-Range": (*_TAGS, *_DATES), "Range": _RANGES}
+    headers = {}
+    for name in choices.some(lambda: choices.one_of(tuple(kinds)), 4):
+        value = choices.one_of(kinds[name])
+        headers[name] = choices.edited(value.encode(), 2).decode("latin-1") if choices.chance(3) else value
+    size = choices.one_of((None, 0, 1, 10, 1_000, 2**40))
+    return headers, choices.one_of(('"a"', 'W/"a"', "a", "")), choices.one_of((None, 0, 1_704_196_800)), size, "GET"
+
+
+def use_conditions(given: tuple[dict[str, str], str, int | None, int | None, str]) -> None:
+    headers, etag, modified, size, method = given
+    verdict = evaluate(headers, etag=etag, modified=modified, size=size, method=method)
+    match verdict:
+        case Partial(start, end):
+            assert size is not None
+            assert 0 <= start < end <= size
+            assert re.fullmatch(r"bytes \d+-\d+/\d+", verdict.content_range(size))
+        case Unsatisfiable(found):
+            assert found == size
+        case _:
+            assert isinstance(verdict, Whole | NotModified | PreconditionFailed)
+    if "Range" not in headers:
+        assert not isinstance(verdict, Partial | Unsatisfiable)
+    # Names in lower case, as the lane may give them, mean the same.
+    lower = {name.lower(): value for name, value in headers.items()}
+    assert evaluate(lower, etag=etag, modified=modified, size=size, method=method) == verdict
+    head = evaluate(headers, etag=etag, modified=modified, size=size, method="HEAD")
+    assert not isinstance(head, Partial | Unsatisfiable)
+
+
+def make_forwarding(choices: Choices) -> list[tuple[str, str]]:
+    values = (
+        *(
+            "https",
+            "http",
+            "ftp",
+            "feed.example",
+            "feed.example:8550",
+            "a b",
+            "10.0.0.1",
+            "[2001:db8::1]:80",
+            "unknown",
+        ),
+        *(
+            "127.0.0.1",
+            "proto=https;host=feed.example",
+            'for="[::1]:80";proto=http',
+            'host="a\\"b"',
+            "/nuget",
+            "/a/../b",
+        ),
+        *(
+            "x, y",
+            ",,",
+            '"',
+            "for=127.0.0.1, for=10.0.0.1;host=evil.example",
+            "1" * 70,
+            "::ffff:127.0.0.1",
+            "fe80::1%e",
+        ),
+    )
+    names = ("Host", "Forwarded", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-For", "X-Forwarded-Prefix")
+
+    def header() -> tuple[str, str]:
+        value = choices.one_of(values)
+        return choices.one_of(names), value + choices.one_of(ODD_CHARACTERS) if choices.chance(6) else value
+
+    return [("Host", "feed.example"), *choices.some(header, 5)]
+
+
+def use_forwarding(headers: list[tuple[str, str]]) -> None:
+    bases = BaseUrls("", ["127.0.0.1", "10.0.0.0/8"])
+    found = {}
+    for peer in ("127.0.0.1", "203.0.113.9"):
+        request = SimpleNamespace(
+            headers=CIMultiDict(headers), remote=peer, secure=False, version=(1, 1), transport=None
+        )
+        found[peer] = origin = bases.origin(cast(web.BaseRequest, request))
+        assert re.fullmatch(r"https?://[A-Za-z0-9._\[\]:-]+(/[A-Za-z0-9._~-]+)*", origin.base), origin.base
+        assert re.fullmatch(r"[A-Za-z0-9._:%-]*", origin.remote)
+    stranger = found["203.0.113.9"]
+    assert not stranger.is_forwarded
+    assert stranger.remote == "203.0.113.9"
+
+
+def make_line(choices: Choices) -> tuple[AccessLine, str]:
+    """What is logged of a request that holds a secret in one of the places where clients put one."""
+    secret = "s3cr3t" + "0123456789abcdef" * 2
+    place = choices.one_of(
+        (
+            f"/v3/query?q=x&apikey={secret}",
+            f"/v3/query?access_token={secret}&q=a",
+            f"/http://user:{secret}@up.example/v3/index.json",
+            f"/%68ttp%3A%2F%2Fuser:{secret}%40up.example/",
+            f"/v3/index.json?{secret}",
+        )
+    )
+    agent, path = odd_text(choices)[:300], place + choices.one_of(("", odd_text(choices)[:100]))
+    line = AccessLine(1.0, "id", "127.0.0.1", odd_text(choices)[:64], "GET", path, 200, 5, 0.1, "search", "hit", agent)
+    return line, secret
+
+
+def use_line(given: tuple[AccessLine, str]) -> None:
+    line, secret = given
+    plain, as_json = plain_lines([line]), json_lines([line])
+    assert plain.count(b"\n") == as_json.count(b"\n") == 1
+    assert plain.endswith(b"\n")
+    assert isinstance(json.loads(as_json), dict)
+    assert secret.encode() not in plain + as_json
+
+
+def make_target(choices: Choices) -> str:
+    pieces = ("/", "v3", "..", ".", "%2e", "%2F", "\\", "%5c", "%00", "#", "?", " ", "%", "%zz", "a", "api/v2/", "%C3")
+    return choices.one_of(("/", "", "http://x/", "*")) + "".join(choices.some(lambda: choices.one_of(pieces), 10))
+
+
+def use_target(target: str) -> None:
+    refuse_odd_target(target)
+    path = target.partition("?")[0]
+    assert path.startswith("/")
+    assert not {".", ".."} & set(path.split("/"))
+    assert "\\" not in path
+    assert "#" not in target
+
+
+def make_retry_after(choices: Choices) -> str:
+    return choices.edited(choices.one_of((*_DATES, "5", "999999999999", "-1", "1.5")).encode(), 2).decode("latin-1")
+
+
+def use_retry_after(text: str) -> None:
+    seconds = read_retry_after(text, datetime(2024, 1, 2, tzinfo=UTC))
+    assert seconds is None or 0 <= seconds <= LONGEST_RETRY_AFTER
+
+
+def make_stored(choices: Choices) -> bytes:
+    fetched, confirmed = float(choices.below(2**40)), float(choices.below(2**40))
+    stored = StoredResponse("https://x/", 200, choices.raw(50), '"e"', "", "application/json", fetched, confirmed)
+    return choices.edited(stored.to_bytes(), 2)
+
+
+def use_stored(kept: bytes) -> Outcome | None:
+    try:
+        stored = StoredResponse.from_bytes(kept)
+    except ValueError:
+        return Outcome.REFUSED
+    assert StoredResponse.from_bytes(stored.to_bytes()) == stored
+    return None
+
+
+TARGETS: Final = (
+    Target("request head", make_head, use_head),
+    Target("form", make_form, use_form, (InvalidRequest,)),
+    Target("deprecation", make_deprecation, use_deprecation, (InvalidRequest,)),
+    Target("content type", make_content_type, use_content_type, (InvalidRequest,)),
+    Target("conditions", make_conditions, use_conditions),
+    Target("forwarding headers", make_forwarding, use_forwarding, (InvalidRequest,)),
+    Target("access log line", make_line, use_line),
+    Target("request target", make_target, use_target, (InvalidRequest,)),
+    Target("Retry-After", make_retry_after, use_retry_after),
+    Target("stored document", make_stored, use_stored),
+)

@@ -1,0 +1,20 @@
+"""Every target, by its name."""
+
+from typing import Final
+
+from tests.fuzzing import http_requests, names, nuspecs, packages, queries, settings
+from tests.fuzzing.target import Target, by_name
+
+TARGETS: Final[dict[str, Target]] = by_name(
+    (
+        *nuspecs.TARGETS,
+        *packages.TARGETS,
+        *names.TARGETS,
+        *queries.TARGETS,
+        *http_requests.TARGETS,
+        *settings.TARGETS,
+    )
+)
+
+LONGEST: Final = 384
+"""Bytes of choices that an input is made of. More make few inputs more interesting and all of them slower."""
