@@ -131,7 +131,7 @@ class Passwords:
 def checked_password(text: str) -> str:
     """A password of a length that we take. Raises InvalidRequest."""
     if not SHORTEST_PASSWORD <= len(text) <= LONGEST_PASSWORD:
-        raise InvalidRequest(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
+        raise InvalidRequest(f"a password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
     return text
 
 

@@ -1,4 +1,4 @@
-"""Patterns of package ids as API keys and settings have them: `*` stands for anything, in any case.
+"""Patterns of package ids in API keys and settings: `*` stands for anything; case does not matter.
 
 Reserved prefixes have rules of their own, see `reservations`.
 """
@@ -19,10 +19,10 @@ def checked_glob(text: str) -> str:
     """`text`, when it can match an id. Raises InvalidRequest."""
     if len(text) > LONGEST_ID or not _GLOB.fullmatch(text):
         raise InvalidRequest(
-            f"{text[:LONGEST_ID]!r} is no pattern: expected an id, or an id with * such as 'Contoso.*'"
+            f"{text[:LONGEST_ID]!r} is not a pattern: expected a package id, or one with *, such as 'Contoso.*'"
         )
     if text.endswith((".", "-")):
-        raise InvalidRequest(f"no id ends as {text!r} does; did you mean '{text}*'?")
+        raise InvalidRequest(f"no package id ends like {text!r}; did you mean '{text}*'?")
     return text
 
 

@@ -149,7 +149,7 @@ def _user(line: int, values: dict[str, Any]) -> tuple[ImportedUser | None, list[
     name = values.get("name", "")
     try:
         if not isinstance(name, str):
-            raise InvalidRequest("name is not a text")
+            raise InvalidRequest("the name is not a text")
         if not name:
             raise InvalidRequest("the name is missing")
         checked_account_name(name)

@@ -1,4 +1,4 @@
-"""What happens to the rows of API keys, inside a write, and which of them somebody means by a name."""
+"""The rows of API keys inside a write, and which of them is meant by a name."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from nugetproxy.storage.database.sqlite import Fetch, fetching
 
 LONGEST_KEY_NAME = 64
 LONGEST_LIFE = 3650 * DAY
-"""nuget.org ends keys after a year at the latest; a house of its own may choose, but a date there is."""
+"""nuget.org's keys expire after a year at the latest. Here the operator chooses, but every key expires."""
 
 
 def add_key(connection: sqlite3.Connection, key: ApiKey, minted: MintedKey) -> None:
@@ -31,7 +31,9 @@ def add_key(connection: sqlite3.Connection, key: ApiKey, minted: MintedKey) -> N
         require(may_make_key(actor_of(fetch, key.creator), key.owner))
     named_so = key_rows(fetch, name=key.name, owner=key.owner)
     if any(row.replaced_by is None and row.key.is_live(key.created) for row in named_so):
-        raise Conflict(f"{key.owner.name} has a key named '{key.name}' already; rotate or revoke it, or choose another")
+        raise Conflict(
+            f"{key.owner.name} already has a key named '{key.name}'; rotate or revoke it, or choose another name"
+        )
     insert_key(connection, key, minted)
 
 
@@ -81,9 +83,9 @@ def replace(connection: sqlite3.Connection, old: ApiKey, new: ApiKey, minted: Mi
     if row is None:
         raise ApiKeyNotFound(old.key_id)
     if row.key.revoked is not None:
-        raise Conflict(f"key '{old.name}' is revoked; add a new one")
+        raise Conflict(f"key '{old.name}' is revoked; create a new one")
     if row.replaced_by is not None:
-        raise Conflict(f"key {old.key_id} was rotated before; rotate the one that replaced it, {row.replaced_by}")
+        raise Conflict(f"key {old.key_id} has been rotated already; rotate the key that replaced it, {row.replaced_by}")
     insert_key(connection, new, minted)
     connection.execute(
         "UPDATE api_keys SET replaced_by = ?, expires = min(expires, ?) WHERE key_id = ?",
@@ -99,22 +101,22 @@ def current_key(fetch: Fetch, reference: str, owner: Account | None) -> ApiKey:
 def checked_key(key: ApiKey) -> ApiKey:
     """Raises InvalidRequest when a key cannot be made so."""
     if not 0 < len(key.name) <= LONGEST_KEY_NAME or not key.name.isprintable() or key.name.startswith(KEY_PREFIX):
-        raise InvalidRequest(f"the name of a key has 1 to {LONGEST_KEY_NAME} printable characters")
+        raise InvalidRequest(f"the name of a key must have 1 to {LONGEST_KEY_NAME} printable characters")
     if not key.globs:
-        raise InvalidRequest(f"a key needs a pattern of ids; '{EVERYTHING}' is all of them")
+        raise InvalidRequest(f"a key needs at least one pattern of package ids; '{EVERYTHING}' covers all")
     for glob in key.globs:
         checked_glob(glob)
     if key.expires <= key.created:
-        raise InvalidRequest("a key must end later than now")
+        raise InvalidRequest("a key must expire in the future")
     if key.expires - key.created > LONGEST_LIFE:
-        raise InvalidRequest(f"a key lives up to {LONGEST_LIFE // DAY} days")
+        raise InvalidRequest(f"a key expires after {LONGEST_LIFE // DAY} days at the latest")
     return key
 
 
 def checked_scopes(scopes: Iterable[Scope]) -> frozenset[Scope]:
     """Raises InvalidRequest when there is none: a key without any is a verification key."""
     if not (checked := frozenset(scopes)):
-        raise InvalidRequest(f"a key needs a scope: {', '.join(Scope)}")
+        raise InvalidRequest(f"a key needs at least one scope: {', '.join(Scope)}")
     return checked
 
 
@@ -152,15 +154,17 @@ def _meant(fetch: Fetch, reference: str, owner: Account | None) -> list[KeyRow]:
         key_id = key_id_of(reference)
         found = key_row(fetch, key_id) if key_id else None
         if found is None:
-            raise ApiKeyNotFound(f"{KEY_PREFIX}...", "it is not one of ours, or it is not complete")
+            raise ApiKeyNotFound(f"{KEY_PREFIX}...", "it was not created here, or is incomplete")
         return [found]
     by_id = key_row(fetch, reference)
     if by_id is not None and owner in (None, by_id.key.owner):
         return [by_id]
     named = [row for row in key_rows(fetch, name=reference, owner=owner) if row.key.revoked is None]
     if not named:
-        raise ApiKeyNotFound(reference, "neither an id nor the name of a key that is not revoked")
+        raise ApiKeyNotFound(reference, "no key has this id, and no key that is not revoked has this name")
     owners = sorted({row.key.owner.name for row in named})
     if len(owners) > 1:
-        raise Conflict(f"several have a key named '{reference}': {', '.join(owners)}; say whose, or give its id")
+        raise Conflict(
+            f"several accounts have a key named '{reference}': {', '.join(owners)}; name the owner, or use the key's id"
+        )
     return named

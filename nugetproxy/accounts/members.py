@@ -1,4 +1,4 @@
-"""What happens to the rows of accounts and memberships, inside a write."""
+"""The rows of accounts and memberships inside a write."""
 
 import sqlite3
 from typing import Final
@@ -22,10 +22,10 @@ _A: Final = {AccountKind.USER: "a user", AccountKind.ORGANIZATION: "an organisat
 def insert_account(
     connection: sqlite3.Connection, name: str, kind: AccountKind, now: int, hashed: str | None, administrator: bool
 ) -> Account:
-    """Raises Conflict when the name is taken, in whatever case, by whatever kind."""
+    """Raises Conflict when a user or an organisation has the name, in any case."""
     taken = find_account(fetching(connection), name)
     if taken is not None:
-        raise Conflict(f"there is {_A[taken.kind]} named {taken.name} already")
+        raise Conflict(f"{_A[taken.kind]} named {taken.name} already exists")
     connection.execute(
         "INSERT INTO accounts (name, lower_name, kind, password_hash, is_administrator, created) "
         "VALUES (?, ?, ?, ?, ?, ?)",
@@ -35,7 +35,7 @@ def insert_account(
 
 
 def set_administrator(connection: sqlite3.Connection, name: str, is_administrator: bool) -> None:
-    """Raises AccountNotFound, and Conflict when nobody who works would be an administrator any more."""
+    """Raises AccountNotFound, and Conflict when no active administrator would be left."""
     user = account_named(fetching(connection), name, AccountKind.USER)
     if not is_administrator:
         _keep_a_server_administrator(connection, user)
@@ -46,7 +46,7 @@ def set_administrator(connection: sqlite3.Connection, name: str, is_administrato
 
 def set_disabled(connection: sqlite3.Connection, name: str, at: int | None) -> None:
     """`at`: since when, None to enable. Raises AccountNotFound, and Conflict for the last administrator of this server
-    or of an organisation: nobody would be left to manage it.
+    or of an organisation: nobody could manage it.
     """
     account = account_named(fetching(connection), name)
     if at is not None and account.kind is AccountKind.USER and not account.is_disabled:
@@ -58,7 +58,7 @@ def set_disabled(connection: sqlite3.Connection, name: str, at: int | None) -> N
 
 
 def set_member(connection: sqlite3.Connection, organization: Account, user: Account, role: Role, now: int) -> None:
-    """Raises Conflict when the last administrator would be none any more."""
+    """Raises Conflict when no active administrator would be left."""
     if role is not Role.ADMINISTRATOR:
         _keep_an_administrator(connection, organization, user)
     connection.execute(
@@ -78,7 +78,7 @@ def remove_member(connection: sqlite3.Connection, organization: Account, user: A
         "DELETE FROM members WHERE organization_id = ? AND user_id = ?", (organization.account_id, user.account_id)
     )
     if not gone.rowcount:
-        raise Conflict(f"{user.name} is no member of {organization.name}")
+        raise Conflict(f"{user.name} is not a member of {organization.name}")
     theirs = [
         row
         for row in key_rows(fetching(connection), owner=organization)
@@ -88,13 +88,13 @@ def remove_member(connection: sqlite3.Connection, organization: Account, user: A
 
 
 def check_enabled(connection: sqlite3.Connection, user: Account) -> None:
-    """Raises Conflict when the user is disabled: as an organisation's only administrator it would have none."""
+    """Raises Conflict when the user is disabled: the organisation would have no active administrator."""
     if account_numbered(fetching(connection), user.account_id).is_disabled:
         raise Conflict(f"{user.name} is disabled; enable it first: nugetproxy user enable {user.name}")
 
 
 def check_kinds(organization: Account | None, user: Account) -> None:
-    """Raises InvalidRequest when one is taken for the other."""
+    """Raises InvalidRequest when one is not an organisation, or the other not a user."""
     if organization is not None and organization.kind is not AccountKind.ORGANIZATION:
         raise InvalidRequest(f"{organization.name} is a user, not an organisation")
     if user.kind is not AccountKind.USER:
@@ -105,8 +105,7 @@ def _keep_a_server_administrator(connection: sqlite3.Connection, leaving: Accoun
     others = (each for each in all_accounts(fetching(connection)) if each.account_id != leaving.account_id)
     if leaving.is_administrator and not any(each.is_administrator and not each.is_disabled for each in others):
         raise Conflict(
-            f"{leaving.name} is the last administrator who is not disabled; make another one first: "
-            "nugetproxy user promote NAME"
+            f"{leaving.name} is the last active administrator; promote another user first: nugetproxy user promote NAME"
         )
 
 
@@ -119,6 +118,6 @@ def _keep_an_administrator(connection: sqlite3.Connection, organization: Account
     others = (each for each in administrators if each.account_id != leaving.account_id)
     if leaving in administrators and all(each.is_disabled for each in others):
         raise Conflict(
-            f"{leaving.name} is the last administrator of {organization.name} who is not disabled; name another "
-            f"first: nugetproxy org member add {organization.name} NAME --role administrator"
+            f"{leaving.name} is the last active administrator of {organization.name}; add another first: "
+            f"nugetproxy org member add {organization.name} NAME --role administrator"
         )

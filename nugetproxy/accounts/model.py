@@ -1,7 +1,7 @@
-"""Who there is: users, organisations, their API keys, and who a request acts as. Values only.
+"""Users, organisations, their API keys, and who a request acts as. Values only.
 
 All times are unix microseconds. A secret is never part of a value here: of a key there is its public id, of a password
-nothing. What somebody may do is the affair of `permissions`.
+nothing. Who may do what is decided in `permissions`.
 """
 
 import re
@@ -133,10 +133,10 @@ def command_line(unix_user: str) -> Actor:
 
 
 def checked_account_name(text: str) -> str:
-    """`text`, when a user or an organisation may be called so. Raises InvalidRequest."""
+    """`text`, if it can be the name of a user or an organisation. Raises InvalidRequest."""
     if len(text) > LONGEST_NAME or not _NAME.fullmatch(text):
         raise InvalidRequest(
-            f"a name has 3 to {LONGEST_NAME} of A-Z a-z 0-9 . _ - and begins and ends with a letter or digit"
+            f"a name has 3 to {LONGEST_NAME} characters of A-Z a-z 0-9 . _ - and begins and ends with a letter or digit"
         )
     return text
 

@@ -85,7 +85,7 @@ class Ownership:
             if account.account_id not in owners:
                 raise Conflict(f"{account.name} is not an owner of {lower_id}")
             if len(owners) == 1 and not force:
-                raise Conflict(f"{account.name} is the last owner of {lower_id}; name another first")
+                raise Conflict(f"{account.name} is the last owner of {lower_id}; add another first, or use --force")
             connection.execute(
                 "DELETE FROM package_owners WHERE lower_id = ? AND account_id = ?", (lower_id, account.account_id)
             )
@@ -96,7 +96,7 @@ class Ownership:
         """Part of the write that makes a new id. Raises Forbidden when others got hold of it since it was looked at."""
         owners = _owner_ids(connection, lower_id)
         if owners and account_id not in owners:
-            raise Forbidden(f"{lower_id} has just been taken by another owner")
+            raise Forbidden(f"{lower_id} now belongs to another owner, who was first")
         self._insert_owner(connection, lower_id, account_id)
 
     # --- prefixes ---
@@ -151,8 +151,8 @@ class Ownership:
                 raise Conflict(f"{text} is not reserved for {owner.name}")
             if len(owners) == 1:
                 raise Conflict(
-                    f"{text} is reserved for {owner.name} alone: reserve it for another first, or release it without "
-                    "--owner"
+                    f"{text} is reserved for {owner.name} alone: reserve it for another account first, or release it "
+                    "without --owner"
                 )
             connection.execute(
                 "DELETE FROM reservation_owners WHERE lower_pattern = ? AND account_id = ?", (lower, owner.account_id)

@@ -89,7 +89,7 @@ class PushReach:
 def may_read(actor: Actor, *, anonymous: AnonymousRead, hosted: bool) -> Verdict:
     """Whether what is asked may be seen. Whoever is known may read everything: also with a key of any scope."""
     if actor.key is not None and actor.key.is_verification:
-        return Refused(Forbidden(f"API key '{actor.key.name}' is for one verification and reads nothing"))
+        return Refused(Forbidden(f"API key '{actor.key.name}' is a verification key and cannot read"))
     if not actor.is_anonymous or anonymous == "all" or (anonymous == "mirrored" and not hosted):
         return ALLOWED
     return Refused(NotAuthenticated(CREDENTIALS_NEEDED))
@@ -117,8 +117,8 @@ def may_push(actor: Actor, facts: PackageFacts, now: int) -> Verdict:
     if not facts.is_protected and not facts.is_allowed_outside:
         return Refused(
             Forbidden(
-                f"{facts.package_id} lies under no protected prefix, and only such ids may be pushed here "
-                "unless hosting.allowed_ids names them: have its prefix reserved (nugetproxy prefix reserve)"
+                f"{facts.package_id} is not below a protected prefix: only such ids may be pushed here, and those that "
+                "hosting.allowed_ids names. Have its prefix reserved (nugetproxy prefix reserve)"
             )
         )
     return ALLOWED
@@ -167,7 +167,7 @@ def may_hard_delete(actor: Actor, package_id: PackageId | None = None, now: int 
         return refused
     if actor.is_administrator:
         return ALLOWED
-    return Refused(Forbidden("only administrators delete packages for good; unlist the version instead"))
+    return Refused(Forbidden("only administrators may delete packages permanently; unlist the version instead"))
 
 
 def may_make_key(actor: Actor, owner: Account) -> Verdict:
@@ -179,7 +179,7 @@ def may_make_key(actor: Actor, owner: Account) -> Verdict:
         return refused
     if owner.account_id in actor.acts_for:
         return ALLOWED
-    return Refused(Forbidden(f"{actor.name} may not make keys for {owner.name}: only its members may"))
+    return Refused(Forbidden(f"{actor.name} may not create keys for {owner.name}: only its members may"))
 
 
 def may_end_key(actor: Actor, key: ApiKey) -> Verdict:
@@ -221,9 +221,9 @@ def first_owner(actor: Actor, facts: PackageFacts) -> int:
 def _refused_at_the_accounts(actor: Actor) -> Refused | None:
     """What holds for every act on accounts. Never by a key: whoever steals one must not be able to make more of it."""
     if actor.is_anonymous:
-        return Refused(NotAuthenticated("a user name and a password are needed to manage accounts"))
+        return Refused(NotAuthenticated("managing accounts needs a user name and a password"))
     if actor.key is not None:
-        return Refused(Forbidden("API keys do not manage accounts; use a password"))
+        return Refused(Forbidden("an API key cannot manage accounts; use a password"))
     if actor.account is not None and actor.account.is_disabled:
         return Refused(Forbidden(f"user {actor.account.name} is disabled"))
     return None

@@ -64,9 +64,7 @@ def parse_pattern(text: str) -> tuple[str, bool]:
     """
     stem = text.removesuffix("*")
     if len(stem) > LONGEST_ID or not _STEM.fullmatch(stem):
-        raise InvalidRequest(
-            f"{text[:LONGEST_ID]!r} is no prefix: expected 'Contoso.*', 'Contoso.' or the id of a package"
-        )
+        raise InvalidRequest(f"{text[:LONGEST_ID]!r} is not a prefix: expected 'Contoso.*', 'Contoso.' or a package id")
     exact = stem == text and not stem.endswith((".", "-"))
     return (stem, True) if exact else (f"{stem}*", False)
 
@@ -81,13 +79,13 @@ def check_breadth(pattern: str, exact: bool, *, wide: bool) -> None:
         return
     if len(stem) < SHORTEST_STEM:
         raise InvalidRequest(
-            f"{pattern!r} would take every id that begins with {stem!r}: a prefix has at least {SHORTEST_STEM} "
+            f"{pattern!r} would cover every id that begins with {stem!r}: a prefix needs at least {SHORTEST_STEM} "
             "characters before the star"
         )
     if not wide and not stem.endswith((".", "-")):
         raise InvalidRequest(
-            f"{pattern!r} would take every id that begins so, such as '{stem}X': reserve '{stem}.*' (and '{stem}'), "
-            "or say --wide if it is meant"
+            f"{pattern!r} also covers ids such as '{stem}X': reserve '{stem}.*' (and '{stem}'), or use --wide if "
+            "that is intended"
         )
 
 

@@ -61,7 +61,7 @@ def test_only_the_name_is_required():
         ('[\n{"name": ' + "9" * 5_000 + "}]", ["line 2: not JSON: a number has too many digits"]),
         ('[{"name": "bob"}] x', ["line 1: unexpected 'x' after the array"]),
         ('["bob"]', ["line 1: expected an object with a name"]),
-        ('[{"name": 7}]', ["line 1: name is not a text"]),
+        ('[{"name": 7}]', ["line 1: the name is not a text"]),
         ('[{"name": "bob", "admin": true}]',
          ["line 1: unknown field 'admin'; there are name, administrator, organizations"]),
         ('[{"name": "bob", "administrator": 7}]', ["line 1: administrator is '7'; expected yes or no"]),

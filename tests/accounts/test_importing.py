@@ -96,8 +96,8 @@ async def test_one_wrong_line_changes_nothing(place):
         told,
         (
             "line 3: Contoso is an organisation",
-            "line 4: alice is the last administrator of Contoso",
-            "line 4: alice is the last administrator who is not disabled",
+            "line 4: alice is the last active administrator of Contoso",
+            "line 4: alice is the last active administrator",
             "line 5: organisation Nobody does not exist; to create it, name an administrator: Nobody:administrator",
             "line 6: alice is a user, not an organisation",
         ),

@@ -67,7 +67,7 @@ class TestAdding:
     async def test_a_name_is_used_once(self, place, alice):
         await add(place, alice)
 
-        with pytest.raises(Conflict, match="'CI' already"):
+        with pytest.raises(Conflict, match="already has a key named 'CI'"):
             await add(place, alice, "CI")
 
     async def test_a_name_is_free_again_after_revocation_and_expiry(self, place, alice):
@@ -83,7 +83,7 @@ class TestAdding:
         bobby = await place.directory.add_user("bobby")
         acme = await place.directory.add_organization("acme", alice)
 
-        with pytest.raises(Forbidden, match="bobby may not make keys for acme"):
+        with pytest.raises(Forbidden, match="bobby may not create keys for acme"):
             await add(place, acme, creator=bobby)
         with pytest.raises(Forbidden):
             await add(place, alice, creator=bobby)

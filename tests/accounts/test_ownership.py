@@ -61,7 +61,7 @@ class TestOwners:
             return lambda connection: place.ownership.add_first_owner(connection, ID.lower, number)
 
         await place.database.write(first(alice.account_id))
-        with pytest.raises(Forbidden, match="taken by another"):
+        with pytest.raises(Forbidden, match="belongs to another"):
             await place.database.write(first(bobby.account_id))
         await place.database.write(first(alice.account_id))
 

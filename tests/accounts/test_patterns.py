@@ -92,7 +92,7 @@ class TestReservations:
 
     @pytest.mark.parametrize("text", ["", "*", ".", ".*", "a..*", "a b", "Con*oso", "a/b", "**", "a" * 101])
     def test_nonsense_and_everything_are_refused(self, text):
-        with pytest.raises(InvalidRequest, match="is no prefix"):
+        with pytest.raises(InvalidRequest, match="is not a prefix"):
             parse_pattern(text)
 
 
@@ -112,7 +112,7 @@ class TestBreadth:
         """
         It takes ids that have nothing to do with it: their public packages would be hidden.
         """
-        with pytest.raises(InvalidRequest, match=re.escape(f"reserve '{text[:-1]}.*' (and '{text[:-1]}'), or say")):
+        with pytest.raises(InvalidRequest, match=re.escape(f"reserve '{text[:-1]}.*' (and '{text[:-1]}'), or use")):
             check_breadth(*parse_pattern(text), wide=False)
         check_breadth(*parse_pattern(text), wide=True)
 

@@ -12,8 +12,8 @@ from nugetproxy.accounts.permissions import ALLOWED, PackageFacts, PushReach, Re
 from nugetproxy.accounts.reservations import Reservation, most_specific_first, protected_prefixes
 from nugetproxy.errors import Forbidden, NotAuthenticated
 from nugetproxy.nuget.identity import PackageId
+from tests.accounts.actors import ACME, ALICE, BOBBY, account, by_key, by_password, outcome, reserved
 from tests.accounts.places import NOON
-from tests.accounts.test_permissions import ACME, ALICE, BOBBY, account, by_key, by_password, outcome, reserved
 
 # One of every region that the patterns below divide the ids into.
 IDS = ("contoso", "contoso.core", "contoso.core.deep", "contoso.core.tools", "contoso.extra", "contoso.tools",

@@ -73,7 +73,7 @@ class TestKeys:
         """
         alice.done("user", "add", "bobby")
         alice.done("org", "add", "Contoso", "--admin", "alice")
-        assert "bobby may not make keys" in alice.refused("key", "add", "ci", "--owner", "Contoso", "--by", "bobby")
+        assert "bobby may not create keys" in alice.refused("key", "add", "ci", "--owner", "Contoso", "--by", "bobby")
         alice.done("org", "member", "add", "Contoso", "bobby")
         made = alice.json("key", "add", "ci", "--owner", "Contoso", "--by", "bobby")
         rotated = alice.json("key", "rotate", "ci")

@@ -78,7 +78,7 @@ def test_what_contradicts_the_accounts_is_refused(alice):
     refused = json.loads(alice.refused("user", "import", "-", "--json", typed="name,administrator\nalice,no\n"))
 
     assert refused["kind"] == "import_refused"
-    assert "line 2: alice is the last administrator" in refused["problems"][0]
+    assert "line 2: alice is the last active administrator" in refused["problems"][0]
 
 
 def test_what_is_no_text_is_refused(alice):

@@ -130,7 +130,7 @@ class TestPush:
         file.write_bytes(package("Serilog", "99.0.0"))
         output = workplace.dotnet("nuget", "push", str(file), "-s", "here", "-k", key).must_fail().output
 
-        assert "403 (Serilog lies under no protected prefix" in output
+        assert "403 (Serilog is not below a protected prefix" in output
 
     def test_a_broken_package(self, workplace: Workplace, key: str) -> None:
         file = workplace.folder / "Contoso.Broken.1.0.0.nupkg"

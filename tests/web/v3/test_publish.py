@@ -89,7 +89,7 @@ class TestPush:
         async with opened(tmp_path, upstream) as house:
             status, reason = told(await house.push("Fabrikam.Tools"))
             assert status == 403
-            assert "lies under no protected prefix" in reason
+            assert "is not below a protected prefix" in reason
             assert "nugetproxy prefix reserve" in reason
 
     async def test_a_reason_is_one_line_of_ascii(self, upstream, tmp_path):

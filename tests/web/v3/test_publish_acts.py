@@ -131,7 +131,7 @@ class TestHardDelete:
             await house.push(key=key)
             status, reason = told(await house.send("DELETE", f"{VERSION}?type=x&Type=HardDelete", key=key))
             assert (status, reason) == (
-                403, "only administrators delete packages for good; unlist the version instead"
+                403, "only administrators may delete packages permanently; unlist the version instead"
             )  # fmt: skip
             read_only = await house.key_of("alice", (Scope.PUSH,))
             for query in ("Type=HardDelete", "Type=HardDelete&AllowReuse=true"):
