@@ -1,4 +1,4 @@
-"""Whether anybody can manage a server yet, for a start that should say how to begin. Light: no migration, no thread."""
+"""Whether a server has an administrator, so that its start can say how to create one. Light: no migration, no thread."""
 
 import shlex
 import sqlite3
@@ -28,7 +28,7 @@ def has_administrator(directory: Path) -> bool:
 
 
 def how_to_begin(data: str, config: str = "", program: str = "nugetproxy") -> str:
-    """What to type until the first push, for the options that `serve` was given (empty: none).
+    """The commands up to the first push, for the options that `serve` was given (empty: none).
 
     `program` is how a shell finds this program.
     """
@@ -36,7 +36,7 @@ def how_to_begin(data: str, config: str = "", program: str = "nugetproxy") -> st
         f" {name} {shlex.quote(value)}" for name, value in (("--config", config), ("--data", data)) if value
     )
     return (
-        "Nobody can push yet. Make the first administrator, ids that are yours, and a key to push with:\n"
+        "Nobody can push yet. To create the first administrator, reserve package ids, and create an API key:\n"
         f"  {program} user add NAME --admin{options}\n"
         f"  {program} prefix reserve 'PREFIX.*' --owner NAME{options}\n"
         f"  {program} key add KEYNAME --owner NAME{options}"
