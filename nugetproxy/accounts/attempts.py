@@ -1,10 +1,10 @@
 """How many wrong passwords and keys one address may try. Pure; the clock is an argument.
 
-A build farm behind one address must be locked out neither by its own success nor by a broken neighbour. So only
-failures count, requests without credentials (NuGet sends every request so first) are not failures, and there are two
-buckets: a neighbour with wrong credentials empties the one of that user name, and the wide one of the whole address,
-which stops whoever tries one password with many names, holds as much as many such neighbours take. What was right
-before in this process is looked at even then; what was wrong before guesses nothing new and need not be looked at.
+A build farm behind one address must not be locked out, neither by its own success nor by one broken agent. So only
+failures count, and requests without credentials (NuGet sends every request that way first) are not failures. There are
+two buckets: an agent with wrong credentials empties the one of its user name; the one of the whole address is WIDTH
+times as large, and stops a client that tries one password with many names. Credentials that were right before in this
+process are checked even then; the same wrong ones again are no new guess and are not checked.
 """
 
 import hashlib
@@ -103,7 +103,7 @@ class Attempts:
 
 
 def _buckets(address: str, name: str) -> tuple[tuple[str, str | None], tuple[str, str | None]]:
-    """What a failure is taken from: the one of the name (nobody has a longer one than that), and the wide one."""
+    """The buckets that a failure is taken from: the one of the name (no name is longer), and that of the address."""
     network = network_of(address)
     return (network, name.lower()[: LONGEST_NAME + 1]), (network, None)
 

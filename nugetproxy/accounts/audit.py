@@ -123,6 +123,6 @@ class AuditLog:
 
 
 def _fit(text: str) -> str:
-    """One printable line of bounded length, with whatever looks like a secret masked: strangers choose some of it."""
+    """One printable line of bounded length, with what looks like a secret masked: clients choose some of it."""
     line = "".join(c if c.isprintable() else "?" for c in mask_text(text))
     return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."

@@ -1,4 +1,4 @@
-"""Whether a server has an administrator, so that its start can say how to create one. Light: no migration, no thread."""
+"""Whether a server has an administrator, so that its start can say how to create one. No migration, no thread."""
 
 import shlex
 import sqlite3

@@ -1,7 +1,7 @@
 """Secrets: how API keys are minted and told apart, and how passwords are hashed. Nothing here keeps one.
 
-A key is compared by the SHA-256 of its text, which is quick, and safe because nobody can guess 190 random bits. A
-password can be guessed, so each guess is made dear (Argon2id).
+A key is compared by the SHA-256 of its text, which is quick, and safe because 190 random bits cannot be guessed. A
+password can be guessed, so each guess is made expensive (Argon2id).
 """
 
 import hashlib
@@ -102,7 +102,7 @@ class Passwords:
         return await PASSWORDS.run(self._hasher.hash, _prepared(password))
 
     async def matches(self, password: str, kept: str | None) -> bool:
-        """Whether the password is the one whose hash was kept.
+        """Whether this is the password that `kept` is the hash of.
 
         None (a user that does not exist or has no password) takes as long as any other, and never matches.
         """

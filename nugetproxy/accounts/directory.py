@@ -1,7 +1,7 @@
 """Users, organisations and API keys: all that is done to them, each act whole with its audit line in one transaction.
 
-Reading is a query of microseconds on the calling thread; what one process changes, every process sees in its next
-query, and what is kept in memory elsewhere is told by the revisions. Who owns which package is `ownership`'s affair.
+Reading is a query of microseconds on the calling thread. What one process changes, every process sees in its next
+query; what is cached elsewhere is invalidated by the revisions. Owners of packages belong to `ownership`.
 """
 
 import sqlite3
@@ -117,7 +117,7 @@ class Directory:
         return await self._set_disabled(name, None, by)
 
     async def set_administrator(self, name: str, is_administrator: bool, *, by: Actor = COMMAND_LINE) -> Account:
-        """Whether a user manages this server, with every key at once. Raises Conflict for the last administrator."""
+        """Whether a user is an administrator, also with the keys there are. Raises Conflict for the last one."""
         user = self.account(name, AccountKind.USER)
         await self._change(
             lambda connection: members.set_administrator(connection, name, is_administrator),
@@ -180,8 +180,7 @@ class Directory:
         expires: int,
         by: Actor = COMMAND_LINE,
     ) -> tuple[ApiKey, str]:
-        """The key, and its text, which nobody can be shown again. `expires` in unix microseconds; `creator`: the user
-        whose key it is, see `ApiKey`.
+        """The key, and its text, which cannot be shown again. `expires` in unix microseconds; `creator`: see `ApiKey`.
 
         Raises InvalidRequest, Conflict when the owner has a live key of that name, Forbidden when the creator is
         neither the owner nor a member of it.
@@ -199,7 +198,7 @@ class Directory:
         return tuple(row.key for row in records.key_rows(self._database.fetch, owner=owner))
 
     def key(self, reference: str, owner: Account | None = None) -> ApiKey:
-        """The key with this id, or the latest of this name, or the one whose text this is.
+        """The key with this id, the latest with this name, or the one with this text.
 
         Raises ApiKeyNotFound, Conflict when several accounts have one of that name and no owner is given.
         """
@@ -251,7 +250,7 @@ class Directory:
     # --- who is it ---
 
     def find_key(self, text: str, now: int) -> ApiKey | None:
-        """The key whose text this is, when it works at `now`. A text that was never minted costs no query."""
+        """The key with this text, if it works at `now`. A text that was never minted costs no query."""
         key_id = key_id_of(text)
         row = records.key_row(self._database.fetch, key_id) if key_id else None
         if row is None or not is_same(digest_of(text), row.digest):
@@ -267,7 +266,7 @@ class Directory:
         """The user, when the password is right. Some 50 ms in a thread, as long for a name that does not exist."""
         rows = self._database.fetch("SELECT password_hash FROM accounts WHERE lower_name = ?", (name.lower(),))
         right = await self._passwords.matches(password, rows[0][0] if rows else None)
-        # Read after the hash was checked: whoever was disabled meanwhile stays out.
+        # Read after the hash was checked: a user who was disabled meanwhile stays out.
         user = self.find_account(name)
         if not right or user is None or user.is_disabled:
             return None

@@ -1,4 +1,4 @@
-"""When each key was last used: noted in memory, written in batches. A write per request would be its dearest part."""
+"""When each key was last used: noted in memory, written in batches. A write would be the slowest part of a request."""
 
 import asyncio
 import sqlite3
@@ -16,7 +16,7 @@ WRITTEN_AFTER: Final = 30.0
 
 
 class KeyUses:
-    """One process's notes. Nobody is told by the revisions: a use changes nobody's rights."""
+    """One process's notes. The revisions are not bumped: a use changes no rights."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database

@@ -121,7 +121,7 @@ def checked_scopes(scopes: Iterable[Scope]) -> frozenset[Scope]:
 
 
 def is_honoured(fetch: Fetch, key: ApiKey, now: int) -> bool:
-    """Whether the key works: it is live, its owner is, and whoever made it still may act for the owner."""
+    """Whether the key works: it is live, its owner is active, and its creator may still act for the owner."""
     if not key.is_live(now) or key.owner.is_disabled:
         return False
     creator = key.creator

@@ -1,7 +1,7 @@
 """What a text reads as to people: characters that are not shown taken out, letters of one shape made one letter.
 
-Which ids are compared so is the affair of `reservations`. Sources: Unicode's Default_Ignorable_Code_Point, and of its
-confusables (UTS #39) the single letters of other scripts that stand in for a Latin one.
+Which ids are compared this way is decided in `reservations`. Sources: Unicode's Default_Ignorable_Code_Point, and the
+single letters of other scripts among its confusables (UTS #39) that stand in for a Latin one.
 """
 
 import unicodedata

@@ -66,7 +66,7 @@ class Account:
 class ApiKey:
     """A key as it is remembered: without its text. It acts for `owner`.
 
-    `creator` is the user whose it is, with whose membership it ends; None for one that was made for nobody in
+    `creator` is the member who uses it, and it ends with that membership; None if it belongs to no member in
     particular. `last_used` is written with delay.
     """
 

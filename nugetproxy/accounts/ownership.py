@@ -65,11 +65,13 @@ class Ownership:
     # --- owners ---
 
     def owners(self, lower_id: str) -> tuple[Account, ...]:
-        """By name; empty for an id that nobody owns."""
+        """By name; empty for an id without owners."""
         return records.owners_of(self._database.fetch, lower_id)
 
     async def add_owner(self, lower_id: str, account: Account, *, by: Actor = COMMAND_LINE) -> None:
-        """All owners are equal. An owner of an id that does not exist yet may push it, whoever reserved its prefix."""
+        """All owners have the same rights. An owner of an id that does not exist yet may push it, even if its prefix is
+        reserved for others.
+        """
         await self._change(
             lambda connection: self._insert_owner(connection, lower_id, account.account_id),
             AuditEntry(by.name, "owner.add", lower_id, detail=account.name),
@@ -134,7 +136,7 @@ class Ownership:
     async def release(self, pattern: str, owner: Account | None = None, *, by: Actor = COMMAND_LINE) -> None:
         """End a reservation, whatever owners it has, or take one owner off it.
 
-        Raises InvalidRequest, Conflict when it is not reserved, or not for this owner, or for nobody else.
+        Raises InvalidRequest, Conflict when it is not reserved, or not for this owner, or for this owner alone.
         """
         text, _ = parse_pattern(pattern)
         lower = lower_invariant(text)

@@ -17,13 +17,13 @@ from nugetproxy.errors import Forbidden, IdReserved, NotAuthenticated, Nugetprox
 from nugetproxy.nuget.identity import PackageId, lower_invariant
 
 AnonymousRead = Literal["all", "mirrored", "none"]
-"""What nobody in particular may read: everything, what is mirrored but not what is hosted here, nothing."""
+"""What may be read without credentials: everything, mirrored packages but not hosted ones, nothing."""
 
 KEY_NEEDED: Final = "An API key must be provided in the 'X-NuGet-ApiKey' header to use this service"
 KEY_REFUSED: Final = (
     "The specified API key is invalid, has expired, or does not have permission to access the specified package."
 )
-"""nuget.org's words. A key that is unknown, revoked or expired is told no more."""
+"""nuget.org's words. They do not say whether a key is unknown, revoked or expired."""
 CREDENTIALS_NEEDED: Final = "a user name and a password, or an API key as password, are needed to read here"
 
 
@@ -158,7 +158,7 @@ def may_unlist(actor: Actor, facts: PackageFacts, now: int) -> Verdict:
 
 
 def may_hard_delete(actor: Actor, package_id: PackageId | None = None, now: int = 0) -> Verdict:
-    """Whether a version may be taken away for good: by administrators, with a key only when it may unlist.
+    """Whether a version may be deleted permanently: by administrators, with a key only if it may unlist.
 
     Without `package_id` a key must cover every id; `now` is looked at when it is given.
     """
@@ -219,7 +219,7 @@ def first_owner(actor: Actor, facts: PackageFacts) -> int:
 
 
 def _refused_at_the_accounts(actor: Actor) -> Refused | None:
-    """What holds for every act on accounts. Never by a key: whoever steals one must not be able to make more of it."""
+    """What applies to every act on accounts. Never by a key: a stolen key must not be able to create others."""
     if actor.is_anonymous:
         return Refused(NotAuthenticated("managing accounts needs a user name and a password"))
     if actor.key is not None:

@@ -96,7 +96,7 @@ def actor_of(fetch: Fetch, user: Account) -> Actor:
 
 
 def actor_of_key(key: ApiKey) -> Actor:
-    """Who acts with a key: its owner alone, whoever made it."""
+    """Who acts with a key: its owner, not its creator."""
     return Actor(f"{key.owner.name}/key {key.name}", key.owner, key, key.owner.is_administrator)
 
 

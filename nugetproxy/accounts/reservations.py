@@ -167,7 +167,7 @@ class ProtectedPrefixes:
             return True
         # "contoso" alone, "contoso-secret", "contoso_secret": a search engine finds in each the word that we protect.
         # Not so "ContosoSecret", though engines part words at capitals too: without a dot it may be the id of a public
-        # package, and whoever looks for that must find it.
+        # package, and a search for that must find it.
         words = _words(term)
         return words.startswith(self._first_words) or words in self._all_words
 
