@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Final, Literal, TextIO
 
 import orjson
@@ -135,10 +136,14 @@ def _one_line(text: str) -> str:
 
 
 class _LazyLogger:
-    def __getattr__(self, method: str) -> Any:
+    @cached_property
+    def _structlog(self) -> Any:
         import structlog
 
-        return getattr(structlog.get_logger(), method)
+        return structlog.get_logger()
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._structlog, method)
 
 
 class _Forwarding(logging.Handler):

@@ -15,13 +15,12 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar
 
-import structlog
-
 from nugetproxy.errors import ProcessLost
 from nugetproxy.executors.child import HEAD
 from nugetproxy.executors.threads import DISK
+from nugetproxy.logs import logger
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -8,18 +8,18 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import structlog
 from cachetools import LRUCache
 
 from nugetproxy.executors.threads import RENDERING
 from nugetproxy.hosting.packages import HostedPackage, HostedPackages
+from nugetproxy.logs import logger
 from nugetproxy.protocol.times import text_of_microseconds, text_of_ticks
 from nugetproxy.protocol.v3.catalog import CatalogDetails, CatalogItem, details_document
 from nugetproxy.protocol.v3.registration import Leaf, Registration, leaf_from_manifest, registration_of
 from nugetproxy.protocol.v3.registration_values import newest_commit
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 # Registrations kept in memory, in bytes of what they render to; as values they weigh some five times as much.
 _KEPT_BYTES: Final = 50_000_000

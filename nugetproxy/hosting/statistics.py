@@ -9,14 +9,13 @@ import sqlite3
 from collections import Counter
 from typing import Final
 
-import structlog
-
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.hosting.acts import NoIndex, SearchIndex
+from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 BATCH_SECONDS: Final = 15.0
 # A crawler that asks for every version once must not grow this for ever while the disk is full.

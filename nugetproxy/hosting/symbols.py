@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import structlog
-
 from nugetproxy.accounts.audit import AuditLog, insert_audit
 from nugetproxy.accounts.keys import actor_now
 from nugetproxy.accounts.model import Actor
@@ -29,6 +27,7 @@ from nugetproxy.hosting.contents import HostedContents, new_key
 from nugetproxy.hosting.inspection import identify
 from nugetproxy.hosting.packages import HostedPackages, StoredContent, find_package, key_of, knows_id
 from nugetproxy.hosting.symbols_extraction import ExtractedPdb, extract, pdb_name
+from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.symbols_package import SymbolsLimits
 from nugetproxy.protocol.symbol_checksums import agrees
@@ -37,7 +36,7 @@ from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase, fetching
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import Spool, SpoolFolder
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 FOLDER: Final = "symbols"
 """The first segment of every key here."""

@@ -8,16 +8,15 @@ import time
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-import structlog
-
 from nugetproxy.accounts.model import SECOND
 from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.hosting.contents import FOLDER
 from nugetproxy.hosting.packages import key_of
+from nugetproxy.logs import logger
 from nugetproxy.storage.blobs.base import BlobInfo, BlobStore
 from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase, fetching
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 NOTED_AFTER: Final = 3600.0
 """Seconds. A push makes its row within moments of its blob; an hour is far beyond any that still runs."""

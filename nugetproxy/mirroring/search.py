@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-import structlog
-
 from nugetproxy.errors import DocumentAbsent, StorageUnavailable, UpstreamError
 from nugetproxy.feeds.base import Answer
 from nugetproxy.httpcache.freshness import DocumentKind
+from nugetproxy.logs import logger
 from nugetproxy.mirroring.documents.readers import Completion
 from nugetproxy.mirroring.documents.source import MirroredSource
 from nugetproxy.mirroring.kept.view import KeptPackages, StatedLeaves, kept_provenance
@@ -22,7 +21,7 @@ from nugetproxy.protocol.v3.search import (
 )
 from nugetproxy.protocol.v3.service_index import UpstreamEndpoints
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 T = TypeVar("T")
 
 

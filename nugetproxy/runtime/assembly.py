@@ -14,8 +14,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 import nugetproxy
 from nugetproxy import metrics
 from nugetproxy.accounts.reservations import protected_prefixes
@@ -27,6 +25,7 @@ from nugetproxy.feeds.mapped import Mapped, MappedSource
 from nugetproxy.feeds.protected import Protected
 from nugetproxy.httpcache.decisions import Mode
 from nugetproxy.httpcache.freshness import DocumentKind, FreshnessRule
+from nugetproxy.logs import logger
 from nugetproxy.mirroring.documents.mirrored_documents import MirroredDocuments
 from nugetproxy.mirroring.documents.source import MirroredSource
 from nugetproxy.mirroring.downloads.mirrored_downloads import CommittedPackage, MirroredDownloads
@@ -47,7 +46,7 @@ from nugetproxy.storage.leases import Leases
 from nugetproxy.storage.occupants import Occupant
 from nugetproxy.storage.reserve import Reserve
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 USER_AGENT: Final = f"nugetproxy/{nugetproxy.__version__} (caching mirror)"
 # Parsed documents are small and few compared with packages; the hot tier spares the disk store's look-ups.

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from nugetproxy.config import Config, UpstreamSettings
+from nugetproxy.logs import logger
 from nugetproxy.mirroring.upstream.first_contact import first_contact
 from nugetproxy.storage.leases import Leases
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 # Workers of one start come within this time (seconds) of each other; only the first of them asks.
 _START: Final = 30.0

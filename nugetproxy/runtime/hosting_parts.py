@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from nugetproxy import metrics
 from nugetproxy.accounts.attempts import Attempts
 from nugetproxy.accounts.audit import AuditLog
@@ -38,6 +36,7 @@ from nugetproxy.hosting.symbols import FOLDER as SYMBOLS_FOLDER
 from nugetproxy.hosting.symbols import Symbols
 from nugetproxy.hosting.upkeep import check_blobs, sweep_unreferenced_blobs
 from nugetproxy.hosting.verification import VerificationKeys
+from nugetproxy.logs import logger
 from nugetproxy.nuget.archive import ArchiveLimits
 from nugetproxy.nuget.push_rules import check_push
 from nugetproxy.nuget.push_rules_archive import PushLimits
@@ -51,7 +50,7 @@ from nugetproxy.storage.leases import Leases
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import MemoryBudget, SpoolFolder
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 # Processes that inspect pushes, for each process that serves; the second starts when the first is at work.
 _INSPECTIONS: Final = 2

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 import orjson
-import structlog
 from pydantic import ValidationError
 
 from nugetproxy.config import Config, UpstreamSettings
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.logs import logger
 from nugetproxy.storage.data_directory import MIRROR
 from nugetproxy.storage.private_files import replace_private
 
@@ -20,7 +20,7 @@ FILE: Final = "upstreams.json"
 
 _FIELDS: Final = frozenset({"name", "service_index", "patterns"})
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 
 def remember(path: Path, upstreams: Sequence[UpstreamSettings]) -> None:

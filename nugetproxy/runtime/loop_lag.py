@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Final, Self
 
-import structlog
-
+from nugetproxy.logs import logger
 from nugetproxy.metrics import LOOP_LAG
 
 EVERY: Final = 0.1
@@ -31,7 +30,7 @@ STUCK: Final = 10.0
 
 _FRAMES: Final = 12
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 
 class LoopLag:

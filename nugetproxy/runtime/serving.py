@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-import structlog
 from aiohttp import web
 
 from nugetproxy.config import Config, ServerSettings
 from nugetproxy.errors import ConfigError
+from nugetproxy.logs import logger
 from nugetproxy.runtime.assembly import USER_AGENT, assemble
 from nugetproxy.runtime.first_contacts import tell_first_contacts
 from nugetproxy.runtime.listening import tls_context
@@ -33,7 +33,7 @@ from nugetproxy.web.requests.keys import ACCESS, GATE
 
 Ready = Callable[[], Awaitable[tuple[bool, str]]]
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 
 async def serve(

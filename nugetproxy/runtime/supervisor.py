@@ -15,10 +15,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-import structlog
-
 import nugetproxy
 from nugetproxy import logs
+from nugetproxy.logs import logger
 from nugetproxy.runtime import listening
 from nugetproxy.runtime.metrics_directory import MetricsDirectory
 from nugetproxy.runtime.notify import Notify
@@ -41,7 +40,7 @@ LONGEST_BACKOFF = 30.0
 # clients would wait in the queue of a socket that nobody serves.
 GIVE_UP_AFTER = 60.0
 
-_log = structlog.get_logger("nugetproxy.supervisor")
+_log = logger()
 
 
 @dataclass(frozen=True)

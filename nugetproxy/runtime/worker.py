@@ -17,12 +17,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from nugetproxy import logs
 from nugetproxy.accounts.beginning import has_administrator, how_to_begin
 from nugetproxy.config import Config, load, parse_listen
 from nugetproxy.errors import ConfigError, NugetproxyError
+from nugetproxy.logs import logger
 from nugetproxy.runtime.known_upstreams import with_known_upstreams
 from nugetproxy.runtime.trouble import Trouble
 from nugetproxy.runtime.unclaimed import moved_upstreams, unclaimed_mirrors, what_to_configure
@@ -39,7 +38,7 @@ While there is trouble, the worker says that it is not ready.
 
 BAD_SETTINGS = 78  # EX_CONFIG, sysexits(3)
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 # Slow to load and free of metrics: read in while the supervisor opens sockets.
 _LOADED_AHEAD = ("aiohttp.web", "lxml.etree", "diskcache", "cachetools", "asn1crypto.cms")

@@ -8,9 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.logs import logger
 from nugetproxy.storage.access import PRIVATE, Access, close_file, set_folder_mode
 from nugetproxy.storage.database.opening import INVENTORY, MAIN, SIDE_FILES, can_write, refuse_half
 from nugetproxy.storage.occupants import LOCKS
@@ -22,7 +21,7 @@ _DATABASES: Final = (MAIN, INVENTORY)
 # Everything that a server or a command of any version has put there.
 _OURS: Final = frozenset({MIRROR, *_PRIVATE_PARTS, "hosted", "metrics", "revisions", "upstreams.json", "lost+found"})
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 
 def prepare(path: Path, access: Access, *, offline: bool = False) -> bool:

@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import structlog
+from nugetproxy.logs import logger
 
 QUIET: Final = 60.0
 """Seconds without a refusal before the end is believed: near the limit only large things are refused."""
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 
 class Refusals:

@@ -8,12 +8,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-import structlog
 from aiohttp import web
 
 from nugetproxy.errors import InvalidRequest, NugetproxyError, StorageUnavailable, TooLarge
 from nugetproxy.httpcache.outcome import Outcome
-from nugetproxy.logs import about
+from nugetproxy.logs import about, logger
 from nugetproxy.web.answers.responses import STANDING_HEADERS
 from nugetproxy.web.http.aiohttp_connection import is_last_request, refuse_other_versions
 from nugetproxy.web.http.errors import Refusal, refusal_for, refused
@@ -28,7 +27,7 @@ from nugetproxy.web.v2.answers import refusal_in_xml
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-log = structlog.get_logger(__name__)
+log = logger()
 
 _WRITING = ("PUT", "POST", "DELETE", "PATCH")
 

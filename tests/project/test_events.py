@@ -33,6 +33,16 @@ def documented() -> dict[str, set[str]]:
     return {event: set(levels.split(", ")) for event, levels in rows}
 
 
+def test_only_the_module_of_the_log_knows_structlog():
+    """
+    Others take its `logger`: structlog takes longer to load than most commands run.
+    """
+    files = [*(ROOT / "nugetproxy").rglob("*.py")]
+    importing = [file.name for file in files if re.search(r"^(import|from) structlog", file.read_text(), re.MULTILINE)]
+
+    assert importing == []
+
+
 def test_an_event_is_a_name_and_not_prose():
     """
     Whoever searches the log, or counts its lines, needs one word that stays.

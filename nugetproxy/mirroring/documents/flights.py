@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
-import structlog
 from cachetools import TTLCache
 
 from nugetproxy import metrics
@@ -35,6 +34,7 @@ from nugetproxy.httpcache.decisions import (
 from nugetproxy.httpcache.freshness import NAMED_BY_UPSTREAM, DocumentKind, FreshnessRule, useful_seconds
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.httpcache.stored import ReceivedAnswer, StoredResponse, Validators
+from nugetproxy.logs import logger
 from nugetproxy.mirroring.documents.coalescing import SingleFlight
 from nugetproxy.mirroring.documents.parsing import parsed
 from nugetproxy.mirroring.upstream.breaker import worst
@@ -42,7 +42,7 @@ from nugetproxy.storage.documents.base import DocumentStore
 from nugetproxy.storage.leases import Leases
 from nugetproxy.storage.refusals import Refusals
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 Check = Callable[[bytes], object]
 Verdict = Keep | Refresh | RememberAbsence | Reject

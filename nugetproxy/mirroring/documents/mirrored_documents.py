@@ -12,7 +12,6 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-import structlog
 from cachetools import TTLCache
 
 from nugetproxy.errors import (
@@ -27,12 +26,13 @@ from nugetproxy.httpcache.decisions import Ask, Fail, Mode, Refusal, Refuse, Ser
 from nugetproxy.httpcache.freshness import DocumentKind, FreshnessRule, age, is_fresh, remaining
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.httpcache.stored import StoredResponse
+from nugetproxy.logs import logger
 from nugetproxy.mirroring.documents.coalescing import FlightsClosedError
 from nugetproxy.mirroring.documents.flights import Check, DocumentFlights, DocumentUpstream, Flight, shorter
 from nugetproxy.storage.documents.base import DocumentStore
 from nugetproxy.storage.leases import Leases
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 # A stale copy in memory is compared with what other processes have written at most this often (seconds).
 _LOOK_AGAIN = 1.0

@@ -13,10 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-import structlog
-
 from nugetproxy import metrics
 from nugetproxy.errors import NugetproxyError, StorageUnavailable, UpstreamError, UpstreamNonsense
+from nugetproxy.logs import logger
 from nugetproxy.mirroring.downloads.checks import AcceptedContent, ContentRejectedError, Received, Stated, check_content
 from nugetproxy.mirroring.downloads.contents import CommittedPackage, Places, WantedContent
 from nugetproxy.mirroring.downloads.following import notice_of_failure
@@ -39,7 +38,7 @@ _FAILURE_IS_SHOWN = 0.25
 
 _PARTIAL = 206
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 P = ParamSpec("P")
 T = TypeVar("T")
 

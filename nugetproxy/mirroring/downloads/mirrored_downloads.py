@@ -13,13 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-import structlog
-
 from nugetproxy import metrics
 from nugetproxy.errors import NotMirrored, NugetproxyError, StorageUnavailable, UpstreamUnavailable
 from nugetproxy.feeds.base import Answer, GrowingContent, LocalFile
 from nugetproxy.httpcache.decisions import Mode
 from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.logs import logger
 from nugetproxy.mirroring.downloads.contents import (
     CONTENT_SECONDS,
     CommittedPackage,
@@ -49,7 +48,7 @@ DEFAULT_PATIENCE = 30.0
 # Enough that a slow check of a large package holds up no small one; waiting for a disk needs no more.
 _THREADS = 8
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 
 class MirroredDownloads:

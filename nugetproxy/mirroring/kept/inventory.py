@@ -12,17 +12,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-
 from nugetproxy.errors import DataOfAnotherVersion, InvalidPackage, StorageUnavailable
 from nugetproxy.executors.threads import UPKEEP
+from nugetproxy.logs import logger
 from nugetproxy.mirroring.kept.parts import kept_manifest
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.signature import content_hash
 from nugetproxy.storage.database.opening import set_aside
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 # Rows put into one transaction by `reconcile`: enough to be quick, few enough that other writers hardly wait.
 _BATCH: Final = 200

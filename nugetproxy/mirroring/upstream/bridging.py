@@ -7,12 +7,11 @@ better than failing it quickly.
 import time
 from collections.abc import Callable
 
-import structlog
-
+from nugetproxy.logs import logger
 from nugetproxy.mirroring.upstream.connections import Connections
 from nugetproxy.mirroring.upstream.faults import Pacing, PassingFault
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 
 class Bridging:

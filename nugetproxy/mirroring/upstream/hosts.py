@@ -7,11 +7,11 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
 
-import structlog
 from yarl import URL
 
 from nugetproxy.config import UpstreamSettings
 from nugetproxy.httpcache.decisions import Health
+from nugetproxy.logs import logger
 from nugetproxy.metrics import BREAKER_OPEN
 from nugetproxy.mirroring.upstream.breaker import Breaker, worst
 from nugetproxy.mirroring.upstream.egress import Origin, origin_of, read_url
@@ -19,7 +19,7 @@ from nugetproxy.mirroring.upstream.faults import Pacing
 from nugetproxy.mirroring.upstream.host import Host
 from nugetproxy.mirroring.upstream.throttling import Throttling
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 
 class Hosts:

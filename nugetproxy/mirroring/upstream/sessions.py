@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 
 import aiohttp
-import structlog
 from yarl import URL
 
 from nugetproxy.config import UpstreamSettings
 from nugetproxy.errors import ConfigError
+from nugetproxy.logs import logger
 from nugetproxy.mirroring.upstream.addresses import Place
 from nugetproxy.mirroring.upstream.egress import Egress, OutgoingProxy
 
@@ -28,7 +28,7 @@ _READ_BUFFER = 262_144
 # Longer than the client's 15 s: a build asks in bursts, and a new TLS connection costs two round trips.
 _KEEP_ALIVE = 60.0
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 
 class Sessions:

@@ -6,15 +6,15 @@ What is remembered of one host, or of one part of it, is a `throttle`.
 from collections.abc import Callable
 
 import aiohttp
-import structlog
 from yarl import URL
 
+from nugetproxy.logs import logger
 from nugetproxy.metrics import UPSTREAM_HELD_BACK
 from nugetproxy.mirroring.upstream.faults import Pacing, held_back, retry_after_of, words_for
 from nugetproxy.mirroring.upstream.host import Host
 from nugetproxy.mirroring.upstream.throttle import Throttle
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 
 class Throttling:

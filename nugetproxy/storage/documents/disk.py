@@ -21,16 +21,16 @@ from typing import TypeVar
 from urllib.parse import quote
 
 import diskcache
-import structlog
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.httpcache.stored import StoredResponse
+from nugetproxy.logs import logger
 from nugetproxy.storage.access import PRIVATE, close_file, set_folder_mode
 from nugetproxy.storage.database.read_only import ReadOnlyDatabase
 from nugetproxy.storage.documents.strict import DATABASE, Clock, DocumentCache, StrictDisk, clock_key
 from nugetproxy.storage.reserve import NO_RESERVE, Reserve
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 T = TypeVar("T")
 
 # Reads are noted for the eviction order with the next write; this many are not put off any longer.

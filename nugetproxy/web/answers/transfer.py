@@ -10,16 +10,16 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
-import structlog
 from aiofiles.threadpool import wrap
 from aiohttp import HttpVersion11, web
 
 from nugetproxy.errors import NugetproxyError, StorageUnavailable
 from nugetproxy.feeds.base import GrowingContent, LocalFile
 from nugetproxy.httpcache.outcome import Outcome
+from nugetproxy.logs import logger
 from nugetproxy.web.requests.keys import NOTE, SERVICES
 
-log = structlog.get_logger(__name__)
+log = logger()
 
 IN_MEMORY: Final = 256 * 1024
 """Bytes of a file that is read at once and sent with its head: a sendfile of its own costs more than the copy."""

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Final
 
 import orjson
-import structlog
 
 from nugetproxy.executors.threads import DISK
 from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.logs import logger
 from nugetproxy.web.hot.answer import HotAnswer, HotVariant, Key
 
-log = structlog.get_logger(__name__)
+log = logger()
 
 LARGEST: Final = 256 * 1024
 """Bytes of a body that is kept here. Rendering a larger one is not most of what it costs, and there are few."""

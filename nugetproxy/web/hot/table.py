@@ -13,14 +13,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
 from nugetproxy.feeds.base import LocalFile
+from nugetproxy.logs import logger
 from nugetproxy.web.hot.answer import HotAnswer, Key
 from nugetproxy.web.hot.open_files import KeptFile, OpenFiles
 from nugetproxy.web.hot.overflow import Overflow
 
-log = structlog.get_logger(__name__)
+log = logger()
 
 # Requests with any other target have a reading of their own in every parser; none of them is kept.
 _TARGET: Final = re.compile(r"/[!-~]*")

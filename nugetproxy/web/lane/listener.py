@@ -13,8 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
+from nugetproxy.logs import logger
 from nugetproxy.web.lane.connections import Connections
 from nugetproxy.web.lane.tls import TLSTransport, handshake
 
@@ -27,7 +26,7 @@ AT_ONCE: Final = 64
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE: Final = 1.0
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 
 class Listener:

@@ -19,11 +19,9 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Literal, NamedTuple
 
-import structlog
-
 from nugetproxy.accounts.credentials import holds_key
 from nugetproxy.executors.threads import DISK
-from nugetproxy.logs import KEY_LIKE, mask_text
+from nugetproxy.logs import KEY_LIKE, logger, mask_text
 
 FLUSH_SECONDS = 0.1
 
@@ -43,7 +41,7 @@ LONGEST_PATH = 2048
 
 _USER_INFO = re.compile(r"(:|%3a)((?:/|%2f){2})[^/?&@]*(?:@|%40)", re.IGNORECASE)
 
-_log = structlog.get_logger(__name__)
+_log = logger()
 
 
 class AccessLine(NamedTuple):
