@@ -143,7 +143,7 @@ def may_push_anything(actor: Actor, reach: PushReach, now: int, *, new_ids: bool
         return ALLOWED
     who = actor.account.name
     pusher = who if key is None else f"API key '{key.name}' (scope {_listed(key.scopes)}; covers {_listed(key.globs)})"
-    new = ", and no such new id is protected or allowed here" if new_ids else ""
+    new = ", and no such new id is protected or allowed here" if new_ids else "; push a package before its symbols"
     return Refused(Forbidden(f"{pusher} can push nothing: {who} owns no such package{new}"))
 
 

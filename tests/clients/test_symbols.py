@@ -103,7 +103,9 @@ def test_symbols_of_another_build_are_refused(packed: Packed, private: Server, k
     """
     One byte of the PDB is another: a debugger would not believe it, so it is not kept.
     """
-    assert put_symbols(private, key, packed.snupkg).status == 404
+    early = put_symbols(private, key, packed.snupkg)
+    assert early.status == 403
+    assert early.reason.endswith("alice owns no such package; push a package before its symbols")
     assert send(private, "PUT", "/api/v2/package/", key=key, body=packed.nupkg).status == 201
 
     damaged = bytearray(packed.pdb)
