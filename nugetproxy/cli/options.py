@@ -37,7 +37,11 @@ _CONFIG: Final = (
 )
 
 _SERVER: Final = (
-    click.option("--listen", metavar="ADDRESS:PORT", help="Address to listen on.  [default: 127.0.0.1:8550]"),
+    click.option(
+        "--listen",
+        metavar="ADDRESS:PORT",
+        help="Address to listen on; :PORT is every address.  [default: 127.0.0.1:8550]",
+    ),
     click.option(
         "--public-url", metavar="URL", help="The URL that clients use, if it differs from the one they request."
     ),

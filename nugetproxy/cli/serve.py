@@ -5,8 +5,9 @@ import json
 import os
 import resource
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,6 +18,9 @@ from nugetproxy.runtime.spawning import SERVING, CannotStart, Worker
 
 if TYPE_CHECKING:
     from nugetproxy.runtime.supervisor import Plan
+
+# What every address is called when it is bound, and a host that reaches it from this machine.
+_EVERY: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - not bound here
 
 
 @click.command()
@@ -65,8 +69,11 @@ def source_url(plan: "Plan", addresses: list[tuple[str, int]]) -> str:
 
 def reachable_host(host: str) -> str:
     """The host of a URL that reaches, from this machine, a server that listens on `host`."""
-    any_address = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - not bound here
-    return any_address.get(host, f"[{host}]" if ":" in host else host)
+    return _EVERY.get(host, _bracketed(host))
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def command_to_add(url: str) -> str:
@@ -76,14 +83,19 @@ def command_to_add(url: str) -> str:
     return f"dotnet nuget add source {url} --name nugetproxy{allowing}"
 
 
-def announcement(plan: "Plan", url: str) -> str:
+def announcement(plan: "Plan", url: str, addresses: Sequence[tuple[str, int]] = ()) -> str:
     """What is said once requests are answered: lines for people, or events for whatever reads the JSON log."""
     command = command_to_add(url)
+    bound = [f"{_bracketed(host)}:{port}" for host, port in addresses]
     if plan.log_format == "json":
-        lines = [_event("serving", source=url, use=command)]
+        lines = [_event("serving", source=url, use=command, listening=", ".join(bound))]
         lines += [_event("nobody_can_push", begin=plan.begin)] if plan.begin else []
     else:
         lines = [f"nugetproxy serves {url}", f"Use it:  {command}"]
+        if any(host in _EVERY for host, _ in addresses):
+            lines.insert(
+                1, f"It listens on {' and '.join(bound)}: other machines reach it too, by this machine's name."
+            )
         lines += [plan.begin] if plan.begin else []
     return "\n".join(lines)
 
@@ -94,7 +106,7 @@ def _event(name: str, **fields: str) -> str:
 
 
 def _announce(plan: "Plan", addresses: list[tuple[str, int]]) -> None:
-    click.echo(announcement(plan, source_url(plan, addresses)))
+    click.echo(announcement(plan, source_url(plan, addresses), addresses))
     sys.stdout.flush()
 
 

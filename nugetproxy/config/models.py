@@ -53,9 +53,13 @@ def parse_duration(text: object) -> float:
 
 def parse_listen(text: str) -> tuple[str, int]:
     """ "127.0.0.1:8550" or "[::1]:8550" as host and port; an empty host is every address. Raises ValueError."""
+    if text.startswith(("unix:", "/", "@")):
+        raise ValueError('Unix sockets are not supported: expected ADDRESS:PORT such as "127.0.0.1:8550"')
     match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\[\]:/\s]*)):(\d{1,5})", text, re.ASCII)
     if match is None or int(match[3]) > 65535:
-        raise ValueError('expected ADDRESS:PORT such as "127.0.0.1:8550", "0.0.0.0:8550" or "[::1]:8550"')
+        raise ValueError(
+            'expected ADDRESS:PORT such as "127.0.0.1:8550" or "[::1]:8550", or ":8550" for every address here'
+        )
     return match[1] or match[2] or "", int(match[3])
 
 

@@ -49,16 +49,40 @@ def listen_on(host: str, port: int) -> list[socket.socket]:
 
 
 def inherited(environ: Mapping[str, str]) -> list[socket.socket]:
-    """The listening sockets that systemd opened for this very process (socket activation); usually none."""
+    """The listening sockets that systemd opened for this very process (socket activation); usually none.
+
+    Raises CannotListen when what it opened is anything else.
+    """
     if environ.get("LISTEN_PID") != str(os.getpid()):
         return []
     count = environ.get("LISTEN_FDS", "")
-    sockets = []
-    for descriptor in range(_FIRST_INHERITED, _FIRST_INHERITED + (int(count) if count.isdecimal() else 0)):
-        os.set_inheritable(descriptor, False)
-        sockets.append(socket.socket(fileno=descriptor))
-        sockets[-1].setblocking(False)
-    return sockets
+    descriptors = range(_FIRST_INHERITED, _FIRST_INHERITED + (int(count) if count.isdecimal() else 0))
+    return [_taken_over(descriptor) for descriptor in descriptors]
+
+
+def _taken_over(descriptor: int) -> socket.socket:
+    why = ""
+    try:
+        taken = socket.socket(fileno=descriptor)
+    except OSError as failed:
+        why = "is not open" if failed.errno == errno.EBADF else "is not a socket"
+    else:
+        if taken.family not in (socket.AF_INET, socket.AF_INET6):
+            why = "is not a TCP socket"
+        elif taken.type != socket.SOCK_STREAM:
+            why = "is a datagram socket"
+        elif not taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            why = "does not listen"
+        if why:
+            taken.detach()  # it is somebody else's
+    if why:
+        raise CannotListen(
+            f"LISTEN_FDS names file descriptor {descriptor}, which {why}: expected listening TCP sockets, as opened by "
+            "ListenStream= of a systemd .socket unit"
+        )
+    os.set_inheritable(descriptor, False)
+    taken.setblocking(False)
+    return taken
 
 
 def addresses(sockets: list[socket.socket]) -> list[tuple[str, int]]:

@@ -97,7 +97,7 @@ class Supervisor:
         self._first = first
         self._spawn = spawn
         self._announce = announce
-        self._given = listening.inherited(environ)
+        self._given = _opened(lambda: listening.inherited(environ))
         self._notify = Notify(environ)
         self._patience = watchdog_seconds(environ)
         self._metrics = MetricsDirectory()
@@ -156,7 +156,7 @@ class Supervisor:
             if running is not None and (running.plan.host, running.plan.port) == (plan.host, plan.port):
                 sockets = running.sockets
             else:
-                sockets = self._given or _listening_on(plan.host, plan.port)
+                sockets = self._given or _opened(lambda: listening.listen_on(plan.host, plan.port))
             directory = self._metrics_for(plan)
             first.tell("serve", {"metrics": directory}, sockets)
             logs.set_up(plan.log_format, plan.log_level)
@@ -321,7 +321,7 @@ class Supervisor:
 
     async def _end(self, generation: Generation) -> int:
         self._notify.stopping()
-        _log.info("stopping")
+        _log.info("stopping", hint="running requests are finished first; press Ctrl-C again to stop immediately")
         listening.close(generation.sockets)
         await _cancelled(self._watchers)
         for worker in generation.workers:
@@ -378,9 +378,9 @@ async def _cancelled(tasks: set[asyncio.Task[T]]) -> None:
     await asyncio.gather(*ending, return_exceptions=True)
 
 
-def _listening_on(host: str, port: int) -> list[socket.socket]:
+def _opened(how: Callable[[], list[socket.socket]]) -> list[socket.socket]:
     try:
-        return listening.listen_on(host, port)
+        return how()
     except listening.CannotListen as failed:
         raise CannotStart([str(failed)]) from None
 

@@ -154,14 +154,36 @@ class TestAnnouncement:
 
         assert announcement(plan(), url).splitlines() == [f"nugetproxy serves {url}", f"Use it:  {command_to_add(url)}"]
 
+    @pytest.mark.parametrize(
+        ("addresses", "told"),
+        [
+            (
+                [("0.0.0.0", 8551), ("::", 8551)],
+                "It listens on 0.0.0.0:8551 and [::]:8551: other machines reach it too",
+            ),
+            ([("0.0.0.0", 8551)], "It listens on 0.0.0.0:8551: other machines reach it too"),
+            ([("::", 8551)], "It listens on [::]:8551: other machines reach it too"),
+            ([("127.0.0.1", 8551)], ""),
+            ([("192.0.2.1", 8551)], ""),
+        ],
+    )
+    def test_people_are_told_when_it_listens_on_more_than_the_url_says(self, addresses, told):
+        lines = announcement(plan(), "http://127.0.0.1:8551/v3/index.json", addresses).splitlines()
+
+        assert [line for line in lines if line.startswith("It listens")] == [
+            line for line in lines if told and line.startswith(told)
+        ]
+        assert len(lines) == (3 if told else 2)
+
     def test_a_json_log_starts_with_json(self):
         """
         Standard output also has the access log: whatever parses that must be able to parse its first line.
         """
         url = "https://n.example.com/v3/index.json"
-        told = json.loads(announcement(plan(log_format="json"), url))
+        told = json.loads(announcement(plan(log_format="json"), url, [("0.0.0.0", 80), ("::", 80)]))
 
         assert (told["event"], told["source"], told["use"]) == ("serving", url, command_to_add(url))
+        assert told["listening"] == "0.0.0.0:80, [::]:80"
 
     def test_people_are_told_how_to_begin(self):
         told = announcement(plan(begin="Make an administrator:\n  like this"), "https://n.example.com/v3/index.json")

@@ -183,6 +183,8 @@ class TestProblems:
         ("key", "value", "why"),
         [
             ("server.listen", "8550", "ADDRESS:PORT"),
+            ("server.listen", "unix:/run/nugetproxy.sock", "Unix sockets are not supported"),
+            ("server.listen", "/run/nugetproxy.sock", "Unix sockets are not supported"),
             ("server.listen", "127.0.0.1:70000", "ADDRESS:PORT"),
             ("server.public_url", "nuget.example.com", "http or https URL"),
             ("server.public_url", "https://nuget.example.com/?a=b", "no query"),

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,9 +26,9 @@ def data(tmp_path):
     return tmp_path / "kept"
 
 
-def refused(data: Path, *arguments: str, listen: str = "127.0.0.1:0") -> tuple[int, str]:
+def refused(data: Path, *arguments: str, listen: str = "127.0.0.1:0", **more: Any) -> tuple[int, str]:
     """The exit status and the log of a start that must fail."""
-    served = Served(data, *arguments, listen=listen)
+    served = Served(data, *arguments, listen=listen, **more)
     try:
         return served.wait(), served.log
     finally:
@@ -40,6 +41,16 @@ def is_refused(served: Served) -> bool:
     except OSError as failed:
         return isinstance(failed, ConnectionRefusedError)
     return False
+
+
+def activating(given: socket.socket) -> list[str]:
+    """What runs before the command: it hands the socket to itself, whose id only it knows, and becomes the command."""
+    activate = (
+        "import os, sys; os.dup2(int(sys.argv[1]), 3);"
+        "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()));"
+        "os.execv(sys.argv[2], sys.argv[2:])"
+    )
+    return [sys.executable, "-c", activate, str(given.fileno())]
 
 
 class TestStart:
@@ -92,14 +103,7 @@ class TestStart:
         """
         with socket.create_server(("127.0.0.1", 0)) as listening:
             port = listening.getsockname()[1]
-            # Only the new process knows its id: it hands the socket to itself, and then becomes the command.
-            activate = (
-                "import os, sys; os.dup2(int(sys.argv[1]), 3);"
-                "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()));"
-                "os.execv(sys.argv[2], sys.argv[2:])"
-            )
-            before = [sys.executable, "-c", activate, str(listening.fileno())]
-            with serving(data, before=before, pass_fds=[listening.fileno()]) as served:
+            with serving(data, before=activating(listening), pass_fds=[listening.fileno()]) as served:
                 assert served.port == port
                 assert int(served.get("/pid")) in served.workers()
 
@@ -170,6 +174,14 @@ class TestFailingStart:
 
         assert code == 1
         assert f"127.0.0.1:{port} is in use by another program; choose another with --listen" in log
+
+    def test_an_inherited_descriptor_that_is_no_listening_socket_is_told(self, data):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            code, log = refused(data, before=activating(other), pass_fds=[other.fileno()])
+
+        assert code == 1
+        assert log.startswith("nugetproxy: LISTEN_FDS names file descriptor 3, which is a datagram socket")
+        assert "Traceback" not in log
 
     @pytest.mark.parametrize("workers", ["1", "2"])
     def test_a_worker_that_cannot_start_stops_the_start(self, data, workers):

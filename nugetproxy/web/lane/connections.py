@@ -89,6 +89,10 @@ class Connections:
         if not self._open:
             self._all_gone.set()
 
+    def busy(self) -> int:
+        """How many have a request that is not answered completely."""
+        return sum(not connection.is_idle() for connection in self._open)
+
     async def drain(self, timeout: float) -> int:
         """Close what is idle now and the rest when it is answered; after `timeout` seconds abort. Returns how many.
 

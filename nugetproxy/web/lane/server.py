@@ -8,11 +8,14 @@ import socket
 import ssl
 from functools import partial
 
+from nugetproxy.logs import logger
 from nugetproxy.web.lane.connections import Connections
 from nugetproxy.web.lane.lane import Lane
 from nugetproxy.web.lane.listener import Listener
 from nugetproxy.web.lane.shared import LaneShared
 from nugetproxy.web.lane.watched import LAST_REQUEST_SECONDS
+
+_log = logger()
 
 
 class LaneServer:
@@ -38,6 +41,8 @@ class LaneServer:
 
     async def drain(self, timeout: float) -> int:
         """Let running answers finish for `timeout` seconds, close everything; returns how many were cut off."""
+        if busy := self.connections.busy():
+            _log.info("finishing", requests=busy, at_most=timeout)
         await self.arriving.drain(min(timeout, LAST_REQUEST_SECONDS))
         unfinished = await self.connections.drain(timeout)
         self.tally.flush()

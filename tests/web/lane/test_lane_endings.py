@@ -232,6 +232,7 @@ def test_a_stop_closes_idle_connections_and_finishes_running_answers(loop):
             held.writer.write(get("/held"))
             while not served.seen:
                 await asyncio.sleep(0.005)
+            assert served.server.connections.busy() == 2
             stopping = asyncio.create_task(served.server.drain(10))
             idle_closed = await idle.is_closed()
             whole = (await lane.reply()).body == body
