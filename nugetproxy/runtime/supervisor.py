@@ -198,7 +198,7 @@ class Supervisor:
         try:
             return self._metrics.prepare(plan.data)
         except OSError as failed:
-            why = f"the data directory {plan.data} cannot be used: {failed.strerror}; choose one this user may write to"
+            why = f"the data directory {plan.data} cannot be used: {failed.strerror}; choose one this user can write to"
             raise CannotStart([why]) from None
 
     def _occupy(self, data: str) -> None:

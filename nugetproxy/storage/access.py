@@ -1,4 +1,4 @@
-"""Who may read what we keep on the disk: the modes of folders and files, and closing what was left open.
+"""Who may read the files we keep on disk: file and folder modes, and closing files that were left open.
 
 Everything is private to the server's own user; an operator may open the mirrored packages to other programs.
 """
@@ -15,7 +15,7 @@ _READ_BY_OTHERS: Final = 0o077
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Modes. `passage` is that of a folder above: others may pass through it, but not list it."""
+    """Modes. `passage` is the mode of a parent folder: others may pass through it, but not list it."""
 
     folder: int
     file: int
@@ -37,7 +37,7 @@ def access_for(name: AccessName) -> Access:
 
 
 def set_folder_mode(folder: Path, mode: int) -> None:
-    """Give an existing folder this mode; its setgid bit stays, because it decides the group of what is made in it.
+    """Give an existing folder this mode; its setgid bit stays, because it decides the group of files created in it.
 
     Raises OSError.
     """
@@ -47,7 +47,7 @@ def set_folder_mode(folder: Path, mode: int) -> None:
 
 
 def close_file(path: Path) -> None:
-    """Take an existing file away from everybody but its owner. A missing one is no failure. Raises OSError."""
+    """Remove access to an existing file for everybody but its owner. A missing file is not an error. Raises OSError."""
     try:
         found = path.stat().st_mode
         if found & _READ_BY_OTHERS:
@@ -57,5 +57,5 @@ def close_file(path: Path) -> None:
 
 
 def private_opener(path: str, flags: int) -> int:
-    """For `open(..., opener=private_opener)`: a file that is made is its owner's alone."""
+    """For `open(..., opener=private_opener)`: a file it creates is readable by its owner only."""
     return os.open(path, flags, PRIVATE.file)

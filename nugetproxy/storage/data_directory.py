@@ -1,6 +1,6 @@
-"""The data directory as a whole: its parts are made, and what an older version left readable by others is closed.
+"""The data directory as a whole: creates its parts, and closes what an older version left readable by others.
 
-What the parts hold belongs to the stores that own them.
+The contents of the parts belong to the stores that own them.
 """
 
 import os
@@ -18,19 +18,19 @@ MIRROR: Final = "mirror"
 
 _PRIVATE_PARTS: Final = ("spool", LOCKS, "documents")
 _DATABASES: Final = (MAIN, INVENTORY)
-# Everything that a server or a command of any version has put there.
+# Everything that a server or a command of any version has created there.
 _OURS: Final = frozenset({MIRROR, *_PRIVATE_PARTS, "hosted", "metrics", "revisions", "upstreams.json", "lost+found"})
 
 _log = logger()
 
 
 def prepare(path: Path, access: Access, *, offline: bool = False) -> bool:
-    """Make the directory and its parts. `access` is that of the mirrored packages; everything else is private.
+    """Create the directory and its parts. `access` applies to the mirrored packages; everything else is private.
 
-    Looks at a handful of names, however much is kept: a closed folder closes what lies below it. False when nothing can
-    be written there, which is enough for serving what is kept `offline`.
+    Checks only a handful of names, however much is stored: a closed folder also closes everything below it. Returns
+    False when nothing can be written there, which is enough for serving stored content `offline`.
 
-    Raises StorageUnavailable naming the directory and what would be right.
+    Raises StorageUnavailable naming the directory and what is needed.
     """
     refuse_half(path)
     if path.is_dir() and not can_write(path):
@@ -38,8 +38,8 @@ def prepare(path: Path, access: Access, *, offline: bool = False) -> bool:
             raise StorageUnavailable(f"the data directory {path} cannot be read by this user")
         if not offline:
             raise StorageUnavailable(
-                f"the data directory {path} is read-only for this user: choose one that it may write to, or serve what "
-                "is kept there with --offline"
+                f"the data directory {path} is read-only for this user: choose one that is writable, or serve its "
+                "content with --offline"
             )
         return False
     try:
@@ -49,12 +49,12 @@ def prepare(path: Path, access: Access, *, offline: bool = False) -> bool:
             (path / part).mkdir(PRIVATE.folder, exist_ok=True)
     except OSError as error:
         raise StorageUnavailable(
-            f"the data directory {path} cannot be used: {error.strerror}; choose one that this user may write to"
+            f"the data directory {path} cannot be used: {error.strerror}; choose one that this user can write to"
         ) from error
     try:
         _set_modes(path, access)
     except OSError as error:
-        # Somebody else's folder, or a file system without modes: it can be used all the same.
+        # A folder of another user, or a file system without modes: usable all the same.
         _log.warning("data_not_private", path=str(error.filename or path), why=error.strerror)
     return True
 
@@ -71,7 +71,7 @@ def _set_modes(path: Path, access: Access) -> None:
 
 
 def _is_ours_alone(path: Path) -> bool:
-    """Whether nothing else lies here: a folder such as /tmp, named by mistake, must not be closed to everybody."""
+    """Whether the folder contains nothing else: one such as /tmp, named by mistake, must not be closed to others."""
     with suppress(OSError):
         return all(each.name in _OURS or each.name.startswith(_DATABASES) for each in path.iterdir())
     return False

@@ -1,7 +1,7 @@
-"""The right to do one piece of work alone, among all processes that share a data directory.
+"""The exclusive right to do one piece of work, among all processes that share a data directory.
 
-A lease is an exclusive `flock` on a file named by its key: the kernel takes it back when its process dies, however it
-dies, so there is no time-out to choose and nothing to repair. What the lease is *for* is its holder's affair.
+A lease is an exclusive `flock` on a file named by its key: the kernel releases it when its process dies, however it
+dies, so there is no timeout to choose and nothing to repair. What a lease is *for* is up to its holder.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 
-# Seconds between two looks at what another holds; a look costs some twenty microseconds. Short at first, as most
-# waits are a document's fetch, then an eighth of what was waited: hundreds may wait while an outage is bridged.
+# Seconds between two checks of a lease that another holds; a check costs some twenty microseconds. Short at first, as
+# most waits are for a document's fetch, then an eighth of the time waited: in an outage hundreds may be waiting.
 _SHORTEST_PAUSE = 0.015
 _LONGEST_PAUSE = 0.1
 _NAME = re.compile(r"[0-9a-f]{40}")
 
 
 class Lease:
-    """One held lease. Release it, use it as a context manager, or die: all give it back."""
+    """One held lease. Released by `release`, as a context manager, or by the end of the process."""
 
     __slots__ = ("_descriptor", "_leases", "_name")
 
@@ -35,14 +35,14 @@ class Lease:
 
     @property
     def shared(self) -> bool:
-        """Whether other processes see it. False when the disk refused the file: then it only holds in this process."""
+        """Whether other processes see it. False when the disk refused the file: it then holds in this process only."""
         return self._descriptor is not None
 
     def release(self) -> None:
-        """Give it back; a second call does nothing."""
+        """Release it; a second call does nothing."""
         name, self._name = self._name, ""
         if name:
-            self._leases._forget(name, self._descriptor)  # a lease and its book are one thing in two classes
+            self._leases._forget(name, self._descriptor)  # a lease and its registry are one thing in two classes
 
     def __enter__(self) -> "Lease":
         return self
@@ -65,7 +65,7 @@ class Leases:
 
     @contextlib.asynccontextmanager
     async def hold(self, key: str) -> AsyncIterator[Lease]:
-        """Wait for the lease, however long; bound it from outside with `asyncio.timeout`. Not fair among waiters."""
+        """Wait for the lease, however long; limit the wait with `asyncio.timeout`. Not fair among waiters."""
         began = time.monotonic()
         while (lease := self.try_hold(key)) is None:
             await asyncio.sleep(pause_after(time.monotonic() - began))
@@ -73,10 +73,10 @@ class Leases:
             yield lease
 
     def try_hold(self, key: str) -> Lease | None:
-        """The lease, or None while anybody else, here or in another process, holds it.
+        """The lease, or None while anybody else, in this or another process, holds it.
 
-        Never raises for the disk's sake: where no file can be made the lease is granted for this process alone, because
-        doing work twice is better than not doing it.
+        Never raises because of the disk: where no file can be created the lease is granted for this process alone,
+        because doing work twice is better than not doing it.
         """
         name = hashlib.sha256(key.encode()).hexdigest()[:40]
         if name in self._held:
@@ -91,17 +91,17 @@ class Leases:
         return Lease(self, name, descriptor)
 
     def _lock(self, path: Path) -> int:
-        """An open, locked descriptor of the file that `path` names now; raises BlockingIOError when another has it."""
+        """An open, locked descriptor of the file now at `path`; raises BlockingIOError when another holds it."""
         while True:
             descriptor = self._open(path)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _is_file_at(descriptor, path):
                     return descriptor
-            except BaseException:  # mostly that another has it, which the caller asks; the file is closed either way
+            except BaseException:  # usually that another process holds it, which the caller handles; close it anyway
                 os.close(descriptor)
                 raise
-            # The holder before us removed the file between our open and our lock: that lock is worth nothing.
+            # The previous holder removed the file between our open and our lock: this lock is worthless.
             os.close(descriptor)
 
     def _open(self, path: Path) -> int:
@@ -109,20 +109,20 @@ class Leases:
         try:
             return os.open(path, flags, 0o600)
         except FileNotFoundError:
-            # Somebody cleaned up. Without the folder every process would do all work for itself from now on.
+            # The folder was removed. Without it every process would do all the work for itself from now on.
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             return os.open(path, flags, 0o600)
 
     def _forget(self, name: str, descriptor: int | None) -> None:
         self._held.discard(name)
         if descriptor is not None:
-            # Removed while the lock is held, so whoever locks the same inode later finds that it is not at the path.
+            # Removed while locked, so a process that locks the same inode later finds that it is no longer at the path.
             with contextlib.suppress(OSError):
                 (self._directory / name).unlink()
             os.close(descriptor)
 
     def _sweep(self) -> None:
-        """Remove what killed processes left; a file that is held stays."""
+        """Remove the files that killed processes left; files in use stay."""
         for path in self._directory.iterdir():
             if not _NAME.fullmatch(path.name):
                 continue
@@ -135,7 +135,7 @@ class Leases:
 
 
 def pause_after(waited: float) -> float:
-    """Seconds until the next look, after `waited` seconds without news; a third more or less spreads the waiters."""
+    """Seconds until the next check, after `waited` seconds; varies by up to a third to spread the waiters."""
     pause = min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, waited / 8))
     return pause * random.uniform(0.67, 1.33)  # noqa: S311 - not a secret
 

@@ -1,7 +1,7 @@
-"""Which processes use a data directory: servers and their workers, and `prewarm`.
+"""Which processes use a data directory: servers, their workers, and `prewarm`.
 
-Each holds a file of its own in `locks/`, with an flock that the kernel takes back when the process ends.
-Who needs the directory for itself (to migrate a database, or to restore one) looks while nobody can enter.
+Each holds a file of its own in `locks/`, with an flock that the kernel releases when the process ends.
+A process that needs the directory exclusively (to migrate a database, or to restore one) checks while none can enter.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ class Occupant:
 
 
 class Occupancy:
-    """One process's own entry; it ends with `leave`, or with the process."""
+    """A process's own entry; it ends with `leave`, or with the process."""
 
     def __init__(self, path: Path | None, descriptor: int | None) -> None:
         self._path, self._descriptor = path, descriptor
@@ -57,10 +57,10 @@ class Occupancy:
 
 
 def enter(directory: Path, who: Occupant) -> Occupancy:
-    """Be seen by others until the end. Waits while another process has the directory to itself.
+    """Be visible to others until the end. Waits while another process has exclusive use of the directory.
 
-    Never raises for the disk's sake: without an entry the directory is used unseen, and that is logged. A read-only one
-    needs no entries, since nobody can migrate or restore there.
+    Never raises because of the disk: without an entry the directory is used unseen, and that is logged. A read-only
+    directory needs no entries, since nobody can migrate or restore there.
     """
     if not os.access(directory, os.W_OK):
         return Occupancy(None, None)
@@ -69,7 +69,7 @@ def enter(directory: Path, who: Occupant) -> Occupancy:
             path = directory / LOCKS / f"{_PREFIX}{who.pid}.{secrets.token_hex(4)}"
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE.file)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            with contextlib.suppress(OSError):  # a full disk: the lock alone says that somebody is here
+            with contextlib.suppress(OSError):  # a full disk: the lock alone still marks the entry
                 os.write(descriptor, json.dumps(asdict(who)).encode())
     except (OSError, StorageUnavailable) as error:
         _log.warning("data_used_unseen", path=str(directory), why=str(error))
@@ -79,9 +79,9 @@ def enter(directory: Path, who: Occupant) -> Occupancy:
 
 @contextlib.contextmanager
 def alone(directory: Path, doing: str) -> Iterator[None]:
-    """Nobody else uses the directory, and nobody enters it, until the end of the block.
+    """Exclusive use: no other process uses the directory, or can enter it, until the end of the block.
 
-    Raises StorageUnavailable naming who is there, or when the directory cannot be written. `doing` is what it is for.
+    Raises StorageUnavailable naming the occupant, or when the directory cannot be written. `doing` is the purpose.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -90,7 +90,7 @@ def alone(directory: Path, doing: str) -> Iterator[None]:
         except OSError as error:
             raise StorageUnavailable(f"cannot {doing}: {directory}: {error.strerror}") from error
         if others:
-            raise StorageUnavailable(f"cannot {doing} while {directory} is used by a {others[0]}: stop that first")
+            raise StorageUnavailable(f"cannot {doing} while {directory} is used by a {others[0]}: stop it first")
         yield
 
 
@@ -107,7 +107,7 @@ def _door(directory: Path) -> Iterator[None]:
 
 
 def _occupants(directory: Path) -> list[Occupant]:
-    """Those whose lock is held, servers first. Entries of processes that are gone are removed. Raises OSError."""
+    """Those whose lock is held, servers first. Removes the entries of processes that have ended. Raises OSError."""
     found = []
     for path in (directory / LOCKS).glob(f"{_PREFIX}*"):
         with contextlib.suppress(FileNotFoundError):  # it left meanwhile

@@ -1,6 +1,6 @@
-"""An open file read as if it had been opened once more: many readers, one descriptor, each with a place of its own.
+"""An open file read as if it had been opened again: many readers, one descriptor, each with its own position.
 
-What the bytes are is not known here.
+Knows nothing about the content.
 """
 
 import errno
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class _Opened(Protocol):
-    """A descriptor that stays open as long as this is referred to."""
+    """A descriptor that stays open as long as this object is referenced."""
 
     descriptor: int
 
@@ -22,7 +22,7 @@ class _Opened(Protocol):
 
 
 class OwnPlace(io.RawIOBase):
-    """The bytes of an opened file, from its beginning on. Reading raises OSError."""
+    """The bytes of an opened file, from the start. Reading raises OSError."""
 
     def __init__(self, file: _Opened) -> None:
         self._file = file
@@ -42,6 +42,6 @@ class OwnPlace(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._file.size}[whence]
         if start + offset < 0:
-            raise OSError(errno.EINVAL, "before the beginning")
+            raise OSError(errno.EINVAL, "before the start")
         self._position = start + offset
         return self._position

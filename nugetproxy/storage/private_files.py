@@ -1,4 +1,4 @@
-"""Files and folders that only the service's own user may read: databases, locks, and what is shared in memory."""
+"""Files and folders that only the service's own user may read: databases, locks, and shared memory."""
 
 import os
 import secrets
@@ -10,17 +10,17 @@ from nugetproxy.storage.access import PRIVATE, close_file
 
 
 def open_private(path: Path) -> int:
-    """A descriptor of the file for reading and writing. It is made when missing, and its mode is 0600 afterwards.
+    """A descriptor of the file for reading and writing. Created when missing; its mode is 0600 afterwards.
 
-    An administrator's command often runs as root while the server does not: what root makes is given to the owner of
-    the directory, else the server could not open it. Raises StorageUnavailable.
+    An administrator's command often runs as root while the server does not: files that root creates are given to the
+    owner of the directory, or the server could not open them. Raises StorageUnavailable.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE.file)
     except OSError as error:
-        needed = "; run this as the user that the server runs as" if isinstance(error, PermissionError) else ""
+        needed = "; run this as the server's user" if isinstance(error, PermissionError) else ""
         raise StorageUnavailable(f"{path} cannot be opened: {error.strerror}{needed}") from error
-    with suppress(OSError):  # somebody else's file that we may write to: usable all the same
+    with suppress(OSError):  # another user's file that we can write to: usable all the same
         close_file(path)
     try:
         give_to_owner_of(path.parent, descriptor)
@@ -31,7 +31,7 @@ def open_private(path: Path) -> int:
 
 
 def replace_private(path: Path, content: bytes) -> None:
-    """Write a small file as a whole: there is the old content or the new, after a loss of power too.
+    """Replace a small file atomically: it has the old content or the new one, also after a power loss.
 
     Raises StorageUnavailable.
     """
@@ -53,7 +53,7 @@ def replace_private(path: Path, content: bytes) -> None:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make it when it is missing; by root it is made for the owner of the folder above. Raises OSError."""
+    """Create it when missing; if root creates it, it is given to the owner of its parent. Raises OSError."""
     try:
         folder.mkdir(PRIVATE.folder)
     except FileExistsError:
@@ -62,7 +62,7 @@ def make_private_folder(folder: Path) -> None:
 
 
 def give_to_owner_of(folder: Path, made: Path | int) -> None:
-    """What root made in somebody's folder becomes that user's; for everybody else there is nothing to give.
+    """Give what root created in another user's folder to that user; does nothing for other users.
 
     `made` is a path or an open descriptor. Raises OSError.
     """

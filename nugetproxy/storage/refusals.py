@@ -1,4 +1,4 @@
-"""Saying that a disk refuses what should be kept: once when it begins and once when it ends, with the count between."""
+"""Logging that the disk refuses content: once when it begins and once when it ends, with the count in between."""
 
 import time
 from collections.abc import Callable
@@ -7,13 +7,13 @@ from typing import Final
 from nugetproxy.logs import logger
 
 QUIET: Final = 60.0
-"""Seconds without a refusal before the end is believed: near the limit only large things are refused."""
+"""Seconds without a refusal before it is considered over: near the limit only large files are refused."""
 
 _log = logger()
 
 
 class Refusals:
-    """One kind of content of one process. `ended` is the name of the event when the disk takes it again."""
+    """One kind of content of one process. `ended` is the name of the event when the disk accepts it again."""
 
     def __init__(self, ended: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._ended = ended
@@ -22,7 +22,7 @@ class Refusals:
         self._last = 0.0
 
     def refused(self, event: str, why: str, **fields: str) -> None:
-        """Something was not kept: the first is logged as `event` with `fields`, the others are counted."""
+        """Something was not kept: the first one is logged as `event` with `fields`, the others are counted."""
         if not self._count:
             _log.error(event, why=why, **fields)
         self._count += 1

@@ -1,4 +1,4 @@
-"""The part of a disk that mirrored content leaves free, for what exists nowhere else: pushes and the databases."""
+"""The part of a disk that mirrored content leaves free for data that exists nowhere else: pushes and databases."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Final
 from nugetproxy.errors import StorageUnavailable
 
 AUTOMATIC: Final = 1_000_000_000
-"""Bytes of the automatic reserve; on a small file system it is a twentieth of it."""
+"""Bytes of the automatic reserve; on a small file system it is a twentieth of its size."""
 
 _SMALL: Final = 20
 
@@ -28,9 +28,9 @@ class Reserve:
         return min(AUTOMATIC, found.f_blocks * found.f_frsize // _SMALL)
 
     def check(self, more: int) -> None:
-        """Raises StorageUnavailable when keeping `more` bytes would use the reserve. Costs a system call.
+        """Raises StorageUnavailable when storing `more` bytes would use the reserve. Costs a system call.
 
-        Where free space cannot be told, nothing is refused: the write itself will say.
+        Where free space is unknown, nothing is refused: the write itself will fail if it must.
         """
         if self._size == 0:
             return
@@ -44,4 +44,4 @@ class Reserve:
 
 
 NO_RESERVE: Final = Reserve(Path(), 0)
-"""For what may use the last byte."""
+"""For content that may use the last byte."""

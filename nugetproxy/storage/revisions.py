@@ -1,8 +1,8 @@
-"""Two counters that all processes of one data directory see at once: how often accounts and hosted packages changed.
+"""Two counters shared by all processes of a data directory: how often accounts and hosted packages changed.
 
-Whatever is kept in memory (hot answers, learned credentials, prefix tables) remembers the number it was made under and
-is worth nothing once the number differs. Reading is a look at shared memory, so it can be done on every request.
-What changed is not known here.
+Everything cached in memory (hot answers, learned credentials, prefix tables) remembers the number it was built under
+and is invalid once the number differs. Reading a counter is a read of shared memory, cheap enough for every request.
+The counters do not say what changed.
 """
 
 import contextlib
@@ -25,17 +25,17 @@ _SIZE: Final = 16  # two native 64-bit counters
 
 
 class Revisions:
-    """The counters in `directory`, which must exist. Both only grow, over restarts too.
+    """The counters in `directory`, which must exist. Both only grow, also across restarts.
 
-    The order that makes them right: a writer commits, then bumps; a reader looks at the counter, then reads what it
-    keeps. So what was read under a number is never older than that number. A process that is killed between its commit
-    and its bump leaves others with what they had: bump both when a process takes over from one that may have died.
+    The order that makes them correct: a writer commits, then bumps; a reader reads the counter, then the data it
+    caches. So data cached under a number is never older than that number. A process killed between its commit and its
+    bump leaves others with outdated data: bump both when a process takes over from one that may have died.
     """
 
     def __init__(self, directory: Path | None) -> None:
-        """None: counters of this process alone, where nothing may be written or nothing else is to be noticed.
+        """None: counters of this process alone, where nothing can be written or no other process matters.
 
-        Raises StorageUnavailable when the file cannot be opened, made or filled.
+        Raises StorageUnavailable when the file cannot be opened, created or filled.
         """
         # flock keeps other processes out, but not other threads of this one: they share the descriptor.
         self._lock = threading.Lock()
@@ -45,7 +45,7 @@ class Revisions:
         try:
             with self._alone():
                 if os.fstat(self._descriptor).st_size < _SIZE:
-                    # Written, not truncated to: a hole in a mapped file on a full disk kills whoever touches it.
+                    # Written, not truncated to: a hole in a mapped file on a full disk kills the process touching it.
                     os.pwrite(self._descriptor, bytes(_SIZE), 0)
             self._memory = mmap.mmap(self._descriptor, _SIZE)
         except OSError as error:
@@ -55,16 +55,16 @@ class Revisions:
 
     @property
     def accounts(self) -> int:
-        """Differs once anything about users, keys, owners or prefixes changed."""
+        """Differs once anything about users, keys, owners or prefixes has changed."""
         return self._counters[_ACCOUNTS]
 
     @property
     def hosting(self) -> int:
-        """Differs once anything about hosted packages changed."""
+        """Differs once anything about hosted packages has changed."""
         return self._counters[_HOSTING]
 
     def bump_accounts(self) -> None:
-        """Tell all processes, after the commit. Waits for other writers of the counters, which takes microseconds."""
+        """Notify all processes, after the commit. Waits for other writers of the counters, for microseconds."""
         self._bump(_ACCOUNTS)
 
     def bump_hosting(self) -> None:
@@ -72,7 +72,7 @@ class Revisions:
         self._bump(_HOSTING)
 
     def close(self) -> None:
-        """Give the memory back; nothing may be read afterwards."""
+        """Release the memory; nothing may be read afterwards."""
         self._counters.release()
         self._memory.close()
         os.close(self._descriptor)

@@ -1,9 +1,9 @@
-"""Spool: bytes arriving, hashed as they are written and readable while they grow.
+"""Spool: incoming bytes, hashed as they are written and readable while they grow.
 
-Rule 1: bytes in a spool exist for nobody who looks for content. A commit (`storage.blobs`) makes them visible in one
-act; on every other way out they vanish.
-Rule 2: our disk may fail at any byte. A spool then goes on in memory, within a budget, so that clients are served.
-What the bytes mean, and whether they are right, is not known here.
+Rule 1: bytes in a spool are invisible to lookups. A commit (`storage.blobs`) makes them visible atomically; in every
+other case they are removed.
+Rule 2: the disk may fail at any byte. A spool then continues in memory, within a budget, so that clients are served.
+What the bytes mean, and whether they are correct, is not known here.
 """
 
 import errno
@@ -26,28 +26,28 @@ from nugetproxy.storage.own_place import OwnPlace
 from nugetproxy.storage.reserve import NO_RESERVE, Reserve
 
 BLOCK = 256 * 1024
-"""Bytes read at once: large enough that the call costs little beside the copy, small enough for hundreds of readers."""
+"""Bytes per read: large enough that the call costs little beside the copy, small enough for hundreds of readers."""
 
 PART_SUFFIX = ".part"
 _NO_NOWAIT = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
 
 class ReadableBytes(Protocol):
-    """Bytes that are there up to `size`, and may become more."""
+    """Bytes that are available up to `size`, and may grow."""
 
     @property
     def size(self) -> int: ...
 
     def read_now(self, offset: int, length: int) -> bytes | None:
-        """At most `length` bytes, without waiting for a disk; None when only a disk could tell."""
+        """At most `length` bytes, without waiting for a disk; None when that would need a disk access."""
 
     def read(self, offset: int, length: int) -> bytes:
-        """As `read_now`, and may wait: call it in a thread."""
+        """As `read_now`, but may wait: call it in a thread."""
 
 
 @contextmanager
 def disk_failures(doing: str) -> Iterator[None]:
-    """Name the operating system's refusals in our words."""
+    """Turn the operating system's errors into ours."""
     try:
         yield
     except OSError as error:
@@ -55,9 +55,9 @@ def disk_failures(doing: str) -> Iterator[None]:
 
 
 class OpenedFile:
-    """A file open for reading; its descriptor is closed when nobody refers to it any more.
+    """A file open for reading; its descriptor is closed when the last reference is gone.
 
-    Readers come and go in any order, some never begin: counting references is the interpreter's trade.
+    Readers come and go in any order, and some never begin, so this relies on the interpreter's reference counting.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -74,7 +74,7 @@ class OpenedFile:
         return os.fstat(self.descriptor).st_size
 
     def is_file(self, path: Path) -> bool:
-        """True when `path` names these very bytes."""
+        """Whether `path` names this very file."""
         try:
             return os.path.samestat(path.stat(), os.fstat(self.descriptor))
         except OSError:
@@ -89,7 +89,7 @@ class OpenedFile:
         except OSError as error:
             if error.errno not in _NO_NOWAIT:
                 raise
-            # File systems in memory do not know the flag, and never wait either.
+            # In-memory file systems do not support the flag, and never wait anyway.
             return os.pread(self.descriptor, length, offset)
         return bytes(memoryview(block)[:count])
 
@@ -98,7 +98,7 @@ class OpenedFile:
 
 
 class MemoryBudget:
-    """How many bytes all spools of this process may hold in memory together."""
+    """How many bytes all spools of this process together may hold in memory."""
 
     def __init__(self, limit: int) -> None:
         self._left = limit
@@ -117,9 +117,10 @@ class MemoryBudget:
 
 
 class Spool:
-    """One body arriving. Made by a `SpoolFolder`.
+    """One incoming body. Created by a `SpoolFolder`.
 
-    `append`, `move_to_memory` and `move_to` block: call them in a thread, one at a time. `read_now` is for the loop.
+    `append`, `move_to_memory` and `move_to` block: call them in a thread, one at a time. `read_now` is for the event
+    loop.
     """
 
     def __init__(
@@ -138,7 +139,7 @@ class Spool:
 
     @property
     def path(self) -> Path | None:
-        """Where the bytes lie; None when they are in memory, committed or discarded."""
+        """The file of the bytes; None when they are in memory, committed or discarded."""
         return self._path
 
     @property
@@ -150,7 +151,7 @@ class Spool:
         return self._md5.digest()
 
     def append(self, block: bytes) -> None:
-        """Raises StorageUnavailable and then holds what it held before: the same block may be tried again."""
+        """Raises StorageUnavailable; the content is then unchanged, and the same block may be tried again."""
         with disk_failures("write to the spool"):
             if isinstance(self._file, _MemoryFile):
                 self._file.reserve(self.size + len(block))
@@ -160,7 +161,7 @@ class Spool:
                 _write_all(write_to_disk, self._file.descriptor, block, self.size)
         self._sha512.update(block)
         self._md5.update(block)
-        # Readers look at the size without a lock: the bytes are there before it says so.
+        # Readers check the size without a lock: the bytes are written before it is updated.
         self.size += len(block)
 
     def read_now(self, offset: int, length: int) -> bytes | None:
@@ -170,17 +171,17 @@ class Spool:
         return self._file.read(offset, min(length, self.size - offset))
 
     def binary(self) -> BinaryIO:
-        """The bytes as a file with a place of its own, to be closed by the caller.
+        """The bytes as a file with its own position, to be closed by the caller.
 
-        It takes no descriptor: when none is left, what has arrived can still be checked and handed out.
+        It needs no descriptor: when none is left, the bytes so far can still be checked and sent.
         """
         return io.BufferedReader(OwnPlace(self._file))
 
     def move_to_memory(self, total: int | None) -> None:
-        """Go on without the disk. `total` is the size expected in the end, when known.
+        """Continue without the disk. `total` is the expected final size, when known.
 
         Raises:
-            StorageUnavailable: the budget is spent, or the disk does not give back what it took.
+            StorageUnavailable: the budget is used up, or the disk does not return what was written.
         """
         memory = _MemoryFile(self._budget)
         memory.reserve(max(total or 0, self.size))
@@ -194,9 +195,9 @@ class Spool:
         self._file = memory
 
     def move_to(self, target: Path, *, mode: int = PRIVATE.file) -> None:
-        """Give the bytes, safe on the disk, another name. Readers of the spool go on reading it.
+        """Rename the bytes, safe on disk, to another path. Readers of the spool can go on reading.
 
-        `mode` is that of the file from now on. Raises StorageUnavailable.
+        `mode` is the mode of the file from now on. Raises StorageUnavailable.
         """
         if self._path is None:
             raise StorageUnavailable("cannot keep what is only in memory")
@@ -208,7 +209,7 @@ class Spool:
         self._path = None
 
     def discard(self) -> None:
-        """Take the name away. Whoever still reads may finish; the space is free when the last has."""
+        """Remove the file name. Current readers can finish; the space is free after the last one."""
         if self._path is not None:
             with suppress(OSError):
                 self._path.unlink()
@@ -222,29 +223,29 @@ class _Hash(Protocol):
 
 
 class _Digested:
-    """A hash of bytes that others have seen: nothing can be added."""
+    """A hash of bytes that others have written: nothing can be added."""
 
     def __init__(self, digest: bytes) -> None:
         self._digest = digest
 
     def update(self, block: bytes, /) -> None:
-        raise ValueError("a spool that was adopted is complete")
+        raise ValueError("an adopted spool is complete")
 
     def digest(self) -> bytes:
         return self._digest
 
 
 class SpoolFolder:
-    """Where spools of this machine lie, one file each, locked by the process that writes it."""
+    """The folder of this machine's spools, one file each, locked by the process that writes it."""
 
     def __init__(self, directory: Path, memory: MemoryBudget, reserve: Reserve = NO_RESERVE) -> None:
-        """`reserve`: what its spools leave free on the disk."""
+        """`reserve`: the space that its spools leave free on the disk."""
         self.directory = directory
         self._memory = memory
         self._reserve = reserve
 
     def create(self, stem: str, total: int | None = None) -> Spool:
-        """An empty spool on the disk. `stem` is put at the beginning of its file's name; `total` is the size expected.
+        """An empty spool on the disk. Its file name begins with `stem`; `total` is the expected size.
 
         Raises StorageUnavailable, also when that would use the reserve.
         """
@@ -255,14 +256,14 @@ class SpoolFolder:
                 path = self.directory / f"{stem}.{secrets.token_hex(8)}{PART_SUFFIX}"
                 file = OpenedFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE.file))
                 fcntl.flock(file.descriptor, fcntl.LOCK_EX)
-                # A sweep may have come between the two lines above and taken the file for a leftover.
+                # A sweep may have run between the two lines above and taken the file for a leftover.
                 if os.fstat(file.descriptor).st_nlink:
                     return Spool(file, path, self._memory, self._reserve)
 
     def adopt(self, name: str, sha512: bytes, md5: bytes) -> Spool:
-        """The spool of this file name, filled and closed by another process of ours, which knows its digests.
+        """The spool with this file name, written and closed by another process of ours, which knows its digests.
 
-        Until then it belongs to nobody: a process that starts in that moment sweeps it. Raises StorageUnavailable.
+        Until then no process holds it: one that starts at that moment sweeps it. Raises StorageUnavailable.
         """
         path = self.directory / name
         with disk_failures("open a spool"):
@@ -274,13 +275,13 @@ class SpoolFolder:
         return spool
 
     def create_in_memory(self, total: int | None) -> Spool:
-        """An empty spool in memory; `total` bytes are set aside for it. Raises StorageUnavailable over the budget."""
+        """An empty spool in memory; `total` bytes are reserved for it. Raises StorageUnavailable over the budget."""
         file = _MemoryFile(self._memory)
         file.reserve(total or 0)
         return Spool(file, None, self._memory)
 
     def open_part(self, name: str) -> OpenedFile | None:
-        """The growing file of another process by the name it announced; None when it is gone."""
+        """The growing file of another process, by the name it announced; None when it is gone."""
         if "/" in name or not name.endswith(PART_SUFFIX):
             return None
         try:
@@ -289,7 +290,7 @@ class SpoolFolder:
             return None
 
     def sweep(self) -> int:
-        """Remove what processes left behind that are no more; the number of files. Never raises."""
+        """Remove the spools of processes that have ended; returns how many. Never raises."""
         swept = 0
         with suppress(OSError):
             for path in sorted(self.directory.glob(f"*{PART_SUFFIX}")):
@@ -302,12 +303,12 @@ class SpoolFolder:
 
 
 def write_to_disk(descriptor: int, block: bytes | memoryview, offset: int) -> int:
-    """Every byte of every spool on a disk passes here: where a test lets the disk be full."""
+    """Every byte of every spool on disk passes here: tests simulate a full disk at this point."""
     return os.pwrite(descriptor, block, offset)
 
 
 class _MemoryFile(OpenedFile):
-    """An anonymous file in memory; its share of the budget is given back when the last reader is gone.
+    """An anonymous file in memory; its share of the budget is returned when the last reader is gone.
 
     Raises StorageUnavailable where the budget or the system does not allow it.
     """
@@ -336,7 +337,7 @@ def _anonymous_descriptor() -> int:
     try:
         return os.memfd_create("nugetproxy-spool", os.MFD_CLOEXEC)
     except (AttributeError, OSError):
-        # No such call here: a nameless file in the system's folder for temporary files is nearest.
+        # No such call on this system: a nameless file in the temporary folder is the nearest thing.
         with tempfile.TemporaryFile() as file:
             return os.dup(file.fileno())
 

@@ -1,7 +1,7 @@
-"""What the process that fills a spool tells the others: a small file beside it, replaced as a whole.
+"""What the process that fills a spool reports to the others: a small file beside it, replaced as a whole.
 
-Whoever holds the lease on a key writes its notice; all others only read. A notice is a hint: without it others wait for
-the lease, so losing one costs time and never rightness.
+The holder of the lease on a key writes its notice; all others only read it. A notice is a hint: without it others wait
+for the lease, so losing one costs time but never correctness.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from nugetproxy.storage.leases import Leases
 
 _SUFFIX = ".notice"
 _HALF_WRITTEN = ".tmp"
-# A living process gives it its name within milliseconds.
+# A living process renames it within milliseconds.
 _HALF_WRITTEN_SECONDS = 60.0
 
 
@@ -28,48 +28,48 @@ class Stage(StrEnum):
 
     GROWING = "growing"
     COMPLETE = "complete"
-    """All bytes are there and passed their checks."""
+    """All bytes have arrived and passed their checks."""
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class SpoolNotice:
-    """One moment of one spool. `part` is the name of its file in the spool folder, empty where there is none."""
+    """The state of one spool at one moment. `part` is the name of its file in the spool folder, empty if none."""
 
     key: str
     stage: Stage
     part: str = ""
     total: int | None = None
-    """Bytes in the end, when known."""
+    """The final number of bytes, when known."""
     content_type: str = ""
     validator: str = ""
-    """What an If-Range needs to go on after the bytes that are there; empty when nothing would do."""
+    """The If-Range value for continuing after these bytes; empty when the transfer cannot be continued."""
     sha512: str = ""
     md5: str = ""
-    """What the whole is stated to hash to, in base64."""
+    """The expected hash of the whole, in base64."""
     failure: str = ""
-    """The kind of the failure, in the writer's words."""
+    """The kind of failure, in the writer's terms."""
     why: str = ""
     retry_after: float | None = None
     ended: float = 0.0
-    """The monotonic clock of this machine when it failed: a failure says nothing to those who came after it."""
+    """This machine's monotonic clock when it failed: a failure does not concern those who came later."""
 
 
 class SpoolNotices:
-    """The notices of a spool folder, one a key."""
+    """The notices of a spool folder, one per key."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def read(self, key: str) -> SpoolNotice | None:
-        """None when there is none, or none that can be read. Never raises."""
+        """None when there is none or it cannot be read. Never raises."""
         return _read(self._path(key))
 
     def write(self, notice: SpoolNotice) -> None:
-        """Raises OSError; then the notice before is still there."""
+        """Raises OSError; the previous notice is then still there."""
         path = self._path(notice.key)
         half = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_HALF_WRITTEN}")
-        # A failure may be told before the first spool was made.
+        # A failure may be reported before the first spool was created.
         self._directory.mkdir(PRIVATE.folder, parents=True, exist_ok=True)
         try:
             with open(half, "wb", opener=private_opener) as file:
@@ -86,7 +86,7 @@ class SpoolNotices:
             self._path(key).unlink()
 
     def sweep(self, leases: Leases) -> None:
-        """Remove the notices of processes that are no more. Never raises."""
+        """Remove the notices of processes that have ended. Never raises."""
         with suppress(OSError):
             for path in sorted(self._directory.iterdir()):
                 if path.name.endswith(_HALF_WRITTEN) and time.time() - path.stat().st_mtime > _HALF_WRITTEN_SECONDS:
@@ -104,7 +104,7 @@ class SpoolNotices:
 
 
 def stem_of(key: str) -> str:
-    """The beginning of the names of all files that belong to a key."""
+    """The start of the names of all files that belong to a key."""
     return hashlib.sha256(key.encode()).hexdigest()[:40]
 
 

@@ -103,10 +103,8 @@ async def test_a_mirror_that_came_without_its_databases_is_read_from_its_files(
 
 
 async def test_online_it_is_refused_with_what_would_be_right(stocked, tmp_path: Path, unwritable):
-    told = (
-        f"the data directory {tmp_path} is read-only for this user: choose one that it may write to, or serve what is "
-    )
-    with pytest.raises(StorageUnavailable, match=told + "kept there with --offline"):
+    told = f"the data directory {tmp_path} is read-only for this user: choose one that is writable, or serve its "
+    with pytest.raises(StorageUnavailable, match=told + "content with --offline"):
         async with running(tmp_path, stocked):
             pass
 

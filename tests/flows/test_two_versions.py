@@ -72,7 +72,7 @@ def test_a_reload_into_a_version_that_must_migrate_is_refused(tmp_path: Path):
         os.kill(server.pid, signal.SIGHUP)
         eventually(lambda: "reload_refused" in server.log, "the refusal")
         assert f"cannot migrate the data from nugetproxy {OURS} to 9.1 while" in server.log
-        assert f"used by a server of nugetproxy {OURS} (process {server.pid}): stop that first" in server.log
+        assert f"used by a server of nugetproxy {OURS} (process {server.pid}): stop it first" in server.log
         assert server.workers() == workers
         assert server.get("/health/ready")
         assert NEXT not in applied(data)

@@ -1,4 +1,4 @@
-"""Backups as folders: what makes one, what a damaged one does, and that a restore is whole or nothing."""
+"""Backups as folders: what a backup needs, how damage is handled, and that a restore is all or nothing."""
 
 import os
 import shutil
@@ -77,21 +77,21 @@ class TestWriting:
         assert (folder / BLOB).read_bytes() == b"package"
         assert (folder / BLOB).stat().st_mtime_ns == (data / BLOB).stat().st_mtime_ns
 
-    def test_where_links_are_not_possible_it_is_copied(self, data: Path, tmp_path: Path, monkeypatch):
+    def test_files_are_copied_where_links_are_impossible(self, data: Path, tmp_path: Path, monkeypatch):
         def refuse(*_: object) -> None:
             raise OSError(18, "Invalid cross-device link")
 
         monkeypatch.setattr(os, "link", refuse)
         assert (back_up(data, tmp_path / "backup", link=True) / BLOB).read_bytes() == b"package"
 
-    def test_only_an_empty_folder_is_taken(self, data: Path, folder: Path, tmp_path: Path):
+    def test_only_an_empty_folder_is_accepted(self, data: Path, folder: Path, tmp_path: Path):
         with pytest.raises(InvalidRequest, match=r"backup is not empty: name a new folder"):
             BackupWriter(data, folder, link=False)
         (folder / FILE).unlink()
-        with pytest.raises(InvalidRequest, match=r"is not empty, perhaps of a backup that was interrupted"):
+        with pytest.raises(InvalidRequest, match=r"is not empty, perhaps after an interrupted backup"):
             BackupWriter(data, folder, link=False)
 
-    def test_what_is_missing_is_told(self, data: Path, tmp_path: Path):
+    def test_missing_files_are_reported(self, data: Path, tmp_path: Path):
         writer = BackupWriter(data, tmp_path / "backup", link=True)
         assert writer.add("hosted/packages/b/1.0.0/b.nupkg") is None
 
@@ -174,17 +174,17 @@ class TestRestoring:
     @pytest.mark.parametrize(
         ("text", "told"), [(None, "is not a backup: it has no"), ("{", "is not JSON"), ("[]", "damaged")]
     )
-    def test_a_folder_that_is_no_backup_is_refused(self, folder: Path, tmp_path: Path, text: str | None, told: str):
+    def test_a_folder_that_is_not_a_backup_is_refused(self, folder: Path, tmp_path: Path, text: str | None, told: str):
         (folder / FILE).unlink()
         if text is not None:
             (folder / FILE).write_text(text)
         with pytest.raises(InvalidRequest, match=told):
             restore(folder, tmp_path / "target")
 
-    def test_a_directory_that_holds_something_is_refused(self, data: Path, folder: Path):
+    def test_a_directory_that_is_not_empty_is_refused(self, data: Path, folder: Path):
         before = files_below(data)
         with pytest.raises(
-            InvalidRequest, match=r"data is not empty \(it has hosted\): restore into a new or empty one"
+            InvalidRequest, match=r"data is not empty \(it contains hosted\): restore into a new or empty one"
         ):
             restore(folder, data)
         assert files_below(data) - {"locks/door"} == before
@@ -208,13 +208,13 @@ class TestRestoring:
     ):
         other_version(monkeypatch, "9.1", "CREATE TABLE next (x TEXT) STRICT")
         restore(folder, tmp_path / "target")
-        with pytest.raises(DataOfAnotherVersion, match="needs it migrated"):
+        with pytest.raises(DataOfAnotherVersion, match="must migrate it first"):
             open_main_database(tmp_path / "target")
 
     @pytest.mark.parametrize("moment", [2, 5, 8, 9, 10])
     def test_one_that_was_killed_is_nothing_until_it_is_done_again(self, folder: Path, tmp_path: Path, moment: int):
         """
-        At any of its steps: then nobody opens the directory, and restoring anew brings all of it.
+        Killed at any step: the directory cannot be opened, and restoring again completes it.
         """
         target = tmp_path / "target"
         target.mkdir()

@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> FilesystemBlobs:
 class TestFilesystemBlobs(BlobStoreContract):
     def test_the_path_is_the_key(self, store: FilesystemBlobs, make_spool: MakeSpool):
         """
-        So that another program can serve the tree.
+        Another program can serve the tree.
         """
         store.commit(KEY, make_spool(b"package"))
 
@@ -57,7 +57,7 @@ class TestFilesystemBlobs(BlobStoreContract):
         assert modes.pop(store.path(KEY)) == file
         assert set(modes.values()) == {folder}
 
-    def test_a_setgid_folder_keeps_its_group_for_what_is_made_in_it(self, tmp_path: Path, make_spool: MakeSpool):
+    def test_a_setgid_folder_keeps_its_group_for_new_files(self, tmp_path: Path, make_spool: MakeSpool):
         (tmp_path / "tree").mkdir()
         (tmp_path / "tree").chmod(0o2700)
         store = FilesystemBlobs(tmp_path / "tree", access_for("group"))
@@ -68,7 +68,7 @@ class TestFilesystemBlobs(BlobStoreContract):
 
     def test_a_tree_that_was_open_is_closed(self, store: FilesystemBlobs, make_spool: MakeSpool, tmp_path: Path):
         """
-        At its root: nobody comes to what lies below.
+        At its root: nothing below it can be reached.
         """
         store.commit(KEY, make_spool(b"package"))
         (tmp_path / "blobs").chmod(0o755)
@@ -77,7 +77,7 @@ class TestFilesystemBlobs(BlobStoreContract):
             assert (tmp_path / "blobs").stat().st_mode & 0o777 == 0o700
         assert store.path(KEY).read_bytes() == b"package"
 
-    def test_a_tree_that_is_not_yet_is_closed_too(self, store: FilesystemBlobs, tmp_path: Path):
+    def test_a_tree_that_does_not_exist_yet_is_closed_too(self, store: FilesystemBlobs, tmp_path: Path):
         store.apply_access()
 
         assert (tmp_path / "blobs").stat().st_mode & 0o777 == 0o700
@@ -88,7 +88,7 @@ class TestFilesystemBlobs(BlobStoreContract):
 
         assert list((tmp_path / "blobs").iterdir()) == []
 
-    def test_foreign_files_are_no_blobs(self, store: FilesystemBlobs, make_spool: MakeSpool, tmp_path: Path):
+    def test_foreign_files_are_not_blobs(self, store: FilesystemBlobs, make_spool: MakeSpool, tmp_path: Path):
         store.commit(KEY, make_spool(b"package"))
         (tmp_path / "blobs" / ".hidden").write_bytes(b"")
         (tmp_path / "blobs" / "a b").write_bytes(b"")
@@ -97,23 +97,23 @@ class TestFilesystemBlobs(BlobStoreContract):
         assert [info.key for info in store.walk()] == [KEY]
 
     @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
-    def test_what_is_no_file_is_no_blob(self, store: FilesystemBlobs, make: Callable[[Path], None]):
+    def test_only_files_are_blobs(self, store: FilesystemBlobs, make: Callable[[Path], None]):
         """
-        Whoever opened a pipe would wait for ever.
+        Opening a pipe would wait forever.
         """
         store.path(KEY).parent.mkdir(parents=True)
         make(store.path(KEY))
 
         assert store.stat(KEY) is None
 
-    def test_a_commit_takes_the_place_of_a_pipe(self, store: FilesystemBlobs, make_spool: MakeSpool):
+    def test_a_commit_replaces_a_pipe(self, store: FilesystemBlobs, make_spool: MakeSpool):
         store.path(KEY).parent.mkdir(parents=True)
         os.mkfifo(store.path(KEY))
 
         store.commit(KEY, make_spool(b"package"))
         assert store.path(KEY).is_file()
 
-    def test_a_folder_that_cannot_be_made_is_our_own_failure(
+    def test_a_folder_that_cannot_be_created_is_our_own_failure(
         self, store: FilesystemBlobs, make_spool: MakeSpool, tmp_path: Path
     ):
         (tmp_path / "blobs").write_bytes(b"a file where the folder should be")

@@ -1,4 +1,4 @@
-"""The data directory: its parts, and who may look into them."""
+"""The data directory: its parts, and who can read them."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def test_only_mirrored_packages_can_be_opened_to_others(tmp_path: Path, access: 
 
 def test_what_an_older_version_left_open_is_closed(tmp_path: Path):
     """
-    By the folders: what lies below them keeps its mode, so a million files cost nothing.
+    By the folders: the files below keep their modes, so a million files cost nothing.
     """
     kept = tmp_path / "mirror/up/a/1.0.0/a.1.0.0.nupkg"
     kept.parent.mkdir(parents=True)
@@ -43,9 +43,9 @@ def test_what_an_older_version_left_open_is_closed(tmp_path: Path):
     assert kept.stat().st_mode & 0o777 == 0o644
 
 
-def test_a_folder_of_others_stays_open_and_our_parts_in_it_are_closed(tmp_path: Path):
+def test_a_folder_of_others_stays_open_but_our_parts_in_it_are_closed(tmp_path: Path):
     """
-    Whoever names /tmp or a home directory by mistake must not lose it.
+    Naming /tmp or a home directory by mistake must not lock everybody out of it.
     """
     tmp_path.chmod(0o1777)
     (tmp_path / "theirs").mkdir(mode=0o755)
@@ -56,7 +56,7 @@ def test_a_folder_of_others_stays_open_and_our_parts_in_it_are_closed(tmp_path: 
     assert modes(tmp_path)["mirror"] == 0o700
 
 
-def test_what_cannot_be_closed_is_told_and_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_directory_that_cannot_be_closed_is_reported_and_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     prepare(tmp_path, access_for("private"))
     (tmp_path / "locks").chmod(0o755)
 
@@ -71,5 +71,5 @@ def test_what_cannot_be_closed_is_told_and_used(tmp_path: Path, monkeypatch: pyt
 
 def test_a_file_where_the_directory_should_be_is_refused(tmp_path: Path):
     (tmp_path / "data").touch()
-    with pytest.raises(StorageUnavailable, match=r"data cannot be used: .*; choose one that this user may write to"):
+    with pytest.raises(StorageUnavailable, match=r"data cannot be used: .*; choose one that this user can write to"):
         prepare(tmp_path / "data", access_for("private"))

@@ -1,4 +1,4 @@
-"""SQLite: group commit, one failure alone undone, migrations once."""
+"""SQLite: group commit, a failed write rolled back alone, migrations applied once."""
 
 import asyncio
 import re
@@ -27,14 +27,14 @@ def insert(lower_id: str, size: int = 1):
     )
 
 
-async def test_what_was_written_is_read(database: SqliteDatabase) -> None:
+async def test_a_write_can_be_read(database: SqliteDatabase) -> None:
     await database.write(insert("a"))
     assert database.fetch("SELECT lower_id FROM mirrored_packages") == [("a",)]
 
 
 async def test_one_failing_write_does_not_undo_its_neighbours(database: SqliteDatabase) -> None:
     """
-    Writes that wait together share a transaction; the one that raises is undone alone.
+    Writes that wait together share a transaction; one that raises is rolled back alone.
     """
     results = await asyncio.gather(
         *(database.write(insert(name)) for name in ("a", "b", "a", "c")), return_exceptions=True
@@ -43,9 +43,9 @@ async def test_one_failing_write_does_not_undo_its_neighbours(database: SqliteDa
     assert database.fetch("SELECT lower_id FROM mirrored_packages ORDER BY 1") == [("a",), ("b",), ("c",)]
 
 
-async def test_an_asker_who_leaves_harms_no_other_write(database: SqliteDatabase) -> None:
+async def test_a_cancelled_caller_harms_no_other_write(database: SqliteDatabase) -> None:
     """
-    A cancelled write that was not begun is not done, and the writer goes on with the rest.
+    A write cancelled before it began is not done, and the writer continues with the rest.
     """
     begun, go_on = threading.Event(), threading.Event()
 
@@ -117,13 +117,13 @@ def test_an_edited_migration_stops_the_start(tmp_path: Path) -> None:
         SqliteDatabase(tmp_path / "test.db", "inventory")
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "test.db").write_bytes(b"not a database" * 100)
     with pytest.raises(StorageUnavailable):
         SqliteDatabase(tmp_path / "test.db", "inventory")
 
 
-def test_a_main_database_that_is_none_is_to_be_restored(tmp_path: Path) -> None:
+def test_a_damaged_main_database_must_be_restored(tmp_path: Path) -> None:
     (tmp_path / MAIN).write_bytes(b"not a database" * 100)
     told = f"{tmp_path / MAIN} cannot be read: file is not a database; restore it from a backup"
     with pytest.raises(StorageUnavailable, match=re.escape(told)):
@@ -142,7 +142,7 @@ async def test_a_database_in_memory_leaves_no_file(tmp_path: Path) -> None:
 
 async def test_slow_reads_run_beside_the_loop(database: SqliteDatabase) -> None:
     """
-    In another thread, and without the right to write.
+    In another thread, with a read-only connection.
     """
     await database.write(insert("a"))
     thread, rows = await database.read(
@@ -153,7 +153,7 @@ async def test_slow_reads_run_beside_the_loop(database: SqliteDatabase) -> None:
         await database.read(lambda fetch: fetch("DELETE FROM mirrored_packages", ()))
 
 
-async def test_all_that_one_slow_read_fetches_is_of_one_moment(database: SqliteDatabase) -> None:
+async def test_one_slow_read_sees_one_snapshot(database: SqliteDatabase) -> None:
     def work(fetch: Fetch) -> tuple[object, object]:
         before = fetch("SELECT count(*) FROM mirrored_packages", ())
         database.submit(insert("a")).result(10)
@@ -176,7 +176,7 @@ async def test_slow_reads_run_beside_each_other(database: SqliteDatabase) -> Non
 
 async def test_reading_in_threads_while_it_closes_fails_and_does_not_crash(tmp_path: Path) -> None:
     """
-    A job in a thread may still read while the server stops; it is told so.
+    A job in a thread may still be reading while the server stops; it gets an error.
     """
     database = SqliteDatabase(tmp_path / "test.db", "inventory")
     await asyncio.gather(*(database.write(insert(f"id{number}")) for number in range(300)))
@@ -201,9 +201,9 @@ async def test_reading_in_threads_while_it_closes_fails_and_does_not_crash(tmp_p
 
 
 @pytest.mark.parametrize("ended", ["stopped", "killed"])
-async def test_one_that_cannot_be_written_is_read(tmp_path: Path, ended: str) -> None:
+async def test_a_database_that_cannot_be_written_can_be_read(tmp_path: Path, ended: str) -> None:
     """
-    As it is, or as a copy when a killed process left its last changes in the log; writes are refused.
+    In place, or as a copy when a killed process left its last changes in the log; writes are refused.
     """
     live = tmp_path / "live"
     live.mkdir()

@@ -23,7 +23,7 @@ class TestFileLeases(LeaseContract):
 
 
 class TestLeasesOfThisProcessAlone(LeaseContract):
-    """Where no file can be made, leases still exclude within one process."""
+    """Where no file can be created, leases still exclude within one process."""
 
     @pytest.fixture
     def leases(self, tmp_path):
@@ -47,7 +47,7 @@ def take(leases: Leases, key: str) -> Lease:
 
 def test_no_files_are_left(tmp_path):
     """
-    A lease's file goes with the lease, else there would be one for every URL ever asked for.
+    A lease's file is removed with the lease, or there would be one for every URL ever requested.
     """
     leases = Leases(tmp_path)
     for number in range(50):
@@ -76,9 +76,9 @@ def test_the_directory_is_private(tmp_path):
     assert (tmp_path / "a" / "leases").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_removed_directory_is_made_anew(tmp_path):
+def test_a_removed_directory_is_recreated(tmp_path):
     """
-    Else every process would fetch for itself until a restart.
+    Otherwise every process would fetch for itself until a restart.
     """
     ours, others = Leases(tmp_path / "leases"), Leases(tmp_path / "leases")
     (tmp_path / "leases").rmdir()
@@ -131,7 +131,7 @@ def test_a_killed_holder_blocks_nobody(tmp_path):
 
 def test_removal_and_taking_do_not_race(tmp_path):
     """
-    Many takers of one key, each removing the file as it leaves: never are two inside.
+    Many takers of one key, each removing the file on release: two never hold it together.
     """
     inside, failures, done = threading.Lock(), [], []
 
@@ -164,8 +164,8 @@ def test_removal_and_taking_do_not_race(tmp_path):
 @pytest.mark.parametrize(
     ("waited", "shortest", "longest"), [(0.0, 0.01, 0.02), (0.1, 0.01, 0.02), (0.4, 0.03, 0.07), (30.0, 0.06, 0.14)]
 )
-def test_who_has_waited_long_looks_less_often(waited, shortest, longest):
+def test_long_waits_check_less_often(waited, shortest, longest):
     """
-    Hundreds of documents may wait for a leader that bridges an outage: looking every 15 ms would take half a core.
+    Hundreds of documents may wait for a leader that bridges an outage: checking every 15 ms would take half a core.
     """
     assert all(shortest <= pause_after(waited) <= longest for _ in range(100))

@@ -1,4 +1,4 @@
-"""Who uses a data directory."""
+"""The processes that use a data directory."""
 
 import json
 import os
@@ -17,19 +17,19 @@ SERVER = Occupant("server", "1.0", 7)
 WORKER = Occupant("worker", "1.0", 8)
 
 
-def test_an_empty_directory_can_be_had_alone(tmp_path: Path):
+def test_an_empty_directory_can_be_used_exclusively(tmp_path: Path):
     with alone(tmp_path, "move"):
         pass
 
 
-def test_who_is_there_is_named(tmp_path: Path):
+def test_an_occupant_is_named(tmp_path: Path):
     """
-    The server rather than its workers; whoever has left does not count.
+    The server rather than its workers; processes that have left do not count.
     """
     for who in (WORKER, SERVER):
         enter(tmp_path, who)
     enter(tmp_path, Occupant("server", "0.1", 6)).leave()
-    told = f"cannot move while {tmp_path} is used by a server of nugetproxy 1.0 (process 7): stop that first"
+    told = f"cannot move while {tmp_path} is used by a server of nugetproxy 1.0 (process 7): stop it first"
     with pytest.raises(StorageUnavailable) as refused, alone(tmp_path, "move"):
         pass
     assert str(refused.value) == told
@@ -62,7 +62,7 @@ def test_nobody_enters_meanwhile(tmp_path: Path):
     coming.join()
 
 
-def test_a_directory_that_cannot_be_written_is_used_unseen_and_never_had_alone(tmp_path: Path):
+def test_a_directory_that_cannot_be_written_is_used_unseen_and_never_exclusively(tmp_path: Path):
     (tmp_path / "locks").touch()
     with structlog.testing.capture_logs() as lines:
         enter(tmp_path, WORKER).leave()
@@ -73,7 +73,7 @@ def test_a_directory_that_cannot_be_written_is_used_unseen_and_never_had_alone(t
 
 def test_an_entry_that_could_not_be_written_still_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """
-    On a full disk there is a file, and its lock, but nothing in it.
+    On a full disk there is a file, and its lock, but no content.
     """
 
     def full(*_: object) -> int:

@@ -1,4 +1,4 @@
-"""What mirrored content leaves free on the disk."""
+"""The space that mirrored content leaves free on the disk."""
 
 import os
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Free = Callable[..., None]
 
 @pytest.fixture
 def free(monkeypatch: pytest.MonkeyPatch) -> Free:
-    """Call it with the free bytes of the file system, and all of them."""
+    """Call it with the free and the total bytes of the file system."""
     real = os.statvfs
 
     def is_free(now: int, total: int = 10**12) -> None:
@@ -55,14 +55,14 @@ def test_no_reserve_refuses_nothing(tmp_path: Path, free: Free):
     NO_RESERVE.check(10**9)
 
 
-def test_where_free_space_cannot_be_told_nothing_is_refused(tmp_path: Path):
+def test_nothing_is_refused_where_free_space_is_unknown(tmp_path: Path):
     Reserve(tmp_path / "none", 10**18).check(1)
     Reserve(tmp_path / "none", None).check(1)
 
 
 def test_a_spool_of_mirrored_content_leaves_the_reserve(tmp_path: Path, free: Free):
     """
-    What is announced is looked at before, what arrives block by block; what is refused is not in it.
+    The announced size is checked first, arriving bytes block by block; a refused block is not part of the spool.
     """
     folder = SpoolFolder(tmp_path, MemoryBudget(0), Reserve(tmp_path, 5120))
     free(10240)
@@ -78,7 +78,7 @@ def test_a_spool_of_mirrored_content_leaves_the_reserve(tmp_path: Path, free: Fr
 
 
 class TestRefusals:
-    def test_the_first_is_told_and_the_end_with_their_number(self):
+    def test_the_first_is_logged_and_the_end_with_the_count(self):
         now = 0.0
         refusals = Refusals("kept_again", clock=lambda: now)
         with structlog.testing.capture_logs() as lines:

@@ -1,4 +1,4 @@
-"""The shared counters: seen at once by everybody, and never a count lost."""
+"""The shared counters: visible to all processes immediately, and no count is ever lost."""
 
 import errno
 import os
@@ -23,13 +23,13 @@ for _ in range(int(sys.argv[2])):
 """
 
 
-def test_who_may_not_open_it_is_told_which_file_and_as_whom(tmp_path, monkeypatch):
+def test_the_error_says_which_file_cannot_be_opened_and_which_user_can(tmp_path, monkeypatch):
     def refused(*_: object) -> int:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(os, "open", refused)
 
-    with pytest.raises(StorageUnavailable, match=f"{tmp_path / FILE} cannot be opened: .*; run this as the user that"):
+    with pytest.raises(StorageUnavailable, match=f"{tmp_path / FILE} .* opened: .*; run this as the server's user"):
         Revisions(tmp_path)
 
 
@@ -44,11 +44,11 @@ def bumping(directory: Path, times: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", BUMPING, str(directory), str(times)])
 
 
-def test_both_begin_at_nought(revisions):
+def test_both_start_at_zero(revisions):
     assert (revisions.accounts, revisions.hosting) == (0, 0)
 
 
-def test_each_counts_for_itself(revisions):
+def test_each_counts_separately(revisions):
     revisions.bump_accounts()
     revisions.bump_hosting()
     revisions.bump_hosting()
@@ -56,7 +56,7 @@ def test_each_counts_for_itself(revisions):
     assert (revisions.accounts, revisions.hosting) == (1, 2)
 
 
-def test_another_opening_sees_it_at_once(revisions, tmp_path):
+def test_another_instance_sees_it_immediately(revisions, tmp_path):
     other = Revisions(tmp_path)
     other.bump_hosting()
 
@@ -64,14 +64,14 @@ def test_another_opening_sees_it_at_once(revisions, tmp_path):
     other.close()
 
 
-def test_another_process_is_seen_at_once(revisions, tmp_path):
+def test_another_process_is_seen_immediately(revisions, tmp_path):
     assert bumping(tmp_path, 1).wait(20) == 0
     assert revisions.accounts == 1
 
 
-def test_they_outlive_a_restart(tmp_path):
+def test_they_survive_a_restart(tmp_path):
     """
-    A counter that began anew would make something old look valid.
+    A counter that restarted would make outdated data look valid.
     """
     first = Revisions(tmp_path)
     first.bump_accounts()
@@ -107,7 +107,7 @@ def test_only_its_owner_may_read_the_file(revisions, tmp_path):
     assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
 
 
-def test_a_directory_that_is_missing_is_told(tmp_path):
+def test_a_directory_that_is_missing_is_reported(tmp_path):
     with pytest.raises(StorageUnavailable, match="revisions"):
         Revisions(tmp_path / "missing")
 

@@ -50,9 +50,9 @@ def test_what_is_appended_can_be_read_and_is_hashed(folder: SpoolFolder, in_memo
 
 
 @pytest.mark.parametrize("in_memory", [False, True])
-def test_it_can_be_read_as_a_file_when_no_descriptor_is_left(folder: SpoolFolder, in_memory: bool):
+def test_a_spool_can_be_read_as_a_file_when_no_descriptor_is_left(folder: SpoolFolder, in_memory: bool):
     """
-    Every reader has a place of its own; all share the spool's descriptor.
+    Every reader has its own position; all share the spool's descriptor.
     """
     spool = folder.create_in_memory(None) if in_memory else folder.create("x")
     content = bytes(range(256)) * 3
@@ -64,7 +64,7 @@ def test_it_can_be_read_as_a_file_when_no_descriptor_is_left(folder: SpoolFolder
         assert (one.read(10), other.read(20)) == (content[:10], content[:20])
         assert one.read() == content[10:]
         assert (other.seek(-5, os.SEEK_END), other.read()) == (763, content[-5:])
-        with pytest.raises(OSError, match="before the beginning"):
+        with pytest.raises(OSError, match="before the start"):
             other.seek(-1)
 
 
@@ -78,7 +78,7 @@ def test_a_discarded_spool_has_no_name_and_can_be_read(folder: SpoolFolder, tmp_
 
 
 def test_the_descriptor_is_closed_with_the_last_reference(folder: SpoolFolder):
-    gc.collect()  # what other tests left
+    gc.collect()  # garbage of other tests
     before = len(os.listdir("/proc/self/fd"))
     spool = folder.create("x")
     memory = folder.create_in_memory(10)
@@ -107,12 +107,12 @@ def test_only_parts_of_the_folder_can_be_opened(folder: SpoolFolder, name: str):
 
 def test_a_committed_spool_is_recognised(folder: SpoolFolder, tmp_path: Path):
     """
-    A follower's open file and the committed one are the same bytes.
+    A follower's open file and the committed one are the same file.
     """
     spool = folder.create("x")
     spool.append(b"bytes")
     assert spool.path is not None
-    assert spool.path.stat().st_mode & 0o777 == 0o600  # nobody else's while it arrives: it may be a private package
+    assert spool.path.stat().st_mode & 0o777 == 0o600  # private while it arrives: it may be a private package
     part = OpenedFile.open(spool.path)
     spool.move_to(tmp_path / "target")
     (tmp_path / "other").write_bytes(b"bytes")
@@ -130,7 +130,7 @@ def test_a_failed_write_can_be_repeated_in_memory(
     folder: SpoolFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ):
     """
-    Half a block was written when the disk failed: nothing of it counts, and nothing of it is left.
+    Half a block was written when the disk failed: none of it counts, and none of it remains.
     """
     spool = folder.create("x")
     spool.append(b"first ")
@@ -216,7 +216,7 @@ def test_sweep_removes_what_a_killed_process_wrote(folder: SpoolFolder, tmp_path
     assert names(tmp_path / "spool") == []
 
 
-def test_sweep_of_a_folder_that_is_not_there_does_nothing(folder: SpoolFolder):
+def test_sweep_of_a_folder_that_does_not_exist_does_nothing(folder: SpoolFolder):
     assert folder.sweep() == 0
 
 
@@ -256,7 +256,7 @@ def test_a_notice_that_cannot_be_written_leaves_nothing(tmp_path: Path):
     assert names(tmp_path) == ["file"]
 
 
-def test_sweep_leaves_the_notices_of_who_holds_the_lease(notices: SpoolNotices, tmp_path: Path):
+def test_sweep_leaves_the_notices_of_lease_holders(notices: SpoolNotices, tmp_path: Path):
     notices.write(SpoolNotice(KEY, Stage.GROWING))
     notices.write(SpoolNotice("content:dead", Stage.GROWING))
     with Leases(tmp_path / "leases").try_hold(KEY) or pytest.fail("nobody holds it"):

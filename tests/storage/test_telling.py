@@ -1,4 +1,4 @@
-"""A write is told of exactly when it is on disk."""
+"""Others are notified of a write exactly when it is on disk."""
 
 import asyncio
 import threading
@@ -17,14 +17,14 @@ def database(tmp_path: Path):
     opened.close()
 
 
-async def test_it_is_told_before_the_asker_goes_on(database):
+async def test_others_are_notified_before_the_caller_continues(database):
     told: list[str] = []
 
     assert await write_and_tell(database, lambda _: 7, lambda: told.append("once")) == 7
     assert told == ["once"]
 
 
-async def test_a_write_that_fails_is_not_told(database):
+async def test_a_write_that_fails_notifies_nobody(database):
     told: list[str] = []
     with pytest.raises(ZeroDivisionError):
         await write_and_tell(database, lambda _: 1 / 0, lambda: told.append("once"))
@@ -32,9 +32,9 @@ async def test_a_write_that_fails_is_not_told(database):
     assert told == []
 
 
-async def test_it_is_told_though_the_asker_has_gone(database):
+async def test_others_are_notified_even_if_the_caller_was_cancelled(database):
     """
-    A request that is cancelled while its write commits leaves no process with what it had.
+    A request cancelled while its write commits leaves no process with outdated data.
     """
     began, go_on, told = asyncio.Event(), threading.Event(), threading.Event()
     loop = asyncio.get_running_loop()

@@ -19,13 +19,13 @@ Become = Callable[..., None]
 
 @pytest.fixture
 def become(monkeypatch: pytest.MonkeyPatch) -> Become:
-    """Be another version from now on."""
+    """Switch to another version from now on."""
     return lambda version, statement="": other_version(monkeypatch, version, statement)
 
 
 @pytest.fixture
 def data(tmp_path: Path, become: Become) -> Path:
-    """As version 1.0 leaves it; from then on this is 1.1, which knows one migration more."""
+    """As left by version 1.0; from here on this is 1.1, which has one more migration."""
     become("1.0")
     open_main_database(tmp_path).close()
     SqliteDatabase(tmp_path / INVENTORY, "inventory").close()
@@ -50,9 +50,9 @@ def test_opening_migrates_nothing(data: Path):
         with pytest.raises(DataOfAnotherVersion) as refused:
             open_main_database(data, reading=reading)
         assert str(refused.value) == (
-            f"{data / MAIN} was written by nugetproxy 1.0; this is nugetproxy 1.1, which needs it migrated ({NEXT}). "
-            "Start the server of this version, or run `nugetproxy migrate`; while the other version serves it, use the "
-            "commands of that version. Nothing was changed"
+            f"{data / MAIN} was written by nugetproxy 1.0; this is nugetproxy 1.1, which must migrate it first "
+            f"({NEXT}). Start the server of this version, or run `nugetproxy migrate`; while the other version is "
+            "running, use its commands. Nothing was changed"
         )
     assert NEXT not in applied(data / MAIN)
 
@@ -64,7 +64,7 @@ def test_what_is_in_use_is_not_migrated(data: Path):
         bring_up_to_date(data, begin=lambda: begun.append(True))
     assert str(refused.value) == (
         f"cannot migrate the data from nugetproxy 1.0 to 1.1 while {data} is used by a server of nugetproxy 1.0 "
-        "(process 7): stop that first"
+        "(process 7): stop it first"
     )
     assert begun == []
     server.leave()
@@ -72,9 +72,9 @@ def test_what_is_in_use_is_not_migrated(data: Path):
     assert begun == [True]
 
 
-def test_what_is_current_may_be_in_use(data: Path):
+def test_a_current_directory_may_be_in_use(data: Path):
     """
-    So several servers of one schema share a directory, and a reload of the same version is nothing special.
+    Several servers of one schema share a directory, and a reload of the same version needs nothing.
     """
     bring_up_to_date(data)
     enter(data, Occupant("server", "1.1", 7))
@@ -114,14 +114,14 @@ def test_a_mirror_without_hosting_does_not_look_at_the_main_database(data: Path)
     assert NEXT not in applied(data / MAIN)
 
 
-def test_there_is_nothing_to_do_where_nothing_is(tmp_path: Path):
+def test_there_is_nothing_to_do_in_an_empty_directory(tmp_path: Path):
     assert bring_up_to_date(tmp_path) == {}
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_database_of_before_versions_were_noted(data: Path):
+def test_a_database_from_before_versions_were_recorded(data: Path):
     """
-    Its book has no such column: it is added, and the version is said to be unknown until then.
+    Its table has no such column: it is added, and until then the version is reported as unknown.
     """
     with sqlite3.connect(data / MAIN) as connection:
         connection.execute("ALTER TABLE applied_migrations DROP COLUMN version")
@@ -134,7 +134,7 @@ def test_a_database_of_before_versions_were_noted(data: Path):
     assert migrate.difference(sqlite3.connect(data / MAIN), "main").written_by == "1.1"
 
 
-def test_reading_makes_nothing(tmp_path: Path):
+def test_reading_creates_nothing(tmp_path: Path):
     database = open_main_database(tmp_path, reading=True)
     assert database.fetch("SELECT count(*) FROM accounts") == [(0,)]
     database.close()

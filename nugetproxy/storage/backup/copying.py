@@ -15,10 +15,10 @@ _BLOCK: Final = 1 << 20
 
 
 def copy_file(source: Path, target: Path, *, link: bool = False) -> BackedUpFile:
-    """A private copy that keeps the time of its last change. `link`: a second name of the same file, where that is
+    """A private copy that keeps the modification time. `link`: create a hard link instead of a copy, where that is
     possible; only for files that never change.
 
-    Raises OSError; what was begun is removed then.
+    Raises OSError; a partial copy is removed first.
     """
     make_folders(target.parent)
     if link:
@@ -40,7 +40,7 @@ def copy_file(source: Path, target: Path, *, link: bool = False) -> BackedUpFile
 
 
 def make_folders(folder: Path) -> None:
-    """As `mkdir -p`, and each that is made is private. Raises OSError."""
+    """Like `mkdir -p`; each folder it creates is private. Raises OSError."""
     if not folder.is_dir():
         make_folders(folder.parent)
         folder.mkdir(PRIVATE.folder, exist_ok=True)
@@ -53,7 +53,7 @@ def hash_file(path: Path) -> BackedUpFile:
 
 
 def copy_database(source: Path, target: Path) -> BackedUpFile:
-    """One moment of a database that others may be writing, checked, as one file without a log.
+    """A consistent, checked snapshot of a database that others may be writing, as one file without a log.
 
     Raises StorageUnavailable.
     """

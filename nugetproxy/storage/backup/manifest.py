@@ -1,6 +1,6 @@
-"""What a backup consists of: one file `manifest.json` beside the files it names, written last.
+"""The contents of a backup: one file `manifest.json` beside the files it names, written last.
 
-A folder without it is no backup, so one that was interrupted cannot be mistaken for a whole one.
+A folder without it is not a backup, so an interrupted one cannot be mistaken for a complete one.
 """
 
 import base64
@@ -24,22 +24,22 @@ _HASH: Final = re.compile(r"[0-9a-f]{128}")
 
 @dataclass(frozen=True, slots=True)
 class BackedUpFile:
-    """Size in bytes, and the SHA-512 in hex as `sha512sum` prints it."""
+    """Size in bytes, and the SHA-512 in hex as printed by `sha512sum`."""
 
     size: int
     sha512: str
 
     @property
     def base64(self) -> str:
-        """The hash as the database has it."""
+        """The hash as stored in the database."""
         return base64.b64encode(bytes.fromhex(self.sha512)).decode()
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`version` is that of the nugetproxy that wrote it, `created` ISO 8601 in UTC; `files` by path in the backup.
+    """`version` is the nugetproxy version that wrote it, `created` ISO 8601 in UTC; `files` by path in the backup.
 
-    `damaged` are the paths of hosted files that were missing or wrong when it was made, and so are not in it.
+    `damaged` lists the hosted files that were missing or wrong at that time, and so are not in the backup.
     """
 
     version: str
@@ -54,7 +54,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
-        """Raises InvalidRequest when the folder is no backup, or none that this version understands."""
+        """Raises InvalidRequest when the folder is not a backup, or was written by a newer version."""
         try:
             given = orjson.loads((folder / FILE).read_bytes())
         except FileNotFoundError:
@@ -81,6 +81,6 @@ class Manifest:
 
 
 def _is_safe(path: object) -> bool:
-    """Whether it is below a part of a data directory that is backed up, and stays inside of it."""
+    """Whether it is below a part of a data directory that is backed up, and does not leave it."""
     parts = PurePosixPath(path).parts if isinstance(path, str) else ()
     return bool(parts) and parts[0] in _PARTS and ".." not in parts and "\0" not in str(path)

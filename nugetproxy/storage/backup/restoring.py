@@ -1,7 +1,7 @@
-"""Restoring a backup: everything is copied beside its place and checked, and only then moved there.
+"""Restoring a backup: all files are first copied to a staging folder and checked, and only then moved into place.
 
-While the copy is made, and after a restore that was killed, the data directory holds a folder `restoring-a-backup`:
-then nobody opens the directory (`storage.database.opening`), and another restore begins anew.
+While the copy runs, and after a restore that was killed, the data directory contains a folder `restoring-a-backup`:
+until it is gone, no process opens the directory (`storage.database.opening`), and another restore starts over.
 """
 
 import contextlib
@@ -21,16 +21,16 @@ from nugetproxy.storage.database.opening import INVENTORY, MAIN, RESTORING
 from nugetproxy.storage.occupants import LOCKS, alone
 from nugetproxy.storage.private_files import give_to_owner_of
 
-# The databases that a backup may hold, by their path, with their schemas. Others are not ours to judge.
+# The databases that a backup may contain, by their path, with their schemas. Others are not checked.
 _SCHEMAS: Final = {MAIN: "main", INVENTORY: "inventory"}
 
 
 def restore(backup: Path, data: Path) -> Manifest:
-    """Make `data`, a new or empty directory, what it was when the backup was made.
+    """Turn `data`, a new or empty directory, into the state it had when the backup was made.
 
-    Raises InvalidRequest for a folder that is no backup, StorageUnavailable when a file is not what the manifest says,
+    Raises InvalidRequest for a folder that is not a backup, StorageUnavailable when a file does not match the manifest,
     when the directory is in use or not empty, or when the disk fails; DataOfAnotherVersion for a backup of a newer
-    version. Nothing is left behind then.
+    version. On failure nothing is left behind.
     """
     manifest = Manifest.read(backup)
     made = not data.exists()
@@ -62,13 +62,13 @@ def _refuse_others(data: Path) -> None:
     found = sorted(each.name for each in data.iterdir() if each.name not in (LOCKS, "lost+found"))
     if found:
         raise InvalidRequest(
-            f"the data directory {data} is not empty (it has {found[0]}): restore into a new or empty one, and move "
-            "there afterwards what you want to keep"
+            f"the data directory {data} is not empty (it contains {found[0]}): restore into a new or empty one, and "
+            "move other files there afterwards"
         )
 
 
 def _clear_half(data: Path) -> None:
-    """Remove what a restore that did not end has left: while its folder is there, nobody else has come."""
+    """Remove what an unfinished restore left behind: while its folder exists, no other process has written here."""
     staged = data / RESTORING
     if not staged.exists():
         return
@@ -86,7 +86,9 @@ def _stage(backup: Path, data: Path, manifest: Manifest) -> None:
         if source.is_symlink() or not source.is_file():
             raise StorageUnavailable(f"{source} is missing: the backup is damaged. Nothing was restored")
         if copy_file(source, staged / path) != expected:
-            raise StorageUnavailable(f"{source} is not what was backed up: the backup is damaged. Nothing was restored")
+            raise StorageUnavailable(
+                f"{source} differs from the backed-up file: the backup is damaged. Nothing was restored"
+            )
     for path, schema in _SCHEMAS.items():
         if path in manifest.files:
             _check_database(staged / path, schema)
@@ -99,7 +101,7 @@ def _stage(backup: Path, data: Path, manifest: Manifest) -> None:
 def _check_database(path: Path, schema: str) -> None:
     try:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as connection:
-            difference(connection, schema)  # an older one is migrated by the server's start
+            difference(connection, schema)  # an older one is migrated when the server starts
             found = connection.execute("PRAGMA quick_check(1)").fetchall()
     except sqlite3.Error as error:
         found = [(str(error),)]
@@ -108,7 +110,7 @@ def _check_database(path: Path, schema: str) -> None:
 
 
 def _move(data: Path) -> None:
-    """The main database last: what it names is there before it is."""
+    """Moves the main database last: the files that it names must be there before it."""
     staged = data / RESTORING
     for each in sorted(staged.iterdir(), key=lambda each: each.name == MAIN):
         each.rename(data / each.name)

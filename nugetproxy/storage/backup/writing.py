@@ -1,4 +1,4 @@
-"""Making a backup: files are added one by one, and the manifest makes a backup of them."""
+"""Making a backup: files are added one by one, and writing the manifest completes it."""
 
 import os
 import shutil
@@ -15,27 +15,27 @@ from nugetproxy.storage.blobs.filesystem import sync_folder
 
 
 class BackupWriter:
-    """One backup of the data directory `data` into `folder`, which is made when missing and must be empty.
+    """One backup of the data directory `data` into `folder`, which is created when missing and must be empty.
 
-    `link`: where possible, files that never change get a second name instead of a copy.
+    `link`: where possible, files that never change are hard-linked instead of copied.
     """
 
     def __init__(self, data: Path, folder: Path, *, link: bool) -> None:
-        """Raises InvalidRequest for a folder that is not empty, StorageUnavailable for one that cannot be made."""
+        """Raises InvalidRequest for a folder that is not empty, StorageUnavailable for one that cannot be created."""
         self._data, self._folder, self._link = data, folder, link
         self._files: dict[str, BackedUpFile] = {}
         try:
             folder.mkdir(PRIVATE.folder, parents=True, exist_ok=True)
             if any(folder.iterdir()):
-                unfinished = "" if (folder / FILE).exists() else ", perhaps of a backup that was interrupted"
+                unfinished = "" if (folder / FILE).exists() else ", perhaps after an interrupted backup"
                 raise InvalidRequest(f"{folder} is not empty{unfinished}: name a new folder for each backup")
-            with suppress(OSError):  # a share without modes: what is in it is private where modes mean something
+            with suppress(OSError):  # a share without modes; files in it are private wherever modes are supported
                 folder.chmod(PRIVATE.folder)
         except OSError as error:
             raise StorageUnavailable(f"the folder {folder} cannot be used: {error.strerror}") from error
 
     def add(self, path: str) -> BackedUpFile | None:
-        """Add a file that never changes, by its path in the data directory. None when it is not there.
+        """Add a file that never changes, by its path in the data directory. None when it does not exist.
 
         Raises StorageUnavailable.
         """
@@ -49,7 +49,7 @@ class BackupWriter:
         return self._files[path]
 
     def add_database(self, path: str) -> Path:
-        """Add a database as it is now, in the place of one that was added before; where the copy lies.
+        """Add a snapshot of a database, replacing one that was added before; returns the path of the copy.
 
         Raises StorageUnavailable.
         """
@@ -58,7 +58,7 @@ class BackupWriter:
         return target
 
     def drop(self, path: str) -> None:
-        """Take out a file that was added. Raises StorageUnavailable."""
+        """Remove a file that was added. Raises StorageUnavailable."""
         del self._files[path]
         try:
             (self._folder / path).unlink()
@@ -66,11 +66,11 @@ class BackupWriter:
             raise StorageUnavailable(f"{self._folder / path} cannot be removed: {error.strerror}") from error
 
     def added(self, below: str) -> frozenset[str]:
-        """The paths that begin with this folder."""
+        """The added paths below this folder."""
         return frozenset(path for path in self._files if path.startswith(f"{below}/"))
 
     def finish(self, damaged: tuple[str, ...]) -> Manifest:
-        """Make it a backup, safe from a loss of power. Raises StorageUnavailable."""
+        """Complete the backup, safe from power loss. Raises StorageUnavailable."""
         created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         manifest = Manifest(nugetproxy.__version__, created, dict(sorted(self._files.items())), damaged)
         try:
@@ -82,7 +82,7 @@ class BackupWriter:
         return manifest
 
     def abandon(self) -> None:
-        """Remove what was added, as far as the disk lets us; the folder stays, empty."""
+        """Remove what was added, as far as the disk allows; the folder stays, empty."""
         for each in list(self._folder.iterdir()):
             if each.is_dir():
                 shutil.rmtree(each, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""BlobStore: immutable content by key, and the contract every store of it keeps.
+"""BlobStore: immutable content by key, and the contract that every implementation keeps.
 
-A blob becomes visible by `commit` and by nothing else, whole or not at all. What a key stands for is the caller's
-affair.
+A blob becomes visible only through `commit`, and either completely or not at all. What a key stands for is up to the
+caller.
 """
 
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from typing import BinaryIO, Protocol
 from nugetproxy.storage.spool import Spool
 
 LONGEST_SEGMENT = 255
-"""Bytes of UTF-8: what file systems allow for one name."""
+"""Bytes of UTF-8: the limit of file systems for one name."""
 _REFUSED = frozenset('/\\:*?"<>|')
 
 
 @dataclass(frozen=True, slots=True)
 class BlobKey:
-    """A path of safe names. No name can leave the store, hide in it, or mean something to a shell or another system.
+    """A path of safe names. No name can leave the store, hide in it, or have a meaning to a shell or another system.
 
     Raises ValueError for an empty key and for a segment that is empty, too long, begins with a dot, or holds a
     separator, a wildcard, a space or anything unprintable.
@@ -28,7 +28,7 @@ class BlobKey:
 
     def __post_init__(self) -> None:
         if not self.segments:
-            raise ValueError("a blob key needs a segment")
+            raise ValueError("a blob key needs at least one segment")
         for segment in self.segments:
             if (
                 not segment
@@ -48,7 +48,7 @@ class BlobKey:
 
 @dataclass(frozen=True, slots=True)
 class BlobInfo:
-    """What is known of a blob without reading it. `modified` is the moment of its commit, in nanoseconds since 1970."""
+    """What is known about a blob without reading it. `modified` is its commit time, in nanoseconds since 1970."""
 
     key: BlobKey
     size: int
@@ -56,34 +56,34 @@ class BlobInfo:
 
     @property
     def etag(self) -> str:
-        """Opaque, without quotes; another one whenever the key was committed anew."""
+        """Opaque, without quotes; changes whenever the key is committed again."""
         return f"{self.modified:x}-{self.size:x}"
 
 
 class BlobStore(Protocol):
-    """The contract. Every method may block; `stat` is cheap enough for the loop, the others belong into a thread.
+    """The contract. Every method may block; `stat` is cheap enough for the event loop, the others belong in a thread.
 
     Every method but `path` raises StorageUnavailable when the store itself fails.
     """
 
     def stat(self, key: BlobKey) -> BlobInfo | None:
-        """None when no such key was committed."""
+        """None when the key was never committed."""
 
     def path(self, key: BlobKey) -> Path:
-        """Where the blob lies or would lie, for transports that send files."""
+        """Where the blob is or would be stored, for transports that send files."""
 
     def open(self, key: BlobKey) -> BinaryIO:
-        """The bytes; the caller closes. Raises KeyError when there is no such key."""
+        """The bytes; the caller closes the file. Raises KeyError when the key does not exist."""
 
     def commit(self, key: BlobKey, spool: Spool) -> BlobInfo:
-        """The moment the bytes of a spool become visible, safe from a loss of power.
+        """Make the bytes of a spool visible, safe from power loss.
 
-        A key that exists keeps its bytes, and the spool is discarded: blobs are immutable. On failure nothing is
-        visible and the spool is still the caller's.
+        A key that exists keeps its bytes, and the spool is discarded: blobs are immutable. On failure nothing becomes
+        visible and the spool still belongs to the caller.
         """
 
     def delete(self, key: BlobKey) -> None:
-        """Afterwards the key does not exist; it may have been so before."""
+        """Remove the key; not an error if it does not exist."""
 
     def walk(self, *prefix: str) -> Iterator[BlobInfo]:
-        """All blobs whose keys begin with these segments, in the order of their names."""
+        """All blobs whose keys begin with these segments, ordered by name."""

@@ -1,6 +1,6 @@
 """Blobs as files: a key is a path below one folder, a commit is a rename.
 
-The spools committed here must lie on the same file system, else a rename would be a copy and could be seen half done.
+Spools committed here must be on the same file system, or the rename would become a copy that could be seen half done.
 """
 
 import os
@@ -16,7 +16,7 @@ from nugetproxy.storage.spool import Spool, disk_failures
 
 
 class FilesystemBlobs:
-    """A `BlobStore` in a folder of plain files. `access` says who may read what is committed from now on."""
+    """A `BlobStore` in a folder of plain files. `access` says who may read the blobs committed from now on."""
 
     def __init__(self, root: Path, access: Access = PRIVATE) -> None:
         self._root = root
@@ -26,7 +26,7 @@ class FilesystemBlobs:
         return f"<FilesystemBlobs {self._root}>"
 
     def apply_access(self) -> None:
-        """Give the root, made when missing, the mode of our access: it also guards what was committed under another.
+        """Set the mode of the root (created when missing): it also guards blobs committed under another setting.
 
         Raises StorageUnavailable.
         """
@@ -40,7 +40,7 @@ class FilesystemBlobs:
                 found = self.path(key).stat()
             except (FileNotFoundError, NotADirectoryError):
                 return None
-        # Whoever opened a pipe that somebody left here would wait for ever.
+        # Opening a pipe that somebody put here would block forever.
         return _described(key, found) if stat.S_ISREG(found.st_mode) else None
 
     def path(self, key: BlobKey) -> Path:
@@ -62,7 +62,7 @@ class FilesystemBlobs:
             _make_folders(path.parent, self._access.folder)
         spool.move_to(path, mode=self._access.file)
         with suppress(OSError):
-            # The bytes are visible and whole. Losing their name to a loss of power costs one more fetch.
+            # The bytes are visible and complete. If a power loss loses their name, they are fetched once more.
             sync_folder(path.parent)
         with disk_failures("look up a blob"):
             return _described(key, path.stat())
@@ -71,7 +71,7 @@ class FilesystemBlobs:
         path = self.path(key)
         with disk_failures("delete a blob"):
             path.unlink(missing_ok=True)
-        with suppress(OSError):  # the first folder that still holds something ends it
+        with suppress(OSError):  # the first folder that is not empty ends it
             for _ in key.segments[:-1]:
                 path = path.parent
                 path.rmdir()
@@ -91,7 +91,7 @@ class FilesystemBlobs:
             try:
                 key = BlobKey(inside)
             except ValueError:
-                continue  # not ours: a person or a file system put it there
+                continue  # not ours: put there by a person or the file system
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(inside)
             elif entry.is_file(follow_symlinks=False):
@@ -104,18 +104,18 @@ def _described(key: BlobKey, status: os.stat_result) -> BlobInfo:
 
 
 def _make_folders(folder: Path, mode: int) -> None:
-    """As `mkdir -p`, with `mode` whatever the umask, and every new name in its parent is safe from a loss of power."""
+    """Like `mkdir -p`, with `mode` whatever the umask; every new folder's name is safe from power loss."""
     if folder.is_dir():
         return
     _make_folders(folder.parent, mode)
     folder.mkdir(mode, exist_ok=True)
-    with suppress(OSError):  # a file system without modes; `apply_access` has said so at the start
+    with suppress(OSError):  # a file system without modes; `apply_access` has reported it at startup
         set_folder_mode(folder, mode)
     sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder safe from a loss of power. Blocks; raises OSError."""
+    """Make the names in a folder safe from power loss. Blocks; raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Where the bytes of hosted packages and symbols lie: for the server and for every command that touches them."""
+"""Where the bytes of hosted packages and symbols are stored: for the server and for all commands that use them."""
 
 from pathlib import Path
 
@@ -6,5 +6,5 @@ from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 
 
 def open_hosted_blobs(directory: Path) -> FilesystemBlobs:
-    """What was pushed, private to the server's user. `directory` is the data directory. Touches no disk."""
+    """The store of pushed files, private to the server's user. `directory` is the data directory. No disk access."""
     return FilesystemBlobs(directory / "hosted")

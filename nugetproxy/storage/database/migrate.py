@@ -1,11 +1,11 @@
 """Numbered schema changes, applied in order, once each.
 
-A migration is `migrations/SCHEMA/NNNN_name.sql`, split at lines that hold only `--;`. Each runs in one explicit
-transaction, because Python's sqlite3 otherwise commits before DDL. What has been applied is remembered with a checksum:
-a file that was changed after it ran stops the start, since nobody can know what the database looks like then.
+A migration is `migrations/SCHEMA/NNNN_name.sql`, split at lines that contain only `--;`. Each runs in one explicit
+transaction, because Python's sqlite3 otherwise commits before DDL. Applied migrations are recorded with a checksum: if
+a file was changed after it ran, startup stops, because the state of the database is unknown.
 
-When a database may be migrated, and by whom, is decided in `upgrading`; here a new one is filled, and another version's
-is recognised.
+`upgrading` decides when a database may be migrated, and by which process; this module sets up new databases and
+recognises those of another version.
 """
 
 import hashlib
@@ -23,9 +23,9 @@ VERSION: Final = nugetproxy.__version__
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What this version would do to a database: `pending` are the names of its migrations that were not applied.
+    """What this version would do to a database: `pending` are the names of its migrations that are not applied yet.
 
-    `is_new`: none was ever applied. `written_by` is the version that applied the last one, empty when it is not known.
+    `is_new`: none was ever applied. `written_by` is the version that applied the last one, empty when unknown.
     """
 
     pending: tuple[str, ...]
@@ -36,7 +36,7 @@ class Difference:
 def difference(connection: sqlite3.Connection, schema: str) -> Difference:
     """Compare a database with this version of the program. Writes nothing.
 
-    `schema` names the folder of migrations: databases that may be thrown away are kept apart from those that may not.
+    `schema` names the folder of migrations: databases that can be rebuilt are kept apart from those that cannot.
 
     Raises DataOfAnotherVersion when the database was written by a newer version or a past migration was edited.
     """
@@ -53,7 +53,7 @@ def difference(connection: sqlite3.Connection, schema: str) -> Difference:
     for name, (checksum, _) in applied.items():
         if checksum != _checksum(scripts[name]):
             raise DataOfAnotherVersion(
-                f"{_file(connection)} was written by another build of nugetproxy: its {name} is not that of this one "
+                f"{_file(connection)} was written by another build of nugetproxy: its {name} differs from the one here "
                 f"({VERSION}). Use that build, restore a backup made by this one, or name another data directory. "
                 "Nothing was changed"
             )
@@ -62,20 +62,20 @@ def difference(connection: sqlite3.Connection, schema: str) -> Difference:
 
 
 def refuse_older(connection: sqlite3.Connection, found: Difference) -> DataOfAnotherVersion:
-    """What to tell whoever opens a database that must be migrated first."""
+    """The error for opening a database that must be migrated first."""
     return DataOfAnotherVersion(
         f"{_file(connection)} was written by {_named(found.written_by, 'an older')}; this is nugetproxy {VERSION}, "
-        f"which needs it migrated ({', '.join(found.pending)}). Start the server of this version, or run "
-        "`nugetproxy migrate`; while the other version serves it, use the commands of that version. Nothing was changed"
+        f"which must migrate it first ({', '.join(found.pending)}). Start the server of this version, or run "
+        "`nugetproxy migrate`; while the other version is running, use its commands. Nothing was changed"
     )
 
 
 def migrate(connection: sqlite3.Connection, schema: str) -> tuple[str, ...]:
-    """Bring the schema up to this version of the program; the names of the migrations that were applied.
+    """Bring the schema up to this version of the program; returns the names of the migrations that were applied.
 
-    `connection` is in autocommit mode (isolation_level None). Raises as `difference`, and changes nothing then.
+    `connection` is in autocommit mode (isolation_level None). Raises the same errors as `difference`, changing nothing.
     """
-    # One writer at a time: several processes start together, and the losers find the work done.
+    # One writer at a time: several processes start together, and the later ones find the work done.
     connection.execute("BEGIN IMMEDIATE")
     try:
         pending = difference(connection, schema).pending
@@ -90,14 +90,14 @@ def migrate(connection: sqlite3.Connection, schema: str) -> tuple[str, ...]:
                     (name, _checksum(scripts[name]), VERSION),
                 )
         connection.execute("COMMIT")
-    except BaseException:  # Ctrl-C, too: an open transaction would lock out every other process
+    except BaseException:  # Ctrl-C, too: an open transaction would lock out all other processes
         connection.execute("ROLLBACK")
         raise
     return pending
 
 
 def _scripts(schema: str) -> dict[str, str]:
-    """The migrations of this version, by name, in their order."""
+    """The migrations of this version, by name, in order."""
     entries = resources.files(__package__).joinpath("migrations", schema).iterdir()
     files = {entry.name: entry for entry in entries if entry.name.endswith(".sql")}
     return {name: files[name].read_text(encoding="utf-8") for name in sorted(files)}
@@ -108,7 +108,7 @@ def _checksum(script: str) -> str:
 
 
 def _applied(connection: sqlite3.Connection) -> dict[str, tuple[str, str]]:
-    """Checksum and version by name; the version is empty where an early build wrote none."""
+    """Checksum and version by name; the version is empty where an early build did not write one."""
     columns = {row[1] for row in connection.execute("PRAGMA table_info(applied_migrations)")}
     if not columns:
         return {}
@@ -131,6 +131,6 @@ def _named(version: str, otherwise: str) -> str:
 
 
 def _file(connection: sqlite3.Connection) -> str:
-    """What people call the database."""
+    """The name of the database in messages."""
     rows = connection.execute("PRAGMA database_list").fetchall()
     return rows[0][2] or "the database"

@@ -1,4 +1,4 @@
-"""Where the databases are, and how the main one is opened: by the server and by every command that manages it."""
+"""Where the databases are, and how the main one is opened: by the server and by all commands that manage it."""
 
 import contextlib
 import os
@@ -10,19 +10,19 @@ from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 MAIN: Final = "nugetproxy.db"
-"""Accounts, hosted packages, the audit log: what cannot be made anew."""
+"""Accounts, hosted packages, the audit log: data that cannot be rebuilt."""
 INVENTORY: Final = "inventory.db"
-"""What is mirrored: made anew from the files when it is lost."""
+"""The inventory of mirrored content: rebuilt from the files when it is lost."""
 RESTORING: Final = "restoring-a-backup"
-"""A folder that is there while a backup is being restored."""
+"""A folder that exists while a backup is being restored."""
 SIDE_FILES: Final = ("", "-wal", "-shm")
-"""The endings of the files that SQLite keeps for one database in WAL mode."""
+"""The suffixes of the files that SQLite keeps for one database in WAL mode."""
 
 
 def open_main_database(directory: Path, *, reading: bool = False) -> SqliteDatabase:
-    """The main database, private to its owner; made when missing, except for `reading`, which then finds it empty.
+    """The main database, private to its owner; created when missing, except for `reading`, which then finds it empty.
 
-    `directory` is the data directory, which must exist; `reading` needs no right to write there. Raises
+    `directory` is the data directory, which must exist; `reading` needs no write permission there. Raises
     StorageUnavailable.
     """
     path = directory / MAIN
@@ -39,7 +39,7 @@ def open_main_database(directory: Path, *, reading: bool = False) -> SqliteDatab
 
 
 def refuse_half(directory: Path) -> None:
-    """Raises StorageUnavailable where a restore runs, or was killed."""
+    """Raises StorageUnavailable while a restore runs, or after one that was killed."""
     if (directory / RESTORING).exists():
         raise StorageUnavailable(
             f"a backup is being restored into {directory}; if that was interrupted, run `nugetproxy restore` again"
@@ -47,17 +47,17 @@ def refuse_half(directory: Path) -> None:
 
 
 def can_write(directory: Path) -> bool:
-    """Whether this user may write in the directory: not so where the file system is read-only, for root neither."""
+    """Whether this user can write in the directory: False on a read-only file system, even for root."""
     return os.access(directory, os.W_OK | os.X_OK)
 
 
 def set_aside(path: Path) -> None:
-    """Give a database that can be made anew another name, as far as the disk lets us."""
+    """Rename a database that can be rebuilt, as far as the disk allows."""
     for suffix in SIDE_FILES:
         with contextlib.suppress(OSError):
             path.with_name(path.name + suffix).replace(path.with_name(f"{path.name}{suffix}.unreadable"))
 
 
 def _is_damage(cause: BaseException | None) -> bool:
-    """Not so a database that is locked, or a disk that is full: those are OperationalError."""
+    """False for a locked database or a full disk: those are OperationalError."""
     return isinstance(cause, sqlite3.DatabaseError) and not isinstance(cause, sqlite3.OperationalError)

@@ -1,7 +1,7 @@
-"""Opening a database where nothing can be written: on read-only media, or in somebody else's folder.
+"""Opening a database where nothing can be written: on read-only media, or in another user's folder.
 
-SQLite reads a database in WAL mode only with files beside it that it may write. Without a log the file is read as one
-that nobody ever changes; with one, left by a killed process or by copying a running server, it is read as a copy.
+SQLite reads a database in WAL mode only if it can write the files beside it. Without a log the file is opened as
+immutable; with one, left by a killed process or by copying a running server, a copy is opened.
 """
 
 import shutil
@@ -14,10 +14,10 @@ _log = logger()
 
 
 class ReadOnlyDatabase:
-    """How to open one. Keep it while connections are open: it holds the copy where one is needed."""
+    """How to open one. Keep it while connections are open: it holds the copy if one is needed."""
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError when a copy is needed and cannot be made."""
+        """Raises OSError when a copy is needed and cannot be created."""
         log = path.with_name(path.name + "-wal")
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         if not log.exists() or not log.stat().st_size:

@@ -1,9 +1,9 @@
-"""SQLite for one machine: readers direct, one writer thread with group commit.
+"""SQLite for one machine: direct reads, one writer thread with group commit.
 
-Reads are a few microseconds and run where they are called; those that take milliseconds have threads. Writes of a
-process queue for one thread that gathers what is waiting into one transaction, so a burst costs one fsync; other
-processes on the same file are waited for by SQLite.
-What the tables mean is the affair of whoever owns them.
+Reads take a few microseconds and run on the calling thread; those that take milliseconds have threads. The writes of a
+process queue for one thread, which commits all that are waiting in one transaction, so a burst costs one fsync; SQLite
+waits for other processes that write the same file.
+The meaning of the tables belongs to the modules that own them.
 """
 
 import asyncio
@@ -29,27 +29,27 @@ Fetch = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
 
 # SQLite itself waits this long for another process's write transaction before it gives up.
 _BUSY_SECONDS: Final = 10.0
-# More writes in one transaction gain nothing and make the others wait longer.
+# More writes in one transaction would gain nothing and only make the others wait longer.
 _GROUP: Final = 512
-# Slow reads at once, each with a connection: SQLite works without Python's lock, so they use as many cores.
+# Concurrent slow reads, each with a connection: SQLite releases Python's lock, so they use as many cores.
 _SLOW_READERS: Final = 4
 
 
 class SqliteDatabase:
-    """One database file. Make it, use it, `close` it. A new file gets its tables; an older one is not migrated here."""
+    """One database file; `close` it after use. A new file gets its tables; an older one is not migrated here."""
 
     def __init__(self, path: Path, schema: str, *, in_memory: bool = False, read_only: bool = False) -> None:
-        """`schema` names the migrations that apply. `in_memory`: nothing is written to `path`, which is only a name.
+        """`schema` names the migrations that apply. `in_memory`: nothing is written to `path`, which is just a name.
         `read_only`: nothing can be written there; writes are refused.
 
-        Raises StorageUnavailable when the file cannot be opened or made, DataOfAnotherVersion when its schema is not
-        that of this version (see `storage.database.upgrading`).
+        Raises StorageUnavailable when the file cannot be opened or created, DataOfAnotherVersion when its schema is
+        that of another version (see `storage.database.upgrading`).
         """
         self._path = path
         self.is_read_only = read_only
         with _translating(path):
             self._file = ReadOnlyDatabase(path) if read_only else None
-        # A database in memory lives as long as one connection to it does: the reader's.
+        # An in-memory database lives as long as one of its connections: the reader's.
         self._uri = f"file:{quote(str(path))}?mode=memory&cache=shared" if in_memory else path.absolute().as_uri()
         if self._file is not None:
             self._uri = self._file.uri
@@ -70,14 +70,14 @@ class SqliteDatabase:
         self._slow_reads = ThreadPoolExecutor(_SLOW_READERS, f"reader-{path.name}")
         self._of_thread = threading.local()
         self._slow_readers: list[sqlite3.Connection] = []
-        # One connection in two threads at once, or closed in one and read in another, takes the process down.
+        # Using one connection in two threads, or closing it while another thread reads, crashes the process.
         self._owner = threading.get_ident()
         self._guests = threading.Lock()
         self._guest_reader: sqlite3.Connection | None = None
         self._is_closed = False
 
     def fetch(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query, at once on the thread that made this (the event loop's); others wait for each other.
+        """All rows of a query. On the thread that created this (the event loop's) without waiting; other threads queue.
 
         Raises StorageUnavailable, also after `close`.
         """
@@ -91,28 +91,28 @@ class SqliteDatabase:
                 return self._open(self._guest_reader).execute(sql, parameters).fetchall()
 
     async def read(self, work: Callable[[Fetch], T]) -> T:
-        """`work(fetch)` in another thread: for queries that an event loop should not wait for.
+        """`work(fetch)` in another thread: for queries that would block the event loop too long.
 
-        All that one work fetches is of one moment. Raises StorageUnavailable.
+        Everything that one `work` fetches is one snapshot. Raises StorageUnavailable.
         """
         return await asyncio.wrap_future(self._slow_reads.submit(self._read, work))
 
     async def write(self, work: Write) -> Any:
         """Run `work(connection)` inside a transaction and return its result once that is on disk.
 
-        Writes that wait together share one transaction; one that raises is undone alone. An asker who is cancelled
-        takes back what was not begun, and nothing else. Raises StorageUnavailable.
+        Writes that wait together share one transaction; one that raises is rolled back alone. Cancelling withdraws a
+        write that has not begun, and has no other effect. Raises StorageUnavailable.
         """
         return await asyncio.wrap_future(self.submit(work))
 
     def submit(self, work: Write) -> Future[Any]:
-        """As `write`, for callers that do not wait. The future's exception is the caller's to look at or to drop."""
+        """As `write`, for callers that do not wait. They may check the future's exception or ignore it."""
         future: Future[Any] = Future()
         self._writes.put((work, future))
         return future
 
     def close(self) -> None:
-        """Finish what was submitted and close the file. Blocks for as long as the pending writes take."""
+        """Finish all submitted writes and close the file. Blocks until the pending writes are done."""
         self._writes.put(None)
         self._thread.join()
         self._slow_reads.shutdown()
@@ -150,7 +150,7 @@ class SqliteDatabase:
                 reader.execute("ROLLBACK")
 
     def _slow_reader(self) -> sqlite3.Connection:
-        """The connection of the thread that asks; `close` closes it once the threads are gone."""
+        """The connection of the calling thread; `close` closes it once the threads are gone."""
         reader: sqlite3.Connection | None = getattr(self._of_thread, "reader", None)
         if reader is None:
             reader = self._connect()
@@ -186,13 +186,13 @@ class SqliteDatabase:
             connection.close()
 
     def _refuse_all(self, error: StorageUnavailable) -> None:
-        """Without a connection (a disk that is full, gone or read-only) nobody may wait for ever."""
+        """Without a connection (the disk is full, gone or read-only) no caller may wait forever."""
         while (item := self._writes.get()) is not None:
             if item[1].set_running_or_notify_cancel():
                 item[1].set_exception(error)
 
     def _commit(self, connection: sqlite3.Connection, group: list[tuple[Write, Future[Any]]]) -> None:
-        # Whoever left before the work began takes it back; from here on nobody can.
+        # Cancelled before the work began: withdrawn. From here on a write cannot be withdrawn.
         group = [(work, future) for work, future in group if future.set_running_or_notify_cancel()]
         answers: list[tuple[Future[Any], Any]] = []
         try:
@@ -228,7 +228,7 @@ def _check_schema(connection: sqlite3.Connection, schema: str) -> None:
 
 
 def fetching(connection: sqlite3.Connection) -> Fetch:
-    """Reads inside a write, in the form of `SqliteDatabase.fetch`: with what it has changed so far."""
+    """Reads inside a write, with the signature of `SqliteDatabase.fetch`: they see its changes so far."""
     return lambda sql, parameters: connection.execute(sql, parameters).fetchall()
 
 

@@ -1,4 +1,4 @@
-"""A write that others must hear of: they are told once it is on disk, even when whoever asked has gone meanwhile."""
+"""A write that others must be notified of: they are, once it is on disk, even if the caller was cancelled meanwhile."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from nugetproxy.storage.database.sqlite import SqliteDatabase, Write
 async def write_and_tell(database: SqliteDatabase, work: Write, *tell: Callable[[], None]) -> Any:
     """As `SqliteDatabase.write`; then each of `tell` is called, in the writer's thread, before this returns.
 
-    A request that is cancelled while its write commits would otherwise leave other processes with what they had.
+    Otherwise a request cancelled while its write commits would leave other processes with outdated data.
     """
     future = database.submit(work)
     # Added before asyncio's own callback, so it runs before it.

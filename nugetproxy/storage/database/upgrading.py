@@ -1,6 +1,6 @@
-"""Migrating the databases of a data directory: by a server at its start or by `nugetproxy migrate`, and by nobody else.
+"""Migrating the databases of a data directory: only by a server at startup or by `nugetproxy migrate`.
 
-A process of another version that uses the directory would not understand the new schema, so there must be none.
+A process of another version that uses the directory would not understand the new schema, so none may be running.
 """
 
 import contextlib
@@ -14,18 +14,18 @@ from nugetproxy.storage.database.migrate import VERSION, Difference, difference,
 from nugetproxy.storage.database.opening import INVENTORY, MAIN, set_aside
 from nugetproxy.storage.occupants import alone
 
-# Seconds that SQLite waits for a command that is writing just now.
+# Seconds that SQLite waits for a command that is writing at that moment.
 _BUSY: Final = 10.0
 
 
 def bring_up_to_date(
     directory: Path, *, hosting: bool = True, begin: Callable[[], None] = lambda: None
 ) -> dict[str, tuple[str, ...]]:
-    """Migrate the databases that are there to this version; what was applied, by the name of the file.
+    """Migrate the existing databases to this version; returns the applied migrations, by the name of the file.
 
-    A database that does not exist yet is made by whoever opens it. `hosting`: the main database is used at all.
-    `begin` is called before the first migration, which can take minutes. An inventory of a newer version is set aside:
-    it is made anew from the files.
+    A database that does not exist yet is created when it is opened. `hosting`: whether the main database is used at
+    all. `begin` is called before the first migration, which can take minutes. An inventory of a newer version is set
+    aside: it is rebuilt from the files.
 
     Raises StorageUnavailable when the directory is in use and there is something to do; DataOfAnotherVersion when a
     newer version wrote the main database.
@@ -41,7 +41,7 @@ def bring_up_to_date(
 
 
 def _to_do(path: Path, schema: str) -> Difference | None:
-    """None when the file is missing, new, current or damaged: whoever opens it knows what to do then."""
+    """None when the file is missing, new, current or damaged: the code that opens it handles these cases."""
     with _opened(path) as connection:
         if connection is None:
             return None
@@ -73,7 +73,7 @@ def _migrated(path: Path, schema: str) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection | None]:
-    """The existing file; None when there is none."""
+    """The existing file; None when it does not exist."""
     if not path.exists():
         yield None
         return

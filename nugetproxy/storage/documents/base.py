@@ -1,7 +1,7 @@
-"""DocumentStore: where small upstream documents are kept, stale ones included.
+"""DocumentStore: where small upstream documents are kept, including stale ones.
 
-A store decides nothing about freshness and never drops a document for its age: a stale copy is what answers when the
-upstream fails. It only bounds its size: what is of use for a short time goes first, then what was used least recently.
+A store decides nothing about freshness and never drops a document for its age: a stale copy is the answer when the
+upstream fails. It only limits its size: documents useful for a short time go first, then the least recently used.
 """
 
 from typing import Protocol
@@ -10,30 +10,30 @@ from nugetproxy.httpcache.stored import StoredResponse
 
 
 class DocumentStore(Protocol):
-    """Documents by the URL they were asked for."""
+    """Documents by their request URL."""
 
     def get(self, url: str, *, skip_hot: bool = False) -> StoredResponse | None:
-        """What is kept, None when nothing is or it cannot be read; never raises.
+        """The stored document; None when there is none or it cannot be read. Never raises.
 
-        `skip_hot`: look below what this process holds in memory, another process may have written a newer one.
+        `skip_hot`: look past the copy in this process's memory, because another process may have written a newer one.
         """
 
     async def put(self, stored: StoredResponse, *, useful_for: float | None = None) -> None:
-        """Keep a document under its URL, instead of what was there.
+        """Keep a document under its URL, replacing the previous one.
 
-        `useful_for`: seconds after a confirmation for which it may be served at all; None: for ever.
+        `useful_for`: seconds after a confirmation for which it may be served at all; None: without limit.
 
         Raises:
-            StorageUnavailable: it is not kept; what was there before still is.
+            StorageUnavailable: it is not kept; the previous one still is.
         """
 
     async def confirm(self, stored: StoredResponse) -> None:
-        """Move the clock (`confirmed`, `expired`) of the very document that is kept; its body is not written again.
+        """Update the clock (`confirmed`, `expired`) of the very document that is kept; its body is not written again.
 
-        When another document (told by `fetched` and `digest`) has taken its place meanwhile, that one is left alone.
+        If another document (recognised by `fetched` and `digest`) has replaced it meanwhile, that one is left alone.
 
         Raises:
-            StorageUnavailable: the clock is not moved.
+            StorageUnavailable: the clock is not updated.
         """
 
     async def delete(self, url: str) -> None:
@@ -44,4 +44,4 @@ class DocumentStore(Protocol):
         """
 
     def size_bytes(self) -> int:
-        """Bytes on disk, 0 when that cannot be told."""
+        """Bytes on disk, 0 when unknown."""

@@ -1,10 +1,10 @@
 """Documents on disk, in diskcache, shared by all workers.
 
-Reads run where they are called, on the event loop: they wait for no writer and take some ten microseconds. Writes go
-through one thread per process, because a SQLite writer may have to wait for those of other processes.
+Reads run on the calling thread, which is the event loop's: they wait for no writer and take some ten microseconds.
+Writes go through one thread per process, because a SQLite writer may have to wait for writers of other processes.
 
-Nothing here may stop the proxy from serving: a damaged database is set aside and begun anew, and where nothing can be
-written or read, nothing is kept.
+Nothing here may stop the proxy from serving: a damaged database is set aside and replaced by a new one, and where
+nothing can be written or read, nothing is kept.
 """
 
 import asyncio
@@ -33,11 +33,11 @@ from nugetproxy.storage.reserve import NO_RESERVE, Reserve
 _log = logger()
 T = TypeVar("T")
 
-# Reads are noted for the eviction order with the next write; this many are not put off any longer.
+# Reads are recorded for the eviction order with the next write; at most this many are held back.
 _MANY_READS = 1000
-# Seconds between two tries to open a store that could not be opened (a full or read-only disk).
+# Seconds between two attempts to open a store that could not be opened (a full or read-only disk).
 _REOPEN = 5.0
-# Seconds a read waits when SQLite must first repair what a killed process left; never otherwise.
+# Seconds a read waits when SQLite must first recover from a killed process; otherwise reads never wait.
 _READ_BUSY = 0.25
 _SIDE_FILES = ("", "-wal", "-shm")
 _WRITE_ERRORS = (sqlite3.Error, diskcache.Timeout, OSError)
@@ -46,7 +46,7 @@ _WRITE_ERRORS = (sqlite3.Error, diskcache.Timeout, OSError)
 class DiskDocuments:
     """A DocumentStore in a directory of its own (created when missing, private to the user).
 
-    `size_limit` is in bytes; beyond it what was used least recently goes. `reserve` is what it leaves free on the disk.
+    `size_limit` is in bytes; beyond it the least recently used go. `reserve` is what it leaves free on the disk.
     `read_only`: nothing can be written there, so nothing is kept. Opening never raises: see the module.
     """
 
@@ -75,11 +75,11 @@ class DiskDocuments:
             self._make_directory()
         except OSError as error:
             _log.error("document_store_unusable", path=str(directory), error=str(error))
-        # In the writer thread like every later write; the pool starts with it and nothing is served before.
+        # In the writer thread like every later write; this starts the pool, and nothing is served before.
         self._writer.submit(self._ensure_open).result()
 
     def close(self) -> None:
-        """Finish the writes under way and close the database. Later reads find nothing, later writes are refused."""
+        """Finish pending writes and close the database. Later reads find nothing, later writes are refused."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -92,7 +92,7 @@ class DiskDocuments:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def get(self, url: str, *, skip_hot: bool = False) -> StoredResponse | None:
-        """See DocumentStore. There is nothing hot here to skip."""
+        """See DocumentStore. Nothing here is hot."""
         if self._is_closed:
             return None
         try:
@@ -105,7 +105,7 @@ class DiskDocuments:
                 _log.warning("document_store_unreadable", error=str(error))
             return None
         except ValueError as error:
-            # Not written by us, or torn: as good as not kept; the next answer replaces it.
+            # Not written by us, or torn: treated as not kept; the next answer replaces it.
             _log.warning("kept_document_unreadable", url=url, error=str(error))
             return None
         if stored is not None:
@@ -148,8 +148,8 @@ class DiskDocuments:
         except sqlite3.OperationalError:
             if self._beside("-wal").exists():
                 raise
-            # On a full disk SQLite cannot make the files that it reads through; without a log the database itself is
-            # all there is, and can be read as if nobody would ever write it.
+            # On a full disk SQLite cannot create the files that it reads through; without a log the database file is
+            # complete, and can be opened as immutable.
             self._is_frozen = True
             return _connect(f"file:{quote(str(self._path))}?immutable=1", is_uri=True)
 
@@ -167,7 +167,7 @@ class DiskDocuments:
     # --- writing ------------------------------------------------------------------------------------------------------
 
     async def put(self, stored: StoredResponse, *, useful_for: float | None = None) -> None:
-        """See DocumentStore. Refused when only the reserve is left; what is confirmed or deleted needs no room."""
+        """See DocumentStore. Refused when only the reserve is left; confirming and deleting need no space."""
         await self._write(lambda cache: self._keep(cache, stored, useful_for))
 
     async def confirm(self, stored: StoredResponse) -> None:
@@ -185,7 +185,7 @@ class DiskDocuments:
             raise StorageUnavailable("the document store is read-only")
         await asyncio.get_running_loop().run_in_executor(self._writer, self._work, work, self._take_used())
 
-    # All below runs in the writer thread.
+    # Everything below runs in the writer thread.
 
     def _keep(self, cache: DocumentCache, stored: StoredResponse, useful_for: float | None) -> None:
         self._reserve.check(len(stored.body))
@@ -216,17 +216,17 @@ class DiskDocuments:
             cache.close()
             raise
         if self._is_frozen:
-            # Somebody can write after all, so what this reader believes is no longer true.
+            # The disk can be written after all, so the reader's assumption no longer holds.
             self._close_reader()
 
     def _mark(self, used: set[str]) -> None:
         if used and self._cache is not None:
-            with contextlib.suppress(*_WRITE_ERRORS):  # only an order of eviction is lost
+            with contextlib.suppress(*_WRITE_ERRORS):  # only the eviction order is lost
                 self._cache.mark_used(used)
 
     def _ensure_open(self) -> DocumentCache | None:
         if self._cache is not None and self._inode() != self._opened:
-            # Another process began anew, or somebody removed the file: what we write there nobody would find.
+            # Another process started a new one, or the file was removed: nobody would find what we write there.
             self._close_cache()
         if self._cache is None and time.monotonic() >= self._next_open:
             inode = self._inode()
@@ -245,18 +245,18 @@ class DiskDocuments:
 
     def _open(self) -> DocumentCache:
         if not self._directory.exists():
-            self._make_directory()  # diskcache would make one that everybody may look into
-        # SQLite gives its other files the mode of this one.
+            self._make_directory()  # diskcache would create one that everybody can read
+        # SQLite gives its other files the same mode as this one.
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE.file))
         close_file(self._path)
         cache = DocumentCache(self._directory, self._size_limit)
         self._opened = self._inode()
-        # Ours may look at a file that was replaced.
+        # Ours may have opened a file that was replaced.
         self._close_reader()
         return cache
 
     def _begin_anew(self, damaged: int | None) -> None:
-        """Set the database with this inode aside, unless another process has done so already, and open a new one."""
+        """Set the database with this inode aside, unless another process has already done so, and open a new one."""
         self._close_cache()
         self._close_reader()
         try:
@@ -298,20 +298,20 @@ class DiskDocuments:
 
 
 def _connect(database: str, *, is_uri: bool = False) -> sqlite3.Connection:
-    # Guarded by a lock: whoever asks, the connection is used by one thread at a time.
+    # Guarded by a lock: only one thread at a time uses the connection, whichever it is.
     reader = sqlite3.connect(database, _READ_BUSY, isolation_level=None, check_same_thread=False, uri=is_uri)
     try:
         reader.execute(f"PRAGMA mmap_size = {1 << 25}").fetchall()
         reader.execute("PRAGMA cache_size = 1024").fetchall()
         reader.execute("SELECT 1 FROM Cache LIMIT 1").fetchall()
-    except BaseException:  # damage is the caller's affair; an open file would keep its space after it was moved aside
+    except BaseException:  # the caller handles damage; an open file would keep its space after it was moved aside
         reader.close()
         raise
     return reader
 
 
 def _is_damage(error: BaseException) -> bool:
-    """Whether the file itself is wrong, as opposed to a full disk, a lock or a missing right."""
+    """Whether the file itself is damaged, as opposed to a full disk, a lock or a missing permission."""
     if isinstance(error, sqlite3.OperationalError):
         return "no such table" in str(error) or "no such column" in str(error)
     return isinstance(error, sqlite3.DatabaseError)

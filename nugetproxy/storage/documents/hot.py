@@ -1,20 +1,21 @@
-"""The documents asked for most, in this process's memory, above the store that all processes share."""
+"""The most requested documents, in this process's memory, above the store that all processes share."""
 
 from cachetools import LRUCache
 
 from nugetproxy.httpcache.stored import StoredResponse
 from nugetproxy.storage.documents.base import DocumentStore
 
-# What one document costs besides its body and URL: the object, its other texts, its place in the table.
+# The overhead of one document beyond its body and URL: the object, its other strings, its place in the table.
 _OVERHEAD = 600
-# A document larger than this part of the tier would empty it for itself.
+# A document larger than this fraction of the tier would push out all others.
 _LARGEST_PART = 8
 
 
 class HotDocuments:
-    """A DocumentStore that holds up to `max_bytes` of another one's documents, those used most recently.
+    """A DocumentStore that holds up to `max_bytes` of another one's documents, the most recently used.
 
-    It is for one event loop. It holds what could not be written below, too: on a full disk it is all there is.
+    It belongs to one event loop. It also holds documents that could not be written below: on a full disk it is all
+    there is.
     """
 
     def __init__(self, below: DocumentStore, max_bytes: int) -> None:
@@ -23,7 +24,7 @@ class HotDocuments:
         self._hot: LRUCache[str, StoredResponse] = LRUCache(max_bytes, getsizeof=_weight)
 
     def get(self, url: str, *, skip_hot: bool = False) -> StoredResponse | None:
-        """See DocumentStore. Skipping the hot copy still prefers it when the upstream vouched for it later."""
+        """See DocumentStore. Even with `skip_hot`, the hot copy wins if the upstream confirmed it later."""
         hot: StoredResponse | None = self._hot.get(url)
         if hot is not None and not skip_hot:
             return hot
@@ -65,5 +66,5 @@ def _weight(stored: StoredResponse) -> int:
 
 
 def _last_word(stored: StoredResponse) -> tuple[float, bool]:
-    # An expiry comes after the confirmation that it takes back, and may be on its way to the disk still.
+    # An expiry is later than the confirmation that it revokes, and may not have reached the disk yet.
     return stored.confirmed, stored.expired

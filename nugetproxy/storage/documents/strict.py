@@ -1,10 +1,10 @@
-"""diskcache without pickle: what the document store asks of it, and nothing else.
+"""diskcache without pickle: only what the document store needs of it.
 
-As it comes, diskcache unpickles rows, so whoever can write its database can run code in the process that reads it
-(CVE-2025-69872; its JSONDisk does not help). `StrictDisk` knows text keys and bytes values and refuses all else.
+By default diskcache unpickles rows, so anyone who can write its database can run code in the process that reads it
+(CVE-2025-69872; its JSONDisk does not help). `StrictDisk` accepts text keys and bytes values and refuses all else.
 
-Values always lie in the database, never in files beside it: a process killed half-way leaves neither an orphan nor a
-row without a body, and a row cannot name a file.
+Values are always stored in the database, never in files beside it: a process killed halfway leaves neither an orphan
+nor a row without a body, and a row cannot name a file.
 """
 
 import struct
@@ -20,22 +20,22 @@ from nugetproxy.httpcache.stored import StoredResponse
 
 DATABASE: Final[str] = diskcache.core.DBNAME
 
-# Larger than any document: diskcache would write files from this size on.
+# Larger than any document: from this size on diskcache would write files.
 _NEVER_A_FILE = 1 << 40
-# Seconds a write waits for the writers of other processes before it gives up; the document is served all the same.
+# Seconds a write waits for writers of other processes before it gives up; the document is served anyway.
 _BUSY = 2.0
-# Rows evicted in one transaction, and how many transactions one put may spend on making room.
+# Rows evicted in one transaction, and the number of transactions that one put may spend on making room.
 _CULL_ROWS = 10
 _CULL_ROUNDS = 100
-# Documents that may be served no longer than this (seconds) are the first to go: absences and searches, of which anyone
-# can ask for any number, must not push out what restores need when the upstream is away.
+# Documents that may be served no longer than this (seconds) are evicted first: absences and searches, of which anyone
+# can request any number, must not push out what restores need when the upstream is down.
 _SHORT_USE = 86_400.0
 # URLs begin with their scheme, so no document has such a key.
 _CLOCK_PREFIX = "clock "
 
 
 class StrictDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
-    """Text keys, bytes values, all inside the database. Anything else raises ValueError, uninterpreted."""
+    """Text keys, bytes values, all inside the database. Anything else raises ValueError and is not interpreted."""
 
     def put(self, key: object) -> tuple[str, bool]:
         if type(key) is not str:
@@ -58,11 +58,11 @@ class StrictDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no type
         return value
 
     def remove(self, file_path: object) -> None:
-        """Nothing: no row of ours has a file, and a forged name must not make us delete one."""
+        """Does nothing: our rows have no files, and a forged name must not make us delete one."""
 
 
 class DocumentCache(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
-    """The writing side. Every method runs in one thread and raises sqlite3.Error, diskcache.Timeout or OSError."""
+    """The write side. Every method runs in one thread and raises sqlite3.Error, diskcache.Timeout or OSError."""
 
     def __init__(self, directory: Path, size_limit: int) -> None:
         try:
@@ -73,11 +73,11 @@ class DocumentCache(diskcache.Cache):  # type: ignore[misc]  # diskcache has no 
                 disk_min_file_size=_NEVER_A_FILE,
                 eviction_policy="least-recently-used",
                 size_limit=size_limit,
-                # Room is made by `_make_room`: what diskcache evicts in a `set` can be less than what was set.
+                # `_make_room` makes room: what diskcache evicts in a `set` can be smaller than what was set.
                 cull_limit=0,
                 statistics=0,
                 tag_index=0,
-                # Pages of evicted rows are given back, which is what `volume` measures.
+                # Returns the pages of evicted rows to the file system; `volume` measures the file.
                 sqlite_auto_vacuum=1,
                 sqlite_cache_size=1024,
                 sqlite_journal_mode="wal",
@@ -90,15 +90,15 @@ class DocumentCache(diskcache.Cache):  # type: ignore[misc]  # diskcache has no 
             raise
 
     def keep(self, stored: StoredResponse, useful_for: float | None = None) -> None:
-        """Write a document under its URL, and evict if it became too much: what is of short use, else least recent."""
+        """Write a document under its URL, and evict if over the limit: short-lived documents, then the least recent."""
         with self._transact() as (sql, _):
-            # The clock of the document that was here before must not be taken for this one's.
+            # The clock of the previous document must not be taken for this one's.
             sql("DELETE FROM Cache WHERE raw = 1 AND key = ?", (clock_key(stored.url),))
             self.set(stored.url, stored.to_bytes(), expire=useful_for)
         self._make_room()
 
     def confirm(self, stored: StoredResponse) -> None:
-        """Write the clock of a document: some fifty bytes in a row of their own, whatever the body's size."""
+        """Write the clock of a document: some fifty bytes in a row of their own, whatever the size of the body."""
         with self._transact() as (sql, _):
             self.set(clock_key(stored.url), Clock.of(stored).to_bytes())
             _mark(sql, stored.url)
@@ -115,7 +115,7 @@ class DocumentCache(diskcache.Cache):  # type: ignore[misc]  # diskcache has no 
             sql("DELETE FROM Cache WHERE raw = 1 AND key IN (?, ?)", (url, clock_key(url)))
 
     def mark_used(self, urls: Iterable[str]) -> None:
-        """Note that these were read: reading itself writes nothing, it must not wait for a writer."""
+        """Record that these were read: reading itself writes nothing, because it must not wait for a writer."""
         with self._transact() as (sql, _):
             for url in urls:
                 _mark(sql, url)
@@ -139,15 +139,15 @@ def _mark(sql: Any, url: str) -> None:
 
 
 def clock_key(url: str) -> str:
-    """The key of the row that holds a document's clock."""
+    """The key of the row that stores a document's clock."""
     return _CLOCK_PREFIX + url
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """When the upstream last vouched for a document, kept apart from it so that a 304 costs one small row.
+    """When the upstream last confirmed a document, stored apart from it so that a 304 costs one small row.
 
-    `fetched` and `digest` name the document it belongs to: found beside another one it means nothing.
+    `fetched` and `digest` identify its document: beside any other document it is ignored.
     """
 
     fetched: float
@@ -174,7 +174,7 @@ class Clock:
         return self._FORM.pack(self.fetched, self.confirmed, self.expired, self.digest.encode())
 
     def moved(self, stored: StoredResponse) -> StoredResponse:
-        """The document with this clock, if it is this one's; else as it is."""
+        """The document with this clock, if the clock belongs to it; else unchanged."""
         if (self.fetched, self.digest) != (stored.fetched, stored.digest):
             return stored
         return replace(stored, confirmed=self.confirmed, expired=self.expired)

@@ -1,4 +1,4 @@
-"""Which documents are kept, by their URLs: read beside a server that uses the store, and without opening it."""
+"""Which documents are kept, by URL: read beside a server that uses the store, and without opening the store."""
 
 import sqlite3
 from pathlib import Path
@@ -8,12 +8,12 @@ from urllib.parse import quote
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.httpcache.stored import StoredResponse
 
-# diskcache's name for it: importing diskcache for a constant would take longer than the query.
+# diskcache's file name: importing diskcache for a constant would take longer than the query.
 _DATABASE: Final = "cache.db"
 
 
 def kept_urls(directory: Path, containing: str) -> list[str]:
-    """URLs, with this text inside, of documents that are kept in the store of `directory`. Absences are left out.
+    """URLs containing this text of documents kept in the store of `directory`. Absences are left out.
 
     Raises StorageUnavailable.
     """

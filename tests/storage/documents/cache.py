@@ -1,4 +1,4 @@
-"""The database of a store of documents, looked at and changed beside the store."""
+"""Reads and changes the database of a document store behind the store's back."""
 
 import sqlite3
 

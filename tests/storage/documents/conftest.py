@@ -1,4 +1,4 @@
-"""Stores of documents on one directory."""
+"""Document stores on one directory."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def directory(tmp_path):
 
 @pytest.fixture
 def open_store(directory):
-    """Opens stores on one directory, as several processes would; all are closed in the end."""
+    """Opens stores on one directory, as several processes would; all are closed at the end."""
     opened = []
 
     def open_one(size_limit=50 * MEGABYTE):

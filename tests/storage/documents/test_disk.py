@@ -28,7 +28,7 @@ async def test_a_second_process_sees_what_the_first_wrote(open_store):
     assert first.get(ONE).confirmed == NOON
 
 
-async def test_what_was_kept_is_there_after_a_restart(open_store):
+async def test_documents_survive_a_restart(open_store):
     document = a_document(url=ONE)
     before = open_store()
     await before.put(document)
@@ -55,7 +55,7 @@ def test_a_directory_of_others_is_made_private(directory, open_store):
     assert directory.stat().st_mode & 0o777 == 0o700
 
 
-async def test_a_removed_directory_is_made_anew_and_private(directory, store):
+async def test_a_removed_directory_is_recreated_and_private(directory, store):
     shutil.rmtree(directory)
     await store.put(a_document(url=ONE))
 
@@ -80,7 +80,7 @@ async def test_one_thread_writes(store, monkeypatch):
 
 async def test_a_confirmation_does_not_write_the_body_again(directory, store):
     """
-    A megabyte that is confirmed adds a small row to SQLite's log, not a megabyte.
+    Confirming a document of a megabyte adds a small row to SQLite's log, not a megabyte.
     """
     document = a_document(url=ONE, body=os.urandom(MEGABYTE), age=500)
     await store.put(document)

@@ -1,4 +1,4 @@
-"""A damaged database is set aside and begun anew."""
+"""A damaged database is set aside and replaced by a new one."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ async def test_garbage_is_set_aside_at_start(directory, open_store, garbage):
 
 async def test_garbage_is_set_aside_while_running(directory, store):
     """
-    A damaged file is noticed by whoever touches it next; nothing fails, and what is put then is kept.
+    A damaged file is noticed at the next access; nothing fails, and documents put afterwards are kept.
     """
     for n in range(50):
         await store.put(a_document(url=f"{ONE}/{n}", body=os.urandom(5000)))
@@ -45,7 +45,7 @@ async def test_garbage_is_set_aside_while_running(directory, store):
     assert is_set_aside(directory)
 
 
-async def test_a_writer_that_meets_garbage_writes_all_the_same(directory, store):
+async def test_a_writer_that_finds_garbage_still_writes(directory, store):
     await store.put(a_document(url=OTHER, body=os.urandom(50_000)))
     execute(directory, "PRAGMA wal_checkpoint(TRUNCATE)")
     with (directory / "cache.db").open("r+b") as file:
@@ -67,13 +67,13 @@ async def test_the_other_process_follows_to_the_new_database(directory, open_sto
     assert None not in (first.get(ONE), second.get(ONE), first.get(OTHER))
 
 
-async def test_two_that_meet_the_same_damage_begin_anew_once(directory, open_store):
+async def test_two_that_find_the_same_damage_start_over_once(directory, open_store):
     directory.mkdir()
     (directory / "cache.db").write_bytes(b"garbage " * 2000)
     first = open_store()
     damaged = (directory / "cache.db.damaged").stat().st_ino
     await first.put(a_document(url=ONE))
-    # The second saw the damage, too, but the file it saw is no longer there.
+    # The second saw the damage too, but the file it saw is no longer there.
     first._writer.submit(first._begin_anew, damaged).result()
 
     assert first.get(ONE) is not None
@@ -88,7 +88,7 @@ async def test_emptied_tables_are_damage(directory, store):
     assert store.get(ONE) is not None
 
 
-async def test_damage_that_cannot_be_set_aside_is_told(directory, store, monkeypatch):
+async def test_damage_that_cannot_be_set_aside_is_reported(directory, store, monkeypatch):
     def refuse(_path):
         raise OSError("read-only file system")
 
@@ -137,7 +137,7 @@ asyncio.run(work())
 
 async def test_a_killed_writer_leaves_a_readable_store(directory, open_store):
     """
-    kill -9 in the middle of writes, several times: what can be read is whole, and writing goes on.
+    kill -9 in the middle of writes, several times: everything readable is complete, and writing goes on.
     """
     for round_ in range(3):
         writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(directory)], stdout=subprocess.PIPE)

@@ -1,4 +1,4 @@
-"""A disk that is full, busy or read-only: told, and no reason not to start."""
+"""A disk that is full, busy or read-only: reported, but it does not prevent startup."""
 
 import os
 import sqlite3
@@ -14,7 +14,7 @@ from tests.httpcache.documents import a_document
 from tests.storage.documents.cache import MEGABYTE, database
 
 
-async def test_a_full_disk_is_told_and_passes(store):
+async def test_a_full_disk_is_reported_and_recovers(store):
     await store.put(a_document(url=ONE))
     (pages,) = store._writer.submit(lambda: store._cache._sql("PRAGMA page_count").fetchone()).result()
     store._writer.submit(lambda: store._cache._sql(f"PRAGMA max_page_count = {pages}").fetchall()).result()
@@ -22,14 +22,14 @@ async def test_a_full_disk_is_told_and_passes(store):
         await store.put(a_document(url=OTHER, body=os.urandom(MEGABYTE)))
     assert (store.get(ONE) is not None, store.get(OTHER)) == (True, None)
 
-    # The failed transaction does not linger: the next write, with room again, succeeds.
+    # The failed transaction does not linger: the next write succeeds once there is space again.
     await store.put(a_document(url=OTHER, body=os.urandom(MEGABYTE)))
     assert store.get(OTHER) is not None
 
 
 async def test_the_reserve_is_left_free(tmp_path):
     """
-    What was kept before stays, can be confirmed and deleted.
+    Documents kept before stay, and can be confirmed and deleted.
     """
     store = DiskDocuments(tmp_path / "documents", MEGABYTE)
     await store.put(a_document(url=ONE))
@@ -48,7 +48,7 @@ async def test_the_reserve_is_left_free(tmp_path):
         store.close()
 
 
-async def test_a_directory_that_cannot_be_written_is_read(tmp_path):
+async def test_a_directory_that_cannot_be_written_can_still_be_read(tmp_path):
     store = DiskDocuments(tmp_path / "documents", MEGABYTE)
     await store.put(a_document(url=ONE))
     store.close()
@@ -64,7 +64,7 @@ async def test_a_directory_that_cannot_be_written_is_read(tmp_path):
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "documents").iterdir()} == before
 
 
-async def test_damage_that_cannot_be_repaired_is_told(tmp_path):
+async def test_damage_that_cannot_be_repaired_is_reported(tmp_path):
     (tmp_path / "cache.db").write_bytes(b"not a database" * 1000)
     store = DiskDocuments(tmp_path, MEGABYTE, read_only=True)
     try:
@@ -76,7 +76,7 @@ async def test_damage_that_cannot_be_repaired_is_told(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["cache.db"]
 
 
-async def test_a_busy_writer_elsewhere_is_told(directory, store, monkeypatch):
+async def test_a_busy_writer_elsewhere_is_reported(directory, store, monkeypatch):
     store._writer.submit(lambda: store._cache._sql("PRAGMA busy_timeout = 20").fetchall()).result()
     await store.put(a_document(url=OTHER))
     elsewhere = database(directory)
@@ -90,7 +90,7 @@ async def test_a_busy_writer_elsewhere_is_told(directory, store, monkeypatch):
         elsewhere.close()
 
 
-async def test_a_directory_that_cannot_be_made_is_no_reason_not_to_start(tmp_path, monkeypatch):
+async def test_a_directory_that_cannot_be_created_does_not_prevent_startup(tmp_path, monkeypatch):
     (tmp_path / "file").write_bytes(b"")
     store = DiskDocuments(tmp_path / "file" / "documents", MEGABYTE)
     try:
@@ -116,7 +116,7 @@ async def test_a_store_that_could_not_be_opened_is_tried_again(tmp_path, monkeyp
 
 async def test_kept_documents_are_read_when_nothing_can_be_written(directory, open_store, monkeypatch):
     """
-    A restart on a full disk: the store cannot be opened for writing, and what it holds is served.
+    A restart on a full disk: the store cannot be opened for writing, but its documents are served.
     """
     before = open_store()
     await before.put(a_document(url=ONE))
@@ -133,7 +133,7 @@ async def test_kept_documents_are_read_when_nothing_can_be_written(directory, op
         await store.put(a_document(url=OTHER))
 
 
-async def test_kept_documents_are_read_when_sqlite_can_make_no_file(directory, open_store, monkeypatch):
+async def test_kept_documents_are_read_when_sqlite_cannot_create_files(directory, open_store, monkeypatch):
     before = open_store()
     await before.put(a_document(url=ONE))
     before.close()
@@ -152,7 +152,7 @@ async def test_kept_documents_are_read_when_sqlite_can_make_no_file(directory, o
     assert a_document(url=ONE) == store.get(ONE)
     assert "immutable" in opened[-1]
 
-    # With room again, what is written is seen.
+    # Once there is space again, new writes are seen.
     monkeypatch.setattr("nugetproxy.storage.documents.disk.sqlite3.connect", real)
     monkeypatch.setattr("nugetproxy.storage.documents.disk._REOPEN", 0.0)
     store._next_open = 0.0

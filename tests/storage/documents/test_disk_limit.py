@@ -1,4 +1,4 @@
-"""The bound on the bytes, and what gives way first."""
+"""The size limit, and what is evicted first."""
 
 import os
 
@@ -16,7 +16,7 @@ async def test_its_size_is_bounded(directory, open_store):
     assert store.get(f"{ONE}/99") is not None
 
 
-async def test_many_small_ones_give_way_to_large_ones(directory, open_store):
+async def test_many_small_ones_are_evicted_for_large_ones(directory, open_store):
     """
     Evicting a fixed number of rows for each new one would let the store grow past its limit.
     """
@@ -29,7 +29,7 @@ async def test_many_small_ones_give_way_to_large_ones(directory, open_store):
     assert (directory / "cache.db").stat().st_size <= 4 * MEGABYTE
 
 
-async def test_below_the_limit_nothing_goes(open_store):
+async def test_below_the_limit_nothing_is_evicted(open_store):
     store = open_store(20 * MEGABYTE)
     for n in range(100):
         await store.put(a_document(url=f"{ONE}/{n}", body=os.urandom(100_000), age=1e8))
@@ -37,7 +37,7 @@ async def test_below_the_limit_nothing_goes(open_store):
     assert all(store.get(f"{ONE}/{n}") for n in range(100))
 
 
-async def test_what_is_read_outlives_what_is_not(open_store):
+async def test_documents_that_are_read_outlive_the_others(open_store):
     store = open_store(3 * MEGABYTE)
     await store.put(a_document(url="read", body=os.urandom(100_000)))
     await store.put(a_document(url="unread", body=os.urandom(100_000)))
@@ -48,9 +48,9 @@ async def test_what_is_read_outlives_what_is_not(open_store):
     assert (store.get("read") is not None, store.get("unread")) == (True, None)
 
 
-async def test_what_is_confirmed_outlives_what_is_not(open_store):
+async def test_documents_that_are_confirmed_outlive_the_others(open_store):
     """
-    A document that lives in the memory tier is read from disk rarely; its confirmations show that it is used.
+    A document in the memory tier is rarely read from disk; its confirmations show that it is used.
     """
     store = open_store(3 * MEGABYTE)
     document = a_document(url="confirmed", body=os.urandom(100_000))
@@ -62,7 +62,7 @@ async def test_what_is_confirmed_outlives_what_is_not(open_store):
     assert store.get("confirmed") is not None
 
 
-async def test_reads_alone_are_noted_too(directory, store, monkeypatch):
+async def test_reads_alone_are_recorded_too(directory, store, monkeypatch):
     monkeypatch.setattr("nugetproxy.storage.documents.disk._MANY_READS", 2)
     for url in (ONE, OTHER):
         await store.put(a_document(url=url))
@@ -76,7 +76,7 @@ async def test_reads_alone_are_noted_too(directory, store, monkeypatch):
 
 async def test_what_is_of_short_use_goes_first(open_store):
     """
-    Anybody can ask for any number of unknown ids and searches: they displace one another, and nothing that lasts.
+    Anyone can request any number of unknown ids and searches: they displace one another, but no lasting documents.
     """
     store = open_store(3 * MEGABYTE)
     await store.put(a_document(url="lasting", body=os.urandom(100_000)), useful_for=365 * 86_400.0)
@@ -86,9 +86,9 @@ async def test_what_is_of_short_use_goes_first(open_store):
     assert (store.get("lasting") is not None, store.get("search/0")) == (True, None)
 
 
-async def test_a_confirmation_lengthens_the_use(directory, store):
+async def test_a_confirmation_extends_the_lifetime(directory, store):
     """
-    A search that is asked for again and again is as young as its last confirmation.
+    A search that is repeated again and again is as young as its last confirmation.
     """
     await store.put(a_document(url=ONE), useful_for=3600.0)
     execute(directory, "UPDATE Cache SET store_time = 1000.0, expire_time = 4600.0")

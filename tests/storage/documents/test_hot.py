@@ -11,7 +11,7 @@ from tests.httpcache.documents import NOON, a_document
 
 
 class Below:
-    """A store that counts, and that can be full."""
+    """A store that counts calls, and can be full."""
 
     def __init__(self):
         self.kept: dict[str, StoredResponse] = {}
@@ -96,7 +96,7 @@ async def test_an_expiry_that_is_not_written_yet_counts(below):
 
 async def test_a_full_disk_does_not_stop_the_memory(below):
     """
-    What could not be written is still served from memory, and is not hidden by the older copy on disk.
+    Documents that could not be written are still served from memory, not hidden by older copies on disk.
     """
     hot = HotDocuments(below, 1_000_000)
     await hot.put(a_document(url=ONE, body=b"old", age=500))

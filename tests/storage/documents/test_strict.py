@@ -1,4 +1,4 @@
-"""No pickle and nothing foreign: what somebody else wrote into the database does not run and is not served."""
+"""No pickle and nothing foreign: values that others wrote into the database are neither executed nor served."""
 
 import os
 import pickle
@@ -28,7 +28,7 @@ class Bomb:
 @pytest.mark.parametrize("key", [ONE, f"clock {ONE}"])
 async def test_a_forged_row_does_not_execute(directory, store, tmp_path, mode, key):
     """
-    Whoever can write the database can make us lose a document, and nothing more.
+    Anyone who can write the database can make us lose a document, and nothing more.
     """
     await store.put(a_document(url=ONE))
     await store.confirm(a_document(url=ONE))
@@ -54,7 +54,7 @@ async def test_a_forged_key_does_not_execute(directory, open_store, tmp_path):
 @pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "aa/bb/cc.val"])
 async def test_a_row_cannot_name_a_file(directory, open_store, tmp_path, name):
     """
-    Neither is such a file read when the row is, nor removed when the row is evicted.
+    Such a file is neither read with the row nor removed when the row is evicted.
     """
     store = open_store(MEGABYTE)
     (tmp_path / "secret").write_bytes(a_document(url=ONE).to_bytes())
@@ -76,7 +76,7 @@ async def test_a_document_under_another_url_is_not_served(directory, store):
 
 async def test_forged_settings_do_not_keep_it_closed(directory, open_store):
     """
-    diskcache passes such rows on as arguments; a store that cannot be opened for them is begun anew.
+    diskcache passes such rows on as arguments; a store that they keep from opening is replaced.
     """
     store = open_store()
     await store.put(a_document(url=ONE))
