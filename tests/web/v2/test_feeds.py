@@ -1,32 +1,18 @@
 """The V2 feed over HTTP: entries, levels, filters, failures, transport."""
 
 import gzip
-from dataclasses import replace
 
 import pytest
 from lxml import etree
 from yarl import URL
 
 from nugetproxy.errors import PackageNotFound, UpstreamUnavailable, VersionNotFound
-from nugetproxy.feeds.base import LocalFile, Part
 from nugetproxy.protocol.v3.search import SearchQuery
 from nugetproxy.web.hot.table import HotTable
-from tests.fakes.feed import Growing, a_leaf
-from tests.web.catalogue import CatalogueFeed
 from tests.web.feeds_read import read, text
 from tests.web.serving import serving, status_of
 
 BASE = "/api/v2"
-PACKAGE = b"PK\x03\x04 and so on"
-
-
-@pytest.fixture
-def feed():
-    made = CatalogueFeed()
-    made.add("Alpha.Lib", "1.0.0")
-    made.add("Alpha.Lib", "1.1.0")
-    made.add("Alpha.Lib", "2.0.0-rc.1")
-    return made
 
 
 # --- service document and metadata ------------------------------------------------------------------------------------
@@ -349,150 +335,3 @@ async def test_updates_of_too_many_are_refused_not_empty(feed):
     async with serving(feed) as client:
         path = f"{BASE}/GetUpdates()?packageIds='{ids}'&versions='{versions}'"
         assert await status_of(client, URL(path, encoded=True)) == 400  # type: ignore[arg-type]  # aiohttp's
-
-
-# --- packages ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "a.nupkg"
-    path.write_bytes(PACKAGE)
-    return LocalFile(path, len(PACKAGE), 1_700_000_000, "etag")
-
-
-@pytest.mark.parametrize("path", ["/package/alpha.lib/1.1.0", "/package/Alpha.Lib/1.1", "/package/ALPHA.LIB"])
-async def test_a_package_is_served_directly(feed, file, path):
-    feed.contents[Part.NUPKG] = file
-    async with serving(feed) as client, client.get(BASE + path) as answer:
-        assert (answer.status, await answer.read()) == (200, PACKAGE)
-
-
-async def test_parts_of_a_package_are_served(feed, file):
-    feed.contents[Part.NUPKG] = file
-    async with serving(feed) as client:
-        answer = await client.get(f"{BASE}/package/alpha.lib/1.1.0", headers={"Range": "bytes=2-4"})
-
-        assert (answer.status, await answer.read()) == (206, PACKAGE[2:5])
-
-
-async def test_a_package_that_is_still_arriving_is_served(feed):
-    feed.contents[Part.NUPKG] = Growing([PACKAGE[:3], PACKAGE[3:]])
-    async with serving(feed) as client, client.get(f"{BASE}/package/alpha.lib/1.1.0") as answer:
-        assert await answer.read() == PACKAGE
-
-
-@pytest.mark.parametrize(
-    ("expected", "versions"),
-    [
-        ("1.1.0", {"1.0.0": True, "1.1.0": True, "2.0.0-rc": True}),
-        ("1.0.0", {"1.0.0": True, "1.1.0": False}),
-        ("1.1.0", {"1.1.0": False, "2.0.0-rc": True}),
-        ("2.0.0-rc", {"2.0.0-beta": True, "2.0.0-rc": True}),
-    ],
-)
-async def test_the_newest_package_is_stable_and_listed_if_there_is_one(expected, versions):
-    feed = CatalogueFeed()
-    for version, listed in versions.items():
-        feed.add("A", version, listed=listed)
-    async with serving(feed) as client:
-        await status_of(client, f"{BASE}/package/A")
-
-    assert [str(package.version) for method, (package, _) in _contents(feed)] == [expected]
-
-
-async def test_the_newest_package_is_another_tomorrow(feed, file, monkeypatch):
-    """
-    Its bytes may be kept for ever under the address of its version, under this one only while it is the newest.
-    """
-    feed.contents[Part.NUPKG] = file
-    table, offered, ages = HotTable(1024 * 1024), [], []
-    monkeypatch.setattr(HotTable, "offer", lambda _, target, *__: offered.append(target))
-    async with serving(feed, hot=table) as client:
-        for path in ("/package/alpha.lib", "/package/alpha.lib/1.1.0"):
-            async with client.get(BASE + path) as answer:
-                assert (answer.status, await answer.read()) == (200, PACKAGE)
-                ages.append(int(answer.headers["Cache-Control"].partition("max-age=")[2]))
-
-    assert ages == [20 + 40, 20 + 3600]  # of which 20 s have passed
-    assert offered == [f"{BASE}/package/alpha.lib/1.1.0"]
-
-
-def _contents(feed):
-    return [each for each in feed.asked if each[0] == "content"]
-
-
-# --- versions that are too large --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", ["/FindPackagesById()?id='alpha.lib'", "/Packages()?$filter=Id%20eq%20'Alpha.Lib'"])
-async def test_a_version_that_does_not_fit_is_left_out(feed, path):
-    feed.packages["alpha.lib"][0] = replace(feed.packages["alpha.lib"][0], fits=False)
-    async with serving(feed) as client:
-        shown = await read(client, BASE + path)
-
-    assert shown.entries == ["Alpha.Lib 1.1.0"]
-
-
-@pytest.mark.parametrize(
-    ("path", "known_of"),
-    [
-        ("/FindPackagesById()?id='alpha.lib'", "each version of Alpha.Lib"),
-        ("/Packages(Id='Alpha.Lib',Version='1.0.0')", "Alpha.Lib 1.0.0"),
-    ],
-)
-async def test_without_any_other_it_is_an_error_and_not_empty(feed, path, known_of):
-    feed.packages["alpha.lib"] = [replace(leaf, fits=False) for leaf in feed.packages["alpha.lib"]]
-    async with serving(feed) as client, client.get(BASE + path) as answer:
-        assert answer.status == 500
-        assert answer.reason == f"what is known of {known_of} is larger than the limit of 262144 bytes"
-
-
-# --- very many versions -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/Packages()?$filter=Id%20eq%20'a'%20or%20Id%20eq%20'b'",
-        "/GetUpdates()?packageIds='a|b'&versions='0.1|0.1'&includeAllVersions=true",
-    ],
-)
-async def test_ids_of_too_many_versions_together_are_refused(feed, path, monkeypatch):
-    """
-    Fifty ids of thousands of versions each would be gigabytes in memory.
-    """
-    feed.packages |= {
-        name: [replace(a_leaf(name, f"1.{each}.0"), size=100) for each in range(10)] for name in ("a", "b")
-    }
-    async with serving(feed) as client:
-        assert len((await read(client, BASE + path)).entries) == 20
-        monkeypatch.setattr("nugetproxy.web.v2.gathering.LARGEST_GATHERED", 1_500)
-        async with client.get(URL(BASE + path, encoded=True)) as answer:
-            assert (answer.status, "ask for fewer of them at a time" in (answer.reason or "")) == (400, True)
-
-
-async def test_one_id_may_have_as_many_versions_as_it_has(feed, monkeypatch):
-    monkeypatch.setattr("nugetproxy.web.v2.gathering.LARGEST_GATHERED", 100)
-    feed.packages["a"] = [replace(a_leaf("a", f"1.{each}.0"), size=100) for each in range(10)]
-    async with serving(feed) as client:
-        assert len((await read(client, f"{BASE}/FindPackagesById()?id='a'")).entries) == 10
-
-
-async def test_the_highest_updates_of_many_ids_are_not_too_much(feed, monkeypatch):
-    monkeypatch.setattr("nugetproxy.web.v2.gathering.LARGEST_GATHERED", 100)
-    feed.packages |= {name: [replace(a_leaf(name, "1.0.0"), size=1_000)] for name in ("a", "b")}
-    async with serving(feed) as client:
-        found = await read(client, f"{BASE}/GetUpdates()?packageIds='a|b'&versions='0.1|0.1'")
-    assert found.entries == ["a 1.0.0", "b 1.0.0"]
-
-
-async def test_of_very_many_versions_a_filter_looks_at_the_newest(feed, monkeypatch):
-    for name in ("Beta.One", "Beta.Two"):
-        for each in range(5):
-            feed.add(name, f"1.{each}.0", tags="many")
-    monkeypatch.setattr("nugetproxy.web.v2.searching.MOST_ROWS", 6)
-    async with serving(feed) as client:
-        found = await read(client, f"{BASE}/Search()?searchTerm='beta'&$filter=Version%20ne%20'9.0'")
-
-    assert found.entries == [f"{name} 1.{each}.0" for name in ("Beta.One", "Beta.Two") for each in (2, 3, 4)]
