@@ -4,6 +4,7 @@ Pure; what a host stands for, and who may be sent to it, is in `mirroring.upstre
 """
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
@@ -14,6 +15,7 @@ _NO_HOST: Final = "its host is neither a name in ASCII (xn--...) nor an address"
 _WILDCARD: Final = '"*" may only stand for the whole first label of a domain, as in "*.blob.example.net"'
 
 
+@lru_cache(maxsize=1024)  # every request asks for the hosts of its upstream
 def canonical_host(host: str) -> str:
     """The one spelling of a host: lower case, no final dot, addresses as `ipaddress` writes them.
 

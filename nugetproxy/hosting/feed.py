@@ -45,8 +45,11 @@ class Search(Protocol):
 class HostedFeed:
     """The Feed contract over what is hosted."""
 
-    def __init__(self, database: SqliteDatabase, contents: HostedContents, search: Search) -> None:
-        self._packages = HostedPackages(database)
+    def __init__(
+        self, database: SqliteDatabase, contents: HostedContents, search: Search, packages: HostedPackages | None = None
+    ) -> None:
+        """`packages` of the same database, that remember which ids are ours: most requests are for others."""
+        self._packages = packages or HostedPackages(database)
         self._registrations = HostedRegistrations(database)
         self._contents = contents
         self._search = search
@@ -99,6 +102,7 @@ class HostedFeed:
     # --- contents -----------------------------------------------------------------------------------------------------
 
     async def content(self, package: PackageIdentity, part: Part) -> Answer[PackageContent]:
+        self._refuse_foreign(package.id)
         stored = self._packages.find_content(package)
         if stored is None:
             self._refuse(package)
@@ -139,16 +143,23 @@ class HostedFeed:
     # --- shared -------------------------------------------------------------------------------------------------------
 
     async def _complete(self, package_id: PackageId) -> Registration:
+        self._refuse_foreign(package_id)
         registration = await self._registrations.find(package_id.lower)
         if registration is None:
             self._refuse(PackageIdentity(package_id, _NEVER), any_version=True)
         return registration
 
     def _found(self, package: PackageIdentity) -> HostedPackage:
+        self._refuse_foreign(package.id)
         found = self._packages.find(package)
         if found is None:
             self._refuse(package)
         return found
+
+    def _refuse_foreign(self, package_id: PackageId) -> None:
+        """Raises PackageNotFound for an id that is not ours."""
+        if not self._packages.knows(package_id.lower):
+            raise PackageNotFound(package_id.text)
 
     def _refuse(self, package: PackageIdentity, *, any_version: bool = False) -> NoReturn:
         if self._packages.knows(package.lower_id):

@@ -5,7 +5,7 @@ what, and where the bytes lie, is not known here.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -27,6 +27,10 @@ SELECT p.manifest, p.package_id, p.version, h.listed, h.published, p.pushed, h.l
        p.content_hash, p.blob, h.deprecation, h.sequence, e.stamp, e.commit_id, h.push
 FROM hosted_packages AS h JOIN hosted_pushes AS p USING (push) JOIN hosted_events AS e ON e.sequence = h.sequence
 """
+
+
+# Ids of which it is remembered whether they are ours: some 3 MB.
+_MOST_KNOWN: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +94,29 @@ class StoredContent:
 class HostedPackages:
     """What is hosted, read from one database. Methods may raise StorageUnavailable and take microseconds a row."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: SqliteDatabase, revision: Callable[[], int] | None = None) -> None:
+        """`revision` differs once anything changed in the database: until then it is remembered which ids are ours.
+
+        Without it the database is asked every time.
+        """
         self._fetch: Fetch = database.fetch
+        self._revision = revision
+        self._seen = -1
+        self._known: dict[str, bool] = {}
 
     def knows(self, lower_id: str) -> bool:
         """Whether the id is ours: also when all its versions were deleted, as long as one of them is burnt."""
-        return knows_id(self._fetch, lower_id)
+        if self._revision is None:
+            return knows_id(self._fetch, lower_id)
+        # The revision first: what is read after it is as new or newer.
+        seen = self._revision()
+        if seen != self._seen or len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+            self._seen = seen
+        is_ours = self._known.get(lower_id)
+        if is_ours is None:
+            is_ours = self._known[lower_id] = knows_id(self._fetch, lower_id)
+        return is_ours
 
     def is_empty(self) -> bool:
         """Whether nothing was ever pushed that still keeps its id."""

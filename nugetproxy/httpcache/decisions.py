@@ -6,6 +6,7 @@ Rule 2: nothing here knows a socket, a store or what time it is.
 `before` is asked with what is kept; when it says Ask, `after_answer` or `after_failure` says what the answer means.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -82,24 +83,38 @@ def before(
     *,
     now: float,
     mode: Mode,
-    health: Health,
+    health: Callable[[], Health],
     doubt: bool = False,
     may_do_without: bool = False,
 ) -> Serve | Ask | Refuse:
     """What to do for an asker, given what is kept.
 
-    `doubt`: the asker has a reason to think that even a fresh copy is outdated (it lacks what somebody names).
+    `health` is called only when nothing fresh is kept. `doubt`: the asker has a reason to think that even a fresh copy
+    is outdated (it lacks what somebody names).
     `may_do_without`: the asker has something of its own to give when there is no answer.
     """
     if mode is Mode.OFFLINE:
         return _before_offline(stored, rule, now)
+    doubted = doubt and stored is not None and age(stored, now) >= DOUBT_REST
+    if stored is not None and is_fresh(stored, rule, now) and not doubted:
+        return Serve(stored, Outcome.ABSENT if stored.is_absence else Outcome.HIT)
+    return _before_asking(stored, rule, now, health(), doubted=doubted, may_do_without=may_do_without)
+
+
+def _before_asking(
+    stored: StoredResponse | None,
+    rule: FreshnessRule,
+    now: float,
+    health: Health,
+    *,
+    doubted: bool,
+    may_do_without: bool,
+) -> Serve | Ask | Refuse:
+    """As `before`, when nothing fresh is kept."""
     if stored is None:
         if health is Health.DEAD:
             return Refuse(Refusal.DEAD)
         return Ask(patience=rule.patience if may_do_without and health is Health.SUSPECT else None)
-    doubted = doubt and age(stored, now) >= DOUBT_REST
-    if is_fresh(stored, rule, now) and not doubted:
-        return Serve(stored, Outcome.ABSENT if stored.is_absence else Outcome.HIT)
     if not may_stand_in(stored, rule, now):
         return Refuse(Refusal.DEAD) if health is Health.DEAD else Ask(stored.validators)
     if health is Health.DEAD:

@@ -101,7 +101,7 @@ def over(
     except StorageUnavailable as error:  # somebody else's folder: what is in it can be served all the same
         _log.warning("hosted_not_private", error=str(error))
     contents = HostedContents(blobs)
-    packages = HostedPackages(database)
+    packages = HostedPackages(database, lambda: revisions.hosting)
     search = HostedSearch(database, ownership.is_verified)
     statistics = Statistics(database, search)
     spools = SpoolFolder(path / "spool", MemoryBudget(0))
@@ -137,7 +137,7 @@ def over(
     )
     stack.push_async_callback(symbols.close)
     protected = Protected(ownership.protected, below, attempted, appeared)
-    hosted = HostedFeed(database, contents, search)
+    hosted = HostedFeed(database, contents, search, packages)
     stack.push_async_callback(statistics.flush)
     if not read_only:
         _run(stack, _keep_up(leases, database, packages, symbols, blobs), statistics.run(), _catch_up(search))

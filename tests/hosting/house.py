@@ -69,7 +69,7 @@ class House:
         self.audit = AuditLog(self.database)
         self.blobs = open_hosted_blobs(path)
         self.contents = HostedContents(self.blobs)
-        self.packages = HostedPackages(self.database)
+        self.packages = HostedPackages(self.database, lambda: self.revisions.hosting)
         self.events = HostedEvents(self.database)
         self.index = Index()
         self.publish = Publish(
@@ -82,7 +82,7 @@ class House:
             index=self.index,
             clock=self.tick,
         )
-        self.feed = HostedFeed(self.database, self.contents, Search())
+        self.feed = HostedFeed(self.database, self.contents, Search(), self.packages)
         self.spools = SpoolFolder(path / "spool", MemoryBudget(1_000_000))
 
     def tick(self) -> int:

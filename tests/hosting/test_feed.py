@@ -26,6 +26,7 @@ from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v3.deprecation import Deprecation
 from nugetproxy.protocol.v3.registration import Hive, Leaf
 from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
+from nugetproxy.storage.database.sqlite import Fetch
 from tests.builders import make_nupkg, make_nuspec
 from tests.hosting.house import House
 from tests.protocol.urls import foreign_urls
@@ -274,3 +275,32 @@ async def test_an_id_of_thousands_of_versions_is_paged(house: House, tmp_path: P
         reader._fetch = counting
     assert (await house.feed.registration(UTILS)).value is registration
     assert len(asked) == 1
+
+
+async def test_of_an_id_that_is_not_ours_the_database_is_asked_once(house, monkeypatch):
+    asked: list[str] = []
+    fetch: Fetch = house.packages._fetch
+
+    def counting(sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        asked.append(sql)
+        return fetch(sql, parameters)
+
+    for reader in (house.feed._packages, house.feed._registrations._packages):
+        monkeypatch.setattr(reader, "_fetch", counting)
+    monkeypatch.setattr(house.feed._registrations, "_fetch", counting)
+    for ask in (house.feed.versions, house.feed.registration, house.feed.complete_registration):
+        with pytest.raises(PackageNotFound):
+            await ask(UTILS)
+    for number in range(3):
+        with pytest.raises(PackageNotFound):
+            await house.feed.content(PackageIdentity(UTILS, NuGetVersion.parse(f"{number}.0.0")), Part.NUPKG)
+    assert len(asked) == 1
+
+
+async def test_an_id_is_ours_as_soon_as_it_was_pushed(house):
+    with pytest.raises(PackageNotFound):
+        await house.feed.versions(UTILS)
+
+    await with_versions(house, "1.0.0")
+
+    assert [version.full for version in (await house.feed.versions(UTILS)).value] == ["1.0.0"]

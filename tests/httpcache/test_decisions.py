@@ -1,4 +1,5 @@
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -45,7 +46,7 @@ V = STALE.validators
 
 
 def decide(stored, health=Health.GOOD, *, mode=Mode.ONLINE, doubt=False, rule=_RULE):
-    return before(stored, rule, now=NOON, mode=mode, health=health, doubt=doubt)
+    return before(stored, rule, now=NOON, mode=mode, health=lambda: health, doubt=doubt)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_offline(stored, expected):
     [(Health.GOOD, Ask()), (Health.SUSPECT, Ask(patience=_RULE.patience)), (Health.DEAD, Refuse(Refusal.DEAD))],
 )
 def test_who_can_do_without_does_not_wait_long_for_an_upstream_in_trouble(health, expected):
-    assert before(None, _RULE, now=NOON, mode=Mode.ONLINE, health=health, may_do_without=True) == expected
+    assert before(None, _RULE, now=NOON, mode=Mode.ONLINE, health=lambda: health, may_do_without=True) == expected
 
 
 def test_many_doubts_cost_one_request():
@@ -268,12 +269,18 @@ _documents = st.builds(
     confirmed=_seconds,
     expired=st.booleans(),
 )
+
+
+def _told(health: Health) -> Callable[[], Health]:
+    return lambda: health
+
+
 _situations = {
     "stored": st.none() | _documents,
     "rule": _rules,
     "now": _seconds,
     "mode": st.sampled_from(Mode),
-    "health": st.sampled_from(Health),
+    "health": st.sampled_from(Health).map(_told),
     "doubt": st.booleans(),
 }
 
@@ -302,7 +309,7 @@ def test_offline_never_asks(stored, rule, **situation):
             pytest.fail("asked")
 
 
-@given(**(_situations | {"health": st.just(Health.DEAD)}))
+@given(**(_situations | {"health": st.just(_told(Health.DEAD))}))
 def test_a_dead_upstream_is_never_asked(stored, rule, **situation):
     match before(stored, rule, **situation):
         case Ask() | Serve(_, _, True):
@@ -339,7 +346,7 @@ def test_over_any_history_the_rules_are_kept(steps, rule, health):
     word, word_at = "nothing", 0.0
     for wait, answer, doubt in steps:
         now += wait
-        match before(stored, rule, now=now, mode=Mode.ONLINE, health=health, doubt=doubt):
+        match before(stored, rule, now=now, mode=Mode.ONLINE, health=lambda: health, doubt=doubt):
             case Serve(_, Outcome.ABSENT):
                 assert word == "absent"
                 assert now - word_at < rule.absent

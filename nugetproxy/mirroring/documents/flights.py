@@ -211,7 +211,7 @@ class DocumentFlights:
             flight.rule,
             now=self._clock(),
             mode=self._mode,
-            health=flight.upstream.health,
+            health=lambda: flight.upstream.health,
             doubt=flight.doubt,
         ):
             case Serve(kept, Outcome.HIT | Outcome.ABSENT):

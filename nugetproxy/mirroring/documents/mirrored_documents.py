@@ -112,13 +112,12 @@ class MirroredDocuments:
         """
         rule = self._rules[kind]
         stored = self._look(url, rule)
-        health = self._flights.health(upstream, url)
         verdict = before(
             stored,
             rule,
             now=self._clock(),
             mode=self._mode,
-            health=health,
+            health=lambda: self._flights.health(upstream, url),
             doubt=doubt,
             may_do_without=timeout is not None,
         )
@@ -138,6 +137,10 @@ class MirroredDocuments:
                 raise UpstreamUnavailable(upstream.name, "it does not answer, and no copy is kept", again)
             case _:
                 assert_never(verdict)
+
+    def now(self) -> float:
+        """The time by which documents are fresh, in seconds since the epoch."""
+        return self._clock()
 
     def peek(self, url: str, kind: DocumentKind | None = None) -> KeptDocument | None:
         """The kept copy, however old; never asks. None for an absence. Without its kind it is told as stale."""

@@ -50,6 +50,8 @@ class MirroredSource:
         )
         self._parsing = Lock()
         self._allowed_by = ""
+        self._endpoints: tuple[float, float, UpstreamEndpoints] | None = None
+        """Those of a fresh service index, and between which two moments it is fresh."""
 
     @property
     def name(self) -> str:
@@ -73,6 +75,9 @@ class MirroredSource:
 
         Raises UpstreamError: without a service index nobody knows what exists.
         """
+        now = self._documents.now()
+        if self._endpoints is not None and self._endpoints[0] <= now < self._endpoints[1]:
+            return self._endpoints[2]
         try:
             document = await self.ask(self._service_index, DocumentKind.SERVICE_INDEX, check_service_index)
         except DocumentAbsent as error:
@@ -81,6 +86,7 @@ class MirroredSource:
         if document.digest != self._allowed_by:
             self._allow(endpoints)
             self._allowed_by = document.digest
+        self._endpoints = now, now + document.provenance.fresh_for, endpoints
         return endpoints
 
     def _allow(self, endpoints: UpstreamEndpoints) -> None:

@@ -9,6 +9,8 @@ from itertools import count
 
 from nugetproxy.httpcache.decisions import Health
 
+_WORSE = {Health.GOOD: 0, Health.SUSPECT: 1, Health.DEAD: 2}
+
 
 class Breaker:
     """The record of how one host answered: closed while requests may be sent, open once it is considered down.
@@ -80,5 +82,4 @@ class Breaker:
 
 def worst(healths: Iterable[Health]) -> Health:
     """The health of something that needs all of these."""
-    order = (Health.GOOD, Health.SUSPECT, Health.DEAD)
-    return max(healths, key=order.index, default=Health.GOOD)
+    return max(healths, key=_WORSE.__getitem__, default=Health.GOOD)
