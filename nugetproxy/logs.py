@@ -22,8 +22,8 @@ Level = Literal["debug", "info", "warning", "error"]
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 KEY_LIKE: Final = re.compile(r"nugetproxy(?:_|%(?:25)*5f)[0-9a-z]{20,}", re.IGNORECASE)
-"""What looks like an API key of ours, whole or cut short, in an address too and in any case. Names of metrics, which
-begin alike, have shorter words. The exact form is in `accounts.credentials`."""
+"""What looks like one of our API keys, whole or cut short, also inside an address and in any case. Metric names, which
+start the same way, have shorter words. The exact form is in `accounts.credentials`."""
 
 _SECRET_KEY = re.compile(
     r"passw|passphrase|secret|token|authorization|api[-_]?key|cookie|credential|header_value$", re.I

@@ -45,7 +45,7 @@ class HostingServices:
 
 @dataclass(frozen=True)
 class AccountServices:
-    """Who there is, what they own, what was done, and who tries too often."""
+    """Accounts, ownership, the audit log, and limits on failed attempts."""
 
     directory: Directory
     ownership: Ownership
@@ -55,13 +55,13 @@ class AccountServices:
 
 @dataclass(frozen=True)
 class Services:
-    """What one running process offers its handlers.
+    """The services of one running process for its handlers.
 
-    `ready` answers whether requests can be served now, and why not; it never raises. `started` is when this process
-    was assembled, in seconds since the epoch. `name` is the product's, with its version behind a slash.
+    `ready` says whether requests can be served now, or why not; it never raises. `started` is when this process was
+    assembled, in seconds since the epoch. `name` is the product's, with its version after a slash.
 
-    The rest is None where nothing is hosted; `mirrored` is the feed of those who may not see what is hosted. `changes`
-    differs once anything changed that answers given before may depend on, in whichever process.
+    The rest is None where nothing is hosted; `mirrored` is the feed for clients that may not see hosted packages.
+    `changes` differs after any change, in any process, that previous answers may depend on.
     """
 
     config: Config

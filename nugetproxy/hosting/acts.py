@@ -1,6 +1,6 @@
-"""What all acts on hosted packages have in common: they run to their end, and whatever is refused is written down.
+"""What all acts on hosted packages have in common: they run to completion, and every refusal is audited.
 
-What each act does is `publish.py`'s affair.
+What each act does belongs to `publish.py`.
 """
 
 import asyncio
@@ -32,30 +32,30 @@ _log = logger()
 T = TypeVar("T")
 
 REFUSALS: Final = (NotAuthenticated, Forbidden, IdReserved, PackageExists)
-"""A definite no. Everything else that an act may raise is about the caller's words or about our disk."""
+"""Definite refusals. All other errors of an act are about invalid input or our disk."""
 
 
 MOST_PUSHES: Final = 64
 
 ANY_PACKAGE: Final = "any package"
-"""The subject, in the audit log, of what is refused before it is known which package it is about."""
+"""The subject, in the audit log, of a refusal before the package is known."""
 
 
 class SearchIndex(Protocol):
-    """What search keeps of hosted packages. All are called inside the transaction of the act."""
+    """The search index of hosted packages. All methods are called inside the transaction of the act."""
 
     def index_package(self, connection: sqlite3.Connection, package: HostedPackage) -> None:
-        """The version is new, or its state is another now."""
+        """The version is new, or its state has changed."""
 
     def forget_package(self, connection: sqlite3.Connection, package: PackageIdentity) -> None:
         """The version is gone."""
 
     def downloads_counted(self, connection: sqlite3.Connection, lower_ids: Iterable[str]) -> None:
-        """These ids have other downloads now."""
+        """The download counts of these ids have changed."""
 
 
 class NoIndex:
-    """For a feed that is not searched."""
+    """For a feed without search."""
 
     def index_package(self, connection: sqlite3.Connection, package: HostedPackage) -> None: ...
 
@@ -65,10 +65,10 @@ class NoIndex:
 
 
 class PushQueue:
-    """How many pushed files may be on their way from their upload to their commit, in one process.
+    """Limits how many pushed files may be between upload and commit, in one process.
 
-    They wait on the disk and cost no memory; but whoever sends one more than can be checked within a client's patience
-    is better told so.
+    They wait on disk and use no memory; but a client whose push cannot be checked within its timeout should be refused
+    early.
     """
 
     def __init__(self, most: int = MOST_PUSHES) -> None:
@@ -76,13 +76,13 @@ class PushQueue:
         self._entered = 0
 
     def require_room(self) -> None:
-        """Raises Busy when there is none: asked before a body is read."""
+        """Raises Busy when the queue is full: called before a body is read."""
         if self._entered >= self._most:
             raise Busy("pushes")
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Hold a place. Raises Busy."""
+        """Occupy a place. Raises Busy."""
         self.require_room()
         self._entered += 1
         try:
@@ -92,35 +92,35 @@ class PushQueue:
 
 
 class RunningActs:
-    """The acts of one process that are under way."""
+    """The running acts of one process."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
 
     async def to_the_end(self, act: Coroutine[Any, Any, T]) -> T:
-        """Run an act that its asker's leaving does not stop."""
+        """Run an act that continues even if its caller is cancelled."""
         task = asyncio.create_task(act)
         self._running.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Wait for the acts that run."""
+        """Wait for the running acts."""
         await asyncio.gather(*self._running, return_exceptions=True)
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever asked has it, or has left
+            task.exception()  # the caller has received it, or was cancelled
 
 
 @asynccontextmanager
 async def audited(audit: AuditLog, actor: Actor, act: str, subject: str, address: str) -> AsyncIterator[None]:
-    """What is refused inside leaves its line; what succeeds writes its own, in its transaction."""
+    """Writes an audit line for a refusal inside; a successful act writes its own, in its transaction."""
     try:
         yield
     except REFUSALS as error:
-        if not isinstance(error, NotAuthenticated):  # from nobody in particular, and as often as they like
+        if not isinstance(error, NotAuthenticated):  # an unknown sender, who may repeat it any number of times
             entry = AuditEntry(actor.name, f"package.{act}", subject, address, REFUSED, str(error))
             try:
                 await audit.record_refusal(entry)
@@ -130,7 +130,7 @@ async def audited(audit: AuditLog, actor: Actor, act: str, subject: str, address
 
 
 def done(actor: Actor, act: str, package: PackageIdentity, address: str, detail: str = "") -> AuditEntry:
-    """The line of an act that succeeded."""
+    """The audit line of a successful act."""
     return AuditEntry(actor.name, f"package.{act}", str(package), address, DONE, detail)
 
 
@@ -139,7 +139,7 @@ def exists(package: PackageIdentity) -> PackageExists:
 
 
 def absence(fetch: Fetch, package: PackageIdentity) -> NugetproxyError:
-    """Why a version is not there: the id is not ours, lacks it, or had it."""
+    """Why a version does not exist: the id is not hosted here, or lacks this version, or it was deleted."""
     if not knows_id(fetch, package.lower_id):
         return PackageNotFound(package.id.text)
     deleted = deleted_at(fetch, package)

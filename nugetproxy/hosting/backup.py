@@ -1,6 +1,6 @@
-"""Backing up what is hosted, while it is pushed, changed and deleted: one moment of the database and its files.
+"""Backing up hosted packages while others push, change and delete them: one snapshot of the database and its files.
 
-Files never change, so only what is deleted in between can be missed: then a later moment is taken.
+Files never change, so only files deleted in the meantime can be missing: then a newer snapshot is taken.
 """
 
 import sqlite3
@@ -14,7 +14,7 @@ from nugetproxy.storage.database.opening import MAIN
 
 HOSTED: Final = "hosted"
 
-# Each moment lacks only what was deleted since the one before, unless somebody deletes on and on.
+# Each snapshot lacks only what was deleted since the previous one, unless deletions never stop.
 _MOST_MOMENTS: Final = 10
 
 _NEEDED: Final = """
@@ -25,10 +25,10 @@ UNION ALL SELECT blob, size, sha512 FROM symbol_files
 
 
 def back_up_hosting(backup: BackupWriter) -> tuple[str, ...]:
-    """Add the main database, of this version's schema, and every file that it names.
+    """Add the main database, which has this version's schema, and every file that it names.
 
-    Returns the paths of files that are missing in the data directory, or not what was pushed; they are left out. Raises
-    StorageUnavailable.
+    Returns the paths of files in the data directory that are missing, or differ from what was pushed; they are left
+    out. Raises StorageUnavailable.
     """
     wrong: frozenset[str] | None = None
     for _ in range(_MOST_MOMENTS):

@@ -1,7 +1,7 @@
-"""The bytes of hosted packages: where they lie, how they are made safe, and the reading of their parts.
+"""The bytes of hosted packages: where they are stored, how they are made durable, and how their parts are read.
 
-The database says which blobs are packages. A key is never used twice: each push has its own, so that the loser of a
-race may take its bytes away without looking at anybody else's.
+The database says which blobs are packages. A key is never used twice: each push has its own, so the loser of a race can
+remove its bytes without checking anyone else's.
 """
 
 import secrets
@@ -23,7 +23,7 @@ from nugetproxy.storage.spool import Spool, disk_failures
 _log = logger()
 
 FOLDER: Final = "packages"
-"""The first segment of every key here; what else lies in the store is not ours."""
+"""The first segment of every key here; other keys in the store are not ours."""
 
 
 class HostedContents:
@@ -33,18 +33,18 @@ class HostedContents:
         self.blobs = blobs
 
     def commit(self, key: BlobKey, spool: Spool) -> None:
-        """Make the bytes visible, safe from a loss of power together with every folder on the way. Blocks.
+        """Make the bytes visible, safe from power loss including every parent folder. Blocks.
 
         A store of mirrored packages may lose a name and fetch again; what is pushed here exists nowhere else.
 
-        Raises StorageUnavailable; the blob may then be there all the same, and is garbage.
+        Raises StorageUnavailable; the blob may then exist all the same, and is garbage.
         """
         try:
             self.blobs.commit(key, spool)
         except StorageUnavailable:
             if self.blobs.path(key).parent.is_dir():
                 raise
-            # Whoever deleted the last file in that folder took the folder along, just between making and using it.
+            # Deleting the last file in that folder removed the folder too, between its creation and its use.
             self.blobs.commit(key, spool)
         folder = self.blobs.path(key).parent
         with disk_failures("make a package safe"):
@@ -53,21 +53,21 @@ class HostedContents:
                 folder = folder.parent
 
     def discard(self, key: BlobKey) -> None:
-        """Take the bytes away, as far as the disk lets us: what stays is swept later. Blocks; never raises."""
+        """Remove the bytes, as far as the disk allows: what remains is swept later. Blocks; never raises."""
         with suppress(StorageUnavailable):
             self.blobs.delete(key)
 
     def local_file(self, content: StoredContent, is_needed: Callable[[], bool]) -> LocalFile:
-        """Raises StorageUnavailable when the bytes are not where the database says: a bug, or a hand on the disk.
+        """Raises StorageUnavailable when the file is not where the database says: a bug, or manual interference.
 
-        `is_needed` looks once more if the database still says so: what was deleted a moment ago is no loss.
+        `is_needed` checks again whether the database still names it: a file deleted a moment ago is no loss.
         """
         info = self.blobs.stat(content.blob)
         if info is None or info.size != content.size:
             if is_needed():
                 _log.error("hosted_package_missing", blob=str(content.blob))
             raise StorageUnavailable(f"the file of a hosted package is missing: {content.blob}")
-        # Neither changes when the files are restored from a back-up.
+        # Neither changes when the files are restored from a backup.
         return LocalFile(self.blobs.path(content.blob), content.size, content.pushed // 1_000_000, _tag(content.sha512))
 
     async def part(self, content: StoredContent, part: Part, is_needed: Callable[[], bool]) -> SmallContent | None:
@@ -78,11 +78,11 @@ class HostedContents:
 
 
 def new_key(folder: str, package: PackageIdentity, sha512: bytes, ending: str) -> BlobKey:
-    """A key that nobody else has. It names the content, for people who look at the folder."""
+    """A unique key. It names the content, for people who look at the folder."""
     name = f"{sha512.hex()[:32]}-{secrets.token_hex(4)}{ending}"
     return BlobKey.of(folder, package.lower_id, package.lower_version, name)
 
 
 def _tag(sha512: str) -> str:
-    """The beginning of the hash, in letters that an entity tag may hold."""
+    """The beginning of the hash, in characters that an entity tag may contain."""
     return sha512[:32].replace("/", "_").replace("+", "-")

@@ -1,8 +1,8 @@
-"""The append-only log of what happened to hosted packages: the truth behind the catalog.
+"""The append-only log of what happened to hosted packages: the source of the catalog.
 
-Rule 1: an event is written in the transaction that makes it true; nothing changes or removes one (triggers refuse).
-Rule 2: stamps strictly grow in the order of commits, whatever the clocks of the processes say, because they are given
-while SQLite holds the one writer's lock. So whoever follows with a cursor never misses an event.
+Rule 1: an event is written in the transaction that makes it true; nothing changes or removes one (triggers prevent it).
+Rule 2: stamps strictly increase in commit order, whatever the clocks of the processes say, because they are assigned
+while SQLite's single writer lock is held. So a reader that follows with a cursor never misses an event.
 """
 
 import sqlite3
@@ -31,7 +31,7 @@ _ITEMS: Final = f"SELECT {_ITEM_COLUMNS} FROM hosted_events AS e JOIN hosted_pus
 
 
 class EventKind(StrEnum):
-    """DETAILS says how a version now is; DELETE that it is gone."""
+    """DETAILS describes the state of a version; DELETE says that it is gone."""
 
     DETAILS = "details"
     DELETE = "delete"
@@ -39,7 +39,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What may change about a version. Times in unix microseconds."""
+    """The mutable part of a version. Times in unix microseconds."""
 
     listed: bool
     published: int
@@ -63,7 +63,7 @@ class HostedEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventLeaf:
-    """An event with all it tells. `push` numbers what was pushed; `details` is None for a deletion."""
+    """An event with all its details. `push` is the number of the push; `details` is None for a deletion."""
 
     item: CatalogItem
     push: int
@@ -74,8 +74,8 @@ class EventLeaf:
 def insert_event(
     connection: sqlite3.Connection, kind: EventKind, lower_id: str, push: int, state: State, now: int
 ) -> HostedEvent:
-    """Append an event, in the caller's transaction. `now` in ticks; the stamp is later when the log is."""
-    # Two questions, because SQLite looks up one maximum in its index and walks the whole table for two.
+    """Append an event, in the caller's transaction. `now` in ticks; the stamp is later if the log is ahead of it."""
+    # Two queries, because SQLite reads one maximum from its index but scans the whole table for two.
     sequence, newest = connection.execute(
         "SELECT (SELECT max(sequence) FROM hosted_events), (SELECT max(stamp) FROM hosted_events)"
     ).fetchone()
@@ -88,7 +88,7 @@ def insert_event(
 
 
 class HostedEvents:
-    """The log, read. Every method may raise StorageUnavailable."""
+    """Reading the log. Every method may raise StorageUnavailable."""
 
     def __init__(self, database: SqliteDatabase, page_size: int = CATALOG_PAGE_SIZE) -> None:
         """`page_size` must never change for a log that has readers."""
@@ -101,9 +101,9 @@ class HostedEvents:
         return tuple(_item(row) for row in rows)
 
     def pages(self) -> tuple[CatalogPageRow, ...]:
-        """All pages, by number. All but the last are full."""
+        """All pages, by number. All except the last are full."""
         newest = self._fetch("SELECT max(sequence) FROM hosted_events")[0][0] or 0
-        # The last events of the full pages, and the newest of all.
+        # The last event of each full page, and the newest of all.
         rows = self._fetch(
             "WITH RECURSIVE ends (sequence) AS (SELECT min(?1, ?2) WHERE ?2 > 0"
             " UNION ALL SELECT min(sequence + ?1, ?2) FROM ends WHERE sequence < ?2)"
@@ -127,7 +127,7 @@ class HostedEvents:
         return CatalogTimes(*self._fetch("SELECT created, deleted, edited FROM hosted_times")[0])
 
     def find(self, stamp: int, *, entries: bool = True) -> EventLeaf | None:
-        """The event with this stamp (ticks); `entries` says whether the list of files in the archive is wanted."""
+        """The event with this stamp (ticks); `entries`: whether the list of files in the archive is needed."""
         rows = self._fetch(
             f"SELECT {_ITEM_COLUMNS}, push,"  # noqa: S608  columns are ours
             " p.manifest, e.listed, p.pushed, e.published, e.last_edited, p.size, p.sha512, e.deprecation, p.entries"
@@ -157,7 +157,7 @@ class HostedEvents:
 
 
 def packed(entries: tuple[PackageEntry, ...]) -> bytes:
-    """The files of an archive as they are stored: thousands of names shrink to a tenth."""
+    """The files of an archive as stored: compressed, because thousands of names shrink to a tenth."""
     return zlib.compress(orjson.dumps([(entry.name, entry.size, entry.compressed_size) for entry in entries]))
 
 

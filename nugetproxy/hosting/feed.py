@@ -1,7 +1,7 @@
 """HostedFeed: the private packages as a Feed.
 
-An id that is ours stays ours, also when all its versions were deleted: only an id that is not known here is for the
-feeds below to answer.
+An id that is hosted stays ours, even after all its versions were deleted: the feeds below answer only for ids that are
+unknown here.
 """
 
 from collections.abc import Iterable
@@ -25,16 +25,16 @@ from nugetproxy.storage.database.sqlite import SqliteDatabase
 T = TypeVar("T")
 
 FRESH_SECONDS: Final = 10.0
-"""How long caches between us and a client may keep what we say of hosted packages: as nuget.org's versions lists.
+"""How long caches between us and a client may keep answers about hosted packages: as nuget.org's versions lists.
 
-Our own hot answers compare the revision of hosted packages and need no such bound.
+Our own hot answers check the revision of hosted packages and need no such limit.
 """
 
 _NEVER: Final = NuGetVersion.parse("0.0.0")
 
 
 class Search(Protocol):
-    """What finds hosted packages; the index itself is its own affair."""
+    """Finds hosted packages."""
 
     async def search(self, query: SearchQuery) -> SearchPage: ...
 
@@ -43,7 +43,7 @@ class Search(Protocol):
 
 
 class HostedFeed:
-    """The Feed contract over what is hosted."""
+    """The Feed contract for hosted packages."""
 
     def __init__(
         self, database: SqliteDatabase, contents: HostedContents, search: Search, packages: HostedPackages | None = None
@@ -59,11 +59,11 @@ class HostedFeed:
         return self._packages.is_empty()
 
     def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]:
-        """Those of these ids that are ours, in one look. Raises StorageUnavailable."""
+        """Those of these ids that are ours, in one query. Raises StorageUnavailable."""
         return self._packages.known_among(lower_ids)
 
     def owned_versions(self, lower_id: str) -> frozenset[NuGetVersion]:
-        """The versions of an id that are ours, unlisted ones too, and those that were and are not given free.
+        """The versions of an id that are ours, including unlisted ones and deleted ones that were not released.
 
         Raises StorageUnavailable.
         """
@@ -95,7 +95,7 @@ class HostedFeed:
 
     async def catalog_entry(self, package: PackageIdentity) -> Answer[CatalogEntry]:
         found = self._found(package)
-        # It lists all files of the package, which can be tens of thousands.
+        # It lists all files of the package, possibly tens of thousands.
         document = await RENDERING.run(catalog_document_of, found, self._packages)
         return _answer(CatalogEntry(leaf_of(found), document))
 
@@ -129,7 +129,7 @@ class HostedFeed:
             return _answer(CompletionPage(None if query.asks_versions else 0, ()))
         return _answer(await self._search.complete(query))
 
-    # --- trust: nobody vouches for private packages but their owners --------------------------------------------------
+    # --- trust: only their owners vouch for private packages ----------------------------------------------------------
 
     async def vulnerabilities(self) -> Answer[VulnerabilityPages]:
         raise DocumentNotFound("hosted packages have no vulnerability documents")

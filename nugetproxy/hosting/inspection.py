@@ -1,6 +1,6 @@
-"""Looking at a pushed file before anything is kept of it: what it is, and whether we accept it.
+"""Inspecting a pushed file before anything is stored: what it is, and whether we accept it.
 
-Everything here blocks, and runs in an executor: what it takes and gives can be pickled.
+Everything here blocks and runs in an executor: arguments and results can be pickled.
 """
 
 from collections.abc import Callable
@@ -19,12 +19,12 @@ from nugetproxy.protocol.v3.catalog import PackageEntry
 from nugetproxy.storage.spool import disk_failures
 
 Rules = Callable[[Nupkg], tuple[str, ...]]
-"""What a feed asks of a package beyond being one: gives warnings, raises InvalidPackage."""
+"""Additional rules of a feed for packages: returns warnings, raises InvalidPackage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """What a file turned out to be. `content_hash` is base64, `entries` are `packed`."""
+    """The result for a file. `content_hash` is base64, `entries` are `packed`."""
 
     manifest: PackageManifest
     content_hash: str
@@ -37,10 +37,10 @@ class Inspected:
 
 
 def identify(path: Path, limits: ArchiveLimits) -> PackageIdentity:
-    """Which package a file says it is: its directory and the beginning of its nuspec are read, and nothing is judged.
+    """Which package a file claims to be: reads its directory and the beginning of its nuspec, without judging them.
 
     Raises:
-        InvalidPackage: it is none, or its id or version cannot be read.
+        InvalidPackage: it is not a package, or its id or version cannot be read.
         StorageUnavailable: it cannot be read.
     """
     with disk_failures("read a pushed package"), path.open("rb") as file:
@@ -54,10 +54,10 @@ def refuse_symbols(path: Path, limits: ArchiveLimits) -> None:
 
 
 def inspect(path: Path, limits: ArchiveLimits, rules: Rules) -> Inspected:
-    """Read a pushed package. Its bytes are unpacked and hashed once, a second for 100 MB of assemblies.
+    """Read a pushed package. Its bytes are unpacked and hashed once, which takes a second for 100 MB of assemblies.
 
     Raises:
-        InvalidPackage: no package, damaged, not what its signature says, or against a rule.
+        InvalidPackage: not a package, damaged, different from what its signature says, or against a rule.
         StorageUnavailable: it cannot be read.
     """
     with disk_failures("read a pushed package"), path.open("rb") as file:

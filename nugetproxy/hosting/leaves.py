@@ -1,7 +1,7 @@
-"""Hosted packages as registrations and catalog documents: how our rows become what `protocol` writes.
+"""Hosted packages as registrations and catalog documents: how our rows become the values that `protocol` writes.
 
-The registration of an id is kept in memory and brought up to date by what changed: an id of thousands of versions
-costs as little as a small one while nothing happens to it, and one version more after a push.
+The registration of an id is kept in memory and updated incrementally: while nothing changes, an id of thousands of
+versions costs as little as a small one, and after a push it costs one version.
 """
 
 import asyncio
@@ -21,15 +21,15 @@ from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 _log = logger()
 
-# Registrations kept in memory, in bytes of what they render to; as values they weigh some five times as much.
+# Registrations kept in memory, in bytes of their rendered form; as objects they use about five times as much.
 _KEPT_BYTES: Final = 50_000_000
-# Making so many leaves takes longer than an event loop should be held: with two thousand dependencies each is 20 ms.
+# Creating this many leaves would block an event loop too long: with two thousand dependencies each takes 20 ms.
 _FEW: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """The registration of an id as of `revision`; `by_version` are its leaves by lower version."""
+    """The registration of an id at `revision`; `by_version` are its leaves by lower version."""
 
     revision: int
     by_version: dict[str, Leaf]
@@ -37,7 +37,7 @@ class _Kept:
 
     @property
     def size(self) -> int:
-        """Bytes, about."""
+        """Approximate bytes."""
         return sum(page.size for page in self.registration.pages)
 
 
@@ -51,7 +51,7 @@ class HostedRegistrations:
         self._making = asyncio.Lock()
 
     async def find(self, lower_id: str) -> Registration | None:
-        """All versions of an id, every page loaded; None when it has none."""
+        """All versions of an id, every page loaded; None when it has no versions."""
         revision = self._packages.revision_of(lower_id)
         kept: _Kept | None = self._kept.get(lower_id)
         if kept is None or kept.revision != revision:
@@ -60,13 +60,13 @@ class HostedRegistrations:
         return kept.registration if kept is not None and kept.by_version else None
 
     async def _up_to_date(self, lower_id: str) -> _Kept | None:
-        # The revision first: what is read after it is as new or newer, and then looked at once more next time.
+        # The revision first: rows read after it are as new or newer, and in that case are checked again next time.
         revision = self._packages.revision_of(lower_id)
         if revision == 0:
             return None
         kept: _Kept | None = self._kept.get(lower_id)
         if kept is not None and kept.revision == revision:
-            return kept  # made while we waited for our turn
+            return kept  # built while we waited for our turn
         there = {
             row[0] for row in self._fetch("SELECT lower_version FROM hosted_packages WHERE lower_id = ?", (lower_id,))
         }
@@ -120,7 +120,7 @@ def catalog_item_of(package: HostedPackage) -> CatalogItem:
 
 
 def catalog_document_of(package: HostedPackage, packages: HostedPackages) -> dict[str, Any]:
-    """The catalog's page about a version as it now is."""
+    """The catalog's document about the current state of a version."""
     details = CatalogDetails(
         package.manifest,
         package.listed,

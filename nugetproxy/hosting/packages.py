@@ -1,7 +1,7 @@
-"""Hosted packages, stored: what there is now, and the rows that a push, an unlisting or a deletion writes.
+"""Storage of hosted packages: the current state, and the rows that a push, an unlisting or a deletion writes.
 
-Functions that take a connection are parts of somebody's transaction (see `publish`); the class only reads. Who may do
-what, and where the bytes lie, is not known here.
+Functions that take a connection are parts of a caller's transaction (see `publish`); the class only reads. Permissions
+and the storage of bytes are handled elsewhere.
 """
 
 import sqlite3
@@ -35,10 +35,10 @@ _MOST_KNOWN: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class HostedPackage:
-    """One version as it now is. Times in unix microseconds, `size` in bytes, hashes in base64.
+    """The current state of one version. Times in unix microseconds, `size` in bytes, hashes in base64.
 
     `published` is when it was first published, whether it is listed or not. `sequence`, `stamp` and `commit_id` are
-    those of the last event about it; `push` names what was pushed.
+    those of the last event about it; `push` is the number of its push.
     """
 
     manifest: PackageManifest = field(repr=False)
@@ -67,7 +67,7 @@ class HostedPackage:
 
 @dataclass(frozen=True, slots=True)
 class PushedPackage:
-    """What a push brings: the package as it was inspected, and where its bytes lie. Times and sizes as above.
+    """What a push adds: the package as inspected, and where its bytes are stored. Times and sizes as above.
 
     `entries` are `packed`.
     """
@@ -83,7 +83,7 @@ class PushedPackage:
 
 @dataclass(frozen=True, slots=True)
 class StoredContent:
-    """Where the bytes of a version lie: all that a download asks. `pushed` in microseconds."""
+    """Where the bytes of a version are stored: all that a download needs. `pushed` in microseconds."""
 
     blob: BlobKey
     size: int
@@ -92,7 +92,7 @@ class StoredContent:
 
 
 class HostedPackages:
-    """What is hosted, read from one database. Methods may raise StorageUnavailable and take microseconds a row."""
+    """Hosted packages, read from one database. Methods may raise StorageUnavailable and take microseconds per row."""
 
     def __init__(self, database: SqliteDatabase, revision: Callable[[], int] | None = None) -> None:
         """`revision` differs once anything changed in the database: until then it is remembered which ids are ours.
@@ -119,7 +119,7 @@ class HostedPackages:
         return is_ours
 
     def is_empty(self) -> bool:
-        """Whether nothing was ever pushed that still keeps its id."""
+        """Whether no id is ours: nothing was ever pushed, or everything was deleted and released."""
         rows = self._fetch("SELECT EXISTS (SELECT 1 FROM hosted_packages) OR EXISTS (SELECT 1 FROM burnt_versions)", ())
         return not rows[0][0]
 
@@ -143,11 +143,11 @@ class HostedPackages:
         return self._ascending("WHERE h.lower_id = ?", (lower_id,))
 
     def changed_since(self, lower_id: str, sequence: int) -> tuple[HostedPackage, ...]:
-        """As `of`, only those with an event after `sequence`."""
+        """As `of`, but only those with an event after `sequence`."""
         return self._ascending("WHERE h.lower_id = ? AND h.sequence > ?", (lower_id, sequence))
 
     def burnt(self, lower_id: str) -> tuple[tuple[NuGetVersion, int], ...]:
-        """The versions that were deleted and not given free, ascending, and when that was, in microseconds."""
+        """Deleted versions that were not released, ascending, with the time of deletion in microseconds."""
         rows = self._fetch("SELECT lower_version, burnt FROM burnt_versions WHERE lower_id = ?", (lower_id,))
         return tuple(sorted((NuGetVersion.parse(version), moment) for version, moment in rows))
 
@@ -168,7 +168,7 @@ class HostedPackages:
         return unpacked(rows[0][0])
 
     def revision_of(self, lower_id: str) -> int:
-        """The sequence of the last event about an id; 0 when there never was one. Differs once anything changed."""
+        """The sequence of the last event about an id; 0 if there never was one. Differs after any change."""
         rows = self._fetch("SELECT max(sequence) FROM hosted_events WHERE lower_id = ?", (lower_id,))
         return int(rows[0][0] or 0)
 
@@ -177,7 +177,7 @@ class HostedPackages:
         return tuple(row[0] for row in self._fetch("SELECT DISTINCT lower_id FROM hosted_packages ORDER BY 1", ()))
 
     def blobs(self, fetch: Fetch | None = None) -> frozenset[str]:
-        """The blobs that hosted versions need, as texts of their keys; by `fetch` inside of a transaction."""
+        """The blobs that hosted versions need, as key texts; read with `fetch` inside a transaction."""
         rows = (fetch or self._fetch)(
             "SELECT p.blob FROM hosted_packages AS h JOIN hosted_pushes AS p USING (push)", ()
         )
@@ -201,7 +201,7 @@ def knows_id(fetch: Fetch, lower_id: str) -> bool:
 
 
 def deleted_at(fetch: Fetch, package: PackageIdentity) -> int | None:
-    """When a version was deleted that cannot be pushed again, in microseconds."""
+    """When a version that cannot be pushed again was deleted, in microseconds."""
     rows = fetch(
         "SELECT burnt FROM burnt_versions WHERE lower_id = ? AND lower_version = ?",
         (package.lower_id, package.lower_version),
@@ -210,7 +210,7 @@ def deleted_at(fetch: Fetch, package: PackageIdentity) -> int | None:
 
 
 def require_free(fetch: Fetch, package: PackageIdentity) -> None:
-    """Raises PackageExists when the version is there; VersionBurnt when it was, and was not given free."""
+    """Raises PackageExists when the version exists; VersionBurnt when it was deleted and not released."""
     rows = fetch(
         "SELECT EXISTS (SELECT 1 FROM hosted_packages WHERE lower_id = ?1 AND lower_version = ?2),"
         " EXISTS (SELECT 1 FROM burnt_versions WHERE lower_id = ?1 AND lower_version = ?2)",
@@ -229,7 +229,7 @@ def find_package(fetch: Fetch, package: PackageIdentity) -> HostedPackage | None
 
 
 def insert_package(connection: sqlite3.Connection, pushed: PushedPackage, now: int) -> HostedPackage:
-    """A new version, listed, and its event. `now` in ticks. Raises sqlite3.IntegrityError when the version exists."""
+    """Insert a new, listed version and its event. `now` in ticks. Raises sqlite3.IntegrityError when it exists."""
     manifest = pushed.manifest
     names = (manifest.identity.lower_id, manifest.identity.lower_version)
     push = connection.execute(
@@ -259,7 +259,7 @@ def insert_package(connection: sqlite3.Connection, pushed: PushedPackage, now: i
 
 
 def change_package(connection: sqlite3.Connection, package: PackageIdentity, state: State, now: int) -> HostedPackage:
-    """Give a version that exists another state, and tell so in an event. `now` in ticks."""
+    """Give an existing version another state, and record an event. `now` in ticks."""
     before = find_package(fetching(connection), package)
     assert before is not None
     event = insert_event(connection, EventKind.DETAILS, package.lower_id, before.push, state, now)
@@ -277,7 +277,7 @@ def change_package(connection: sqlite3.Connection, package: PackageIdentity, sta
 def remove_package(
     connection: sqlite3.Connection, package: HostedPackage, *, burn: bool, moment: int, now: int
 ) -> HostedEvent:
-    """Take a version away, and tell so in an event. `burn`: nobody may push it again. `moment` in microseconds."""
+    """Remove a version, and record an event. `burn`: it cannot be pushed again. `moment` in microseconds."""
     names = (package.identity.lower_id, package.identity.lower_version)
     event = insert_event(connection, EventKind.DELETE, names[0], package.push, package.state, now)
     connection.execute("DELETE FROM hosted_packages WHERE lower_id = ? AND lower_version = ?", names)
@@ -296,7 +296,7 @@ def free_version(connection: sqlite3.Connection, package: PackageIdentity) -> bo
 
 
 def key_of(text: str) -> BlobKey:
-    """The key of a blob out of its text."""
+    """The key of a blob from its text."""
     return BlobKey(tuple(text.split("/")))
 
 

@@ -1,9 +1,9 @@
-"""Push, unlist, relist, deprecate, delete: the whole rule of each act in one place.
+"""Push, unlist, relist, deprecate, delete: the complete rules of each act in one place.
 
-Rule 1: an act is done when its coroutine returns: its bytes, its rows and its event are on the disk, and every process
-has been told. An act that raises has changed nothing that anyone can see.
-Rule 2: an act goes on when whoever asked for it has left: a push is kept whole or not at all, never half.
-Who may act is decided by `accounts.permissions`; what a package must be like is a parameter.
+Rule 1: an act is complete when its coroutine returns: its bytes, rows and event are on disk, and every process has been
+notified. An act that raises has changed nothing that anyone can see.
+Rule 2: an act continues even if its caller is cancelled: a push is stored as a whole or not at all, never half.
+`accounts.permissions` decides who may act; the rules for packages are a parameter.
 """
 
 import asyncio
@@ -70,12 +70,12 @@ from nugetproxy.storage.spool import Spool
 
 _log = logger()
 
-# A large package is inspected for seconds, minutes at worst. One at a time, so that small ones find a place beside it.
+# Inspecting a large package takes seconds, at worst minutes. One at a time, so that small ones are not held up.
 _LARGE: Final = 8 * 1024 * 1024
 
 
 class ListedVerb(StrEnum):
-    """What a deprecation does to the listing; nuget.org's words."""
+    """How a deprecation changes the listing; the words are nuget.org's."""
 
     UNCHANGED = "Unchanged"
     UNLIST = "Unlist"
@@ -84,14 +84,14 @@ class ListedVerb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What a push made. `warnings` are one line each, fit for the person who pushed."""
+    """The result of a push. `warnings` are one line each, for the person who pushed."""
 
     identity: PackageIdentity
     warnings: tuple[str, ...]
 
 
 class Publish:
-    """The acts on hosted packages, for one process. `close` waits for those that run."""
+    """The acts on hosted packages, for one process. `close` waits for the running ones."""
 
     def __init__(
         self,
@@ -108,8 +108,8 @@ class Publish:
         limits: ArchiveLimits = ArchiveLimits(),  # noqa: B008 - frozen
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`rules` judge a pushed file, in `inspection`: they can be pickled where that has processes. `index` is told
-        of every change. `clock` gives nanoseconds since 1970.
+        """`rules` check a pushed file, in `inspection`: they can be pickled where that has processes. `index` is
+        notified of every change. `clock` returns nanoseconds since 1970.
         """
         self._database = database
         self._packages = HostedPackages(database)
@@ -127,18 +127,18 @@ class Publish:
         self._inspecting_large = asyncio.Lock()
 
     async def close(self) -> None:
-        """Wait for the acts that run."""
+        """Wait for the running acts."""
         await self._running.close()
 
     # --- before a body is read ----------------------------------------------------------------------------------------
 
     async def admit_push(self, actor: Actor, *, address: str) -> None:
-        """Refuse who can push nothing at all, whatever their package is. Raises NotAuthenticated, Forbidden."""
+        """Refuse an actor who can push nothing at all, whatever the package is. Raises NotAuthenticated, Forbidden."""
         async with audited(self._audit, actor, "push", ANY_PACKAGE, address):
             require(may_push_anything(actor, self._ownership.reach(actor), self._microseconds()))
 
     async def admit_change(self, actor: Actor, act: str, package_id: PackageId, *, address: str) -> None:
-        """Refuse who may change no version of this id. Raises PackageNotFound, NotAuthenticated, Forbidden."""
+        """Refuse an actor who may change no version of this id. Raises PackageNotFound, NotAuthenticated, Forbidden."""
         fetch = self._database.fetch
         if not knows_id(fetch, package_id.lower):
             raise PackageNotFound(package_id.text)
@@ -149,16 +149,16 @@ class Publish:
     # --- push ---------------------------------------------------------------------------------------------------------
 
     async def push(self, actor: Actor, spool: Spool, *, address: str) -> Pushed:
-        """Publish the package in `spool`, which is ours from here on: committed, or gone. `address` is the client's.
+        """Publish the package in `spool`, which is ours from here on: committed or discarded. `address`: the client's.
 
         The first push of an id makes the actor's account its owner.
 
         Raises:
-            Busy: too many pushes wait to be checked.
+            Busy: too many pushes are waiting to be checked.
             InvalidPackage: the file is not a package that we accept.
             NotAuthenticated, Forbidden, IdReserved: this actor may not push this id.
-            PackageExists: the version is there.
-            VersionBurnt: it was, and its name was not given free.
+            PackageExists: the version exists.
+            VersionBurnt: it was deleted and not released.
             StorageUnavailable: nothing was published.
         """
         return await self._running.to_the_end(self._push(actor, spool, address))
@@ -174,8 +174,8 @@ class Publish:
                 try:
                     package = await self._enter(actor, found, spool, key, address)
                 except REFUSALS:
-                    # Only a definite no: after a failure of the disk nobody knows what a restart will find in the
-                    # database, so the bytes are left for the sweep, which looks there first.
+                    # Only for a definite refusal: after a disk failure it is unknown what a restart will find in the
+                    # database, so the bytes are left for the sweep, which checks there first.
                     await COMMITS.run(self._contents.discard, key)
                     raise
         finally:
@@ -185,11 +185,11 @@ class Publish:
         return Pushed(package.identity, found.warnings)
 
     async def _inspected(self, actor: Actor, spool: Spool, address: str) -> Inspected:
-        """What is in the spool, when this actor may push it: that is judged as soon as its id and version are known,
-        and only then everything is unpacked, parsed and checked.
+        """What is in the spool, if this actor may push it: that is decided as soon as its id and version are known,
+        and only then is everything unpacked, parsed and checked.
         """
         path = spool.path
-        assert path is not None, "a push is spooled on the disk"
+        assert path is not None, "a push is spooled on disk"
         package = await self._inspection.run(identify, path, self._limits)
         async with audited(self._audit, actor, "push", str(package), address):
             try:
@@ -213,8 +213,8 @@ class Publish:
         sha512 = base64.b64encode(spool.sha512).decode()
 
         def enter(connection: sqlite3.Connection) -> HostedPackage:
-            # Judged once more, now that nobody else writes: others may have pushed, or have got hold of the id, and
-            # whoever pushes may have lost the right to.
+            # Checked again, now that no other process can write: others may have pushed, or have become owners of the
+            # id, and the actor may have lost the right to push.
             current = actor_now(fetching(connection), actor, self._microseconds())
             facts = self._judge_push(current, found.identity, fetching(connection))
             if self._contents.blobs.stat(key) is None:
@@ -233,23 +233,23 @@ class Publish:
         try:
             package: HostedPackage = await self._database.write(enter)
         except sqlite3.IntegrityError as error:
-            # The key of the table decides in the end, whatever was looked up before.
+            # The table's primary key decides in the end, whatever was looked up before.
             raise exists(found.identity) from error
         return package
 
     # --- listing and deprecation --------------------------------------------------------------------------------------
 
     async def unlist(self, actor: Actor, package: PackageIdentity, *, address: str) -> None:
-        """Hide a version from searches. It stays downloadable. What is unlisted already stays so.
+        """Hide a version from searches. It can still be downloaded. An unlisted version stays unlisted.
 
         Raises:
-            PackageNotFound, VersionNotFound: there is nothing to unlist.
+            PackageNotFound, VersionNotFound: there is no such version.
             NotAuthenticated, Forbidden: this actor may not.
         """
         await self._set_listed(actor, package, address, listed=False)
 
     async def relist(self, actor: Actor, package: PackageIdentity, *, address: str) -> None:
-        """Show a version again, with the date it was first published. Raises as `unlist`."""
+        """Show a version again, with its original publication date. Raises as `unlist`."""
         await self._set_listed(actor, package, address, listed=True)
 
     async def _set_listed(self, actor: Actor, package: PackageIdentity, address: str, *, listed: bool) -> None:
@@ -269,7 +269,7 @@ class Publish:
         *,
         address: str,
     ) -> None:
-        """Say of all these versions, or of none, that they should not be used; None takes that back.
+        """Mark all these versions as deprecated, or none; None removes the mark.
 
         Raises as `unlist`; InvalidRequest when no version is named.
         """
@@ -291,7 +291,7 @@ class Publish:
         address: str,
         change: Callable[[HostedPackage], HostedPackage],
     ) -> None:
-        """One transaction for all versions; what would come out as it was makes no event."""
+        """One transaction for all versions; a version that would not change gets no event."""
         wanted = [PackageIdentity(package_id, version) for version in dict.fromkeys(versions)]
         for package in wanted:
             self._existing(package)
@@ -299,7 +299,7 @@ class Publish:
         async with audited(self._audit, actor, act, subject, address):
 
             def enter(connection: sqlite3.Connection) -> None:
-                # Here, because now nobody else writes: owners, keys and members are as they will be when this is done.
+                # Inside the write lock, so owners, keys and members are those at the time of the commit.
                 fetch = fetching(connection)
                 facts = self._ownership.facts(package_id, knows_id(fetch, package_id.lower), fetch)
                 require(may_unlist(actor_now(fetch, actor, self._microseconds()), facts, self._microseconds()))
@@ -321,13 +321,13 @@ class Publish:
     # --- delete -------------------------------------------------------------------------------------------------------
 
     async def delete(self, actor: Actor, package: PackageIdentity, *, address: str, allow_reuse: bool = False) -> None:
-        """Take a version away for good, its bytes too. Its name stays burnt: only with `allow_reuse` other bytes may be
-        pushed under it, and only then an id without versions is given back to the feeds below.
+        """Delete a version permanently, including its bytes. It stays burnt: only with `allow_reuse` can other bytes
+        be pushed under its name, and only then does an id without versions go back to the feeds below.
 
-        With `allow_reuse` a version that was deleted before is given free.
+        With `allow_reuse` a version that was deleted before is released.
 
         Raises:
-            PackageNotFound, VersionNotFound: there is nothing to delete.
+            PackageNotFound, VersionNotFound: there is no such version.
             NotAuthenticated, Forbidden: only administrators may.
         """
         await self._running.to_the_end(self._delete(actor, package, address, allow_reuse))
@@ -358,7 +358,7 @@ class Publish:
     # --- shared -------------------------------------------------------------------------------------------------------
 
     def _existing(self, package: PackageIdentity) -> None:
-        """Raises PackageNotFound or VersionNotFound. Comes before any permission, as at nuget.org."""
+        """Raises PackageNotFound or VersionNotFound. Checked before any permission, as at nuget.org."""
         if self._packages.find_content(package) is None:
             raise absence(self._database.fetch, package)
 

@@ -1,9 +1,8 @@
-"""HostedSearch: finds hosted packages by SQLite's full-text index, and keeps the index.
+"""HostedSearch: finds hosted packages with SQLite's full-text index, and maintains the index.
 
-What a text asks is in `search_match`, how texts are cut in `search_tokens`, the rows in `search_index`, how a page is
-found in `search_pages`. Reading takes
-milliseconds when much is found, so it runs beside the event loop. Nothing is kept in memory: what one process pushes is
-found by all.
+`search_match` decides what a text matches, `search_tokens` how texts are cut, `search_index` writes the rows, and
+`search_pages` finds a page. Reading takes milliseconds when there are many matches, so it runs beside the event loop.
+Nothing is cached in memory: what one process pushes is found by all.
 """
 
 import sqlite3
@@ -27,11 +26,11 @@ from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase
 
 _log = logger()
 
-# Ids whose rows are made anew in one transaction: others want to write meanwhile.
+# Ids whose rows are rebuilt in one transaction: others need to write in between.
 _ANEW_AT_ONCE: Final = 25
 
 MOST_VERSIONS: Final = 100_000
-"""Of all hits of one page together. Where there are more, each hit shows its newest."""
+"""Of all hits of one page together. If there are more, each hit shows its newest."""
 
 _VERSIONS: Final = (
     "SELECT v.lower_id, v.version, coalesce(d.downloads, 0) FROM json_each(?) AS wanted"
@@ -46,20 +45,20 @@ _NEWEST: Final = (
 
 
 class HostedSearch:
-    """The search of one database: Publish's SearchIndex, and HostedFeed's Search.
+    """The search of one database: implements Publish's SearchIndex and HostedFeed's Search.
 
     Reads may raise StorageUnavailable.
     """
 
     def __init__(self, database: SqliteDatabase, is_verified: Callable[[str], bool] = lambda _: False) -> None:
-        """`is_verified` tells of a lower id whether it has the check mark; asked for what is shown only."""
+        """`is_verified` says whether a lower id has the check mark; called only for the hits shown."""
         self._database = database
         self._is_verified = is_verified
 
     # --- the index ----------------------------------------------------------------------------------------------------
 
     def index_package(self, connection: sqlite3.Connection, package: HostedPackage) -> None:
-        """The version is new, or its state is another now. Part of the caller's transaction."""
+        """The version is new, or its state has changed. Part of the caller's transaction."""
         index_package(connection, package)
 
     def forget_package(self, connection: sqlite3.Connection, package: PackageIdentity) -> None:
@@ -67,13 +66,13 @@ class HostedSearch:
         forget_package(connection, package)
 
     def downloads_counted(self, connection: sqlite3.Connection, lower_ids: Iterable[str]) -> None:
-        """These ids have other downloads now. Part of the caller's transaction."""
+        """The download counts of these ids have changed. Part of the caller's transaction."""
         put_in_order(connection, lower_ids)
 
     async def catch_up(self) -> int:
-        """Make anew what was made by other rules, or never; how many ids that were. Goes on where it was stopped.
+        """Rebuild rows that are missing or follow older rules; returns the number of ids. Resumes where it stopped.
 
-        Searches find what is there meanwhile. Several processes may do it together.
+        Meanwhile searches find what has been indexed. Several processes may do it together.
         """
         count = 0
         while not self._database.fetch("SELECT 1 FROM search_state WHERE rules = ? AND reached IS NULL", (RULES,)):
@@ -85,10 +84,10 @@ class HostedSearch:
     # --- search -------------------------------------------------------------------------------------------------------
 
     async def search(self, query: SearchQuery) -> SearchPage:
-        """The listed packages that a text finds: relevant ones first, of those the most downloaded.
+        """The listed packages that match a text: the most relevant first, then the most downloaded.
 
-        Each id once, as its latest version that the query's flags show. `total` counts all that are found. Where many
-        are found, packages of about as many downloads come in any order, which stays the same from page to page.
+        Each id once, as the latest version that the query's flags show. `total` counts all matches. If there are
+        many, packages with similar downloads come in arbitrary order, which stays the same from page to page.
         """
         terms = search_terms(readable(query.text))
 
@@ -107,7 +106,7 @@ class HostedSearch:
             yield
 
     async def complete(self, query: CompletionQuery) -> CompletionPage:
-        """Ids, those that begin with the text first, of those the most downloaded; or the listed versions of an id."""
+        """Ids, those that begin with the text first, then the most downloaded; or the listed versions of an id."""
         if query.asks_versions:
             return await self._database.read(lambda fetch: CompletionPage(None, _versions(fetch, query)))
         text = readable(query.text or "")
@@ -139,7 +138,7 @@ def _hits(fetch: Fetch, query: SearchQuery, documents: Sequence[Document]) -> tu
     for document in documents:
         raw = document.shown
         if not query.semver_level2:
-            raw.pop("deprecation", None)  # clients from before SemVer 2 are from before deprecations
+            raw.pop("deprecation", None)  # clients from before SemVer 2 predate deprecations
         raw["totalDownloads"] = document.downloads
         raw["owners"] = owners[document.lower_id]
         raw["versions"] = versions[document.lower_id]
@@ -156,12 +155,12 @@ def _versions(fetch: Fetch, query: CompletionQuery) -> tuple[str, ...]:
 
 
 def _hidden(query: SearchQuery | CompletionQuery) -> int:
-    """What a version must not need to be shown."""
+    """The needs that exclude a version from the answer."""
     return ~class_of(prerelease=query.prerelease, semver_level2=query.semver_level2)
 
 
 def _account_ids(fetch: Fetch, names: Iterable[str]) -> dict[str, int]:
-    """By lower name, those accounts that the words name."""
+    """The accounts that the words name, by lower name."""
     lowered = orjson.dumps([name.lower() for name in names]).decode()
     if lowered == "[]":
         return {}
@@ -176,7 +175,7 @@ def _account_ids(fetch: Fetch, names: Iterable[str]) -> dict[str, int]:
 def _make_some_anew(connection: sqlite3.Connection) -> int:
     rules, reached = connection.execute("SELECT rules, reached FROM search_state").fetchone()
     if rules == RULES and reached is None:
-        return 0  # another process was there first
+        return 0  # another process was first
     if rules != RULES:
         reached = ""
     ids = [

@@ -1,7 +1,7 @@
-"""The rows behind search: which version of an id each kind of client sees, and the words it is found by.
+"""The rows behind search: which version of an id each kind of client sees, and the words that find it.
 
-Every function is part of somebody's transaction. The rows follow from what is hosted: `RULES` says how, and rows that
-were made by other rules are made anew.
+Every function is part of a caller's transaction. The rows are derived from the hosted packages: `RULES` is the version
+of the derivation, and rows derived by other rules are rebuilt.
 """
 
 import sqlite3
@@ -19,19 +19,19 @@ from nugetproxy.protocol.v3.search import SearchQuery, hit_from_leaves
 from nugetproxy.storage.database.sqlite import fetching
 
 RULES: Final = 2
-"""Add one whenever the same packages would make other rows: all are made anew then."""
+"""Increment whenever the same packages would produce other rows: all are then rebuilt."""
 
 _EVERYTHING: Final = SearchQuery(prerelease=True, semver_level2=True)
-# Known only when somebody asks.
+# Known only at query time.
 _READ_LATER: Final = ("versions", "totalDownloads", "verified")
 _WORDS: Final = ("name", "within", "title", "tags", "description", "summary", "authors", "marks")
-# Documents of as many downloads have numbers of their own in a row; more never come together.
+# Documents with similar downloads have a range of this many numbers; there are never more.
 _NUMBERS: Final = 1 << 40
 _FIRST_STEP: Final = 255
 
 
 def index_package(connection: sqlite3.Connection, package: HostedPackage) -> None:
-    """The version is new, or its state is another now."""
+    """The version is new, or its state has changed."""
     if not package.listed:
         forget_package(connection, package.identity)
         return
@@ -40,7 +40,7 @@ def index_package(connection: sqlite3.Connection, package: HostedPackage) -> Non
 
 
 def forget_package(connection: sqlite3.Connection, package: PackageIdentity) -> None:
-    """The version is gone, or not listed any more."""
+    """The version is gone, or no longer listed."""
     connection.execute(
         "DELETE FROM search_versions WHERE lower_id = ? AND precedence = ? AND lower_version = ?",
         (package.lower_id, package.version.precedence, package.lower_version),
@@ -49,7 +49,7 @@ def forget_package(connection: sqlite3.Connection, package: PackageIdentity) -> 
 
 
 def index_again(connection: sqlite3.Connection, lower_id: str) -> None:
-    """All rows of an id anew."""
+    """Rebuild all rows of an id."""
     connection.execute("DELETE FROM search_versions WHERE lower_id = ?", (lower_id,))
     _show_latest(connection, lower_id)
     listed = connection.execute(
@@ -72,7 +72,7 @@ def _version_row(package: HostedPackage) -> tuple[object, ...]:
 
 
 def _show_latest(connection: sqlite3.Connection, lower_id: str, changed: HostedPackage | None = None) -> None:
-    """Make the documents of an id those of the versions that are now the latest. `changed` has a new state."""
+    """Turn the documents of an id into those of its current latest versions. `changed` has a new state."""
     wanted = _latest(connection, lower_id)
     there = {
         lower_version: (document, shown_to)
@@ -80,7 +80,7 @@ def _show_latest(connection: sqlite3.Connection, lower_id: str, changed: HostedP
             "SELECT lower_version, document, shown_to FROM search_documents WHERE lower_id = ?", (lower_id,)
         )
     }
-    # A new latest version takes over the document of the one before it, whose words are mostly its own.
+    # A new latest version takes over the document of the previous one, which has mostly the same words.
     free = [document for lower_version, (document, _) in there.items() if lower_version not in wanted]
     for lower_version, shown_to in wanted.items():
         document, shown_before = there.get(lower_version, (None, 0))
@@ -98,7 +98,7 @@ def _show_latest(connection: sqlite3.Connection, lower_id: str, changed: HostedP
 
 
 def _latest(connection: sqlite3.Connection, lower_id: str) -> dict[str, int]:
-    """The latest versions, each with the kinds of clients that it is the latest to."""
+    """The latest versions, each with the kinds of clients that see it as the latest."""
     shown: dict[str, int] = {}
     open_classes = set(CLASSES)
     for lower_version, needs in connection.execute(
@@ -115,7 +115,7 @@ def _latest(connection: sqlite3.Connection, lower_id: str) -> dict[str, int]:
 
 def _package(connection: sqlite3.Connection, lower_id: str, lower_version: str) -> HostedPackage:
     found = find_package(fetching(connection), PackageIdentity.parse(lower_id, lower_version))
-    assert found is not None, f"{lower_id} {lower_version} is listed and not hosted"
+    assert found is not None, f"{lower_id} {lower_version} is listed but not hosted"
     return found
 
 
@@ -170,11 +170,11 @@ def _write(connection: sqlite3.Connection, document: int, package: HostedPackage
 
 
 def _show_to(connection: sqlite3.Connection, document: int, shown_to: int) -> None:
-    """The document stays as it is, for other classes of clients than before perhaps."""
+    """Keep the document unchanged, but show it to these classes of clients."""
     connection.execute("UPDATE search_documents SET shown_to = ? WHERE document = ?", (shown_to, document))
     hidden = hidden_marks(shown_to)
     for table in ("search_words", "search_names"):
-        # What changes nothing would cost as much as what does.
+        # An update that changes nothing would cost as much as one that does.
         connection.execute(
             f"UPDATE {table} SET hidden = ?1 WHERE rowid = ?2 AND hidden IS NOT ?1",  # noqa: S608  constant
             (hidden, document),
@@ -184,7 +184,7 @@ def _show_to(connection: sqlite3.Connection, document: int, shown_to: int) -> No
 def _hit(package: HostedPackage) -> dict[str, Any]:
     """What is shown of a version, to clients that understand everything."""
     found = hit_from_leaves([leaf_of(package)], _EVERYTHING)
-    assert found is not None, "a listed version is shown to who asks for everything"
+    assert found is not None, "a listed version is visible to clients that ask for everything"
     return {name: value for name, value in found.raw.items() if name not in _READ_LATER}
 
 
@@ -203,7 +203,7 @@ _REMOVALS: Final = (
 
 
 def put_in_order(connection: sqlite3.Connection, lower_ids: Iterable[str]) -> None:
-    """Number the documents of these ids anew whose downloads have gone up, or down, by a step."""
+    """Renumber the documents of these ids whose downloads have moved up or down by a step."""
     for lower_id in lower_ids:
         rows = connection.execute(
             "SELECT document, downloads FROM search_documents WHERE lower_id = ?", (lower_id,)
@@ -216,7 +216,7 @@ def put_in_order(connection: sqlite3.Connection, lower_ids: Iterable[str]) -> No
 
 
 def step(downloads: int) -> int:
-    """A step is a quarter more downloads or less, so an id that is downloaded all the time seldom takes one. The most
+    """A step is a quarter more downloads or fewer, so an id that is downloaded constantly rarely takes one. The most
     downloaded have 0.
     """
     doublings = (downloads + 1).bit_length() - 1

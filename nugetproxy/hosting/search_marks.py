@@ -1,7 +1,7 @@
-"""Marks: what the index holds of a document beside its words, to be asked for exactly. Pure.
+"""Marks: facts about a document that the index holds beside its words, for exact queries. Pure.
 
-A mark begins with _ and a letter for its kind. No token of a text begins so (see `search_tokens`), so nobody finds a
-mark by typing it, and a mark needs no column to be told from words.
+A mark begins with _ and a letter for its kind. No token of a text begins that way (see `search_tokens`), so no typed
+text finds a mark, and marks need no column of their own.
 """
 
 from typing import Final
@@ -13,12 +13,12 @@ CLASSES: Final = range(4)
 
 
 def class_of(*, prerelease: bool, semver_level2: bool) -> int:
-    """What kind of client asks."""
+    """The class of a client, from its flags."""
     return PRERELEASE * prerelease | SEMVER2 * semver_level2
 
 
 def hidden_mark(asked: int) -> str:
-    """Of documents that are not for clients of a class. They are fewer than those that are."""
+    """Of documents hidden from a class of clients. They are fewer than those shown."""
     return f"_h{asked}"
 
 
@@ -37,10 +37,10 @@ def version_mark(lower_version: str) -> str:
 
 
 def type_mark(lower_name: str) -> str:
-    """Of a package type. Its name may hold anything: it is written in hexadecimal digits."""
+    """Of a package type. Its name may contain anything, so it is written in hexadecimal digits."""
     return f"_t{lower_name.encode().hex()}"
 
 
 def owner_mark(account_id: int) -> str:
-    """As the triggers in the database write it."""
+    """As written by the triggers in the database."""
     return f"_o{account_id}"

@@ -1,8 +1,8 @@
-"""What a search text asks of the index: expressions of the full-text index. Pure.
+"""What a search text matches: expressions of the full-text index. Pure.
 
-Rule 1: nothing typed becomes syntax. A text reaches the index as tokens in quotes only.
-Rule 2: everything that can be asked is an expression of the index, so that all of it combines with AND, is counted
-without a look at the documents, and answered in the order of their numbers.
+Rule 1: nothing typed becomes syntax. A text reaches the index only as quoted tokens.
+Rule 2: every condition is an expression of the index, so that all of them combine with AND, and are counted without
+reading the documents, and answered in the order of their numbers.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ from nugetproxy.protocol.v3.search_terms import SearchTerms
 
 _PROMINENT: Final = "{name title tags}"
 
-# Pieces of one word or quoted phrase that are looked for, and characters of a text: beyond, nobody searches in earnest.
+# Pieces of one word or quoted phrase, and characters of a text, that are used: no real search has more.
 _MOST_PIECES: Final = 16
 _LONGEST_TEXT: Final = 1024
 
@@ -28,7 +28,7 @@ _NEVER: Final = '"_"'
 
 
 class Index(StrEnum):
-    """The full-text indexes. What asks for id, title and tags only may ask either; the smaller one is faster."""
+    """The full-text indexes. Queries about id, title and tags only may use either; the smaller one is faster."""
 
     WORDS = "search_words"
     NAMES = "search_names"
@@ -36,20 +36,20 @@ class Index(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """True or false of a document. No `text`: true of all."""
+    """True or false for a document. An empty `text` is true for all."""
 
     index: Index
     text: str | None
     is_narrow: bool = False
-    """Several things are asked for at once, so that few documents have them all."""
+    """Several conditions are combined, so few documents meet them all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is found, and which of it comes first: a document ranks by the first of `ranks` that is true of it, the
-    earlier the higher, and after all of them when none is.
+    """What matches, and its order: a document ranks by the first of `ranks` that is true for it, earlier is higher;
+    documents with no rank come last.
 
-    Every rank is part of what is found.
+    Every rank is a subset of the matches.
     """
 
     found: Expression
@@ -57,10 +57,10 @@ class Asked:
 
 
 def asked_by(terms: SearchTerms, account_ids: Mapping[str, int]) -> Asked:
-    """`account_ids`: by lower name, the accounts that the words and owners of the terms name. A word that names one
-    finds its packages too.
+    """`account_ids`: by lower name, the accounts named by the words and owners of the terms. A word that names one also
+    finds its packages.
     """
-    words = [word for word in terms.words if tokens(word)]  # signs alone say nothing
+    words = [word for word in terms.words if tokens(word)]  # punctuation alone matches nothing
     fields = [_in_field(name, values, account_ids) for name, values in terms.fields.items()]
     found = [*(_any([_word(word), *_owned([word], account_ids)]) for word in words), *fields]
     if not words:
@@ -71,48 +71,48 @@ def asked_by(terms: SearchTerms, account_ids: Mapping[str, int]) -> Asked:
 
 
 def completed_by(text: str) -> Expression:
-    """Ids of which every word begins a piece."""
+    """Ids in which every word begins a piece."""
     words = [word for word in text.split() if tokens(word)]
     return Expression(Index.NAMES, _all(map(_name, words)) if words else None)
 
 
-# --- what a word is found by ------------------------------------------------------------------------------------------
+# --- what a word matches ----------------------------------------------------------------------------------------------
 
 
 def _word(word: str) -> str:
-    """In any text, at the beginning of a piece of it; in the id also in the middle.
+    """In any text, at the beginning of a piece; in the id also in the middle.
 
-    In all columns at once: to ask for some would cost as much as to ask for everything twice. What only an id can have
-    is told from words by its first character, or is an ending that is a beginning elsewhere.
+    In all columns at once: restricting it to some would cost as much as searching everything twice. Tokens that only an
+    id can have are distinguished from words by their first character, or are word endings that begin a word elsewhere.
     """
     return _any(list(dict.fromkeys([*map(_phrase, _ways(word)), *_in_id(word)])))
 
 
 def _text(word: str, *, whole: bool = False) -> str:
-    """Its pieces in a row, or in one piece. The last may go on, unless `whole` is asked for."""
+    """Its pieces in a row, or in one piece. The last may be a prefix, unless `whole`."""
     return _any([_phrase(way, whole) for way in _ways(word)])
 
 
 def _in_id(word: str) -> list[str]:
-    """Where only an id can have it: as the id without its dots, over several words, or in the middle of one."""
+    """Tokens that only an id can have: the id without its dots, across several words, or in the middle of one."""
     part = id_part(word)
     return [f'"{squashed(tokens(word))}"', *([] if part is None else [_phrase([part])])]
 
 
 def _name(word: str) -> str:
-    """In the id, its pieces anywhere; the last may go on."""
+    """In the id, its pieces anywhere; the last may be a prefix."""
     ways = [_all([*(f'"{piece}"' for piece in pieces), f'"{last}" *']) for *pieces, last in _ways(word)]
     return f"name : ({_any(ways)})"
 
 
 def _ways(word: str) -> list[list[str]]:
-    """In pieces, and where it has no other gaps than camel case, in one."""
+    """In pieces, and also in one piece if camel case is its only separator."""
     pieces, joined = tokens(word)[:_MOST_PIECES], joined_tokens(word)
     return [pieces, joined] if len(joined) == 1 and joined[0] == "".join(pieces) else [pieces]
 
 
 def _phrase(row: Sequence[str], whole: bool = False) -> str:
-    # What begins with one letter is nearly everything, and takes as long to find: a letter stands for itself.
+    # A one-letter prefix matches nearly everything, and is slow: a single letter must match exactly.
     quoted = f'"{" ".join(row)}"'
     return quoted if whole or len(row[-1]) < 2 else f"{quoted} *"
 
@@ -189,5 +189,5 @@ _by_field: Final[dict[str, Callable[[str], list[str]]]] = {
 
 
 def readable(text: str) -> str:
-    """What is looked at of a text: its beginning, without the halves of characters that broken URLs decode to."""
+    """The part of a text that is used: its beginning, without the lone surrogates that broken URLs decode to."""
     return text[:_LONGEST_TEXT].encode("utf-8", "replace").decode()

@@ -1,6 +1,6 @@
-"""One page of what is found, in order, and how many are found in all.
+"""One page of the matches, in order, and the number of all matches.
 
-What a text asks is in `search_match`; what is shown of a document beside its own row is in `search`.
+`search_match` decides what a text matches; `search` adds what a hit shows beyond its document row.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,19 +15,19 @@ from nugetproxy.nuget.identity import lower_invariant
 from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
 from nugetproxy.storage.database.sqlite import Fetch
 
-# So many are sorted by exact downloads and then by id. Of more, the order of their numbers must do: then nothing is
-# looked at but the page.
+# Up to this many are sorted by exact downloads and then by id. With more, the order of their numbers is used: then only
+# the page itself is read.
 _SORTED: Final = 300
 _LISTED: Final = 2000
 _LAST_CHARACTER: Final = "\U0010ffff"
 
-# The documents of one rank, at most so many, in the order of their numbers.
+# The documents of one rank, up to a limit, in the order of their numbers.
 _Rank = Callable[[int], list[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What is found. `downloads` are those of the whole id, `shown` is what the index keeps to be shown."""
+    """A match. `downloads` are those of the whole id, `shown` is what the index stores for display."""
 
     lower_id: str
     downloads: int
@@ -35,7 +35,7 @@ class Document:
 
 
 def page_found(fetch: Fetch, query: SearchQuery, asked: Asked) -> tuple[int, list[Document]]:
-    """How many documents are found, and those of the query's page."""
+    """The number of all matches, and those of the query's page."""
     seen = _Seen(fetch, query)
     return _page(seen, query, asked.found, [seen.rank(expression) for expression in asked.ranks])
 
@@ -43,7 +43,7 @@ def page_found(fetch: Fetch, query: SearchQuery, asked: Asked) -> tuple[int, lis
 def page_completed(
     fetch: Fetch, query: CompletionQuery, found: Expression, beginning: str
 ) -> tuple[int, list[Document]]:
-    """As `page_found`. Ids with this lower `beginning` come first."""
+    """As `page_found`. Ids that begin with this lower `beginning` come first."""
     seen = _Seen(fetch, query)
     return _page(seen, query, found, [seen.rank_beginning(found, beginning)])
 
@@ -54,7 +54,7 @@ def _page(
     if seen.is_everything(found):
         return seen.count_all(), seen.documents(seen.most_downloaded(query.take, query.skip))
     rest = seen.rank(found)
-    # What is probably few is listed, which costs no more than to count it, and is then not looked for again.
+    # A result that is probably small is listed, which costs no more than counting it and saves the second query.
     listed = rest(_LISTED) if found.is_narrow else []
     total = len(listed) if found.is_narrow and len(listed) < _LISTED else seen.count(found)
     end = min(query.skip + query.take, total)
@@ -73,7 +73,7 @@ def _page(
 
 
 class _Seen:
-    """The documents as one kind of client sees them, of one package type perhaps."""
+    """The documents as one kind of client sees them, optionally of one package type."""
 
     def __init__(self, fetch: Fetch, query: SearchQuery | CompletionQuery) -> None:
         asked = class_of(prerelease=query.prerelease, semver_level2=query.semver_level2)
@@ -99,7 +99,7 @@ class _Seen:
         return lambda limit: [row[0] for row in self._fetch(sql, (text, limit))]
 
     def rank_beginning(self, expression: Expression, beginning: str) -> _Rank:
-        """Those of whose ids this is the beginning."""
+        """Those whose ids begin with this."""
         index, text = expression.index, self._of_client(expression)
         sql = (
             f"SELECT i.rowid FROM {index} AS i CROSS JOIN search_documents AS d ON d.document = i.rowid"  # noqa: S608  constant
@@ -134,7 +134,7 @@ class _Seen:
         return [row[0] for row in sorted(rows, key=lambda row: (places[row[0]], -row[1], row[2]))]
 
     def documents(self, numbers: list[int]) -> list[Document]:
-        """What the numbers stand for, in their order."""
+        """The documents with these numbers, in this order."""
         rows = self._fetch(
             "SELECT lower_id, downloads, hit FROM json_each(?) CROSS JOIN search_documents ON document = value"
             " JOIN search_hits USING (document) ORDER BY key",

@@ -1,10 +1,10 @@
-"""Tokens: how texts and ids are cut into what is compared in a search. Pure.
+"""Tokens: how texts and ids are cut into pieces for searching. Pure.
 
-The same cut is made of what is kept and of what is asked. As at nuget.org, words are parted by everything that is no
-letter or digit, by camel case and between letters and digits; case and accents do not matter.
+Stored texts and queries are cut the same way. As at nuget.org, words are separated by everything that is not a letter
+or digit, by camel case and between letters and digits; case and accents are ignored.
 
-Rule: a token holds letters and digits only, or is a part of an id; never a quote or a space. So no text, whatever is in
-it, can become syntax of the index.
+Rule: a token contains only letters and digits, or is a part of an id; never a quote or a space. So no text, whatever it
+contains, can become syntax of the index.
 """
 
 import re
@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from typing import Final
 
 SHORTEST_PART = 3
-"""Letters that a part from the middle of an id must have to be looked for; fewer would find nearly everything."""
+"""Letters that a part from the middle of an id needs to be searched for; fewer would match nearly everything."""
 
 _LONGEST_TOKEN: Final = 128
-# Of one text; what is further down in a description is no summary of the package any more.
+# Per text; what comes later in a description no longer summarises the package.
 _LONGEST_TEXT: Final = 16_384
 
 _RUN: Final = re.compile(r"[^\W_]+")
@@ -33,31 +33,31 @@ def tokens(text: str) -> list[str]:
 
 
 def joined_tokens(text: str) -> list[str]:
-    """The runs of letters and digits that `tokens` cuts up, each in one piece: `htmlagilitypack`, `core2`."""
+    """The runs of letters and digits that `tokens` splits, each in one piece: `htmlagilitypack`, `core2`."""
     return [_token(run) for run in _runs(text) if _is_cut(run)]
 
 
 def indexed(text: str) -> str:
-    """All tokens of a text as the index takes them: the pieces in order for phrases, behind them the joined ones."""
+    """All tokens of a text as stored in the index: the pieces in order, for phrases, then the joined ones."""
     text = text[:_LONGEST_TEXT]
     return " ".join([*tokens(text), *dict.fromkeys(joined_tokens(text))])
 
 
 def indexed_name(package_id: str) -> str:
-    """As `indexed`, for an id: also the id without what parts it, marked so that no other beginning finds it."""
+    """As `indexed`, for an id: also the id without separators, marked so that no other prefix matches it."""
     return f"{indexed(package_id)} {squashed(tokens(package_id))}"
 
 
 def squashed(pieces: Iterable[str]) -> str:
-    """The token of an id that is written without dots and dashes."""
+    """The token of an id written without dots and dashes."""
     return f"-{''.join(pieces)}"[:_LONGEST_TOKEN]
 
 
 def inner_parts(package_id: str) -> str:
-    """What the parts of an id begin that are not at the beginning of a word: see `id_part`.
+    """The parts of an id that do not start at the beginning of a word: see `id_part`.
 
-    The endings of words, and the endings of the id that go over several words. These are marked: there is a different
-    one for every id, and whoever looks for the beginning of a word should not have to look through them all.
+    The endings of words, and the endings of the id that span several words. These are marked: every id has different
+    ones, and a search for a word prefix should not have to read them all.
     """
     folded = fold(package_id)
     words = _PARTED.split(folded)
@@ -67,7 +67,7 @@ def inner_parts(package_id: str) -> str:
 
 
 def id_part(text: str) -> str | None:
-    """A text as the beginning of one of an id's `inner_parts`; None when no id has such a part, or it is too short."""
+    """A text as the prefix of one of an id's `inner_parts`; None when no id has such a part, or it is too short."""
     folded = fold(text)
     if not _ID_PART.fullmatch(folded):
         return None
@@ -78,7 +78,7 @@ def id_part(text: str) -> str | None:
 
 
 def fold(text: str) -> str:
-    """Without case and accents. Length and order of ASCII texts stay."""
+    """Without case and accents. ASCII texts keep their length and order."""
     return text.lower() if text.isascii() else _without_marks(text).casefold()
 
 
@@ -97,7 +97,7 @@ def _is_cut(run: str) -> bool:
 
 def _pieces(run: str) -> list[str]:
     if run.isascii():
-        # Most words have one case and no digits.
+        # Most words have a single case and no digits.
         return [_token(run)] if run.islower() and run.isalpha() else [_token(piece) for piece in _PIECE.findall(run)]
     return [_token(piece) for piece in _wide_pieces(run)]
 

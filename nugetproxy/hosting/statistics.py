@@ -1,7 +1,7 @@
-"""Download counts: gathered in memory, added up in the database in batches.
+"""Download counts: collected in memory, added to the database in batches.
 
-Counting costs a dictionary's look-up, never a write; what was counted since the last batch is lost when a process is
-killed, which for a statistic is the right price.
+Counting costs a dictionary lookup, never a write; counts since the last batch are lost when a process is killed, which
+is acceptable for a statistic.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ from nugetproxy.storage.database.sqlite import SqliteDatabase
 _log = logger()
 
 BATCH_SECONDS: Final = 15.0
-# A crawler that asks for every version once must not grow this for ever while the disk is full.
+# A crawler that requests every version once must not grow this forever while the disk is full.
 _MOST_PENDING: Final = 100_000
 
 
 class Statistics:
-    """The counts of one process, over the database of all."""
+    """The counts of one process, on top of the shared database."""
 
     def __init__(self, database: SqliteDatabase, index: SearchIndex | None = None) -> None:
-        """`index` is told which ids have other downloads."""
+        """`index` is notified of ids whose downloads changed."""
         self._database = database
         self._index = index or NoIndex()
         self._pending: Counter[tuple[str, str]] = Counter()
 
     def count(self, package: PackageIdentity, downloads: int = 1) -> None:
-        """A version was downloaded. Whether it is hosted is the caller's to know."""
+        """Count a download. The caller knows whether the version is hosted."""
         if self._database.is_read_only:
             return
         key = (package.lower_id, package.lower_version)
@@ -51,7 +51,7 @@ class Statistics:
         return int(rows[0][0] or 0)
 
     async def flush(self) -> None:
-        """Write what was gathered. What cannot be written stays gathered; never raises for the disk's sake."""
+        """Write the counts. What cannot be written is kept for later; never raises because of the disk."""
         batch, self._pending = self._pending, Counter()
         if not batch:
             return
@@ -63,7 +63,7 @@ class Statistics:
             _log.warning("downloads_not_counted", error=str(error))
 
     async def run(self, seconds: float = BATCH_SECONDS) -> None:
-        """Flush every so many seconds, until cancelled. Whoever cancels it flushes once more."""
+        """Flush at this interval until cancelled; the canceller flushes once more."""
         while True:
             await asyncio.sleep(seconds)
             await self.flush()

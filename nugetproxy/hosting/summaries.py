@@ -1,4 +1,4 @@
-"""What is hosted, summed up for people who manage it: one row per package id, over the database alone."""
+"""Summaries of hosted packages for administrators: one row per package id, from the database alone."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from nugetproxy.storage.database.sqlite import Fetch
 
 @dataclass(frozen=True, slots=True)
 class PackageSummary:
-    """An id of which something was pushed. `package_id` is as its latest push spells it, in lower case once all
-    versions are deleted.
+    """An id that was pushed. `package_id` is spelled as in its latest push, or in lower case once all versions are
+    deleted.
 
     `owners` by name; `listed` versions ascending; `deleted` counts versions that cannot be pushed again. `size` is the
-    bytes of all versions, `downloads` counts those of all time.
+    total bytes of all versions, `downloads` the total of all time.
     """
 
     package_id: str
@@ -68,7 +68,7 @@ def summaries(fetch: Fetch, lower_id: str | None = None) -> tuple[PackageSummary
 
 
 def _grouped(rows: Iterable[tuple[Any, ...]]) -> dict[str, list[tuple[Any, ...]]]:
-    """The rest of each row, by its first column."""
+    """The remaining columns of each row, by its first column."""
     groups: dict[str, list[tuple[Any, ...]]] = {}
     for first, *rest in rows:
         groups.setdefault(str(first), []).append(tuple(rest))

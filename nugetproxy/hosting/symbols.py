@@ -1,8 +1,8 @@
-"""Symbols of hosted packages: a .snupkg is pushed, a debugger finds its PDBs by their keys.
+"""Symbols of hosted packages: a .snupkg is pushed, and debuggers find its PDBs by their keys.
 
-Rule 1: symbols belong to what was pushed as a version. They can be replaced, and go when it goes.
-Rule 2: as with packages, a push is done when its coroutine returns, and one that raises has changed nothing.
-What a .snupkg must be like is `nuget.symbols_package`'s affair.
+Rule 1: symbols belong to the push of a version. They can be replaced, and are removed with it.
+Rule 2: as with packages, a push is complete when its coroutine returns, and one that raises has changed nothing.
+The rules for a .snupkg belong to `nuget.symbols_package`.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ _MOST_CANDIDATES: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class PushedSymbols:
-    """What a push of symbols made. `warnings` are one line each."""
+    """The result of a push of symbols. `warnings` are one line each."""
 
     identity: PackageIdentity
     files: int
@@ -55,7 +55,7 @@ class PushedSymbols:
 
 @dataclass(frozen=True, slots=True)
 class PdbFile:
-    """A PDB on its way: what was extracted, and its bytes."""
+    """A PDB being pushed: what was extracted, and its bytes."""
 
     pdb: ExtractedPdb
     spool: Spool
@@ -63,7 +63,7 @@ class PdbFile:
 
 @dataclass(frozen=True, slots=True)
 class _Committed:
-    """Blobs that are on the disk and that no row names yet."""
+    """Blobs that are on disk but not named by any row yet."""
 
     package: BlobKey
     pdbs: tuple[tuple[PdbFile, BlobKey], ...]
@@ -74,7 +74,7 @@ class _Committed:
 
 
 class Symbols:
-    """The symbols of one data directory, for one process. `close` waits for the pushes that run."""
+    """The symbols of one data directory, for one process. `close` waits for the running pushes."""
 
     def __init__(
         self,
@@ -91,8 +91,8 @@ class Symbols:
         limits: SymbolsLimits = SymbolsLimits(),  # noqa: B008 - frozen
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`spools` are on the file system of `blobs`; `inspection` has threads or processes. `clock` gives nanoseconds
-        since 1970.
+        """`spools` are on the file system of `blobs`; `inspection` has threads or processes. `clock` returns
+        nanoseconds since 1970.
         """
         self._database = database
         self._contents = HostedContents(blobs)
@@ -109,19 +109,19 @@ class Symbols:
         self._extracting = asyncio.Lock()
 
     async def close(self) -> None:
-        """Wait for the pushes that run."""
+        """Wait for the running pushes."""
         await self._running.close()
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def find(self, file_name: str, key: str, checksums: str = "") -> LocalFile:
-        """The PDB that a debugger asks for; names and keys in any casing.
+        """The PDB that a debugger requests; names and keys are case-insensitive.
 
-        `checksums` is the header SymbolChecksum, empty when there is none: of several PDBs with one key the one that
-        it describes is chosen, without it the one that was pushed first.
+        `checksums` is the header SymbolChecksum, empty if absent: of several PDBs with one key the one that it
+        describes is chosen, or without the header the one that was pushed first.
 
         Raises:
-            DocumentNotFound: nothing was pushed under this name and key, or nothing that agrees with the checksums.
+            DocumentNotFound: nothing was pushed under this name and key, or nothing that matches the checksums.
             StorageUnavailable: its file is missing.
         """
         rows = self._database.fetch(
@@ -137,7 +137,7 @@ class Symbols:
         raise DocumentNotFound(f"no symbol file of this name {why} was pushed here")
 
     def snupkg(self, package: PackageIdentity) -> LocalFile:
-        """The symbols package of a version as it was pushed last.
+        """The most recently pushed symbols package of a version.
 
         Raises:
             PackageNotFound, VersionNotFound: there is no such version.
@@ -156,26 +156,26 @@ class Symbols:
         raise PartNotFound(package.id.text, package.version.normalized, "symbols package")
 
     def blobs(self, fetch: Fetch | None = None) -> frozenset[str]:
-        """The blobs that symbols need, as texts of their keys; by `fetch` inside of a transaction."""
+        """The blobs that symbols need, as key texts; read with `fetch` inside a transaction."""
         sql = "SELECT blob FROM symbol_packages UNION ALL SELECT blob FROM symbol_files"
         return frozenset(row[0] for row in (fetch or self._database.fetch)(sql, ()))
 
     # --- push ---------------------------------------------------------------------------------------------------------
 
     async def admit_push(self, actor: Actor, *, address: str) -> None:
-        """Refuse, before a body is read, who can push symbols of no package. Raises NotAuthenticated, Forbidden."""
+        """Refuse, before a body is read, an actor who can push no symbols. Raises NotAuthenticated, Forbidden."""
         async with audited(self._audit, actor, "push-symbols", ANY_PACKAGE, address):
             reach = self._ownership.reach(actor)
             require(may_push_anything(actor, reach, self._clock() // 1000, new_ids=False))
 
     async def push(self, actor: Actor, spool: Spool, *, address: str) -> PushedSymbols:
-        """Keep the symbols package in `spool`, which is ours from here on, instead of an earlier one of its version.
+        """Keep the symbols package in `spool`, which is ours from here on, replacing an earlier one of its version.
 
         Raises:
-            InvalidPackage: it breaks a rule, or its PDBs are not of the assemblies of the version.
+            InvalidPackage: it breaks a rule, or its PDBs do not belong to the assemblies of the version.
             PackageNotFound, VersionNotFound: push the package before its symbols.
             NotAuthenticated, Forbidden: this actor may not push versions of this id.
-            Busy: too many pushes wait to be checked.
+            Busy: too many pushes are waiting to be checked.
             StorageUnavailable: nothing was changed.
         """
         return await self._running.to_the_end(self._push(actor, spool, address))
@@ -184,7 +184,7 @@ class Symbols:
         files: list[PdbFile] = []
         try:
             path = spool.path
-            assert path is not None, "a push is spooled on the disk"
+            assert path is not None, "a push is spooled on disk"
             with self._queue.entered():
                 package = await self._inspection.run(identify, path, self._limits.archive)
                 stored = self._packages.find(package)
@@ -227,7 +227,7 @@ class Symbols:
         require(may_push(actor, facts, self._clock() // 1000))
 
     def _commit(self, package: PackageIdentity, spool: Spool, files: Iterable[PdbFile]) -> _Committed:
-        """Make all bytes safe. What a failure leaves is swept later. Blocks."""
+        """Make all bytes durable. What a failure leaves is swept later. Blocks."""
         pdbs = []
         for file in files:
             key = new_key(FOLDER, package, file.spool.sha512, ".pdb")
@@ -240,10 +240,10 @@ class Symbols:
     async def _enter(
         self, actor: Actor, package: PackageIdentity, push: int, spool: Spool, blobs: _Committed, address: str
     ) -> tuple[BlobKey, ...]:
-        """The one transaction of a push; the blobs that nobody needs after it."""
+        """The one transaction of a push; returns the blobs that are no longer needed after it."""
 
         def enter(connection: sqlite3.Connection) -> tuple[BlobKey, ...]:
-            # Judged once more, now that nobody else writes.
+            # Checked again, now that no other process can write.
             current = actor_now(fetching(connection), actor, self._clock() // 1000)
             self._judge(current, package, fetching(connection))
             now = find_package(fetching(connection), package)
@@ -285,12 +285,12 @@ class Symbols:
 
 
 def _adopt(extracted: Iterable[ExtractedPdb], spools: SpoolFolder, files: list[PdbFile]) -> None:
-    """Make what was extracted ours, one after the other: `files` has what succeeded before a failure. Blocks."""
+    """Adopt the extracted files, one after the other: after a failure `files` has those that succeeded. Blocks."""
     files.extend(PdbFile(pdb, spools.adopt(pdb.part, pdb.sha512, pdb.md5)) for pdb in extracted)
 
 
 def _remove(connection: sqlite3.Connection, push: int) -> tuple[BlobKey, ...]:
-    """Take the rows of a push's symbols away; their blobs."""
+    """Remove the rows of a push's symbols; returns their blobs."""
     rows = connection.execute(
         "SELECT blob FROM symbol_packages WHERE push = ?1 UNION ALL SELECT blob FROM symbol_files WHERE push = ?1",
         (push,),

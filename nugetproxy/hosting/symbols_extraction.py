@@ -1,6 +1,6 @@
-"""Looking at a pushed .snupkg before anything is kept of it, and taking its PDBs out.
+"""Inspecting a pushed .snupkg before anything is stored, and extracting its PDBs.
 
-Everything here blocks, and runs in an executor: what it takes and gives can be pickled.
+Everything here blocks and runs in an executor: arguments and results can be pickled.
 """
 
 import posixpath
@@ -21,8 +21,8 @@ _BLOCK: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ExtractedPdb:
-    """A PDB that was taken out. `path` is its entry's name, `checksums` are as in the header SymbolChecksum; `part` is
-    the name of the spool that its bytes are in.
+    """An extracted PDB. `path` is its entry's name, `checksums` have the form of the header SymbolChecksum; `part` is
+    the name of the spool with its bytes.
     """
 
     path: str
@@ -34,12 +34,12 @@ class ExtractedPdb:
 
 
 def extract(pushed: Path, package: Path, folder: Path, limits: SymbolsLimits, now: float) -> tuple[ExtractedPdb, ...]:
-    """The PDBs of the .snupkg `pushed`, each in a spool in `folder` that is the caller's; `package` is the .nupkg whose
+    """The PDBs of the .snupkg `pushed`, each in a spool in `folder` that the caller owns; `package` is the .nupkg whose
     assemblies they must belong to. `now` in unix seconds.
 
     Raises:
-        InvalidPackage: it is no symbols package, or against a rule; a PDB belongs to no assembly, or is damaged.
-        StorageUnavailable: the disk cannot be read or take them.
+        InvalidPackage: it is not a symbols package, or breaks a rule; a PDB belongs to no assembly, or is damaged.
+        StorageUnavailable: the disk cannot be read or written.
     """
     spools = SpoolFolder(folder, MemoryBudget(0))
     with disk_failures("read a pushed symbols package"), package.open("rb") as whole, pushed.open("rb") as file:
@@ -48,12 +48,12 @@ def extract(pushed: Path, package: Path, folder: Path, limits: SymbolsLimits, no
         assemblies = Nupkg(whole, limits.archive)
         with ExitStack() as discarding:
             files = tuple(_extracted(symbols, assemblies, name, spools, discarding) for name in symbols.pdb_names)
-            discarding.pop_all()  # all of them are the caller's now, or none
+            discarding.pop_all()  # either all of them belong to the caller now, or none
         return files
 
 
 def pdb_name(path: str) -> str:
-    """The file name that an assembly knows a PDB by. Names of entries may be percent-encoded."""
+    """The file name by which an assembly refers to a PDB. Names of entries may be percent-encoded."""
     return posixpath.basename(unquote(path))
 
 

@@ -1,6 +1,6 @@
-"""Keeping files and rows of hosted packages in step: garbage is swept, what is missing is reported.
+"""Keeping files and rows of hosted packages consistent: garbage is swept, missing files are reported.
 
-Both look from outside and may run at any time beside pushes; when they run is the affair of whoever schedules jobs.
+Both checks may run at any time beside pushes; scheduling belongs to the caller.
 """
 
 import sqlite3
@@ -19,28 +19,28 @@ from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase, fetching
 _log = logger()
 
 NOTED_AFTER: Final = 3600.0
-"""Seconds. A push makes its row within moments of its blob; an hour is far beyond any that still runs."""
+"""Seconds. A push writes its row within moments of its blob; an hour is far longer than any running push."""
 
 SWEPT_AFTER: Final = 7 * 86400.0
-"""Seconds from when a blob was first found without a row. A wrong back-up can be replaced for so long."""
+"""Seconds from when a blob was first found without a row: the time to replace a wrong backup of the database."""
 
-# Files deleted in one transaction: pushes wait for some milliseconds.
+# Files deleted in one transaction: pushes wait some milliseconds for it.
 _BATCH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What was taken away. `size` in bytes."""
+    """What was removed. `size` in bytes."""
 
     blobs: int
     size: int
 
 
 class Needing(Protocol):
-    """Whoever has rows that name blobs: hosted packages, their symbols."""
+    """An owner of rows that name blobs: hosted packages, their symbols."""
 
     def blobs(self, fetch: Fetch | None = None) -> frozenset[str]:
-        """The keys of what is needed, as texts; by `fetch` inside of a transaction."""
+        """The keys of the needed blobs, as texts; read with `fetch` inside a transaction."""
 
 
 async def sweep_unreferenced_blobs(
@@ -54,10 +54,10 @@ async def sweep_unreferenced_blobs(
     now: float | None = None,
 ) -> Swept:
     """Delete blobs that no hosted version has needed for `unneeded_for` seconds: left by a push that lost, failed or
-    was killed. Since when that is so the database itself remembers: one that was restored begins anew.
+    was killed. The database records since when; after restoring a backup the time starts over.
 
-    `folder` is the first segment of their keys. `older_than` in seconds: a younger blob may belong to a push whose row
-    is being written, which would then fail. `now` in unix seconds.
+    `folder` is the first segment of their keys. `older_than` in seconds: a younger blob may belong to a push that is
+    about to write its row, which would then fail. `now` in unix seconds.
 
     Raises StorageUnavailable.
     """
@@ -70,8 +70,8 @@ async def sweep_unreferenced_blobs(
         batch = due[start : start + _BATCH]
 
         def delete(connection: sqlite3.Connection, batch: list[BlobInfo] = batch) -> list[BlobInfo]:
-            # Age alone proves nothing: a push may have slept between its blob and its row. While this transaction has
-            # the right to write, no row comes: a push was before us, and its row is there, or it finds its blob gone.
+            # Age alone proves nothing: a push may be suspended between its blob and its row. While this transaction
+            # holds the write lock, no row can appear: a push either wrote its row before, or will find its blob gone.
             needed = packages.blobs(fetching(connection))
             swept = [info for info in batch if str(info.key) not in needed]
             for info in swept:
@@ -86,7 +86,7 @@ async def sweep_unreferenced_blobs(
 
 
 async def _noted(database: SqliteDatabase, folder: str, garbage: list[BlobInfo], now: int) -> dict[str, int]:
-    """Since when (unix microseconds) each is known to be garbage; what is no garbage any more is forgotten."""
+    """Since when (unix microseconds) each is known to be garbage; blobs that are needed again are forgotten."""
     keys = {str(info.key) for info in garbage}
     known: dict[str, int] = dict(
         await database.read(
@@ -108,10 +108,10 @@ async def _noted(database: SqliteDatabase, folder: str, garbage: list[BlobInfo],
 
 
 def check_blobs(packages: Needing, blobs: BlobStore) -> tuple[str, ...]:
-    """The blobs that a hosted version needs and that are not there, by key. None should ever be. Blocks.
+    """The blobs that a hosted version needs but that are missing, by key. There should never be any. Blocks.
 
-    The rows are read before the files are looked for, and once more behind: a blob is there before its row is, and
-    goes after it. So what has a row both times and no file in between is lost, whoever pushes and deletes meanwhile.
+    The rows are read before and after looking for the files: a blob exists before its row does, and is deleted after
+    it. So a file missing while its row is seen both times is lost, whatever is pushed and deleted meanwhile.
 
     Raises StorageUnavailable.
     """
@@ -124,7 +124,7 @@ def check_blobs(packages: Needing, blobs: BlobStore) -> tuple[str, ...]:
 
 
 def _unreferenced(packages: Needing, blobs: BlobStore, folder: str, oldest: float) -> list[BlobInfo]:
-    """What may be garbage. Blocks."""
+    """Blobs that may be garbage. Blocks."""
     old = [info for info in blobs.walk(folder) if info.modified / 1e9 < oldest]
     needed = packages.blobs() if old else frozenset()
     return [info for info in old if str(info.key) not in needed]

@@ -1,8 +1,8 @@
-"""Verification keys: short-lived keys that can do nothing but show that their owner may push an id.
+"""Verification keys: short-lived keys that can only prove that their owner may push an id.
 
-Old symbol hosts ask for them instead of being given the push key (nuget-protocol: verification keys). They are ordinary
-keys of the directory without any scope, which is what tells them from others: revoking, expiry and the audit log apply
-to them too, and they may not even read.
+Old symbol hosts ask for them instead of receiving the push key (nuget-protocol: verification keys). They are ordinary
+keys of the directory without any scope, which distinguishes them: revoking, expiry and the audit log apply to them too,
+and they cannot even read.
 """
 
 import secrets
@@ -20,7 +20,7 @@ _NAME: Final = "verification"
 
 
 class VerificationKeys:
-    """Making and checking them, for one process."""
+    """Creating and checking them, for one process."""
 
     def __init__(self, directory: Directory, ownership: Ownership, packages: HostedPackages) -> None:
         self._directory = directory
@@ -28,7 +28,7 @@ class VerificationKeys:
         self._packages = packages
 
     async def create(self, actor: Actor, package_id: PackageId, now: int) -> tuple[str, int]:
-        """The text of a key that lives a day, and when it ends; times in unix microseconds.
+        """The text of a key valid for one day, and its expiry time; times in unix microseconds.
 
         Raises Forbidden, NotAuthenticated: the actor may not push this id.
         """
@@ -46,11 +46,11 @@ class VerificationKeys:
         return text, expires
 
     async def verify(self, actor: Actor, package_id: PackageId, package: PackageIdentity | None) -> None:
-        """Return if the actor's verification key stands for an owner of this id; it is used up by that.
+        """Return if the actor's verification key is valid for an owner of this id; this uses the key up.
 
         Raises:
             PackageNotFound, VersionNotFound: there is no such package.
-            Forbidden: the key is another's, or no verification key for this id.
+            Forbidden: the key belongs to another account, or is not a verification key for this id.
         """
         if not self._packages.knows(package_id.lower):
             raise PackageNotFound(package_id.text)
@@ -62,5 +62,5 @@ class VerificationKeys:
         if key is None or not covers or key.owner.account_id not in owners:
             raise Forbidden(KEY_REFUSED)
         [ended] = await self._directory.revoke_key(key.key_id, by=actor)
-        if ended.revoked is not None:  # of several who showed it at once, another was first
+        if ended.revoked is not None:  # several presented it at the same time, and another was first
             raise Forbidden(KEY_REFUSED)

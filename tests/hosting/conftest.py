@@ -17,7 +17,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 @pytest.fixture
 def other(house: House, tmp_path: Path) -> Iterator[House]:
-    """The same data directory, as another process has it."""
+    """The same data directory, opened by another process."""
     opened = House(tmp_path)
     yield opened
     opened.close()

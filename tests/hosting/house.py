@@ -1,4 +1,4 @@
-"""A data directory with a private feed in it, as one process has it."""
+"""A data directory with a private feed, as opened by one process."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ SECOND = 1_000_000_000
 
 
 class Index:
-    """A search index that remembers what it was told, in the order of transactions."""
+    """A search index that records its notifications, in the order of transactions."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, bool | None]] = []
@@ -46,7 +46,7 @@ class Index:
 
 
 class Search:
-    """Finds what it was given."""
+    """Returns what it was given."""
 
     async def search(self, query: SearchQuery) -> SearchPage:
         return SearchPage(1, (SearchHit("Contoso.Utils", {"q": query.text}),))
@@ -56,7 +56,7 @@ class Search:
 
 
 class House:
-    """`now` is what the clock says, in nanoseconds; it goes on a second with every look."""
+    """`now` is the clock's time in nanoseconds; it advances by a second with every reading."""
 
     def __init__(
         self, path: Path, *, protected: Iterable[str] = ("Contoso.",), rules: Rules = no_rules, now: int = NOON
@@ -125,7 +125,7 @@ class House:
         return Actor(name, account=account, is_administrator=administrator)
 
     def files(self) -> list[Path]:
-        """Every file of a package on the disk."""
+        """All package files on disk."""
         return sorted(path for path in (self.path / "hosted").rglob("*") if path.is_file())
 
     def leftovers(self) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Thirty packages that searches are asked for."""
+"""Thirty packages for search tests."""
 
 from tests.hosting.shelf import package
 

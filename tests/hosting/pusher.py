@@ -1,7 +1,7 @@
 """A process that pushes, to be killed: `python -m tests.hosting.pusher DIRECTORY NAME TOLD`.
 
-Each version it was told is published it writes to the file TOLD, one line, at once. What is pushed is named by the
-version, so that whoever looks afterwards knows which bytes belong to it.
+For each version reported as published it immediately writes one line to the file TOLD. The content is derived from the
+version, so the test can tell later which bytes belong to it.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A private feed with real search, and a quick way to fill it: rows as a push writes them, without files."""
+"""A private feed with real search, and a quick way to fill it: rows as written by a push, without files."""
 
 import sqlite3
 import uuid
@@ -22,7 +22,7 @@ from tests.hosting.house import NOON, House
 
 
 class Shelf(House):
-    """A house whose packages can be searched."""
+    """A house whose packages are searchable."""
 
     def __init__(self, path: Path, **more: Any) -> None:
         super().__init__(path, **more)
@@ -40,7 +40,7 @@ class Shelf(House):
         self.feed = HostedFeed(self.database, self.contents, self.search)
 
     async def stock(self, packages: Iterable[PackageManifest], *, indexed: bool = True) -> None:
-        """All these versions in one transaction."""
+        """Adds all these versions in one transaction."""
 
         def work(connection: sqlite3.Connection) -> None:
             for manifest in packages:

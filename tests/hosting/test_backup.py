@@ -1,4 +1,4 @@
-"""Backing up what is hosted, beside those who push and delete."""
+"""Backing up hosted packages while others push and delete."""
 
 import asyncio
 from pathlib import Path
@@ -23,7 +23,7 @@ def writer(house: House, folder: Path) -> BackupWriter:
 
 async def test_what_is_pushed_meanwhile_is_in_it_whole_or_not_at_all(house: House, tmp_path: Path):
     """
-    Every row of the copy has its file, whichever moment it is of.
+    Every row of the copy has its file, whichever snapshot it is.
     """
     actor = await house.actor()
     done = asyncio.Event()
@@ -53,9 +53,9 @@ async def test_what_is_pushed_meanwhile_is_in_it_whole_or_not_at_all(house: Hous
     assert 0 < kept[-1] <= await pushing
 
 
-async def test_what_is_deleted_meanwhile_is_not_taken_for_lost(house: House, tmp_path: Path, monkeypatch):
+async def test_a_concurrent_deletion_is_not_taken_for_a_loss(house: House, tmp_path: Path, monkeypatch):
     """
-    A version is deleted after the moment of the database and before its file is copied: a later moment is taken.
+    A version is deleted after the snapshot of the database and before its file is copied: a newer snapshot is taken.
     """
     actor = await house.actor(administrator=True)
     for version in ("1.0.0", "2.0.0"):
@@ -80,7 +80,7 @@ async def test_what_is_deleted_meanwhile_is_not_taken_for_lost(house: House, tmp
     restore(tmp_path / "backup", tmp_path / "restored")
 
 
-async def test_what_is_lost_or_damaged_is_named_and_left_out(house: House, tmp_path: Path):
+async def test_lost_and_damaged_files_are_named_and_left_out(house: House, tmp_path: Path):
     """
     The rest is backed up, and can be restored.
     """
@@ -100,7 +100,7 @@ async def test_what_is_lost_or_damaged_is_named_and_left_out(house: House, tmp_p
 
 async def test_a_file_that_no_row_needs_is_not_in_it(house: House, tmp_path: Path):
     """
-    Left by a push that was killed, for example.
+    For example one left by a push that was killed.
     """
     await house.push(await house.actor())
     (house.files()[0].parent / "garbage.nupkg").write_bytes(b"garbage")
@@ -110,9 +110,9 @@ async def test_a_file_that_no_row_needs_is_not_in_it(house: House, tmp_path: Pat
     assert [path.partition("/")[0] for path in sorted(backup.finish(()).files)] == ["hosted", MAIN]
 
 
-async def test_it_names_all_that_has_a_row(house: House, tmp_path: Path):
+async def test_it_includes_every_file_that_has_a_row(house: House, tmp_path: Path):
     """
-    As the upkeep does, which deletes what it does not know.
+    As the upkeep does, which deletes files it does not know.
     """
     await house.push(await house.actor())
     symbols = ("INSERT INTO symbol_packages VALUES (1, 'symbols/a', 1, '', 0)",
@@ -125,7 +125,7 @@ async def test_it_names_all_that_has_a_row(house: House, tmp_path: Path):
     assert {"symbols/a", "symbols/b"} < known
 
 
-async def test_deleting_without_end_is_told(house: House, tmp_path: Path, monkeypatch):
+async def test_endless_deletions_are_reported(house: House, tmp_path: Path, monkeypatch):
     numbers = iter(range(100))
 
     def always_another(*_: object) -> dict[str, tuple[int, str]]:

@@ -1,4 +1,4 @@
-"""What survives: processes killed in the middle of pushes, and many who push the same version at once."""
+"""Durability: processes killed in the middle of pushes, and many pushes of the same version together."""
 
 import asyncio
 import hashlib
@@ -22,7 +22,7 @@ from tests.hosting.pusher import package_of, push_for_ever
 ROUNDS = 300
 PUSHERS = 50
 
-# Forked from a process that has loaded everything: a round costs milliseconds, not an interpreter's start.
+# Forked from a process that has loaded everything: a round costs milliseconds, not the start of an interpreter.
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload(["tests.hosting.pusher"])
 
@@ -33,7 +33,7 @@ def _push(directory: str, name: str, told: str) -> None:
 
 def test_kill_loses_no_acknowledged_push_and_leaves_no_half_one(tmp_path: Path) -> None:
     """
-    A process that pushes without pause is killed at a random moment, hundreds of times over one data directory.
+    A process that pushes constantly is killed at a random moment, hundreds of times on one data directory.
     """
     House(tmp_path).close()
     moments = random.Random(20260102)
@@ -51,7 +51,7 @@ def test_kill_loses_no_acknowledged_push_and_leaves_no_half_one(tmp_path: Path) 
 
 
 def _wait_for(told: Path, round_: int) -> None:
-    """Every other round is killed after its first push, most others in it, some while the database is opened."""
+    """Every other round is killed after its first push, most others during it, some while the database is opened."""
     deadline = time.monotonic() + 20
     while round_ % 10 and time.monotonic() < deadline:
         if told.exists() and (not round_ % 2 or told.stat().st_size):
@@ -65,7 +65,7 @@ async def _check(directory: Path) -> None:
     there = {package.identity.lower_version: package for package in house.packages.of("contoso.killed")}
     assert len(acknowledged) >= ROUNDS / 2
     assert acknowledged <= there.keys()
-    # Nothing is half there: each row has its bytes, its event, its line of audit and an owner.
+    # Nothing is half done: each row has its bytes, its event, its audit line and an owner.
     for version, package in there.items():
         number, name = version.split(".")[0], version.rpartition("-")[2]
         content = house.blobs.path(package.blob).read_bytes()
@@ -78,7 +78,7 @@ async def _check(directory: Path) -> None:
     assert len(audited) == len(set(audited)) == len(there)
     assert [owner.name for owner in house.ownership.owners("contoso.killed")] == ["alice"]
     assert check_blobs(house.packages, house.blobs) == ()
-    # What a killed push left is garbage that nobody sees, and goes.
+    # What a killed push left is invisible garbage, and is removed.
     garbage = len(house.files()) - len(there)
     swept = await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, unneeded_for=0, older_than=-60)
     assert swept.blobs == garbage
@@ -107,7 +107,7 @@ def _race(directory: str, first: int, barrier: Barrier, results: Any) -> None:
 
 def test_of_fifty_who_push_one_version_one_wins(tmp_path: Path) -> None:
     """
-    Two processes, twenty-five pushers each: one is told that it published, and its bytes are what is served.
+    Two processes, twenty-five pushers each: one succeeds, and its bytes are served.
     """
     opened = House(tmp_path)
     asyncio.run(opened.actor())
@@ -124,7 +124,7 @@ def test_of_fifty_who_push_one_version_one_wins(tmp_path: Path) -> None:
     winners = [number for number, answer in answers.items() if answer == Pushed.__name__]
     assert len(winners) == 1
     assert {answer for number, answer in answers.items() if number not in winners} == {PackageExists.__name__}
-    (file,) = opened.files()  # the losers have taken theirs away
+    (file,) = opened.files()  # the losers have removed theirs
     assert file.read_bytes() == make_nupkg(payload=f"pusher {winners[0]}".encode())
     assert len(opened.events.after(0, 100)) == 1
     assert [line.result for line in opened.audit.entries(limit=100)].count("done") == 1

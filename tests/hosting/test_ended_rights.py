@@ -1,4 +1,4 @@
-"""Acts of somebody who loses the right to them while they run: what counts is the moment at which they are written."""
+"""Acts of an actor who loses the right to them while they run: what counts is the moment of the commit."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -45,7 +45,7 @@ def key_id(actor: Actor) -> str:
 
 
 async def with_key(house: House, directory: Directory) -> Actor:
-    """A key of alice's for the organisation that owns Contoso.Utils."""
+    """A key of alice for the organisation that owns Contoso.Utils."""
     await house.actor("root", administrator=True)
     alice = (await house.actor()).account
     assert alice is not None
@@ -88,7 +88,7 @@ async def test_a_key_that_ends_meanwhile_changes_nothing(house: House, ending: s
 
 
 @pytest.mark.parametrize("act", ACTS)
-async def test_a_password_of_somebody_disabled_meanwhile_changes_nothing(house: House, act: str) -> None:
+async def test_a_user_disabled_during_an_act_changes_nothing(house: House, act: str) -> None:
     directory = Directory(house.database, house.revisions)
     alice = await house.actor()
     await house.push(alice)
@@ -99,7 +99,7 @@ async def test_a_password_of_somebody_disabled_meanwhile_changes_nothing(house: 
     assert house.packages.of("contoso.utils") == before
 
 
-async def test_who_is_no_administrator_any_more_deletes_nothing(house: House) -> None:
+async def test_a_former_administrator_deletes_nothing(house: House) -> None:
     directory = Directory(house.database, house.revisions)
     await house.actor("other", administrator=True)
     root = await house.actor("root", administrator=True)

@@ -25,7 +25,7 @@ HERE = "192.0.2.1"
 
 
 class Follower:
-    """A mirror that keeps a cursor and reads nothing but documents (docs/api/catalog-resource)."""
+    """A mirror that keeps a cursor and reads only documents (docs/api/catalog-resource)."""
 
     def __init__(self, events: HostedEvents) -> None:
         self._events = events
@@ -59,7 +59,7 @@ async def push(house: House, *versions: str) -> None:
 @pytest.mark.parametrize(
     ("pushes", "counts"), [(0, []), (1, [1]), (2, [2]), (3, [3]), (4, [3, 1]), (6, [3, 3]), (7, [3, 3, 1])]
 )
-async def test_pages_are_filled_one_after_the_other(house: House, pushes: int, counts: list[int]) -> None:
+async def test_pages_are_filled_one_after_another(house: House, pushes: int, counts: list[int]) -> None:
     await push(house, *(f"{number}.0.0" for number in range(1, pushes + 1)))
     events = small_pages(house)
     assert [page.count for page in events.pages()] == counts
@@ -112,7 +112,7 @@ async def test_a_mirror_that_reads_while_others_push_misses_nothing(house: House
     assert len(follower.seen) == 40
 
 
-async def test_a_leaf_tells_how_the_version_was_at_that_moment(house: House) -> None:
+async def test_a_leaf_describes_the_version_at_that_moment(house: House) -> None:
     alice = await house.actor()
     await push(house, "1.0.0")
     await house.publish.unlist(alice, ONE, address=HERE)
@@ -132,7 +132,7 @@ async def test_a_leaf_tells_how_the_version_was_at_that_moment(house: House) -> 
 
 
 def leaf_of(house: House, stamp: int) -> dict[str, Any]:
-    """As a handler makes it, from the stamp in the leaf's URL."""
+    """As a handler creates it, from the stamp in the leaf's URL."""
     ticks = ticks_in_url(stamp_in_url(stamp))
     assert ticks is not None
     found = house.events.find(ticks, entries=True)
@@ -145,7 +145,7 @@ def leaf_of(house: House, stamp: int) -> dict[str, Any]:
     return document
 
 
-async def test_a_stamp_that_nobody_gave_names_nothing(house: House) -> None:
+async def test_an_unknown_stamp_names_nothing(house: House) -> None:
     await push(house, "1.0.0")
     assert house.events.find(house.events.after(0, 1)[0].stamp + 1) is None
 

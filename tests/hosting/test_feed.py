@@ -49,7 +49,7 @@ async def entries(house: House) -> list[dict[str, object]]:
 
 
 def leaves_made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The versions that a leaf is made for, from now on."""
+    """The versions that leaves are created for, from now on."""
     made: list[str] = []
     original = leaves.leaf_of
 
@@ -111,7 +111,7 @@ async def test_a_registration_carries_the_commit_of_its_newest_leaf(house: House
     assert registration.leaves[0].raw["commitId"] == newest.commit_id
 
 
-async def test_a_change_by_another_process_is_seen_at_once(house: House, other: House) -> None:
+async def test_a_change_by_another_process_is_seen_immediately(house: House, other: House) -> None:
     await with_versions(house, "1.0.0")
     assert len((await house.feed.versions(UTILS)).value) == 1
     await with_versions(other, "2.0.0")
@@ -129,9 +129,9 @@ async def test_a_hot_registration_is_one_object(house: House) -> None:
     assert first is again
 
 
-async def test_after_a_push_only_the_new_leaf_is_made(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_after_a_push_only_the_new_leaf_is_built(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    The next registration of an id with thousands of versions must not cost thousands of leaves.
+    The next registration of an id with thousands of versions must not build thousands of leaves.
     """
     await with_versions(house, *(f"1.0.{number}" for number in range(70)))
     made = leaves_made(monkeypatch)
@@ -142,14 +142,16 @@ async def test_after_a_push_only_the_new_leaf_is_made(house: House, monkeypatch:
     assert made[70:] == ["Contoso.Utils 2.0.0"]
 
 
-async def test_many_who_ask_a_cold_registration_make_it_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_requests_for_a_cold_registration_build_it_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await with_versions(house, "1.0.0")
     made = leaves_made(monkeypatch)
     await asyncio.gather(*(house.feed.registration(UTILS) for _ in range(20)))
     assert len(made) == 1
 
 
-async def test_the_package_is_a_file_with_a_tag_of_its_content(house: House, other: House) -> None:
+async def test_the_package_is_a_file_with_a_tag_derived_from_its_content(house: House, other: House) -> None:
     await with_versions(house, "1.0.0")
     one, two = [(await each.feed.content(ONE, Part.NUPKG)).value for each in (house, other)]
     assert one == two
@@ -157,7 +159,7 @@ async def test_the_package_is_a_file_with_a_tag_of_its_content(house: House, oth
     assert one.path.stat().st_size == one.size
 
 
-async def test_parts_come_out_of_the_package(house: House) -> None:
+async def test_parts_are_read_from_the_package(house: House) -> None:
     package = make_nupkg(readme="# Hello", icon=b"\x89PNG\r\n\x1a\n", license="Do.")
     await house.publish.push(await house.actor(), house.spool(package), address=HERE)
     found = {}
@@ -172,15 +174,15 @@ async def test_parts_come_out_of_the_package(house: House) -> None:
     assert found[Part.LICENSE] == (b"Do.", "text/plain; charset=utf-8")
 
 
-async def test_a_part_that_is_not_there(house: House) -> None:
+async def test_a_missing_part(house: House) -> None:
     await with_versions(house, "1.0.0")
     with pytest.raises(PartNotFound):
         await house.feed.content(ONE, Part.ICON)
 
 
-async def test_a_lost_file_is_our_fault_and_no_absence(house: House) -> None:
+async def test_a_lost_file_is_our_failure_and_not_an_absence(house: House) -> None:
     """
-    A 404 would send the client to look elsewhere, or tell it to give up.
+    A 404 would send the client to another source, or make it give up.
     """
     await with_versions(house, "1.0.0")
     house.files()[0].unlink()
@@ -189,7 +191,7 @@ async def test_a_lost_file_is_our_fault_and_no_absence(house: House) -> None:
             await house.feed.content(ONE, part)
 
 
-async def test_the_catalog_entry_tells_hash_and_size(house: House) -> None:
+async def test_the_catalog_entry_has_hash_and_size(house: House) -> None:
     await with_versions(house, "1.0.0")
     entry = (await house.feed.catalog_entry(ONE)).value
     document = orjson.loads(write_catalog_entry(entry.leaf, entry.document, LINKS))
@@ -223,7 +225,7 @@ async def test_an_id_that_lost_all_versions_stays_ours(house: House) -> None:
     assert house.feed.known_among(["contoso.utils", "contoso.other"]) == {"contoso.utils"}
 
 
-async def test_searches_are_the_indexs_affair(house: House) -> None:
+async def test_searches_are_left_to_the_index(house: House) -> None:
     assert (await house.feed.search(SearchQuery(text="x"))).value.hits[0].raw == {"q": "x"}
     assert (await house.feed.complete(CompletionQuery(text="x"))).value.values == ("Contoso.Utils",)
     assert (await house.feed.search(SearchQuery(skip=4000))).value.total == 0
@@ -239,7 +241,7 @@ async def test_nothing_is_vouched_for(house: House) -> None:
 
 async def test_an_id_of_thousands_of_versions_is_paged(house: House, tmp_path: Path) -> None:
     """
-    Entered without files: what counts is that pages are cut, and that a hot answer reads one number.
+    Inserted without files: this checks that pages are split, and that a hot answer reads one number.
     """
     await with_versions(house, "1.0.0")
 

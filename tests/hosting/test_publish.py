@@ -1,4 +1,4 @@
-"""Push: what it changes, what it refuses, and the log that it is entered in."""
+"""Push: what it changes, what it refuses, and the log that records it."""
 
 import asyncio
 import sqlite3
@@ -29,7 +29,7 @@ ONE = PackageIdentity.parse("contoso.utils", "1.0.0")
 HERE = "192.0.2.1"
 
 
-async def test_what_was_pushed_is_there_with_its_bytes(house: House) -> None:
+async def test_a_pushed_package_is_there_with_its_bytes(house: House) -> None:
     package = make_nupkg(dependencies=[("Serilog", "[4.0.0, )")])
     pushed = await house.publish.push(await house.actor(), house.spool(package), address=HERE)
     found = house.packages.find(pushed.identity)
@@ -45,7 +45,7 @@ async def test_what_was_pushed_is_there_with_its_bytes(house: House) -> None:
 
 async def test_large_packages_leave_threads_to_others(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    One of them is inspected at a time, and small ones beside it.
+    Only one of them is inspected at a time, and small ones beside it.
     """
     monkeypatch.setattr("nugetproxy.hosting.publish._LARGE", 100_000)
     begun, go_on = [], threading.Event()
@@ -68,21 +68,21 @@ async def test_large_packages_leave_threads_to_others(house: House, monkeypatch:
     assert len(house.packages.of("contoso.utils")) == 6
 
 
-async def test_a_push_is_one_event_one_row_one_line_of_audit(house: House) -> None:
+async def test_a_push_is_one_event_one_row_one_audit_line(house: House) -> None:
     await house.push(await house.actor())
     assert [(item.package_id, item.version) for item in house.events.after(0, 10)] == [("Contoso.Utils", "1.0.0")]
     assert house.index.told == [("Contoso.Utils 1.0.0", True)]
     assert house.audited() == [("package.push", "Contoso.Utils 1.0.0", "done")]
 
 
-async def test_a_push_is_seen_by_other_processes_at_once(house: House, other: House) -> None:
+async def test_a_push_is_seen_by_other_processes_immediately(house: House, other: House) -> None:
     alice = await house.actor()
     before = (other.revisions.hosting, other.revisions.accounts)
     await house.push(alice)
     assert other.revisions.hosting > before[0]
     assert other.packages.knows("contoso.utils")
     assert [owner.name for owner in other.ownership.owners("contoso.utils")] == ["alice"]
-    # Nobody's rights to anything else have changed: what was learned of credentials stays.
+    # Nobody's rights have changed: learned credentials stay.
     assert other.revisions.accounts == before[1]
 
 
@@ -124,7 +124,7 @@ async def test_each_version_keeps_the_casing_of_its_id(house: House) -> None:
     assert [each.manifest.id.text for each in house.packages.of("contoso.utils")] == ["Contoso.Utils", "CONTOSO.UTILS"]
 
 
-async def test_the_first_push_makes_the_owner(house: House) -> None:
+async def test_the_first_push_sets_the_owner(house: House) -> None:
     alice, bob = await house.actor("alice"), await house.actor("bob")
     await house.push(alice)
     assert [owner.name for owner in house.ownership.owners("contoso.utils")] == ["alice"]
@@ -132,9 +132,9 @@ async def test_the_first_push_makes_the_owner(house: House) -> None:
         await house.push(bob, version="2.0.0")
 
 
-async def test_two_who_push_different_versions_of_a_new_id_do_not_share_it(house: House, other: House) -> None:
+async def test_two_pushes_of_a_new_id_do_not_share_it(house: House, other: House) -> None:
     """
-    Both may push the id while it does not exist; the one who comes second meets the owner.
+    Both may push the id while it does not exist; the second one then finds an owner.
     """
     alice, bob = await house.actor("alice"), await house.actor("bob")
     for round_ in range(5):
@@ -148,9 +148,9 @@ async def test_two_who_push_different_versions_of_a_new_id_do_not_share_it(house
         assert len(house.packages.of(f"contoso.n{round_}")) == 1
 
 
-async def test_pushes_go_through_while_accounts_change_all_the_time(house: House, other: House) -> None:
+async def test_pushes_succeed_while_accounts_change_constantly(house: House, other: House) -> None:
     """
-    Forty new ids at once from two processes, between as many changes of accounts as fit.
+    Forty new ids together from two processes, among as many account changes as possible.
     """
     alice = await house.actor("alice")
     pushing = True
@@ -172,7 +172,7 @@ async def test_pushes_go_through_while_accounts_change_all_the_time(house: House
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", make_nupkg()[:-30]])
-async def test_what_is_no_package_is_refused(house: House, content: bytes) -> None:
+async def test_a_file_that_is_not_a_package_is_refused(house: House, content: bytes) -> None:
     with pytest.raises(InvalidPackage):
         await house.publish.push(await house.actor(), house.spool(content), address=HERE)
     assert (house.files(), house.leftovers()) == ([], [])
@@ -192,7 +192,7 @@ async def test_a_public_id_cannot_be_shadowed_by_accident(house: House) -> None:
     assert house.audited() == [("package.push", "Newtonsoft.Json 1.0.0", "refused")]
 
 
-async def test_nobody_in_particular_pushes_nothing_and_fills_no_log(house: House) -> None:
+async def test_an_anonymous_client_pushes_nothing_and_fills_no_log(house: House) -> None:
     with pytest.raises(NotAuthenticated):
         await house.push(ANONYMOUS)
     assert (house.files(), house.audited()) == ([], [])
@@ -222,9 +222,9 @@ async def test_a_push_whose_file_vanished_is_not_entered(house: House) -> None:
     assert not house.packages.knows("contoso.utils")
 
 
-async def test_a_pusher_who_leaves_does_not_stop_the_push(house: House) -> None:
+async def test_a_cancelled_caller_does_not_stop_the_push(house: House) -> None:
     """
-    What was received whole is published, whether anybody still waits for the answer or not.
+    A complete upload is published, whether or not anyone still waits for the answer.
     """
     alice = await house.actor()
     pushing = asyncio.create_task(house.push(alice))
@@ -237,7 +237,7 @@ async def test_a_pusher_who_leaves_does_not_stop_the_push(house: House) -> None:
     assert house.leftovers() == []
 
 
-async def test_owners_that_change_meanwhile_are_judged_anew(house: House) -> None:
+async def test_owners_that_change_meanwhile_are_judged_again(house: House) -> None:
     alice, bob = await house.actor("alice"), await house.actor("bob")
     await house.push(alice)
     assert bob.account is not None
@@ -288,7 +288,7 @@ async def test_the_log_is_not_rewritten(house: House, table: str) -> None:
 @pytest.mark.parametrize("why", ["not an owner", "reserved", "outside", "exists", "anonymous"])
 async def test_what_may_not_be_pushed_is_not_inspected(house: House, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
     """
-    It is refused when its id and version are known: nothing is unpacked, and no rule looks at it.
+    It is refused once its id and version are known: nothing is unpacked, and no rule is applied.
     """
     begun: list[str] = []
     run = INSPECTION.run

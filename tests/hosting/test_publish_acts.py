@@ -49,7 +49,7 @@ async def test_unlisting_twice_is_one_event(house: House) -> None:
     assert len(house.events.after(0, 10)) == 2
 
 
-async def test_unlisting_what_is_not_there(house: House) -> None:
+async def test_unlisting_a_missing_version(house: House) -> None:
     alice = await house.actor()
     await house.push(alice)
     with pytest.raises(VersionNotFound):
@@ -101,7 +101,7 @@ async def test_a_deprecation_may_unlist_and_relist(house: House, verb: ListedVer
     assert listing(house)[0] is expected
 
 
-async def test_a_deprecation_is_taken_back(house: House) -> None:
+async def test_a_deprecation_can_be_removed(house: House) -> None:
     alice = await house.actor()
     await house.push(alice)
     await house.publish.deprecate(alice, UTILS, [ONE.version], OLD, address=HERE)
@@ -132,7 +132,7 @@ async def test_a_deleted_version_is_gone_with_its_bytes(house: House) -> None:
 
 async def test_a_deleted_version_stays_burnt(house: House) -> None:
     """
-    Who restored it once must never get other bytes under the same name; and the id stays ours.
+    A client that restored it must never get other bytes under the same name; and the id stays ours.
     """
     alice = await house.actor()
     await house.push(alice)
@@ -143,7 +143,7 @@ async def test_a_deleted_version_stays_burnt(house: House) -> None:
     assert [version.normalized for version, _ in house.packages.burnt("contoso.utils")] == ["1.0.0"]
 
 
-async def test_a_deleted_version_may_be_freed_at_once_or_later(house: House) -> None:
+async def test_a_deleted_version_can_be_released_now_or_later(house: House) -> None:
     alice, root = await house.actor(), await the_administrator(house)
     await house.push(alice)
     await house.publish.delete(root, ONE, address=HERE, allow_reuse=True)
@@ -163,7 +163,7 @@ async def test_owners_do_not_delete(house: House) -> None:
     assert house.packages.find(ONE) is not None
 
 
-async def test_deleting_what_is_not_there(house: House) -> None:
+async def test_deleting_a_missing_version(house: House) -> None:
     root = await the_administrator(house)
     with pytest.raises(PackageNotFound):
         await house.publish.delete(root, ONE, address=HERE)

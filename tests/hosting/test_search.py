@@ -1,4 +1,4 @@
-"""Searching what is hosted: nuget.org's query language over thirty packages, filters, order and pages."""
+"""Searching hosted packages: nuget.org's query language over thirty packages, filters, order and pages."""
 
 import asyncio
 from dataclasses import replace
@@ -14,7 +14,7 @@ from tests.hosting.packages import PACKAGES
 from tests.hosting.shelf import Shelf, package
 
 CASES = {
-    # free words
+    # free-text words
     "schema": "Contoso.Json.Schema",
     "SCHEMA": "Contoso.Json.Schema",
     "json schema": "Contoso.Json.Schema",
@@ -55,7 +55,7 @@ CASES = {
     "io": "Fabrikam.IO",
     "fabrikam x": "Fabrikam.X",  # a letter stands for itself
     "!!! xmlreader ???": "Fabrikam.Xml",
-    # words of the language that are dropped
+    # dropped operators of the language
     "html AND agility": "Contoso.HtmlAgilityPack",
     "NOT xmlreader OR": "Fabrikam.Xml",
     # fields
@@ -109,16 +109,16 @@ async def test_the_query_language_of_nuget_org(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", '""', "AND", "invalid:x", "!!!", "*", "id:"])
-async def test_what_asks_for_nothing_in_particular_finds_everything(shelf: Shelf, text: str) -> None:
+async def test_a_text_without_conditions_finds_everything(shelf: Shelf, text: str) -> None:
     """
-    Everything listed, by downloads.
+    Everything listed, ordered by downloads.
     """
     await shelf.download("Fabrikam.X 1.0.0", 5)
     page = await shelf.found(text)
     assert (page.hits[0].id, page.total) == ("Fabrikam.X", 23)
 
 
-# --- who sees what ----------------------------------------------------------------------------------------------------
+# --- what each client sees --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ async def test_each_client_sees_its_own_latest_version(
     assert [plain, prerelease, semver2, both] == seen
 
 
-async def test_words_are_those_of_the_version_that_is_seen(shelf: Shelf) -> None:
+async def test_words_match_the_visible_version(shelf: Shelf) -> None:
     assert (
         await shelf.ids("structured"),
         await shelf.ids("structured", prerelease=True),
@@ -165,7 +165,7 @@ async def test_package_types(shelf: Shelf, expected: list[str], package_type: st
     assert (expected, len(expected)) == ([hit.id for hit in page.hits], page.total)
 
 
-async def test_what_declares_no_type_is_a_dependency(shelf: Shelf) -> None:
+async def test_a_package_without_a_type_is_a_dependency(shelf: Shelf) -> None:
     assert (await shelf.found(package_type="Dependency")).total == 21
 
 
@@ -181,7 +181,7 @@ async def test_relevance_comes_before_downloads(shelf: Shelf) -> None:
     assert await shelf.ids("json") == ["json", "Contoso.Json.Schema", "Contoso.Json", "Fabrikam.Csv"]
 
 
-async def test_a_whole_word_of_the_id_comes_before_a_beginning(shelf: Shelf) -> None:
+async def test_a_whole_word_of_the_id_comes_before_a_prefix(shelf: Shelf) -> None:
     await shelf.download("Fabrikam.CsvHelper 1.0.0", 10)
     await shelf.stock([package("Fabrikam.Help")])
     assert await shelf.ids("help") == ["Fabrikam.Help", "Fabrikam.CsvHelper"]
@@ -194,18 +194,16 @@ async def test_downloads_decide_among_equals_and_then_the_id(shelf: Shelf) -> No
 
 
 @pytest.mark.parametrize("text", ["", "contoso", "id:contoso", "tags:json"])
-async def test_pages_are_the_whole_cut_up(shelf: Shelf, text: str) -> None:
+async def test_pages_add_up_to_the_whole(shelf: Shelf, text: str) -> None:
     whole = await shelf.found(text, take=1000)
     pages = [await shelf.found(text, skip=skip, take=3) for skip in range(0, whole.total + 3, 3)]
     assert [hit.id for hit in whole.hits] == [hit.id for page in pages for hit in page.hits]
     assert {whole.total} == {len(whole.hits)} | {page.total for page in pages}
 
 
-async def test_many_that_are_found_are_not_sorted_but_still_in_order(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_many_matches_are_not_sorted_but_still_in_order(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    The same ranks, the same pages, and what is downloaded much more first.
+    The same ranks, the same pages, and packages with far more downloads first.
     """
     await shelf.stock(package(f"Json.Number{number}", tags="csv") for number in range(12))
     for number in range(12):
@@ -252,7 +250,7 @@ TEXTS = st.one_of(
 @given(text=TEXTS)
 def test_any_text_has_an_answer(searched: tuple[Shelf, asyncio.Runner], text: str) -> None:
     """
-    Whatever is typed is looked for; nothing of it is ever read as syntax.
+    Any typed text is searched for; none of it is ever read as syntax.
     """
     shelf, runner = searched
     for prerelease in (False, True):

@@ -1,4 +1,4 @@
-"""Completion: ids by the beginnings of their words, and the versions of an id."""
+"""Completion: ids by prefixes of their words, and the versions of an id."""
 
 import pytest
 
@@ -28,13 +28,13 @@ async def test_ids_are_completed_by_the_beginnings_of_their_words(shelf: Shelf, 
     assert (expected, len(expected.split())) == (" ".join(page.values), page.total)
 
 
-async def test_completion_of_nothing_is_every_id(shelf: Shelf) -> None:
+async def test_an_empty_completion_is_every_id(shelf: Shelf) -> None:
     await shelf.download("Fabrikam.X 1.0.0", 5)
     page = await shelf.completed("", take=2)
     assert (page.values, page.total) == (("Fabrikam.X", "A"), 23)
 
 
-async def test_completion_heeds_flags_types_and_pages(shelf: Shelf) -> None:
+async def test_completion_respects_flags_types_and_pages(shelf: Shelf) -> None:
     assert (await shelf.completed("prev", prerelease=True)).values == ("Contoso.Preview",)
     assert (await shelf.completed("prev")).values == ()
     assert (await shelf.completed("t", package_type="dotnettool", skip=1)).values == ("Contoso.Tool",)

@@ -1,4 +1,4 @@
-"""What a hit tells, and that it follows every change of what is hosted."""
+"""The content of a hit, and that it follows every change of the hosted packages."""
 
 import asyncio
 import subprocess
@@ -86,7 +86,7 @@ async def test_downloads_from_before_a_push_count_after_it(shelf: Shelf) -> None
 # --- owners -----------------------------------------------------------------------------------------------------------
 
 
-async def test_owners_show_and_are_found_as_soon_as_they_change(shelf: Shelf) -> None:
+async def test_owners_are_shown_and_found_as_soon_as_they_change(shelf: Shelf) -> None:
     alice, bob = (await shelf.actor("alice")).account, (await shelf.actor("bob")).account
     assert alice is not None
     assert bob is not None
@@ -104,7 +104,7 @@ async def test_owners_show_and_are_found_as_soon_as_they_change(shelf: Shelf) ->
 
 async def test_a_word_may_be_the_name_of_an_owner(shelf: Shelf) -> None:
     """
-    What has the word in a text is found too, and the other words must be found as well.
+    Packages with the word in a text match too, and the other words must also match.
     """
     owner = (await shelf.actor("schema")).account
     assert owner is not None
@@ -175,7 +175,7 @@ async def test_new_words_replace_the_old_ones(shelf: Shelf) -> None:
 
 async def test_two_processes_find_each_others_pushes(shelf: Shelf, tmp_path: Path) -> None:
     """
-    The other one is a process of its own, which pushes after having found ours.
+    The other one is a separate process, which pushes after it has found ours.
     """
     code = """
 import asyncio, sys
@@ -202,10 +202,10 @@ asyncio.run(main())
     assert await shelf.ids("that side") == ["Contoso.Theirs"]
 
 
-# --- made anew --------------------------------------------------------------------------------------------------------
+# --- rebuilding -------------------------------------------------------------------------------------------------------
 
 
-async def test_what_was_never_indexed_is_caught_up_with(tmp_path: Path) -> None:
+async def test_unindexed_packages_are_indexed_later(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     try:
         await shelf.stock([*PACKAGES, *(package(f"Contoso.More{n}") for n in range(60))], indexed=False)
@@ -218,7 +218,7 @@ async def test_what_was_never_indexed_is_caught_up_with(tmp_path: Path) -> None:
         shelf.close()
 
 
-async def test_rows_of_other_rules_are_made_anew(shelf: Shelf) -> None:
+async def test_rows_of_other_rules_are_rebuilt(shelf: Shelf) -> None:
     await shelf.search.catch_up()
     rows = [shelf.database.fetch(f"SELECT * FROM {table} ORDER BY 1") for table in TABLES]
 

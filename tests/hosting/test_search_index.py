@@ -1,4 +1,4 @@
-"""The rows of search after any history of an id: what each kind of client sees, and nothing left behind."""
+"""The rows of search after any history of an id: what each kind of client sees, and no leftovers."""
 
 import asyncio
 import itertools
@@ -45,7 +45,7 @@ def test_after_any_history_each_client_sees_the_latest(
     kept: tuple[Shelf, asyncio.Runner], acts: list[tuple[str, str]]
 ) -> None:
     """
-    The documents are those that a look at all listed versions gives, and making them anew changes nothing.
+    The documents equal those computed from all listed versions, and rebuilding them changes nothing.
     """
     shelf, runner = kept
     name = f"Contoso.Id{next(_numbers)}"
@@ -67,7 +67,7 @@ def test_after_any_history_each_client_sees_the_latest(
 
 async def test_documents_are_numbered_by_downloads(tmp_path: Path) -> None:
     """
-    The most downloaded first, whenever they were pushed or downloaded; each number in all tables.
+    The most downloaded first, whenever they were pushed or downloaded; each number is in all tables.
     """
     shelf = Shelf(tmp_path)
     try:
@@ -94,7 +94,7 @@ def test_steps_of_downloads(before: int, after: int, steps: int) -> None:
     assert step(before) - step(after) == steps
 
 
-def test_more_downloads_are_never_later() -> None:
+def test_more_downloads_never_come_later() -> None:
     steps = [step(downloads) for downloads in (*range(3000), *(2**power for power in range(12, 90)))]
     assert steps == sorted(steps, reverse=True)
     assert (steps[0], steps[-1]) == (255, 0)
@@ -124,7 +124,7 @@ def _do(
 
 
 def _seen(listed: set[str]) -> dict[int, str]:
-    """The latest version to each kind of client."""
+    """The latest version for each kind of client."""
     seen = {}
     for asked in CLASSES:
         versions = [

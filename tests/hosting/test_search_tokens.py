@@ -26,11 +26,11 @@ from nugetproxy.hosting.search_tokens import id_part, indexed, indexed_name, inn
         ("", ""),
     ],
 )
-def test_texts_are_cut_where_people_see_words(expected: str, text: str) -> None:
+def test_texts_are_cut_into_words(expected: str, text: str) -> None:
     assert expected.split() == tokens(text)
 
 
-def test_what_is_cut_is_kept_in_one_piece_too() -> None:
+def test_words_that_are_cut_are_also_kept_in_one_piece() -> None:
     assert joined_tokens("HtmlAgility for Core2, iffy") == ["htmlagility", "core2"]
     assert indexed("HtmlAgility for Core2") == "html agility for core 2 htmlagility core2"
 
@@ -67,7 +67,7 @@ def test_parts_of_ids(expected: str | None, text: str) -> None:
 
 
 @given(st.text())
-def test_tokens_hold_nothing_that_an_index_could_read_as_syntax(text: str) -> None:
+def test_tokens_contain_nothing_that_an_index_could_read_as_syntax(text: str) -> None:
     for token in [*tokens(text), *joined_tokens(text), *filter(None, [id_part(text)])]:
         assert token
         assert not set(token) & set("\"'()*:^{}+;\0 \n")
@@ -76,6 +76,6 @@ def test_tokens_hold_nothing_that_an_index_could_read_as_syntax(text: str) -> No
 @given(st.text())
 def test_equal_words_are_cut_equally_in_any_case(text: str) -> None:
     """
-    Once cut and put together in lower case, a text has the same letters.
+    Cut, joined and put into lower case, a text has the same letters.
     """
     assert "".join(tokens(text)) == "".join(tokens(" ".join(tokens(text))))

@@ -1,4 +1,4 @@
-"""Download counts: one batch for many downloads, added up over processes."""
+"""Download counts: one batch for many downloads, summed over processes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from tests.hosting.house import House
 ONE, TWO = (PackageIdentity.parse("Contoso.Utils", version) for version in ("1.0", "2.0.0-RC"))
 
 
-async def test_downloads_are_added_up_over_processes(house: House, other: House) -> None:
+async def test_downloads_are_summed_over_processes(house: House, other: House) -> None:
     here, there = Statistics(house.database), Statistics(other.database)
     for _ in range(3):
         here.count(ONE)
@@ -42,7 +42,7 @@ async def test_many_downloads_are_one_write(house: House) -> None:
     assert statistics.total_of("contoso.utils") == 1000
 
 
-async def test_what_cannot_be_written_is_counted_later(house: House) -> None:
+async def test_counts_that_cannot_be_written_are_written_later(house: House) -> None:
     statistics = Statistics(house.database)
     write = house.database.write
 

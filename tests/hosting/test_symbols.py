@@ -1,4 +1,4 @@
-"""Symbols: what a push of them keeps and refuses, and what a debugger finds."""
+"""Symbols: what a push stores and refuses, and what a debugger finds."""
 
 import asyncio
 import hashlib
@@ -32,7 +32,7 @@ HERE = "192.0.2.1"
 
 
 class Desk:
-    """A house with one debuggable package, and its symbols."""
+    """A house with one debuggable package and its symbols."""
 
     def __init__(self, house: House, alice: Actor) -> None:
         self.house, self.alice = house, alice
@@ -58,7 +58,7 @@ class Desk:
         return self.symbols.find(name, key, checksums).path.read_bytes()
 
     def kept(self) -> list[str]:
-        """What lies on the disk of symbols, by its ending."""
+        """The extensions of the symbol files on disk."""
         return sorted(path.suffix for path in self.house.files() if FOLDER in path.parts)
 
 
@@ -72,7 +72,7 @@ async def desk(house: House) -> Desk:
 # --- what is found ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_debugger_finds_the_very_bytes(desk: Desk):
+async def test_a_debugger_finds_the_exact_bytes(desk: Desk):
     pushed = await desk.push()
 
     assert PushedSymbols(ONE, 1) == pushed
@@ -87,21 +87,21 @@ async def test_casing_does_not_matter(desk: Desk, name: str, key: str):
 
 
 @pytest.mark.parametrize(("name", "key"), [("Other.pdb", KEY), (NAME, "0" * 32 + "FFFFFFFF"), (NAME, KEY[:32] + "1")])
-async def test_what_was_not_pushed_is_not_found(desk: Desk, name: str, key: str):
+async def test_an_unknown_file_is_not_found(desk: Desk, name: str, key: str):
     await desk.push()
 
     with pytest.raises(DocumentNotFound, match="no symbol file of this name with this key was pushed here"):
         desk.pdb(name, key)
 
 
-async def test_the_package_of_symbols_comes_back_as_it_was(desk: Desk):
+async def test_the_symbols_package_comes_back_unchanged(desk: Desk):
     content = make_snupkg()
     await desk.push(content)
 
     assert content == desk.symbols.snupkg(ONE).path.read_bytes()
 
 
-async def test_a_name_that_was_encoded_is_found_decoded(desk: Desk):
+async def test_an_encoded_name_is_found_decoded(desk: Desk):
     files = {"tools/My%20Tool.dll": make_assembly(PDB)}
     await desk.push_package(make_debuggable(version="2.0.0", files=files))
     await desk.push(make_snupkg(version="2.0.0", files={"tools/My%20Tool.pdb": PDB}))
@@ -117,12 +117,12 @@ async def test_a_name_that_was_encoded_is_found_decoded(desk: Desk):
         (PackageIdentity.parse("Contoso.Other", "1.0.0"), PackageNotFound),
     ],
 )
-async def test_a_version_without_symbols_has_no_package_of_them(desk: Desk, package: PackageIdentity, error: Any):
+async def test_a_version_without_symbols_has_no_symbols_package(desk: Desk, package: PackageIdentity, error: Any):
     with pytest.raises(error):
         desk.symbols.snupkg(package)
 
 
-async def test_another_process_finds_them_at_once(desk: Desk, other: House):
+async def test_another_process_finds_them_immediately(desk: Desk, other: House):
     before = other.revisions.hosting
     await desk.push()
 
@@ -134,7 +134,7 @@ async def test_another_process_finds_them_at_once(desk: Desk, other: House):
 
 
 async def push_twin(desk: Desk) -> bytes:
-    """Another version with a PDB of the same id and another content."""
+    """Another version with a PDB of the same id but different content."""
     twin = make_pdb(body=b"other sources")
     files = {"lib/net8.0/Contoso.Utils.dll": make_assembly(twin)}
     await desk.push_package(make_debuggable(version="2.0.0", files=files))
@@ -159,7 +159,7 @@ async def test_checksums_choose_among_files_of_one_key(desk: Desk):
 
 async def test_without_checksums_the_first_stays(desk: Desk):
     """
-    Whoever pushes a PDB with a known id later puts nothing in its place.
+    A later push of a PDB with a known id does not replace the first.
     """
     await desk.push()
     await push_twin(desk)
@@ -181,7 +181,7 @@ async def test_checksums_that_we_cannot_compare_exclude_nothing(desk: Desk, chec
     assert PDB == desk.pdb(checksums=checksums)
 
 
-# --- who and what is refused ------------------------------------------------------------------------------------------
+# --- refusals ---------------------------------------------------------------------------------------------------------
 
 
 async def test_the_package_comes_first(desk: Desk):
@@ -201,7 +201,7 @@ async def test_the_package_comes_first(desk: Desk):
         (insert_stored(make_snupkg(), "a.xml", b"<good/>").replace(b"<good/>", b"<evil/>"), r"'a\.xml' is damaged"),
     ],
 )
-async def test_what_breaks_a_rule_leaves_nothing(desk: Desk, content: bytes, why: str):
+async def test_a_push_that_breaks_a_rule_leaves_nothing(desk: Desk, content: bytes, why: str):
     with pytest.raises(InvalidPackage, match=why):
         await desk.push(content)
 
@@ -209,7 +209,7 @@ async def test_what_breaks_a_rule_leaves_nothing(desk: Desk, content: bytes, why
     assert [] == desk.house.leftovers()
 
 
-async def test_one_bad_pdb_takes_the_good_ones_with_it(desk: Desk):
+async def test_one_bad_pdb_fails_the_whole_push(desk: Desk):
     files = {"lib/net8.0/Contoso.Utils.pdb": PDB, "lib/net9.0/Contoso.Utils.pdb": PDB}
     with pytest.raises(InvalidPackage):
         await desk.push(make_snupkg(files=files))
@@ -231,7 +231,7 @@ async def test_only_owners_push_symbols(desk: Desk):
     assert [("bob", "refused")] == [(line.actor, line.result) for line in lines]
 
 
-async def test_an_act_has_its_line(desk: Desk):
+async def test_an_act_has_its_audit_line(desk: Desk):
     await desk.push()
 
     line = desk.house.audit.latest(1)[0]
@@ -243,7 +243,7 @@ async def test_an_act_has_its_line(desk: Desk):
     )
 
 
-# --- again, and gone --------------------------------------------------------------------------------------------------
+# --- replacing and removing -------------------------------------------------------------------------------------------
 
 
 async def test_symbols_are_replaced(desk: Desk):
@@ -256,7 +256,7 @@ async def test_symbols_are_replaced(desk: Desk):
     assert [".pdb", ".snupkg"] == desk.kept()
 
 
-async def test_many_pushes_at_once_leave_the_symbols_of_one(desk: Desk):
+async def test_of_many_concurrent_pushes_one_remains(desk: Desk):
     contents = [make_snupkg(files={"lib/net8.0/Contoso.Utils.pdb": PDB, f"{n}.xml": b""}) for n in range(8)]
     await asyncio.gather(*(desk.push(content) for content in contents))
 
@@ -265,9 +265,9 @@ async def test_many_pushes_at_once_leave_the_symbols_of_one(desk: Desk):
     assert [".pdb", ".snupkg"] == desk.kept()
 
 
-async def test_symbols_go_with_their_version(desk: Desk):
+async def test_symbols_are_removed_with_their_version(desk: Desk):
     """
-    Their bytes are left for the sweep, which takes nothing that is needed.
+    Their bytes are left for the sweep, which removes nothing that is needed.
     """
     await push_twin(desk)
     await desk.push()
@@ -286,7 +286,7 @@ async def test_symbols_go_with_their_version(desk: Desk):
 
 async def test_symbols_do_not_outlive_what_was_pushed(desk: Desk):
     """
-    A version whose name was given free and pushed anew has no symbols until they are pushed, too.
+    A version that was released and pushed again has no symbols until they are pushed, too.
     """
     await desk.push()
     root = await desk.house.actor("root", administrator=True)
@@ -317,7 +317,7 @@ async def test_the_sweep_of_packages_leaves_symbols_alone(desk: Desk):
 
 async def test_a_version_deleted_during_the_push_refuses_it(desk: Desk, monkeypatch: pytest.MonkeyPatch):
     """
-    The transaction looks once more at what was judged outside of it.
+    The transaction checks again what was judged outside it.
     """
     found = desk.house.packages.find(ONE)
     assert found is not None
@@ -328,7 +328,7 @@ async def test_a_version_deleted_during_the_push_refuses_it(desk: Desk, monkeypa
     assert [] == desk.kept()
 
 
-async def test_an_asker_who_leaves_does_not_stop_the_push(desk: Desk):
+async def test_a_cancelled_caller_does_not_stop_the_push(desk: Desk):
     task = asyncio.create_task(desk.push())
     await asyncio.sleep(0)
     task.cancel()
@@ -340,7 +340,7 @@ async def test_an_asker_who_leaves_does_not_stop_the_push(desk: Desk):
     assert [] == desk.house.leftovers()
 
 
-async def test_a_missing_file_is_our_fault(desk: Desk):
+async def test_a_missing_file_is_our_failure(desk: Desk):
     await desk.push()
     desk.symbols.find(NAME, KEY).path.unlink()
 

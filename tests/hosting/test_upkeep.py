@@ -1,4 +1,4 @@
-"""Files without rows are swept, rows without files are told."""
+"""Files without rows are swept, rows without files are reported."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ HOUR = 3600.0
 
 
 def leave_garbage(house: House, age: float) -> Path:
-    """What a process leaves that is killed between its blob and its row; `age` in seconds."""
+    """What a process killed between its blob and its row leaves; `age` in seconds."""
     spool = house.spool(b"garbage")
     key = new_key(FOLDER, GARBAGE, spool.sha512, ".nupkg")
     house.contents.commit(key, spool)
@@ -34,7 +34,7 @@ def leave_garbage(house: House, age: float) -> Path:
     return path
 
 
-async def test_old_garbage_goes_and_packages_stay(house: House) -> None:
+async def test_old_garbage_is_removed_and_packages_stay(house: House) -> None:
     await house.push(await house.actor())
     package = house.files()
     os.utime(package[0], (0, 0))
@@ -43,7 +43,7 @@ async def test_old_garbage_goes_and_packages_stay(house: House) -> None:
     assert house.files() == package
 
 
-async def test_what_is_young_may_be_a_push(house: House) -> None:
+async def test_a_young_file_may_be_a_push(house: House) -> None:
     path = leave_garbage(house, HOUR / 2)
     assert await _sweep(house) == Swept(0, 0)
     assert path.exists()
@@ -51,7 +51,7 @@ async def test_what_is_young_may_be_a_push(house: House) -> None:
 
 async def test_garbage_is_kept_for_a_week_from_when_it_was_found(house: House) -> None:
     """
-    However old it is: whoever restores an old back-up of the database may find out later, and restore the right one.
+    Whatever its age: an administrator who restored an old backup may notice later, and restore the right one.
     """
     path = leave_garbage(house, 1000 * HOUR)
     found = time.time()
@@ -63,7 +63,7 @@ async def test_garbage_is_kept_for_a_week_from_when_it_was_found(house: House) -
     assert _unclaimed(house) == 0
 
 
-async def test_what_is_needed_again_begins_anew(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_time_starts_over_when_a_file_was_needed_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     await house.push(await house.actor())
     [path] = house.files()
     os.utime(path, (0, 0))
@@ -95,7 +95,7 @@ async def test_other_blobs_are_not_ours_to_sweep(house: House) -> None:
     assert path.exists()
 
 
-async def test_a_package_without_its_file_is_told(house: House) -> None:
+async def test_a_package_without_its_file_is_reported(house: House) -> None:
     alice = await house.actor()
     await house.push(alice)
     await house.push(alice, version="2.0.0")
@@ -107,9 +107,9 @@ async def test_a_package_without_its_file_is_told(house: House) -> None:
     assert [(line["event"], line["blob"]) for line in told] == [("hosted_blob_missing", str(lost))]
 
 
-async def test_pushes_and_deletions_meanwhile_are_no_losses(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_pushes_and_deletions_are_no_losses(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Between the reading of rows and the look at files one version comes and another goes.
+    Between reading the rows and looking for the files, one version is added and another deleted.
     """
     alice, root = await house.actor(), await house.actor("root", administrator=True)
     await house.push(alice)
@@ -162,7 +162,7 @@ async def test_a_push_that_slept_is_not_swept(house: House, other: House, is_oth
 
 async def test_a_push_that_slept_too_long_is_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A sweep came between its blob and its row: nobody is told that it was published.
+    A sweep ran between its blob and its row: the push is not reported as published.
     """
     enter = house.publish._enter
 
@@ -182,9 +182,9 @@ async def _sweep(house: House) -> Swept:
     return await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, unneeded_for=0)
 
 
-def test_a_folder_that_vanishes_under_a_commit_is_made_again(house: House) -> None:
+def test_a_folder_that_vanishes_under_a_commit_is_created_again(house: House) -> None:
     """
-    A deletion takes empty folders along, and may do so while a push has just made one.
+    A deletion also removes empty folders, possibly just after a push has created one.
     """
     spool = house.spool(b"bytes")
     key = new_key(FOLDER, GARBAGE, spool.sha512, ".nupkg")

@@ -1,4 +1,4 @@
-"""Verification keys: the narrowest keys there are, each good for one look."""
+"""Verification keys: the most restricted keys, each valid for one verification."""
 
 import asyncio
 from collections import Counter
@@ -25,7 +25,7 @@ class Desk:
         self.keys = VerificationKeys(self.directory, self.house.ownership, self.house.packages)
 
     async def user(self, name: str) -> tuple[Account, Actor]:
-        """Somebody with a key that pushes."""
+        """A user with a key that can push."""
         account = await self.directory.add_user(name)
         _, text = await self.directory.add_key(
             account, None, name="push", scopes=(Scope.PUSH,), expires=now_us() + 5 * DAY
@@ -65,7 +65,7 @@ async def test_verifying_uses_it_up(desk):
     assert desk.directory.actor_by_key(text, now_us()) is None
 
 
-async def test_of_many_who_show_it_at_once_one_is_believed(desk):
+async def test_of_many_concurrent_uses_one_succeeds(desk):
     _, actor = await desk.user("bob")
     await desk.house.push(actor)
     text, _ = await desk.keys.create(actor, UTILS, now_us())
@@ -74,7 +74,7 @@ async def test_of_many_who_show_it_at_once_one_is_believed(desk):
     assert Counter(map(type, told)) == {type(None): 1, Forbidden: 4}
 
 
-async def test_what_is_refused_uses_nothing_up(desk):
+async def test_a_refusal_does_not_use_it_up(desk):
     _, actor = await desk.user("bob")
     await desk.house.push(actor)
     await desk.house.push(actor, "Contoso.Other")
@@ -88,7 +88,7 @@ async def test_what_is_refused_uses_nothing_up(desk):
     await desk.keys.verify(desk.actor(text), UTILS, None)
 
 
-async def test_only_who_may_push_gets_one(desk):
+async def test_only_an_actor_who_may_push_gets_one(desk):
     _, bob = await desk.user("bob")
     _, carol = await desk.user("carol")
     await desk.house.push(bob)
@@ -105,7 +105,7 @@ async def test_an_ordinary_key_verifies_nothing(desk):
         await desk.keys.verify(actor, UTILS, VERSION)
 
 
-async def test_nor_does_one_that_is_only_called_so(desk):
+async def test_a_key_with_only_the_name_verifies_nothing(desk):
     """
     It would be used up by that.
     """
@@ -119,7 +119,7 @@ async def test_nor_does_one_that_is_only_called_so(desk):
     assert desk.directory.actor_by_key(text, now_us()) is not None
 
 
-async def test_it_is_worth_nothing_once_its_owner_lost_the_id(desk):
+async def test_it_is_invalid_once_its_owner_lost_the_id(desk):
     bob, actor = await desk.user("bob")
     carol, _ = await desk.user("carol")
     await desk.house.push(actor)
@@ -130,7 +130,7 @@ async def test_it_is_worth_nothing_once_its_owner_lost_the_id(desk):
         await desk.keys.verify(desk.actor(text), UTILS, VERSION)
 
 
-async def test_a_member_leaves_and_the_keys_made_for_the_organisation_end(desk):
+async def test_keys_for_an_organisation_end_when_the_member_leaves(desk):
     bob, _ = await desk.user("bob")
     carol, _ = await desk.user("carol")
     org = await desk.directory.add_organization("Contoso", bob)
