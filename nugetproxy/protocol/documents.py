@@ -4,23 +4,37 @@ Rule 1: whatever is wrong with the bytes leaves here as UnreadableDocument.
 Rule 2: a value that was read can be written again, inside any document of ours.
 """
 
-from typing import Any
+import json
+import math
+import re
+from typing import Any, Final, NoReturn
 
 import orjson
 
 from nugetproxy.errors import DocumentTooLarge, UnreadableDocument
 from nugetproxy.protocol.bounds import LARGEST_DOCUMENT
 
-# The deepest document of the protocol has about ten levels. orjson reads 1,024 and writes 254, and what rewrites
-# documents here calls itself once or twice for each level: this keeps far from both ends.
-DEEPEST = 64
-_DEEPEST_WRITABLE = 254
+DEEPEST: Final = 64
+"""Levels of nesting. The deepest document of the protocol has about ten; orjson writes 254, and the code that rewrites
+documents calls itself once or twice for each level.
+"""
+
+LONGEST_PARSED_WHOLE: Final = 256 * 1024
+"""Bytes that are parsed by orjson, which holds the interpreter's lock until it is done: at most a few milliseconds."""
 
 # Parsing holds the interpreter until it is done, and takes as long as there are values, however short they are: thirty
 # megabytes of empty arrays took seconds. A registration of ten thousand versions has some 900,000 of these marks.
 MOST_MARKS = 2_000_000
 _MARKS = (b",", b":", b"[", b"{")
 _COUNTED_AT_ONCE = 1_000_000
+
+_MOST_DIGITS: Final = 20  # of an integer of 64 bits
+_SHOWN: Final = 30
+
+# A surrogate pair, half of one (the group), or any other escape.
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F])|.)", re.DOTALL
+)
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -74,12 +88,59 @@ def _read(body: bytes, what: str) -> Any:
     if len(text) > MOST_MARKS:
         _check_marks(text, what)
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise UnreadableDocument(what, f"not JSON ({error.msg})") from error
+        value = orjson.loads(text) if len(text) <= LONGEST_PARSED_WHOLE else _long(text)
+    except ValueError as error:
+        raise UnreadableDocument(what, f"not JSON ({getattr(error, 'msg', error)})") from error
+    except RecursionError as error:
+        raise UnreadableDocument(what, "nested too deeply") from error
     if text.count(b"{") + text.count(b"[") > DEEPEST:
         _check_depth(value, what)
     return value
+
+
+def _long(text: bytes) -> Any:
+    """What `orjson.loads` makes of it, in a little more time, and other threads run after each object.
+
+    The standard library's parser is written in C too, but it calls these Python functions, and a thread gives up the
+    interpreter's lock in a Python function when another thread wants it. An array of texts is still parsed in one go;
+    MOST_MARKS bounds it.
+
+    Raises:
+        ValueError: orjson would refuse it as well.
+        RecursionError: nested too deeply.
+    """
+    if b"\\ud" in text or b"\\uD" in text:
+        _check_surrogates(text)
+    return json.loads(
+        text.decode(), object_hook=_as_it_is, parse_int=_integer, parse_float=_finite, parse_constant=_refuse_constant
+    )
+
+
+def _as_it_is(value: dict[str, Any]) -> dict[str, Any]:
+    return value
+
+
+def _integer(text: str) -> int | float:
+    """A float beyond 64 bits, which orjson could not write as an integer."""
+    number = int(text) if len(text) <= _MOST_DIGITS else None
+    return number if number is not None and -(2**63) <= number < 2**64 else _finite(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"a number is out of range: {text[:_SHOWN]}")
+    return number
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _check_surrogates(text: bytes) -> None:
+    """Refuse half of a pair: it could not be written again."""
+    if any(escape[1] for escape in _ESCAPE.finditer(text)):
+        raise ValueError("a surrogate without its other half")
 
 
 def _check_marks(text: bytes, what: str) -> None:
@@ -92,11 +153,15 @@ def _check_marks(text: bytes, what: str) -> None:
 
 
 def _check_depth(value: Any, what: str) -> None:
-    """Refuse what could not be written again. A trial is several times cheaper than walking the values in Python."""
-    nested = value
-    for _ in range(_DEEPEST_WRITABLE - DEEPEST):
-        nested = [nested]
-    try:
-        orjson.dumps(nested)
-    except orjson.JSONEncodeError as error:
-        raise UnreadableDocument(what, "nested too deeply") from error
+    """Level by level, in Python, so that other threads run in between."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return
+    raise UnreadableDocument(what, "nested too deeply")

@@ -18,8 +18,10 @@ class NoLanes:
 
 @pytest.fixture
 def _unfrozen() -> Iterator[None]:
+    threshold = gc.get_threshold()
     yield
     gc.unfreeze()
+    gc.set_threshold(*threshold)
 
 
 @pytest.mark.usefixtures("_unfrozen")
