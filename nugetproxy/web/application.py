@@ -15,10 +15,10 @@ from nugetproxy.web.telemetry.quiet import quieten
 
 
 def make_application(services: Services, hot: HotTable | None = None) -> web.Application:
-    """The application of one process. `hot`, if given, is filled here and emptied by whoever made it.
+    """The application of one process. `hot`, if given, is filled here; its creator clears it.
 
     Raises:
-        ValueError: `server.trusted_proxies` holds something that is no address or network.
+        ValueError: `server.trusted_proxies` contains something that is not an address or network.
     """
     config = services.config
     application = web.Application(middlewares=[answering], client_max_size=config.server.max_body)

@@ -1,7 +1,7 @@
 """Around every request: its id, its errors, its counters and its line in the access log.
 
-Which error gets which status is `web/http/errors.py`'s affair. The answer is sent here and not left to aiohttp, so that
-seconds and bytes are those of the whole answer.
+Which error gets which status is decided in `web/http/errors.py`. The response is sent here and not left to aiohttp, so
+that seconds and bytes cover the whole response.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _WRITING = ("PUT", "POST", "DELETE", "PATCH")
 
 @web.middleware
 async def answering(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer one request, whatever happens. Raises UnsupportedVersion, which the connection answers."""
+    """Answer one request in any case. Raises UnsupportedVersion, which the connection answers."""
     refuse_other_versions(request.version)
     arrived = time.time()
     services = request.app[SERVICES]
@@ -48,7 +48,7 @@ async def answering(request: web.Request, handler: Handler) -> web.StreamRespons
         if not request.content.is_eof() and not await discard(request, _drain_seconds(request)):
             request.protocol.force_close()
     except ConnectionError:
-        pass  # the client left, or was cut while its body was sent; aiohttp closes what is left
+        pass  # the client left, or was cut while its body was being sent; aiohttp closes the rest
     except TimeoutError:
         if request.transport is not None:
             request.transport.abort()
@@ -57,18 +57,18 @@ async def answering(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 def takes_body(request: web.Request) -> bool:
-    """Whether the request's body is its handler's: an upload, not a mistake."""
+    """Whether the handler reads the request's body itself (an upload). Otherwise a body is a mistake."""
     return bool(getattr(request.match_info.handler, TAKES_BODY, False))
 
 
 def _drain_seconds(request: web.Request) -> float:
-    """How long what is left of a body is read after the answer: as long as a client pushes, if it may be pushing."""
+    """How long the rest of a body is read after the response: as long as a client may be pushing, if this is a push."""
     is_push = request.method in _WRITING
     return DRAIN_SECONDS if is_push else request.app[SERVICES].config.server.header_timeout
 
 
 async def sign(request: web.Request, response: web.StreamResponse) -> None:
-    """The headers that every answer has, whoever made it; called just before a head is sent."""
+    """Set the headers that every response has, whatever created it; called just before a head is sent."""
     if (note := request.get(NOTE)) is not None:
         response.headers["X-Request-Id"] = note.request_id
     for name, value in STANDING_HEADERS:
@@ -81,7 +81,7 @@ async def _answer(request: web.Request, handler: Handler, note: RequestNote) -> 
     try:
         refuse_odd_target(request.raw_path)
         refuse_key(request.raw_path)
-        origin(request)  # a Host nobody may use is refused wherever it is sent
+        origin(request)  # an invalid Host is refused at every path
         if not takes_body(request) and request.match_info.http_exception is None:
             await _drain(request)
         return await handler(request)
@@ -91,13 +91,13 @@ async def _answer(request: web.Request, handler: Handler, note: RequestNote) -> 
         refusal = refusal_for(error, note.resource)
         is_ours = isinstance(error, StorageUnavailable)
         if is_ours or refusal.outcome is Outcome.FAILED:
-            # Without a traceback: it says no more than the sentence, and comes with every request while a disk is full.
+            # No traceback: it adds nothing to the message, and this repeats with every request while a disk is full.
             if is_ours:
                 log.error("cannot_answer", path=request.path, why=str(error))  # noqa: TRY400
             else:
                 log.warning("cannot_answer", path=request.path, why=str(error))
         return _refuse(request, note, refusal)
-    except Exception as error:  # the one place where an unforeseen failure becomes an answer
+    except Exception as error:  # the one place where an unforeseen failure becomes a response
         log.exception("unforeseen_failure", path=request.path)
         return _refuse(request, note, refusal_for(error, note.resource))
 
@@ -109,16 +109,16 @@ def _refuse(request: web.Request, note: RequestNote, refusal: Refusal) -> web.St
     headers = {**described, **dict(refusal.answer_headers())}
     response = web.Response(status=refusal.status, reason=refusal.reason, body=body, headers=headers)
     if not request.content.is_eof() and not takes_body(request):
-        response.force_close()  # what is left of a body we do not want is read, and nothing after it
+        response.force_close()  # the rest of an unwanted body is read, but nothing after it
     return response
 
 
 def _routing_refusal(request: web.Request, error: web.HTTPException) -> Refusal:
-    """What aiohttp's router says, in our words."""
+    """The errors of aiohttp's router, in our words."""
     is_push = request.method in ("PUT", "POST") and request.app[SERVICES].hosting is not None
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        told = f"{error.method} is not possible here; possible is {allowed}"
+        told = f"{error.method} is not allowed here; allowed: {allowed}"
         return refused(405, f"{told}; {push_address(request)}" if is_push else told, {"Allow": allowed})
     if error.status == 404:
         if request.method in _WRITING and request.app[SERVICES].hosting is None:
@@ -126,13 +126,13 @@ def _routing_refusal(request: web.Request, error: web.HTTPException) -> Refusal:
         else:
             told = str(unknown_document(request))
             refusal = refused(404, f"{told}; {push_address(request)}" if is_push else told)
-        # Nobody looked for a package: in the counters this is a wrong request, not an absence.
+        # The client did not look for a package: the counters record a wrong request, not an absence.
         return Refusal(refusal.status, refusal.reason, Outcome.REFUSED)
     return refused(error.status, error.reason, {})
 
 
 async def _drain(request: web.Request) -> None:
-    """Read and forget the body of a request that should have none, within limits of size and time."""
+    """Read and drop the body of a request that should have none, within limits of size and time."""
     if not request.can_read_body:
         return
     settings = request.app[SERVICES].config.server
@@ -149,7 +149,7 @@ async def _drain(request: web.Request) -> None:
     except TimeoutError as error:
         raise InvalidRequest("the request's body did not arrive in time") from error
     except (web.RequestPayloadError, ConnectionError) as error:
-        raise InvalidRequest("the request's body is broken") from error
+        raise InvalidRequest("the request's body is malformed or incomplete") from error
 
 
 def _account(request: web.Request, response: web.StreamResponse, note: RequestNote, arrived: float) -> None:

@@ -1,6 +1,6 @@
 """The URL table: every route on one line. The shapes are those of `protocol/links.py`.
 
-What is answered to GET is answered to HEAD. Segments are named here and judged where they are parsed.
+GET routes also answer HEAD. Path segments are named here and validated where they are parsed.
 """
 
 from collections.abc import Awaitable, Callable
@@ -30,7 +30,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Route(NamedTuple):
-    """`resource` is what a failure before the handler knows better is counted as."""
+    """`resource` is the label for a failure that happens before the handler sets a more precise one."""
 
     path: str
     handler: Handler
@@ -67,7 +67,7 @@ ROUTES = (
 
 
 class Action(NamedTuple):
-    """A request that changes something. Its handler reads its own body, and asks itself who may."""
+    """A request that changes something. Its handler reads the body, and checks permissions itself."""
 
     method: str
     path: str
@@ -88,14 +88,14 @@ ACTIONS = (
     *(Action(*row) for row in SYMBOL_ACTIONS),
 )
 
-# Read, but made of hosted packages whatever the address names; and what asks for nobody, or for a key.
+# Routes that read hosted packages whatever the address names; and routes that need no credentials, or only a key.
 _OF_HOSTED = (Resource.CATALOG, Resource.SYMBOLS)
 _OPEN = (Resource.HEALTH, Resource.METRICS, Resource.HOME, Resource.PUBLISH)
 _OF_V2 = (Resource.V2_FEED, Resource.V2_COMPLETION)
 
 
 def add_routes(application: web.Application, prefix: str = "") -> None:
-    """Add every route, and again under `prefix` ("/nuget"): some front servers take it off and some leave it."""
+    """Add every route, and again under `prefix` ("/nuget"): some reverse proxies strip it and some do not."""
     for start in dict.fromkeys(("", prefix)):
         for route in ROUTES:
             application.router.add_get(start + route.path, _reading(route), allow_head=True)
@@ -110,7 +110,7 @@ def add_routes(application: web.Application, prefix: str = "") -> None:
 
 
 def _reading(route: Route) -> Handler:
-    # A V2 client names ids inside its filters, and sends credentials only after a challenge: so it is asked at once.
+    # A V2 client names ids inside its filters, and sends credentials only after a challenge: so it is challenged first.
     is_hosted = route.resource in _OF_HOSTED or route.resource in _OF_V2
 
     async def handler(request: web.Request) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""Requests that no honest client sends: a clear 4xx, nothing asked of the feed, a log that stays short."""
+"""Requests that no legitimate client sends: a clear 4xx, nothing asked of the feed, and a short log."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ BAD_TARGETS = [
 @pytest.mark.parametrize("target", BAD_TARGETS, ids=lambda target: target[:60])
 async def test_a_bad_target_is_refused(target):
     """
-    400 with the reason in the status line and in the body, and the feed never hears of it.
+    400 with the reason in the status line and in the body; the feed is not asked.
     """
     feed = FakeFeed()
     async with serving(feed) as client:
@@ -110,7 +110,7 @@ KEY = "nugetproxy_ab12cd34ef56" + "aB3dE6" * 6 + "Zz"
 )
 async def test_what_looks_like_a_key_is_asked_nowhere(target):
     """
-    It would travel to an upstream and stay in caches; the answer says what happened and does not repeat it.
+    It would be sent to an upstream and stay in caches; the response says what happened and does not repeat the key.
     """
     feed, table = FakeFeed(), HotTable(1_000_000)
     async with serving(feed, hot=table) as client:
@@ -146,7 +146,7 @@ MALFORMED = {
 @pytest.mark.parametrize("request_bytes", MALFORMED.values(), ids=MALFORMED.keys())
 async def test_malformed_requests_are_refused_in_one_line(request_bytes, caplog):
     """
-    A 400 and a closed connection; no traceback, which would let anybody flood the log.
+    A 400 and a closed connection; no traceback, which would let any client flood the log.
     """
     caplog.set_level(logging.INFO)
     feed = FakeFeed()
@@ -162,11 +162,11 @@ async def test_malformed_requests_are_refused_in_one_line(request_bytes, caplog)
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"])
 async def test_other_methods_are_not_allowed(method):
     """
-    405 names what is possible, in Allow and in the reason.
+    405 names what is allowed, in Allow and in the reason.
     """
     async with serving(FakeFeed()) as client, client.request(method, "/v3/index.json") as answer:
         assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
-        assert f"{method} is not possible here; possible is GET, HEAD" == answer.reason
+        assert f"{method} is not allowed here; allowed: GET, HEAD" == answer.reason
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ async def test_other_methods_are_not_allowed(method):
 )
 async def test_what_we_do_not_do_says_so(method, path):
     """
-    Somebody who pushes is told what this server is.
+    A client that pushes is told what this server is.
     """
     async with serving(FakeFeed()) as client, client.request(method, path, data=b"x" * 100) as answer:
         assert answer.status == 404
@@ -195,7 +195,7 @@ async def test_what_we_do_not_do_says_so(method, path):
 )
 async def test_a_body_above_the_limit_is_413(framing):
     """
-    Nobody needs a body to read, and a long one is not waited for.
+    Reading needs no body, and a long one is not waited for.
     """
     async with serving(FakeFeed(), {"server": {"max_body": "10 KB"}}) as client:
         answer = await raw(client, b"GET /v3/index.json HTTP/1.1\r\nHost: x\r\n" + framing, enough=b"}")
@@ -216,7 +216,7 @@ async def test_a_small_body_is_read_and_forgotten():
 
 async def test_a_body_that_does_not_come_is_not_waited_for():
     """
-    A body that trickles in holds a request no longer than a head may take.
+    A body that trickles in occupies a request no longer than a head may take.
     """
     async with serving(FakeFeed(), {"server": {"header_timeout": "100ms"}}) as client:
         answer = await raw(client, b"GET /v3/index.json HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nh", enough=b"}")
@@ -236,7 +236,7 @@ async def test_an_unknown_expectation_is_417():
 
 async def test_ids_of_any_language_are_welcome():
     """
-    Old packages have such ids: percent-encoded UTF-8 is no trick.
+    Old packages have such ids: percent-encoded UTF-8 is legitimate.
     """
     feed = FakeFeed("Пакет.Ünï")
     feed.contents[Part.README] = SmallContent(b"x", "text/plain", "tag")

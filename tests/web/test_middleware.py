@@ -47,7 +47,7 @@ def lines_of(client: Client, monkeypatch) -> list[AccessLine]:
 )
 async def test_an_error_is_told_with_its_sentence(error, status, retry_after, outcome, monkeypatch):
     """
-    The sentence is the reason phrase, which NuGet's clients print, and the body has it with the request's id.
+    The message is the reason phrase, which NuGet's clients print, and the body contains it with the request's id.
     """
     feed = FakeFeed()
     feed.error = error
@@ -78,7 +78,7 @@ async def test_an_error_is_told_with_its_sentence(error, status, retry_after, ou
 @pytest.mark.parametrize("file", ["index.json", "base.json"])
 async def test_vulnerability_data_never_fails_with_5xx(error, file):
     """
-    A 5xx there holds every restore up for six seconds; a 404 is told to the user at once.
+    A 5xx there delays every restore by six seconds; a 404 is reported to the user immediately.
     """
     feed = FakeFeed()
     feed.error = error
@@ -88,7 +88,7 @@ async def test_vulnerability_data_never_fails_with_5xx(error, file):
 
 async def test_a_full_disk_costs_one_line_of_the_log(capsys):
     """
-    Each request would else add a traceback to a disk that has no room left.
+    Otherwise each request would add a traceback to a disk that is already full.
     """
     feed = FakeFeed()
     feed.error = errors.StorageUnavailable("disk full")
@@ -103,7 +103,7 @@ async def test_a_full_disk_costs_one_line_of_the_log(capsys):
 
 async def test_an_unforeseen_failure_is_500_without_details(capsys):
     """
-    What an unexpected exception says may be a secret: it goes to the log, with its traceback and the request's id.
+    The message of an unexpected exception may be a secret: it goes to the log, with its traceback and the request's id.
     """
     feed = FakeFeed()
     feed.error = RuntimeError("/secret/path")
@@ -133,7 +133,7 @@ async def test_a_sentence_cannot_end_the_status_line():
 @pytest.mark.parametrize("offered", ["build-17.3", "a" * 128, "9f8e/7d:6=5"])
 async def test_a_sane_request_id_is_kept(offered):
     """
-    So that our log lines and those of a front server can be put together.
+    So that our log lines and those of a reverse proxy can be correlated.
     """
     async with serving(FakeFeed()) as client, client.get(VERSIONS, headers={"X-Request-Id": offered}) as answer:
         assert offered == answer.headers["X-Request-Id"]
@@ -142,7 +142,7 @@ async def test_a_sane_request_id_is_kept(offered):
 @pytest.mark.parametrize("offered", [None, "", "a b", '"', "a" * 129])
 async def test_any_other_request_gets_an_id(offered):
     """
-    A stranger's id is only used when it is harmless; ids are never used twice.
+    A client's id is only used when it is harmless; ids are never used twice.
     """
     headers = {} if offered is None else {"X-Request-Id": offered}
     given = set()
@@ -205,7 +205,7 @@ async def test_the_access_line_tells_the_whole_request(monkeypatch):
 )
 async def test_resources_and_outcomes_have_their_names(path, resource, outcome, monkeypatch):
     """
-    The words of the counters and of the log.
+    The labels of the counters and of the log.
     """
     before = REGISTRY.get_sample_value
     async with serving(FakeFeed()) as client:
@@ -244,7 +244,7 @@ async def test_requests_are_counted_once(monkeypatch):
 
 async def test_a_cut_answer_is_a_failure_in_the_log(monkeypatch):
     """
-    Its status was sent long before; the outcome and the bytes tell the truth.
+    Its status was sent long before; the outcome and the bytes show the failure.
     """
     feed = FakeFeed()
     feed.contents[Part.NUPKG] = Growing([b"x" * 1000], size=2000, error=errors.UpstreamTimeout("nuget.org", "silent"))
@@ -262,7 +262,7 @@ async def test_a_cut_answer_is_a_failure_in_the_log(monkeypatch):
 @pytest.mark.parametrize(("is_stopping", "told"), [(True, True), (False, False)])
 async def test_the_last_answer_of_a_connection_says_so(is_stopping, told, monkeypatch):
     """
-    While we stop, running answers end their connections: a client that knows sends no request into the closing one.
+    While we stop, responses close their connections: a client that knows sends no request into the closing one.
     """
     feed, asked, may_answer = FakeFeed(), asyncio.Event(), asyncio.Event()
     versions = feed.versions

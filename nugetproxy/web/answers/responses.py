@@ -1,7 +1,6 @@
-"""Documents and contents as HTTP answers: variants, validators, conditions, and what is offered to the hot table.
+"""Documents and contents as HTTP responses: variants, validators, conditions, and what is offered to the hot table.
 
-Handlers come here with bytes or with where the bytes are; how a long body travels is decided in
-`web/answers/transfer.py`.
+Handlers pass the bytes, or where the bytes are; `web/answers/transfer.py` decides how a long body is sent.
 """
 
 import hashlib
@@ -38,27 +37,27 @@ from nugetproxy.web.requests.reading import depends_on_reader, is_for_readers
 JSON: Final = "application/json"
 
 CONTENT_MAX_AGE: Final = 3600
-"""Seconds a cache behind us may keep a package. Its bytes never change, but policy or the upstream may withdraw it."""
+"""Seconds a downstream cache may keep a package. Its bytes never change, but policy or the upstream may withdraw it."""
 
 HOT_OWN_SECONDS: Final = 5.0
-"""How long a document of our own making (the service index) is hot: what the feed offers may change."""
+"""How long a document that we generate (the service index) stays hot: what the feed offers may change."""
 
 HOT_FILE_SECONDS: Final = 300.0
-"""How long a package is hot before the feed is asked again whether it may be served."""
+"""How long a package stays hot before the feed is asked again whether it may be served."""
 
 STANDING_HEADERS: Final = (("Server", "nugetproxy"), ("X-Content-Type-Options", "nosniff"))
-"""On every answer."""
+"""Sent with every response."""
 
 _CONDITIONS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range")
 
-# Bytes, half a millisecond of them. Hashing more does not need the interpreter and goes to a thread.
+# In bytes: half a millisecond of hashing. Larger bodies are hashed in a thread, which releases the interpreter lock.
 _HASHED_ON_LOOP: Final = 256 * 1024
 
 _COMPRESSIBLE = ("application/json", "application/xml", "image/svg+xml")
 
 
 class Gzip(Enum):
-    """When a document goes out compressed."""
+    """When a document is sent compressed."""
 
     NEGOTIATED = "when the client asks for it and it is worth it"
     PREFERRED = "unless the client refuses it, as nuget.org's gz hives do (registration-base-url-resource)"
@@ -76,9 +75,9 @@ async def document(
     holds_links: bool = True,
     extra: Mapping[str, str] | None = None,
 ) -> web.StreamResponse:
-    """A whole document as a 200, or as the 304 or 412 that the request's conditions ask for.
+    """A whole document as a 200, or the 304 or 412 that the request's conditions call for.
 
-    `max_age` as in `cache_control`. `holds_links` says that the bytes depend on how the client calls us.
+    `max_age` as in `cache_control`. `holds_links`: the bytes depend on the host name that the client used.
     """
     note = request[NOTE]
     note.resource, note.outcome = resource, provenance.outcome
@@ -99,7 +98,7 @@ async def document(
     if is_zipped and (is_offered or isinstance(verdict, Whole)):
         sent, headers = await request.app[GZIPPED].of(digest, body), (*standing, ("Content-Encoding", "gzip"))
     if is_offered:
-        # Only the form that was asked for: the next request for the other one brings that.
+        # Only the form that was requested: the next request for the other one adds it.
         form = HotVariant((*headers, ("ETag", etag), *STANDING_HEADERS), sent)
         offer_hot(
             request,
@@ -126,12 +125,12 @@ async def content(
     max_age: int = CONTENT_MAX_AGE,
     may_be_hot: bool = True,
 ) -> web.StreamResponse:
-    """A package or a part of it, by the transport that fits where its bytes are.
+    """A package or a part of it, sent in the way that suits where its bytes are.
 
-    `max_age` in seconds, of a file. Not `may_be_hot`: the address alone does not tell which file this is.
+    `max_age` is in seconds and applies to files. `may_be_hot` is False when the URL alone does not identify the file.
 
     Raises:
-        StorageUnavailable: the file is not as the feed said.
+        StorageUnavailable: the file does not match what the feed said.
         UpstreamError: a growing content failed before its first byte. Later failures cut the connection.
     """
     note = request[NOTE]
@@ -140,7 +139,7 @@ async def content(
         case LocalFile():
             return await _local_file(request, found, provenance, resource, max_age, may_be_hot=may_be_hot)
         case SmallContent():
-            # An icon or readme is a stranger's: opened in a browser it must not run as a page of ours.
+            # Icons and readmes are untrusted: opened in a browser, they must not run as a page of ours.
             fence = {"Content-Security-Policy": "default-src 'none'; sandbox"}
             return await document(
                 request, found.body, provenance, resource, found.content_type, holds_links=False, extra=fence
@@ -156,7 +155,7 @@ async def content(
             }
             if not isinstance(verdict, Whole | Partial):
                 return _without_body(verdict, tuple(live_headers(provenance)))
-            # Only ranges that reach the end are served: the end is held back until the checks passed, a middle is not.
+            # Only ranges up to the end are served: the end is held back until the checks have passed, a middle is not.
             start = verdict.start if isinstance(verdict, Partial) and verdict.end == growing.size else 0
             if isinstance(verdict, Partial) and start and growing.size is not None:
                 headers["Content-Range"] = verdict.content_range(growing.size)
@@ -203,7 +202,7 @@ def offer_hot(
     is_file: bool = False,
     digest: str = "",
 ) -> None:
-    """Let the hot table keep this answer for the next request, for as long as it is right; as `HotAnswer`."""
+    """Let the hot table keep this response for as long as it is valid. The parameters are those of `HotAnswer`."""
     table = request.app[HOT]
     if table is None or not _is_hot_worthy(request, provenance):
         return
@@ -218,7 +217,7 @@ def offer_hot(
         lasts = provenance.fresh_for
     if lasts <= 0:
         return
-    is_news = provenance.outcome in (Outcome.MISS, Outcome.REFRESHED)  # for us; for the next asker it is kept
+    is_news = provenance.outcome in (Outcome.MISS, Outcome.REFRESHED)  # the next client gets it from the cache
     told = replace(provenance, outcome=Outcome.HIT, detail="") if is_news else provenance
     if depends_on_reader(request, resource):
         return
@@ -239,7 +238,7 @@ def offer_hot(
 
 
 def count_download(request: web.Request, package: PackageIdentity, provenance: Provenance) -> None:
-    """Count a download of a hosted package; others are not ours to count."""
+    """Count a download of a hosted package. Downloads of mirrored ones are not counted."""
     hosting = request.app[SERVICES].hosting
     if hosting is not None and provenance.detail == HOSTED and request.method == "GET":
         hosting.statistics.count(package)
@@ -254,7 +253,7 @@ def _counting(request: web.Request) -> Callable[[], None] | None:
 
 
 def _is_private(request: web.Request) -> bool:
-    """Whether what is answered may be another for somebody else: then no cache between us may share it."""
+    """Whether other clients may get a different response, so that shared caches must not store this one."""
     gate = request.app[GATE]
     return gate is not None and gate.anonymous_read != "all"
 

@@ -1,4 +1,4 @@
-"""Long bodies on their way to a client: files by sendfile or in blocks, and bytes that are still arriving.
+"""Sending long bodies to a client: files by sendfile or in blocks, and contents that are still arriving.
 
 A body that cannot be finished is cut: the connection is aborted, so that what was received can never look complete.
 A client that reads nothing for `server.stall_timeout` is cut as well.
@@ -22,10 +22,10 @@ from nugetproxy.web.requests.keys import NOTE, SERVICES
 log = logger()
 
 IN_MEMORY: Final = 256 * 1024
-"""Bytes of a file that is read at once and sent with its head: a sendfile of its own costs more than the copy."""
+"""Bytes up to which a file is read whole and sent with its head: a separate sendfile costs more than the copy."""
 
 SLICE: Final = 1024 * 1024
-"""Bytes that must get through within the stall time-out; where there is no sendfile, also what is held in memory."""
+"""Bytes that must get through within the stall time-out; without sendfile, also the bytes held in memory."""
 
 
 class _CutError(Exception):
@@ -38,7 +38,7 @@ async def send_file(
     """Bytes `start` up to, not including, `end` of `file`.
 
     Raises:
-        StorageUnavailable: the file is gone or has another size than it should. Nothing was sent.
+        StorageUnavailable: the file is gone or has the wrong size. Nothing was sent.
     """
     count = end - start
     if request.method == "HEAD":
@@ -47,7 +47,7 @@ async def send_file(
         if count <= IN_MEMORY:
             body = os.pread(source.fileno(), count, start)
             if len(body) != count:
-                raise StorageUnavailable(f"{file.path.name} became shorter while it was read")
+                raise StorageUnavailable(f"{file.path.name} became shorter while it was being read")
             return web.Response(status=status, body=body, headers=headers)
         response = web.StreamResponse(status=status, headers=headers)
         response.content_length = count
@@ -61,7 +61,7 @@ async def send_file(
 
 
 async def send_bytes(request: web.Request, body: bytes, status: int, headers: Mapping[str, str]) -> web.StreamResponse:
-    """A body that is in memory already; a long one in slices, each of which must get through in time."""
+    """A body that is already in memory; a long one in slices, each of which must get through in time."""
     if request.method == "HEAD" or len(body) <= SLICE:
         return web.Response(status=status, body=body, headers=headers)
     response = web.StreamResponse(status=status, headers=headers)
@@ -85,7 +85,7 @@ async def send_growing(
     """The bytes of `growing` from `start` on, as they arrive; 206 when `start` is not 0.
 
     Raises:
-        UpstreamError, StorageUnavailable: it failed before its first byte, so an honest status can still be sent.
+        UpstreamError, StorageUnavailable: it failed before its first byte, so a proper error status can still be sent.
     """
     expected = None if growing.size is None else growing.size - start
     response = web.StreamResponse(status=206 if start else 200, headers=headers)
@@ -141,7 +141,7 @@ async def _pass_file(
     uses_sendfile = transport.get_extra_info("sslcontext") is None
     blocks = wrap(
         source
-    )  # each call is a thread's: worth it for blocks of this size, and a cold disk then holds up nobody
+    )  # each call runs in a thread: worth it for blocks of this size, and a cold disk blocks no other client
     at = start
     while at < end:
         if transport.is_closing():  # sendfile calls this a RuntimeError
@@ -152,7 +152,7 @@ async def _pass_file(
                 try:
                     sent = await loop.sendfile(transport, source, at, size, fallback=False)
                 except (NotImplementedError, asyncio.SendfileNotAvailableError):
-                    uses_sendfile = False  # uvloop has none
+                    uses_sendfile = False  # uvloop does not have it
                     continue
             else:
                 await blocks.seek(at)
@@ -160,7 +160,7 @@ async def _pass_file(
                 await response.write(block)
                 sent = len(block)
         if not sent:
-            raise _CutError("the file became shorter while it was sent")
+            raise _CutError("the file became shorter while it was being sent")
         at += sent
         note.bytes_sent = at - start
 
@@ -181,7 +181,7 @@ def _cut(request: web.Request, error: Exception) -> None:
     note, transport = request[NOTE], request.transport
     told = log.bind(path=request.path, sent=note.bytes_sent)
     if isinstance(error, ConnectionError):
-        # sendfile meets a reset before the transport does, which then still believes in its connection.
+        # sendfile sees a reset before the transport does, which then still considers the connection open.
         if transport is not None:
             transport.abort()
         told.debug("client_left")

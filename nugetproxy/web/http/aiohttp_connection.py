@@ -1,8 +1,8 @@
-"""What we know of aiohttp's insides, in one place: is its side of a connection between two requests, or at its last,
-and what did its parser refuse?
+"""What we know of aiohttp's internals, in one place: whether its side of a connection is between two requests or at its
+last one, and what its parser refused.
 
-aiohttp has no public word for these. A test fails loudly when these names change; at run time `can_tell` says so, and
-then everything is aiohttp's: slower, and in its words, never wrong.
+aiohttp has no public API for these. A test fails when the names change; at run time `can_tell` reports it, and aiohttp
+then handles everything: slower and with its own messages, but never wrong.
 """
 
 import asyncio
@@ -13,15 +13,15 @@ from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError, InvalidHeader, InvalidURLError, LineTooLong
 
-# Our own idle time-out ends connections (web.lane.connections). aiohttp's would not see what the lane answers, and
-# would close a connection in the middle of it.
+# Our own idle time-out ends connections (web.lane.connections). aiohttp's does not see what the lane answers, and
+# would close a connection in the middle of a response.
 KEEPALIVE_SECONDS = 86400.0 * 30
 
 MAX_LINE: Final = 32 * 1024
-"""Bytes of a request line. nuget.exe asks GetUpdates about hundreds of ids in one: aiohttp's 8 KiB end at about 250."""
+"""Bytes of a request line. nuget.exe asks GetUpdates about hundreds of ids in one; aiohttp's 8 KiB hold about 250."""
 
 MAX_FIELD: Final = 12 * 1024
-"""Bytes of one header, its name too. A Basic or Bearer token may take 8 KiB by itself, which aiohttp's limit cuts."""
+"""Bytes of one header with its name. A Basic or Bearer token alone may take 8 KiB, which aiohttp's limit rejects."""
 
 MAX_FIELDS: Final = 128
 """Headers of one request."""
@@ -30,24 +30,24 @@ _NAMES = ("_waiter", "_messages", "_close", "_force_close", "_upgraded", "_paylo
 
 
 def handler_options(idle_timeout: float) -> dict[str, Any]:
-    """Arguments for the `web.AppRunner` (or `web.Server`) whose server is given to the lane. Seconds."""
+    """Arguments for the `web.AppRunner` (or `web.Server`) whose server is passed to the lane. In seconds."""
     return {
         "keepalive_timeout": KEEPALIVE_SECONDS if can_tell() else idle_timeout,
         "access_log": None,
         "max_line_size": MAX_LINE,
         "max_field_size": MAX_FIELD,
         "max_headers": MAX_FIELDS,
-        # No client codes what it sends, and a megabyte of a stranger's would be a gigabyte to unpack.
+        # No NuGet client compresses what it sends, and a megabyte from an attacker could unpack to a gigabyte.
         "auto_decompress": False,
     }
 
 
 Refuse = Callable[[int, str], None]
-"""Answers with a status and a sentence, and ends the connection."""
+"""Answers with a status and a sentence, and closes the connection."""
 
 
 def handler_for(server: web.Server, refuse: Refuse) -> web.RequestHandler:
-    """aiohttp's side of one more connection. What its parser refuses, `refuse` answers, and has the transport then."""
+    """aiohttp's side of a new connection. `refuse` answers what its parser rejects, and then owns the transport."""
     options = getattr(server, "_kwargs", None)
     if options is None:
         return server()
@@ -57,14 +57,14 @@ def handler_for(server: web.Server, refuse: Refuse) -> web.RequestHandler:
 
 
 def can_tell(handler_class: type = web.RequestHandler) -> bool:
-    """Does this aiohttp have everything that `is_between_requests` looks at?"""
+    """Whether this version of aiohttp has everything that `is_between_requests` looks at."""
     return all(hasattr(handler_class, name) for name in _NAMES)
 
 
 def is_between_requests(handler: Any) -> bool:
-    """The last request's answer is complete, nothing is queued, and the connection will be kept.
+    """Whether the last response is complete, nothing is queued, and the connection will be kept open.
 
-    Its parser may still hold the start of another request: the caller knows what it has handed over.
+    The parser may still hold the start of another request: the caller knows what it has handed over.
     """
     waiter = handler._waiter
     return (
@@ -80,28 +80,28 @@ def is_between_requests(handler: Any) -> bool:
 
 
 def is_last_request(handler: Any) -> bool:
-    """The connection ends with the answer that is being made: `handler.close()` was called."""
+    """Whether the connection closes after the current response: `handler.close()` was called."""
     return bool(getattr(handler, "_close", False))
 
 
 def told(error: HttpProcessingError) -> tuple[int, str]:
-    """Status and sentence for what the parser refuses. Nothing of what was received is in them: it may be a secret."""
+    """Status and sentence for a request that the parser refuses. They quote nothing received: it may be a secret."""
     if isinstance(error, LineTooLong):
-        # The limit tells them apart, in either of aiohttp's two parsers.
+        # The limit tells the two apart, in both of aiohttp's parsers.
         if error.args[1:2] == (MAX_LINE,):
             return line_too_long()
         return 431, f"a header is longer than {MAX_FIELD // 1024} KiB"
     if error.message == "Too many headers received":
         return 431, f"there are more than {MAX_FIELDS} headers"
     if isinstance(error, BadHttpMethod) and "HTTPS traffic" in error.message:
-        return 400, "this is TLS, and here only plain HTTP is understood: use http://"
+        return 400, "this is TLS, but this port speaks plain HTTP: use an http:// URL"
     if isinstance(error, UnsupportedVersion):
         return error.code, error.message
     if isinstance(error, InvalidHeader):
         return 400, "a header is malformed"
     if isinstance(error, InvalidURLError):
         return 400, "the request target is malformed"
-    return 400, "this is no HTTP/1.1 request: its request line, a header or the framing of its body is malformed"
+    return 400, "this is not an HTTP/1.1 request: its request line, a header or the framing of its body is malformed"
 
 
 def line_too_long() -> tuple[int, str]:
@@ -110,9 +110,9 @@ def line_too_long() -> tuple[int, str]:
 
 
 class UnsupportedVersion(HttpProcessingError):
-    """A request line of another version than HTTP/1.0 and HTTP/1.1 (RFC 9110 section 15.6.6), or of none: HTTP/0.9.
+    """A request line with a version other than HTTP/1.0 and HTTP/1.1 (RFC 9110 section 15.6.6), or with none: HTTP/0.9.
 
-    The parser takes HTTP/0.9 and HTTP/2.0, and an answer would be sent under the version of its request. An error of
+    The parser accepts HTTP/0.9 and HTTP/2.0, and a response would be sent with the version of its request. An error of
     this class is answered by `handle_error` instead.
     """
 
@@ -140,9 +140,9 @@ class _Handler(web.RequestHandler):
     ) -> web.StreamResponse:
         if not isinstance(exc, HttpProcessingError) or self.transport is None:
             return super().handle_error(request, status, exc, message)
-        # Given up here, else aiohttp closes it at once, and a client that still sends sees a reset and no answer.
+        # Detached, else aiohttp closes it immediately, and a client that is still sending gets a reset, not a response.
         self.transport = None
-        self.force_close()  # else it would wait for the rest of a body, which nobody hands on any more
+        self.force_close()  # else it would wait for the rest of a body, which nobody passes on any more
         self.refuse(*told(exc))
         answered = _Answered(status=status)
         answered.force_close()
@@ -150,7 +150,7 @@ class _Handler(web.RequestHandler):
 
 
 class _Answered(web.Response):
-    """Stands for an answer that was sent by others."""
+    """Stands for a response that was already sent by other code."""
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         return None

@@ -1,4 +1,4 @@
-"""What an answer's headers tell about the cache: Cache-Status (RFC 9211), Age and Cache-Control."""
+"""The headers of a response that describe the cache: Cache-Status (RFC 9211), Age and Cache-Control."""
 
 import math
 import re
@@ -20,7 +20,7 @@ _VERDICTS = {
 
 
 def live_headers(provenance: Provenance) -> tuple[tuple[str, str], ...]:
-    """Age and Cache-Status: the headers that change while an answer waits to be sent again."""
+    """Age and Cache-Status: the headers that change while a response waits to be sent again."""
     status = cache_status(provenance)
     if provenance.outcome not in _VERDICTS:
         return (("Cache-Status", status),)
@@ -28,12 +28,12 @@ def live_headers(provenance: Provenance) -> tuple[tuple[str, str], ...]:
 
 
 class AgingLines:
-    """The same two headers as lines, for an answer that waits to be sent again and again."""
+    """The same two headers as lines, for a response that is sent many times."""
 
     __slots__ = ("_age", "_before", "_behind", "_fresh_for", "_has_age", "_has_ttl")
 
     def __init__(self, provenance: Provenance, *, has_ttl: bool = True) -> None:
-        """`has_ttl`: as for a document, else as for a file."""
+        """`has_ttl`: as for a document; False: as for a file."""
         told = provenance if has_ttl else replace(provenance, fresh_for=0.0)
         status = cache_status(told)
         ttl = f"; ttl={math.floor(told.fresh_for)}"
@@ -46,7 +46,7 @@ class AgingLines:
         self._fresh_for = told.fresh_for
 
     def at(self, waited: float) -> str:
-        """The lines after so many seconds."""
+        """The lines after this many seconds."""
         ttl = f"; ttl={math.floor(self._fresh_for - waited)}" if self._has_ttl else ""
         if not self._has_age:
             return f"{self._before}{self._behind}"
@@ -59,10 +59,10 @@ def file_headers(provenance: Provenance) -> tuple[tuple[str, str], ...]:
 
 
 def cache_status(provenance: Provenance) -> str:
-    """The Cache-Status field. A negative ttl tells how long a stale answer has been stale."""
+    """The Cache-Status field. A negative ttl says how long a stale response has been stale."""
     parts = [CACHE_NAME]
     verdict = _VERDICTS.get(provenance.outcome)
-    if verdict is None:  # nothing was looked up: we made it, or there is nothing
+    if verdict is None:  # nothing was looked up: we generated it, or there is nothing
         return f"{CACHE_NAME}; detail={_detail(provenance.detail) or provenance.outcome.value}"
     parts.append(verdict)
     if provenance.fresh_for or provenance.outcome is Outcome.STALE:
@@ -75,10 +75,10 @@ def cache_status(provenance: Provenance) -> str:
 
 
 def cache_control(provenance: Provenance, max_age: int | None, *, is_private: bool = False) -> str:
-    """How long caches between us and the client may keep an answer; `is_private`: only the client's own may.
+    """How long caches between us and the client may keep a response; `is_private`: only the client's own cache may.
 
-    `max_age` is in seconds from now; None means as long as we ourselves hold it fresh. Our Age is counted in, because
-    the next cache takes it off again.
+    `max_age` is in seconds from now; None means as long as we consider it fresh. Our Age is added, because the next
+    cache subtracts it again.
     """
     who = "private" if is_private else "public"
     if max_age is None:
@@ -90,5 +90,5 @@ def cache_control(provenance: Provenance, max_age: int | None, *, is_private: bo
 
 
 def _detail(text: str) -> str:
-    """`text` if it is a token; a stranger's text never gets into the field."""
+    """`text` if it is a token; untrusted text never gets into the field."""
     return text if _TOKEN.fullmatch(text) else ""

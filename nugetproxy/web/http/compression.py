@@ -1,6 +1,6 @@
-"""Content codings: what a client accepts, and gzip variants that are made once per document.
+"""Content codings: what a client accepts, and gzip variants that are created once per document.
 
-Only gzip is offered: NuGet's clients ask for "gzip, deflate" and never for more.
+Only gzip is offered: NuGet's clients ask for "gzip, deflate" and nothing else.
 """
 
 import asyncio
@@ -12,10 +12,10 @@ from cachetools import LRUCache
 from nugetproxy.executors.threads import COMPRESSION
 
 SMALLEST = 1024
-"""Bytes. Below it the whole answer fits one packet either way."""
+"""In bytes. A smaller response fits in one packet either way."""
 
 INLINE = 64 * 1024
-"""Bytes that are compressed on the event loop (about a millisecond); more goes to a thread."""
+"""Bytes that are compressed on the event loop (about a millisecond); larger bodies go to a thread."""
 
 LEVEL = 6
 
@@ -52,7 +52,7 @@ def _quality(text: str) -> float:
 
 
 class GzipVariants:
-    """The compressed forms of documents, by a digest of their identity form, least recently used first out."""
+    """Compressed forms of documents, by a digest of the identity form; the least recently used are dropped first."""
 
     def __init__(self, memory: int = DEFAULT_MEMORY) -> None:
         """`memory` is in bytes of compressed bodies."""
@@ -60,13 +60,13 @@ class GzipVariants:
         self._making: dict[str, asyncio.Task[bytes]] = {}
 
     async def of(self, digest: str, body: bytes) -> bytes:
-        """`body` compressed; the same bytes for the same body, so that they may share one entity tag."""
+        """`body` compressed; always the same bytes for the same body, so that they can share one entity tag."""
         kept = self._kept.get(digest)
         if kept is not None:
             return kept
         if len(body) <= INLINE:
             return self._keep(digest, _compress(body))
-        # All who ask while it is being made share one task, which outlives any of them.
+        # All requests that arrive while it is being compressed share one task, which outlives any of them.
         making = self._making.get(digest)
         if making is None:
             making = self._making[digest] = asyncio.create_task(self._make(digest, body))

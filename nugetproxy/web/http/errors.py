@@ -1,7 +1,7 @@
 """Error -> status, headers, reason phrase and body: the only such table.
 
 NuGet's clients print the reason phrase of a failed request and drop its body, so the error's own sentence is the phrase
-(nuget-protocol: push and restore error texts). An upstream's failure is never a 404: clients take a 404 as final.
+(nuget-protocol: push and restore error texts). An upstream failure is never a 404: clients take a 404 as final.
 """
 
 import math
@@ -15,10 +15,10 @@ from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.web.http.resource import Resource
 
 LONGEST_REASON = 512
-"""Characters of a reason phrase. Some front servers refuse a status line above 1 KiB."""
+"""Characters of a reason phrase. Some reverse proxies reject a status line above 1 KiB."""
 
 DEFAULT_RETRY_AFTER = 5
-"""Seconds to wait where nothing better is known: about the time a passing fault lasts."""
+"""Seconds to wait when nothing better is known: about as long as a transient failure lasts."""
 
 
 def _no_headers(_: errors.NugetproxyError) -> Mapping[str, str]:
@@ -34,8 +34,8 @@ REALM = "nugetproxy"
 
 
 def _challenge(_: errors.NugetproxyError) -> Mapping[str, str]:
-    # For pushes too: a client answers with what its nuget.config stores for the source, which it otherwise never sends.
-    # One that has nothing stored sends its push twice before it gives up (nuget-protocol: push).
+    # For pushes too: a client answers with what its nuget.config stores for the source, which it never sends otherwise.
+    # A client with nothing stored sends its push twice before it gives up (nuget-protocol: push).
     return {"WWW-Authenticate": f'Basic realm="{REALM}"'}
 
 
@@ -84,7 +84,7 @@ TABLE: Mapping[type[errors.NugetproxyError], Row] = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A failed request as it is told to the client. `reason` is fit for a status line."""
+    """A failed request as reported to the client. `reason` is safe for a status line."""
 
     status: int
     reason: str
@@ -92,7 +92,7 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def answer_headers(self) -> tuple[tuple[str, str], ...]:
-        """The headers of the answer, but for those of its body and of every answer."""
+        """The response's headers, without those of its body and those of every response."""
         return (
             ("Cache-Control", "no-store"),
             ("Cache-Status", f"nugetproxy; detail={self.outcome.value}"),
@@ -104,21 +104,21 @@ class Refusal:
 
 
 def refusal_for(error: Exception, resource: Resource) -> Refusal:
-    """How `error` is told to a client that asked for `resource`. Never raises."""
+    """How `error` is reported to a client that asked for `resource`. Never raises."""
     row = next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), None)
     if row is None or not isinstance(error, errors.NugetproxyError):
-        # The sentence of an unforeseen exception is for our log: it may quote paths and settings.
-        refusal = refused(500, "internal error; the server's log tells more under this request id")
+        # The message of an unforeseen exception belongs in our log: it may quote paths and settings.
+        refusal = refused(500, "internal error; the server's log has details under this request id")
     else:
         refusal = refused(row.status, str(error), row.headers(error))
     if resource is Resource.VULNERABILITIES and refusal.status >= 500:
-        # A 5xx here holds every restore up for 6 seconds; a 404 is told to the user at once (NU1900).
+        # A 5xx here delays every restore by 6 seconds; a 404 is reported to the user immediately (NU1900).
         return Refusal(404, refusal.reason, Outcome.FAILED)
     return refusal
 
 
 def refused(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Refusal:
-    """A refusal that has no error class of its own (an unknown path, a method that is not allowed)."""
+    """A refusal without an error class of its own (an unknown path, a method that is not allowed)."""
     if status >= 500:
         outcome = Outcome.FAILED
     elif status == 404:
@@ -129,6 +129,6 @@ def refused(status: int, sentence: str, headers: Mapping[str, str] | None = None
 
 
 def reason_phrase(sentence: str) -> str:
-    """`sentence` as one line of printable ASCII of bounded length: nothing in it can end the status line."""
+    """`sentence` as one line of printable ASCII of bounded length, which cannot end the status line."""
     line = "".join(c if " " <= c <= "~" else "?" if c.isprintable() else " " for c in sentence).strip()
     return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 3] + "..."

@@ -1,4 +1,4 @@
-"""The id that ties a request's answer, log lines and error body together."""
+"""The id that connects a request's response, log lines and error body."""
 
 import itertools
 import re
@@ -12,7 +12,7 @@ _numbers = itertools.count(1)
 
 
 def request_id(offered: str | None) -> str:
-    """The id to use: the one a client or front server offered (X-Request-Id) if it is sane, else a new one."""
+    """The id to use: the one that a client or reverse proxy sent (X-Request-Id) if it is sane, else a new one."""
     if offered and _SANE.fullmatch(offered) and not KEY_LIKE.search(offered):
         return offered
     return f"{_START}-{next(_numbers):x}"

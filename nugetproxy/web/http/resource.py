@@ -1,4 +1,4 @@
-"""The words that logs and metrics use for what requests are about. No rule of a resource belongs here."""
+"""The names that logs and metrics use for what requests are about. Rules about a resource do not belong here."""
 
 from enum import StrEnum
 

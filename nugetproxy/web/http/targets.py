@@ -1,7 +1,7 @@
-"""Which request targets are looked at at all.
+"""Which request targets are considered at all.
 
-Ids and versions are judged by their grammar when they are parsed. Here are refused, before anything is routed or asked
-of the feed, tricks that are no path of ours in any reading, and API keys pasted where a search or an id belongs.
+Ids and versions are checked against their grammar when they are parsed. This module refuses, before routing and before
+the feed is asked, tricks that are not a path of ours in any reading, and API keys pasted into a search or an id.
 """
 
 import re
@@ -16,29 +16,29 @@ _BROKEN_ESCAPE = re.compile(r"%(?![0-9a-f]{2})", re.IGNORECASE)
 
 
 def refuse_odd_target(target: str) -> None:
-    """Raises InvalidRequest for a raw request target that no honest client sends; says which rule it breaks."""
+    """Raises InvalidRequest for a raw request target that no legitimate client sends; names the rule it breaks."""
     if not target.startswith("/"):
-        raise InvalidRequest("the request target must be a path: this is no forward proxy")
+        raise InvalidRequest("the request target must be a path: this server is not a forward proxy")
     path, _, query = target.partition("?")
     if "#" in target:
-        raise InvalidRequest("the request target holds a fragment")
+        raise InvalidRequest("the request target contains a fragment")
     if _CONTROL.search(path) or "\x00" in query:
-        raise InvalidRequest("the path holds a control character or a blank")
+        raise InvalidRequest("the path contains a control character or a space")
     if _HIDDEN_SLASH.search(path):
-        raise InvalidRequest("the path holds an encoded slash or a backslash")
+        raise InvalidRequest("the path contains an encoded slash or a backslash")
     if _DOT_SEGMENT.search(path):
-        raise InvalidRequest("the path holds a '.' or '..' segment")
+        raise InvalidRequest("the path contains a '.' or '..' segment")
     if _BROKEN_ESCAPE.search(path):
-        raise InvalidRequest("the path holds a '%' that is not followed by two hexadecimal digits")
+        raise InvalidRequest("the path contains a '%' that is not followed by two hexadecimal digits")
 
 
 def refuse_key(text: str) -> None:
-    """Raises InvalidRequest for a target, or a part of one, that holds what looks like an API key of ours.
+    """Raises InvalidRequest for a target, or a part of one, that contains what looks like an API key of ours.
 
-    It must not travel on to an upstream, nor be kept as a question.
+    The key must not be sent to an upstream, nor stored as part of a query.
     """
     if holds_key(text):
         raise InvalidRequest(
             "this looks like an API key: it was not searched for and not passed on. Send keys in the X-NuGet-ApiKey "
-            "header or as a password; revoke this one if others may have seen the address"
+            "header or as a password; revoke this one if others may have seen the URL"
         )

@@ -1,10 +1,10 @@
 """The access log: one line for every answered request, written in batches off the event loop.
 
-Middleware and lane both record here, so a request reads the same whichever way it was answered. What belongs to an
-event of the program itself (a failure, a start, a stop) goes to the application's log instead.
+The middleware and the lane both record here, so a request looks the same however it was answered. Events of the program
+itself (a failure, a start, a stop) go to the application's log instead.
 
-A line costs a tuple while the request is served. It is formatted at most `FLUSH_SECONDS` later and written by a thread,
-because a pipe whose reader is slow must never hold up the event loop.
+While the request is served, a line costs one tuple. It is formatted at most `FLUSH_SECONDS` later and written by a
+thread, because a pipe with a slow reader must never block the event loop.
 """
 
 import asyncio
@@ -25,19 +25,19 @@ from nugetproxy.logs import KEY_LIKE, logger, mask_text
 
 FLUSH_SECONDS = 0.1
 
-# What may wait for a slow reader of the log. Past it lines are dropped and counted: memory is worth more than lines.
+# How much may wait for a slow reader of the log. Beyond it, lines are dropped and counted: memory matters more.
 MAX_WAITING_BYTES = 16 * 1024 * 1024
 
-# Several workers share one pipe; only writes up to PIPE_BUF are never torn by another writer's (pipe(7)).
+# Several workers share one pipe; only writes up to PIPE_BUF are never interleaved with those of others (pipe(7)).
 PIPE_WRITE_BYTES = 4096
 
-# What clients say in searches (search-query-service-resource); everything else in a query is nobody's business.
+# What clients send in searches (search-query-service-resource); other query parameters are private.
 SHOWN_PARAMETERS = frozenset(
     ("q", "skip", "take", "prerelease", "semverlevel", "packagetype", "packagetypefilter", "id", "supportedframework")
 )
 
 LONGEST_PATH = 2048
-"""Characters of a target that are logged. A client may send 32 KiB, and a line should not be torn by another's."""
+"""Characters of a target that are logged. A client may send 32 KiB, and long lines could be interleaved with others."""
 
 _USER_INFO = re.compile(r"(:|%3a)((?:/|%2f){2})[^/?&@]*(?:@|%40)", re.IGNORECASE)
 
@@ -48,14 +48,14 @@ class AccessLine(NamedTuple):
     """One answered request."""
 
     time: float
-    """When its head had come, in unix seconds."""
+    """When its head was complete, in unix seconds."""
     request_id: str
     remote: str
     actor: str
-    """Who asked, as in the audit log: the name of a user, or of a key behind its owner's. Empty for nobody known."""
+    """As in the audit log: the name of a user, or "owner/key". Empty for anonymous requests."""
     method: str
     path: str
-    """With its query, as received; what may be a secret in it is left out when the line is written."""
+    """With its query, as received; possible secrets in it are removed when the line is written."""
     status: int
     bytes: int
     """Of the body, as sent."""
@@ -68,9 +68,9 @@ class AccessLine(NamedTuple):
 
 
 class AccessLog:
-    """Takes lines on the event loop; a thread of its own writes them to a file descriptor.
+    """Takes lines on the event loop; a dedicated thread writes them to a file descriptor.
 
-    `close` writes what is left. The descriptor stays open: whoever opened it closes it. Recording after `close` is
+    `close` writes the remaining lines. The descriptor stays open for its owner to close. Recording after `close` is
     harmless and writes nothing.
     """
 
@@ -94,7 +94,7 @@ class AccessLog:
         self._lines.append(line)
 
     def flush(self) -> None:
-        """Hand every recorded line to the writing thread."""
+        """Hand all recorded lines to the writing thread."""
         lines, self._lines = self._lines, []
         if not lines:
             return
@@ -109,7 +109,7 @@ class AccessLog:
         self._batches.put(batch)
 
     async def close(self, timeout: float = 2.0) -> None:
-        """Write what is left, waiting at most `timeout` seconds for a slow reader."""
+        """Write the remaining lines, waiting at most `timeout` seconds for a slow reader."""
         self.flush()
         self.enabled = False
         writer, self._writer = self._writer, None
@@ -124,7 +124,7 @@ class AccessLog:
             try:
                 self._write(batch)
             except OSError as error:
-                # A closed pipe or a full disk: the log is lost, the service is not.
+                # A closed pipe or a full disk: log lines are lost, but the service continues.
                 _log.warning("access_log_not_written", error=str(error))
             self._waiting -= len(batch)
 
@@ -148,9 +148,9 @@ def whole_lines(batch: bytes, limit: int) -> Iterable[bytes]:
 
 
 def json_lines(lines: list[AccessLine]) -> bytes:
-    """One JSON object a line. Written by hand: several times as fast as building a dict for each."""
+    """One JSON object per line. Formatted by hand: several times as fast as building a dict for each."""
     clock = _Clock()
-    # The id is in our own alphabet and the names are ours; only what a stranger sent needs escapes.
+    # The id uses a safe alphabet and the names are ours; only what clients sent needs escaping.
     return "".join(
         [
             f'{{"time":"{clock.text(when)}","level":"info","event":"request","request_id":"{request_id}",'
@@ -162,7 +162,7 @@ def json_lines(lines: list[AccessLine]) -> bytes:
 
 
 def plain_lines(lines: list[AccessLine]) -> bytes:
-    """One line for people: time, address, actor, request, status, bytes, milliseconds, resource, outcome, agent, id."""
+    """One readable line: time, address, actor, request, status, bytes, milliseconds, resource, outcome, agent, id."""
     clock = _Clock()
     return "".join(
         [
@@ -174,14 +174,14 @@ def plain_lines(lines: list[AccessLine]) -> bytes:
 
 
 def shown_path(path: str) -> str:
-    """A request target fit for a log: of its query only parameters of ours, for others may carry keys and passwords."""
+    """A request target fit for a log: only known query parameters are shown, as others may carry keys and passwords."""
     if not path.startswith("/"):
-        return "-"  # an absolute URL may name a user and a password
+        return "-"  # an absolute URL may contain a user name and a password
     if "%" in path or "nugetproxy" in path.lower():
         path = KEY_LIKE.sub("nugetproxy_***", path)
-        if holds_key(path):  # encoded letter by letter
+        if holds_key(path):  # percent-encoded letter by letter
             return "-"
-    if "@" in path or "%40" in path:  # an address pasted behind ours, or searched for
+    if "@" in path or "%40" in path:  # an absolute URL pasted behind ours, or searched for
         path = _USER_INFO.sub(r"\1\2***@", path)
     before, mark, query = path.partition("?")
     if mark:

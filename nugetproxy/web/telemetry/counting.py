@@ -1,6 +1,6 @@
 """The counters of answered requests, with their labelled children looked up once.
 
-Shared by everything that answers requests. A label look-up costs four times what the counting itself does.
+Used by everything that answers requests. A label look-up costs four times as much as the counting itself.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ def _instruments(resource: str, outcome: str, status: int) -> _Instruments:
 
 
 def count_request(resource: str, outcome: str, status: int, seconds: float, body_bytes: int) -> None:
-    """Count one answered request. `seconds` runs from the request's head to the end of its answer."""
+    """Count one answered request. `seconds` runs from the request's head to the end of its response."""
     found = _instruments(resource, outcome, status)
     found.requests.inc()
     found.seconds.observe(seconds)
@@ -37,5 +37,5 @@ def count_request(resource: str, outcome: str, status: int, seconds: float, body
 
 
 def count_refusal(resource: str, outcome: str, status: int) -> None:
-    """Count a request that was refused before anybody could time it."""
+    """Count a request that was refused before it could be timed."""
     _instruments(resource, outcome, status).requests.inc()

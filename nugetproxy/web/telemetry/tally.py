@@ -1,7 +1,7 @@
-"""The lane's counts: plain numbers while requests are answered, handed to the instruments of `metrics` by a timer.
+"""The lane's counts: plain numbers while requests are answered, added to the instruments of `metrics` by a timer.
 
-The same instruments and labels as `web.telemetry.counting`, which counts one request at a time; at the lane's rates
-even that would be a tenth of the work. Nothing here decides what is counted.
+The instruments and labels are those of `web.telemetry.counting`, which counts one request at a time; at the lane's
+rates even that would be a tenth of the work. What is counted is not decided here.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class Tally:
     """Counts of answers by resource, outcome and status. Only for the event loop's thread."""
 
     def __init__(self, flushed: Callable[[], None] = lambda: None) -> None:
-        """`flushed` is called with each flush: for others who count in plain numbers."""
+        """`flushed` is called with each flush, for other code that counts in plain numbers."""
         self._flushed = flushed
         self._counts: dict[tuple[str, str, int], _Counts] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -62,10 +62,10 @@ class Tally:
 
 
 def observe_many(histogram: Histogram, buckets: list[int], total: float) -> None:
-    """What many `observe` calls would do: `buckets` counts them by upper bound, `total` is their sum.
+    """Equivalent to many `observe` calls: `buckets` counts them by upper bound, `total` is their sum.
 
-    The library has no public way. Where its parts are not as we know them every observation is made by itself, at its
-    bucket's bound: slower, and the sum is too high, but the buckets are right.
+    The library has no public API for this. If its internals are not as expected, each observation is made on its own,
+    at its bucket's bound: slower, and the sum is too high, but the buckets are right.
     """
     parts: Any = histogram
     try:

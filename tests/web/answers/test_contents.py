@@ -1,4 +1,4 @@
-"""How a package travels: files with conditions and ranges, and bytes that are still arriving."""
+"""How a package is sent: files with conditions and ranges, and contents that are still arriving."""
 
 import asyncio
 import ssl
@@ -21,7 +21,7 @@ MODIFIED = 1_700_000_000
 LAST_MODIFIED = "Tue, 14 Nov 2023 22:13:20 GMT"
 
 SMALL = bytes(range(256)) * 4
-LARGE = bytes(range(256)) * 12_345  # several slices and a rest
+LARGE = bytes(range(256)) * 12_345  # several slices and a remainder
 
 
 def a_file(directory: Path, body: bytes) -> LocalFile:
@@ -39,7 +39,7 @@ def feed_of(content) -> FakeFeed:
 @pytest.mark.parametrize("body", [b"", SMALL, LARGE], ids=["empty", "small", "large"])
 async def test_a_file_arrives_whole(tmp_path, body):
     """
-    The bytes of the file, its length and its validators, whichever transport is chosen.
+    The bytes of the file, its length and its validators, whichever way it is sent.
     """
     async with serving(feed_of(a_file(tmp_path, body))) as client, client.get(NUPKG) as answer:
         assert body == await answer.read()
@@ -71,7 +71,7 @@ async def test_a_file_arrives_whole(tmp_path, body):
 )
 async def test_ranges_of_a_file(tmp_path, body, headers, status, start, end):
     """
-    A single range is served when it is of the file the client means; in doubt the whole file is sent.
+    A single range is served if it belongs to the file that the client has; in doubt the whole file is sent.
     """
     async with serving(feed_of(a_file(tmp_path, body))) as client, client.get(NUPKG, headers=headers) as answer:
         received = await answer.read()
@@ -100,7 +100,7 @@ async def test_ranges_of_a_file(tmp_path, body, headers, status, start, end):
 )
 async def test_conditions_on_a_file(tmp_path, headers, status):
     """
-    304, 412 and 416 have no body of the file; the 416 tells its size.
+    304, 412 and 416 do not contain the file; the 416 states its size.
     """
     async with serving(feed_of(a_file(tmp_path, LARGE))) as client, client.get(NUPKG, headers=headers) as answer:
         assert (status, b"") == (answer.status, await answer.read())
@@ -110,7 +110,7 @@ async def test_conditions_on_a_file(tmp_path, headers, status):
 
 async def test_head_ignores_a_range(tmp_path):
     """
-    Range is defined for GET alone.
+    Range is defined for GET only.
     """
     feed = feed_of(a_file(tmp_path, LARGE))
     async with serving(feed) as client, client.head(NUPKG, headers={"Range": "bytes=0-1"}) as answer:
@@ -160,7 +160,7 @@ async def test_files_travel_over_tls(tmp_path):
 
 async def test_a_file_that_is_gone_is_our_failure(tmp_path):
     """
-    A file the feed believes in and the disk does not have is a 503, never a 404.
+    A file that the feed reports and the disk does not have is a 503, never a 404.
     """
     gone = a_file(tmp_path, SMALL)
     gone.path.unlink()
@@ -199,7 +199,7 @@ async def test_a_file_that_shrinks_while_it_is_sent_is_cut(tmp_path, monkeypatch
 
 async def test_a_client_that_stops_reading_is_cut(tmp_path):
     """
-    A connection whose client reads nothing is not kept for longer than the stall time-out.
+    A connection whose client reads nothing is not kept open beyond the stall time-out.
     """
     file = a_file(tmp_path, LARGE * 6)
     async with serving(feed_of(file), {"server": {"stall_timeout": "200ms"}}) as client:
@@ -249,7 +249,7 @@ async def test_growing_content_that_fails_is_seen_as_truncated(size, error):
 
 async def test_growing_content_that_ends_early_is_cut():
     """
-    Fewer bytes than announced are a failure even if nobody calls them one.
+    Fewer bytes than announced are a failure even if no error was raised.
     """
     async with serving(feed_of(Growing([b"x" * 1000], size=2000))) as client, client.get(NUPKG) as answer:
         with pytest.raises(ClientPayloadError):
@@ -274,7 +274,7 @@ async def test_truncation_is_visible_on_the_wire(size):
 
 async def test_growing_content_that_fails_at_once_has_an_honest_status():
     """
-    Until the first byte was sent, a failure is told in the status line.
+    Until the first byte is sent, a failure is reported in the status line.
     """
     growing = Growing([], size=2000, error=UpstreamUnavailable("nuget.org", "connection refused"))
     async with serving(feed_of(growing)) as client, client.get(NUPKG) as answer:
@@ -287,7 +287,7 @@ async def test_growing_content_that_fails_at_once_has_an_honest_status():
 )
 async def test_ranges_of_growing_content(range_, status, start):
     """
-    Only a range to the end is served: the end is held back until all checks passed, a middle is not.
+    Only a range up to the end is served: the end is held back until all checks have passed, a middle is not.
     """
     body = bytes(range(200)) * 10
     growing = Growing([body[:700], body[700:]], size=len(body))
@@ -318,7 +318,7 @@ async def test_a_range_behind_the_end_of_growing_content_is_416():
 
 async def test_head_of_growing_content_reads_nothing():
     """
-    HEAD tells the size and leaves the bytes to those who want them.
+    HEAD reports the size and reads no bytes.
     """
     growing = Growing([b"x" * 2000], size=2000)
     async with serving(feed_of(growing)) as client, client.head(NUPKG) as answer:
@@ -329,7 +329,7 @@ async def test_head_of_growing_content_reads_nothing():
 
 async def test_a_leaving_client_is_quiet():
     """
-    Somebody who closes the connection in the middle of a body is no event for the log, and the reader is released.
+    A client that closes the connection in the middle of a body leaves nothing in the log, and the reader is released.
     """
     pieces = [b"x" * 100_000] * 200
     growing = Growing(pieces, size=20_000_000)

@@ -1,4 +1,4 @@
-"""How a document travels: codings, validators, and what its headers tell of the cache."""
+"""How a document is sent: codings, validators, and what its headers say about the cache."""
 
 import gzip
 
@@ -36,7 +36,7 @@ def many_versions() -> FakeFeed:
 )
 async def test_codings(path, accept_encoding, expected):
     """
-    The gz hives are compressed unless the client refuses it, everything else only when it asks for it.
+    The gz hives are compressed unless the client refuses it, everything else only on request.
     """
     headers = {} if accept_encoding is None else {"Accept-Encoding": accept_encoding}
     async with serving(many_versions()) as client, client.get(path, headers=headers) as answer:
@@ -49,7 +49,7 @@ async def test_codings(path, accept_encoding, expected):
 
 async def test_a_small_document_is_not_compressed():
     """
-    Below a packet's size there is nothing to win, except where clients expect gzip (the gz hives).
+    Below the size of a packet there is nothing to gain, except where clients expect gzip (the gz hives).
     """
     async with serving(FakeFeed()) as client, client.get(VERSIONS, headers={"Accept-Encoding": "gzip"}) as answer:
         assert "Content-Encoding" not in answer.headers
@@ -58,7 +58,7 @@ async def test_a_small_document_is_not_compressed():
 @pytest.mark.parametrize("accept_encoding", ["identity", "gzip"])
 async def test_a_known_document_is_304(accept_encoding):
     """
-    The entity tag that came with a representation makes the same request a 304 without a body.
+    With the entity tag that came with a representation, the same request gets a 304 without a body.
     """
     headers = {"Accept-Encoding": accept_encoding}
     async with serving(many_versions()) as client:
@@ -71,7 +71,7 @@ async def test_a_known_document_is_304(accept_encoding):
 
 async def test_representations_have_tags_of_their_own():
     """
-    A strong tag names bytes, and compressed bytes are others.
+    A strong tag names bytes, and compressed bytes are different ones.
     """
     tags = set()
     async with serving(many_versions()) as client:
@@ -85,7 +85,7 @@ async def test_representations_have_tags_of_their_own():
 
 async def test_the_tag_is_of_the_content():
     """
-    The same document has the same tag in another process; a changed one has another.
+    The same document has the same tag in another process; a changed one has a different tag.
     """
     tags = []
     for versions in (["1.0.0"], ["1.0.0"], ["1.0.1"]):
@@ -133,7 +133,7 @@ async def test_a_failed_precondition_is_412():
 )
 async def test_headers_tell_where_an_answer_came_from(provenance, expected):
     """
-    Cache-Status after RFC 9211, Age, and a Cache-Control that lets nobody keep an answer longer than we do.
+    Cache-Status (RFC 9211), Age, and a Cache-Control that lets no cache keep a response longer than we do.
     """
     feed = FakeFeed()
     feed.provenance = provenance
@@ -143,7 +143,7 @@ async def test_headers_tell_where_an_answer_came_from(provenance, expected):
 
 async def test_own_documents_have_no_age():
     """
-    The service index was not kept, so it has no age to tell.
+    The service index is not cached, so it has no age.
     """
     async with serving(FakeFeed()) as client, client.get("/v3/index.json") as answer:
         assert "Age" not in answer.headers
@@ -151,7 +151,7 @@ async def test_own_documents_have_no_age():
 
 async def test_every_answer_forbids_sniffing():
     """
-    A readme is never to be taken for a page; neither is an error.
+    A readme must never be taken for a page, nor an error.
     """
     async with serving(FakeFeed()) as client:
         for path in (VERSIONS, "/", "/none"):
@@ -164,7 +164,7 @@ async def test_every_answer_forbids_sniffing():
 
 async def test_a_strangers_part_cannot_act_as_a_page():
     """
-    An SVG icon that is opened in a browser runs nothing.
+    An SVG icon that is opened in a browser runs no scripts.
     """
     feed = FakeFeed()
     feed.contents[Part.ICON] = SmallContent(b"<svg/>", "image/svg+xml", "tag")
@@ -175,7 +175,7 @@ async def test_a_strangers_part_cannot_act_as_a_page():
 
 async def test_a_long_document_arrives_whole():
     """
-    Bodies above a slice are sent in several writes.
+    Bodies longer than a slice are sent in several writes.
     """
     body = bytes(range(256)) * 20_000
     feed = FakeFeed()

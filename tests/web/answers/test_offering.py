@@ -1,4 +1,4 @@
-"""What is offered to the hot table, for whom, and that it says what the long way says."""
+"""What is offered to the hot table, for which clients, and that it equals the response of the application."""
 
 import time
 
@@ -41,7 +41,7 @@ async def offers_after(*paths: str, feed: FakeFeed | None = None, settings=None,
 
 async def test_links_are_offered_by_host():
     """
-    A document with links is kept for those who call us by the same name; one without is for everybody.
+    A document with links is kept for clients that use the same host name; one without is for all.
     """
     paths = ("/v3/index.json", GZ_HIVE, "/v3/query?q=x", VERSIONS, "/v3/vulnerabilities/base.json")
     offers = await offers_after(*paths, headers={"Host": "a:1"})
@@ -53,7 +53,7 @@ async def test_links_are_offered_by_host():
 
 async def test_with_a_public_url_everything_is_for_everybody():
     """
-    The links are then the same whatever a client calls us.
+    The links are then the same whatever host name a client uses.
     """
     offers = await offers_after("/v3/index.json", settings={"server": {"public_url": "https://nuget.example.com"}})
 
@@ -84,7 +84,7 @@ async def test_links_made_from_forwarding_headers_are_not_offered():
 )
 async def test_only_fresh_answers_are_offered(provenance, expected):
     """
-    The next asker is told that it was a hit; what is stale must be looked at again.
+    The next client sees a hit; stale responses must be checked again.
     """
     feed = FakeFeed()
     feed.provenance = provenance
@@ -107,7 +107,7 @@ async def test_a_hot_document_ends_with_its_freshness():
 
 async def test_what_cannot_answer_the_next_request_is_not_offered():
     """
-    Errors, and bytes that are still arriving.
+    Errors, and contents that are still arriving.
     """
     feed = FakeFeed()
     feed.contents[Part.NUPKG] = Growing([b"x"], size=1)
@@ -124,7 +124,7 @@ async def test_what_cannot_answer_the_next_request_is_not_offered():
 
 async def test_a_document_becomes_hot_by_a_304_too():
     """
-    Agents that keep their cache ask with If-None-Match alone.
+    Agents that keep their cache only ask with If-None-Match.
     """
     offers = await offers_after(VERSIONS, headers={"If-None-Match": "*"})
 
@@ -137,7 +137,7 @@ async def test_a_document_becomes_hot_by_a_304_too():
 @pytest.mark.parametrize("accept_encoding", [None, "gzip", "identity"])
 async def test_a_hot_answer_says_what_the_long_way_says(path, accept_encoding, tmp_path):
     """
-    The same headers and the same bytes, but for the date, the request's id and the age.
+    The same headers and bytes, except for the date, the request's id and the age.
     """
     file = tmp_path / "x.nupkg"
     file.write_bytes(b"x" * 3000)

@@ -1,4 +1,4 @@
-"""aiohttp's insides are as the lane knows them. When one of these fails, an aiohttp release changed them."""
+"""aiohttp's internals are as the lane expects. If one of these fails, an aiohttp release has changed them."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ def test_a_handler_without_those_names_is_noticed():
 
 def test_the_options_are_taken():
     """
-    `web.Server` drops options that its handlers do not know, with no more than a warning.
+    `web.Server` drops options that its handlers do not know, with nothing but a warning.
     """
 
     async def answer(_: web.BaseRequest) -> web.StreamResponse:
@@ -56,7 +56,7 @@ class Recorder(asyncio.Transport):
 
 async def test_a_handler_is_between_requests_exactly_between_requests():
     """
-    From its first byte until its answer is written completely, a request keeps the handler.
+    From its first byte until its response is completely written, a request occupies the handler.
     """
     may_answer = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""The pure rules of the web floor, case by case."""
+"""The pure rules of `web/http`, case by case."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ from nugetproxy.web.http.errors import LONGEST_REASON, reason_phrase
 )
 def test_accept_encoding(header, expected):
     """
-    Silence is not a refusal, and a quality of zero is.
+    A missing header is not a refusal; a quality of zero is.
     """
     assert expected is accepted(header)
 
@@ -48,14 +48,14 @@ def test_accept_encoding(header, expected):
 )
 def test_reason_phrases_are_one_line_of_ascii(sentence, expected):
     """
-    Nothing in an error's sentence can end the status line.
+    Nothing in an error's message can end the status line.
     """
     assert expected == reason_phrase(sentence)
 
 
 def test_reason_phrases_are_bounded():
     """
-    Some front servers refuse long status lines.
+    Some reverse proxies reject long status lines.
     """
     phrase = reason_phrase("x" * 5000)
 
@@ -78,7 +78,7 @@ async def test_a_variant_is_made_once():
 
 async def test_a_large_variant_is_made_once_for_all_who_ask(monkeypatch):
     """
-    A stampede for one document compresses it once; an asker who leaves harms nobody.
+    Many simultaneous requests compress a document once; a client that leaves does not affect the others.
     """
     made = []
     compress = compression._compress

@@ -1,4 +1,4 @@
-"""Requests that no parser of ours takes: told in our words, with the right status, counted and logged as all others."""
+"""Requests that no parser accepts: refused in our words, with the right status, counted and logged like all others."""
 
 import asyncio
 import json
@@ -17,9 +17,9 @@ SECRET = "s3cret"
 
 UNREADABLE = {
     "blank before colon": (b"GET /echo HTTP/1.1\r\nHost: x\r\nA s3cret : x\r\n\r\n", 400, "malformed"),
-    "no HTTP": (b"s3cret?\r\n\r\n", 400, "no HTTP/1.1 request"),
-    "another version": (b"GET /s3cret HTTP/7.9\r\nHost: x\r\n\r\n", 400, "no HTTP/1.1 request"),
-    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03s3cret\r\n\r\n", 400, "use http://"),
+    "no HTTP": (b"s3cret?\r\n\r\n", 400, "not an HTTP/1.1 request"),
+    "another version": (b"GET /s3cret HTTP/7.9\r\nHost: x\r\n\r\n", 400, "not an HTTP/1.1 request"),
+    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03s3cret\r\n\r\n", 400, "use an http:// URL"),
     "two lengths": (b"PUT /echo HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, "malformed"),
     "NUL": (b"GET /s3cret\x00 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "malformed"),
     "NUL in a header": (b"GET / HTTP/1.1\r\nHost: x\r\nA: s3cret\x00\r\n\r\n", 400, "malformed"),
@@ -35,7 +35,7 @@ UNREADABLE = {
 @pytest.mark.parametrize("lane", [True, False], ids=["lane", "no lane"])
 def test_it_is_told_in_our_words(loop, lane, request_bytes, status, why):
     """
-    The reason is in the status line, nothing that was sent is repeated, and the connection ends.
+    The reason is in the status line, nothing that was sent is repeated, and the connection is closed.
     """
 
     async def scenario():
@@ -66,7 +66,7 @@ def test_it_is_told_in_our_words(loop, lane, request_bytes, status, why):
 )
 def test_behind_another_request_it_is_told_after_the_first_was_answered(loop, second, status):
     """
-    Then only aiohttp's parser sees it.
+    In this case only aiohttp's parser sees it.
     """
 
     async def scenario():
@@ -86,7 +86,7 @@ def test_behind_another_request_it_is_told_after_the_first_was_answered(loop, se
 
 def test_a_client_that_still_sends_is_not_cut_off(loop):
     """
-    Closing at once would reset it, and the answer would be lost: it is read and forgotten until it is done.
+    An immediate close would reset it, and the response would be lost: we read on and drop the rest until it is done.
     """
 
     async def scenario():
@@ -148,7 +148,7 @@ def counted() -> float:
 @pytest.mark.parametrize("lane", [True, False], ids=["lane", "no lane"])
 def test_long_requests_of_honest_clients_are_read(loop, lane, request_bytes):
     """
-    GetUpdates about hundreds of ids, a large token.
+    GetUpdates about hundreds of ids, or a large token.
     """
     assert len(request_bytes) < MAX_HEAD
 

@@ -251,7 +251,7 @@ class TestEarlyAnswers:
 
     @pytest.mark.parametrize(
         ("path", "line"),
-        [("/v3/index.json", "405 PUT is not possible here; "), ("/nuget", "404 there is no /nuget here; ")],
+        [("/v3/index.json", "405 PUT is not allowed here; "), ("/nuget", "404 there is no /nuget here; ")],
     )
     async def test_who_pushes_to_another_address_is_told_the_right_one(self, upstream, tmp_path, path, line):
         """

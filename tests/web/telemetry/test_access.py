@@ -1,4 +1,4 @@
-"""The access log: what a line says, and that writing it never waits for its reader."""
+"""The access log: what a line contains, and that writing it never waits for its reader."""
 
 import asyncio
 import json
@@ -133,7 +133,7 @@ async def test_a_log_switched_off_starts_nothing():
 
 async def test_a_reader_that_stopped_costs_lines_and_no_memory(monkeypatch):
     """
-    Past MAX_WAITING_BYTES new lines are dropped and counted, and the event loop never waits.
+    Beyond MAX_WAITING_BYTES new lines are dropped and counted, and the event loop never waits.
     """
     monkeypatch.setattr(access, "MAX_WAITING_BYTES", 200_000)
     reader, writer = os.pipe()
@@ -170,7 +170,7 @@ async def test_a_closed_pipe_is_said_and_survived():
     assert [event["event"] for event in told] == ["access_log_not_written"]
 
 
-# Of the form of a key, with a word in it that the tests look for.
+# In the form of a key, with a word in it that the tests look for.
 KEY = "nugetproxy_abcdefghijkl" + "secret" * 6 + "ab"
 
 
@@ -203,7 +203,7 @@ def test_no_secret_of_a_user_agent_is_logged():
 )
 def test_no_secret_of_a_target_is_logged(path, expected):
     """
-    Of a query only the parameters that searches have, of an absolute URL nothing, and never a user of one.
+    Of a query only the known search parameters, nothing of an absolute URL, and never its user.
     """
     for render in (json_lines, plain_lines):
         line = render([LINE._replace(path=path)])
@@ -213,7 +213,7 @@ def test_no_secret_of_a_target_is_logged(path, expected):
 
 def test_a_long_path_is_cut():
     """
-    A request line may have 32 KiB; a line of the log is to stay one write.
+    A request line may have 32 KiB; a log line must fit in one write.
     """
     assert shown_path("/" + "a" * LONGEST_PATH) == "/" + "a" * (LONGEST_PATH - 1) + "..."
     assert len(shown_path("/?q=" + "a" * 9000)) == LONGEST_PATH + 3

@@ -1,4 +1,4 @@
-"""The access log answers who downloaded what, whichever way a request was answered."""
+"""The access log records who downloaded what, whichever way a request was answered."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ PUBLIC = "/v3/flatcontainer/public/index.json"
 PASSWORD = "correct horse"
 LOGGED: dict[str, Any] = {"logs": {"access": True, "format": "json"}}
 LONG_WAY = {"Cookie": "a=b"}
-"""A header that the lane leaves to aiohttp."""
+"""A header that makes the lane leave the request to aiohttp."""
 
 
 async def logged(capfd: pytest.CaptureFixture[str], count: int) -> list[tuple[str, str, int]]:
@@ -48,7 +48,7 @@ async def test_a_reader_is_named_by_the_lane_and_behind_it(upstream, tmp_path, c
             *[("bob", OURS, 200)] * 2,
             *[("carol/key ci", OURS, 200)] * 2,
         ]
-        assert len(asked) == 4  # twice for the push: the lane asked nobody
+        assert len(asked) == 4  # twice for the push: the lane asked about nobody
 
 
 @pytest.mark.parametrize("headers", [{}, basic("", ""), basic("bob", "wrong"), {"X-NuGet-ApiKey": "wrong"}])

@@ -1,4 +1,4 @@
-"""Batched counts end up where single ones would."""
+"""Batched counts give the same result as single ones."""
 
 import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
@@ -20,7 +20,7 @@ SECONDS = (0.0001, 0.0005, 0.0006, 0.3, 59.0, 100.0)
 
 def test_many_observations_are_as_each_by_itself():
     """
-    When this fails, the library's histogram changed inside and `observe_many` must follow.
+    If this fails, the library's histogram has changed internally and `observe_many` must follow.
     """
     one_by_one, together = CollectorRegistry(), CollectorRegistry()
     single, batched = histogram(one_by_one).labels("a"), histogram(together).labels("a")
