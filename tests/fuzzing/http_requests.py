@@ -127,7 +127,7 @@ def make_form(choices: Choices) -> tuple[bytes, bytes, tuple[int, ...]]:
     body = b"".join(choices.some(lambda: choices.one_of(pieces), 12))
     if choices.chance(2):
         body = delimiter + b"\r\nContent-Disposition: form-data\r\n\r\n" + body + b"\r\n" + delimiter + b"--\r\n"
-    if choices.chance(20):
+    if choices.chance(6):
         body = b"x" * choices.one_of((LONGEST_HEAD - 1, LONGEST_HEAD, LONGEST_HEAD + 1)) + body
     sizes = tuple(1 + choices.below(choices.one_of((2, 8, 100, 70_000))) for _ in range(1 + choices.below(8)))
     return boundary, body, sizes

@@ -2,13 +2,14 @@
 
 from typing import Final
 
-from tests.fuzzing import http_requests, names, nuspecs, packages, queries, settings
+from tests.fuzzing import documents, http_requests, names, nuspecs, packages, queries, settings
 from tests.fuzzing.target import Target, by_name
 
 TARGETS: Final[dict[str, Target]] = by_name(
     (
         *nuspecs.TARGETS,
         *packages.TARGETS,
+        *documents.TARGETS,
         *names.TARGETS,
         *queries.TARGETS,
         *http_requests.TARGETS,

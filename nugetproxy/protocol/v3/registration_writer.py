@@ -86,14 +86,15 @@ def write_index(registration: Registration, hive: Hive, links: Links) -> Steps[b
             leaves = yield from _items(page.leaves or (), rewriter)
         items.append(_page_in_index(page, rewriter, leaves))
         yield
+    raw = rewriter.rewritten(registration.raw, rewriter.index, "")
     return write(
         {
-            **registration.raw,
+            **raw,
             "@id": rewriter.index,
-            "@type": registration.raw.get("@type", _INDEX_TYPE),
+            "@type": raw.get("@type", _INDEX_TYPE),
             "count": len(pages),
             "items": items,
-            "@context": _context(registration.raw),
+            "@context": _context(raw),
         }
     )
 
@@ -123,13 +124,14 @@ def write_page(
         _require_one_that_fits(registration, between, hive)
         return None
     ascending = tuple(ascending_leaves(leaves))
-    raw = _raw_of_page(overlapping, ascending)
     rewriter = Rewriter(links, hive, lower_invariant(registration.package_id))
+    own = links.registration_page(hive, rewriter.lower_id, lower.lower, upper.lower)
+    raw = rewriter.rewritten(_raw_of_page(overlapping, ascending), own, "")
     items = yield from _items(ascending, rewriter)
     return write(
         {
             **raw,
-            "@id": links.registration_page(hive, rewriter.lower_id, lower.lower, upper.lower),
+            "@id": own,
             "@type": raw.get("@type", _PAGE_TYPE),
             "count": len(items),
             "items": items,
@@ -166,12 +168,15 @@ def write_leaf(leaf: Leaf, hive: Hive, links: Links) -> bytes | None:
 def _page_in_index(page: Page, rewriter: Rewriter, items: list[orjson.Fragment] | None) -> dict[str, Any]:
     """A client tells an inlined page from an outlying one by whether the property `items` is there at all."""
     lower, upper = page.lower.lower, page.upper.lower
+    if items is not None:
+        own = f"{rewriter.index}#page/{lower}/{upper}"
+    else:
+        own = rewriter.links.registration_page(rewriter.hive, rewriter.lower_id, lower, upper)
+    raw = rewriter.rewritten(page.raw, own, "")
     document = {
-        **page.raw,
-        "@id": f"{rewriter.index}#page/{lower}/{upper}"
-        if items is not None
-        else rewriter.links.registration_page(rewriter.hive, rewriter.lower_id, lower, upper),
-        "@type": page.raw.get("@type", _PAGE_TYPE),
+        **raw,
+        "@id": own,
+        "@type": raw.get("@type", _PAGE_TYPE),
         "count": page.count,
         "lower": _bound(page.raw, "lower", page.lower),
         "upper": _bound(page.raw, "upper", page.upper),

@@ -25,6 +25,8 @@ _VOCABULARY = "http://schema.nuget.org/schema#"
 _SHORT_TEXT: Final = 200
 # Bytes of a row of `versions`. It holds a version, a number and a link.
 _LARGEST_ROW: Final = 4 * 1024
+# A row of other fields may hold addresses too, which are rewritten.
+_FIELDS_OF_ROW: Final = frozenset(("@id", "@type", "version", "downloads"))
 _ROWS_OF_STEP: Final = 200
 _AROUND_HITS: Final = 16 * 1024
 
@@ -127,6 +129,8 @@ def _written_versions(raw: dict[str, Any], rewriter: Rewriter, room: int) -> Ste
 
 def _written_version(row: dict[str, Any], lower_version: str, rewriter: Rewriter) -> bytes:
     link = rewriter.links.registration_leaf(rewriter.hive, rewriter.lower_id, lower_version)
+    if not row.keys() <= _FIELDS_OF_ROW:
+        row = rewriter.rewritten(row, link, lower_version)
     written = orjson.dumps({**row, "@id": link})
     if len(written) <= _LARGEST_ROW:
         return written

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -116,6 +117,22 @@ def test_unknown_fields_of_index_page_leaf_and_entry_survive(links):
         of_leaf["ofLeaf"],
         of_leaf["catalogEntry"]["ofEntry"],
     ) == ({"i": True}, "p", None, [1, {"a": 2.5}])
+
+
+def test_addresses_in_unknown_fields_of_index_and_page_are_ours(links):
+    hidden: dict[str, Any] = {
+        "more": [{"@id": f"{UP}/x#y", "packageContent": f"{UP}/p", "registration": f"{UP}/r", "oddUrl": "x:y"}]
+    }
+    registration = read_index(index(page([leaf("1.0.0")], **hidden), **hidden))
+
+    document = written(registration, Hive.GZ_SEMVER2, links)
+    (only,) = registration.pages
+    of_page = json.loads(write_page(registration, Hive.GZ_SEMVER2, only.lower, only.upper, links) or b"")
+
+    for holder in (document, document["items"][0], of_page):
+        assert holder["more"][0]["@id"].endswith("#y")
+        assert holder["more"][0]["oddUrl"] == ""
+    assert foreign_urls([document, of_page], links.base) == []
 
 
 def test_what_private_feeds_leave_out_is_added(links):

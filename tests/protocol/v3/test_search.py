@@ -112,6 +112,16 @@ def test_versions_lead_to_our_leaves(links):
     ]
 
 
+def test_addresses_in_unknown_fields_of_a_version_are_ours(links):
+    rows = [{"version": "1.0.0", "more": {"packageContent": f"{UP}/p", "@id": f"{UP}/x", "oddUrl": "javascript:x"}}]
+
+    (hit,) = written(answer(row(versions=rows)), links=links)["data"]
+
+    leaf = links.registration_leaf(Hive.GZ_SEMVER2, "contoso.utils", "1.0.0")
+    package = links.nupkg("contoso.utils", "1.0.0")
+    assert hit["versions"][0]["more"] == {"packageContent": package, "@id": leaf, "oddUrl": ""}
+
+
 def test_an_icon_in_a_flat_container_is_ours(links):
     (hit,) = written(answer(row(iconUrl=f"{UP}/v3-flatcontainer/contoso.utils/1.0.0/icon")), links=links)["data"]
 
