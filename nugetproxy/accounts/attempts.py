@@ -2,9 +2,9 @@
 
 A build farm behind one address must not be locked out, neither by its own success nor by one broken agent. So only
 failures count, and requests without credentials (NuGet sends every request that way first) are not failures. There are
-two buckets: an agent with wrong credentials empties the one of its user name; the one of the whole address is WIDTH
-times as large, and stops a client that tries one password with many names. Credentials that were right before in this
-process are checked even then; the same wrong ones again are no new guess and are not checked.
+two buckets: an agent with wrong credentials empties the bucket of its user name; the bucket of the whole address is
+WIDTH times as large, and stops a client that tries one password with many names. Credentials that were right before in
+this process are always checked; known wrong ones are not checked again, because they are no new guess.
 """
 
 import hashlib
@@ -21,44 +21,44 @@ WIDTH: Final = 10
 
 _BUCKETS: Final = 50_000
 _REMEMBERED: Final = 20_000
-# What the same wrong credentials count when they must be looked at again, because accounts changed.
+# The cost of known wrong credentials when they must be checked again, because accounts changed.
 _REPEATED: Final = 0.1
-# Who is given one IPv6 address can usually use all of its network.
+# Whoever has one IPv6 address can usually use its whole network.
 _IPV6_NETWORK_BITS: Final = 64
 
 
 class Attempts:
-    """One process's memory of failures. `now` everywhere in seconds of any clock that only goes forward."""
+    """One process's record of failures. `now` is always in seconds of a clock that never goes back."""
 
     def __init__(self, per_minute: int) -> None:
-        """`per_minute` failures are free for a user name from an address, WIDTH times as many for all names from it,
-        and so many come back each minute; 0 means no limit.
+        """`per_minute` failures are allowed for a user name from an address, WIDTH times as many for all names from it,
+        and as many are restored each minute; 0 means no limit.
         """
         self._per_minute = per_minute
         self._buckets: OrderedDict[tuple[str, str | None], tuple[float, float]] = OrderedDict()
         self._right: OrderedDict[bytes, None] = OrderedDict()
         self._wrong: OrderedDict[bytes, int] = OrderedDict()
-        # What was right or wrong is remembered as a keyed hash: this process's memory holds no password for it.
+        # Right and wrong credentials are remembered as keyed hashes: this process keeps no password for them.
         self._pepper = secrets.token_bytes(32)
 
     def wait(self, address: str, name: str, credentials: str, now: float) -> float:
-        """Seconds until these credentials are looked at; 0 when they may be now.
+        """Seconds until these credentials can be checked; 0 when they can be now.
 
-        `name`: the user's, empty where there is none. `credentials`: all that was sent (user name and password, or the
-        key), as one text.
+        `name`: the user's, empty if there is none. `credentials`: everything that was sent (user name and password, or
+        the key), as one text.
         """
         if not self._per_minute or self._hash(credentials) in self._right:
             return 0.0
         return max(self._until_one(bucket, now) for bucket in _buckets(address, name))
 
     def is_wrong(self, credentials: str, revision: int) -> bool:
-        """Whether they were wrong while accounts had this revision, and so still are."""
+        """Whether they were wrong at this revision of accounts, and so still are."""
         return self._wrong.get(self._hash(credentials)) == revision
 
     def failed(self, address: str, name: str, credentials: str, revision: int, now: float) -> None:
-        """These credentials were wrong; `revision` is what accounts had before they were looked at.
+        """Record wrong credentials; `revision` is that of accounts before they were checked.
 
-        The same ones again guess nothing new, so they count little.
+        Repeating the same ones guesses nothing new, so they count little.
         """
         if not self._per_minute:
             return
@@ -76,7 +76,7 @@ class Attempts:
             self._buckets.popitem(last=False)
 
     def succeeded(self, credentials: str) -> None:
-        """These credentials were right; the address does not matter."""
+        """Record right credentials; the address does not matter."""
         if not self._per_minute:
             return
         key = self._hash(credentials)
@@ -103,13 +103,13 @@ class Attempts:
 
 
 def _buckets(address: str, name: str) -> tuple[tuple[str, str | None], tuple[str, str | None]]:
-    """The buckets that a failure is taken from: the one of the name (no name is longer), and that of the address."""
+    """The buckets that a failure is taken from: that of the name (cut off), and that of the address."""
     network = network_of(address)
     return (network, name.lower()[: LONGEST_NAME + 1]), (network, None)
 
 
 def network_of(address: str) -> str:
-    """Whose failures count together: one IPv4 address, or all of somebody's IPv6 network."""
+    """The unit for counting failures: one IPv4 address, or a whole IPv6 network."""
     try:
         parsed = ip_address(address)
     except ValueError:

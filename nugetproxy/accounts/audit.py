@@ -18,7 +18,7 @@ DONE: Final = "done"
 REFUSED: Final = "refused"
 
 REFUSALS_A_MINUTE: Final = 30
-"""Lines about what one actor was refused. Any key can be refused without end, and lines are never deleted."""
+"""Lines about refusals of one actor. Any key can be refused any number of times, and lines are never deleted."""
 
 _LONGEST: Final = 500
 _COLUMNS: Final = "number, at, actor, action, subject, address, result, detail"
@@ -28,9 +28,9 @@ _COLUMNS: Final = "number, at, actor, action, subject, address, result, detail"
 class AuditEntry:
     """One line.
 
-    `actor` is `Actor.name`; `action` is "thing.verb" ("key.add", "package.push"); `subject` what it was done to;
+    `actor` is `Actor.name`; `action` is "thing.verb" ("key.add", "package.push"); `subject` is its object;
     `address` the client's, empty for the command line; `result` is DONE or REFUSED, `detail` a sentence or a few words.
-    `at` in unix microseconds; `number` grows with every line and is 0 for one that is not written yet.
+    `at` in unix microseconds; `number` increases with every line and is 0 for one that is not written yet.
     """
 
     actor: str
@@ -57,7 +57,7 @@ def insert_audit(connection: sqlite3.Connection, entry: AuditEntry) -> None:
 
 @dataclass(slots=True)
 class _Refused:
-    """What one actor was refused in a minute that began at `since`, on the monotonic clock."""
+    """The refusals of one actor in a minute that began at `since`, on the monotonic clock."""
 
     since: float
     written: int = 0
@@ -65,7 +65,7 @@ class _Refused:
 
 
 class AuditLog:
-    """The lines of one database."""
+    """The audit lines of one database."""
 
     def __init__(self, database: SqliteDatabase, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
@@ -73,9 +73,9 @@ class AuditLog:
         self._refused: dict[str, _Refused] = {}
 
     async def record_refusal(self, entry: AuditEntry) -> None:
-        """Write a line about what was refused, and so belongs to no other write. Raises StorageUnavailable.
+        """Write a line about a refusal, which belongs to no other write. Raises StorageUnavailable.
 
-        Of more than `REFUSALS_A_MINUTE` of one actor, the next line after that minute tells how many there were.
+        If one actor exceeds `REFUSALS_A_MINUTE`, the next line after that minute says how many were left out.
         """
         now = self._clock()
         known = self._refused.get(entry.actor)
@@ -83,7 +83,7 @@ class AuditLog:
             left_out = known.left_out if known is not None else 0
             known = self._refused[entry.actor] = _Refused(now)
             if left_out:
-                entry = replace(entry, detail=f"{entry.detail} (and {left_out} more refusals that have no line)")
+                entry = replace(entry, detail=f"{entry.detail} (and {left_out} more refusals that were not recorded)")
         if known.written >= REFUSALS_A_MINUTE:
             known.left_out += 1
             return
@@ -93,7 +93,7 @@ class AuditLog:
     def entries(
         self, after: int = 0, limit: int = 100, *, since: int = 0, actor: str = "", action: str = "", subject: str = ""
     ) -> tuple[AuditEntry, ...]:
-        """At most `limit` lines numbered above `after`, oldest first; the texts must be equal where given.
+        """At most `limit` lines numbered above `after`, oldest first; filtered by equality with the given texts.
 
         Raises StorageUnavailable.
         """
@@ -102,7 +102,7 @@ class AuditLog:
     def latest(
         self, limit: int = 100, *, since: int = 0, actor: str = "", action: str = "", subject: str = ""
     ) -> tuple[AuditEntry, ...]:
-        """As `entries`, the last `limit` lines; oldest first too."""
+        """As `entries`, but the last `limit` lines; also oldest first."""
         return self._read("DESC", 0, limit, since=since, actor=actor, action=action, subject=subject)[::-1]
 
     def _read(self, order: str, after: int, limit: int, *, since: int, **equal: str) -> tuple[AuditEntry, ...]:
@@ -123,6 +123,6 @@ class AuditLog:
 
 
 def _fit(text: str) -> str:
-    """One printable line of bounded length, with what looks like a secret masked: clients choose some of it."""
+    """One printable line of bounded length, with anything like a secret masked: clients choose part of the text."""
     line = "".join(c if c.isprintable() else "?" for c in mask_text(text))
     return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."

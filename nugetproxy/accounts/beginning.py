@@ -1,4 +1,4 @@
-"""Whether a server has an administrator, so that its start can say how to create one. No migration, no thread."""
+"""Whether a server has an administrator, so that startup can say how to create one. No migration, no thread."""
 
 import shlex
 import sqlite3
@@ -8,7 +8,7 @@ from nugetproxy.storage.database.opening import MAIN
 
 
 def has_administrator(directory: Path) -> bool:
-    """Whether the data directory knows a user who may manage the server. True when that cannot be told now."""
+    """Whether the data directory has an active administrator. True when that cannot be determined."""
     path = directory / MAIN
     if not path.exists():
         return False
@@ -28,9 +28,9 @@ def has_administrator(directory: Path) -> bool:
 
 
 def how_to_begin(data: str, config: str = "", program: str = "nugetproxy") -> str:
-    """The commands up to the first push, for the options that `serve` was given (empty: none).
+    """The commands up to the first push, with the options that `serve` was given (empty: none).
 
-    `program` is how a shell finds this program.
+    `program` is the command that runs this program in a shell.
     """
     options = "".join(
         f" {name} {shlex.quote(value)}" for name, value in (("--config", config), ("--data", data)) if value

@@ -1,4 +1,4 @@
-"""Secrets: how API keys are minted and told apart, and how passwords are hashed. Nothing here keeps one.
+"""Secrets: how API keys are generated and recognised, and how passwords are hashed. Nothing here stores one.
 
 A key is compared by the SHA-256 of its text, which is quick, and safe because 190 random bits cannot be guessed. A
 password can be guessed, so each guess is made expensive (Argon2id).
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
 KEY_PREFIX: Final = "nugetproxy_"
-"""Scanners of source code find a leaked key by it."""
+"""Secret scanners find a leaked key by this prefix."""
 
 SHORTEST_PASSWORD: Final = 8
 LONGEST_PASSWORD: Final = 1024
-"""In characters. Longer ones would only be work for us."""
+"""In characters. Longer ones would only cost time."""
 
 _ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _ID_ALPHABET: Final = string.digits + string.ascii_lowercase
 _ID_LENGTH: Final = 12
 _SECRET_LENGTH: Final = 32  # 62 ** 32: 190 bits
 _CHECKSUM_LENGTH: Final = 6
-# An address that was pasted into another one is encoded once more.
+# An address embedded in another one is encoded twice.
 _DECODINGS: Final = 3
 _KEY: Final = re.compile(
     rf"{KEY_PREFIX}([0-9a-z]{{{_ID_LENGTH}}})[0-9A-Za-z]{{{_SECRET_LENGTH}}}([0-9A-Za-z]{{{_CHECKSUM_LENGTH}}})"
@@ -42,7 +42,7 @@ _KEY: Final = re.compile(
 
 
 class MintedKey(NamedTuple):
-    """A new key. `text` is shown once and forgotten; `key_id` and `digest` are kept."""
+    """A new key. `text` is shown once and not stored; `key_id` and `digest` are stored."""
 
     text: str
     key_id: str
@@ -58,7 +58,7 @@ def mint_key() -> MintedKey:
 
 
 def key_id_of(text: str) -> str | None:
-    """The public id inside the text of a key; None for a text that was never minted (a typo, a cut, a password).
+    """The public id inside the text of a key; None for a text that was never generated (a typo, cut short, a password).
 
     It proves nothing: the digest does.
     """
@@ -69,7 +69,7 @@ def key_id_of(text: str) -> str | None:
 
 
 def holds_key(text: str) -> bool:
-    """Whether something in the text looks like a key: whole or cut, in any case, percent-encoded or not."""
+    """Whether the text contains what looks like a key: whole or cut, in any case, percent-encoded or not."""
     for _ in range(_DECODINGS):
         if KEY_LIKE.search(text):
             return True
@@ -80,31 +80,31 @@ def holds_key(text: str) -> bool:
 
 
 def digest_of(text: str) -> bytes:
-    """What is kept of a key."""
+    """The stored form of a key."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def is_same(one: bytes, other: bytes) -> bool:
-    """Whether two digests are equal, in a time that does not tell where they differ."""
+    """Whether two digests are equal, in a time that does not reveal where they differ."""
     return hmac.compare_digest(one, other)
 
 
 class Passwords:
-    """Hashing and checking, in the threads of `executors.threads.PASSWORDS`. Raises Busy when too many wait."""
+    """Hashing and checking, in the threads of `executors.threads.PASSWORDS`. Raises Busy when too many are waiting."""
 
     def __init__(self, hasher: "PasswordHasher | None" = None) -> None:
         self._given_hasher = hasher
         self._nobodys: str | None = None
 
     async def hash(self, password: str) -> str:
-        """What to keep of a password. Raises InvalidRequest when it is too short or too long."""
+        """The stored form of a password. Raises InvalidRequest when it is too short or too long."""
         checked_password(password)
         return await PASSWORDS.run(self._hasher.hash, _prepared(password))
 
     async def matches(self, password: str, kept: str | None) -> bool:
-        """Whether this is the password that `kept` is the hash of.
+        """Whether `kept` is the hash of this password.
 
-        None (a user that does not exist or has no password) takes as long as any other, and never matches.
+        None (a user that does not exist or has no password) takes as long as any other hash, and never matches.
         """
         if len(password) > LONGEST_PASSWORD:
             return False
@@ -112,7 +112,7 @@ class Passwords:
 
     @cached_property
     def _hasher(self) -> "PasswordHasher":
-        from argon2 import PasswordHasher  # most commands meet no password
+        from argon2 import PasswordHasher  # most commands need no password
 
         return self._given_hasher or PasswordHasher()
 
@@ -129,14 +129,14 @@ class Passwords:
 
 
 def checked_password(text: str) -> str:
-    """A password of a length that we take. Raises InvalidRequest."""
+    """The password, if its length is allowed. Raises InvalidRequest."""
     if not SHORTEST_PASSWORD <= len(text) <= LONGEST_PASSWORD:
         raise InvalidRequest(f"a password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
     return text
 
 
 def _prepared(password: str) -> bytes:
-    """The same password typed on another keyboard is the same bytes (RFC 8265: composed form)."""
+    """The same bytes for a password typed on different keyboards (RFC 8265: composed form)."""
     return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
 
 

@@ -1,7 +1,7 @@
-"""Users, organisations and API keys: all that is done to them, each act whole with its audit line in one transaction.
+"""Users, organisations and API keys: all acts on them, each in one transaction with its audit line.
 
-Reading is a query of microseconds on the calling thread. What one process changes, every process sees in its next
-query; what is cached elsewhere is invalidated by the revisions. Owners of packages belong to `ownership`.
+Reading is a query of microseconds on the calling thread. Changes of one process are visible to every process in its
+next query; caches elsewhere are invalidated by the revisions. Owners of packages belong to `ownership`.
 """
 
 import sqlite3
@@ -36,7 +36,7 @@ DEFAULT_SCOPES: Final = frozenset({Scope.PUSH, Scope.UNLIST})
 
 
 class Directory:
-    """The accounts of one database. `by` is who does it, for the audit log; whether they may is asked before.
+    """The accounts of one database. `by` is the actor, for the audit log; permissions are checked by the caller.
 
     Every method may raise StorageUnavailable; those that take names raise AccountNotFound.
     """
@@ -56,20 +56,20 @@ class Directory:
         self._uses = KeyUses(database)
 
     def close(self) -> None:
-        """Hand what was noted to the database, which must be closed after this."""
+        """Hand pending notes to the database, which must be closed after this."""
         self._uses.close()
 
     # --- users and organisations ---
 
     def account(self, name: str, kind: AccountKind | None = None) -> Account:
-        """Raises AccountNotFound, naming the nearest."""
+        """Raises AccountNotFound, naming the most similar name."""
         return records.account_named(self._database.fetch, name, kind)
 
     def find_account(self, name: str) -> Account | None:
         return records.find_account(self._database.fetch, name)
 
     def account_numbered(self, account_id: int) -> Account:
-        """The account of an id that is known to exist."""
+        """The account with an id that is known to exist."""
         return records.account_numbered(self._database.fetch, account_id)
 
     def accounts(self) -> tuple[Account, ...]:
@@ -77,7 +77,7 @@ class Directory:
         return records.all_accounts(self._database.fetch)
 
     def has_administrator(self) -> bool:
-        """Whether anybody but the command line can manage this server."""
+        """Whether anyone but the command line can manage this server."""
         return any(each.is_administrator and not each.is_disabled for each in self.accounts())
 
     async def add_user(
@@ -108,7 +108,7 @@ class Directory:
         )
 
     async def disable(self, name: str, *, by: Actor = COMMAND_LINE) -> Account:
-        """From now on neither its password nor its keys work; what it owns stays its own. Raises Conflict for the last
+        """From now on neither its password nor its keys work; it keeps what it owns. Raises Conflict for the last
         administrator of this server or of an organisation.
         """
         return await self._set_disabled(name, self._clock(), by)
@@ -117,7 +117,7 @@ class Directory:
         return await self._set_disabled(name, None, by)
 
     async def set_administrator(self, name: str, is_administrator: bool, *, by: Actor = COMMAND_LINE) -> Account:
-        """Whether a user is an administrator, also with the keys there are. Raises Conflict for the last one."""
+        """Make a user an administrator, or not; this includes its existing keys. Raises Conflict for the last one."""
         user = self.account(name, AccountKind.USER)
         await self._change(
             lambda connection: members.set_administrator(connection, name, is_administrator),
@@ -126,7 +126,7 @@ class Directory:
         return self.account(name)
 
     async def add_organization(self, name: str, administrator: Account, *, by: Actor = COMMAND_LINE) -> Account:
-        """Raises InvalidRequest, Conflict when the name is taken or the administrator disabled."""
+        """Raises InvalidRequest, Conflict when the name is taken or the administrator is disabled."""
         checked_account_name(name)
         members.check_kinds(None, administrator)
 
@@ -143,11 +143,11 @@ class Directory:
         return records.members_of(self._database.fetch, organization.account_id)
 
     def memberships_of(self, user: Account) -> Mapping[int, Role]:
-        """The organisations the user works for, by account id."""
+        """The organisations the user is a member of, by account id."""
         return records.memberships_of(self._database.fetch, user.account_id)
 
     async def set_member(self, organization: Account, user: Account, role: Role, *, by: Actor = COMMAND_LINE) -> None:
-        """Take a user in, or give a member another role. Raises Conflict for the last administrator."""
+        """Add a member, or change a member's role. Raises Conflict for the last administrator."""
         members.check_kinds(organization, user)
         await self._change(
             lambda connection: members.set_member(connection, organization, user, role, self._clock()),
@@ -155,8 +155,8 @@ class Directory:
         )
 
     async def remove_member(self, organization: Account, user: Account, *, by: Actor = COMMAND_LINE) -> None:
-        """Its keys for the organisation end with the membership. Raises Conflict for the last administrator and when
-        the user is no member.
+        """The member's keys for the organisation end with the membership. Raises Conflict for the last administrator
+        and when the user is not a member.
         """
         members.check_kinds(organization, user)
 
@@ -182,7 +182,7 @@ class Directory:
     ) -> tuple[ApiKey, str]:
         """The key, and its text, which cannot be shown again. `expires` in unix microseconds; `creator`: see `ApiKey`.
 
-        Raises InvalidRequest, Conflict when the owner has a live key of that name, Forbidden when the creator is
+        Raises InvalidRequest, Conflict when the owner has an active key of that name, Forbidden when the creator is
         neither the owner nor a member of it.
         """
         return await self._add_key(owner, creator, name, keys.checked_scopes(scopes), globs, expires, by)
@@ -190,17 +190,17 @@ class Directory:
     async def add_verification_key(
         self, owner: Account, creator: Account | None, package_id: str, *, name: str, expires: int, by: Actor
     ) -> tuple[ApiKey, str]:
-        """As `add_key`, but a key that can do nothing by itself: `ApiKey.is_verification`."""
+        """As `add_key`, but the key can do nothing by itself: `ApiKey.is_verification`."""
         return await self._add_key(owner, creator, name, frozenset(), (package_id,), expires, by)
 
     def keys(self, owner: Account | None = None) -> tuple[ApiKey, ...]:
-        """All that were ever made, oldest first."""
+        """All keys ever created, oldest first."""
         return tuple(row.key for row in records.key_rows(self._database.fetch, owner=owner))
 
     def key(self, reference: str, owner: Account | None = None) -> ApiKey:
         """The key with this id, the latest with this name, or the one with this text.
 
-        Raises ApiKeyNotFound, Conflict when several accounts have one of that name and no owner is given.
+        Raises ApiKeyNotFound, Conflict when several accounts have a key of that name and no owner is given.
         """
         return keys.current_key(self._database.fetch, reference, owner)
 
@@ -212,9 +212,9 @@ class Directory:
         member: Account | None = None,
         by: Actor = COMMAND_LINE,
     ) -> tuple[ApiKey, ...]:
-        """End a key, as in `key`; by name also its predecessors that still overlap. Returns those that were ended.
+        """End a key, found as in `key`; by name also predecessors that still overlap. Returns the keys that ended.
 
-        `member`: the user for whom it is done; raises Forbidden when that one may not.
+        `member`: the user on whose behalf it is done; raises Forbidden if that user may not.
         """
         detail = f"by {member.name}" if member else ""
 
@@ -226,8 +226,8 @@ class Directory:
         return await self._change(work)
 
     async def rotate_key(self, key: ApiKey, overlap: float, *, by: Actor = COMMAND_LINE) -> tuple[ApiKey, str]:
-        """A new key in the place of `key`, with its rights and its length of life; the old one works for `overlap`
-        seconds more. Raises Conflict when it is revoked or was rotated before.
+        """A new key that replaces `key`, with the same rights and lifetime; the old one works for `overlap` seconds
+        more. Raises Conflict when it is revoked or was already rotated.
         """
         now = self._clock()
         minted = mint_key()
@@ -247,10 +247,10 @@ class Directory:
         )
         return new, minted.text
 
-    # --- who is it ---
+    # --- identification ---
 
     def find_key(self, text: str, now: int) -> ApiKey | None:
-        """The key with this text, if it works at `now`. A text that was never minted costs no query."""
+        """The key with this text, if it works at `now`. A text that was never generated costs no query."""
         key_id = key_id_of(text)
         row = records.key_row(self._database.fetch, key_id) if key_id else None
         if row is None or not is_same(digest_of(text), row.digest):
@@ -258,22 +258,22 @@ class Directory:
         return row.key if keys.is_honoured(self._database.fetch, row.key, now) else None
 
     def actor_by_key(self, text: str, now: int) -> Actor | None:
-        """Who acts with this key; None when it does not work. Its use is not noted: see `note_used`."""
+        """The actor of this key; None when it does not work. Its use is not recorded: see `note_used`."""
         key = self.find_key(text, now)
         return None if key is None else records.actor_of_key(key)
 
     async def actor_by_password(self, name: str, password: str) -> Actor | None:
-        """The user, when the password is right. Some 50 ms in a thread, as long for a name that does not exist."""
+        """The user, if the password is right. Takes about 50 ms in a thread, also for a name that does not exist."""
         rows = self._database.fetch("SELECT password_hash FROM accounts WHERE lower_name = ?", (name.lower(),))
         right = await self._passwords.matches(password, rows[0][0] if rows else None)
-        # Read after the hash was checked: a user who was disabled meanwhile stays out.
+        # Read after the hash was checked: a user who was disabled meanwhile is rejected.
         user = self.find_account(name)
         if not right or user is None or user.is_disabled:
             return None
         return records.actor_of(self._database.fetch, user)
 
     def note_used(self, key_id: str, now: int) -> None:
-        """Remember, in memory, that a key was used; written with others some time later."""
+        """Note in memory that a key was used; written together with others some time later."""
         self._uses.note(key_id, now)
 
     # --- writing ---
@@ -301,7 +301,7 @@ class Directory:
         return key, minted.text
 
     async def _change(self, work: Callable[[sqlite3.Connection], T], *entries: AuditEntry) -> T:
-        """`work` and its audit lines in one transaction. `work` itself writes the lines that depend on its result."""
+        """`work` and its audit lines in one transaction. `work` writes the lines that depend on its result."""
 
         def whole(connection: sqlite3.Connection) -> T:
             answer = work(connection)
@@ -326,7 +326,7 @@ def _word(account: Account) -> str:
 
 
 def _audit_ended(connection: sqlite3.Connection, ended: Iterable[ApiKey], detail: str, by: Actor) -> None:
-    """One line for each key: a search for a leaked key's id must find when it ended."""
+    """One line per key: a search for a leaked key's id must find when it ended."""
     for key in ended:
         insert_audit(connection, AuditEntry(by.name, "key.revoke", _told(key), detail=detail))
 

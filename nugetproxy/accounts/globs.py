@@ -1,4 +1,4 @@
-"""Patterns of package ids in API keys and settings: `*` stands for anything; case does not matter.
+"""Patterns of package ids in API keys and settings: `*` matches anything; case is ignored.
 
 Reserved prefixes have rules of their own, see `reservations`.
 """
@@ -16,7 +16,7 @@ _GLOB: Final = re.compile(r"[\w.*-]+")
 
 
 def checked_glob(text: str) -> str:
-    """`text`, when it can match an id. Raises InvalidRequest."""
+    """`text`, if it can match an id. Raises InvalidRequest."""
     if len(text) > LONGEST_ID or not _GLOB.fullmatch(text):
         raise InvalidRequest(
             f"{text[:LONGEST_ID]!r} is not a pattern: expected a package id, or one with *, such as 'Contoso.*'"
@@ -27,7 +27,7 @@ def checked_glob(text: str) -> str:
 
 
 def glob_matches(glob: str, lower_id: str) -> bool:
-    """Whether the glob stands for the id. In time proportional to both: no pattern can make it slow."""
+    """Whether the glob matches the id. Takes time proportional to both: no pattern can make it slow."""
     first, *rest = lower_invariant(glob).split("*")
     if not rest:
         return lower_id == first
@@ -44,12 +44,12 @@ def glob_matches(glob: str, lower_id: str) -> bool:
 
 
 def globs_overlap(one: str, other: str) -> bool:
-    """Whether some text, of any length, matches both globs. In time proportional to both."""
+    """Whether some text, of any length, matches both globs. Takes time proportional to both."""
     if "*" not in one:
         return glob_matches(other, lower_invariant(one))
     if "*" not in other:
         return glob_matches(one, lower_invariant(other))
-    # Between beginning and end each has a star, which takes whatever the other needs there.
+    # Between beginning and end each has a star, which matches whatever the other needs there.
     (first, *_, last), (other_first, *_, other_last) = (lower_invariant(glob).split("*") for glob in (one, other))
     begin_alike = first.startswith(other_first) or other_first.startswith(first)
     return begin_alike and (last.endswith(other_last) or other_last.endswith(last))

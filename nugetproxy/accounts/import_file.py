@@ -1,6 +1,6 @@
 """A file of users, as `user import` reads it: CSV or JSON text in, users and problems out. Pure.
 
-What they mean for the accounts there are is decided in `importing`.
+How they apply to the existing accounts is decided in `importing`.
 """
 
 import csv
@@ -23,7 +23,7 @@ _SHOWN: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class ImportedUser:
-    """One user of the file. `line` counts from 1. `administrator` None: as the account is. `roles` by organisation."""
+    """One user of the file. `line` counts from 1. `administrator` None: unchanged. `roles` by organisation."""
 
     line: int
     name: str
@@ -33,7 +33,7 @@ class ImportedUser:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why the file is refused: a sentence about one line."""
+    """A reason to refuse the file: a sentence about one line."""
 
     line: int
     why: str
@@ -43,10 +43,10 @@ class Problem:
 
 
 def read_users(text: str) -> tuple[list[ImportedUser], list[Problem]]:
-    """The users of a file, and everything that is wrong with it. JSON if it begins with a bracket or brace, else CSV.
+    """The users of a file, and everything wrong with it. JSON if it begins with a bracket or brace, else CSV.
 
-    CSV: a first line with the names of the columns, separated by commas or semicolons. `administrator` is yes or no,
-    empty for no change; `organizations` is a list separated by spaces, each `Name` or `Name:administrator`.
+    CSV: a first line with the column names, separated by commas or semicolons. `administrator` is yes or no, or empty
+    for no change; `organizations` is a list separated by spaces, each `Name` or `Name:administrator`.
 
     JSON: an array of objects with the same fields; `organizations` is an object of roles, or an array of names.
     """
@@ -64,13 +64,13 @@ def read_users(text: str) -> tuple[list[ImportedUser], list[Problem]]:
             continue
         first = seen.setdefault(user.name.lower(), line)
         if first != line:
-            problems.append(Problem(line, f"{user.name} is on line {first} already"))
+            problems.append(Problem(line, f"{user.name} is already on line {first}"))
         users.append(user)
     return users, problems
 
 
 _Entry = tuple[int, dict[str, Any] | str]
-"""A line, and the values of a user there, or why it has none."""
+"""A line, and the values of a user on it, or why there are none."""
 
 
 def _from_csv(text: str) -> Iterator[_Entry]:
@@ -105,11 +105,11 @@ def _wrong_columns(columns: list[str], unknown: list[str]) -> str:
         return f"unknown column {_shown(unknown[0])}{_nearest(unknown[0])}"
     if "name" not in columns:
         return "there is no column 'name'"
-    return "a column is there twice"
+    return "a column appears twice"
 
 
 def _from_json(text: str) -> Iterator[_Entry]:
-    """Element by element, because json tells no line of what it has read."""
+    """Element by element, because json reports no line numbers of what it has read."""
     decoder = json.JSONDecoder()
     position = _skip(text, 0)
     if text[position] != "[":
@@ -149,7 +149,7 @@ def _user(line: int, values: dict[str, Any]) -> tuple[ImportedUser | None, list[
     name = values.get("name", "")
     try:
         if not isinstance(name, str):
-            raise InvalidRequest("the name is not a text")
+            raise InvalidRequest("the name is not a string")
         if not name:
             raise InvalidRequest("the name is missing")
         checked_account_name(name)
@@ -181,7 +181,7 @@ def _yes_or_no(value: object) -> bool | None:
 
 
 def _organizations(value: object) -> Iterator[tuple[str, object]]:
-    """Names and roles, whatever they are. A text that is none of these comes out as a name that is refused."""
+    """Names and roles, unchecked. A text in any other form is returned as a name that will be refused."""
     if isinstance(value, dict):
         yield from value.items()
         return
@@ -210,7 +210,7 @@ def _line(text: str, position: int) -> int:
 
 def _nearest(name: str) -> str:
     near = difflib.get_close_matches(name.lower(), COLUMNS, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(COLUMNS)}"
+    return f"; did you mean {near[0]}?" if near else f"; expected {', '.join(COLUMNS)}"
 
 
 def _shown(value: object) -> str:

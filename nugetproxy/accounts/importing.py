@@ -1,6 +1,6 @@
-"""Many users at once, all or none: what `user import` changes in the accounts there are.
+"""Many users at once, all or none: what `user import` changes in the existing accounts.
 
-Nothing is taken away: what a file does not mention stays as it is, so importing a file again changes nothing.
+Nothing is removed: what a file does not mention stays unchanged, so importing a file again changes nothing.
 """
 
 import sqlite3
@@ -22,9 +22,9 @@ from nugetproxy.storage.revisions import Revisions
 
 @dataclass(slots=True)
 class ImportReport:
-    """What an import did, or would do. With `problems` nothing was changed.
+    """The result of an import, or of a dry run. If there are `problems`, nothing was changed.
 
-    `created` and `organizations` are names; `changed` are users who were there and have another role now.
+    `created` and `organizations` are names; `changed` are existing users with a changed role.
     """
 
     created: list[str] = field(default_factory=list)
@@ -35,7 +35,7 @@ class ImportReport:
 
 
 class _Undone(Exception):
-    """Rolls a transaction back whose report is wanted all the same."""
+    """Rolls back a transaction whose report is still needed."""
 
 
 async def import_users(
@@ -49,10 +49,10 @@ async def import_users(
     hashing: Passwords | None = None,
     clock: Callable[[], int] = now_us,
 ) -> ImportReport:
-    """Create the users that are missing, and give all of them the roles of the file, in one transaction.
+    """Create missing users, and give all of them the roles in the file, in one transaction.
 
-    An organisation that is missing is created if the file gives it an administrator. `passwords` by name, for exactly
-    the users that are created, which a dry run tells; None: they get none. Raises StorageUnavailable.
+    A missing organisation is created if the file gives it an administrator. `passwords` by name, for exactly the users
+    that are created, which a dry run lists; None: they get no password. Raises StorageUnavailable.
     """
     hashing = hashing or Passwords()
     hashes = {name: await hashing.hash(password) for name, password in (passwords or {}).items()}
@@ -73,7 +73,7 @@ async def import_users(
 
 
 class _Import:
-    """One transaction. Promotions come before demotions: that an administrator must remain is a rule about the end."""
+    """One transaction. Promotions come before demotions: only the final state must have an administrator."""
 
     def __init__(
         self, connection: sqlite3.Connection, report: ImportReport, hashes: Mapping[str, str], by: Actor, now: int
@@ -103,7 +103,7 @@ class _Import:
         self._report.unchanged += [name for name in there if name not in self._changed]
 
     def _tried(self, user: ImportedUser, act: Callable[[ImportedUser], None]) -> bool:
-        """Whether it could be done; else the reason is among the problems."""
+        """Whether it succeeded; otherwise the reason is added to the problems."""
         try:
             act(user)
         except NugetproxyError as error:
@@ -130,7 +130,7 @@ class _Import:
             self._audit("user.promote" if user.administrator else "user.demote", account.name)
 
     def _create_organizations(self, users: Sequence[ImportedUser]) -> None:
-        """Those that are missing: each needs an administrator, as by `org add`."""
+        """The missing ones: each needs an administrator, as with `org add`."""
         named: dict[str, list[tuple[ImportedUser, str, Role]]] = {}
         for user in users:
             for organization, role in user.roles.items():

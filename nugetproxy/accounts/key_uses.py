@@ -12,11 +12,11 @@ from nugetproxy.storage.database.sqlite import SqliteDatabase
 _log = logger()
 
 WRITTEN_AFTER: Final = 30.0
-"""Seconds. Whoever asks when a key was last used wants to know the day."""
+"""Seconds. For the question when a key was last used, the day is precise enough."""
 
 
 class KeyUses:
-    """One process's notes. The revisions are not bumped: a use changes no rights."""
+    """One process's notes. The revisions are not bumped: using a key changes no rights."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
@@ -24,7 +24,7 @@ class KeyUses:
         self._timer: asyncio.TimerHandle | None = None
 
     def note(self, key_id: str, now: int) -> None:
-        """Remember that the key was used at `now` (unix microseconds). On the event loop's thread."""
+        """Note that the key was used at `now` (unix microseconds). Call on the event loop's thread."""
         if self._database.is_read_only:
             return
         self._noted[key_id] = now
@@ -32,7 +32,7 @@ class KeyUses:
             self._timer = asyncio.get_running_loop().call_later(WRITTEN_AFTER, self._write)
 
     def close(self) -> None:
-        """Hand what was noted to the database, which must be closed after this."""
+        """Hand pending notes to the database, which must be closed after this."""
         if self._timer is not None:
             self._timer.cancel()
             self._write()

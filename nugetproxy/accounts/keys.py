@@ -1,4 +1,4 @@
-"""The rows of API keys inside a write, and which of them is meant by a name."""
+"""The rows of API keys inside a write, and which of them a name refers to."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ LONGEST_LIFE = 3650 * DAY
 
 
 def add_key(connection: sqlite3.Connection, key: ApiKey, minted: MintedKey) -> None:
-    """Write a new key. Raises Forbidden when its creator may not make it, Conflict when its name is taken."""
+    """Write a new key. Raises Forbidden when its creator may not create it, Conflict when its name is taken."""
     fetch = fetching(connection)
     if key.creator is not None:
         require(may_make_key(actor_of(fetch, key.creator), key.owner))
@@ -58,9 +58,9 @@ def insert_key(connection: sqlite3.Connection, key: ApiKey, minted: MintedKey) -
 def revoke(
     connection: sqlite3.Connection, reference: str, owner: Account | None, member: Account | None, now: int
 ) -> tuple[ApiKey, ...]:
-    """End the key with this id, or all that have this name: one that was rotated has its predecessor beside it.
+    """End the key with this id, or all that have this name: a rotated key has its predecessor beside it.
 
-    Raises Forbidden when it is done for a member who may not.
+    Raises Forbidden when it is done on behalf of a member who may not.
     """
     fetch = fetching(connection)
     rows = _meant(fetch, reference, owner)
@@ -78,7 +78,7 @@ def end_keys(connection: sqlite3.Connection, rows: Iterable[KeyRow], now: int) -
 
 
 def replace(connection: sqlite3.Connection, old: ApiKey, new: ApiKey, minted: MintedKey, until: int) -> None:
-    """Put `new` in the place of `old`, which stays good until `until` at the longest. Raises Conflict."""
+    """Replace `old` with `new`; `old` works until `until` at the latest. Raises Conflict."""
     row = key_row(fetching(connection), old.key_id)
     if row is None:
         raise ApiKeyNotFound(old.key_id)
@@ -99,7 +99,7 @@ def current_key(fetch: Fetch, reference: str, owner: Account | None) -> ApiKey:
 
 
 def checked_key(key: ApiKey) -> ApiKey:
-    """Raises InvalidRequest when a key cannot be made so."""
+    """Raises InvalidRequest when such a key cannot be created."""
     if not 0 < len(key.name) <= LONGEST_KEY_NAME or not key.name.isprintable() or key.name.startswith(KEY_PREFIX):
         raise InvalidRequest(f"the name of a key must have 1 to {LONGEST_KEY_NAME} printable characters")
     if not key.globs:
@@ -114,14 +114,14 @@ def checked_key(key: ApiKey) -> ApiKey:
 
 
 def checked_scopes(scopes: Iterable[Scope]) -> frozenset[Scope]:
-    """Raises InvalidRequest when there is none: a key without any is a verification key."""
+    """Raises InvalidRequest when there are none: a key without scopes is a verification key."""
     if not (checked := frozenset(scopes)):
         raise InvalidRequest(f"a key needs at least one scope: {', '.join(Scope)}")
     return checked
 
 
 def is_honoured(fetch: Fetch, key: ApiKey, now: int) -> bool:
-    """Whether the key works: it is live, its owner is active, and its creator may still act for the owner."""
+    """Whether the key works: it is active, its owner is enabled, and its creator may still act for the owner."""
     if not key.is_live(now) or key.owner.is_disabled:
         return False
     creator = key.creator
@@ -131,9 +131,9 @@ def is_honoured(fetch: Fetch, key: ApiKey, now: int) -> bool:
 
 
 def actor_now(fetch: Fetch, actor: Actor, now: int) -> Actor:
-    """The same actor with the rights of this moment, for an act that began when it had those of another.
+    """The same actor with its current rights, for an act that began earlier.
 
-    Raises Forbidden when its key, or its account, ended meanwhile: an upload can be drawn out for hours.
+    Raises Forbidden when its key, or its account, ended meanwhile: an upload can take hours.
     """
     if actor.key is not None:
         row = key_row(fetch, actor.key.key_id)
@@ -149,7 +149,7 @@ def actor_now(fetch: Fetch, actor: Actor, now: int) -> Actor:
 
 
 def _meant(fetch: Fetch, reference: str, owner: Account | None) -> list[KeyRow]:
-    """The keys that a person means by an id, a name, or the text of a key found somewhere; not empty, oldest first."""
+    """The keys that an id, a name, or the text of a found key refers to; not empty, oldest first."""
     if reference.startswith(KEY_PREFIX):
         key_id = key_id_of(reference)
         found = key_row(fetch, key_id) if key_id else None

@@ -1,4 +1,4 @@
-"""What a text reads as to people: characters that are not shown taken out, letters of one shape made one letter.
+"""How a text looks to people: invisible characters removed, look-alike letters mapped to one letter.
 
 Which ids are compared this way is decided in `reservations`. Sources: Unicode's Default_Ignorable_Code_Point, and the
 single letters of other scripts among its confusables (UTS #39) that stand in for a Latin one.
@@ -9,7 +9,7 @@ from typing import Final
 
 from nugetproxy.nuget.identity import lower_invariant
 
-# Shown as nothing, though not of category Cf as most of their kind: joiners, fillers, variation selectors.
+# Invisible, though not of category Cf like most of their kind: joiners, fillers, variation selectors.
 _FILLERS: Final = frozenset(
     map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x3164, *range(0xFE00, 0xFE10), 0xFFA0))
 )
@@ -42,13 +42,13 @@ _BY_SHAPE: Final = {
     "z": "\u03b6",
 }
 _SHAPES: Final = {ord(each): latin for latin, others in _BY_SHAPE.items() for each in others}
-# Eta, nu, upsilon: small they look like one Latin letter, and like another as capitals.
+# Eta, nu, upsilon: in lower case they look like one Latin letter, as capitals like another.
 _SMALL: Final = _SHAPES | {0x03B7: "n", 0x03BD: "v", 0x03C5: "u"}
 _CAPITAL: Final = _SHAPES | {0x03B7: "h", 0x03BD: "n", 0x03C5: "y"}
 
 
 def is_shown(character: str) -> bool:
-    """Not so soft hyphens, zero-width spaces and joiners, byte order marks and other invisible characters."""
+    """False for soft hyphens, zero-width spaces and joiners, byte order marks and other invisible characters."""
     return unicodedata.category(character) != "Cf" and character not in _FILLERS
 
 

@@ -45,8 +45,8 @@ def set_administrator(connection: sqlite3.Connection, name: str, is_administrato
 
 
 def set_disabled(connection: sqlite3.Connection, name: str, at: int | None) -> None:
-    """`at`: since when, None to enable. Raises AccountNotFound, and Conflict for the last administrator of this server
-    or of an organisation: nobody could manage it.
+    """`at`: the time of disabling, None to enable. Raises AccountNotFound, and Conflict for the last administrator of
+    this server or of an organisation: nobody could manage it.
     """
     account = account_named(fetching(connection), name)
     if at is not None and account.kind is AccountKind.USER and not account.is_disabled:
@@ -69,7 +69,7 @@ def set_member(connection: sqlite3.Connection, organization: Account, user: Acco
 
 
 def remove_member(connection: sqlite3.Connection, organization: Account, user: Account, now: int) -> tuple[ApiKey, ...]:
-    """Ends the member's keys for the organisation for good, and returns them: a user who is added again needs new ones.
+    """Ends the member's keys for the organisation permanently, and returns them: a user added again needs new ones.
 
     Raises Conflict for the last administrator, and for a user who is not a member.
     """

@@ -1,7 +1,7 @@
 """Users, organisations, their API keys, and who a request acts as. Values only.
 
-All times are unix microseconds. A secret is never part of a value here: of a key there is its public id, of a password
-nothing. Who may do what is decided in `permissions`.
+All times are unix microseconds. No value contains a secret: a key is represented by its public id, a password not at
+all. `permissions` decides who may do what.
 """
 
 import re
@@ -20,7 +20,7 @@ DAY: Final = 86_400 * SECOND
 
 LONGEST_NAME: Final = 64
 
-# nuget.org's rule for user names (nuget-protocol: accounts); its dot and hyphen may not end a name.
+# nuget.org's rule for user names (nuget-protocol: accounts); a name may not end with its dot or hyphen.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+[A-Za-z0-9]")
 
 
@@ -30,15 +30,15 @@ class AccountKind(StrEnum):
 
 
 class Role(StrEnum):
-    """What a member is to an organisation: collaborators act for it, administrators end others' keys for it too."""
+    """A member's role in an organisation: collaborators act for it, administrators can also end others' keys for it."""
 
     ADMINISTRATOR = "administrator"
     COLLABORATOR = "collaborator"
 
 
 class Scope(StrEnum):
-    """What a key may do to the packages it covers. Every key that has a scope may read; READ is for those that may do
-    only that.
+    """What a key may do with the packages it covers. Every key with a scope may read; READ is for keys that may only
+    read.
     """
 
     PUSH = "push"
@@ -52,7 +52,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user or an organisation; both own packages, and they share one name space without regard to case."""
+    """A user or an organisation; both own packages, and they share one case-insensitive name space."""
 
     account_id: int
     name: str
@@ -64,10 +64,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it is remembered: without its text. It acts for `owner`.
+    """A key as stored: without its text. It acts for `owner`.
 
-    `creator` is the member who uses it, and it ends with that membership; None if it belongs to no member in
-    particular. `last_used` is written with delay.
+    `creator` is the member who uses it, and the key ends with that membership; None if it belongs to no particular
+    member. `last_used` is written with a delay.
     """
 
     key_id: str
@@ -83,7 +83,7 @@ class ApiKey:
 
     @property
     def is_verification(self) -> bool:
-        """Without any scope: it may not even read, and only shows, once, that its owner may push the one id."""
+        """Without any scope: it cannot even read, and only proves, once, that its owner may push the one id."""
         return not self.scopes
 
     def is_live(self, now: int) -> bool:
@@ -99,10 +99,10 @@ _NO_MEMBERSHIPS: Final[Mapping[int, Role]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who is at work, as the rules and the audit log see it.
+    """The originator of an act, for the rules and the audit log.
 
     With a key, `account` is the key's owner and the key acts for that account alone. With a password it is the user,
-    who acts for the organisations in `memberships` (by account id) too.
+    who also acts for the organisations in `memberships` (by account id).
     """
 
     name: str
@@ -117,7 +117,7 @@ class Actor:
 
     @property
     def acts_for(self) -> frozenset[int]:
-        """The accounts whose packages this actor works on, by account id."""
+        """The accounts whose packages this actor manages, by account id."""
         if self.account is None:
             return frozenset()
         return frozenset({self.account.account_id, *self.memberships})
@@ -128,7 +128,7 @@ COMMAND_LINE: Final = Actor("command line", is_administrator=True)
 
 
 def command_line(unix_user: str) -> Actor:
-    """Whoever can write the database: may manage everything, owns nothing. `unix_user` is for the audit log."""
+    """Anyone who can write the database: may manage everything, owns nothing. `unix_user` is for the audit log."""
     return Actor(f"command line ({unix_user})", is_administrator=True)
 
 
@@ -142,5 +142,5 @@ def checked_account_name(text: str) -> str:
 
 
 def now_us() -> int:
-    """Now, in unix microseconds: what the edges hand to the rules as `now`."""
+    """Now, in unix microseconds: passed to the rules as `now`."""
     return time.time_ns() // 1000

@@ -1,6 +1,6 @@
-"""Which ids belong to whom: owners of packages, reserved prefixes, and what follows: which ids are ours alone.
+"""Which ids belong to whom: owners of packages, reserved prefixes, and so which ids are protected.
 
-The rules themselves are in `reservations` and `permissions`; here are the tables, and what is kept of them in memory.
+The rules themselves are in `reservations` and `permissions`; this module has the tables and their cache in memory.
 """
 
 import sqlite3
@@ -32,7 +32,7 @@ _NEVER: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The reservations, and what they protect, when accounts had this revision."""
+    """The reservations, and what they protect, at this revision of accounts."""
 
     revision: int
     reservations: tuple[Reservation, ...]
@@ -40,7 +40,7 @@ class _Known:
 
 
 class Ownership:
-    """The owners and prefixes of one database. `by` is who does it, for the audit log; if they may is asked before.
+    """The owners and prefixes of one database. `by` is the actor, for the audit log; the caller checks permissions.
 
     Every method may raise StorageUnavailable.
     """
@@ -54,7 +54,7 @@ class Ownership:
         allowed_ids: Iterable[str] = (),
         clock: Callable[[], int] = now_us,
     ) -> None:
-        """`protected`: the prefixes that the settings protect; `allowed_ids`: ids and globs that may be pushed too."""
+        """`protected`: prefixes protected by the settings; `allowed_ids`: ids and globs that may also be pushed."""
         self._database = database
         self._revisions = revisions
         self._settings = tuple(protected)
@@ -80,7 +80,7 @@ class Ownership:
     async def remove_owner(
         self, lower_id: str, account: Account, *, force: bool = False, by: Actor = COMMAND_LINE
     ) -> None:
-        """Raises Conflict when the account is no owner, or the last one and `force` is not given."""
+        """Raises Conflict when the account is not an owner, or is the last one and `force` is not given."""
 
         def work(connection: sqlite3.Connection) -> None:
             owners = _owner_ids(connection, lower_id)
@@ -95,7 +95,7 @@ class Ownership:
         await self._change(work, AuditEntry(by.name, "owner.remove", lower_id, detail=account.name))
 
     def add_first_owner(self, connection: sqlite3.Connection, lower_id: str, account_id: int) -> None:
-        """Part of the write that makes a new id. Raises Forbidden when others got hold of it since it was looked at."""
+        """Part of the write that creates a new id. Raises Forbidden if others have become owners since the check."""
         owners = _owner_ids(connection, lower_id)
         if owners and account_id not in owners:
             raise Forbidden(f"{lower_id} now belongs to another owner, who was first")
@@ -110,9 +110,9 @@ class Ownership:
     async def reserve(
         self, pattern: str, owner: Account, shared: bool | None = None, *, wide: bool = False, by: Actor = COMMAND_LINE
     ) -> Reservation:
-        """Reserve a prefix (`Contoso.*`) or an id; one that is reserved already gets one owner more.
+        """Reserve a prefix (`Contoso.*`) or an id; an existing reservation gets another owner.
 
-        `shared`: None leaves it as it is, which is not shared for a new one. `wide`: it may end inside a word. Raises
+        `shared`: None leaves it unchanged, which is not shared for a new one. `wide`: it may end inside a word. Raises
         InvalidRequest.
         """
         text, exact = parse_pattern(pattern)
@@ -134,9 +134,9 @@ class Ownership:
         return next(each for each in self.reservations() if lower_invariant(each.pattern) == lower)
 
     async def release(self, pattern: str, owner: Account | None = None, *, by: Actor = COMMAND_LINE) -> None:
-        """End a reservation, whatever owners it has, or take one owner off it.
+        """End a reservation, whatever owners it has, or remove one of its owners.
 
-        Raises InvalidRequest, Conflict when it is not reserved, or not for this owner, or for this owner alone.
+        Raises InvalidRequest, Conflict when it is not reserved, not for this owner, or only for this owner.
         """
         text, _ = parse_pattern(pattern)
         lower = lower_invariant(text)
@@ -163,15 +163,15 @@ class Ownership:
         await self._change(work, AuditEntry(by.name, "prefix.release", text, detail=owner.name if owner else ""))
 
     def protected(self) -> ProtectedPrefixes:
-        """The ids that no upstream is asked about, as of now. Costs a look at shared memory when nothing changed."""
+        """The ids that no upstream is asked about, as of now. Costs a read of shared memory when nothing changed."""
         return self._up_to_date().protected
 
-    # --- what follows ---
+    # --- derived facts ---
 
     def facts(self, package_id: PackageId, exists: bool, fetch: Fetch | None = None) -> PackageFacts:
-        """What the permission rules must know. `exists`: whether any version of it is hosted here.
+        """The input of the permission rules. `exists`: whether any version of the id is hosted here.
 
-        `fetch` reads inside a running write, which knows owners that others do not see yet.
+        `fetch` reads inside a running write, and so sees owners that others do not see yet.
         """
         lower = package_id.lower
         matching = most_specific_first(self.reservations(), lower)
@@ -182,13 +182,13 @@ class Ownership:
             owners=frozenset(owner.account_id for owner in owners),
             reservations=matching,
             is_protected=self.protected().covers(lower),
-            # Whoever shares a prefix says that packages may be pushed below it.
+            # Sharing a prefix allows packages to be pushed under it.
             is_allowed_outside=any_glob_matches(self._allowed_ids, lower) or bool(matching and matching[0].shared),
             owners_disabled=bool(owners) and all(owner.is_disabled for owner in owners),
         )
 
     def reach(self, actor: Actor) -> PushReach:
-        """What `may_push_anything` must know of an actor. What they own is read when it is looked at."""
+        """The input of `may_push_anything` for an actor. Owned ids are read only when needed."""
         known = self._up_to_date()
         return PushReach(
             places=(
@@ -205,14 +205,14 @@ class Ownership:
         yield from records.owned_by(self._database.fetch, actor.acts_for)
 
     def is_verified(self, lower_id: str) -> bool:
-        """Whether search shows the check mark: an owner of the package owns a reservation that it lies under."""
+        """Whether search shows the check mark: an owner of the package owns a reservation that covers it."""
         holders = {owner for each in self.reservations() if each.matches(lower_id) for owner in each.owners}
         return bool(holders) and any(owner.account_id in holders for owner in self.owners(lower_id))
 
     # --- tables ---
 
     def _up_to_date(self) -> "_Known":
-        # First the number, then the rows: what is kept is never older than the number says. Several threads may do it.
+        # First the number, then the rows: the cache is never older than its number says. Several threads may do this.
         revision = self._revisions.accounts
         known = self._known
         if revision == known.revision:
@@ -233,7 +233,7 @@ class Ownership:
             work(connection)
             insert_audit(connection, entry)
 
-        # Owners and check marks are part of what hosted packages look like.
+        # Owners and check marks are shown with hosted packages.
         await write_and_tell(self._database, whole, self._revisions.bump_accounts, self._revisions.bump_hosting)
 
     def _insert_owner(self, connection: sqlite3.Connection, lower_id: str, account_id: int) -> None:

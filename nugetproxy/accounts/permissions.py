@@ -1,7 +1,7 @@
 """Every decision about who may do what.
 
-Rule 1: whatever decides between allowing and refusing lives here.
-Rule 2: nothing here knows a database, a request or what time it is; a refusal is an error, its status is web's affair.
+Rule 1: everything that decides between allowing and refusing is here.
+Rule 2: nothing here knows a database, a request or the time; a refusal is an error, and web chooses its status.
 """
 
 import itertools
@@ -17,30 +17,30 @@ from nugetproxy.errors import Forbidden, IdReserved, NotAuthenticated, Nugetprox
 from nugetproxy.nuget.identity import PackageId, lower_invariant
 
 AnonymousRead = Literal["all", "mirrored", "none"]
-"""What may be read without credentials: everything, mirrored packages but not hosted ones, nothing."""
+"""What may be read without credentials: everything, only mirrored packages, or nothing."""
 
 KEY_NEEDED: Final = "An API key must be provided in the 'X-NuGet-ApiKey' header to use this service"
 KEY_REFUSED: Final = (
     "The specified API key is invalid, has expired, or does not have permission to access the specified package."
 )
-"""nuget.org's words. They do not say whether a key is unknown, revoked or expired."""
+"""nuget.org's words. They do not reveal whether a key is unknown, revoked or expired."""
 CREDENTIALS_NEEDED: Final = "a user name and a password, or an API key as password, are needed to read here"
 
 
 _OWNS_NOTHING: Final = "the command line owns no packages: push with a key of their owner"
 
-# Refusals travel in the status line, where some two hundred characters are safe.
+# Refusals are sent in the status line, where about two hundred characters are safe.
 _LONGEST_LIST: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Go on."""
+    """The act is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Do not; `error` is what to raise."""
+    """The act is refused; `error` is what to raise."""
 
     error: NugetproxyError
 
@@ -57,11 +57,11 @@ def require(verdict: Verdict) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PackageFacts:
-    """What the rules must know about an id. `reservations` are those that match, the most specific first.
+    """The input of the rules about an id. `reservations` are those that match, the most specific first.
 
-    `is_protected`: no upstream is ever asked about it. `is_allowed_outside`: the settings or a shared reservation
-    allow it to be pushed though it is not protected. `owners` by account id; `owners_disabled`: there are some, and
-    each is disabled.
+    `is_protected`: no upstream is ever asked about it. `is_allowed_outside`: the settings or a shared reservation allow
+    it to be pushed though it is not protected. `owners` by account id; `owners_disabled`: it has owners, and all of
+    them are disabled.
     """
 
     package_id: PackageId
@@ -75,7 +75,7 @@ class PackageFacts:
 
 @dataclass(frozen=True, slots=True)
 class PushReach:
-    """What there is to push for an actor, as far as that is known before there is a package.
+    """What an actor could push, as far as that is known before there is a package.
 
     `places`: globs of the ids that are protected or allowed outside, where new ones may be pushed. `owned`: the lower
     ids that belong to an account the actor acts for; read once, and last.
@@ -87,7 +87,7 @@ class PushReach:
 
 
 def may_read(actor: Actor, *, anonymous: AnonymousRead, hosted: bool) -> Verdict:
-    """Whether what is asked may be seen. Whoever is known may read everything: also with a key of any scope."""
+    """Whether the requested content may be seen. An identified actor may read everything, with a key of any scope."""
     if actor.key is not None and actor.key.is_verification:
         return Refused(Forbidden(f"API key '{actor.key.name}' is a verification key and cannot read"))
     if not actor.is_anonymous or anonymous == "all" or (anonymous == "mirrored" and not hosted):
@@ -96,10 +96,10 @@ def may_read(actor: Actor, *, anonymous: AnonymousRead, hosted: bool) -> Verdict
 
 
 def may_push(actor: Actor, facts: PackageFacts, now: int) -> Verdict:
-    """Whether a version of this id may be added. `now` in unix microseconds.
+    """Whether a version of this id may be pushed. `now` in unix microseconds.
 
-    An existing id takes versions from its owners. A new one must not be reserved for others, and must be one that the
-    upstream is never asked about or that the settings allow: no private package shadows a public one by accident.
+    An existing id accepts versions from its owners. A new one must not be reserved for others, and must be either
+    protected from upstreams or allowed by the settings: no private package shadows a public one by accident.
     """
     scopes = (Scope.PUSH, Scope.PUSH_VERSION) if facts.exists else (Scope.PUSH,)
     refused = _refused_for(actor, facts.package_id, scopes, now)
@@ -111,7 +111,7 @@ def may_push(actor: Actor, facts: PackageFacts, now: int) -> Verdict:
         return _not_an_owner(actor, facts)
     if facts.exists:
         return ALLOWED if facts.owners else _not_an_owner(actor, facts)
-    # Owners of an id that does not exist yet were named by an administrator: that is a delegation of this one id.
+    # Owners of an id that does not exist yet were named by an administrator, which delegates this one id to them.
     if not facts.owners and facts.reservations and not _may_use(actor, facts.reservations[0]):
         return Refused(IdReserved(facts.package_id.text, facts.reservations[0].pattern))
     if not facts.is_protected and not facts.is_allowed_outside:
@@ -125,9 +125,9 @@ def may_push(actor: Actor, facts: PackageFacts, now: int) -> Verdict:
 
 
 def may_push_anything(actor: Actor, reach: PushReach, now: int, *, new_ids: bool = True) -> Verdict:
-    """Whether there is any id that `may_push` could allow: asked before a package is read. `now` in unix microseconds.
+    """Whether `may_push` could allow any id at all: checked before a package is read. `now` in unix microseconds.
 
-    Refuses only who can push nothing, whatever their package is. Not `new_ids`: what belongs to versions that exist.
+    Refuses only actors who can push nothing, whatever their package is. `new_ids` False: existing versions only.
     """
     scopes = (Scope.PUSH, Scope.PUSH_VERSION)
     refused = _refused_at_the_door(actor, scopes, now)
@@ -160,7 +160,7 @@ def may_unlist(actor: Actor, facts: PackageFacts, now: int) -> Verdict:
 def may_hard_delete(actor: Actor, package_id: PackageId | None = None, now: int = 0) -> Verdict:
     """Whether a version may be deleted permanently: by administrators, with a key only if it may unlist.
 
-    Without `package_id` a key must cover every id; `now` is looked at when it is given.
+    Without `package_id` a key must cover every id; `now` is only used when it is given.
     """
     refused = _refused_for(actor, package_id, (Scope.UNLIST,), now)
     if refused is not None:
@@ -171,7 +171,7 @@ def may_hard_delete(actor: Actor, package_id: PackageId | None = None, now: int 
 
 
 def may_make_key(actor: Actor, owner: Account) -> Verdict:
-    """Whether a user may have a key that acts for `owner`: for itself, and for an organisation as a member of whatever
+    """Whether a user may create a key that acts for `owner`: for itself, and for an organisation as a member in any
     role, as on nuget.org; the key ends with the membership.
     """
     refused = _refused_at_the_accounts(actor)
@@ -193,7 +193,7 @@ def may_end_key(actor: Actor, key: ApiKey) -> Verdict:
 
 
 def may_manage(actor: Actor, account: Account) -> Verdict:
-    """Whether an account's members and keys may be changed: by administrators, itself, and its administrators."""
+    """Whether an account's members and keys may be changed: by administrators, by itself, and by its administrators."""
     refused = _refused_at_the_accounts(actor)
     if refused is not None:
         return refused
@@ -219,7 +219,7 @@ def first_owner(actor: Actor, facts: PackageFacts) -> int:
 
 
 def _refused_at_the_accounts(actor: Actor) -> Refused | None:
-    """What applies to every act on accounts. Never by a key: a stolen key must not be able to create others."""
+    """The check for every act on accounts. Never with a key: a stolen key must not be able to create others."""
     if actor.is_anonymous:
         return Refused(NotAuthenticated("managing accounts needs a user name and a password"))
     if actor.key is not None:
@@ -230,8 +230,8 @@ def _refused_at_the_accounts(actor: Actor) -> Refused | None:
 
 
 def _refused_at_the_door(actor: Actor, scopes: tuple[Scope, ...], now: int) -> Refused | None:
-    """What holds for every act on packages, whatever their ids: somebody known, not disabled, with a live key of a
-    fitting scope. `scopes`: any one of them is enough.
+    """The check for every act on packages, whatever their ids: an identified, enabled actor, with an active key of a
+    suitable scope. `scopes`: any one of them is enough.
     """
     if actor.is_anonymous:
         return Refused(NotAuthenticated(KEY_NEEDED))
@@ -249,7 +249,7 @@ def _refused_at_the_door(actor: Actor, scopes: tuple[Scope, ...], now: int) -> R
 
 
 def _refused_for(actor: Actor, package_id: PackageId | None, scopes: tuple[Scope, ...], now: int) -> Refused | None:
-    """As `_refused_at_the_door`; also the key must cover the id, and every id when there is none."""
+    """As `_refused_at_the_door`; the key must also cover the id, or every id when none is given."""
     refused = _refused_at_the_door(actor, scopes, now)
     key = actor.key
     if refused is not None or key is None:
@@ -263,12 +263,12 @@ def _refused_for(actor: Actor, package_id: PackageId | None, scopes: tuple[Scope
 
 
 def _may_push_new(actor: Actor, globs: Iterable[str], reach: PushReach) -> bool:
-    """Whether there is a place where an id may be new, that a glob reaches and that is not wholly others'."""
+    """Whether new ids may be pushed somewhere that a glob matches and that is not entirely reserved for others."""
     usable = [each.glob for each in reach.reservations if _may_use(actor, each)]
     for glob, place in itertools.product(globs, reach.places):
         if not globs_overlap(glob, place):
             continue
-        # Of the reservations that cover all that both match, the most specific one decides; unless another lies inside.
+        # Of the reservations that cover the whole overlap, the most specific one decides; unless another lies inside.
         both = max((glob, place), key=lambda each: ("*" not in each, len(each.partition("*")[0])))
         head, is_id = lower_invariant(both.partition("*")[0]), "*" not in both
         covering = [each for each in reach.reservations if (each.matches(head) if is_id else each.covers(head))]
@@ -289,7 +289,7 @@ def _may_use(actor: Actor, reservation: Reservation) -> bool:
 
 
 def _not_an_owner(actor: Actor, facts: PackageFacts) -> Refused:
-    """Says what would be right, and not who the owners are."""
+    """Says what is needed, but not who the owners are."""
     who, package_id = actor.account.name if actor.account is not None else actor.name, facts.package_id
     if not facts.owners:
         why = f"{package_id} has no owner: have one added"

@@ -1,6 +1,6 @@
-"""Rows of the accounts' tables as values: the queries that reading and writing share.
+"""Rows of the accounts' tables as values: queries shared by reading and writing.
 
-Each takes `fetch`, which is the database's reader or a transaction (`inside`): so a rule is checked with the same query
+Each takes `fetch`, which is the database's reader or a transaction (`inside`), so a rule is checked with the same query
 inside the write that it guards.
 """
 
@@ -29,7 +29,7 @@ def find_account(fetch: Fetch, name: str) -> Account | None:
 
 
 def account_named(fetch: Fetch, name: str, kind: AccountKind | None = None) -> Account:
-    """Raises AccountNotFound, naming the nearest of the wanted kind."""
+    """Raises AccountNotFound, naming the most similar name of the wanted kind."""
     found = find_account(fetch, name)
     if found is not None and kind in (None, found.kind):
         return found
@@ -62,7 +62,7 @@ def owners_of(fetch: Fetch, lower_id: str) -> tuple[Account, ...]:
 
 
 def owned_by(fetch: Fetch, account_ids: Iterable[int]) -> tuple[str, ...]:
-    """The lower ids that any of these accounts owns, in no order."""
+    """The lower ids that any of these accounts owns, unordered."""
     wanted = json.dumps(sorted(account_ids))
     rows = fetch(
         "SELECT DISTINCT lower_id FROM package_owners WHERE account_id IN (SELECT value FROM json_each(?))", (wanted,)
@@ -81,7 +81,7 @@ def members_of(fetch: Fetch, organization_id: int) -> tuple[tuple[Account, Role]
 
 
 def memberships_of(fetch: Fetch, user_id: int) -> dict[int, Role]:
-    """The organisations a user works for, by account id; disabled ones are left out."""
+    """The organisations a user is a member of, by account id; disabled ones are left out."""
     rows = fetch(
         "SELECT m.organization_id, m.role FROM members m JOIN accounts a ON a.account_id = m.organization_id "
         "WHERE m.user_id = ? AND a.disabled IS NULL",
@@ -91,17 +91,17 @@ def memberships_of(fetch: Fetch, user_id: int) -> dict[int, Role]:
 
 
 def actor_of(fetch: Fetch, user: Account) -> Actor:
-    """Who a user is that is known by more than a key."""
+    """The actor for a user who was identified by more than a key."""
     return Actor(user.name, user, None, user.is_administrator, memberships_of(fetch, user.account_id))
 
 
 def actor_of_key(key: ApiKey) -> Actor:
-    """Who acts with a key: its owner, not its creator."""
+    """The actor for a key: its owner, not its creator."""
     return Actor(f"{key.owner.name}/key {key.name}", key.owner, key, key.owner.is_administrator)
 
 
 class KeyRow:
-    """A key with what only this package may see of it: its digest, and the id of the key that replaced it."""
+    """A key with the fields that only this package may see: its digest, and the id of the key that replaced it."""
 
     __slots__ = ("digest", "key", "replaced_by")
 
@@ -130,7 +130,7 @@ def key_row(fetch: Fetch, key_id: str) -> KeyRow | None:
 
 
 def key_rows(fetch: Fetch, *, name: str | None = None, owner: Account | None = None) -> list[KeyRow]:
-    """Keys by name (in any case) and owner where given; oldest first."""
+    """Keys by name (in any case) and owner, where given; oldest first."""
     conditions, parameters = ["1"], list[object]()
     if name is not None:
         conditions.append("lower(k.name) = lower(?)")

@@ -1,8 +1,8 @@
 """Reserved and protected prefixes: which ids belong to whom, and which are ours alone. Pure.
 
-A reservation is a prefix (`Contoso.` or `Contoso.*`) or an exact id, and matching is "starts with" in any case, as
-nuget.org has it (nuget-protocol: prefix reservation). Of several that match the most specific one decides: that is how
-an owner delegates a part of a prefix.
+A reservation is a prefix (`Contoso.` or `Contoso.*`) or an exact id, and matching is "starts with" in any case, as on
+nuget.org (nuget-protocol: prefix reservation). Of several that match, the most specific one decides: an owner can
+delegate a part of a prefix that way.
 """
 
 import re
@@ -17,21 +17,21 @@ from nugetproxy.errors import InvalidRequest
 from nugetproxy.nuget.identity import LONGEST_ID, lower_invariant
 
 SHORTEST_STEM: Final = 3
-"""In characters. A shorter prefix would take a large part of all public ids out of everybody's sight."""
+"""In characters. A shorter prefix would hide a large part of all public ids."""
 
 _STEM: Final = re.compile(r"\w+(?:[.-]\w+)*[.-]?")
-# What divides the terms of a search text. Dots, hyphens and underscores do not: they are parts of ids.
+# What separates the terms of a search text. Dots, hyphens and underscores do not: they are parts of ids.
 _BETWEEN_TERMS: Final = re.compile(r"[^\w.\-]+")
-# What divides the words of a term. A search engine takes a term apart at any of them, whichever was typed.
+# What separates the words of a term. A search engine splits a term at any of them, whichever was typed.
 _INSIDE_TERM: Final = re.compile(r"[._\-]+")
 _BETWEEN_LETTERS: Final = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """`pattern` as it was given ("Contoso.*", "Contoso.Core"); `owners` by account id.
+    """`pattern` as given ("Contoso.*", "Contoso.Core"); `owners` by account id.
 
-    `shared`: everybody may push new ids below it; its owners alone get the check mark.
+    `shared`: everybody may push new ids under it; only its owners get the check mark.
     """
 
     pattern: str
@@ -39,7 +39,7 @@ class Reservation:
     shared: bool
     owners: frozenset[int] = frozenset()
     stem: str = field(init=False)
-    """What a matching id starts with (or, when exact, is), in lower case."""
+    """The beginning of a matching id (or, when exact, the whole id), in lower case."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stem", lower_invariant(self.pattern).removesuffix("*"))
@@ -48,7 +48,7 @@ class Reservation:
         return lower_id == self.stem if self.exact else lower_id.startswith(self.stem)
 
     def covers(self, lower_beginning: str) -> bool:
-        """Whether it matches every id that begins so."""
+        """Whether it matches every id that begins with this."""
         return not self.exact and lower_beginning.startswith(self.stem)
 
     @property
@@ -58,7 +58,7 @@ class Reservation:
 
 
 def parse_pattern(text: str) -> tuple[str, bool]:
-    """The pattern as it is kept, and whether it is an exact id. `Contoso.` and `Contoso.*` are the same prefix.
+    """The pattern as stored, and whether it is an exact id. `Contoso.` and `Contoso.*` are the same prefix.
 
     Raises InvalidRequest.
     """
@@ -70,9 +70,9 @@ def parse_pattern(text: str) -> tuple[str, bool]:
 
 
 def check_breadth(pattern: str, exact: bool, *, wide: bool) -> None:
-    """What a pattern, as `parse_pattern` returns it, may take: unless it is shared, public ids below it are hidden.
+    """Limits a pattern, as `parse_pattern` returns it: unless it is shared, public ids under it are hidden.
 
-    `wide`: it is meant to end inside a word. Raises InvalidRequest.
+    `wide`: allow it to end inside a word. Raises InvalidRequest.
     """
     stem = pattern.removesuffix("*")
     if exact:
@@ -90,7 +90,7 @@ def check_breadth(pattern: str, exact: bool, *, wide: bool) -> None:
 
 
 def most_specific_first(reservations: Iterable[Reservation], lower_id: str) -> tuple[Reservation, ...]:
-    """Those that match the id, the deciding one first."""
+    """Those that match the id; the first one decides."""
     matching = [each for each in reservations if each.matches(lower_id)]
     return tuple(sorted(matching, key=lambda each: (each.exact, len(each.stem)), reverse=True))
 
@@ -99,8 +99,8 @@ def most_specific_first(reservations: Iterable[Reservation], lower_id: str) -> t
 class ProtectedPrefixes:
     """The ids that no upstream is ever asked about.
 
-    `prefixes` and `exact` hold lower-case text without a star; `spelled_prefixes` and `spelled_exact` hold the same as
-    it was given, where that is known: capitals part words.
+    `prefixes` and `exact` contain lower-case text without a star; `spelled_prefixes` and `spelled_exact` contain the
+    same as given, where that is known: capitals separate words.
     """
 
     prefixes: frozenset[str] = frozenset()
@@ -130,17 +130,17 @@ class ProtectedPrefixes:
         return lower_id.startswith(self._beginnings) or lower_id in self.exact
 
     def resembles(self, lower_id: str) -> bool:
-        """Whether the id is ours alone, or is read as one that is: in full-width or Cyrillic letters or with invisible
-        characters it is another id, and yet it tells the name, and looks like it.
+        """Whether the id is ours alone, or looks like one that is: with full-width or Cyrillic letters or invisible
+        characters it is a different id, yet it reveals the name, and looks the same.
         """
         return self.covers(lower_id) or (not lower_id.isascii() and any(map(self.covers, readings(lower_id))))
 
     def touches(self, search_text: str) -> bool:
-        """Whether a search or an autocomplete names what is protected, so that no upstream may hear of it.
+        """Whether a search or completion names something protected, so that no upstream may receive it.
 
-        That is a term that names a prefix, with or without its dot, or an id below it; what scopes or quotes it, and
-        its case, do not matter. It is also a text that has all words of an exact id or of a prefix of several words, in
-        whatever order and however they are parted.
+        That is a term that names a prefix, with or without its dot, or an id under it; its scope, quotes and case do
+        not matter. It is also a text with all words of an exact id, or of a prefix of several words, in any order and
+        with any separators.
         """
         if not self:
             return False
@@ -153,7 +153,7 @@ class ProtectedPrefixes:
         with_invisible = unicodedata.normalize("NFKC", search_text)
         if any(map(self._has_ours, (*plain, with_invisible))):
             return True
-        # Invisible characters join words for one engine and part them for another: only the letters can be trusted.
+        # Invisible characters join words for one engine and separate them for another: only letters can be trusted.
         return not all(map(is_shown, search_text)) and any(
             letters in _letters(text) for letters in self._all_letters for text in plain
         )
@@ -165,25 +165,25 @@ class ProtectedPrefixes:
     def _is_ours(self, term: str) -> bool:
         if self.covers(term.strip(".-")):
             return True
-        # "contoso" alone, "contoso-secret", "contoso_secret": a search engine finds in each the word that we protect.
-        # Not so "ContosoSecret", though engines part words at capitals too: without a dot it may be the id of a public
+        # "contoso" alone, "contoso-secret", "contoso_secret": a search engine finds the protected word in each.
+        # Not so "ContosoSecret", though engines also split at capitals: without a dot it may be the id of a public
         # package, and a search for that must find it.
         words = _words(term)
         return words.startswith(self._first_words) or words in self._all_words
 
 
 def _words(text: str) -> str:
-    """The words of a term, an id or a prefix, each with a dot behind it; empty when there is none."""
+    """The words of a term, an id or a prefix, each followed by a dot; empty when there are none."""
     return "".join(f"{word}." for word in _INSIDE_TERM.split(text) if word)
 
 
 def _letters(text: str) -> str:
-    """The letters and digits of a text, without whatever parts words."""
+    """The letters and digits of a text, without separators."""
     return _BETWEEN_LETTERS.sub("", text)
 
 
 def protected_prefixes(settings: Iterable[str], reservations: Iterable[Reservation]) -> ProtectedPrefixes:
-    """What the settings name (prefixes, whether with a star or not) and every reservation that is not shared."""
+    """The prefixes named in the settings (with or without a star) and every reservation that is not shared."""
     kept = [each for each in reservations if not each.shared]
     prefixes = frozenset(
         text.removesuffix("*") for text in (*settings, *(each.pattern for each in kept if not each.exact))

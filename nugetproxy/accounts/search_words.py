@@ -1,8 +1,8 @@
-"""Whether a search text has all words of a protected name, in whatever order and however they are parted. Pure.
+"""Whether a search text contains all words of a protected name, in any order and with any separators. Pure.
 
-A search engine takes ids and questions apart into words, at every character that is no letter or digit and at capitals
-inside a word. So who asks it for "only fabrikam" has told it of `Fabrikam.Only`. Names of one word are compared in
-`accounts.reservations`: there a word beside it may make it another id.
+A search engine splits ids and queries into words, at every character that is not a letter or digit and at capitals
+inside a word. So a search for "only fabrikam" reveals `Fabrikam.Only` to it. Names of one word are compared in
+`accounts.reservations`: there an adjacent word may make it a different id.
 """
 
 import re
@@ -21,14 +21,14 @@ _BEFORE_CAPITAL: Final = re.compile(r"(?<=[^\W_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z]
 class _Name(NamedTuple):
     words: frozenset[str]
     beginning: str
-    """Of one word more; empty for none: the name ends with a whole word."""
+    """The beginning of one more word; empty if the name ends with a whole word."""
 
 
 class ProtectedWords:
-    """The words of some names. Their spelling matters: where capitals part them, their words are known."""
+    """The words of several names. Their spelling matters: capitals show where words begin."""
 
     def __init__(self, prefixes: Iterable[str], exact: Iterable[str]) -> None:
-        """Prefixes without a star: one that ends inside a word takes all that begin so."""
+        """Prefixes without a star: one that ends inside a word matches everything that begins with it."""
         whole = tuple(exact)
         self._by_word: dict[str, list[_Name]] = {}
         for text, is_exact in (*((each, True) for each in whole), *((each, False) for each in prefixes)):
@@ -48,7 +48,7 @@ class ProtectedWords:
         if len(words) < 2:
             return
         name = _Name(frozenset(words), "") if is_exact else _Name(frozenset(words[:-1]), words[-1])
-        # Found by one of its words: the longest is in the fewest other texts.
+        # Looked up by one of its words: the longest, which is in the fewest other texts.
         self._by_word.setdefault(max(name.words, key=len), []).append(name)
 
     def _names(self, word: str, words: set[str]) -> bool:
@@ -58,8 +58,8 @@ class ProtectedWords:
         )
 
     def _is_in_a_row(self, text: str) -> bool:
-        """Whether some whole terms, one after the other, have the letters of an exact name: "fabrikam only" those of
-        `FabrikamOnly`. Not a part of a term: beside `Solo`, `Solo.Tools` is another id.
+        """Whether consecutive whole terms have the letters of an exact name: "fabrikam only" those of `FabrikamOnly`.
+        Not a part of a term: beside `Solo`, `Solo.Tools` is a different id.
         """
         terms = [letters for term in _BETWEEN_TERMS.split(text) if (letters := _letters(term))]
         for start in range(len(terms)):
@@ -79,7 +79,7 @@ def _words(text: str) -> list[str]:
 
 
 def _parted(text: str) -> str:
-    """The text with a blank before each word that begins with a capital."""
+    """The text with a space before each word that begins with a capital."""
     return _BEFORE_CAPITAL.sub(" ", text)
 
 

@@ -1,4 +1,4 @@
-"""An account as commands print it: users and organisations alike."""
+"""How commands print an account, whether user or organisation."""
 
 from typing import Any
 

@@ -22,7 +22,7 @@ _SHOWN: Final = 100
 
 
 def _since(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int:
-    """ "24h" ago, or a date or time (UTC unless it says otherwise), in unix microseconds."""
+    """ "24h" ago, or a date or time (UTC unless it has an offset), in unix microseconds."""
     if text is None:
         return 0
     from nugetproxy.config import parse_duration

@@ -1,4 +1,4 @@
-"""nugetproxy backup, nugetproxy restore: what cannot be fetched again, kept elsewhere and put back."""
+"""nugetproxy backup, nugetproxy restore: save data that cannot be fetched again, and put it back."""
 
 import sys
 from pathlib import Path
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--with-mirror", is_flag=True, help="Also what is mirrored, which can be fetched again.")
+@click.option("--with-mirror", is_flag=True, help="Include mirrored packages, which can be fetched again.")
 @click.option("--copy", is_flag=True, help="Copy every file.  [default: link, where DIR is on the same file system]")
 @managing_options
 def backup(folder: Path, with_mirror: bool, copy: bool, as_json: bool, **options: object) -> None:
-    """Back up what was pushed, while the server runs.
+    """Back up the private feed, while the server runs.
 
-    With the accounts and the audit log.
+    That is the pushed packages, the accounts and the audit log.
 
     DIR is a new or empty folder, private to you afterwards. Packages never change, so on the same file system they are
-    linked and take no space; copy DIR to another machine then. Settings and their secrets are not part of it.
+    hard links and take no space; copy DIR to another machine then. Settings and their secrets are not included.
 
     Exit code: 0 if the backup is complete. 1 if not: packages whose files are missing or damaged are
     named and left out.
@@ -40,7 +40,7 @@ def backup(folder: Path, with_mirror: bool, copy: bool, as_json: bool, **options
     try:
         has_main = (data / MAIN).exists()
         if not has_main and not (with_mirror and data.is_dir()):
-            raise StorageUnavailable(f"{data} holds no accounts and no hosted packages: is it the server's --data?")
+            raise StorageUnavailable(f"{data} has no accounts and no hosted packages: is it the server's --data?")
         if has_main:
             open_main_database(data, reading=True).close()  # only this version's schema is understood
         writer = BackupWriter(data, folder, link=not copy)
@@ -64,9 +64,9 @@ def backup(folder: Path, with_mirror: bool, copy: bool, as_json: bool, **options
 def restore(folder: Path, as_json: bool, **options: object) -> None:
     """Restore a backup into a new or empty data directory.
 
-    Every file is compared with the backup's manifest before anything takes its place, so a damaged backup changes
-    nothing. A data directory that is in use, or holds anything, is refused: restore into a new one, and move there
-    afterwards what you want to keep, such as mirror/.
+    Every file is compared with the backup's manifest before anything is moved into place, so a damaged backup changes
+    nothing. The data directory must be unused and empty: restore into a new one, and move other files, such as mirror/,
+    there afterwards.
     """
     from nugetproxy.storage.backup.restoring import restore as restore_into
 
@@ -82,7 +82,7 @@ def restore(folder: Path, as_json: bool, **options: object) -> None:
 
 
 def _tell_damaged(manifest: "Manifest") -> None:
-    """Exits with status 1 when something is not in the backup."""
+    """Exits with status 1 if files are missing from the backup."""
     if manifest.damaged:
         complain([f"not in the backup, because its file is missing or damaged: {path}" for path in manifest.damaged])
         sys.exit(REFUSED)

@@ -1,4 +1,4 @@
-"""nugetproxy check-config: what the settings are, and whether they lead to the upstreams."""
+"""nugetproxy check-config: print the settings, and check whether they reach the upstreams."""
 
 import os
 import sys
@@ -23,9 +23,9 @@ def check_config(connect: bool, **options: object) -> None:
     They are what `serve` would use with the same options, environment and file; secrets are masked. If anything is
     wrong, every problem is printed on standard error and the exit code is 78.
 
-    With --connect one line for each upstream is printed instead: whether its service index can be fetched, with the
-    credentials and through the outgoing proxy of the settings, and how long that took; or what is wrong and what to
-    check. The exit code is 1 if an upstream cannot be used.
+    With --connect, it prints one line per upstream instead: whether its service index can be fetched, with the
+    credentials and the outgoing proxy of the settings, and how long that took; or what is wrong and what to check. The
+    exit code is 1 if an upstream cannot be used.
     """
     from nugetproxy.config import describe
     from nugetproxy.runtime.known_upstreams import with_known_upstreams
@@ -52,7 +52,7 @@ def _connect(config: "Config") -> None:
     if config.mirroring.mode == "offline":
         click.echo("no upstream is contacted: mirroring.mode is offline")
         return
-    logs.set_up(config.logs.format, "error")  # problems are printed, once
+    logs.set_up(config.logs.format, "error")  # problems are printed only once
     try:
         contacts = asyncio.run(_first_contacts(config))
     except ConfigError as refused:

@@ -24,9 +24,9 @@ _LONGEST_REASON: Final = 500
 @click.option("--url", metavar="URL", help="Ask this server instead, such as https://nuget.example.com.")
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=5.0, show_default=True, metavar="SECONDS")
 def health(url: str | None, timeout: float, **options: object) -> None:
-    """Check that the server is ready. Exits with 0 if it is, and with 1 and a reason if it is not.
+    """Check that the server is ready. Exits with 0 if it is, or with 1 and a reason if it is not.
 
-    It asks the address that `serve` listens on with the same options, environment and file.
+    It requests the address that `serve` listens on with the same options, environment and file.
     """
     base = url.rstrip("/") if url else own_url(load_config(options).server)
     if why := problem(base, timeout, is_own=url is None):
@@ -36,7 +36,7 @@ def health(url: str | None, timeout: float, **options: object) -> None:
 
 
 def own_url(server: "ServerSettings") -> str:
-    """Where a server with these settings answers on this machine."""
+    """The URL of a server with these settings, from this machine."""
     from nugetproxy.config import parse_listen
 
     host, port = parse_listen(server.listen)
@@ -46,7 +46,7 @@ def own_url(server: "ServerSettings") -> str:
 def problem(base: str, timeout: float, *, is_own: bool) -> str:
     """Why the server at this URL is not ready; empty if it is.
 
-    `is_own`: its certificate is not checked, because it names the host that clients use and not this address.
+    `is_own`: its certificate is not verified, because it names the host that clients use and not this address.
     """
     parts = urlsplit(base)
     try:
@@ -67,7 +67,7 @@ def problem(base: str, timeout: float, *, is_own: bool) -> str:
 
 
 def _connection(parts: SplitResult, timeout: float, *, is_own: bool) -> http.client.HTTPConnection:
-    """Raises ValueError for a URL that is none."""
+    """Raises ValueError for an invalid URL."""
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(parts.geturl())
     if parts.scheme == "http":

@@ -28,7 +28,7 @@ def key() -> None:
 @click.option("--glob", "globs", multiple=True, metavar="PATTERN",
               help="The package ids it covers, such as 'Contoso.*'. Repeatable.  [default: *]")  # fmt: skip
 @click.option(
-    "--expires", callback=duration, metavar="DURATION", help="How long it lives, such as 90d.  [default: 365d]"
+    "--expires", callback=duration, metavar="DURATION", help="Lifetime of the key, such as 90d.  [default: 365d]"
 )
 @click.option("--by", "member", metavar="USER",
               help="The member of the organisation who uses it: the key ends with the membership.")  # fmt: skip

@@ -1,7 +1,7 @@
 """nugetproxy COMMAND: the command tree.
 
-Each command is imported only when it is asked for: `serve` starts its first worker before it loads anything big, and no
-command, nor shell completion, waits for modules it does not use.
+Each command is imported only when it is used: `serve` starts its first worker before it loads anything big, and no
+command, nor shell completion, waits for modules that it does not use.
 """
 
 from typing import Final

@@ -1,6 +1,6 @@
-"""A data directory, opened for one command, beside a server that may be running on it.
+"""A data directory, opened for one command, possibly beside a running server.
 
-`managing` imports this when a command begins its work: help and shell completion do not wait for it.
+`managing` imports this when a command starts working: help and shell completion do not wait for it.
 """
 
 import os

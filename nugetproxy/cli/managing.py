@@ -1,4 +1,4 @@
-"""What all managing commands share: --json, and one piece of work on the data directory."""
+"""What all managing commands share: --json, and running one function on the data directory."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,7 +27,7 @@ def manage(
     may_create: bool = False,
     reading: bool = False,
 ) -> T:
-    """Run `work` on the data directory that the options name. Exits if it is refused.
+    """Run `work` on the data directory that the options name. Exits with an error if it is refused.
 
     `may_create`: create the directory if it is missing. For all other commands, a missing one is a wrong `--data`.
     `reading`: the work changes nothing, so nothing is created either.

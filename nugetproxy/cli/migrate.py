@@ -12,8 +12,8 @@ from nugetproxy.errors import NugetproxyError, StorageUnavailable
 def migrate(**options: object) -> None:
     """Bring the databases up to this version.
 
-    A server does so when it starts; this is for migrating before, while nothing is served. It is refused while a server
-    uses the data directory. Back up first: the backup is the only way back to an older version.
+    A server does so when it starts; this command does it beforehand, while nothing is served. It is refused while a
+    server uses the data directory. Back up first: the backup is the only way back to an older version.
     """
     from nugetproxy.storage.database.upgrading import bring_up_to_date
 
@@ -25,6 +25,6 @@ def migrate(**options: object) -> None:
     except NugetproxyError as error:
         refuse(error)
     for file, names in applied.items():
-        click.echo(f"Migrated {file}: {', '.join(names) or 'set aside, it is created anew'}")
+        click.echo(f"Migrated {file}: {', '.join(names) or 'set aside, it will be rebuilt'}")
     if not applied:
         click.echo("Nothing to migrate.")

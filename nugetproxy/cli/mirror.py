@@ -30,11 +30,11 @@ def prewarm(files: tuple[Path, ...], parallel: int, **options: object) -> None:
     Their documents are fetched too, so that a server with --offline and the same --data and --upstream can serve them.
 
     FILES are packages.lock.json, project.assets.json, or plain lists with one "Id Version" per line. Packages that are
-    kept already are not fetched again, so run it again to continue an interrupted run; a server may be running. The
-    contentHash of a lock file is compared with the package that is kept.
+    already in the mirror are not fetched again, so to resume an interrupted run, run it again; a server may be running.
+    The contentHash of a lock file is compared with the package in the mirror.
 
-    If an upstream asks for fewer requests or is considered down, prewarm waits for it and says so. After four waits in
-    a row without success, of up to five minutes each, it gives up on what is missing.
+    If an upstream asks for fewer requests or is considered down, prewarm waits for it and says so. After four
+    consecutive waits without success, of up to five minutes each, it gives up on the missing packages.
 
     Run it as the user that the server runs as. Exit code: 0 if everything is kept, 1 if something could not be fetched
     (each is listed with the reason), 2 if a file cannot be read.
@@ -50,7 +50,7 @@ def prewarm(files: tuple[Path, ...], parallel: int, **options: object) -> None:
         path = config.storage.path
         complain([f"{path} belongs to {owner}: run this as {owner}, or the server cannot use what root writes there"])
         sys.exit(REFUSED)
-    # The report lists what could not be fetched; a log at its usual level would repeat it between the progress bars.
+    # The report lists what could not be fetched; a log at the usual level would repeat it between progress bars.
     logs.set_up(config.logs.format, "warning" if config.logs.level == "info" else config.logs.level)
     wanted: list[Wanted] = []
     for file in files:

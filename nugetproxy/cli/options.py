@@ -1,4 +1,4 @@
-"""The options that several commands share, and what they override in the settings."""
+"""Options shared by several commands, and the settings that they override."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_DATA: Final = "./nugetproxy-data"
-"""The default of `storage.path`, known here without loading the settings."""
+"""The default of `storage.path`, available here without loading the settings."""
 
 _CONFIG: Final = (
     click.option(
@@ -77,7 +77,7 @@ def config_options(command: Command) -> Command:
 
 
 def server_options(command: Command) -> Command:
-    """`config_options`, and how clients reach us."""
+    """`config_options`, and how clients reach the server."""
     return _with(command, _CONFIG + _SERVER)
 
 
@@ -104,7 +104,7 @@ def load_config(options: Mapping[str, Any]) -> "Config":
 
 
 class Settings:
-    """The settings that the options name, loaded only when they are needed: that takes longer than most commands."""
+    """The settings that the options name, loaded only when needed: that takes longer than most commands."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = options
@@ -116,7 +116,7 @@ class Settings:
 
     @property
     def data(self) -> Path:
-        """The data directory. Without a file or a variable that may name another, the settings are not loaded."""
+        """The data directory. Without a file or a variable that may name another one, the settings are not loaded."""
         given = self._options.get("data")
         elsewhere = self._options.get("config") or any(name.startswith("NUGETPROXY_") for name in os.environ)
         if elsewhere or given == "":

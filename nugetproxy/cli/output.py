@@ -1,7 +1,7 @@
 """How commands report: tables and sentences for people, JSON for scripts, problems on standard error.
 
-Standard output only ever holds the result, so a script that reads it meets no other shape. With --json a problem is one
-JSON object on a line of its own on standard error. Exit codes: 0 done, 1 refused, 2 usage error, 78 unusable settings.
+Standard output contains only the result, in one format, for scripts to read. With --json a problem is one JSON object
+on a line of its own on standard error. Exit codes: 0 done, 1 refused, 2 usage error, 78 unusable settings.
 """
 
 import re
@@ -22,12 +22,12 @@ _AS_JSON: Final = "nugetproxy.json"
 
 
 def set_json(context: click.Context, as_json: bool) -> None:
-    """Whether the running command was given --json, also while its arguments are still being parsed."""
+    """Record whether the running command was given --json, even while its arguments are still being parsed."""
     context.meta[_AS_JSON] = as_json
 
 
 def is_json() -> bool:
-    """Whether problems and notes are to be JSON."""
+    """Whether problems and notes are printed as JSON."""
     context = click.get_current_context(silent=True)
     return context is not None and bool(context.meta.get(_AS_JSON))
 
@@ -50,7 +50,7 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], none: str) 
 
 
 def print_fields(fields: Sequence[tuple[str, str]]) -> None:
-    """One thing with many properties: a name and its value per line, further lines of a value below it."""
+    """One object with many properties: a name and its value per line, further lines of a value below it."""
     width = max(len(name) for name, _ in fields) + 2
     for name, value in fields:
         first, *more = map(_printable, value.splitlines())
@@ -68,14 +68,14 @@ def report(as_json: bool, value: dict[str, Any], sentence: str) -> None:
 
 
 def iso(microseconds: int | None) -> str | None:
-    """A time as scripts read it: UTC, whole seconds."""
+    """A time in the format for scripts: UTC, whole seconds."""
     if microseconds is None:
         return None
     return datetime.fromtimestamp(microseconds // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def complain(problems: Sequence[str], kind: str = "error", code: int = REFUSED) -> None:
-    """Report problems on standard error. `kind` is a word for scripts; `code` is what the program will exit with."""
+    """Report problems on standard error. `kind` is a word for scripts; `code` is the exit code of the program."""
     if is_json():
         _print_json_line({"error": "; ".join(problems), "kind": kind, "exit_code": code, "problems": list(problems)})
         return
@@ -84,7 +84,7 @@ def complain(problems: Sequence[str], kind: str = "error", code: int = REFUSED) 
 
 
 def note(sentence: str) -> None:
-    """Something worth knowing, on standard error: it never mixes with the result."""
+    """A remark on standard error, so that it never mixes with the result."""
     if is_json():
         _print_json_line({"note": sentence})
     else:
@@ -92,19 +92,19 @@ def note(sentence: str) -> None:
 
 
 def refuse(error: NugetproxyError) -> NoReturn:
-    """Report why on standard error, and exit."""
+    """Report the error on standard error, and exit."""
     code = USAGE if isinstance(error, InvalidRequest) else REFUSED
     complain([str(error)], kind_of(error), code)
     sys.exit(code)
 
 
 def kind_of(error: Exception) -> str:
-    """The name of an error's class as scripts read it: AccountNotFound is "account_not_found"."""
+    """The name of an error's class for scripts: AccountNotFound is "account_not_found"."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
 
 
 def _printable(text: str) -> str:
-    """Without control characters: authors of packages choose some texts, and a terminal obeys escape sequences."""
+    """Without control characters: package authors choose some texts, and a terminal obeys escape sequences."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 

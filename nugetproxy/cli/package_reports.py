@@ -1,4 +1,4 @@
-"""What `package list` and `package info` print."""
+"""The output of `package list` and `package info`."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,7 @@ def version(package: "HostedPackage", downloads: int) -> dict[str, Any]:
 
 
 def deleted_version(package: "PackageIdentity", moment: int, downloads: int) -> dict[str, Any]:
-    """One that was deleted at `moment` and cannot be pushed again, for --json."""
+    """One version that was deleted at `moment` and cannot be pushed again, for --json."""
     return {
         **named(package),
         "state": "deleted",
@@ -74,7 +74,7 @@ def version_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def details(package: "HostedPackage", downloads: int) -> dict[str, Any]:
-    """Everything about one version, for --json: what `version` says, and what is in its nuspec."""
+    """Everything about one version, for --json: the fields of `version`, and the contents of its nuspec."""
     manifest, deprecation = package.manifest, package.deprecation
     return {
         **version(package, downloads),
@@ -104,7 +104,7 @@ def details(package: "HostedPackage", downloads: int) -> dict[str, Any]:
 
 
 def fields(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """A JSON object as lines for people: what is empty is left out."""
+    """A JSON object as lines for people: empty values are left out."""
     lines = []
     for name, value in row.items():
         if name == "dependencies":

@@ -1,6 +1,6 @@
-"""nugetproxy package: what is hosted, and the acts on it.
+"""nugetproxy package: the hosted packages, and the acts on them.
 
-The acts and their rules are those of `hosting.publish`, as over HTTP; the command line may do what administrators may.
+The acts and their rules are those of `hosting.publish`, as over HTTP; the command line has an administrator's rights.
 """
 
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nugetproxy.nuget.identity import PackageIdentity
     from nugetproxy.protocol.v3.deprecation import Deprecation
 
-# In the audit log an act by a command has no address, like those on accounts.
+# In the audit log, acts by a command have no address, like those on accounts.
 _HERE: Final = ""
 
 _REASONS: Final = {"legacy": "Legacy", "critical-bugs": "CriticalBugs", "other": "Other"}
@@ -65,7 +65,7 @@ def list_packages(package_id: str | None, as_json: bool, **options: object) -> N
 def info(package_id: str, version: str | None, as_json: bool, **options: object) -> None:
     """Show a package, or one version of it.
 
-    Owners and counts of a package; for a version also what its nuspec says, and its deprecation.
+    Owners and counts of a package; for a version also the contents of its nuspec, and its deprecation.
     """
 
     async def work(managed: "Managed") -> dict[str, Any]:
@@ -112,12 +112,12 @@ def _list(package_id: str, version: str, as_json: bool, options: dict[str, objec
 @package.command("deprecate")
 @click.argument("package_id")
 @click.argument("versions", metavar="[VERSION]...", nargs=-1)
-@click.option("--all", "all_versions", is_flag=True, help="All versions there are now.")
+@click.option("--all", "all_versions", is_flag=True, help="All existing versions.")
 @click.option("--reason", "reasons", multiple=True, type=click.Choice(list(_REASONS)),
               help="Why it should not be used. Repeatable.  [default: legacy]")  # fmt: skip
 @click.option("--alternate", metavar="ID", help="The package to use instead.")
 @click.option("--alternate-version", metavar="VERSION", help="The lowest version of it to use.  [default: any]")
-@click.option("--message", default="", metavar="TEXT", help="What else users should know.")
+@click.option("--message", default="", metavar="TEXT", help="Additional information for users.")
 @click.option("--undo", is_flag=True, help="Remove the deprecation.")
 @managing_options
 def deprecate(
@@ -163,7 +163,7 @@ def deprecate(
 def delete(package_id: str, version: str, allow_reuse: bool, as_json: bool, **options: object) -> None:
     """Delete a version permanently. Builds that name it break: in most cases `unlist` is the better choice.
 
-    The version cannot be pushed again, so that nobody who has it gets other content by surprise.
+    The version cannot be pushed again, so that a client that has it never gets other content under its name.
     """
 
     async def work(managed: "Managed") -> "PackageIdentity":
@@ -203,7 +203,7 @@ async def _publishing(managed: "Managed") -> "AsyncIterator[Publish]":
 
 
 def _package(managed: "Managed", package_id: str) -> dict[str, Any]:
-    """What `info` shows of an id. Raises PackageNotFound."""
+    """The output of `info` for an id. Raises PackageNotFound."""
     from nugetproxy.hosting.summaries import summaries
 
     lower = _id(managed, package_id)
@@ -216,7 +216,7 @@ def _package(managed: "Managed", package_id: str) -> dict[str, Any]:
 
 
 def _version(managed: "Managed", package_id: str, version: str) -> dict[str, Any]:
-    """What `info` shows of a version. Raises PackageNotFound, VersionNotFound."""
+    """The output of `info` for a version. Raises PackageNotFound, VersionNotFound."""
     from nugetproxy.hosting.acts import absence
     from nugetproxy.hosting.packages import HostedPackages
     from nugetproxy.hosting.statistics import Statistics
@@ -248,7 +248,7 @@ def _versions(managed: "Managed", package_id: str) -> list[dict[str, Any]]:
 
 
 def _id(managed: "Managed", package_id: str) -> str:
-    """The lower id of a package that is hosted. Raises PackageNotFound."""
+    """The lower id of a hosted package. Raises PackageNotFound."""
     from nugetproxy.hosting.packages import HostedPackages
     from nugetproxy.nuget.identity import PackageId
 

@@ -1,4 +1,4 @@
-"""nugetproxy prefix: prefixes of package ids that are reserved, and so protected from upstreams."""
+"""nugetproxy prefix: reserved prefixes of package ids, which are also protected from upstreams."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -112,7 +112,7 @@ def _check_nothing_breaks(managed: "Managed", pattern: str, shared: bool | None)
     protected = managed.ownership.protected()
     used = ids_in_use(managed.path, wanted.stem, lambda lower: wanted.matches(lower) and not protected.covers(lower))
     for lower in HostedPackages(managed.database).known_among(used):
-        del used[lower]  # what is hosted is served from here already
+        del used[lower]  # hosted packages are already served from here
     if used:
         versions = sum(used.values())
         most_first = sorted(used, key=lambda each: (-used[each], each))

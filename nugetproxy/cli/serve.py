@@ -1,4 +1,4 @@
-"""nugetproxy serve: start the workers, and print how to use them."""
+"""nugetproxy serve: starts the workers, and prints how to use them."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from nugetproxy.runtime.spawning import SERVING, CannotStart, Worker
 if TYPE_CHECKING:
     from nugetproxy.runtime.supervisor import Plan
 
-# What every address is called when it is bound, and a host that reaches it from this machine.
+# Addresses that mean "all", and a host that reaches such a server from this machine.
 _EVERY: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - not bound here
 
 
@@ -30,7 +30,7 @@ def serve(application: str, **options: object) -> None:
     """Run the server.
 
     It serves a mirror of nuget.org, or of the feeds given by --upstream, and the packages pushed to it, as one feed.
-    At start it prints the command that adds it to NuGet's sources.
+    On startup it prints the command that adds it to NuGet's sources.
 
     SIGTERM and Ctrl-C stop it after running requests have finished; a second one stops it immediately. SIGHUP reloads
     the settings and replaces the workers without refusing a connection.
@@ -40,7 +40,7 @@ def serve(application: str, **options: object) -> None:
     environ = dict(os.environ)
     first = Worker(environ, application)
     first.tell("read", source)
-    # Only now: these take as long to load as the worker takes to read the settings.
+    # Imported only now: loading these takes as long as the worker takes to read the settings.
     import asyncio
 
     from nugetproxy.runtime.supervisor import Supervisor
@@ -60,7 +60,7 @@ def serve(application: str, **options: object) -> None:
 
 
 def source_url(plan: "Plan", addresses: list[tuple[str, int]]) -> str:
-    """The URL of our service index as a client on this machine, or of `public_url`, would write it."""
+    """The URL of our service index for a client on this machine, or from `public_url`."""
     if plan.public_url:
         return f"{plan.public_url}/v3/index.json"
     host, port = addresses[0] if addresses else (plan.host, plan.port)
@@ -68,7 +68,7 @@ def source_url(plan: "Plan", addresses: list[tuple[str, int]]) -> str:
 
 
 def reachable_host(host: str) -> str:
-    """The host of a URL that reaches, from this machine, a server that listens on `host`."""
+    """The host to use in a URL, from this machine, for a server that listens on `host`."""
     return _EVERY.get(host, _bracketed(host))
 
 
@@ -77,14 +77,14 @@ def _bracketed(host: str) -> str:
 
 
 def command_to_add(url: str) -> str:
-    """What a user types so that `dotnet restore` asks us."""
-    # NuGet refuses plain http since 2024 unless told otherwise (NU1302).
+    """The command that makes `dotnet restore` use us."""
+    # Since 2024 NuGet refuses plain http unless allowed explicitly (NU1302).
     allowing = "" if url.startswith("https:") else " --allow-insecure-connections"
     return f"dotnet nuget add source {url} --name nugetproxy{allowing}"
 
 
 def announcement(plan: "Plan", url: str, addresses: Sequence[tuple[str, int]] = ()) -> str:
-    """What is said once requests are answered: lines for people, or events for whatever reads the JSON log."""
+    """The output once requests are served: lines for people, or events for readers of the JSON log."""
     command = command_to_add(url)
     bound = [f"{_bracketed(host)}:{port}" for host, port in addresses]
     if plan.log_format == "json":
@@ -111,8 +111,8 @@ def _announce(plan: "Plan", addresses: list[tuple[str, int]]) -> None:
 
 
 def _raise_file_limit() -> None:
-    """Every client is an open file, every package being sent another; the usual soft limit is 1024."""
-    with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it; then the limit stays what it is
+    """Every client is an open file, and every package being sent another; the usual soft limit is 1024."""
+    with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it; the limit then stays unchanged
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != hard:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

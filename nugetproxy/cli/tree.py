@@ -1,5 +1,5 @@
-"""The tree of commands: each module is imported only when one of its commands is asked for, and --json holds for usage
-errors too.
+"""The command tree: each module is imported only when one of its commands is used, and --json also applies to usage
+errors.
 """
 
 import importlib
@@ -13,7 +13,7 @@ from nugetproxy.cli.output import complain, is_json, set_json
 
 
 class CommandTree(click.Group):
-    """The root. `places` says for each command the module and the name of its function there."""
+    """The root. `places` maps each command to its module and the name of its function there."""
 
     def __init__(self, *args: Any, places: Mapping[str, tuple[str, str]], **options: Any) -> None:
         super().__init__(*args, **options)
@@ -30,7 +30,7 @@ class CommandTree(click.Group):
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # Before the command itself parses its options: they may be what is wrong.
+        # Before the command itself parses its options, because these may be the error.
         set_json(ctx, "--json" in args)
         return super().parse_args(ctx, args)
 
@@ -46,7 +46,7 @@ class CommandTree(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        # click knows the names of commands that were added to a group, and ours are not loaded yet.
+        # click knows only commands that were added to a group, and ours are not loaded yet.
         if args[0] not in self._places and not args[0].startswith("-") and not ctx.resilient_parsing:
             raise NoSuchCommand(args[0], possibilities=self._places, ctx=ctx)
         return super().resolve_command(ctx, args)

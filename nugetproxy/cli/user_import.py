@@ -1,4 +1,4 @@
-"""nugetproxy user import: many users out of a file, all or none."""
+"""nugetproxy user import: many users from a file, all or none."""
 
 import contextlib
 import os
@@ -105,9 +105,9 @@ def import_users(file: str, dry_run: bool, passwords_file: Path | None, as_json:
 
 @contextlib.contextmanager
 def _removed_unless_kept(path: Path, passwords: Mapping[str, str]) -> Iterator[Callable[[], None]]:
-    """The passwords in a new file for our eyes only, on the disk before anything else is done.
+    """Write the passwords to a new private file, safely on disk before anything else is done.
 
-    It is removed unless the function is called. Raises StorageUnavailable.
+    The file is removed unless the function is called. Raises StorageUnavailable.
     """
     kept = False
 

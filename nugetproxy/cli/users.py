@@ -42,7 +42,7 @@ def add_user(name: str, admin: bool, password_file: BinaryIO | None, as_json: bo
     from nugetproxy.cli.program import program
 
     try:
-        # Before a data directory is created for it: a mistyped command should leave none behind.
+        # Before a data directory is created for it: a mistyped command should not leave one behind.
         checked_account_name(name)
         password = _password(password_file)
         if password is not None:
@@ -149,13 +149,13 @@ def _set_administrator(options: dict[str, object], name: str, as_json: bool, *, 
 
 
 def _password(file: BinaryIO | None) -> str | None:
-    """The file's content without its last line break, or what is typed, twice the same; None without a terminal.
+    """The file's content without its final line break, or what is typed, twice; None without a terminal.
 
     Raises InvalidRequest when the file is not a single line of UTF-8.
     """
     if file is not None:
         try:
-            # Some editors begin a UTF-8 file with a byte order mark, which nobody will type.
+            # Some editors start a UTF-8 file with a byte order mark, which nobody will type.
             text = file.read().decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError:
             raise InvalidRequest("the password file is not UTF-8 text: save it as UTF-8") from None

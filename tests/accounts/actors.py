@@ -1,4 +1,4 @@
-"""Who asks, and for what, in the tests of permissions."""
+"""Actors and facts for the tests of permissions."""
 
 from nugetproxy.accounts.model import (
     DAY,

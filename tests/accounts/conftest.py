@@ -12,7 +12,7 @@ def place(tmp_path):
 
 @pytest.fixture
 def other(place, tmp_path):
-    """The same data directory, as another process has it."""
+    """The same data directory, opened by another process."""
     opened = Place(tmp_path)
     yield opened
     opened.close()

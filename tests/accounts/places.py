@@ -1,4 +1,4 @@
-"""A data directory of accounts for a test, with passwords that cost nothing."""
+"""A data directory of accounts for a test, with cheap password hashing."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,7 +24,7 @@ def quick_passwords() -> Passwords:
 
 
 class Place:
-    """What one process has of a data directory. `now` is what its clock says."""
+    """A data directory as opened by one process. `now` is the time of its clock."""
 
     def __init__(self, path: Path, *, protected: Iterable[str] = (), allowed_ids: Iterable[str] = ()) -> None:
         self.path = path

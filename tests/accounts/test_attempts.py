@@ -1,4 +1,4 @@
-"""Failed log-ins: bounded for a name from an address and for the address, locking out nobody who is right."""
+"""Failed logins: limited per name and address, and per address, without locking out correct credentials."""
 
 import pytest
 
@@ -8,7 +8,7 @@ FARM = "192.0.2.7"
 
 
 def exhausted(per_minute: int = 3, address: str = FARM) -> Attempts:
-    """Bob has none left from this address."""
+    """Bob has no attempts left from this address."""
     attempts = Attempts(per_minute)
     for number in range(per_minute):
         attempts.failed(address, "bob", f"wrong{number}", 1, 0.0)
@@ -36,7 +36,7 @@ def test_other_addresses_do_not_wait():
 
 def test_what_was_right_is_always_looked_at():
     """
-    A build farm goes on while a neighbour behind the same address guesses.
+    A build farm continues while a neighbour behind the same address guesses.
     """
     attempts = exhausted()
     attempts.succeeded("ci:right")
@@ -45,7 +45,7 @@ def test_what_was_right_is_always_looked_at():
     assert attempts.wait(FARM, "bob", "ci:other", 0.0) > 0
 
 
-def test_until_it_is_wrong():
+def test_until_they_are_wrong():
     attempts = exhausted()
     attempts.succeeded("ci:right")
     attempts.failed(FARM, "bob", "ci:right", 1, 0.0)
@@ -72,7 +72,7 @@ def test_an_ipv4_address_inside_ipv6_is_itself():
     assert exhausted(address="::ffff:192.0.2.7").wait(FARM, "bob", "guess", 0.0) > 0
 
 
-def test_a_clock_that_stands_still_or_goes_back_gives_nothing():
+def test_a_clock_that_stands_still_or_goes_back_restores_nothing():
     assert exhausted().wait(FARM, "bob", "guess", -1000.0) > 0
 
 
@@ -84,7 +84,7 @@ def test_no_limit():
     assert attempts.wait(FARM, "bob", "guess", 0.0) == 0
 
 
-def test_an_address_that_is_none_is_a_name():
+def test_an_invalid_address_is_used_as_a_name():
     assert exhausted(address="unix").wait("unix", "bob", "guess", 0.0) > 0
 
 
@@ -106,7 +106,7 @@ def test_it_keeps_no_secret():
 
 
 def sprayed(per_minute: int = 3, names: int = WIDTH) -> Attempts:
-    """So many names have none left from the farm."""
+    """This many names have no attempts left from the farm."""
     attempts = Attempts(per_minute)
     for name in range(names):
         for number in range(per_minute):
@@ -115,9 +115,9 @@ def sprayed(per_minute: int = 3, names: int = WIDTH) -> Attempts:
 
 
 @pytest.mark.parametrize("names", [1, 2, WIDTH - 1])
-def test_broken_neighbours_keep_nobody_else_out(names):
+def test_broken_neighbours_lock_nobody_else_out(names):
     """
-    Also where nothing was ever right: after a restart, and in each new worker.
+    Also when nothing was ever right: after a restart, and in each new worker.
     """
     assert sprayed(names=names).wait(FARM, "alice", "alice:right", 0.0) == 0
 
@@ -130,9 +130,9 @@ def test_who_tries_many_names_uses_up_the_address():
     assert attempts.wait("192.0.2.8", "alice", "alice:guess", 0.0) == 0
 
 
-def test_one_name_never_takes_more_than_its_own():
+def test_one_name_never_uses_more_than_its_share():
     """
-    What is not looked at counts nothing: however often a broken agent asks, its name takes one part of the address's.
+    Unchecked attempts do not count: however often a broken agent tries, its name uses one share of the address.
     """
     attempts, taken = Attempts(3), 0
     for number in range(10_000):
@@ -157,7 +157,7 @@ def test_a_name_that_is_too_long_is_not_remembered_whole():
     assert max(len(name or "") for _, name in attempts._buckets) < 100
 
 
-def test_what_was_wrong_is_wrong_until_accounts_change():
+def test_wrong_credentials_stay_wrong_until_accounts_change():
     attempts = exhausted()
 
     assert attempts.is_wrong("wrong1", 1)
@@ -165,7 +165,7 @@ def test_what_was_wrong_is_wrong_until_accounts_change():
     assert not attempts.is_wrong("guess", 1)
 
 
-def test_and_until_it_is_right():
+def test_or_until_they_are_right():
     attempts = exhausted()
     attempts.succeeded("wrong1")
 
@@ -174,7 +174,7 @@ def test_and_until_it_is_right():
 
 def test_the_same_wrong_credentials_again_count_little():
     """
-    Whenever accounts change the wrong ones are looked at again; a busy day must not use up a farm's minute.
+    After every change of accounts the wrong ones are checked again; a busy day must not use up a farm's limit.
     """
     attempts = Attempts(per_minute=5)
     for revision in range(18):

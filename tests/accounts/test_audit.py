@@ -1,4 +1,4 @@
-"""The audit log is append-only, one line each, and holds no secret; nor does anything else that is kept."""
+"""The audit log is append-only, one line each, and contains no secret; nor does anything else that is stored."""
 
 import sqlite3
 
@@ -15,7 +15,7 @@ def entry(subject: str = "x", **differing) -> AuditEntry:
     return AuditEntry(**{"actor": "alice", "action": "package.push", "subject": subject, "at": NOON, **differing})
 
 
-async def test_what_is_recorded_is_read(place):
+async def test_a_recorded_line_can_be_read(place):
     await place.audit.record_refusal(entry(address="192.0.2.1", result=REFUSED, detail="not an owner"))
 
     assert place.audit.entries() == (entry(address="192.0.2.1", result=REFUSED, detail="not an owner", number=1),)
@@ -38,7 +38,7 @@ async def test_no_line_is_changed_or_deleted(place, statement):
     assert [each.actor for each in place.audit.entries()] == ["alice"]
 
 
-async def test_reading_goes_on_where_it_ended(place):
+async def test_reading_continues_where_it_ended(place):
     for subject in "abcde":
         await place.audit.record_refusal(entry(subject))
     first = place.audit.entries(limit=2)
@@ -59,7 +59,7 @@ async def test_filters(place):
     assert [each.subject for each in place.audit.latest(since=NOON + 1)] == ["b"]
 
 
-async def test_a_strangers_text_stays_in_its_line(place):
+async def test_untrusted_text_stays_in_its_line(place):
     await place.audit.record_refusal(entry("a\nb\x1b[2J\ud800" + "x" * 2000))
     subject = place.audit.entries()[0].subject
 
@@ -78,7 +78,7 @@ async def test_what_looks_like_a_secret_is_masked(place):
 
 async def test_no_secret_is_kept_in_clear_anywhere(place, tmp_path):
     """
-    Neither in a table, nor in the write-ahead log beside it, nor in an event of the log, nor in what is printed.
+    Neither in a table, nor in the write-ahead log beside it, nor in a log event, nor in any output.
     """
     password, newer = "correct horse battery", "another staple entirely"
     with structlog.testing.capture_logs() as events:
@@ -112,4 +112,4 @@ async def test_refusals_without_end_leave_so_many_lines(place):
     await audit.record_refusal(entry(result=REFUSED, detail="not an owner"))
     await audit.record_refusal(entry(result=REFUSED, detail="not an owner"))
     told = [each.detail for each in audit.latest(2)]
-    assert told == ["not an owner (and 100 more refusals that have no line)", "not an owner"]
+    assert told == ["not an owner (and 100 more refusals that were not recorded)", "not an owner"]

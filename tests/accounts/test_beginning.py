@@ -1,4 +1,4 @@
-"""A server that nobody can manage yet says how to begin."""
+"""A server that nobody can manage yet explains how to begin."""
 
 import stat
 
@@ -18,7 +18,7 @@ def test_an_empty_file_has_none(tmp_path):
     assert not has_administrator(tmp_path)
 
 
-async def test_users_alone_are_none(place):
+async def test_ordinary_users_are_none(place):
     await place.directory.add_user("alice")
 
     assert not has_administrator(place.path)
@@ -58,7 +58,7 @@ def test_the_advice_starts_the_program_as_it_was_started():
     assert [line.split()[0] for line in told.splitlines()[1:]] == [".venv/bin/nugetproxy"] * 3
 
 
-def test_only_its_owner_may_read_the_database(place):
+def test_only_its_owner_can_read_the_database(place):
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in place.path.iterdir()}
 
     assert set(modes.values()) == {0o600}

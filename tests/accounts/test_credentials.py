@@ -1,4 +1,4 @@
-"""Keys are told apart without a look-up and compared in constant time; passwords cost their guesser."""
+"""Keys are recognised without a lookup and compared in constant time; guessing passwords is expensive."""
 
 import hashlib
 import hmac
@@ -23,19 +23,19 @@ class TestKeys:
         assert minted.text.removeprefix("nugetproxy_").isalnum()
         assert minted.digest == hashlib.sha256(minted.text.encode()).digest()
 
-    def test_each_is_another(self):
+    def test_each_is_different(self):
         assert len({mint_key().text for _ in range(200)}) == 200
 
     def test_its_secret_has_more_than_160_bits(self):
         assert len(credentials._ALPHABET) ** credentials._SECRET_LENGTH > 2**160
 
-    def test_its_id_is_read_out_of_it(self):
+    def test_its_id_can_be_read_from_it(self):
         minted = mint_key()
 
         assert key_id_of(minted.text) == minted.key_id
 
     @given(st.integers(0, 60), st.sampled_from("aZ09-_ é"))
-    def test_one_wrong_character_is_seen(self, place, character):
+    def test_one_wrong_character_is_detected(self, place, character):
         text = mint_key().text
         wrong = text[:place] + character + text[place + 1 :]
 
@@ -43,7 +43,7 @@ class TestKeys:
 
     @pytest.mark.parametrize("change", [str.upper, str.strip, lambda t: t[:-1], lambda t: t + "a", lambda t: t + "\n",
                                         lambda t: t.replace("nugetproxy_", ""), lambda t: ""])  # fmt: skip
-    def test_what_was_cut_or_changed_is_seen(self, change):
+    def test_cut_or_changed_text_is_detected(self, change):
         text = mint_key().text
 
         assert change(text) == text or key_id_of(change(text)) is None
@@ -51,12 +51,12 @@ class TestKeys:
     @pytest.mark.parametrize("change", [str, str.upper, str.lower, lambda t: t[:31], lambda t: f"packageid:{t}.dll",
                                         quote, lambda t: t.replace("_", "%5F"), lambda t: t.replace("_", "%255f"),
                                         lambda t: "".join(f"%{ord(c):02x}" for c in t)])  # fmt: skip
-    def test_what_looks_like_one_is_found_in_a_text(self, change):
+    def test_anything_like_a_key_is_found_in_a_text(self, change):
         assert holds_key(f"/v3/query?q=a+{change(mint_key().text)}&take=1")
 
     @pytest.mark.parametrize("text", ["", "nugetproxy", "/v3/query?q=nugetproxy%5fabc", "nugetproxy_requests_total",
                                       "nugetproxy_upstream_held_back_total_of_all", "%", "a%5"])  # fmt: skip
-    def test_what_does_not_is_none(self, text):
+    def test_other_texts_are_not_keys(self, text):
         assert not holds_key(text)
 
     @given(st.text())
@@ -79,9 +79,9 @@ class TestComparing:
         assert is_same(b"a", b"a")
         assert compared == [(b"a", b"a")]
 
-    async def test_a_key_is_looked_up_by_its_id_and_compared_so(self, place, monkeypatch):
+    async def test_a_key_is_looked_up_by_its_id_and_compared_in_constant_time(self, place, monkeypatch):
         """
-        The query knows the public id only: a digest in a WHERE clause would be compared byte by byte.
+        The query knows only the public id: a digest in a WHERE clause would be compared byte by byte.
         """
         alice = await place.directory.add_user("alice")
         key, text = await place.directory.add_key(alice, None, name="ci", expires=IN_A_YEAR)
@@ -111,7 +111,7 @@ class TestPasswords:
         assert await passwords.matches("correct horse", kept)
         assert not await passwords.matches("correct horse ", kept)
 
-    async def test_the_same_password_is_kept_differently(self):
+    async def test_the_same_password_is_stored_differently(self):
         passwords = quick_passwords()
 
         assert await passwords.hash("correct horse") != await passwords.hash("correct horse")
@@ -121,7 +121,7 @@ class TestPasswords:
 
     async def test_nobody_is_checked_like_anybody(self, monkeypatch):
         """
-        Who does not exist must take as long, else names could be found out by the clock.
+        A user who does not exist must take as long, or names could be discovered by timing.
         """
         passwords = quick_passwords()
         verified = []
@@ -139,7 +139,7 @@ class TestPasswords:
         assert len(verified) == 1
 
     @pytest.mark.parametrize("kept", ["", "nonsense", "$argon2id$v=19$m=65536", "$2b$12$abcdefghijklmnopqrstuv"])
-    async def test_a_hash_that_is_none_matches_nothing(self, kept):
+    async def test_an_invalid_hash_matches_nothing(self, kept):
         assert not await quick_passwords().matches("correct horse", kept)
 
     @pytest.mark.parametrize("password", ["", "1234567", "x" * 1025])

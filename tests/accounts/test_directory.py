@@ -1,4 +1,4 @@
-"""Users and organisations: what is kept of them, what is refused, and the audit line of each act."""
+"""Users and organisations: what is stored, what is refused, and the audit line of each act."""
 
 import asyncio
 
@@ -16,12 +16,12 @@ class TestUsers:
         assert (made.name, made.kind, made.is_administrator) == ("Alice", AccountKind.USER, False)
 
     @pytest.mark.parametrize("name", ["a", "ab", "-ab", "ab-", ".ab", "a b", "a/b", "añb", "a" * 65, "", "abc\n"])
-    async def test_names_are_nuget_orgs(self, place, name):
+    async def test_names_follow_nuget_orgs_rule(self, place, name):
         with pytest.raises(InvalidRequest, match="a name has"):
             await place.directory.add_user(name)
 
     @pytest.mark.parametrize("name", ["abc", "A.b-c_D", "0xx9"])
-    async def test_good_names_are_taken(self, place, name):
+    async def test_good_names_are_accepted(self, place, name):
         assert (await place.directory.add_user(name)).name == name
 
     async def test_users_and_organisations_share_their_names(self, place):
@@ -31,14 +31,14 @@ class TestUsers:
         with pytest.raises(Conflict, match="an organisation named Contoso"):
             await place.directory.add_user("contoso")
 
-    async def test_two_processes_cannot_make_the_same_user(self, place, other):
+    async def test_two_processes_cannot_create_the_same_user(self, place, other):
         made = await asyncio.gather(
             place.directory.add_user("alice"), other.directory.add_user("ALICE"), return_exceptions=True
         )
 
         assert sorted(type(each).__name__ for each in made) == ["Account", "Conflict"]
 
-    async def test_an_unknown_name_tells_the_nearest(self, place):
+    async def test_an_unknown_name_suggests_the_nearest(self, place):
         await place.directory.add_user("alice")
 
         with pytest.raises(AccountNotFound, match="did you mean 'alice'"):
@@ -59,7 +59,7 @@ class TestUsers:
 
     async def test_the_last_administrator_is_neither_disabled_nor_demoted(self, place):
         """
-        One who is disabled does not count.
+        A disabled one does not count.
         """
         await place.directory.add_user("alice", administrator=True)
         await place.directory.add_user("bobby", administrator=True)
@@ -83,7 +83,7 @@ class TestUsers:
 
 
 class TestPasswords:
-    async def test_the_right_one_is_let_in(self, place):
+    async def test_the_right_one_is_accepted(self, place):
         await place.directory.add_user("alice", password="correct horse", administrator=True)
         actor = await place.directory.actor_by_password("ALICE", "correct horse")
 
@@ -97,7 +97,7 @@ class TestPasswords:
     )  # fmt: skip
     async def test_a_wrong_one_is_not(self, place, name, password):
         """
-        Nor a user without a password, an organisation, or somebody who does not exist.
+        Nor is a user without a password, an organisation, or a user who does not exist.
         """
         alice = await place.directory.add_user("alice", password="correct horse")
         await place.directory.add_user("bobby")
@@ -112,7 +112,7 @@ class TestPasswords:
         assert await place.directory.actor_by_password("alice", "correct horse") is None
         assert await place.directory.actor_by_password("alice", "another horse") is not None
 
-    async def test_a_disabled_user_is_kept_out_until_enabled(self, place):
+    async def test_a_disabled_user_is_rejected_until_enabled(self, place):
         await place.directory.add_user("alice", password="correct horse")
         await place.directory.disable("alice")
         assert await place.directory.actor_by_password("alice", "correct horse") is None
@@ -123,21 +123,21 @@ class TestPasswords:
         with pytest.raises(InvalidRequest, match="8 to 1024"):
             await place.directory.add_user("alice", password="1234567")
 
-    async def test_the_same_letters_composed_otherwise_are_the_same(self, place):
+    async def test_the_same_letters_composed_differently_are_the_same(self, place):
         await place.directory.add_user("alice", password="pássword")
 
         assert await place.directory.actor_by_password("alice", "pa\u0301ssword") is not None
 
 
 class TestOrganisations:
-    async def test_whoever_founds_it_administrates_it(self, place):
+    async def test_its_founder_is_its_administrator(self, place):
         alice = await place.directory.add_user("alice")
         acme = await place.directory.add_organization("acme", alice)
 
         assert place.directory.members(acme) == ((alice, Role.ADMINISTRATOR),)
         assert place.directory.memberships_of(alice) == {acme.account_id: Role.ADMINISTRATOR}
 
-    async def test_a_member_may_be_given_another_role(self, place):
+    async def test_a_member_can_be_given_another_role(self, place):
         alice, bobby = await place.directory.add_user("alice"), await place.directory.add_user("bobby")
         acme = await place.directory.add_organization("acme", alice)
         await place.directory.set_member(acme, bobby, Role.COLLABORATOR)
@@ -179,7 +179,7 @@ class TestOrganisations:
 
     async def test_two_processes_cannot_remove_the_last_two(self, place, other):
         """
-        The rule is checked inside the write: whoever is second finds an organisation with one administrator.
+        The rule is checked inside the write: the second finds an organisation with one administrator.
         """
         alice, bobby = await place.directory.add_user("alice"), await place.directory.add_user("bobby")
         acme = await place.directory.add_organization("acme", alice)
@@ -192,14 +192,14 @@ class TestOrganisations:
 
         assert sorted(type(each).__name__ for each in ended) == ["Conflict", "NoneType"]
 
-    async def test_somebody_who_is_no_member_cannot_leave(self, place):
+    async def test_a_user_who_is_not_a_member_cannot_be_removed(self, place):
         alice, bobby = await place.directory.add_user("alice"), await place.directory.add_user("bobby")
         acme = await place.directory.add_organization("acme", alice)
 
         with pytest.raises(Conflict, match="bobby is not a member"):
             await place.directory.remove_member(acme, bobby)
 
-    async def test_organisations_are_no_members(self, place):
+    async def test_organisations_are_not_members(self, place):
         alice = await place.directory.add_user("alice")
         acme = await place.directory.add_organization("acme", alice)
 
@@ -208,7 +208,7 @@ class TestOrganisations:
         with pytest.raises(InvalidRequest, match="alice is a user"):
             await place.directory.set_member(alice, alice, Role.COLLABORATOR)
 
-    async def test_a_disabled_organisation_is_acted_for_by_nobody(self, place):
+    async def test_nobody_acts_for_a_disabled_organisation(self, place):
         alice = await place.directory.add_user("alice", password="correct horse")
         await place.directory.add_organization("acme", alice)
         await place.directory.disable("acme")
@@ -218,7 +218,7 @@ class TestOrganisations:
 
 
 class TestTelling:
-    async def test_each_act_is_one_line_by_whom_it_was_done(self, place):
+    async def test_each_act_is_one_line_with_its_actor(self, place):
         by = command_line("root")
         alice = await place.directory.add_user("alice", by=by)
         await place.directory.set_password("alice", "correct horse", by=by)
@@ -244,14 +244,14 @@ class TestTelling:
         ]
         assert {each.actor for each in entries} == {"command line (root)"}
 
-    async def test_each_act_is_told_to_other_processes(self, place, other):
+    async def test_each_act_is_seen_by_other_processes(self, place, other):
         before = other.revisions.accounts
         await place.directory.add_user("alice")
 
         assert other.revisions.accounts == before + 1
         assert other.directory.find_account("alice") is not None
 
-    async def test_what_fails_is_neither_told_nor_audited(self, place):
+    async def test_a_failed_act_is_neither_announced_nor_audited(self, place):
         await place.directory.add_user("alice")
         before = place.revisions.accounts
         with pytest.raises(Conflict):

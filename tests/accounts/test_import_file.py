@@ -1,4 +1,4 @@
-"""What a file of users says, and what is wrong with it, line by line."""
+"""The contents of a file of users, and its problems, line by line."""
 
 import json
 
@@ -42,9 +42,9 @@ def test_only_the_name_is_required():
     [
         ("", ["line 1: the file is empty; expected a first line with the columns name, administrator, organizations"]),
         ("nmae\nbob\n", ["line 1: unknown column 'nmae'; did you mean name?"]),
-        ("name,mail\nbob,x\n", ["line 1: unknown column 'mail'; there are name, administrator, organizations"]),
+        ("name,mail\nbob,x\n", ["line 1: unknown column 'mail'; expected name, administrator, organizations"]),
         ("administrator\nyes\n", ["line 1: there is no column 'name'"]),
-        ("name,name\nbob,bob\n", ["line 1: a column is there twice"]),
+        ("name,name\nbob,bob\n", ["line 1: a column appears twice"]),
         ("name,administrator\nbob\n", ["line 2: expected 2 columns, found 1"]),
         ('name\n"bob\n', ["line 2: not CSV: unexpected end of data"]),
         ("name,administrator\n,yes\n", ["line 2: the name is missing"]),
@@ -52,7 +52,7 @@ def test_only_the_name_is_required():
         ("name,organizations\nbob,Contoso:owner\n",
          ["line 2: the role 'owner' is unknown; expected administrator or collaborator"]),
         ("name,organizations\nbob,Contoso contoso\n", ["line 2: organisation 'contoso' is named twice"]),
-        ("name\nbob\nBOB\n", ["line 3: BOB is on line 2 already"]),
+        ("name\nbob\nBOB\n", ["line 3: BOB is already on line 2"]),
         ('{"name": "bob"}', ["line 1: expected an array of users"]),
         ('[\n{"name": "bob"},\n{"name" "x"}]', ["line 3: not JSON: Expecting ':' delimiter"]),
         ('[{"name": "bob"}', ["line 1: not JSON: expected a comma or the end of the array"]),
@@ -61,17 +61,17 @@ def test_only_the_name_is_required():
         ('[\n{"name": ' + "9" * 5_000 + "}]", ["line 2: not JSON: a number has too many digits"]),
         ('[{"name": "bob"}] x', ["line 1: unexpected 'x' after the array"]),
         ('["bob"]', ["line 1: expected an object with a name"]),
-        ('[{"name": 7}]', ["line 1: the name is not a text"]),
+        ('[{"name": 7}]', ["line 1: the name is not a string"]),
         ('[{"name": "bob", "admin": true}]',
-         ["line 1: unknown field 'admin'; there are name, administrator, organizations"]),
+         ["line 1: unknown field 'admin'; expected name, administrator, organizations"]),
         ('[{"name": "bob", "administrator": 7}]', ["line 1: administrator is '7'; expected yes or no"]),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_named_by_its_line(text, problems):
+def test_problems_are_named_by_line(text, problems):
     assert list(map(str, read_users(text)[1])) == problems
 
 
-def test_everything_that_is_wrong_is_named():
+def test_every_problem_is_named():
     text = "name,administrator,organizations\nx,yes,\nbob,perhaps,Con/toso\ncarol,,\n"
     users, problems = read_users(text)
 

@@ -1,4 +1,4 @@
-"""Many users at once: what changes, that it is all or nothing, and that a second time changes nothing."""
+"""Importing users: what changes, that it is all or nothing, and that repeating it changes nothing."""
 
 import pytest
 
@@ -63,7 +63,7 @@ async def test_a_second_time_changes_nothing(place):
     assert len(place.audit.entries()) == lines
 
 
-async def test_users_who_are_there_are_updated(place):
+async def test_existing_users_are_updated(place):
     await imported(place, FILE)
     report = await imported(place, "name,administrator,organizations\nBOB,yes,contoso:administrator\nalice,no,\n")
 
@@ -75,7 +75,7 @@ async def test_users_who_are_there_are_updated(place):
     }
 
 
-async def test_a_dry_run_tells_and_changes_nothing(place):
+async def test_a_dry_run_reports_and_changes_nothing(place):
     revision = place.revisions.accounts
     report = await imported(place, FILE, dry_run=True)
 
@@ -121,7 +121,7 @@ async def test_passwords_work(place):
 )
 async def test_passwords_that_are_not_those_of_the_new_users_change_nothing(place, passwords):
     """
-    Somebody created one of them in the meantime: the file of passwords would say what is not true.
+    Someone created one of them in the meantime: the file of passwords would be wrong.
     """
     report = await imported(place, FILE, passwords=passwords)
 

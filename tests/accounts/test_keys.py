@@ -1,4 +1,4 @@
-"""API keys: what they work for and how long, and that their end is seen at once wherever it was decided."""
+"""API keys: their rights and lifetime, and that their end is seen immediately, whichever process caused it."""
 
 import asyncio
 import subprocess
@@ -37,7 +37,7 @@ class TestAdding:
         assert key.scopes == {Scope.READ, Scope.PUSH}
         assert key.globs == ("Contoso.*", "Solo")
 
-    async def test_who_acts_with_it(self, place, alice):
+    async def test_the_actor_of_a_key(self, place, alice):
         key, text = await add(place, alice)
         actor = place.directory.actor_by_key(text, NOON)
 
@@ -88,7 +88,7 @@ class TestAdding:
         with pytest.raises(Forbidden):
             await add(place, alice, creator=bobby)
 
-    async def test_whose_it_is_is_audited(self, place, alice):
+    async def test_its_owner_is_audited(self, place, alice):
         acme = await place.directory.add_organization("acme", alice)
         await add(place, acme, creator=alice, name="hers")
         await add(place, acme, name="nobodys")
@@ -111,7 +111,7 @@ class TestEnding:
 
         assert [key.days_left(NOON), key.days_left(NOON + 1), key.days_left(NOON + 99 * DAY)] == [10, 9, 0]
 
-    async def test_revocation_by_another_object_is_seen_at_once(self, place, other, alice):
+    async def test_revocation_by_another_object_is_seen_immediately(self, place, other, alice):
         _, text = await add(place, alice)
         before = place.revisions.accounts
         assert place.directory.find_key(text, NOON) is not None
@@ -137,7 +137,7 @@ class TestEnding:
     @pytest.mark.parametrize("how", ["leaves", "disabled"])
     async def test_it_ends_when_its_maker_may_no_more(self, place, alice, how):
         """
-        A key that a member made for an organisation must not outlive the membership.
+        A key that a member created for an organisation must not outlive the membership.
         """
         bobby = await place.directory.add_user("bobby")
         acme = await place.directory.add_organization("acme", alice)
@@ -153,7 +153,7 @@ class TestEnding:
 
     async def test_it_does_not_come_back_with_its_maker(self, place, alice):
         """
-        Who left may have left it anywhere.
+        A former member may have left it anywhere.
         """
         bobby = await place.directory.add_user("bobby")
         acme = await place.directory.add_organization("acme", alice)
@@ -170,7 +170,7 @@ class TestEnding:
 
     async def test_it_can_be_revoked_by_its_text(self, place, alice):
         """
-        Whoever finds a key somewhere knows neither its name nor its id.
+        Someone who finds a key knows neither its name nor its id.
         """
         key, text = await add(place, alice)
         ended = await place.directory.revoke_key(text)
@@ -185,7 +185,7 @@ class TestEnding:
             await place.directory.revoke_key(text[:-1])
         assert text[11:40] not in str(refused.value)
 
-    async def test_of_several_with_one_name_it_must_be_said_whose(self, place, alice):
+    async def test_an_ambiguous_name_needs_an_owner(self, place, alice):
         bobby = await place.directory.add_user("bobby")
         await add(place, alice)
         await add(place, bobby)
@@ -194,7 +194,7 @@ class TestEnding:
             await place.directory.revoke_key("ci")
         assert [each.owner.name for each in await place.directory.revoke_key("ci", bobby)] == ["bobby"]
 
-    async def test_an_unknown_key_is_told(self, place):
+    async def test_an_unknown_key_is_reported(self, place):
         with pytest.raises(ApiKeyNotFound, match="'ci'"):
             await place.directory.revoke_key("ci")
 
@@ -211,14 +211,14 @@ class TestRotating:
         assert place.directory.find_key(new_text, end) == new
         assert (new.name, new.owner, new.scopes, new.globs) == (old.name, alice, {Scope.PUSH}, ("A.*",))
 
-    async def test_the_new_one_lives_as_long_as_the_old_was_to(self, place, alice):
+    async def test_the_new_one_has_the_lifetime_of_the_old_one(self, place, alice):
         old, _ = await add(place, alice, expires=NOON + 30 * DAY)
         place.now = NOON + 20 * DAY
         new, _ = await place.directory.rotate_key(old, 0)
 
         assert new.expires == NOON + 50 * DAY
 
-    async def test_an_overlap_never_lengthens_the_old_ones_life(self, place, alice):
+    async def test_an_overlap_never_extends_the_lifetime_of_the_old_one(self, place, alice):
         old, old_text = await add(place, alice, expires=NOON + DAY)
         await place.directory.rotate_key(old, 30 * 86_400)
 
@@ -230,7 +230,7 @@ class TestRotating:
 
         assert place.directory.find_key(old_text, NOON) is None
 
-    async def test_the_latest_is_meant_by_the_name(self, place, alice):
+    async def test_the_name_refers_to_the_latest(self, place, alice):
         old, _ = await add(place, alice)
         place.now += SECOND
         new, _ = await place.directory.rotate_key(old, 3600)
@@ -250,7 +250,7 @@ class TestRotating:
 
     async def test_each_key_that_a_name_ends_has_its_audit_line(self, place, alice):
         """
-        Who searches the log for the id of a leaked key must find when it ended.
+        A search of the log for the id of a leaked key must find when it ended.
         """
         old, _ = await add(place, alice)
         place.now += SECOND
@@ -309,7 +309,7 @@ class TestLastUsed:
 
         assert place.directory.key("ci").last_used == NOON + 7
 
-    async def test_many_uses_are_no_write(self, place, alice):
+    async def test_many_uses_cause_no_write(self, place, alice):
         key, _ = await add(place, alice)
         before = place.database.fetch("PRAGMA data_version")
         for at in range(10_000):

@@ -1,4 +1,4 @@
-"""Owners and prefixes as tables: what is refused, what follows, and that every process sees it."""
+"""Owners and prefixes in the database: what is refused, what is derived, and that every process sees it."""
 
 import sqlite3
 
@@ -31,7 +31,7 @@ class TestOwners:
 
         assert place.ownership.owners(ID.lower) == (alice, bobby)
 
-    async def test_the_last_one_goes_by_force_only(self, place, alice):
+    async def test_the_last_one_is_removed_only_by_force(self, place, alice):
         await place.ownership.add_owner(ID.lower, alice)
         with pytest.raises(Conflict, match="last owner"):
             await place.ownership.remove_owner(ID.lower, alice)
@@ -39,7 +39,7 @@ class TestOwners:
 
         assert place.ownership.owners(ID.lower) == ()
 
-    async def test_who_owns_nothing_cannot_be_removed(self, place, alice, bobby):
+    async def test_an_account_that_is_not_an_owner_cannot_be_removed(self, place, alice, bobby):
         await place.ownership.add_owner(ID.lower, alice)
 
         with pytest.raises(Conflict, match="bobby is not an owner"):
@@ -74,7 +74,7 @@ class TestPrefixes:
         assert made.owners == {alice.account_id, bobby.account_id}
         assert (made.pattern, made.exact, made.shared) == ("Contoso.*", False, False)
 
-    async def test_sharing_changes_only_when_it_is_said(self, place, alice, bobby):
+    async def test_sharing_changes_only_when_requested(self, place, alice, bobby):
         await place.ownership.reserve("Contoso.*", alice, shared=True)
         assert not place.ownership.protected().covers(ID.lower)
         assert (await place.ownership.reserve("Contoso.*", bobby)).shared
@@ -85,7 +85,7 @@ class TestPrefixes:
     async def test_a_new_one_is_not_shared(self, place, alice):
         assert not (await place.ownership.reserve("Contoso.*", alice)).shared
 
-    async def test_a_wide_one_must_be_meant(self, place, alice):
+    async def test_a_wide_one_must_be_requested(self, place, alice):
         with pytest.raises(InvalidRequest, match="--wide"):
             await place.ownership.reserve("Contoso*", alice)
         assert (await place.ownership.reserve("Contoso*", alice, wide=True)).pattern == "Contoso*"
@@ -98,7 +98,7 @@ class TestPrefixes:
         with pytest.raises(Conflict, match="is not reserved"):
             await place.ownership.release("contoso.")
 
-    async def test_one_owner_is_taken_off_it(self, place, alice, bobby):
+    async def test_one_owner_can_be_removed(self, place, alice, bobby):
         await place.ownership.reserve("Contoso.*", alice)
         with pytest.raises(Conflict, match="not reserved for bobby"):
             await place.ownership.release("Contoso.*", bobby)
@@ -109,14 +109,14 @@ class TestPrefixes:
 
     async def test_but_not_the_last(self, place, alice):
         """
-        A reservation of nobody would still keep everybody out.
+        A reservation without owners would still lock everybody out.
         """
         await place.ownership.reserve("Contoso.*", alice)
 
         with pytest.raises(Conflict, match="alone"):
             await place.ownership.release("Contoso.*", alice)
 
-    async def test_another_process_sees_it_at_once(self, place, other, alice):
+    async def test_another_process_sees_it_immediately(self, place, other, alice):
         assert not other.ownership.protected().covers(ID.lower)
         before = other.revisions.hosting
         await place.ownership.reserve("Contoso.*", alice)
@@ -139,7 +139,7 @@ class TestPrefixes:
 
 
 class TestFacts:
-    async def test_they_say_what_the_rules_need(self, tmp_path):
+    async def test_they_contain_what_the_rules_need(self, tmp_path):
         place = Place(tmp_path, protected=("Contoso.",), allowed_ids=("Open.*",))
         alice = await place.directory.add_user("alice")
         await place.ownership.reserve("Contoso.*", alice, shared=True)
@@ -153,7 +153,7 @@ class TestFacts:
         assert place.ownership.facts(PackageId.parse("open.x"), exists=False).is_allowed_outside
         place.close()
 
-    async def test_owners_of_whom_nobody_works_are_told(self, place, alice, bobby):
+    async def test_disabled_owners_are_reported(self, place, alice, bobby):
         def disabled():
             return place.ownership.facts(ID, exists=True).owners_disabled
 
@@ -202,7 +202,7 @@ async def test_an_owner_must_exist(place, alice):
 
 async def test_a_shared_prefix_may_be_pushed_below(place):
     """
-    Whoever shares a prefix means that packages shall come; a part of it that is delegated is not shared.
+    Sharing a prefix means that packages may be pushed under it; a delegated part of it is not shared.
     """
     alice = await place.directory.add_user("alice")
     await place.ownership.reserve("Fabrikam.*", alice, shared=True)

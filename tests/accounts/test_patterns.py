@@ -1,4 +1,4 @@
-"""Globs of keys, reserved and protected prefixes: against slower definitions of the same, and by example."""
+"""Globs of keys, reserved and protected prefixes: compared with slower definitions, and by example."""
 
 import itertools
 import re
@@ -20,7 +20,7 @@ from nugetproxy.accounts.reservations import (
 )
 from nugetproxy.errors import InvalidRequest
 
-# Few letters, so that matches happen.
+# Few letters, so that matches occur.
 IDS = st.from_regex(r"[ab]{1,3}(\.[ab]{1,3}){0,3}", fullmatch=True)
 GLOBS = st.from_regex(r"[abAB.*]{1,8}", fullmatch=True)
 PATTERNS = st.from_regex(r"[abAB]{1,3}(\.[ab]{1,2}){0,2}(\.|\.\*|\*)?", fullmatch=True)
@@ -55,7 +55,7 @@ class TestGlobs:
         assert not glob_matches("*a" * 50, "a" * 49 + "b" * 100_000)
 
     @pytest.mark.parametrize("glob", ["", "a b", "a/b", "a\nb", "Contoso.", "a" * 101, "[ab]"])
-    def test_what_can_match_no_id_is_refused(self, glob):
+    def test_a_glob_that_can_match_no_id_is_refused(self, glob):
         with pytest.raises(InvalidRequest):
             checked_glob(glob)
 
@@ -98,19 +98,19 @@ class TestReservations:
 
 class TestBreadth:
     @pytest.mark.parametrize("text", ["Contoso.*", "Contoso-*", "HP.*", "A.B.*", "Contoso", "X", "Contoso.C"])
-    def test_what_needs_no_word_more(self, text):
+    def test_allowed_patterns(self, text):
         check_breadth(*parse_pattern(text), wide=False)
 
     @pytest.mark.parametrize("text", ["A*", "Mi*", "a.", "A.*"])
     @pytest.mark.parametrize("wide", [True, False])
-    def test_a_prefix_of_half_the_world_is_refused(self, text, wide):
+    def test_a_prefix_that_is_too_short_is_refused(self, text, wide):
         with pytest.raises(InvalidRequest, match="at least 3 characters"):
             check_breadth(*parse_pattern(text), wide=wide)
 
     @pytest.mark.parametrize("text", ["Microsoft*", "Contoso.C*", "Contoso_*"])
-    def test_one_that_ends_inside_a_word_must_be_meant(self, text):
+    def test_one_that_ends_inside_a_word_must_be_requested(self, text):
         """
-        It takes ids that have nothing to do with it: their public packages would be hidden.
+        It covers unrelated ids: their public packages would be hidden.
         """
         with pytest.raises(InvalidRequest, match=re.escape(f"reserve '{text[:-1]}.*' (and '{text[:-1]}'), or use")):
             check_breadth(*parse_pattern(text), wide=False)
@@ -167,11 +167,11 @@ class TestProtected:
                                       "con\u00adtoso{0}secret", "\uff43on{0}toso", "contoso{0}secret"])  # fmt: skip
     def test_invisible_characters_hide_no_name(self, text, invisible):
         """
-        One engine drops a soft hyphen, another parts the words at it.
+        One engine drops a soft hyphen, another splits the word at it.
         """
         assert self.prefixes("Contoso.").touches(text.format(invisible))
 
-    def test_but_are_no_harm_elsewhere(self):
+    def test_but_are_harmless_elsewhere(self):
         assert not self.prefixes("Contoso.", "_").touches("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 json")
 
     @pytest.mark.parametrize(
@@ -203,13 +203,13 @@ class TestProtected:
         ["", "conto", "contosoft", "my.contoso.x", "json", "* *", "microsoft.contoso", "my_contoso", "_", "._-",
          "con_toso", "contoso2", "id:contosoft", "owner:my.contoso"],
     )  # fmt: skip
-    def test_what_does_not(self, text):
+    def test_what_does_not_name_it(self, text):
         assert not self.prefixes("Contoso.").touches(text)
 
     @pytest.mark.parametrize("text", ["ContosoSecret", "contososecret", "id:ContosoUniversity", '"ContosoSecret"'])
     def test_an_id_that_only_begins_like_it_is_looked_for(self, text):
         """
-        Without a dot it is not below `Contoso.`: a public package may have the id, and searches must find it.
+        Without a dot it is not under `Contoso.`: a public package may have the id, and searches must find it.
         """
         ours = self.prefixes("Contoso.")
 
@@ -220,7 +220,7 @@ class TestProtected:
         "text", ["my_house.core", "My-House", "my.house", "MY_HOUSE", "my__house-core", "my.house_"]
     )
     @pytest.mark.parametrize("prefix", ["My.House.", "My_House.", "My-House-"])
-    def test_whichever_character_parts_the_words_of_a_prefix(self, prefix, text):
+    def test_any_character_can_separate_the_words_of_a_prefix(self, prefix, text):
         assert self.prefixes(prefix).touches(text)
         assert not self.prefixes(prefix).touches("my.houseboat")
         assert not self.prefixes(prefix).touches("my")
@@ -250,7 +250,7 @@ class TestProtected:
     )  # fmt: skip
     def test_the_words_of_an_exact_id_name_it(self, name, text):
         """
-        A search engine takes ids apart, so the words in any order find it, and tell it. Capitals part words, too.
+        A search engine splits ids, so the words in any order find it, and reveal it. Capitals separate words, too.
         """
         assert self.prefixes(reserved=(Reservation(name, True, False),)).touches(text)
 
@@ -283,7 +283,7 @@ class TestProtected:
     @pytest.mark.parametrize(
         "text", ["c " * 16_000, "contoso " * 4_000, "contosopart " * 3_000, "C" * 32_000, "cC" * 16_000]
     )
-    def test_a_long_text_costs_a_few_looks_a_term(self, text, monkeypatch):
+    def test_a_long_text_costs_a_few_lookups_per_term(self, text, monkeypatch):
         ours = self.prefixes(reserved=tuple(Reservation(f"Contoso.Part{n}", True, False) for n in range(2000)))
         looks = []
 

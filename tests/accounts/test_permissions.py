@@ -1,4 +1,4 @@
-"""Who may push, unlist and delete: every combination of who asks, with which key, for which id."""
+"""Pushing, unlisting and deleting: every combination of actor, key and id."""
 
 import itertools
 from typing import NamedTuple

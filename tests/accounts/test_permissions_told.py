@@ -1,4 +1,4 @@
-"""Who may read and manage accounts, who owns a new id, and what a refusal says."""
+"""Who may read and manage accounts, who owns a new id, and the text of refusals."""
 
 from dataclasses import replace
 
@@ -45,9 +45,9 @@ def test_reading_without_credentials(anonymous, hosted, expected):
 @pytest.mark.parametrize("hosted", [True, False])
 @pytest.mark.parametrize("who", [by_password(BOBBY), by_key(BOBBY, scopes={Scope.READ}), by_key(ACME), COMMAND_LINE,
                                  by_key(BOBBY, scopes={Scope.UNLIST}, globs=("Other.*",))])  # fmt: skip
-def test_whoever_is_known_may_read(who, hosted):
+def test_an_identified_actor_may_read(who, hosted):
     """
-    With a key of any scope and glob: whoever may push is no stranger.
+    With a key of any scope and glob: an actor who may push is not anonymous.
     """
     assert may_read(who, anonymous="none", hosted=hosted) is ALLOWED
 
@@ -96,7 +96,7 @@ def test_managing_accounts(who, managed, expected):
 )
 def test_making_keys(who, owner, expected):
     """
-    A member's key ends with the membership, so it is nobody's who is no member: not an administrator's either.
+    A member's key ends with the membership, so only members can have one: administrators cannot either.
     """
     assert outcome(may_make_key(who, owner)) == expected
 
@@ -132,7 +132,7 @@ class TestSentences:
         assert isinstance(verdict, Refused)
         return verdict.error
 
-    def test_nobody_is_asked_for_a_key(self):
+    def test_an_anonymous_client_is_asked_for_a_key(self):
         error = self.error(may_push(ANONYMOUS, facts(), NOON))
 
         assert isinstance(error, NotAuthenticated)
@@ -143,7 +143,7 @@ class TestSentences:
 
         assert isinstance(error, NotAuthenticated)
 
-    def test_a_reserved_id_is_told_in_nuget_orgs_words(self):
+    def test_a_reserved_id_is_refused_in_nuget_orgs_words(self):
         error = self.error(may_push(by_key(ALICE), facts(exists=False, reservations=[reserved(BOBBY)]), NOON))
 
         assert isinstance(error, IdReserved)
@@ -162,7 +162,7 @@ class TestSentences:
             (by_key(ALICE, expires=NOON), "is invalid, has expired, or does not have permission"),
         ],
     )
-    def test_a_refused_key_is_told_why(self, who, told):
+    def test_a_refused_key_gets_a_reason(self, who, told):
         sentence = str(self.error(may_push(who, facts(owners=[ALICE]), NOON)))
 
         assert told in sentence
@@ -176,7 +176,7 @@ class TestSentences:
             ({"owners_disabled": True}, "each owner of Contoso.Core is disabled"),
         ],
     )
-    def test_an_id_that_nobody_can_push_is_told_apart(self, differing, told):
+    def test_an_id_that_nobody_can_push_is_distinguished(self, differing, told):
         verdict = may_push(by_key(BOBBY), replace(facts(owners=[ACME]), **differing), NOON)
 
         assert str(self.error(verdict)).startswith(told)

@@ -1,4 +1,4 @@
-"""Who can push nothing, asked before a package is read: compared with what `may_push` says of every id."""
+"""Actors who can push nothing, refused before a package is read: compared with `may_push` for every id."""
 
 import itertools
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from nugetproxy.nuget.identity import PackageId
 from tests.accounts.actors import ACME, ALICE, BOBBY, account, by_key, by_password, outcome, reserved
 from tests.accounts.places import NOON
 
-# One of every region that the patterns below divide the ids into.
+# One from every region into which the patterns below divide the ids.
 IDS = ("contoso", "contoso.core", "contoso.core.deep", "contoso.core.tools", "contoso.extra", "contoso.tools",
        "fabrikam.extra", "fabrikam.tools", "nowhere.extra",
     "nowhere.tools",
@@ -40,7 +40,7 @@ RESERVED: tuple[tuple[Reservation, ...], ...] = (
     (reserved(BOBBY), reserved(ALICE, pattern="Contoso.Core"), reserved(BOBBY, pattern="Fabrikam.*")),
     (reserved(BOBBY), reserved(ACME, pattern="Contoso.Core.*", shared=True)),
 )
-# Of one id its owners, and whether it exists.
+# The owners of one id, and whether it exists.
 OWNED: tuple[dict[str, tuple[int, bool]], ...] = (
     {},
     {"contoso.extra": (ALICE.account_id, True)},
@@ -49,7 +49,7 @@ OWNED: tuple[dict[str, tuple[int, bool]], ...] = (
 
 
 def facts_of(text, settings, allowed, reservations, owned) -> PackageFacts:
-    """As `Ownership.facts` finds them."""
+    """As computed by `Ownership.facts`."""
     owner, exists = owned.get(text, (None, False))
     matching = most_specific_first(reservations, text)
     return PackageFacts(
@@ -63,7 +63,7 @@ def facts_of(text, settings, allowed, reservations, owned) -> PackageFacts:
 
 
 def reach_of(actor, settings, allowed, reservations, owned) -> PushReach:
-    """As `Ownership.reach` finds it; a test of that compares."""
+    """As computed by `Ownership.reach`; a test of that compares."""
     protected = protected_prefixes(settings, reservations)
     shared = (each.glob for each in reservations if each.shared)
     places = (*(f"{prefix}*" for prefix in protected.prefixes), *protected.exact, *allowed, *shared)
@@ -73,7 +73,7 @@ def reach_of(actor, settings, allowed, reservations, owned) -> PushReach:
 def test_who_could_push_any_id_and_nobody_else():
     wrong = []
     for place in itertools.product(PROTECTED, ALLOWED_IDS, RESERVED, OWNED):
-        # Which ids others own is not looked at: it is one look-up for each id, and there may be others beside it.
+        # Ids owned by others are ignored: that would be one lookup per id, and there may be other ids as well.
         facts = [facts_of(text, *place[:3], owned) for text in IDS for owned in (place[3], {})]
         for actor in ACTORS:
             expected = any(may_push(actor, each, NOON) is ALLOWED for each in facts)
@@ -82,7 +82,7 @@ def test_who_could_push_any_id_and_nobody_else():
     assert wrong[:3] == []
 
 
-def test_what_belongs_to_versions_that_exist_needs_an_id_of_ones_own():
+def test_symbols_need_an_id_of_ones_own():
     wrong = []
     for place in itertools.product(PROTECTED, ALLOWED_IDS, RESERVED, OWNED):
         facts = [each for each in (facts_of(text, *place) for text in IDS) if each.exists]
@@ -108,7 +108,7 @@ EVERYWHERE = PushReach(("*",), (), ("contoso.core",))
         (by_key(ALICE, scopes=()), Forbidden),
     ],
 )
-def test_who_can_do_nothing_is_refused_in_the_words_of_a_package(who, error):
+def test_an_actor_without_rights_gets_the_refusal_of_a_package(who, error):
     facts = PackageFacts(PackageId.parse("contoso.core"), True, frozenset({ALICE.account_id}), (), True, True)
     early, late = may_push_anything(who, EVERYWHERE, NOON), may_push(who, facts, NOON)
     assert isinstance(early, Refused)
@@ -117,7 +117,7 @@ def test_who_can_do_nothing_is_refused_in_the_words_of_a_package(who, error):
     assert str(early.error) == str(late.error)
 
 
-def test_what_is_owned_is_not_read_without_need():
+def test_owned_ids_are_not_read_without_need():
     def owned() -> Iterator[str]:
         yield from read()
 
@@ -140,7 +140,7 @@ def test_what_is_owned_is_not_read_without_need():
         (by_key(ALICE, scopes={Scope.PUSH}, globs=("Longer.*",) * 50), "covers Longer.*, Longer.*, "),
     ],
 )
-def test_the_sentence_says_what_was_looked_at(who, told):
+def test_the_sentence_names_what_was_checked(who, told):
     verdict = may_push_anything(who, PushReach((), (), ()), NOON)
     assert isinstance(verdict, Refused)
     assert str(verdict.error).startswith(told) or told in str(verdict.error)

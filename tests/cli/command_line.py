@@ -1,4 +1,4 @@
-"""The command line for its tests: what it prints and how it ends."""
+"""Runs the command line in tests: its output and exit codes."""
 
 import json
 import os

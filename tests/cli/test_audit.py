@@ -1,4 +1,4 @@
-"""nugetproxy audit: what is printed, and from when on."""
+"""nugetproxy audit: what it prints, and from which time."""
 
 import json
 import subprocess
@@ -10,14 +10,14 @@ from tests.cli.command_line import ME
 
 
 class TestAudit:
-    def test_every_act_is_a_line_by_whoever_typed_it(self, alice):
+    def test_every_act_is_a_line_with_its_user(self, alice):
         alice.done("key", "add", "ci", "--owner", "alice")
         lines = [json.loads(each) for each in alice.done("audit", "--json").splitlines()]
 
         assert [(each["actor"], each["action"]) for each in lines] == [(ME, "user.add"), (ME, "key.add")]
         assert lines[0]["number"] < lines[1]["number"]
 
-    def test_the_last_of_them(self, alice):
+    def test_the_last_lines(self, alice):
         for name in ("bobby", "carol", "david"):
             alice.done("user", "add", name)
         lines = alice.done("audit", "--limit", "2").splitlines()
@@ -31,7 +31,7 @@ class TestAudit:
     def test_since(self, alice, since, expected):
         assert len(alice.done("audit", "--since", since).splitlines()) == expected
 
-    def test_a_time_that_is_none(self, alice):
+    def test_an_invalid_time(self, alice):
         alice.refused("audit", "--since", "yesterday", code=2)
 
     def test_since_a_bare_number_is_refused(self, alice):
@@ -39,7 +39,7 @@ class TestAudit:
 
     def test_following(self, alice):
         """
-        A line written by another command comes out, while the follower runs.
+        A line written by another command is printed while the follower runs.
         """
         with subprocess.Popen(
             [sys.executable, "-m", "nugetproxy", "audit", "--follow", "--json", "--data", str(alice.data)],

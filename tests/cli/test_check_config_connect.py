@@ -1,4 +1,4 @@
-"""`nugetproxy check-config --connect`: one line for each upstream, and how it ends."""
+"""`nugetproxy check-config --connect`: one line per upstream, and the exit code."""
 
 import threading
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def feed() -> Iterator[str]:
 
 
 def connect(*arguments: str) -> Result:
-    # `None` takes a variable out of the environment of the test run.
+    # `None` removes a variable from the environment of the test run.
     environ = {name: None for proxy in ("http_proxy", "https_proxy", "all_proxy") for name in (proxy, proxy.upper())}
     return CliRunner().invoke(main, ["check-config", "--connect", *arguments], env=environ)
 
@@ -71,7 +71,7 @@ def test_wrong_settings_come_first(feed):
     assert "server.workers" in ended.stderr
 
 
-def test_nothing_is_asked_when_offline():
+def test_no_upstream_is_contacted_when_offline():
     with dead_port() as port:
         ended = connect("--upstream", f"http://127.0.0.1:{port}/index.json", "--offline")
 

@@ -1,4 +1,4 @@
-"""Shell completion, as docs/install.md sets it up."""
+"""Shell completion, set up as in docs/install.md."""
 
 import os
 import re
@@ -39,7 +39,7 @@ def test_a_command_and_an_option_are_completed():
     assert completed("bash_complete", COMP_WORDS="nugetproxy x", COMP_CWORD="1").strip() == ""
 
 
-def test_the_documented_lines_are_those():
+def test_the_documented_lines_are_correct():
     page = (ROOT / "docs/install.md").read_text()
 
     assert set(re.findall(r"_NUGETPROXY_COMPLETE=(\w+) nugetproxy", page)) == {

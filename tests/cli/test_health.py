@@ -1,4 +1,4 @@
-"""nugetproxy health: whom it asks, what it prints, and how it ends."""
+"""nugetproxy health: what it requests, what it prints, and its exit code."""
 
 import http.server
 import threading
@@ -66,7 +66,7 @@ def test_a_server_that_is_ready(url):
     assert Answering.asked == ["/good/health/ready"]
 
 
-def test_the_reason_is_told_when_it_is_not(url):
+def test_the_reason_is_printed_when_it_is_not(url):
     ended = health(NUGETPROXY_SERVER__LISTEN=url.removeprefix("http://"))
 
     assert (ended.exit_code, ended.stdout) == (1, "")
@@ -83,11 +83,11 @@ def test_nobody_listens():
 
 
 @pytest.mark.parametrize("wrong", ["ftp://x", "nuget.example.com", "http://x:port"])
-def test_a_url_that_is_none(wrong):
+def test_an_invalid_url(wrong):
     assert "not an http or https URL" in health("--url", wrong).stderr
 
 
-def test_wrong_settings_are_told():
+def test_wrong_settings_are_reported():
     ended = health(NUGETPROXY_SERVER__WORKERS="0")
 
     assert ended.exit_code == 78
@@ -96,7 +96,7 @@ def test_wrong_settings_are_told():
 
 def test_a_server_with_tls_on_another_port(tmp_path):
     """
-    Its certificate names the host that clients use: not the address that is asked here.
+    Its certificate names the host that clients use, not the address requested here.
     """
     certificate, key = PrivateCA(tmp_path / "ca").issue("nuget.example.com")
     with Server(tmp_path / "data", "--offline", tls=(certificate, key)) as server:

@@ -1,4 +1,4 @@
-"""nugetproxy key: what scripts and people see, and how each command ends."""
+"""nugetproxy key: the output for scripts and people, and the exit codes."""
 
 from datetime import datetime, timedelta
 
@@ -35,7 +35,7 @@ class TestKeys:
     def test_for_people_the_key_is_alone_on_the_last_line(self, alice):
         assert alice.done("key", "add", "ci", "--owner", "alice").splitlines()[-1].startswith(KEY_PREFIX)
 
-    def test_it_is_shown_this_once(self, alice):
+    def test_it_is_shown_only_once(self, alice):
         text = alice.json("key", "add", "ci", "--owner", "alice")["key"]
         later = alice.done("key", "list") + alice.done("key", "list", "--json") + alice.done("audit")
 
@@ -58,7 +58,7 @@ class TestKeys:
         assert by_text["key"] not in ended.output
         assert alice.json("key", "list") == []
 
-    def test_of_several_with_a_name_it_must_be_said_whose(self, alice):
+    def test_an_ambiguous_name_needs_an_owner(self, alice):
         alice.done("org", "add", "Contoso", "--admin", "alice")
         for owner in ("alice", "Contoso"):
             alice.done("key", "add", "ci", "--owner", owner)
@@ -69,7 +69,7 @@ class TestKeys:
 
     def test_a_members_key_ends_with_the_membership(self, alice):
         """
-        One that is nobody's in particular does not; and a successor is the same member's.
+        One that belongs to no member does not; and a successor belongs to the same member.
         """
         alice.done("user", "add", "bobby")
         alice.done("org", "add", "Contoso", "--admin", "alice")
@@ -85,7 +85,7 @@ class TestKeys:
         alice.done("org", "member", "remove", "Contoso", "bobby")
         assert [key_owner(alice, text) for text in texts] == [None, None, "Contoso"]
 
-    def test_what_a_member_may_end(self, alice):
+    def test_what_a_member_may_revoke(self, alice):
         alice.done("user", "add", "bobby")
         alice.done("org", "add", "Contoso", "--admin", "alice")
         alice.done("org", "member", "add", "Contoso", "bobby")
@@ -104,7 +104,7 @@ class TestKeys:
         newest = alice.json("key", "rotate", "ci", "--overlap", "0s")["key"]
         assert [key_owner(alice, text) for text in (new, newest)] == [None, "alice"]
 
-    def test_rotating_tells_until_when_the_old_one_works(self, alice):
+    def test_rotating_prints_how_long_the_old_one_works(self, alice):
         alice.done("key", "add", "ci", "--owner", "alice")
         [old] = alice.json("key", "list")
         told = alice.done("key", "rotate", "ci", "--overlap", "24h")
@@ -118,10 +118,10 @@ class TestKeys:
 
     @pytest.mark.parametrize("option", [("--scope", "all"), ("--expires", "1y"), ("--expires", "9999d"),
                                         ("--glob", "a b"), ("--expires", "0s"), ("--expires", "90")])  # fmt: skip
-    def test_what_cannot_be_meant(self, alice, option):
+    def test_usage_errors(self, alice, option):
         alice.refused("key", "add", "ci", "--owner", "alice", *option, code=2)
 
-    def test_a_duration_without_its_unit_says_which_there_are(self, alice):
+    def test_a_duration_without_a_unit_lists_the_units(self, alice):
         assert '"24h" for hours' in alice.refused("key", "rotate", "ci", "--overlap", "24", code=2)
 
 

@@ -1,4 +1,4 @@
-"""What commands load before they begin: all that they do not use only makes them slow to start."""
+"""The modules that commands load before they begin: unused ones only make them slow to start."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ main()
 
 
 def loaded(*arguments: str) -> set[str]:
-    """The packages that are loaded when a command ends."""
+    """The packages loaded by the time a command ends."""
     command = [sys.executable, "-c", CODE, *arguments]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return {name.partition(".")[0] for name in ended.stderr.splitlines()[-1].split()}
@@ -36,7 +36,7 @@ def loaded(*arguments: str) -> set[str]:
 )
 def test_help_loads_nothing_heavy(arguments):
     """
-    Shell completion runs the same code at every press of a key.
+    Shell completion runs the same code at every key press.
     """
     assert loaded(*arguments) & (HEAVY | WORKING) == set()
 

@@ -1,4 +1,4 @@
-"""The command line: what each command says and how it ends. Serving itself is tests/runtime's affair."""
+"""The command line: the output and exit code of each command. Serving itself is tested in tests/runtime."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ def test_version():
     assert run("--version").output == f"nugetproxy {nugetproxy.__version__}\n"
 
 
-def test_help_tells_both_of_what_it_is():
+def test_help_names_both_purposes():
     told = " ".join(run("--help").output.split())
 
     assert "caching proxy for nuget.org" in told
@@ -41,12 +41,12 @@ def test_help_lists_every_command():
 @pytest.mark.parametrize("option", ["--config", "--listen", "--public-url", "--data", "--upstream", "--offline",
                                     "--workers", "--tls-cert", "--tls-key", "--log-format"])  # fmt: skip
 @pytest.mark.parametrize("command", ["serve", "check-config"])
-def test_every_option_is_told(command, option):
+def test_every_option_is_in_the_help(command, option):
     assert option in run(command, "--help").output
 
 
 @pytest.mark.parametrize("group", ["", "user", "org", "org member", "key", "owner", "prefix", "package"])
-def test_what_a_command_does_is_told_whole_in_a_terminal_of_80_columns(group):
+def test_summaries_of_commands_fit_a_terminal_of_80_columns(group):
     told = run(*group.split(), "--help", COLUMNS="80").output
 
     assert "Commands:" in told
@@ -69,7 +69,7 @@ class TestCheckConfig:
         assert config.mirroring.mode == "offline"
         assert [each.service_index for each in config.mirroring.upstream] == ["http://127.0.0.1:1/index.json"]
 
-    def test_says_everything_that_is_wrong(self):
+    def test_reports_every_problem(self):
         ended = run("check-config", "--workers", "0", "--listen", "x", NUGETPROXY_SERVR__LISTEN="x")
 
         assert ended.exit_code == 78
@@ -80,7 +80,7 @@ class TestCheckConfig:
             ["nugetproxy", " server.workers"],
         ]
 
-    def test_warns_of_packages_that_would_not_be_served(self, tmp_path):
+    def test_warns_about_packages_that_would_not_be_served(self, tmp_path):
         (tmp_path / "mirror/feed.example.com-81/contoso.utils").mkdir(parents=True)
         ended = run("check-config", "--data", str(tmp_path))
         right = run("check-config", "--data", str(tmp_path), "--upstream", "https://feed.example.com:81/v3/index.json")
@@ -97,7 +97,7 @@ class TestCheckConfig:
 
     def test_every_option_reaches_its_setting(self, tmp_path):
         """
-        Options are the last word: over the file, and over the environment.
+        Options override both the file and the environment.
         """
         file = tmp_path / "n.toml"
         file.write_text('[server]\npublic_url = "https://file.example.com"\n')
@@ -149,7 +149,7 @@ class TestAnnouncement:
     def test_the_command_to_add_a_secure_source_needs_no_permission(self):
         assert "insecure" not in command_to_add("https://n.example.com/v3/index.json")
 
-    def test_people_are_told_in_two_lines(self):
+    def test_the_announcement_has_two_lines(self):
         url = "https://n.example.com/v3/index.json"
 
         assert announcement(plan(), url).splitlines() == [f"nugetproxy serves {url}", f"Use it:  {command_to_add(url)}"]
@@ -167,7 +167,7 @@ class TestAnnouncement:
             ([("192.0.2.1", 8551)], ""),
         ],
     )
-    def test_people_are_told_when_it_listens_on_more_than_the_url_says(self, addresses, told):
+    def test_addresses_beyond_the_url_are_announced(self, addresses, told):
         lines = announcement(plan(), "http://127.0.0.1:8551/v3/index.json", addresses).splitlines()
 
         assert [line for line in lines if line.startswith("It listens")] == [
@@ -177,7 +177,7 @@ class TestAnnouncement:
 
     def test_a_json_log_starts_with_json(self):
         """
-        Standard output also has the access log: whatever parses that must be able to parse its first line.
+        Standard output also has the access log: a program that parses it must be able to parse the first line.
         """
         url = "https://n.example.com/v3/index.json"
         told = json.loads(announcement(plan(log_format="json"), url, [("0.0.0.0", 80), ("::", 80)]))
@@ -185,12 +185,12 @@ class TestAnnouncement:
         assert (told["event"], told["source"], told["use"]) == ("serving", url, command_to_add(url))
         assert told["listening"] == "0.0.0.0:80, [::]:80"
 
-    def test_people_are_told_how_to_begin(self):
+    def test_it_explains_how_to_begin(self):
         told = announcement(plan(begin="Make an administrator:\n  like this"), "https://n.example.com/v3/index.json")
 
         assert told.splitlines()[2:] == ["Make an administrator:", "  like this"]
 
-    def test_a_json_log_tells_it_as_an_event(self):
+    def test_a_json_log_has_it_as_an_event(self):
         lines = announcement(plan(begin="like\nthis", log_format="json"), "https://n.example.com/v3/index.json")
         events = [json.loads(line) for line in lines.splitlines()]
 
@@ -198,7 +198,7 @@ class TestAnnouncement:
         assert events[1]["begin"] == "like\nthis"
 
 
-def test_the_default_is_what_the_readme_promises():
+def test_the_default_is_as_documented_in_the_readme():
     config = Config()
 
     assert config.server.listen == "127.0.0.1:8550"
@@ -208,7 +208,7 @@ def test_the_default_is_what_the_readme_promises():
 
 def test_serve_loads_nothing_slow_before_its_first_worker_runs():
     """
-    What `serve` imports delays the moment it is ready; pydantic, aiohttp and the metrics are the workers' affair.
+    Everything `serve` imports delays startup; pydantic, aiohttp and the metrics are loaded by the workers.
     """
     code = "import sys, nugetproxy.cli.serve; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout

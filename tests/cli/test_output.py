@@ -1,4 +1,4 @@
-"""How every command reports: what goes where, in which shape, and with which exit code."""
+"""How every command reports: on which stream, in which format, and with which exit code."""
 
 import json
 
@@ -25,7 +25,7 @@ from tests.cli.command_line import CommandLine
 )
 def test_with_json_a_refusal_is_json(alice, arguments, kind, code, told):
     """
-    On standard error, so that a script that reads the result never meets another shape.
+    On standard error, so that a script that reads the result gets only one format.
     """
     refusal = json.loads(alice.refused(*arguments, "--json", code=code))
 
@@ -93,7 +93,7 @@ def test_every_column_has_a_heading_and_every_cell_a_value(alice, arguments, hea
 @pytest.mark.parametrize(
     "arguments", [("org", "list"), ("key", "list"), ("prefix", "list"), ("owner", "list", "A"), ("package", "list")]
 )
-def test_an_empty_list_is_empty_and_said_so(alice, arguments):
+def test_an_empty_list_is_empty_and_says_so(alice, arguments):
     ended = alice.run(*arguments)
 
     assert (ended.exit_code, ended.stdout) == (0, "")
@@ -107,7 +107,7 @@ def test_the_default_data_directory_is_that_of_the_settings():
 
 def test_an_empty_data_option_is_refused(line):
     """
-    As a shell hands it over when a variable is not set: the default would be another directory than meant.
+    A shell passes one when a variable is not set: the default would be the wrong directory.
     """
     line.data = ""
     assert "storage.path" in line.refused("user", "list", code=78)

@@ -1,4 +1,4 @@
-"""What root's commands write belongs to the owner of the data directory: the server could not use it otherwise."""
+"""Files written by root's commands belong to the owner of the data directory: the server could not use others."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""nugetproxy owner, nugetproxy prefix: which ids belong to whom."""
+"""nugetproxy owner, nugetproxy prefix: the owners of ids."""
 
 import asyncio
 from dataclasses import replace
@@ -21,7 +21,7 @@ class TestOwnersAndPrefixes:
         assert alice.json("owner", "remove", "Contoso.Core", "Contoso", "--force")["owners"] == []
         assert alice.run("owner", "list", "Contoso.Core").stderr == "Contoso.Core has no owners.\n"
 
-    def test_an_id_that_is_none(self, alice):
+    def test_an_invalid_id(self, alice):
         alice.refused("owner", "list", "a/b", code=2)
 
     def test_reserving(self, alice):
@@ -37,7 +37,7 @@ class TestOwnersAndPrefixes:
         assert "upstreams are still asked for ids below Contoso.*" in ended.stderr
         assert "shared" in ended.stdout
 
-    def test_sharing_stays_as_it_is(self, alice):
+    def test_sharing_stays_unchanged(self, alice):
         alice.done("user", "add", "bobby")
         for options, expected in (
             (("--shared",), True), ((), True), (("--not-shared",), False), ((), False), (("--shared",), True),
@@ -45,7 +45,7 @@ class TestOwnersAndPrefixes:
             made = alice.json("prefix", "reserve", "Team.*", "--owner", "bobby", *options)
             assert (made["shared"], made["protected"]) == (expected, not expected)
 
-    def test_one_owner_leaves(self, alice):
+    def test_one_owner_is_removed(self, alice):
         alice.done("user", "add", "bobby")
         for name in ("alice", "bobby"):
             alice.done("prefix", "reserve", "Team.*", "--owner", name)
@@ -54,7 +54,7 @@ class TestOwnersAndPrefixes:
         assert [each["owners"] for each in alice.json("prefix", "list")] == [["bobby"]]
         assert "for bobby alone" in alice.refused("prefix", "release", "Team.*", "--owner", "bobby")
 
-    def test_a_prefix_that_takes_more_than_it_says_must_be_meant(self, alice):
+    def test_a_prefix_that_ends_inside_a_word_needs_an_option(self, alice):
         assert "--wide" in alice.refused("prefix", "reserve", "Team*", "--owner", "alice", code=2)
         assert alice.json("prefix", "reserve", "Team*", "--owner", "alice", "--wide")["pattern"] == "Team*"
         alice.refused("prefix", "reserve", "T*", "--owner", "alice", "--wide", code=2)
@@ -79,7 +79,7 @@ class TestOwnersAndPrefixes:
 class TestPrefixesInUse:
     @pytest.fixture
     def mirror(self, alice):
-        """Newtonsoft.Json in two versions and Newtonsoft.Bson in one are kept; Newtonsoft.Dev was asked for."""
+        """Newtonsoft.Json in two versions and Newtonsoft.Bson in one are kept; Newtonsoft.Dev was requested."""
         for version in ("json/13.0.1", "json/13.0.3", "bson/1.0.2"):
             (alice.data / "mirror/nuget.org" / f"newtonsoft.{version}").mkdir(parents=True)
         flat = "https://api.nuget.org/v3-flatcontainer"
@@ -110,10 +110,10 @@ class TestPrefixesInUse:
             ("Newton.*", "--wide"),
         ],
     )
-    def test_what_breaks_nothing_or_is_meant_is_reserved(self, mirror, pattern, option):
+    def test_a_prefix_that_breaks_nothing_or_is_forced_is_reserved(self, mirror, pattern, option):
         assert mirror.json("prefix", "reserve", pattern, "--owner", "alice", option)["pattern"] == pattern
 
-    def test_what_is_protected_already_breaks_no_more(self, mirror):
+    def test_an_already_protected_prefix_breaks_nothing(self, mirror):
         mirror.done("prefix", "reserve", "Newtonsoft.*", "--owner", "alice", "--force")
         mirror.done("prefix", "reserve", "Newtonsoft.Json.*", "--owner", "alice")
         mirror.done("prefix", "reserve", "Newtonsoft.*", "--owner", "alice")
@@ -124,7 +124,7 @@ class TestPrefixesInUse:
 
         assert "--force" in mirror.refused("prefix", "reserve", "Newtonsoft.*", "--owner", "alice", "--not-shared")
 
-    def test_what_is_hosted_comes_from_here_already(self, mirror):
+    def test_hosted_packages_are_already_served_from_here(self, mirror):
         asyncio.run(host(mirror.data, "Newtonsoft.Json"))
 
         assert "newtonsoft.bson, newtonsoft.dev. " in mirror.refused(

@@ -1,4 +1,4 @@
-"""nugetproxy package: what is listed, what each act does, and how it is told."""
+"""nugetproxy package: what is listed, what each act does, and its output."""
 
 import asyncio
 import re
@@ -76,7 +76,7 @@ class TestList:
         assert second.split()[:2] == ["2.0.0-beta", "listed"]
         assert third.split()[:2] == ["10.0.0", "deleted"]
 
-    def test_of_what_is_not_hosted(self, feed):
+    def test_of_an_unknown_package(self, feed):
         assert "package 'Serilog' does not exist here" in feed.refused("package", "list", "Serilog")
         feed.refused("package", "list", "a/b", code=2)
 
@@ -149,7 +149,7 @@ class TestInfo:
 
         assert "first?2J?second" in shown
 
-    def test_of_what_is_not_there(self, feed):
+    def test_of_a_missing_version(self, feed):
         feed.done("package", "delete", "Contoso.Utils", "1.0.0")
 
         assert "'Serilog' does not exist here" in feed.refused("package", "info", "Serilog")
@@ -179,7 +179,7 @@ class TestDeprecate:
          ("1.0.0", "--alternate", "a/b"), ("1.0.0", "--reason", "old"), ("one",)],
         ids=" ".join,
     )  # fmt: skip
-    def test_what_cannot_be_meant(self, feed, arguments):
+    def test_usage_errors(self, feed, arguments):
         feed.refused("package", "deprecate", "Contoso.Utils", *arguments, code=2)
         assert feed.json("package", "info", "Contoso.Utils")["deprecated"] == 0
 
@@ -194,14 +194,14 @@ class TestListing:
         assert feed.json("package", "list", "Contoso.Utils")[0]["state"] == "listed"
 
     @pytest.mark.parametrize("act", ["unlist", "relist", "deprecate", "delete"])
-    def test_of_what_is_not_there(self, feed, act):
+    def test_of_a_missing_version(self, feed, act):
         assert "has no version '3.0.0'" in feed.refused("package", act, "Contoso.Utils", "3.0.0")
         assert "'Serilog' does not exist here" in feed.refused("package", act, "Serilog", "1.0.0")
         feed.refused("package", act, "Contoso.Utils", "one", code=2)
 
 
 class TestDelete:
-    def test_the_bytes_go_and_the_name_stays_taken(self, feed):
+    def test_the_bytes_are_removed_and_the_name_stays_taken(self, feed):
         assert feed.json("package", "delete", "Contoso.Utils", "1.0.0") == {
             "id": "Contoso.Utils", "version": "1.0.0", "deleted": True, "reusable": False,
         }  # fmt: skip
@@ -209,15 +209,15 @@ class TestDelete:
         with pytest.raises(VersionBurnt):
             push(feed.data, "1.0.0", "other")
 
-    def test_with_leave_other_bytes_take_the_name(self, feed):
+    def test_with_allow_reuse_other_bytes_can_take_the_name(self, feed):
         assert "may be pushed again" in feed.done("package", "delete", "Contoso.Utils", "1.0.0", "--allow-reuse")
         push(feed.data, "1.0.0", "other")
 
         assert feed.json("package", "list", "Contoso.Utils")[0]["state"] == "listed"
 
-    def test_the_leave_may_come_later(self, feed):
+    def test_reuse_can_be_allowed_later(self, feed):
         """
-        Deleting what is deleted already gives its name free, once.
+        Deleting a version that is already deleted releases its name, once.
         """
         feed.done("package", "delete", "Contoso.Utils", "1.0.0")
         assert "it was deleted on 20" in feed.refused("package", "delete", "Contoso.Utils", "1.0.0")
@@ -226,7 +226,7 @@ class TestDelete:
         push(feed.data, "1.0.0", "other")
 
 
-def test_every_act_is_a_line_by_whoever_typed_it(feed):
+def test_every_act_is_a_line_with_its_user(feed):
     for act in (("unlist",), ("relist",), ("delete",), ("delete", "--allow-reuse")):
         feed.done("package", act[0], "Contoso.Utils", "1.0.0", *act[1:])
     lines = [(each["actor"], each["action"], each["subject"], each["detail"]) for each in feed.audited()[-4:]]
@@ -239,7 +239,7 @@ def test_every_act_is_a_line_by_whoever_typed_it(feed):
     ]
 
 
-def test_a_running_server_is_told(feed):
+def test_a_running_server_is_notified(feed):
     server = Place(feed.data)
     seen = [server.revisions.hosting]
     for act in ("unlist", "relist", "delete"):

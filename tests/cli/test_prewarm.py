@@ -1,4 +1,4 @@
-"""nugetproxy prewarm: fills the mirror from what build agents have at hand, and says what could not be fetched."""
+"""nugetproxy prewarm: fills the mirror from files that build agents have, and lists what could not be fetched."""
 
 import asyncio
 import io
@@ -93,7 +93,7 @@ async def test_a_second_run_fetches_nothing(gallery, tmp_path):
     assert len(gallery.log) == asked
 
 
-async def test_an_interrupted_run_is_continued(gallery, tmp_path):
+async def test_an_interrupted_run_can_be_continued(gallery, tmp_path):
     await prewarm(gallery, tmp_path / "data", plain_list(tmp_path, "Contoso.Base 1.0.0"))
     ended = await prewarm(gallery, tmp_path / "data", plain_list(tmp_path, *(f"{name} 1.0.0" for name in IDS)))
     assert "Packages: 3 (1 kept before, 2 fetched" in ended.output
@@ -102,7 +102,7 @@ async def test_an_interrupted_run_is_continued(gallery, tmp_path):
 
 async def test_a_hash_that_differs_is_named(gallery, tmp_path):
     """
-    A locked restore would fail with NU1403; better to hear it now. The package itself is kept.
+    A locked restore would fail with NU1403; better to learn it now. The package itself is kept.
     """
     file = lock_file(tmp_path, {"Contoso.Base": hash_of(gallery, "Contoso.Utils")})
     ended = await prewarm(gallery, tmp_path / "data", file)
@@ -112,9 +112,9 @@ async def test_a_hash_that_differs_is_named(gallery, tmp_path):
     assert kept(tmp_path / "data") == {"contoso.base.1.0.0.nupkg"}
 
 
-async def test_a_package_that_several_files_name_counts_once(gallery, tmp_path):
+async def test_a_package_named_by_several_files_counts_once(gallery, tmp_path):
     """
-    Two lock files that disagree about its hash name one package all the same.
+    Two lock files that disagree about its hash still name one package.
     """
     files = []
     for name, hashed in (("one", "Contoso.Base"), ("two", "Contoso.Utils")):
@@ -133,7 +133,7 @@ async def test_a_package_that_several_files_name_counts_once(gallery, tmp_path):
     assert gallery.requests_for("*.nupkg") == 1
 
 
-async def test_what_does_not_exist_is_named_and_the_rest_fetched(gallery, tmp_path):
+async def test_missing_packages_are_named_and_the_rest_fetched(gallery, tmp_path):
     lines = ["Contoso.Base 1.0.0", "Contoso.Base 9.0.0", "Nobody 1.0.0"]
     ended = await prewarm(gallery, tmp_path / "data", plain_list(tmp_path, *lines))
     assert ended.exit_code == 1
@@ -160,7 +160,7 @@ async def test_a_failing_upstream_is_named(gallery, tmp_path, fault, why):
     assert kept(tmp_path / "data") == ALL - {"contoso.base.1.0.0.nupkg"}
 
 
-async def test_that_it_waits_for_an_upstream_is_told(gallery, tmp_path, monkeypatch):
+async def test_waiting_for_an_upstream_is_reported(gallery, tmp_path, monkeypatch):
     in_time, made = skipping(monkeypatch), Prewarm.__init__
 
     async def sleep(seconds: float) -> None:
@@ -180,7 +180,7 @@ async def test_that_it_waits_for_an_upstream_is_told(gallery, tmp_path, monkeypa
     ("name", "content"),
     [("packages.txt", "Contoso.Base\n"), ("packages.lock.json", "{"), ("packages.lock.json", '{"version": 1}')],
 )
-async def test_a_file_that_cannot_be_read_ends_it_before_anything_is_asked(gallery, tmp_path, name, content):
+async def test_a_file_that_cannot_be_read_ends_it_before_any_request(gallery, tmp_path, name, content):
     file = tmp_path / name
     file.write_text(content)
     ended = await prewarm(gallery, tmp_path / "data", file)
@@ -189,15 +189,15 @@ async def test_a_file_that_cannot_be_read_ends_it_before_anything_is_asked(galle
     assert gallery.log == []
 
 
-async def test_an_empty_list_is_no_failure(gallery, tmp_path):
+async def test_an_empty_list_is_not_a_failure(gallery, tmp_path):
     ended = await prewarm(gallery, tmp_path / "data", plain_list(tmp_path))
     assert (ended.exit_code, gallery.log) == (0, [])
 
 
-async def test_it_runs_beside_a_server_and_then_all_is_there_offline(gallery, tmp_path):
+async def test_it_runs_beside_a_server_and_everything_is_available_offline(gallery, tmp_path):
     """
-    On one data directory: the running server serves what was prewarmed. Offline nothing is missing, without being told
-    which upstream it came from.
+    On one data directory: the running server serves the prewarmed packages. Offline nothing is missing, even without
+    knowing which upstream it came from.
     """
     data = tmp_path / "data"
     server = Server(data, upstream=gallery.url)
@@ -240,7 +240,7 @@ async def test_offline_it_says_what_is_not_kept(gallery, tmp_path):
 
 async def test_root_leaves_a_directory_of_others_alone(gallery, tmp_path, monkeypatch):
     """
-    What root keeps there, the server could neither read nor replace.
+    The server could neither read nor replace the files that root writes there.
     """
     data = tmp_path / "data"
     data.mkdir()

@@ -1,4 +1,4 @@
-"""How hints name the program that shows them."""
+"""How hints name the program that prints them."""
 
 import pytest
 
@@ -20,16 +20,16 @@ def test_a_program_that_the_shell_finds_has_its_bare_name(scripts):
 
 
 @pytest.mark.parametrize("found", [None, "two/nugetproxy"])
-def test_one_that_it_does_not_find_is_named_as_it_was_typed(scripts, monkeypatch, found):
+def test_one_that_it_does_not_find_is_named_as_typed(scripts, monkeypatch, found):
     """
-    In a virtual environment that is not active, another nugetproxy may be found, of another version.
+    In a virtual environment that is not active, the shell may find another nugetproxy, of another version.
     """
     monkeypatch.chdir(scripts)
 
     assert program(["one/nugetproxy", "serve"], [], lambda _: found) == "one/nugetproxy"
 
 
-def test_it_is_fit_for_a_shell(scripts):
+def test_it_is_quoted_for_a_shell(scripts):
     assert program([f"{scripts}/with blank/nugetproxy"], [], lambda _: None) == f"'{scripts}/with blank/nugetproxy'"
 
 
@@ -39,5 +39,5 @@ def test_a_module_is_run_as_one():
     assert program(["/lib/nugetproxy/__main__.py", "serve"], typed) == ".venv/bin/python -m nugetproxy"
 
 
-def test_another_program_that_runs_the_commands_gives_no_name():
+def test_another_program_that_runs_the_commands_is_not_named():
     assert program(["/usr/bin/pytest"], []) == "nugetproxy"

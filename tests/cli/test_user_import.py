@@ -1,4 +1,4 @@
-"""nugetproxy user import: what is printed, the file of passwords, and that a refusal changes nothing."""
+"""nugetproxy user import: its output, the file of passwords, and that a refusal changes nothing."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ def test_passwords_are_in_a_private_file_and_nowhere_else(alice, tmp_path):
     assert not asyncio.run(logs_in(alice, "carol", passwords["bob"]))
 
 
-def test_a_file_that_is_there_is_not_overwritten(alice, tmp_path):
+def test_an_existing_file_is_not_overwritten(alice, tmp_path):
     (tmp_path / "p").write_text("mine")
 
     assert "File exists" in alice.refused("user", "import", "-", "--passwords", str(tmp_path / "p"), typed=FILE)
@@ -74,14 +74,14 @@ def test_every_problem_is_named_by_its_line(alice, tmp_path):
     assert not (tmp_path / "p").exists()
 
 
-def test_what_contradicts_the_accounts_is_refused(alice):
+def test_a_file_that_contradicts_the_accounts_is_refused(alice):
     refused = json.loads(alice.refused("user", "import", "-", "--json", typed="name,administrator\nalice,no\n"))
 
     assert refused["kind"] == "import_refused"
     assert "line 2: alice is the last active administrator" in refused["problems"][0]
 
 
-def test_what_is_no_text_is_refused(alice):
+def test_a_binary_file_is_refused(alice):
     assert "not UTF-8" in alice.refused("user", "import", "-", code=2, typed=FILE.encode("utf-16"))
 
 

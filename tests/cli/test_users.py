@@ -1,4 +1,4 @@
-"""nugetproxy user, nugetproxy org: what scripts and people see, and how each command ends."""
+"""nugetproxy user, nugetproxy org: the output for scripts and people, and the exit codes."""
 
 import asyncio
 import stat
@@ -12,11 +12,11 @@ from tests.cli.command_line import ME, CommandLine
 
 
 class TestUsers:
-    def test_the_first_command_makes_the_directory(self, line):
+    def test_the_first_command_creates_the_directory(self, line):
         assert line.json("user", "add", "alice", "--admin")["administrator"] is True
         assert stat.S_IMODE((line.data / "nugetproxy.db").stat().st_mode) == 0o600
 
-    def test_without_a_password_it_is_said(self, line):
+    def test_a_missing_password_is_reported(self, line):
         assert "alice has no password" in line.run("user", "add", "alice").stderr
 
     @pytest.mark.parametrize(("beginning", "ending"), [("", ""), ("", "\n"), ("", "\r\n"), ("\ufeff", "\r\n")])
@@ -55,7 +55,7 @@ class TestUsers:
         ],
     )
     @pytest.mark.parametrize("command", ["add", "passwd"])
-    def test_what_is_no_password_is_refused_in_one_sentence(self, alice, command, typed, told):
+    def test_an_invalid_password_is_refused_in_one_sentence(self, alice, command, typed, told):
         name = {"add": "bobby", "passwd": "alice"}[command]
         refused = alice.refused("user", command, name, "--password-file", "-", code=2, typed=typed)
 
@@ -100,7 +100,7 @@ class TestUsers:
 
     def test_the_last_administrator_is_not_demoted(self, alice):
         """
-        One who is disabled does not count, and neither does one who only stands in the way.
+        A disabled one does not count, and can be demoted itself.
         """
         alice.done("user", "add", "bobby", "--admin")
         alice.done("user", "disable", "bobby")
@@ -121,22 +121,22 @@ class TestUsers:
     def test_a_taken_name_is_refused(self, alice):
         assert "already" in alice.refused("user", "add", "ALICE")
 
-    def test_a_name_that_is_none_cannot_be_meant(self, alice):
+    def test_an_invalid_name_is_a_usage_error(self, alice):
         assert "a name has" in alice.refused("user", "add", "a b", code=2)
 
     def test_a_missing_directory_is_a_wrong_option(self, line):
         assert "--data" in line.refused("user", "list")
         assert not line.data.exists()
 
-    def test_a_new_directory_is_told(self, line):
+    def test_a_new_directory_is_reported(self, line):
         """
-        Whoever types the first command in another folder than the server's finds out.
+        It shows a user who is in another folder than the server's that the data is not there.
         """
         told = line.run("user", "add", "alice").stderr
 
         assert f"created data directory {line.data}." in told
 
-    def test_a_directory_that_was_there_is_not(self, alice):
+    def test_an_existing_directory_is_not(self, alice):
         assert "data directory" not in alice.run("user", "add", "bobby").stderr
 
 
@@ -167,13 +167,13 @@ class TestOrganisations:
         assert [each["name"] for each in alice.json("org", "list")] == ["Contoso"]
         assert [each["name"] for each in alice.json("user", "list")] == ["alice"]
 
-    def test_a_user_is_no_organisation(self, alice):
+    def test_a_user_is_not_an_organisation(self, alice):
         assert "there is no organisation 'alice'" in alice.refused("org", "member", "list", "alice")
 
 
-def test_two_commands_at_once_both_work(alice):
+def test_concurrent_commands_all_work(alice):
     """
-    Commands run beside each other and beside a server: SQLite lets one writer wait for the other.
+    Commands run beside each other and beside a server: SQLite makes one writer wait for the other.
     """
     command = [sys.executable, "-m", "nugetproxy", "user", "add"]
     running = [subprocess.Popen([*command, f"user{n}", "--data", str(alice.data)], stdin=subprocess.DEVNULL,

@@ -91,7 +91,7 @@ class TestCommands:
         line = CommandLine(tmp_path / "data")
         told = line.refused("backup", str(tmp_path / "backup"))
 
-        assert told == f"nugetproxy: {line.data} holds no accounts and no hosted packages: is it the server's --data?\n"
+        assert told == f"nugetproxy: {line.data} has no accounts and no hosted packages: is it the server's --data?\n"
         assert not (tmp_path / "backup").exists()
 
     def test_a_folder_that_is_not_empty_is_a_usage_error(self, tmp_path: Path):
