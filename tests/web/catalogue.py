@@ -18,7 +18,7 @@ class CatalogueFeed(FakeFeed):
         super().__init__()
         self.packages: dict[str, list[Leaf]] = {}
         self.failing: dict[str, Exception] = {}
-        """What asking for the registration of an id (lower case) raises."""
+        """The exception raised for the registration of an id (lower case)."""
         self.documents: dict[str, dict[str, object]] = {}
         """Catalog pages by "id version"."""
         self.popularity: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Reads V2 answers as a client does."""
+"""Reads V2 responses as a client does."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +65,7 @@ async def text(client: Client, path: str) -> str:
 
 
 async def all_pages(client: Client, path: str) -> list[str]:
-    """The entries of a feed and of all that its next links lead to."""
+    """The entries of a feed and of all pages that its next links lead to."""
     entries: list[str] = []
     seen: set[str] = set()
     following: str | None = path

@@ -52,7 +52,7 @@ def hot_json(body: bytes = b'{"a":1}', gzip: bytes | None = None, **changes: Any
 
 @dataclass
 class TLS:
-    """Both sides of a private authority."""
+    """Both sides of a private certificate authority."""
 
     server: ssl.SSLContext
     client: ssl.SSLContext
@@ -76,7 +76,7 @@ class Served:
     """Lets /held answer."""
     clients: "list[Client]" = field(default_factory=list)
     trust: ssl.SSLContext | None = None
-    """How clients speak TLS; None: in clear."""
+    """How clients speak TLS; None: plain HTTP."""
 
     async def open(self) -> "Client":
         client = Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 26, ssl=self.trust))
@@ -95,7 +95,7 @@ class Served:
 async def serving(
     *, hot_bytes: int = 160_000_000, descriptor: int | None = None, tls: TLS | None = None, **changes: Any
 ) -> AsyncIterator[Served]:
-    """`changes` are server settings. /echo, /held (waits for `release`), /large are aiohttp's."""
+    """`changes` are server settings. aiohttp serves /echo, /held (waits for `release`) and /large."""
     settings = ServerSettings(**changes)
     seen: list[str] = []
     release = asyncio.Event()
@@ -187,7 +187,7 @@ class Client:
         return reply
 
     async def is_closed(self) -> bool:
-        """Waits for the end; True when nothing more came before it."""
+        """Waits for the end; True if nothing more was received before it."""
         try:
             return await self.reader.read() == b""
         except ConnectionError:
@@ -200,7 +200,7 @@ class Client:
 
 
 def get(target: str, *headers: str, method: str = "GET", host: str = "127.0.0.1:1") -> bytes:
-    """A request as NuGet's clients write it, with further header lines."""
+    """A request as NuGet's clients write it, with extra header lines."""
     lines = [
         f"{method} {target} HTTP/1.1",
         f"Host: {host}",

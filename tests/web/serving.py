@@ -1,4 +1,4 @@
-"""The application over a real socket, for tests: a feed in, a client out."""
+"""The application over a real socket, for tests: takes a feed, gives a client."""
 
 import asyncio
 import ssl
@@ -23,7 +23,7 @@ async def is_ready() -> tuple[bool, str]:
 
 
 def services_for(feed: Feed, settings: dict[str, Any] | None = None, ready: Any = is_ready) -> Services:
-    """Services over `feed`; `settings` as in a configuration file. Nothing is logged unless they say so."""
+    """Services over `feed`; `settings` as in a configuration file. Nothing is logged unless they ask for it."""
     config = Config.model_validate({"logs": {"access": False}, **(settings or {})})
     return Services(config, feed, ready, started=0.0, name="mirror/1.0")
 
@@ -37,7 +37,7 @@ async def serving(
     ready: Any = is_ready,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Client]:
-    """A client of the running application. It decodes nothing, follows nothing and adds no Accept-Encoding."""
+    """A client of the running application. It decodes nothing, follows no redirects and adds no Accept-Encoding."""
     application = make_application(services_for(feed, settings, ready), hot)
     server: TestServer = TestServer(application, scheme="https" if tls else "http")
     await server.start_server(access_log=None, ssl=tls)
@@ -54,7 +54,7 @@ async def serving(
 
 
 async def raw(client: Client, request: bytes, *, enough: bytes = b"") -> bytes:
-    """What the server sends back to these bytes until it closes, or has sent `enough`."""
+    """What the server sends in response to these bytes until it closes, or has sent `enough`."""
     reader, writer = await asyncio.open_connection(client.server.host, client.server.port)
     received = b""
     try:

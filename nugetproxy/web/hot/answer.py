@@ -1,4 +1,4 @@
-"""One hot answer: what a 200, a 206 or a 304 to the next request says, rendered ahead as far as it never changes.
+"""One hot answer: the 200, 206 or 304 for the next request, rendered in advance where it never changes.
 
 Which answers are kept, and for how long, is decided in `web.hot.table`; how they reach a socket in `web.lane.lane`.
 """
@@ -18,12 +18,12 @@ from nugetproxy.web.http.compression import Codings
 
 Headers = Iterable[tuple[str, str]]
 
-# A target alone where the answer is the same for every host, else a target and a host: two types, so that no target,
-# not even one that a client made up with a host inside, is ever taken for a key of the other kind.
+# Only a target if the answer is the same for every host, else a target and a host: two types, so that no target,
+# not even one that a client crafted with a host inside, is ever taken for a key of the other kind.
 Key = bytes | tuple[bytes, bytes]
 
 ENTRY_BYTES: Final = 1024
-"""What an answer weighs beside its bodies and its key: objects, an entity tag, a path."""
+"""The size of an answer without its bodies and its key: objects, an entity tag, a path."""
 
 # Headers of the representation that a 304 does not repeat (RFC 9110 section 15.4.5).
 _OF_THE_BODY: Final = ("content-type", "content-encoding")
@@ -32,16 +32,16 @@ _NOT_MODIFIED: Final = NotModified()
 
 
 class HotVariant:
-    """One representation: its bytes, or the file that holds them, and every header that never changes.
+    """One representation: its bytes, or the file that contains them, and every header that never changes.
 
-    Most answers share most header lines, so these are kept once for all of them.
+    Most answers share most header lines, so these are stored once for all of them.
     """
 
     __slots__ = ("_of_body", "_shared", "body", "etag", "modified")
 
     def __init__(self, headers: Headers, body: bytes | LocalFile | KeptFile, *, modified: int | None = None) -> None:
-        """`headers` is everything that the aiohttp path would send for this representation except Content-Length, Date,
-        the request id, Age and Cache-Status. `modified` is in seconds since the epoch, of a file.
+        """`headers` is everything that aiohttp's side would send for this representation except Content-Length, Date,
+        the request id, Age and Cache-Status. `modified` is in seconds since the epoch, for files.
         """
         shared: list[str] = []
         of_body: list[str] = []
@@ -58,14 +58,14 @@ class HotVariant:
 
     @classmethod
     def from_description(cls, description: list[str], body: bytes) -> "HotVariant":
-        """A document's form, as `described` tells it."""
+        """The form of a document, from the result of `described`."""
         form = cls((), body)
         shared, of_body, form.etag = description
         form._shared, form._of_body = sys.intern(shared), sys.intern(of_body)
         return form
 
     def described(self) -> list[str]:
-        """Everything but the body."""
+        """Everything except the body."""
         return [self._shared, self._of_body, self.etag]
 
     @property
@@ -75,21 +75,21 @@ class HotVariant:
 
     @property
     def held(self) -> int:
-        """The bytes of it that are in our memory."""
+        """The part of it that is in our memory, in bytes."""
         return len(self.body) if isinstance(self.body, bytes) else 0
 
     def lines(self, *, with_body: bool) -> str:
-        """The header lines; without a body those that a 304 has."""
+        """The header lines; without a body, those of a 304."""
         tag = f"ETag: {self.etag}\r\n" if self.etag else ""
         return f"{self._of_body}{self._shared}{tag}" if with_body else f"{self._shared}{tag}"
 
 
 @dataclass(slots=True, eq=False)
 class HotAnswer:
-    """What is answered to GET and HEAD of one target.
+    """The response to GET and HEAD for one target.
 
     `provenance` is what the next client is told (offer a fetched answer as HIT); it ages here. The answer is used until
-    `expires`, which for a document is where its freshness ends.
+    `expires`, which for a document is the end of its freshness.
     """
 
     resource: str
@@ -97,21 +97,21 @@ class HotAnswer:
     identity: HotVariant | None
     gzip: HotVariant | None = None
     is_negotiated: bool = False
-    """Both forms exist, though one of them may not be here: a request for that one is not answered from here."""
+    """Both forms exist, though one may be missing here: a request for the missing one is not answered from here."""
     has_ttl: bool = True
-    """Whether Cache-Status tells how long it stays fresh: not for a file, whose bytes never change."""
+    """Whether Cache-Status says how long it stays fresh: not for a file, whose bytes never change."""
     expires: float = float("inf")
     """On the monotonic clock."""
     needs_reader: bool = False
-    """Only for clients whose credentials were right a moment ago."""
+    """Only for clients whose credentials were recently verified."""
     counted: Callable[[], None] | None = None
-    """Called for each GET that it answers."""
+    """Called for each GET that is answered with it."""
     gzip_unasked: bool = False
-    """A client that says nothing about codings gets gzip too (the gz hives)."""
+    """A client without Accept-Encoding gets gzip too (the gz hives)."""
     digest: str = ""
-    """Of the bytes of a document: two answers with the same one are two forms of one document."""
+    """Of a document's bytes: two answers with the same digest are two forms of one document."""
     since: float = field(default_factory=time.monotonic)
-    """When `provenance` was true, on the monotonic clock."""
+    """When `provenance` was valid, on the monotonic clock."""
 
     outcome: str = field(init=False)
     _ages: AgingLines = field(init=False)
@@ -122,7 +122,7 @@ class HotAnswer:
 
     @property
     def size(self) -> int:
-        """The bytes of memory that it takes, about."""
+        """The approximate memory it takes, in bytes."""
         forms = (form.held for form in (self.identity, self.gzip) if form is not None)
         return ENTRY_BYTES + sum(forms)
 
@@ -132,20 +132,20 @@ class HotAnswer:
         return body if isinstance(body, KeptFile) else None
 
     def variant_for(self, codings: Codings) -> HotVariant | None:
-        """None: that form is not here."""
+        """None: that form is not available."""
         if codings is Codings.GZIP or (codings is Codings.SILENT and self.gzip_unasked):
             return self.gzip if self.gzip is not None or self.is_negotiated else self.identity
         return self.identity
 
     def verdict(self, variant: HotVariant, conditions: Mapping[str, str], method: str) -> Verdict:
-        """What the conditions and ranges of a request come to. Documents are never answered in part."""
+        """The result of a request's conditions and ranges. Documents are never sent in part."""
         if conditions.get("If-None-Match") == variant.etag and len(conditions) == 1 and variant.etag:
             return _NOT_MODIFIED
         size = None if isinstance(variant.body, bytes) else variant.size
         return evaluate(conditions, etag=variant.etag, modified=variant.modified, size=size, method=method)
 
     def head(self, variant: HotVariant, verdict: Verdict, date: str, request_id: str, now: float) -> bytes:
-        """The head of the answer: a 200, 206 or 304, as `verdict` is Whole, Partial or NotModified.
+        """The head of the response: a 200, 206 or 304, as `verdict` is Whole, Partial or NotModified.
 
         `date` is the Date line; `now` is on the monotonic clock.
         """

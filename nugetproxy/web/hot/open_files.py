@@ -1,7 +1,7 @@
-"""Kept files that are being sent, open: a bounded set of descriptors, and what of a file is in the page cache.
+"""Open descriptors of the stored files that are being sent (a bounded set), and which parts are in the page cache.
 
-A hot package is known by its path and identity, not by its bytes; they go from the page cache to the socket. Nothing
-here knows a socket or an answer.
+A hot package is known by its path and identity, not by its bytes; they go from the page cache to the socket. Sockets
+and answers do not belong here.
 """
 
 import os
@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import Final
 
 RECHECK_SECONDS: Final = 2.0
-"""How long a file that was replaced or removed behind our back may still be served."""
+"""How long a file that was replaced or removed by someone else may still be served."""
 
 DEFAULT_LIMIT: Final = 1024
-"""Descriptors kept open for files that nobody is reading at the moment."""
+"""Descriptors kept open for files that are not being read at the moment."""
 
 PROBE: Final = 256 * 1024
-"""Bytes between two looks into the page cache. Pages leave it in runs, so that what lies between two that are there is
-there as well; cachestat(2), which knows for sure, costs a tenth of sending the same bytes.
+"""Bytes between two probes of the page cache. Pages leave it in runs, so what lies between two cached pages is cached
+as well; cachestat(2), which is exact, costs a tenth of sending the same bytes.
 """
 
 READ_AT_ONCE: Final = 1024 * 1024
 """Bytes brought into the page cache by one read."""
 
 _TRUSTED_SECONDS: Final = 60.0
-"""Where a file system cannot read without waiting (RWF_NOWAIT), what was read is believed to be cached for so long."""
+"""How long bytes that were read count as cached where a file system has no non-blocking read (RWF_NOWAIT)."""
 
 
 class FileChangedError(OSError):
@@ -33,7 +33,7 @@ class FileChangedError(OSError):
 
 
 class KeptFile:
-    """One file that is served: where it lies, and what tells it from another one at the same place.
+    """One file that is served: its path, and what distinguishes it from a different file at the same path.
 
     `size` is in bytes.
     """
@@ -41,7 +41,7 @@ class KeptFile:
     __slots__ = ("changed", "check_at", "inode", "path", "size")
 
     def __init__(self, path: Path, size: int) -> None:
-        """Looks at the file. Raises OSError, FileChangedError when its size is not `size`."""
+        """Stats the file. Raises OSError, FileChangedError when its size is not `size`."""
         found = path.stat()
         if found.st_size != size:
             raise FileChangedError(f"{found.st_size} bytes instead of {size}")
@@ -52,12 +52,12 @@ class KeptFile:
         self.check_at = time.monotonic() + RECHECK_SECONDS
 
     def is_there(self, now: float) -> bool:
-        """Whether it still is the same file; looked at only every few seconds. `now` is on the monotonic clock."""
+        """Whether it is still the same file; checked only every few seconds. `now` is on the monotonic clock."""
         if now < self.check_at:
             return True
         self.check_at = now + RECHECK_SECONDS
         try:
-            return self.is_same(os.stat(self.path))  # noqa: PTH116 - Path objects would weigh more
+            return self.is_same(os.stat(self.path))  # noqa: PTH116 - Path objects would take more memory
         except OSError:
             return False
 
@@ -66,7 +66,7 @@ class KeptFile:
 
 
 class OpenFile:
-    """An open descriptor, shared by all who send the file at the moment. `close` it when done."""
+    """An open descriptor, shared by all connections that are sending the file. `close` it when done."""
 
     __slots__ = ("_is_evicted", "_users", "_warm_until", "descriptor", "size")
 
@@ -103,7 +103,7 @@ class OpenFile:
         return self
 
     def close(self) -> None:
-        """One user less; the descriptor goes with the last one when it was evicted meanwhile."""
+        """One user fewer; the descriptor is closed with the last one if it was evicted in the meantime."""
         self._users -= 1
         self._close_if_unused()
 
@@ -118,7 +118,7 @@ class OpenFile:
 
 
 class OpenFiles:
-    """The descriptors of one worker, least recently used closed first. Only for the event loop's thread."""
+    """The descriptors of one worker; the least recently used are closed first. Only for the event loop's thread."""
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
         self._limit = limit
@@ -128,7 +128,7 @@ class OpenFiles:
         return len(self._open)
 
     def open(self, file: KeptFile) -> OpenFile:
-        """Its descriptor, for one user. Raises OSError, FileChangedError when another file lies there now."""
+        """Its descriptor, for one user. Raises OSError, FileChangedError when a different file is there now."""
         found = self._open.get(file.path)
         if found is not None:
             self._open.move_to_end(file.path)
@@ -143,7 +143,7 @@ class OpenFiles:
         return found.opened()
 
     def forget(self, file: KeptFile) -> None:
-        """Close it once nobody sends it any more."""
+        """Close it once no connection is sending it."""
         found = self._open.pop(file.path, None)
         if found is not None:
             found.evict()

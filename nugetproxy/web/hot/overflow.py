@@ -1,10 +1,10 @@
-"""Documents that are ready to be sent and do not fit into memory: on disk, found with one read.
+"""Documents that are ready to be sent but do not fit into memory: on disk, found with one read.
 
-What `web.hot.table` cannot keep would otherwise be rendered and compressed again for each request. A file of a fixed
-size is written from start to end, again and again; where an answer lies in it is remembered by a hash of its key. The
-file has no name and belongs to one process, so nothing in it outlives what that process knows.
+Without it, what `web.hot.table` cannot keep would be rendered and compressed again for each request. A file of fixed
+size is written from start to end, over and over; an answer's position in it is stored under a hash of its key. The file
+has no name and belongs to one process, so nothing in it outlives what that process knows.
 
-The event loop never waits for the disk here: a thread writes, and what is not in the page cache counts as not found.
+The event loop never waits for the disk here: a thread writes, and data outside the page cache counts as not found.
 """
 
 import asyncio
@@ -25,19 +25,19 @@ from nugetproxy.web.hot.answer import HotAnswer, HotVariant, Key
 log = logger()
 
 LARGEST: Final = 256 * 1024
-"""Bytes of a body that is kept here. Rendering a larger one is not most of what it costs, and there are few."""
+"""Bytes of a body that is kept here. For larger ones rendering is a small part of the cost, and they are few."""
 
 BATCH: Final = 512 * 1024
 """Bytes that are gathered before a thread writes them."""
 
 SMALLEST_FILE: Final = 8 * BATCH
-"""Bytes of the smallest file that makes sense."""
+"""The size of the smallest useful file, in bytes."""
 
 FIRST_READ: Final = 16 * 1024
-"""Bytes that one read takes: most answers are shorter."""
+"""Bytes that the first read takes: most answers are shorter."""
 
 SLOTS: Final = 1 << 17
-"""Answers that can be found at most; each slot takes eight bytes. Of two answers in one slot the newer is found."""
+"""Answers that can be found at most; each slot takes eight bytes. If two answers share a slot, the newer is found."""
 
 # Magic; lengths of key, description, identity form and gzip form. The bytes follow in that order.
 _HEADER: Final = struct.Struct("=4sIIII")
@@ -53,15 +53,15 @@ class Overflow:
         self._descriptor = _unnamed(folder)
         self._size = max(max_bytes, SMALLEST_FILE)
         self._slots = _no_slots()
-        # Positions count all bytes ever put here: where one lies in the file is its position modulo the size.
+        # Positions count all bytes ever put here: the offset in the file is the position modulo its size.
         self._gathered = bytearray()
-        self._start = 0  # position of the first gathered byte; what is before it was given to the thread
+        self._start = 0  # position of the first gathered byte; everything before it was passed to the thread
         self._flying = b""  # what the thread is writing, and its position
         self._flying_from = 0
         self._writing: asyncio.Task[None] | None = None
 
     def put(self, key: Key, answer: HotAnswer) -> None:
-        """Keep the answer of a document, unless it is too large or documents come faster than the disk takes them."""
+        """Keep the answer of a document, unless it is too large or documents come faster than the disk writes them."""
         if self._descriptor < 0 or (self._writing is not None and len(self._gathered) >= BATCH):
             return
         forms = [form.body for form in (answer.identity, answer.gzip) if form is not None]
@@ -76,20 +76,20 @@ class Overflow:
             self._write()
 
     def find(self, key: Key) -> HotAnswer | None:
-        """None, too, when a disk would have to be waited for."""
+        """None also when the disk would have to be waited for."""
         position = self._slots[hash(key) % SLOTS] - 1
         return self._answer_at(position, key) if position >= 0 else None
 
     def forget(self, key: Key) -> None:
-        """Find nothing for this key."""
+        """Make this key unfindable."""
         self._slots[hash(key) % SLOTS] = 0
 
     def clear(self) -> None:
-        """Find nothing of what was put so far."""
+        """Make everything that was put so far unfindable."""
         self._slots = _no_slots()
 
     async def close(self) -> None:
-        """Give the file back to the disk."""
+        """Close the file, which frees its disk space."""
         self.clear()
         if self._writing is not None:
             await asyncio.gather(self._writing, return_exceptions=True)
@@ -110,14 +110,14 @@ class Overflow:
         return _answer(key, memoryview(head), lengths) if len(head) >= whole else None
 
     def _bytes_at(self, position: int, count: int) -> bytes:
-        """Up to `count` bytes; fewer at an end, none when they are lost or not in the page cache."""
+        """Up to `count` bytes; fewer at an end, none if they are lost or not in the page cache."""
         if position >= self._start:
             at = position - self._start
             return bytes(self._gathered[at : at + count])
         if position >= self._flying_from:
             at = position - self._flying_from
             return self._flying[at : at + count]
-        # What the newest batches were written over, or will be before the next look.
+        # The area that the newest batches were written over, or will be before the next look-up.
         if self._descriptor < 0 or position < self._start - self._size:
             return b""
         offset = position % self._size
@@ -133,7 +133,7 @@ class Overflow:
         self._flying, self._flying_from = bytes(self._gathered), self._start
         self._gathered.clear()
         self._start += len(self._flying)
-        if self._start % self._size + 2 * BATCH > self._size:  # no batch goes over the end of the file
+        if self._start % self._size + 2 * BATCH > self._size:  # no batch crosses the end of the file
             self._start += self._size - self._start % self._size
         self._writing = asyncio.get_running_loop().create_task(self._written())
 
@@ -149,10 +149,10 @@ class Overflow:
 
 
 def _unnamed(folder: Path) -> int:
-    """A file that nobody else can open and that goes with its descriptor."""
+    """A file that no other process can open and that disappears with its descriptor."""
     try:
         return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError:  # a file system that has no such files
+    except OSError:  # the file system does not support such files
         descriptor, name = tempfile.mkstemp(dir=folder, prefix="hot-")
         Path(name).unlink()
         return descriptor
@@ -183,7 +183,7 @@ def _record(key: Key, answer: HotAnswer) -> bytes:
 
 
 def _answer(key: Key, record: memoryview, lengths: list[int]) -> HotAnswer | None:
-    """The answer, unless the record is another key's."""
+    """The answer, unless the record belongs to another key."""
     parts, at = [], _HEADER.size
     for length in lengths:
         end = at if length == _NONE else at + length

@@ -1,10 +1,10 @@
 """The hot table: answers found by the raw request target before any routing.
 
-What is hot is offered where documents and contents are served (`web.answers.responses`); how bytes reach a socket is
+Answers are offered where documents and contents are served (`web.answers.responses`); how bytes reach a socket is
 decided in `web.lane.lane`. Nothing here parses a request, and nothing found here needs JSON or compression.
 
-A document is kept with its bytes. A package is kept as a route: its rendered head and where it lies; its bytes stay in
-the page cache. The two do not compete for one budget, and what is asked for once pushes out nothing that is used.
+A document is kept with its bytes. A package is kept as a route: its rendered head and its path; its bytes stay in the
+page cache. The two have separate budgets, and an answer that is requested once evicts none that is in use.
 """
 
 import re
@@ -21,21 +21,21 @@ from nugetproxy.web.hot.overflow import Overflow
 
 log = logger()
 
-# Requests with any other target have a reading of their own in every parser; none of them is kept.
+# Parsers disagree about requests with any other target; none of them is kept.
 _TARGET: Final = re.compile(r"/[!-~]*")
 
 ROUTES: Final = 0.4
-"""The part of the memory that is for packages: some 20,000 of them in 64 MB."""
+"""The share of the memory that is for packages: some 20,000 of them in 64 MB."""
 
 SEEN_ONCE: Final = 16_384
-"""Targets remembered that were offered once while the table was full."""
+"""Number of remembered targets that were offered once while the table was full."""
 
 
 class _Part:
-    """Answers of one kind, the least recently found leaving first; bounded by their bytes."""
+    """Answers of one kind, bounded by their bytes; the least recently found are evicted first."""
 
     def __init__(self, max_bytes: int, left: Callable[[Key, HotAnswer], None] | None = None) -> None:
-        """`left` hears of what had to make room."""
+        """`left` is called with each answer that is evicted."""
         self._left = left
         self.max_bytes = max_bytes
         self.held_bytes = 0
@@ -43,7 +43,7 @@ class _Part:
         self._once: OrderedDict[Key, None] = OrderedDict()
 
     def keep(self, key: Key, answer: HotAnswer) -> bool:
-        """Whether it is kept: while this part is full, only what is offered a second time is."""
+        """Whether it is kept: while this part is full, only answers that are offered a second time are."""
         weight = _weight(key, answer)
         if weight > self.max_bytes // 2:
             self.drop(key)
@@ -73,7 +73,7 @@ class _Part:
         self.held_bytes = 0
 
     def _was_seen(self, key: Key) -> bool:
-        """Whether it was offered a short while ago: one pass over everything then evicts nothing that is used."""
+        """Whether it was offered a short while ago. So a single pass over everything evicts nothing that is in use."""
         if key in self._once:
             del self._once[key]
             return True
@@ -89,7 +89,7 @@ class HotTable:
     def __init__(
         self, max_bytes: int, changes: Callable[[], int] = lambda: 0, overflow: Overflow | None = None
     ) -> None:
-        """`changes` differs once anything changed that answers depend on; what was kept until then is forgotten.
+        """`changes` returns a new value once anything that answers depend on has changed; older answers are dropped.
 
         Documents that do not fit go to `overflow`.
         """
@@ -97,7 +97,7 @@ class HotTable:
         self.changes = changes
         self.files = OpenFiles()
         self.found_in_memory = self.found_on_disk = self.not_found = 0
-        """Lookups since somebody set these to 0."""
+        """Look-ups since these were last set to 0."""
         self._seen = changes()
         self._routes = _Part(int(max_bytes * ROUTES))
         self._overflow = overflow
@@ -109,15 +109,15 @@ class HotTable:
 
     @property
     def held_bytes(self) -> int:
-        """The memory that the kept answers take, about."""
+        """The approximate memory that the kept answers take."""
         return self._documents.held_bytes + self._routes.held_bytes
 
     def offer(self, target: str, host: str | None, answer: HotAnswer, seen: int | None = None) -> None:
         """Keep `answer` for requests of `target` (raw path and query as received).
 
-        `host` is `scheme://` and the Host value as received when the answer's bytes depend on them, else None.
-        An answer that would take over half of its part of the table is not kept, nor one that was made before a change:
-        `seen` is what `changes` said before the answer was looked up.
+        `host` is `scheme://` and the Host value as received if the answer's bytes depend on them, else None.
+        Not kept: an answer larger than half of its part of the table, and one that was created before a change.
+        `seen` is the value of `changes` before the answer was looked up.
         """
         self._is_current()
         if seen is not None and seen != self._seen:
@@ -130,7 +130,7 @@ class HotTable:
             try:
                 answer.identity.body = KeptFile(file.path, file.size)
             except OSError as error:
-                # The request itself was answered from the file by other means, or failed there and was told there.
+                # The request itself was answered from the file in another way, or failed there and was reported there.
                 log.debug("file_not_hot", file=file.path.name, why=str(error))
                 return
         if self._overflow is not None:
@@ -175,7 +175,7 @@ class HotTable:
         return answer
 
     def _overflown(self, target: bytes, host: bytes, now: float) -> HotAnswer | None:
-        """What did not fit into memory. Asked for again, it takes the place of what is not."""
+        """A document that did not fit into memory. Requested again, it replaces one that is not in use."""
         assert self._overflow is not None
         keys: tuple[Key, Key] = (target, (target, host))
         for key in keys:
@@ -188,7 +188,7 @@ class HotTable:
         return None
 
     def discard(self, target: str, host: str | None) -> None:
-        """Forget one answer, if it is here."""
+        """Drop one answer, if it is here."""
         key = _key(target, host)
         if key is not None:
             self._documents.drop(key)
@@ -197,21 +197,21 @@ class HotTable:
                 self._overflow.forget(key)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop everything."""
         self._documents.clear()
         self._routes.clear()
         if self._overflow is not None:
             self._overflow.clear()
 
     async def close(self) -> None:
-        """Forget everything and close the files."""
+        """Drop everything and close the files."""
         self.clear()
         self.files.clear()
         if self._overflow is not None:
             await self._overflow.close()
 
     def _is_current(self) -> bool:
-        """Whether nothing changed since the last look; forgets everything when something did."""
+        """Whether nothing has changed since the last call; drops everything if something has."""
         now = self.changes()
         if now == self._seen:
             return True
@@ -234,7 +234,7 @@ def _unite(answer: HotAnswer, before: HotAnswer | None) -> None:
 
 
 def _key(target: str, host: str | None) -> Key | None:
-    """None: such a request is not the lane's to answer."""
+    """None: the lane does not answer such a request."""
     if not _TARGET.fullmatch(target) or not (host is None or host.isascii()):
         return None
     raw = target.encode("ascii")
@@ -242,5 +242,5 @@ def _key(target: str, host: str | None) -> Key | None:
 
 
 def _weight(key: Key, answer: HotAnswer) -> int:
-    """In bytes. A query of a client's choosing is most of what a small answer costs."""
+    """In bytes. A query, which the client chooses, is most of the size of a small answer."""
     return (len(key) if isinstance(key, bytes) else len(key[0]) + len(key[1])) + answer.size

@@ -1,6 +1,6 @@
-"""What waits on one connection, in the transport and in the kernel, and whether it still moves.
+"""What is waiting to be sent on one connection, in the transport and in the kernel, and whether it still moves.
 
-How long it may stand still is decided in `web.lane.lane`.
+How long it may stand still is decided in `web.lane.watched`.
 """
 
 import asyncio
@@ -14,18 +14,18 @@ _NOTHING = (0, 0, 0)
 
 
 class Backlog:
-    """Bytes of answers that wait for a client: looked at about once a second."""
+    """Bytes of responses that wait for a client; checked about once a second."""
 
     __slots__ = ("_mark", "_since", "resumes")
 
     def __init__(self) -> None:
         self.resumes = 0
-        """How often the transport's buffer was emptied; the owner counts."""
+        """How often the transport's buffer was emptied; the owner increments it."""
         self._mark = _NOTHING
         self._since = 0.0
 
     def still_for(self, transport: asyncio.Transport, now: float) -> float | None:
-        """Seconds since something of it was last seen to move; None when nothing waits. `now` is monotonic."""
+        """Seconds since progress was last seen; None when nothing is waiting. `now` is monotonic."""
         waiting = transport.get_write_buffer_size()
         if not waiting:
             self._mark = _NOTHING
@@ -37,22 +37,22 @@ class Backlog:
 
 
 def keep_unsent_low(transport: asyncio.Transport, size: int) -> None:
-    """Let the kernel take bytes only while less than `size` of them wait to be sent, where it can do that."""
-    with contextlib.suppress(OSError, AttributeError):  # no TCP, or another system
+    """Let the kernel accept bytes only while less than `size` of them wait to be sent, where that is supported."""
+    with contextlib.suppress(OSError, AttributeError):  # not TCP, or another system
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)
 
 
 def unsent_bytes(transport: asyncio.Transport) -> int:
-    """Bytes that the kernel holds and the client has not acknowledged; 0 where it cannot say.
+    """Bytes that the kernel holds and the client has not acknowledged; 0 where this is unknown.
 
-    A slow reader empties this long before the transport's own buffer moves: the kernel wakes a writer only when a
+    With a slow reader this drops long before the transport's own buffer moves: the kernel wakes a writer only when a
     third of its buffer is free.
     """
     return _ask_kernel(transport, termios.TIOCOUTQ)
 
 
 def unread_bytes(transport: asyncio.Transport) -> int:
-    """Bytes that have come and were not read yet; 0 where the kernel cannot say. Closing now would reset the client."""
+    """Bytes received but not read yet; 0 where this is unknown. Closing while there are any would reset the client."""
     return _ask_kernel(transport, termios.FIONREAD)
 
 

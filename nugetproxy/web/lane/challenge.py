@@ -1,9 +1,9 @@
-"""The 401 that asks a reader for credentials, ready as bytes.
+"""The 401 that asks a reader for credentials, prepared as bytes.
 
-Every NuGet client meets it before each answer that is not for everybody, because it sends each request without
-credentials first (nuget-protocol: authentication).
+Every NuGet client gets it before each answer that is not public, because it sends each request without credentials
+first (nuget-protocol: authentication).
 
-Who needs credentials for what is decided in `web.requests.reading`.
+Which requests need credentials is decided in `web.requests.reading`.
 """
 
 from email.utils import formatdate
@@ -19,7 +19,7 @@ _PLACE: Final = "-"
 
 
 class Challenge:
-    """The same answer as aiohttp's side gives, without its way there. The connection is kept."""
+    """The same response as from aiohttp's side, without going through it. The connection is kept open."""
 
     def __init__(self) -> None:
         refusal = refusal_for(NotAuthenticated(CREDENTIALS_NEEDED), Resource.HOME)
@@ -33,7 +33,7 @@ class Challenge:
         self._dated = b""
 
     def answer(self, request_id: str, second: int, *, with_body: bool) -> tuple[bytes, int]:
-        """The whole answer and the size of the body in it; `second` is now, in unix time."""
+        """The whole response and the size of its body; `second` is now, in unix time."""
         if second != self._second:
             self._second = second
             self._dated = self._head + f"Date: {formatdate(second, usegmt=True)}\r\n".encode("ascii")

@@ -1,7 +1,7 @@
-"""The open connections of one worker: how many there may be, how long each may stay silent, and how they end.
+"""The open connections of one worker: how many are allowed, how long each may stay silent, and how they end.
 
-What passes over a connection belongs to `web.lane.lane`. aiohttp has no time-out for an unfinished head and none for a
-reader that stopped, so both are here, for every connection alike.
+What is sent over a connection belongs to `web.lane.lane`. aiohttp has no time-out for an unfinished head and none for a
+client that stopped reading, so both are here, for every connection alike.
 """
 
 import asyncio
@@ -12,35 +12,35 @@ from typing import Protocol
 from nugetproxy import metrics
 from nugetproxy.config import ServerSettings
 
-# At the limit, room is made by closing this many idle connections: their clients open another without an error.
+# At the limit, this many idle connections are closed to make room: their clients open another without an error.
 RECLAIMED_AT_ONCE = 32
 
 _RECLAIM_SECONDS = 1.0
 
 
 class Connection(Protocol):
-    """One open connection, as far as its ending is concerned."""
+    """One open connection, as far as its end is concerned."""
 
     address: str
 
     def overdue(self, now: float) -> str | None:
-        """Why this connection has lasted too long (a label of CONNECTIONS_REFUSED), None while it may go on."""
+        """Why this connection has lasted too long (a label of CONNECTIONS_REFUSED); None while it may continue."""
 
     def is_idle(self) -> bool:
-        """Nothing of a request has been received that is not answered completely."""
+        """Whether every request received so far, even in part, has been answered completely."""
 
     def end(self, reason: str) -> None:
-        """Close now, telling the client why where that still makes sense."""
+        """Close now, and send the client the reason where that still makes sense."""
 
     def finish(self) -> None:
-        """Close as soon as the running answer is complete; at once when there is none."""
+        """Close as soon as the current response is complete; immediately when there is none."""
 
     def abort(self) -> None:
-        """Close now and drop what is unsent."""
+        """Close now and drop unsent bytes."""
 
 
 class Connections:
-    """Admits connections, watches them with one timer, and ends them all. Only for the event loop's thread."""
+    """Admits connections, watches them with one timer, and closes them all. Only for the event loop's thread."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self.is_draining = False
@@ -57,7 +57,7 @@ class Connections:
         return len(self._open)
 
     def refuses(self, address: str) -> str | None:
-        """Why another connection from `address` cannot be had; None: it can. Counts the refusal."""
+        """Why another connection from `address` is refused; None if it is not. Counts the refusal."""
         reason = None
         settings = self._settings
         if len(self._open) >= settings.max_connections and not self._reclaim():
@@ -94,9 +94,9 @@ class Connections:
         return sum(not connection.is_idle() for connection in self._open)
 
     async def drain(self, timeout: float) -> int:
-        """Close what is idle now and the rest when it is answered; after `timeout` seconds abort. Returns how many.
+        """Close idle connections now, others when their response is complete; abort the rest after `timeout` seconds.
 
-        The caller has stopped listening before.
+        Returns how many were aborted. The caller has already stopped listening.
         """
         self.is_draining = True
         for connection in list(self._open):
@@ -128,7 +128,7 @@ class Connections:
             self._timer = asyncio.get_running_loop().call_later(self._sweep_seconds, self._sweep)
 
     def _reclaim(self) -> bool:
-        """Close some idle connections to make room for a new one; looks at most once a second."""
+        """Close some idle connections to make room for a new one; tries at most once a second."""
         now = time.monotonic()
         if now - self._reclaimed_at < _RECLAIM_SECONDS:
             return False

@@ -1,7 +1,7 @@
-"""One kept file on its way from the page cache to a socket, under the transport's flow control.
+"""Sends one stored file from the page cache to a socket, under the transport's flow control.
 
-The kernel moves the bytes itself (sendfile) where the connection is in clear. What is not in the page cache is read in
-by a thread first, so that a cold disk holds up one client and not the loop. Bodies in memory are `long_body`'s.
+Without TLS the kernel moves the bytes itself (sendfile). Bytes outside the page cache are read by a thread first, so
+that a cold disk delays one client and not the loop. Bodies in memory belong to `long_body`.
 """
 
 import asyncio
@@ -14,23 +14,23 @@ from nugetproxy.web.hot.open_files import OpenFile
 from nugetproxy.web.lane.long_body import QUEUED, TURN
 
 FIRST: Final = 32 * 1024
-"""Bytes that go out in one write with the head; a file that is not longer needs no second one."""
+"""Bytes that are sent in one write with the head; a file up to this size needs no second one."""
 
 SLICE: Final = 1024 * 1024
-"""Bytes offered to the kernel at once, and looked for in the page cache."""
+"""Bytes offered to the kernel in one call, and looked up in the page cache."""
 
 AHEAD: Final = 4 * SLICE
-"""Bytes that a thread brings into the page cache when some of them are missing."""
+"""Bytes that a thread reads into the page cache when some of them are missing."""
 
-# Used up within one call, so that all connections can share it.
+# Used within one call only, so that all connections can share it.
 _ROOM: Final = memoryview(bytearray(max(FIRST, QUEUED)))
 
 
 class FileBody:
     """Sends bytes `start` up to, not including, `end` of a file, then calls `ended`.
 
-    The owner says when writing is paused, and calls `go_on` when it resumes. When the file turns out to be shorter than
-    it was, or cannot be read, the connection is aborted: what was received never looks complete.
+    The owner says when writing is paused, and calls `go_on` when it resumes. If the file has become shorter, or cannot
+    be read, the connection is aborted: what was received never looks complete.
     """
 
     __slots__ = (
@@ -56,8 +56,8 @@ class FileBody:
         ended: Callable[[], None],
         reader: Executor,
     ) -> None:
-        """`descriptor` is the socket's when its bytes are the transport's bytes, -1 under TLS. `file` is closed by us;
-        `reader` runs what waits for a disk.
+        """`descriptor` is the socket's if its bytes are the transport's bytes, -1 under TLS. `file` is closed by this
+        object; `reader` runs what waits for a disk.
         """
         self.paused = False
         self._transport = transport
@@ -71,17 +71,17 @@ class FileBody:
 
     @property
     def sent(self) -> int:
-        """Bytes of the body given away."""
+        """Bytes of the body passed on so far."""
         return self._at - self._start
 
     def start(self, head: bytes) -> None:
-        """Send `head`, and the body behind it."""
+        """Send `head`, followed by the body."""
         count = min(FIRST, self._end - self._at)
         first = _ROOM[:0]
         try:
             read = os.preadv(self._file.descriptor, [_ROOM[:count]], self._at, os.RWF_NOWAIT)
             first = _ROOM[:read]
-        except OSError:  # not in the page cache, or no file system that could say so
+        except OSError:  # not in the page cache, or the file system cannot tell
             pass
         written = 0
         if self._writes_directly():
@@ -96,7 +96,7 @@ class FileBody:
         self.go_on()
 
     def go_on(self) -> None:
-        """Send until the client must catch up, a disk must be waited for, others must get their turn, or to the end."""
+        """Send until the client must catch up, the disk must be waited for, it is the turn of others, or the end."""
         until = self._at + TURN
         while (
             self._ended is not None and not self.paused and self._warming is None and not self._transport.is_closing()
@@ -115,7 +115,7 @@ class FileBody:
         """Send no more, and do not call `ended`."""
         if self._ended is not None:
             self._ended = None
-            self._descriptor = -1  # its number may soon be another connection's
+            self._descriptor = -1  # the number may soon belong to another connection
             if self._warming is None:  # else a thread is reading it
                 self._file.close()
 
@@ -142,7 +142,7 @@ class FileBody:
             self._transport.abort()
             return
         self._at += read
-        # In clear a transport may hold on to what it is given; that of TLS copies what it cannot send.
+        # Without TLS a transport may keep a reference to what it is given; that of TLS copies what it cannot send.
         self._transport.write(_ROOM[:read] if self._descriptor < 0 else bytes(_ROOM[:read]))
 
     def _wait_for_disk(self) -> None:
@@ -154,7 +154,7 @@ class FileBody:
     def _warmed(self, warming: "asyncio.Future[None]") -> None:
         self._warming = None
         failed = warming.cancelled() or warming.exception() is not None
-        if self._ended is None:  # stopped meanwhile
+        if self._ended is None:  # stopped in the meantime
             self._file.close()
         elif failed:
             self._transport.abort()
@@ -162,5 +162,5 @@ class FileBody:
             self.go_on()
 
     def _writes_directly(self) -> bool:
-        """May we pass the transport by? Not while it holds bytes that come before ours."""
+        """Whether we may bypass the transport: not while it holds bytes that come before ours."""
         return self._descriptor >= 0 and not self._transport.get_write_buffer_size()

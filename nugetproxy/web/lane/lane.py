@@ -1,8 +1,8 @@
 """The lane: hot answers straight from the table to the socket, in front of aiohttp's parser.
 
 Rule 1: the lane takes a chunk that is exactly one complete GET or HEAD head, fully understood, with nothing else in
-flight, whose target is hot. Everything else is aiohttp's from its first byte, on the same transport.
-Rule 2: whichever way a request went, the client, the log and the metrics see the same.
+flight, whose target is hot. Everything else belongs to aiohttp from its first byte, on the same transport.
+Rule 2: whichever way a request is answered, the client, the log and the metrics see the same.
 Rule 3: memory per connection is bounded, whatever the client sends or does not read.
 
 What is hot is decided in `web.answers.responses`; how a connection ends in `web.lane.watched`.
@@ -28,10 +28,10 @@ from nugetproxy.web.lane.watched import Watched
 from nugetproxy.web.telemetry.access import AccessLine
 
 JOINED: Final = 32 * 1024
-"""Bytes of a body that are copied behind its head and are gone at once; longer ones are a `LongBody`."""
+"""Bytes of a body that is copied behind its head and written in one go; a longer one is a `LongBody`."""
 
-# Where every connection's bytes arrive; they are copied out before anything else happens. Without it asyncio allocates
-# 256 KiB for each read, which can cost as much as answering.
+# The receive buffer of all connections; bytes are copied out before anything else happens. Without it asyncio
+# allocates 256 KiB for each read, which can cost as much as answering.
 _RECEIVED: Final = memoryview(bytearray(64 * 1024))
 
 _EMPTY_LINE: Final = b"\r\n\r\n"
@@ -42,8 +42,8 @@ _CHALLENGE: Final = Challenge()
 _WHOLE: Final = Whole()
 _NOTHING: Final[Mapping[str, str]] = {}
 
-# A request being answered: the answer, method, target, User-Agent, actor, id, when it came in unix and monotonic
-# seconds, and the status that it gets. A plain tuple, because one is made for every request.
+# A request being answered: the answer, method, target, User-Agent, actor, id, time of arrival in unix and monotonic
+# seconds, and the status of the response. A plain tuple, because one is created for every request.
 _Asked = tuple[HotAnswer, str, bytes, str, str, str, float, float, int]
 
 
@@ -57,7 +57,7 @@ class Lane(Watched):
         self._scheme = b"http"
         self._known: dict[bytes, RequestHead] = {}
         self._asked: _Asked | None = None  # the request that `_running` answers
-        self._descriptor = -1  # of a connection in clear
+        self._descriptor = -1  # the socket's, without TLS
         self._paused = False
 
     # --- asyncio's calls ---
@@ -89,7 +89,7 @@ class Lane(Watched):
         self._take(bytes(_RECEIVED[:nbytes]))
 
     def eof_received(self) -> bool | None:
-        # A client may say it will send no more and still read: what runs in the lane is completed first.
+        # A client may stop sending and still read: the response that the lane is sending is completed first.
         if self._running is not None and self._scheme == b"http":
             self._close_after = True
             return True
@@ -97,13 +97,13 @@ class Lane(Watched):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._shared.connections.remove(self)
-        self._descriptor = -1  # the number may soon be another connection's
+        self._descriptor = -1  # the number may soon belong to another connection
         self._head = self._held = b""
         if self._running is not None:
             self._end_running()
         if self._handler is not None:
             self._handler.connection_lost(exc)
-            # It knows us, too: the two would wait for the collector of cycles.
+            # It refers to us, too: otherwise both would wait for the garbage collector.
             self._handler, self._handed = None, False
 
     def pause_writing(self) -> None:
@@ -134,13 +134,13 @@ class Lane(Watched):
         elif self._handed and not self._is_handed_back():
             self._hand(data)
         elif self._paused:
-            # What was answered before is still unread: more answers would only wait here, without end.
+            # Earlier responses are still unread: more of them would pile up here without limit.
             self._hold(data)
         else:
             self._look(self._head + data if self._head else data)
 
     def _look(self, data: bytes) -> None:
-        """Answer `data` here, or see whose it is. Nothing else is in flight."""
+        """Answer `data` here, or hand it on. Nothing else is in flight."""
         line_end = data.find(_LINE_END)
         hot = self._shared.hot
         if hot is not None and line_end > 0 and data.endswith(_EMPTY_LINE) and not self._close_after:
@@ -164,7 +164,7 @@ class Lane(Watched):
         self._hand_when_complete(data)
 
     def _hand_when_complete(self, data: bytes) -> None:
-        """Give `data` to aiohttp once it holds a whole head, so that an unfinished one is on our clock."""
+        """Give `data` to aiohttp once it contains a whole head, so that our time-out covers an unfinished one."""
         refusal = refusal_of_length(data)
         if refusal is not None:
             self._refuse_unread(*refusal)
@@ -212,7 +212,7 @@ class Lane(Watched):
         conditions: Mapping[str, str],
         now: float,
     ) -> bool:
-        """Answer, unless the form that is wanted is not here, or the conditions come to a refusal: aiohttp's then."""
+        """Answer, unless the form is not here, or the conditions lead to a refusal: aiohttp answers then."""
         if answer.needs_reader and not actor:
             self._ask_who(answer, head, method, target, now)
             return True
@@ -261,7 +261,7 @@ class Lane(Watched):
             body.start(start)
 
     def _ask_who(self, answer: HotAnswer, head: RequestHead, method: str, target: bytes, now: float) -> None:
-        """There is an answer, and it is not for everybody."""
+        """Send the 401: there is an answer, but it is not public."""
         wall, name = time.time(), request_id(head.request_id)
         told, size = _CHALLENGE.answer(name, int(wall), with_body=method == "GET")
         self._head = b""
@@ -291,5 +291,5 @@ class Lane(Watched):
             )
         )
         if self._close_after:
-            # Not at once: asyncio loses a connection twice that is closed within resume_writing.
+            # Deferred: asyncio calls connection_lost twice for a connection that is closed within resume_writing.
             asyncio.get_running_loop().call_soon(self._transport.close)

@@ -1,8 +1,8 @@
-"""The way in: accepts connections, and counts each from that moment until it is a lane's.
+"""Accepts connections, and counts each from that moment until it belongs to a lane.
 
-With asyncio's own listening (`create_server`) nobody hears of a connection before its protocol is made. One that was
-accepted in the turn of a stop would then be dropped, and its client, who had been let in, would meet a reset. With TLS
-nobody hears of it before its handshake is done, and those that never finish one are open files that no limit knows of.
+With asyncio's own listening (`create_server`) a connection is invisible until its protocol is created. One that is
+accepted in the loop turn of a stop would be dropped, and its client, already accepted, would get a reset. With TLS a
+connection is invisible until its handshake is done; those that never finish one are open files that no limit covers.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from nugetproxy.web.lane.connections import Connections
 from nugetproxy.web.lane.tls import TLSTransport, handshake
 
 LONGEST_HANDSHAKE: Final = 60.0
-"""Seconds, where `server.header_timeout` sets no limit: a handshake is a few kilobytes."""
+"""Seconds, when `server.header_timeout` sets no limit: a handshake is only a few kilobytes."""
 
 AT_ONCE: Final = 64
-"""Connections taken before others get their turn; what is left may be taken by another worker."""
+"""Connections accepted before others get their turn; the rest may be accepted by another worker."""
 
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE: Final = 1.0
@@ -30,7 +30,7 @@ _log = logger()
 
 
 class Listener:
-    """Takes the connections of one listening socket until it is closed."""
+    """Accepts the connections of one listening socket until it is closed."""
 
     def __init__(
         self,
@@ -41,10 +41,10 @@ class Listener:
         tls: ssl.SSLContext | None,
         in_clear: Callable[[], asyncio.BufferedProtocol],
     ) -> None:
-        """`arriving` are those that were accepted and have no protocol yet; `protocol` makes it.
+        """`arriving` are the connections that were accepted and have no protocol yet; `protocol` creates it.
 
-        With `tls`, `in_clear` makes the protocol of who speaks plain HTTP all the same, to tell them. `seconds` is how
-        long a handshake may take, 0: `LONGEST_HANDSHAKE`. `listening` is closed by `close`.
+        With `tls`, `in_clear` creates the protocol for clients that speak plain HTTP all the same, to tell them so.
+        `seconds` is how long a handshake may take; 0 means `LONGEST_HANDSHAKE`. `close` closes `listening`.
         """
         self._listening = listening
         self._arriving = arriving
@@ -57,7 +57,7 @@ class Listener:
         self._loop.add_reader(listening, self._accept)
 
     def close(self) -> None:
-        """Take no more; those that were taken go on."""
+        """Accept no more; connections that were accepted continue."""
         if self._pause is not None:
             self._pause.cancel()
         self._loop.remove_reader(self._listening)
@@ -72,15 +72,15 @@ class Listener:
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
                     raise
-                # The socket stays readable: asking at once again would be all that this process does.
+                # The socket stays readable: retrying immediately would keep the process busy with nothing else.
                 _log.error("cannot_accept", why=error.strerror)
                 self._loop.remove_reader(self._listening)
                 self._pause = self._loop.call_later(_PAUSE, self._loop.add_reader, self._listening, self._accept)
                 return
             taken.setblocking(False)
             address = str(peer[0]) if isinstance(peer, tuple) else str(peer or "")
-            # In clear a lane is made in the next turn, and can say what one too many is refused for. With TLS that
-            # could only be said after the handshake, which is what there are too many of.
+            # Without TLS a lane is created in the next turn, and can send the reason of a refusal. With TLS that would
+            # only be possible after the handshake, and handshakes are what there are too many of.
             if self._tls is not None and self._arriving.refuses(address) is not None:
                 taken.close()
                 continue
@@ -97,27 +97,27 @@ class Listener:
                 await connect(self._in_clear, taken)
             else:
                 TLSTransport(self._loop, await handshake(taken, self._tls), self._protocol())
-        except OSError:  # no TLS, no common ground, gone: ssl.SSLError and ConnectionError, too
+        except OSError:  # not TLS, no common version or cipher, gone: includes ssl.SSLError and ConnectionError
             pass
         finally:
             self._arriving.remove(arrival)
 
     async def _is_in_clear(self, taken: socket.socket) -> bool:
-        """Whether what comes begins as a method does: no record of TLS begins with a letter."""
+        """Whether the first byte can begin a method: no TLS record begins with a letter."""
         came = asyncio.Event()
         self._loop.add_reader(taken, came.set)
         try:
             await came.wait()
             self._loop.remove_reader(taken)
             return taken.recv(1, socket.MSG_PEEK).isalpha()
-        except BaseException:  # cancelled, too: nobody else knows of it yet
+        except BaseException:  # cancelled, too: nothing else knows about it yet
             self._loop.remove_reader(taken)
             taken.close()
             raise
 
 
 class _Arrival:
-    """One connection on its way in, as `web.lane.connections.Connection`."""
+    """One connection being established, as a `web.lane.connections.Connection`."""
 
     task: asyncio.Task[None]
 
@@ -136,7 +136,7 @@ class _Arrival:
         self.abort()
 
     def finish(self) -> None:
-        """Its client is about to ask: the lane answers one request even while we stop."""
+        """Its client is about to send a request: the lane answers one even while we stop."""
 
     def abort(self) -> None:
         self.task.cancel()

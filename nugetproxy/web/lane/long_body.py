@@ -1,7 +1,7 @@
-"""One long body on its way from memory to a socket, a slice at a time, under the transport's flow control.
+"""Sends one long body from memory to a socket, a slice at a time, under the transport's flow control.
 
-What waits for a client that reads slowly is bounded: a slice at most, whatever the body's size. The kernel is given
-slices directly where that is possible, because a transport copies what the kernel does not take at once.
+The bytes that wait for a slow client are bounded: a slice at most, whatever the body's size. Slices go directly to the
+kernel where possible, because a transport copies what the kernel does not accept immediately.
 """
 
 import asyncio
@@ -11,20 +11,21 @@ from collections.abc import Callable
 from typing import Final
 
 SLICE: Final = 1024 * 1024
-"""Bytes offered to the kernel at once."""
+"""Bytes offered to the kernel in one call."""
 
 TURN: Final = 4 * SLICE
 """Bytes sent on one connection before the others get their turn: about a millisecond."""
 
 QUEUED: Final = 128 * 1024
-"""Bytes left to the transport when the kernel takes no more: it says when they are gone. More than HIGH_WATER."""
+"""Bytes left to the transport when the kernel is full: it reports when they are gone. More than HIGH_WATER."""
 
 HIGH_WATER: Final = 64 * 1024
-"""Bytes in the transport's buffer at which it calls `pause_writing`. It is to resume at 0: `_writes_directly`."""
+"""Bytes in the transport's buffer at which it calls `pause_writing`. It must resume at 0: see `_writes_directly`."""
 
 UNSENT: Final = 256 * 1024
-"""Bytes that may wait in the kernel to be sent (TCP_NOTSENT_LOWAT); what is in flight still grows as the way demands.
-Bytes that only wait fall out of the processor's caches: without, receiving 20 MB costs a client here a third more."""
+"""Bytes that may wait in the kernel to be sent (TCP_NOTSENT_LOWAT); those in flight may still grow with the path.
+Waiting bytes fall out of the processor's caches: without this limit, receiving 20 MB costs a local client a third more.
+"""
 
 
 class LongBody:
@@ -39,9 +40,9 @@ class LongBody:
         body: bytes | mmap.mmap,
         ended: Callable[[], None],
     ) -> None:
-        """`descriptor` is the socket's when its bytes are the transport's bytes, -1 under TLS."""
+        """`descriptor` is the socket's if its bytes are the transport's bytes, -1 under TLS."""
         self.sent = 0
-        """Bytes of the body given away."""
+        """Bytes of the body passed on so far."""
         self.paused = False
         self._transport = transport
         self._descriptor = descriptor
@@ -49,7 +50,7 @@ class LongBody:
         self._ended: Callable[[], None] | None = ended
 
     def start(self, head: bytes) -> None:
-        """Send `head`, and the body behind it."""
+        """Send `head`, followed by the body."""
         first = self._body[:SLICE]
         if self._writes_directly():
             try:
@@ -80,7 +81,7 @@ class LongBody:
     def stop(self) -> None:
         """Send no more, and do not call `ended`."""
         self._ended = None
-        self._descriptor = -1  # its number may soon be another connection's
+        self._descriptor = -1  # the number may soon belong to another connection
         self._body = memoryview(b"")
 
     def _send_some(self) -> None:
@@ -95,5 +96,5 @@ class LongBody:
         self._transport.write(piece)
 
     def _writes_directly(self) -> bool:
-        """May we pass the transport by? Not while it holds bytes that come before ours."""
+        """Whether we may bypass the transport: not while it holds bytes that come before ours."""
         return self._descriptor >= 0 and not self._transport.get_write_buffer_size()

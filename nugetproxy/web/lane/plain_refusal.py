@@ -7,7 +7,7 @@ from nugetproxy.web.http.errors import Refusal
 
 
 def plain_refusal(refusal: Refusal, request_id: str) -> tuple[bytes, int]:
-    """The whole answer, which also ends the connection, and the size of its body in bytes."""
+    """The whole response, which also closes the connection, and the size of its body in bytes."""
     body = refusal.body(request_id)
     headers = (
         ("Content-Type", "application/json"),

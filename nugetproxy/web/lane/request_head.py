@@ -1,7 +1,7 @@
-"""May the lane answer this head, and what does it say?  A pure reading of header lines.
+"""Whether the lane may answer a request head, and what the head contains. Pure.
 
-The lane only takes what it understands completely: one doubt, and the request is aiohttp's from its first byte. So
-nothing here repairs, guesses or refuses; it knows or it does not.
+The lane only takes heads that it understands completely: in any doubt the request belongs to aiohttp from its first
+byte. So nothing here repairs, guesses or refuses.
 """
 
 import re
@@ -12,10 +12,10 @@ from nugetproxy.web.http.compression import Codings, accepted
 from nugetproxy.web.requests.authentication import says_nothing
 
 MAX_BLOCK = 4096
-"""Bytes of header lines that the lane looks at. NuGet's clients send some 250."""
+"""Bytes of header lines that the lane looks at. NuGet's clients send about 250."""
 
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e]*)")
-# A host that every reading of the grammar agrees on; web.requests.base_url accepts these and a few more.
+# Hosts that every reading of the grammar accepts; web.requests.base_url accepts these and a few more.
 _HOST = re.compile(rb"(?:[A-Za-z0-9][A-Za-z0-9.-]{0,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 _LEFT_TO_AIOHTTP = frozenset(
@@ -37,7 +37,7 @@ _PREFIXES_LEFT_TO_AIOHTTP = (b"if-", b"content-", b"proxy-", b"sec-websocket-")
 _FORWARDING = (b"forwarded", b"x-forwarded-")
 
 
-# What changes from one request of a client to the next, in the two spellings that clients use.
+# Headers that change from one request of a client to the next, in the two spellings that clients use.
 _VARYING = ("If-None-Match", "If-Modified-Since", "If-Range", "Range")
 _NAMES = {spelled.encode(): name for name in _VARYING for spelled in (name, name.lower())}
 _STARTS = frozenset(name[:3] for name in _NAMES)
@@ -46,23 +46,23 @@ _VISIBLE = re.compile(rb"[\t\x20-\x7e]*")
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """What the header lines of a plain request say."""
+    """The content of a plain request's header lines."""
 
     host: bytes
     """`scheme://` and the Host value, as the hot table keys it."""
     codings: Codings
     agent: str
     request_id: str | None
-    """The X-Request-Id that the client offers."""
+    """The X-Request-Id that the client sent."""
     authorization: str | None
-    """Its credentials; None for none, and for those of a client that has none (`says_nothing`)."""
+    """Its credentials; None if there are none, or only the empty ones of a client without any (`says_nothing`)."""
 
 
 def split(block: bytes) -> tuple[bytes, dict[str, str]]:
     """The header lines without those about conditions and ranges, and these by name.
 
-    What is left is what a client repeats word for word. What is odd stays in the block, and `read_head` leaves it to
-    aiohttp.
+    The remaining block is what a client repeats word for word. Odd lines stay in the block, and `read_head` leaves it
+    to aiohttp.
     """
     conditions: dict[str, str] = {}
     lines = block.split(b"\r\n")
@@ -82,8 +82,8 @@ def split(block: bytes) -> tuple[bytes, dict[str, str]]:
 def read_head(block: bytes, scheme: bytes, *, is_behind_proxy: bool) -> RequestHead | None:
     """The header lines in `block`, which starts after the request line and ends with the empty line.
 
-    None: leave it to aiohttp. `is_behind_proxy`: trusted proxies are configured, so forwarding headers may mean
-    something; who may send them is not judged here.
+    None: leave it to aiohttp. `is_behind_proxy`: trusted proxies are configured, so forwarding headers may be
+    significant; who may send them is not decided here.
     """
     if len(block) > MAX_BLOCK or not block.endswith(b"\r\n\r\n"):
         return None

@@ -1,6 +1,6 @@
-"""The way in: accepted connections become lanes here, and all of them end here.
+"""Accepted connections become lanes here, and all of them end here.
 
-A lane (`web.lane.lane`) is one connection; how many there are and how they end belongs to `web.lane.connections`.
+A lane (`web.lane.lane`) is one connection; how many are allowed and how they end belongs to `web.lane.connections`.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _log = logger()
 
 
 class LaneServer:
-    """Makes the protocol of every accepted connection, and ends them all; `listen` lets them in.
+    """Creates the protocol of every accepted connection, and closes them all; `listen` accepts them.
 
     The caller runs `drain` after it stopped listening, then cleans up the aiohttp runner of `LaneShared`.
     """
@@ -28,19 +28,19 @@ class LaneServer:
         """With `tls`, clients speak TLS."""
         self._shared = shared
         self.connections = self._shared.connections
-        # Counted apart: whoever is one too many then still gets to hear so, and the sum has a bound all the same.
+        # Counted separately: a connection over the limit can still be told so, and the total is bounded nevertheless.
         self.arriving = Connections(shared.settings)
         self.tally = self._shared.tally
         self._header_timeout = shared.settings.header_timeout
         self._tls = tls
 
     def listen(self, listening: socket.socket) -> Listener:
-        """Take connections from now on, until what is returned is closed: it closes the socket, too."""
+        """Accept connections until the result is closed, which also closes the socket."""
         made, told = partial(Lane, self._shared), partial(_InClear, self._shared)
         return Listener(listening, self.arriving, made, self._header_timeout, self._tls, told)
 
     async def drain(self, timeout: float) -> int:
-        """Let running answers finish for `timeout` seconds, close everything; returns how many were cut off."""
+        """Let current responses finish for `timeout` seconds, close everything; returns how many were cut off."""
         if busy := self.connections.busy():
             _log.info("finishing", requests=busy, at_most=timeout)
         await self.arriving.drain(min(timeout, LAST_REQUEST_SECONDS))
@@ -51,11 +51,11 @@ class LaneServer:
 
 
 class _InClear(Lane):
-    """The connection of a client that speaks plain HTTP where we speak TLS: told so, as nginx tells it."""
+    """The connection of a client that speaks plain HTTP to a TLS port: told so, as nginx does."""
 
     __slots__ = ()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if not transport.is_closing():  # not one connection too many
+        if not transport.is_closing():  # not refused for being over the limit
             self._refuse_unread(400, "this port speaks https: use an https:// URL")

@@ -1,6 +1,6 @@
 """What the lanes of one worker share: hot answers, settings, and what is counted and remembered over all of them.
 
-A lane (`web.lane.lane`) is one connection; how connections come in and end together is `web.lane.server`'s affair.
+A lane (`web.lane.lane`) is one connection; how connections are accepted and closed belongs to `web.lane.server`.
 """
 
 from collections.abc import Callable
@@ -21,14 +21,14 @@ from nugetproxy.web.telemetry.access import AccessLine, AccessLog
 from nugetproxy.web.telemetry.tally import Tally
 
 DISK_THREADS: Final = 4
-"""Threads that wait for a disk, so that the loop does not."""
+"""Threads that wait for the disk, so that the loop does not."""
 
 MAX_KNOWN_HEADS: Final = 1024
-"""Header blocks remembered with their reading. A client repeats its own word for word, request after request."""
+"""Parsed header blocks that are remembered. A client repeats its own word for word, request after request."""
 
 
 class LaneShared:
-    """`hot` is None when the lane is switched off: limits and time-outs hold all the same."""
+    """`hot` is None when the lane is switched off: limits and time-outs apply all the same."""
 
     def __init__(
         self,
@@ -38,13 +38,13 @@ class LaneShared:
         access: AccessLog,
         learned: Callable[[str], str | None] | None = None,
     ) -> None:
-        """`server` is an `AppRunner`'s, made with `handler_options()`.
+        """`server` is an `AppRunner`'s, created with `handler_options()`.
 
-        `learned` names the actor for whom an Authorization header was right a moment ago and still is; None: it must
-        be looked at. Without it nobody is asked who they are.
+        `learned` names the actor whose Authorization header was recently verified and is still valid; None: the gate
+        must check it. Without `learned`, no client needs credentials.
         """
         self.can_reopen = can_tell()
-        """False when this aiohttp cannot be asked whether it is between requests: then there is no lane."""
+        """False if this aiohttp cannot say whether it is between requests: the lane is then off."""
         if self.can_reopen and server().keepalive_timeout < KEEPALIVE_SECONDS:
             raise ValueError("the aiohttp server must be made with aiohttp_connection.handler_options()")
         self._aiohttp = server
@@ -55,7 +55,7 @@ class LaneShared:
         self._access = access
         self._learned = learned
         self.disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="lane-disk")
-        """Brings into the page cache what is about to be sent."""
+        """Reads into the page cache what is about to be sent."""
         self._second, self._date = -1, ""
         self._heads: dict[bytes, dict[bytes, RequestHead]] = {b"http": {}, b"https": {}}
 
@@ -71,16 +71,16 @@ class LaneShared:
             hot.found_in_memory = hot.found_on_disk = hot.not_found = 0
 
     def make_handler(self, refuse: Refuse) -> web.RequestHandler:
-        """aiohttp's side of a connection; `refuse` answers what its parser cannot read."""
+        """aiohttp's side of a connection; `refuse` answers requests that its parser cannot read."""
         return handler_for(self._aiohttp, refuse)
 
     def heads(self, scheme: bytes) -> dict[bytes, RequestHead]:
         return self._heads[scheme]
 
     def read_head(self, block: bytes, scheme: bytes) -> RequestHead | None:
-        """Read a header block that is not known yet."""
+        """Parse a header block that is not known yet."""
         head = read_head(block, scheme, is_behind_proxy=bool(self.settings.trusted_proxies))
-        if head is not None and head.request_id is None:  # with an id of its own a block will not come again
+        if head is not None and head.request_id is None:  # a block with its own id will not come again
             known = self._heads[scheme]
             if len(known) >= MAX_KNOWN_HEADS:
                 known.clear()
@@ -95,7 +95,7 @@ class LaneShared:
         return self._date
 
     def open(self, file: KeptFile) -> OpenFile | None:
-        """None when it cannot be opened, or is another file by now."""
+        """None when it cannot be opened, or is a different file by now."""
         if self.hot is None:
             return None
         try:
@@ -104,7 +104,7 @@ class LaneShared:
             return None
 
     def actor(self, authorization: str) -> str | None:
-        """The name of who sends these credentials, empty where they do not matter; None: the gate must look at them."""
+        """The actor with these credentials, empty where they do not matter; None: the gate must check them."""
         return "" if self._learned is None else self._learned(authorization)
 
     def note(self, line: AccessLine) -> None:

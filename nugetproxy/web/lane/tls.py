@@ -1,8 +1,8 @@
 """TLS straight on a socket: a transport without the copies of asyncio's.
 
-asyncio and uvloop encrypt into memory and hand the result to another transport: each byte is copied twice more than it
-must be. Here OpenSSL reads from and writes to the socket itself. Only what servers need is here: the handshake of an
-accepted connection, a `BufferedProtocol`, and flow control as asyncio has it.
+asyncio and uvloop encrypt into memory and pass the result to another transport: each byte is copied twice more than
+necessary. Here OpenSSL reads from and writes to the socket itself. Only what servers need is here: the handshake of an
+accepted connection, a `BufferedProtocol`, and flow control like asyncio's.
 """
 
 import asyncio
@@ -13,16 +13,16 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 RECORD: Final = 16 * 1024
-"""Bytes that one TLS record holds at most; OpenSSL sends a record for each call."""
+"""Bytes that one TLS record holds at most; OpenSSL sends one record per call."""
 
 READS: Final = 16
 """Records read before other connections get their turn."""
 
 
 async def handshake(taken: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
-    """Agree on TLS with the client of an accepted, non-blocking socket, which is the result's from now on.
+    """Negotiate TLS with the client of an accepted, non-blocking socket, which belongs to the result from now on.
 
-    Raises OSError (of which ssl.SSLError is one) when there is no agreement; the socket is closed then.
+    Raises OSError (ssl.SSLError is a subclass) when the handshake fails; the socket is then closed.
     """
     loop = asyncio.get_running_loop()
     secured = context.wrap_socket(taken, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True)
@@ -57,7 +57,7 @@ class TLSTransport(asyncio.Transport):
     def __init__(
         self, loop: asyncio.AbstractEventLoop, secured: ssl.SSLSocket, protocol: asyncio.BufferedProtocol
     ) -> None:
-        """Calls the protocol's `connection_made` at once, and reads from then on."""
+        """Calls the protocol's `connection_made` immediately, and reads from then on."""
         super().__init__(
             {
                 "socket": secured,
@@ -84,7 +84,7 @@ class TLSTransport(asyncio.Transport):
         protocol.connection_made(self)
         if not self._is_closing:
             self.resume_reading()
-            self._loop.call_soon(self._readable)  # what came with the handshake lies in OpenSSL already
+            self._loop.call_soon(self._readable)  # bytes that came with the handshake are already in OpenSSL
 
     def __repr__(self) -> str:
         state = "closing" if self._is_closing else "open"
@@ -129,7 +129,7 @@ class TLSTransport(asyncio.Transport):
             self._loop.call_soon(self._readable)
 
     def _ended(self) -> None:
-        """The client sends no more. TLS has no half-open connections that anybody uses."""
+        """The client has stopped sending. Half-open TLS connections are not used in practice."""
         self._is_reading = False
         self._watch()
         self._protocol.eof_received()
@@ -138,7 +138,7 @@ class TLSTransport(asyncio.Transport):
     # --- writing ---
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """What cannot be sent now is copied: the caller may use its buffer again."""
+        """Bytes that cannot be sent now are copied: the caller may reuse its buffer."""
         if self._is_lost or not data:
             return
         if self._unsent:
@@ -174,7 +174,7 @@ class TLSTransport(asyncio.Transport):
             self._readable()
         if not self._unsent or self._is_lost:
             return
-        # A record that OpenSSL could not send is sent again with the bytes it was made of: these stay where they are.
+        # OpenSSL must retry a record that it could not send with the same bytes: these stay where they are.
         with memoryview(self._unsent) as view:
             sent = self._send(view)
         if sent < 0:
@@ -225,7 +225,7 @@ class TLSTransport(asyncio.Transport):
             return
         self._is_closing = True
         self._is_reading = False
-        self._unsent = bytearray()  # a new one: the old one may be being sent
+        self._unsent = bytearray()  # a new one: the old one may be in use by a send
         self._watch()
         self._loop.call_soon(self._lose, error if not isinstance(error, ConnectionError | ssl.SSLError) else None, True)
 
@@ -242,10 +242,10 @@ class TLSTransport(asyncio.Transport):
         finally:
             if not is_abrupt:
                 with contextlib.suppress(OSError, ValueError):
-                    self._socket.unwrap()  # says that this is the end; the client's own word is not waited for
+                    self._socket.unwrap()  # sends close_notify; the client's own is not waited for
             self._socket.close()
 
-    # --- what asyncio wants ---
+    # --- what asyncio expects ---
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         return self._protocol
@@ -254,7 +254,7 @@ class TLSTransport(asyncio.Transport):
         self._protocol = cast(asyncio.BufferedProtocol, protocol)
 
     def _watch(self) -> None:
-        """Listen to the socket for what we can do next."""
+        """Watch the socket for what we can do next."""
         reads = self._is_reading and not self._is_lost
         writes = (bool(self._unsent) or self._read_wants_write) and not self._is_lost
         if reads != self._has_reader:

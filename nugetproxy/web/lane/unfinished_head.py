@@ -1,6 +1,6 @@
-"""How much of a request head a connection holds while the rest of it is still to come.  Pure.
+"""How much of a request head a connection holds while the rest is still to come. Pure.
 
-What a complete head says is read in `web.lane.request_head`, or by aiohttp.
+A complete head is read in `web.lane.request_head`, or by aiohttp.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ _EMPTY_LINE: Final = b"\r\n\r\n"
 
 
 def refusal_of_length(data: bytes) -> tuple[int, str] | None:
-    """Status and sentence when the head at the start of `data` is longer than we hold."""
+    """Status and sentence if the head at the start of `data` is longer than we accept."""
     if len(data) > MAX_LINE and b"\n" not in data[: MAX_LINE + 2]:
         return line_too_long()
     end = data.find(_EMPTY_LINE)
@@ -24,5 +24,5 @@ def refusal_of_length(data: bytes) -> tuple[int, str] | None:
 
 
 def is_unfinished(data: bytes) -> bool:
-    """Whether more must come before aiohttp can read the head. Not for what is no HTTP: aiohttp refuses that."""
+    """Whether more must come before aiohttp can read the head. False for data that is not HTTP: aiohttp refuses it."""
     return data[:1].isupper() and _EMPTY_LINE not in data and b"\n\n" not in data and b"\n\r\n" not in data

@@ -1,6 +1,6 @@
 """One connection as `web.lane.connections` watches it: what is in flight on it, for how long, and how it ends.
 
-What comes in and goes out is decided in `web.lane.lane`, which keeps the fields here up to date.
+What is received and sent is decided in `web.lane.lane`, which keeps the fields here up to date.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from nugetproxy.web.lane.shared import LaneShared
 from nugetproxy.web.telemetry.access import AccessLine
 
 LAST_REQUEST_SECONDS: Final = 1.0
-"""While we stop, a connection may still bring the request that was on its way."""
+"""While we stop, a connection may still deliver a request that was already on its way."""
 
 _EMPTY_LINE: Final = b"\r\n\r\n"
 
@@ -56,9 +56,9 @@ class Watched(asyncio.BufferedProtocol):
         self._handed = False  # it was given bytes, and may not be between two requests again
         self._handed_tail = b""  # the last of them: after an empty line its parser holds nothing between requests
         # receiving
-        self._head = b""  # a head whose end has not come
+        self._head = b""  # a head that is not complete yet
         self._head_since = 0.0
-        self._held = b""  # what came while we were sending
+        self._held = b""  # what was received while we were sending
         # sending
         self._running: LongBody | FileBody | None = None
         self._backlog = Backlog()
@@ -78,7 +78,7 @@ class Watched(asyncio.BufferedProtocol):
         )
 
     def overdue(self, now: float) -> str | None:
-        """Called about once a second: what is too long here is measured between those calls."""
+        """Called about once a second, so durations here are accurate to about a second."""
         settings = self._shared.settings
         still = self._backlog.still_for(self._transport, now)
         if still is not None:
@@ -91,12 +91,12 @@ class Watched(asyncio.BufferedProtocol):
         if self._handed and not self._is_handed_back():
             if not is_between_requests(self._handler):
                 self._since = now  # being answered; how long that may take is up to the application
-            # Else the start of a second request came behind the first and lies in aiohttp's parser.
+            # Else the start of a second request came behind the first and is in aiohttp's parser.
             return "header_timeout" if _is_over(settings.header_timeout, now - self._since) else None
         if self._close_after and now - self._since > LAST_REQUEST_SECONDS:
             return "idle"
         if not self._was_used or self._is_refused:
-            # A connection on which nothing ever came, or whose client was told to go.
+            # A connection on which nothing was ever received, or whose client was refused.
             return "header_timeout" if _is_over(settings.header_timeout, now - self._since) else None
         return "idle" if _is_over(settings.idle_timeout, now - self._since) else None
 
@@ -118,14 +118,14 @@ class Watched(asyncio.BufferedProtocol):
         # Else a request is on its way: it is answered, unless it takes longer than LAST_REQUEST_SECONDS.
 
     def _is_resting(self) -> bool:
-        """Its client is not in the middle of asking one thing after another: closing now meets no request."""
+        """Whether its client is not in the middle of a series of requests: closing now meets no request."""
         return self._was_used and time.monotonic() - self._since > LAST_REQUEST_SECONDS
 
     def abort(self) -> None:
         self._transport.abort()
 
     def _is_handed_back(self) -> bool:
-        """Is aiohttp done with everything it was given, down to its parser?"""
+        """Whether aiohttp is done with everything it was given, down to its parser."""
         if self._handed_tail != _EMPTY_LINE or not self._shared.can_reopen or not is_between_requests(self._handler):
             return False
         self._handed = False
@@ -138,7 +138,7 @@ class Watched(asyncio.BufferedProtocol):
     def _refuse(
         self, status: int, sentence: str, *, lingers: bool = False, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Answer without aiohttp and close. `lingers`: read on for a while, else our answer is lost in a reset."""
+        """Answer without aiohttp and close. `lingers`: keep reading for a while, else a reset loses our response."""
         refusal, name = refused(status, sentence, headers), request_id(None)
         answer, size = plain_refusal(refusal, name)
         self._transport.write(answer)
@@ -157,5 +157,5 @@ class Watched(asyncio.BufferedProtocol):
 
 
 def _is_over(limit: float, seconds: float) -> bool:
-    """A limit of 0 is none."""
+    """A limit of 0 means no limit."""
     return 0 < limit <= seconds

@@ -1,4 +1,4 @@
-"""Descriptors of kept files: how many, which file they are, and what of them is in the page cache."""
+"""Descriptors of kept files: how many, which file they belong to, and what of it is in the page cache."""
 
 import os
 

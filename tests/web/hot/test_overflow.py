@@ -1,4 +1,4 @@
-"""Documents that do not fit into memory: found again on disk, as they were, and never after something newer."""
+"""Documents that do not fit into memory: found on disk, unchanged, and never after something newer."""
 
 import asyncio
 import os
@@ -118,7 +118,7 @@ async def test_what_comes_faster_than_the_disk_is_not_kept(overflow, monkeypatch
 
 async def test_going_round_and_round_gives_right_answers_or_none(overflow):
     """
-    The file is written over from its start: what was lost is not found, and nothing is ever mixed.
+    The file is overwritten from its start: lost answers are not found, and answers are never mixed.
     """
     chosen = random.Random(1)
     expected: dict[bytes, bytes] = {}
@@ -216,7 +216,7 @@ async def test_what_has_expired_is_not_found_on_disk(overflow):
 
 async def test_an_older_answer_never_comes_back(overflow):
     """
-    The newer one is too large to be kept: then there is none.
+    The newer one is too large to be kept: then neither is found.
     """
     table = HotTable(1000, overflow=overflow)
     table.offer("/a", None, hot_json(b"old"))

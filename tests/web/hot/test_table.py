@@ -1,4 +1,4 @@
-"""The hot table: what is found, for how long, and within which bounds."""
+"""The hot table: what is found, for how long, and within which limits."""
 
 import os
 import time
@@ -219,7 +219,7 @@ def test_a_file_that_stays_is_found_on(tmp_path):
 
 def test_packages_push_out_no_documents(tmp_path):
     """
-    A mirror has more packages than memory for them; the documents that every restore asks for stay.
+    A mirror has more packages than memory for them; the documents that every restore needs stay.
     """
     (tmp_path / "f").write_bytes(b"abc")
     table = HotTable(100_000)
@@ -303,7 +303,7 @@ async def test_closing_leaves_nothing(tmp_path):
 
 def test_a_change_makes_everything_forgotten():
     """
-    What was kept before a push, a revocation or an upstream's death is not found after it.
+    What was kept before a push, a revocation or the loss of an upstream is not found after it.
     """
     changes = [0]
     table = HotTable(100_000, lambda: changes[0])
@@ -317,7 +317,7 @@ def test_a_change_makes_everything_forgotten():
 
 def test_an_answer_made_before_a_change_is_not_kept():
     """
-    A handler that looked before the change may offer after it: what it made is old.
+    A handler that read its data before the change may offer after it: its answer is old.
     """
     changes = [0]
     table = HotTable(100_000, lambda: changes[0])

@@ -13,7 +13,7 @@ from tests.web.lane.two_ways import HOST, HOT_TARGETS
 
 @dataclass(frozen=True)
 class Request:
-    """A request as a NuGet client sends it, in the parts that can be wrong."""
+    """A request as a NuGet client sends it, divided into the parts that can be wrong."""
 
     target: bytes
     method: bytes = b"GET"
@@ -33,7 +33,7 @@ class Request:
 
 
 def _each(text: str) -> tuple[bytes, ...]:
-    """The lines of a table, with what is escaped in them; `-` is nothing."""
+    """The lines of a table, with escapes resolved; `-` is nothing."""
     lines = [line for line in text.replace("HOST", HOST).splitlines() if line]
     return tuple(codecs.escape_decode(b"" if line == "-" else line.encode())[0] for line in lines)
 
@@ -229,7 +229,7 @@ X-Request-Id:
 
 
 def odd_targets(target: bytes) -> tuple[bytes, ...]:
-    """What may stand in the place of a target; `{}` is the target."""
+    """What may replace a target; `{}` is the target."""
     shapes = _each(r"""
 http://HOST{}
 http://victim.example{}

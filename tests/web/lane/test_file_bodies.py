@@ -1,4 +1,4 @@
-"""Kept packages on their way out of the lane: whole, in part, to slow clients, from a cold disk, and cut short."""
+"""Kept packages sent by the lane: whole, in part, to slow clients, from a cold disk, and cut short."""
 
 import asyncio
 import os
@@ -66,7 +66,7 @@ def test_it_arrives_whole_over_tls(loop, tmp_path):
 
 def test_a_cold_disk_is_waited_for_in_a_thread(loop, tmp_path, monkeypatch):
     """
-    Others are answered while it reads.
+    Others are answered while the thread reads.
     """
     warmed: list[tuple[int, int]] = []
 

@@ -1,4 +1,4 @@
-"""Bodies on their way out of the lane: of any size, to slow clients, and to those that leave."""
+"""Bodies sent by the lane: of any size, to slow clients, and to clients that leave."""
 
 import asyncio
 import os
@@ -64,7 +64,7 @@ def test_a_request_that_comes_during_a_long_body_is_answered_after_it(loop):
 
 def test_a_client_that_asks_and_never_reads_costs_bounded_memory(loop):
     """
-    Rule 3 of the lane: what waits for one connection is a slice or two, however much was asked for.
+    Rule 3 of the lane: what waits for one connection is a slice or two, however much was requested.
     """
 
     async def scenario():

@@ -1,4 +1,4 @@
-"""The lane and aiohttp's parser read the same bytes alike: with hot answers a server says what it says without."""
+"""The lane and aiohttp's parser read the same bytes alike: hot answers change nothing that a server sends."""
 
 import asyncio
 import os
@@ -14,18 +14,18 @@ from tests.web.lane.two_ways import HOST, a_feed, application, warm
 
 CASES = 300
 
-# Hot for longer than this module takes.
+# Hot for longer than this module runs.
 HOT = "/v3/registration/contoso.utils/index.json"
 
-# How long a server may think about a whole request; what stays silent longer waits for more of it.
+# How long a server may take for a whole request; if it stays silent longer, it is waiting for more of it.
 PATIENCE = 0.05
 
-# Sent behind the answer: whatever a request left in a parser shows here, and the connection ends.
+# Sent after the request: anything left in a parser shows up here, and the connection ends.
 LAST = b"GET /health/live HTTP/1.1\r\nHost: last\r\nConnection: close\r\n\r\n"
 
 
 class Pair:
-    """Two servers over one feed: the first has a lane, and every target hot under two hosts."""
+    """Two servers over one feed: the first has a lane, with every target hot under two hosts."""
 
     def __init__(self, runner: asyncio.Runner, ports: tuple[int, int]) -> None:
         self._runner = runner
@@ -41,7 +41,7 @@ class Pair:
 
 
 async def talk(port: int, raw: bytes) -> bytes:
-    """Everything that a server sends to `raw` and to a last request behind it."""
+    """Everything that a server sends in response to `raw` followed by a last request."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
     received = b""
     try:
@@ -54,14 +54,14 @@ async def talk(port: int, raw: bytes) -> bytes:
             while some := await reader.read(1 << 20):
                 received += some
     except ConnectionError:
-        pass  # closed while we sent the last one
+        pass  # closed while we were sending the last one
     finally:
         writer.close()
     return received
 
 
 def comparable(received: bytes) -> list[tuple[str, list[str], bytes]]:
-    """Status line, headers and body of each answer, without what the clock, the port and counting make different."""
+    """Status line, headers and body of each response, without what depends on the clock, the port and counters."""
     answers = []
     for piece in re.split(rb"HTTP/1\.(?=[01] \d{3} )", received)[1:]:
         head, _, body = piece.partition(b"\r\n\r\n")
@@ -104,7 +104,7 @@ def test_no_bytes_are_read_in_two_ways(servers, asked):
 @pytest.mark.parametrize("host", [HOST, "victim.example:80"])
 def test_a_target_that_holds_a_host_is_refused(servers, host):
     """
-    It is the text that the key of a hot answer once was.
+    This is the text that was once used as the key of a hot answer.
     """
     for raw in (
         Request(f"{HOT} http://{host}".encode()).raw,

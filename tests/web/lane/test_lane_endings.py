@@ -1,4 +1,4 @@
-"""How connections end: time-outs, limits, a stalled reader, a graceful stop."""
+"""How connections end: time-outs, limits, a client that stops reading, a graceful stop."""
 
 import asyncio
 import os
@@ -97,7 +97,7 @@ def test_half_a_request_behind_a_whole_one_is_timed_too(loop):
 
 def test_a_request_being_answered_is_not_idle(loop):
     """
-    How long an answer may take is the application's affair.
+    How long a response may take is up to the application.
     """
 
     async def scenario():
@@ -132,7 +132,7 @@ def test_a_reader_that_stopped_is_cut(loop, target):
 
 def test_a_slow_reader_is_not_cut(loop):
     """
-    Progress is what the client acknowledges: the transport's own buffer may stand still for long.
+    Progress is what the client acknowledges: the transport's own buffer may not change for a long time.
     """
 
     async def scenario():
@@ -260,7 +260,7 @@ def test_a_stop_waits_no_longer_than_it_may(loop):
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_request_on_its_way_at_the_stop_is_answered(loop, target, is_first):
     """
-    Nobody sees an error because we restart: what the kernel already holds for us is read first.
+    No client sees an error because of a restart: requests already in the kernel are read first.
     """
 
     async def scenario():

@@ -1,6 +1,6 @@
-"""Rule 2 of the lane: whichever way a request went, client, log and counters see the same.
+"""Rule 2 of the lane: whichever way a request is answered, the client, the log and the counters see the same.
 
-The same corpus is asked of two servers over the real application, one with the lane and one without.
+The same requests are sent to two servers over the real application, one with the lane and one without.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ LANES_OWN = (("Range: bytes=1-3",), ("If-None-Match: *",))
 
 
 def comparable(reply: Reply) -> tuple[int, str, list[tuple[str, str]], bytes]:
-    """The reply without its clock: Date, and what Age and ttl say within the time a busy machine may take."""
+    """The reply without its clock: Date, and what Age and ttl may differ by on a busy machine."""
     headers = []
     for name, value in reply.headers:
         if name == "Date":
@@ -79,7 +79,7 @@ def corpus(targets: tuple[str, ...]) -> list[bytes]:
 @pytest.mark.parametrize("size", [0, 3_000, 2_500_000])
 def test_both_ways_answer_the_same(loop, size, tmp_path):
     """
-    Header for header and byte for byte, over every kind of document and of request.
+    Header for header and byte for byte, over every kind of document and request.
     """
 
     async def scenario() -> list[tuple[bytes, Any, Any]]:
@@ -103,7 +103,7 @@ def test_both_ways_answer_the_same(loop, size, tmp_path):
 
 def test_the_lane_really_answered(tmp_path):
     """
-    The comparison would say nothing if both servers had gone the long way.
+    The comparison would prove nothing if both servers had answered through aiohttp.
     """
 
     async def scenario() -> tuple[int, set[int]]:

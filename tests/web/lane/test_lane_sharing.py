@@ -1,4 +1,4 @@
-"""How the lane and aiohttp share one connection: whose a request is, and in which order they answer."""
+"""How the lane and aiohttp share one connection: which of them gets a request, and in which order they answer."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.parametrize("loop", LOOPS)
 
 def test_the_lane_opens_again_after_aiohttp_answered(loop):
     """
-    Answers of both kinds alternate on one connection.
+    Responses of both kinds alternate on one connection.
     """
 
     async def scenario():
@@ -54,7 +54,7 @@ def test_the_lane_stays_closed_while_aiohttp_answers(loop):
 
 def test_the_lane_opens_again_after_a_body(loop):
     """
-    A body leaves aiohttp's parser in an unknown place for us; the next plain request makes it known again.
+    After a body the state of aiohttp's parser is unknown to us; the next plain request makes it known again.
     """
 
     async def scenario():
@@ -90,7 +90,7 @@ def test_pipelined_requests_are_aiohttps_and_in_order(loop, targets):
 
 def test_the_rest_of_a_second_head_goes_where_its_start_went(loop):
     """
-    Half a request behind a whole one lies in aiohttp's parser; its other half must not be read by the lane.
+    Half a request behind a whole one is in aiohttp's parser; the lane must not read its other half.
     """
 
     async def scenario():
@@ -111,7 +111,7 @@ def test_the_rest_of_a_second_head_goes_where_its_start_went(loop):
 
 def test_both_sides_share_flow_control(loop):
     """
-    A long answer of aiohttp's between two of the lane's, to a reader that is slow to start.
+    A long response from aiohttp between two from the lane, to a client that is slow to start reading.
     """
 
     async def scenario():

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.parametrize("loop", LOOPS)
 
 def test_the_lane_works_over_tls(loop, tmp_path: Path):
     """
-    Small and long bodies, both sides in turn, the scheme in the key, and a client that reads slowly.
+    Short and long bodies, lane and aiohttp in turn, the scheme in the key, and a client that reads slowly.
     """
 
     async def scenario():

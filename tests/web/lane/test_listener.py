@@ -1,4 +1,4 @@
-"""Connections on their way in: none is lost, handshakes are few and short enough, no byte is lost to the lane."""
+"""Connections being accepted: none is lost, handshakes are limited in number and time, the lane loses no byte."""
 
 import asyncio
 import errno
@@ -27,7 +27,7 @@ def refused(reason: str) -> float:
 
 
 async def silent(served: Served) -> Client:
-    """A client that connected and says nothing."""
+    """A client that connected and sends nothing."""
     client = Client(*await asyncio.open_connection("127.0.0.1", served.port))
     served.clients.append(client)
     return client
@@ -84,7 +84,7 @@ def test_there_are_only_so_many_at_once(loop, tls, limits, reason):
 
 def test_one_connection_too_many_hears_why(loop, tls):
     """
-    Handshakes are counted apart, so that a full server can still say that it is full.
+    Handshakes are counted separately, so that a full server can still say that it is full.
     """
 
     async def scenario():
@@ -117,7 +117,7 @@ def test_one_that_fails_is_forgotten(loop, tls, said):
 
 def test_plain_http_is_told_to_use_tls(loop, tls):
     """
-    As nginx tells it. What the client is still sending then is read, or it would meet a reset in place of the answer.
+    As nginx does. What the client is still sending is read, or it would get a reset instead of the response.
     """
 
     async def scenario():
@@ -146,7 +146,7 @@ def test_a_stop_waits_for_none_that_is_silent(loop, tls):
 
 def test_no_time_limit_for_heads_is_none_for_serving(loop, tls):
     """
-    0 is no limit, which asyncio's own time-out of handshakes does not understand.
+    0 means no limit, which asyncio's own handshake time-out does not support.
     """
 
     async def scenario():
@@ -159,7 +159,7 @@ def test_no_time_limit_for_heads_is_none_for_serving(loop, tls):
 @pytest.mark.parametrize("turns", range(6))
 def test_who_was_let_in_is_answered_even_in_the_turn_of_a_stop(loop, turns):
     """
-    Who was not let in yet is left to the other workers, who listen on the same socket.
+    A connection that was not accepted yet is left to the other workers, which listen on the same socket.
     """
 
     async def scenario():
@@ -186,7 +186,7 @@ def test_who_was_let_in_is_answered_even_in_the_turn_of_a_stop(loop, turns):
 
 
 class Exhausted(socket.socket):
-    """A listening socket on a machine that has no more open files."""
+    """A listening socket on a machine that has no more file descriptors."""
 
     tried = 0
 
@@ -197,7 +197,7 @@ class Exhausted(socket.socket):
 
 def test_without_open_files_it_waits_before_it_tries_again(loop, tls):
     """
-    The socket stays readable: trying at once would be all that the process does.
+    The socket stays readable: retrying immediately would keep the process busy with nothing else.
     """
 
     async def scenario():

@@ -1,4 +1,4 @@
-"""Which heads the lane understands, and what it reads in them."""
+"""Which heads the lane understands, and what it reads from them."""
 
 import pytest
 
@@ -201,7 +201,7 @@ def test_no_word_about_codings_is_a_fact_of_its_own():
 @pytest.mark.parametrize("line", [b"Forwarded: for=a", b"X-Forwarded-For: a", b"X-Forwarded-Proto: https"])
 def test_forwarding_matters_behind_a_proxy(line):
     """
-    With trusted proxies configured, what a proxy says about the request is weighed elsewhere.
+    With trusted proxies configured, what a proxy says about the request is evaluated elsewhere.
     """
     assert read(with_line(line), is_behind_proxy=True) is None
     assert read(with_line(line), is_behind_proxy=False) is not None
@@ -216,7 +216,7 @@ def test_an_offered_request_id_is_read():
 
 def test_credentials_are_read_and_not_judged():
     """
-    Whether they matter depends on the answer: where everybody may read, they are passed over.
+    Whether they matter depends on the answer: where reading is open to all, they are ignored.
     """
     head = read_head(b"Host: a\r\nAuthorization: Basic eDp5\r\n\r\n", b"http", is_behind_proxy=False)
 

@@ -1,4 +1,4 @@
-"""TLS straight on a socket: what asyncio's own transport promises, and what clients of TLS do."""
+"""TLS straight on a socket: what asyncio's own transport guarantees, and what TLS clients do."""
 
 import asyncio
 import contextlib
@@ -68,7 +68,7 @@ def test_a_body_sent_to_us_arrives_whole(loop, tls, size):
 
 def test_requests_that_come_in_one_record_are_all_answered(loop, tls):
     """
-    OpenSSL holds what was decrypted and not read: the socket says nothing of it.
+    OpenSSL holds bytes that were decrypted and not read: the socket does not report them as readable.
     """
 
     async def scenario():
@@ -98,7 +98,7 @@ def test_a_client_that_reads_nothing_costs_bounded_memory(loop, tls):
         async with serving(tls=tls) as served:
             served.hot.offer("/hot", None, hot_json(os.urandom(30_000_000)))
             client = await served.open()
-            client.reader._transport.pause_reading()  # type: ignore[attr-defined]  # no public way
+            client.reader._transport.pause_reading()  # type: ignore[attr-defined]  # no public API
             client.writer.write(get("/hot"))
             await asyncio.sleep(0.2)
             [lane] = served.server.connections._open
@@ -154,7 +154,7 @@ class Silent(asyncio.BufferedProtocol):
         return bytearray(100)
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Nobody listens."""
+        """Ignores what it receives."""
 
 
 @pytest.mark.parametrize("first", [b"\x16\x03\x01\xff\xff garbage", b"\x16\x03\x01\x00\x05hello", b""])

@@ -1,4 +1,4 @@
-"""The real application twice, with the lane and without, for tests that compare the two ways to an answer."""
+"""The real application twice, with the lane and without, for tests that compare the two."""
 
 import asyncio
 import itertools
