@@ -203,7 +203,7 @@ def test_symbols_packages_obey_the_same_rules(package, why):
 
 
 @pytest.mark.parametrize("more", [0, 1, 100, 257, 258, 259, 300])
-def test_what_comes_out_at_the_very_end_is_not_lost(more):
+def test_the_last_bytes_of_output_are_not_lost(more):
     """
     The inflater may hold back bytes when all input is consumed and a block of output is full.
     """

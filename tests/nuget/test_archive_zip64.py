@@ -52,7 +52,7 @@ READ = {
 
 
 @pytest.mark.parametrize("package", READ.values(), ids=READ)
-def test_values_that_are_elsewhere_are_read(package):
+def test_values_in_the_extra_field_are_read(package):
     nupkg = opened(package)
 
     assert str(nupkg.manifest.identity) == "Contoso.Utils 1.0.0"
@@ -60,7 +60,7 @@ def test_values_that_are_elsewhere_are_read(package):
     assert content_hash(io.BytesIO(package)) == check_content(io.BytesIO(package)).content_hash
 
 
-def test_what_another_writer_makes_is_read():
+def test_an_archive_of_another_writer_is_read():
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive, archive.open("a.nuspec", "w", force_zip64=True) as entry:
         entry.write(make_nuspec("A"))
@@ -91,7 +91,7 @@ def test_an_archive_of_more_than_4_gb(tmp_path: Path):
     assert path.stat().st_blocks < 100
 
 
-def test_as_many_entries_as_the_old_field_can_say():
+def test_as_many_entries_as_the_old_field_can_count():
     """
     0xFFFF without ZIP64 records is a literal number.
     """
@@ -100,7 +100,7 @@ def test_as_many_entries_as_the_old_field_can_say():
     assert len(opened(write(entries)).entries) == 65_535
 
 
-def test_more_entries_than_the_old_field_can_say():
+def test_more_entries_than_the_old_field_can_count():
     entries = [NUSPEC, *(Written(b"%d" % number, method=0) for number in range(66_000))]
     package = write(entries, End(large=True, count=0xFFFF))
 
@@ -134,7 +134,7 @@ def test_ends_that_lie_are_refused(end, why):
         (40, struct.pack("<Q", 1), "fewer entries than its end record states|directory is cut off"),
     ],
 )
-def test_large_ends_that_lie_are_refused(field, value, why):
+def test_false_zip64_end_records_are_refused(field, value, why):
     package = write([NUSPEC, DLL], EVERYTHING)
     at = package.index(b"PK\6\6") + field
 
@@ -151,7 +151,7 @@ def test_large_ends_that_lie_are_refused(field, value, why):
         ({"size": LARGE, "extra": b"\1\0\xff\xff"}, "damaged extra field"),
     ],
 )
-def test_entries_that_lie_are_refused(lies, why):
+def test_false_entries_are_refused(lies, why):
     with pytest.raises(InvalidPackage, match=why):
         opened(write([NUSPEC, replace(DLL, **lies)]))
 

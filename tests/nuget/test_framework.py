@@ -79,7 +79,7 @@ def test_two_forms_are_one_framework():
 
 
 @pytest.mark.parametrize("text", ["", "brainfuck1.0", "net4.5.6.7.8", "net4..5", "portable", "net45 net46", "x" * 300])
-def test_what_we_never_heard_of_stays_as_it_is(text):
+def test_an_unknown_framework_is_unchanged(text):
     """
     A newer client may know it.
     """

@@ -47,7 +47,7 @@ def test_a_lock_file(version):
     )
 
 
-def test_a_package_in_two_frameworks_comes_once():
+def test_a_package_in_two_frameworks_is_listed_once():
     """
     Once, at its first position, with the hash from any occurrence.
     """
@@ -94,7 +94,7 @@ def test_a_plain_list():
     assert read_wanted("list.txt", text.encode()) == (wanted("Dapper", "2.1.66"), wanted("Serilog", "4.0.0"))
 
 
-def test_a_byte_order_mark_is_no_matter():
+def test_a_byte_order_mark_is_ignored():
     mark = b"\xef\xbb\xbf"
 
     assert read_wanted("list.txt", mark + b"A 1.0") == (wanted("A", "1.0"),)
@@ -132,7 +132,7 @@ def test_files_that_name_nothing(data):
         (b'{"libraries": {"A": {"type": "package"}}}', "x, libraries, A: '' is not a NuGet version"),
     ],
 )
-def test_what_is_refused_names_its_place(data, sentence):
+def test_errors_name_the_place(data, sentence):
     with pytest.raises(InvalidRequest) as refused:
         read_wanted("x", data)
 

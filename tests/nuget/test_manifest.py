@@ -62,7 +62,7 @@ def test_the_dictionary_round_trips_through_json():
     assert (manifest.id.text, manifest.version.full) == (again.id.text, again.version.full)
 
 
-def test_the_dictionary_leaves_out_what_is_empty():
+def test_the_dictionary_leaves_out_empty_values():
     manifest = dataclasses.replace(a_manifest(), dependency_groups=())
 
     assert manifest.as_dict() == {"id": "Contoso.Utils", "version": "1.0.0"}

@@ -57,7 +57,7 @@ def test_parts_that_are_not_named():
     assert [package.part("readme"), package.part("icon"), package.part("license")] == [None, None, None]
 
 
-def test_a_part_that_is_named_and_lacking():
+def test_a_part_that_is_named_but_missing():
     assert opened(make_nupkg(nuspec=make_nuspec(readme="README.md"))).part("readme") is None
 
 
@@ -139,7 +139,7 @@ def test_a_nuspec_beside_one_in_a_folder():
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"<html>captive portal</html>", b"PK\3\4" + bytes(100), bytes(70_000)])
-def test_what_is_no_archive(content):
+def test_a_file_that_is_not_an_archive(content):
     with pytest.raises(InvalidPackage, match="not a ZIP archive"):
         opened(content)
 

@@ -94,7 +94,7 @@ def test_a_license_file():
     assert (manifest.license_expression, manifest.license_file) == ("", "LICENSE.txt")
 
 
-def test_the_least_there_can_be():
+def test_a_minimal_nuspec():
     manifest = read_nuspec(b"<package><metadata><id>A</id><version>1</version></metadata></package>")
 
     assert str(manifest.identity) == "A 1.0.0"
@@ -174,7 +174,7 @@ HERE = "<id>A</id><version>1.0</version>"
         ),
     ],
 )
-def test_what_is_refused(xml, why):
+def test_refusals(xml, why):
     with pytest.raises(InvalidPackage, match=why) as refused:
         read_nuspec(xml.encode())
 
@@ -191,7 +191,7 @@ def test_a_document_type_cannot_bring_a_file_in(tmp_path):
     assert "the secret" not in str(refused.value)
 
 
-def test_the_first_of_double_elements_counts():
+def test_the_first_of_duplicate_elements_counts():
     assert read_nuspec(make_nuspec("A", "1.0", more="<id>B</id>")).id.text == "A"
 
 

@@ -182,7 +182,7 @@ def test_of_a_huge_mirrored_nuspec_the_beginning_is_read():
         metadata_element(data)
 
 
-def test_what_a_push_accepts_is_read_whole():
+def test_a_nuspec_that_a_push_accepts_is_read_completely():
     """
     No bound for mirrored packages is lower than for pushes, so the manifest of a hosted package is complete.
     """

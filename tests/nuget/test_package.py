@@ -9,7 +9,7 @@ from nugetproxy.nuget.version import NuGetVersion
 PACKAGE = Package(id=PackageId.parse("Contoso.Utils"), version=NuGetVersion.parse("1.0"), verbatim_version="1.0")
 
 
-def test_what_a_feed_does_not_say_is_empty():
+def test_missing_values_are_empty():
     assert (PACKAGE.title, PACKAGE.tags, PACKAGE.published, PACKAGE.size, PACKAGE.downloads) == ("", (), None, 0, 0)
 
 

@@ -18,7 +18,7 @@ PDB = make_pdb()
 DLL = make_assembly(PDB)
 
 
-def test_the_key_is_the_guid_and_an_age_of_fs():
+def test_the_key_is_the_guid_and_an_age_of_all_f():
     """
     The GUID is printed as integers: its first three fields are little-endian in the file.
     """
@@ -59,7 +59,7 @@ def test_the_checksum_takes_the_id_as_zeros(algorithm):
         (make_pdb(streams=[(b"#A", b"")] * 40), "has no #Pdb stream"),
     ],
 )
-def test_what_is_no_portable_pdb_is_refused(data, why):
+def test_a_file_that_is_not_a_portable_pdb_is_refused(data, why):
     with pytest.raises(InvalidPackage, match=why):
         PortablePdb.parse(data, "x.pdb")
 
@@ -99,7 +99,7 @@ def test_an_assembly_may_name_no_portable_pdb(entries):
         make_assembly(entries=[(0, 0, 16, b"")] * 65),
     ],
 )
-def test_what_is_no_assembly_is_refused(data):
+def test_a_file_that_is_not_an_assembly_is_refused(data):
     with pytest.raises(InvalidPackage, match=r"'x\.dll' is not a readable assembly"):
         read_debug_directory(data, "x.dll")
 

@@ -40,18 +40,18 @@ def test_a_good_package_has_no_warnings():
     assert () == warnings(make_nupkg(readme="# Hello", license="free", icon=b"\x89PNG\r\n\x1a\n"))
 
 
-def test_a_signed_package_is_judged_as_any_other():
+def test_a_signed_package_is_judged_like_any_other():
     assert () == warnings(sign(make_nupkg(readme="# Hello", license="free")))
 
 
-def test_what_is_missing_is_warned_of():
+def test_missing_parts_cause_warnings():
     assert (
         "The package does not contain a readme. Add one: https://aka.ms/nuget/authoring-best-practices/readme",
         "The package has no license. Add the license element with an SPDX expression or a file.",
     ) == warnings(make_nupkg())
 
 
-def test_what_has_a_successor_is_warned_of():
+def test_deprecated_elements_cause_warnings():
     told = warnings(make_nupkg(more="<licenseUrl>https://x/l</licenseUrl><iconUrl>https://x/i</iconUrl>"))
 
     assert (
@@ -80,7 +80,7 @@ def test_real_packages_pass():
 # --- messages ---------------------------------------------------------------------------------------------------------
 
 
-def test_several_problems_are_told_at_once():
+def test_several_problems_are_reported_together():
     told = why_not(with_nuspec(authors="", description="", more="<projectUrl>x</projectUrl>"))
 
     assert told == (
@@ -90,7 +90,7 @@ def test_several_problems_are_told_at_once():
     )
 
 
-def test_a_symbols_package_is_told_where_it_belongs_and_nothing_else():
+def test_a_symbols_package_is_told_only_where_it_belongs():
     """
     Its nuspec must lack elements that are required in a package.
     """
@@ -117,7 +117,7 @@ def test_dates_may_be_a_day_ahead():
     assert "is dated 2024-01-02, more than a day in the future: check the clock" in told
 
 
-def test_a_date_that_is_none_says_nothing():
+def test_an_invalid_date_is_ignored():
     package = make_nupkg()
     date = struct.pack("<2H", 3 << 11 | 4 << 5 | 3, 44 << 9 | 1 << 5 | 2)
     assert date in package
@@ -249,7 +249,7 @@ def test_a_nuspec_that_breaks_a_rule_is_refused(arguments, why):
         {"namespace": ""},
     ],
 )
-def test_a_nuspec_within_the_rules_is_taken(arguments):
+def test_a_nuspec_within_the_rules_is_accepted(arguments):
     assert warnings(with_nuspec(**arguments))
 
 

@@ -41,7 +41,7 @@ def problems(*names: str) -> list[str]:
         "/".join(["x" * 99] * 10),
     ],
 )
-def test_names_of_real_packages_are_taken(name):
+def test_names_of_real_packages_are_accepted(name):
     assert name_problem(name) == ""
 
 
@@ -141,7 +141,7 @@ def test_a_file_is_no_folder(names):
 
 
 @pytest.mark.parametrize("names", [("q/", "q/r", "q/s"), ("q", "qr/s"), ("stra\u00dfe", "strasse"), ("A/x", "a/y")])
-def test_what_lies_side_by_side_is_taken(names):
+def test_siblings_are_accepted(names):
     assert problems(*names) == []
 
 
@@ -162,7 +162,7 @@ def test_any_name_is_judged(name):
     assert "\n" not in name_problem(name)
 
 
-def test_thousands_of_deep_names_are_judged_at_once():
+def test_thousands_of_deep_names_are_judged_quickly():
     """
     The work grows with the size of the directory, not with its depth.
     """
@@ -171,7 +171,7 @@ def test_thousands_of_deep_names_are_judged_at_once():
     assert len(problems("/".join("x" * 30_000))) == 1
 
 
-def test_folders_have_a_bound():
+def test_folders_are_limited():
     """
     Names with 400 distinct folders each would take quadratic memory.
     """

@@ -49,13 +49,13 @@ def test_dependencies(dependencies, why):
         assert warnings(package)
 
 
-def test_a_framework_of_the_future_is_warned_of():
+def test_a_framework_of_the_future_causes_a_warning():
     told = warnings(with_nuspec(dependencies={"netquantum1.0": [("B", "1.0")]}))
 
     assert told[2:] == ("The target framework 'netquantum1.0' is unknown. Clients that do not know it ignore it.",)
 
 
-def test_frameworks_of_other_elements_are_looked_at():
+def test_frameworks_of_other_elements_are_checked():
     assemblies = '<frameworkAssembly assemblyName="System" targetFramework="net45, %s" />'
     references = '<references><group targetFramework="%s" /></references>'
 
@@ -64,7 +64,7 @@ def test_frameworks_of_other_elements_are_looked_at():
     assert "'4?'" in why_not(with_nuspec(more=references % "4?"))
 
 
-def test_flat_dependencies_beside_groups_are_warned_of():
+def test_flat_dependencies_beside_groups_cause_a_warning():
     told = warnings(with_nuspec(more='<dependencies><group /><dependency id="A" version="1.0" /></dependencies>'))
 
     assert told[2:] == ("Dependencies outside groups are ignored when there are groups.",)

@@ -115,7 +115,7 @@ def test_a_flipped_byte_anywhere_is_detected(after):
     assert undetected(package, list(range(len(package)))) == []
 
 
-def test_bytes_behind_the_end_are_detected():
+def test_bytes_after_the_end_are_detected():
     with pytest.raises(InvalidPackage, match="belong to no entry"):
         check_signed_content(io.BytesIO(sign(UNSIGNED) + b"\0"))
 
@@ -205,7 +205,7 @@ def test_odd_promises(content, why):
 
 
 @pytest.mark.parametrize("p7s", [b"", b"x", b"\x30\x80", bytes(100), make_signature(bytes(32))[:-1]])
-def test_what_is_no_signature(p7s):
+def test_a_file_that_is_not_a_signature(p7s):
     with pytest.raises(InvalidPackage):
         read_signature(p7s)
 
@@ -231,7 +231,7 @@ def test_all_real_packages_are_intact():
     assert kinds == {SignatureKind.AUTHOR, SignatureKind.REPOSITORY}
 
 
-def test_content_hashes_are_those_of_real_lock_files():
+def test_content_hashes_match_real_lock_files():
     """
     The hashes in two lock files of the official client equal ours for the same packages.
     """

@@ -59,12 +59,12 @@ def test_a_symbols_package_names_its_version_and_its_pdbs():
         (described("<requireLicenseAcceptance>true</requireLicenseAcceptance>"), "element requireLicenseAcceptance"),
     ],
 )
-def test_what_breaks_a_rule_is_refused(package, why):
+def test_a_package_that_breaks_a_rule_is_refused(package, why):
     with pytest.raises(InvalidPackage, match=why):
         opened(package)
 
 
-def test_limits_of_the_archive_hold():
+def test_limits_of_the_archive_apply():
     limits = SymbolsLimits(archive=ArchiveLimits(max_entries=2))
 
     with pytest.raises(InvalidPackage, match="it has 3 entries; the limit is 2"):
@@ -80,7 +80,7 @@ def test_limits_of_the_archive_hold():
         make_assembly(PDB, algorithm=""),  # older compilers wrote no checksum
     ],
 )
-def test_a_pdb_of_the_assembly_beside_it_is_taken(assembly):
+def test_a_pdb_of_the_assembly_beside_it_is_accepted(assembly):
     assert KEY == key_in(make_debuggable(files={DLL: assembly}))
 
 
@@ -118,7 +118,7 @@ def test_a_pdb_without_its_assembly_is_refused():
         key_in(make_nupkg())
 
 
-def test_what_is_larger_than_the_limit_is_not_held_in_memory():
+def test_a_file_larger_than_the_limit_is_not_held_in_memory():
     with pytest.raises(InvalidPackage, match="is larger than the limit of 10 bytes"):
         key_in(make_debuggable(), limits=SymbolsLimits(file_size=10))
 

@@ -175,7 +175,7 @@ def test_floating(text, minimum, normalized):
         "*-",
     ],
 )
-def test_what_does_not_float(text):
+def test_invalid_floating_ranges(text):
     with pytest.raises(InvalidVersionRange):
         VersionRange.parse(text, floating=True)
 
@@ -226,7 +226,7 @@ def test_normalizing_is_idempotent(text):
 
 
 @given(range_texts(), st.lists(version_texts(), max_size=6))
-def test_the_best_match_lies_in_the_range(text, offered):
+def test_the_best_match_is_in_the_range(text, offered):
     try:
         wanted = VersionRange.parse(text)
     except InvalidVersionRange:
