@@ -1,7 +1,7 @@
 """The settings: frozen models, read once from defaults, a TOML file, the environment and the command line.
 
-A component is given its own section or plain values, never the whole `Config`. Only `cli` reads `os.environ` and passes
-it to `load`.
+A component gets its own section or plain values, never the whole `Config`. Only `cli` reads `os.environ` and passes it
+to `load`.
 """
 
 from nugetproxy.config.models import (

@@ -1,6 +1,6 @@
-"""What values may be together, and what they say about this machine: the files they name.
+"""Checks between values, and of what they refer to on this machine, such as files.
 
-Rule: a check reports and repairs nothing; all of them run, so that one start tells everything.
+Rule: a check only reports, it repairs nothing; all of them run, so that one start shows all problems.
 """
 
 import importlib.util
@@ -11,11 +11,11 @@ from pathlib import Path
 from nugetproxy.config.models import Config, ServerSettings, UpstreamSettings
 
 Problem = tuple[tuple[str | int, ...], str]
-"""The place of a setting, and what is wrong with its value."""
+"""The path of a setting, and what is wrong with its value."""
 
 
 def problems_between(config: Config) -> list[Problem]:
-    """Everything that is wrong with values that are right by themselves. Looks at the files they name."""
+    """All problems with values that are valid by themselves. Reads the files that they refer to."""
     return [
         *_server(config.server),
         *_storage(Path(config.storage.path)),
@@ -30,7 +30,7 @@ def _server(server: ServerSettings) -> Iterator[Problem]:
     cert, key = server.tls_cert, server.tls_key
     if bool(cert) != bool(key):
         missing = "tls_key" if cert else "tls_cert"
-        yield ("server", missing), "is missing: a certificate and its key are given together or not at all"
+        yield ("server", missing), "is missing: set both the certificate and its key, or neither"
         return
     if not cert:
         return
@@ -50,30 +50,30 @@ def _storage(path: Path) -> Iterator[Problem]:
         yield ("storage", "path"), f"{path} cannot be used: {failed.strerror}"
         return
     if is_other:
-        yield ("storage", "path"), f"{path} is a file; name a folder, which is made when it is missing"
+        yield ("storage", "path"), f"{path} is a file; expected a folder, which is created if missing"
 
 
 def _reading(config: Config) -> Iterator[Problem]:
     if not config.hosting.enabled and config.accounts.anonymous_read != "all":
-        # Else everybody would read, against what the setting says.
-        yield ("accounts", "anonymous_read"), 'needs accounts, and hosting.enabled = false leaves none; use "all"'
+        # Otherwise everyone could read, contrary to the setting.
+        yield ("accounts", "anonymous_read"), 'needs accounts, but hosting.enabled is false; use "all"'
 
 
 def _upstreams(upstreams: tuple[UpstreamSettings, ...]) -> Iterator[Problem]:
     names: set[str] = set()
     for index, upstream in enumerate(upstreams):
         place = ("mirroring", "upstream", index)
-        # Folders of two upstreams must differ on file systems that ignore case, too.
+        # The folders of two upstreams must also differ on file systems that ignore case.
         if upstream.name.lower() in names:
-            yield (*place, "name"), f"{upstream.name!r} is the name of an earlier upstream; give each its own"
+            yield (*place, "name"), f"{upstream.name!r} is the name of an earlier upstream; names must be unique"
         names.add(upstream.name.lower())
         if "service_index" not in upstream.model_fields_set and upstream.name != "nuget.org":
             yield (*place, "service_index"), f"is missing for the upstream {upstream.name!r}"
         if upstream.username and not upstream.password_file:
-            yield (*place, "password_file"), "is missing: a username was given"
+            yield (*place, "password_file"), "is missing: username is set"
         if bool(upstream.header_name) != bool(upstream.header_value_file):
             missing = "header_value_file" if upstream.header_name else "header_name"
-            yield (*place, missing), "is missing: a header's name and the file of its value are given together"
+            yield (*place, missing), "is missing: set both the name of the header and the file with its value"
         for name, check in (("password_file", _unfit), ("header_value_file", _unfit), ("ca_file", _unreadable)):
             file = getattr(upstream, name)
             if file and (why := check(file)):
@@ -81,18 +81,18 @@ def _upstreams(upstreams: tuple[UpstreamSettings, ...]) -> Iterator[Problem]:
 
 
 def _unreadable(file: str) -> str:
-    """Why a file that a setting names cannot be read; nothing when it can."""
+    """Why a configured file cannot be read; empty if it can."""
     try:
         with Path(file).open("rb") as opened:
             return "" if opened.read(1) else f"{file} is empty"
     except OSError as failed:
         return f"{file} cannot be read: {failed.strerror}"
     except ValueError:
-        return f"{file!r} is not the name of a file"
+        return f"{file!r} is not a file name"
 
 
 def _unfit(file: str) -> str:
-    """Why a file cannot be the one line of a secret that is sent in a header; nothing when it can. Shows none of it."""
+    """Why a file cannot be used as a one-line secret for a header; empty if it can. Never shows its contents."""
     if why := _unreadable(file):
         return why
     try:
@@ -102,16 +102,16 @@ def _unfit(file: str) -> str:
     if not secret:
         return f"{file} is empty"
     if "\n" in secret or "\r" in secret:
-        return f"{file} holds more than one line; it must be the secret and nothing else"
+        return f"{file} contains more than one line; it must contain only the secret"
     if any(character < " " or character == "\x7f" for character in secret):
-        return f"{file} holds a control character; it must be the secret and nothing else"
+        return f"{file} contains a control character; it must contain only the secret"
     return ""
 
 
 def _unusable_pair(cert: str, key: str) -> str:
-    """Why a certificate and a key cannot serve TLS; nothing when they can."""
+    """Why a certificate and a key cannot be used for TLS; empty if they can."""
     try:
-        # The callable keeps OpenSSL from asking a terminal for the pass phrase of an encrypted key.
+        # The callable prevents OpenSSL from prompting for the pass phrase of an encrypted key.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password=lambda: "")
     except ssl.SSLError as failed:
         if failed.reason == "KEY_VALUES_MISMATCH":

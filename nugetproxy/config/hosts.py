@@ -1,6 +1,6 @@
-"""How hosts are written in settings and URLs: one spelling for each, and the entries of `allowed_hosts`.
+"""Hosts in settings and URLs: one canonical spelling for each, and the entries of `allowed_hosts`.
 
-Pure; what a host stands for, and who may be sent to it, is in `mirroring.upstream`.
+Pure; resolving hosts, and deciding who may be sent to them, is in `mirroring.upstream`.
 """
 
 import re
@@ -11,19 +11,19 @@ from typing import Final
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 _LONGEST_NAME: Final = 253
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
-_NO_HOST: Final = "its host is neither a name in ASCII (xn--...) nor an address"
-_WILDCARD: Final = '"*" may only stand for the whole first label of a domain, as in "*.blob.example.net"'
+_NO_HOST: Final = "its host is neither an ASCII name (xn--...) nor an address"
+_WILDCARD: Final = '"*" can only replace the whole first label of a domain, as in "*.blob.example.net"'
 
 
 @lru_cache(maxsize=1024)  # every request asks for the hosts of its upstream
 def canonical_host(host: str) -> str:
-    """The one spelling of a host: lower case, no final dot, addresses as `ipaddress` writes them.
+    """The canonical spelling of a host: lower case, no trailing dot, addresses as `ipaddress` writes them.
 
-    "127.1", "0x7f000001" and "017700000001" are addresses for resolvers, so they are here. IPv6 comes without brackets;
-    a zone ("fe80::1%eth0") is kept.
+    "127.1", "0x7f000001" and "017700000001" are addresses, as they are for resolvers. IPv6 is without brackets; a zone
+    ("fe80::1%eth0") is kept.
 
     Raises:
-        ValueError: neither a host name in ASCII nor an address.
+        ValueError: neither an ASCII host name nor an address.
     """
     host = host.lower()
     if ":" in host:
@@ -32,20 +32,20 @@ def canonical_host(host: str) -> str:
     labels = host.split(".")
     if len(host) > _LONGEST_NAME or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError(_NO_HOST)
-    # No top-level domain is a number: resolvers that do not take this for an address take it for nothing.
+    # No top-level domain is a number: resolvers treat it as an address or reject it.
     return _canonical_v4(labels) if _NUMBER.fullmatch(labels[-1]) else host
 
 
 def parse_allowed_host(text: str) -> tuple[str, int | None]:
-    """An entry of `allowed_hosts`, HOST or HOST:PORT, as canonical host and port; None means the scheme's default port.
+    """Parse an entry of `allowed_hosts`, HOST or HOST:PORT, into canonical host and port; None means the default port.
 
-    The host may begin with "*.", which stands for exactly one label. Raises ValueError.
+    The host may begin with "*.", which matches exactly one label. Raises ValueError.
     """
     match = re.fullmatch(r"(?:([^\[\]:/@?#\s]+)|\[([^\[\]/@?#\s]+)\])(?::(\d{1,5}))?", text.strip(), re.ASCII)
     if match is None or (match[3] and not 0 < int(match[3]) < 65536):
         raise ValueError(
             'expected a host such as "globalcdn.nuget.org", "cdn.example.com:8443" or "[fd00::1]", '
-            "without scheme and path"
+            "without a scheme or path"
         )
     port = int(match[3]) if match[3] else None
     if match[1] is None or "*" not in match[1]:
@@ -54,13 +54,13 @@ def parse_allowed_host(text: str) -> tuple[str, int | None]:
         raise ValueError(_WILDCARD)
     domain = canonical_host(match[1][2:])
     if "." not in domain or _NUMBER.fullmatch(domain.rpartition(".")[2]):
-        raise ValueError(f"{_WILDCARD}; the domain has two labels or more")
+        raise ValueError(f"{_WILDCARD}; the domain must have at least two labels")
     return f"*.{domain}", port
 
 
 def _canonical_v6(host: str) -> str:
     text, percent, zone = host.partition("%")
-    zone = zone.removeprefix("25")  # as the percent sign is written in URLs
+    zone = zone.removeprefix("25")  # the percent sign is encoded in URLs
     try:
         address = IPv6Address(text)
     except ValueError as error:
@@ -71,7 +71,7 @@ def _canonical_v6(host: str) -> str:
 
 
 def _canonical_v4(labels: list[str]) -> str:
-    """One to four numbers, decimal, octal or hexadecimal, the last of which fills the rest, as inet_aton(3) has it."""
+    """One to four decimal, octal or hexadecimal numbers, of which the last fills the rest, as in inet_aton(3)."""
     try:
         *leading, last = [_number(label) for label in labels]
     except ValueError as error:
@@ -84,7 +84,7 @@ def _canonical_v4(labels: list[str]) -> str:
 def _number(label: str) -> int:
     """Raises ValueError."""
     if not _NUMBER.fullmatch(label):
-        raise ValueError(label)  # `int` would take underscores
+        raise ValueError(label)  # `int` would accept underscores
     if label.startswith("0x"):
         return int(label[2:] or "0", 16)
     return int(label, 8 if label.startswith("0") else 10)

@@ -1,7 +1,7 @@
-"""The settings as frozen models, with the rules that one value must keep for itself.
+"""The settings as frozen models, with the rules for single values.
 
-`config.example.toml` is the reference and is kept equal to these models by a test. Rules between values, and everything
-that looks at the machine, are in `config.checks`; where values come from is in `config.reading`.
+`config.example.toml` is the reference; a test compares it with these models. Rules between values, and checks of the
+machine, are in `config.checks`; `config.reading` reads the sources.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ _SMALLEST_DOCUMENTS = 10_000_000
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _DURATIONS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LARGEST_SIZE = 2**63 - 1
-# Seconds of a hundred years: clocks and timers of event loops take no more.
+# A hundred years in seconds, within the range of event loop timers.
 _LONGEST_DURATION = 100 * 365 * 86400.0
 
 
 def parse_size(text: object) -> int:
-    """A size as text ("200 GB", "64 MiB") or a number of bytes, in bytes. Raises ValueError."""
+    """Convert a size, as text ("200 GB", "64 MiB") or a number, to bytes. Raises ValueError."""
     size: float | None = None
     if isinstance(text, int) and not isinstance(text, bool):
         size = text
@@ -39,7 +39,7 @@ def parse_size(text: object) -> int:
 
 
 def parse_duration(text: object) -> float:
-    """A duration as text ("15m", "1.5s", "30d") or a number of seconds, in seconds. Raises ValueError."""
+    """Convert a duration, as text ("15m", "1.5s", "30d") or a number, to seconds. Raises ValueError."""
     seconds: float | None = None
     if isinstance(text, int | float) and not isinstance(text, bool):
         seconds = text
@@ -52,19 +52,19 @@ def parse_duration(text: object) -> float:
 
 
 def parse_listen(text: str) -> tuple[str, int]:
-    """ "127.0.0.1:8550" or "[::1]:8550" as host and port; an empty host is every address. Raises ValueError."""
+    """Split "127.0.0.1:8550" or "[::1]:8550"; an empty host means all addresses. Raises ValueError."""
     if text.startswith(("unix:", "/", "@")):
         raise ValueError('Unix sockets are not supported: expected ADDRESS:PORT such as "127.0.0.1:8550"')
     match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\[\]:/\s]*)):(\d{1,5})", text, re.ASCII)
     if match is None or int(match[3]) > 65535:
         raise ValueError(
-            'expected ADDRESS:PORT such as "127.0.0.1:8550" or "[::1]:8550", or ":8550" for every address here'
+            'expected ADDRESS:PORT such as "127.0.0.1:8550" or "[::1]:8550", or ":8550" for all addresses'
         )
     return match[1] or match[2] or "", int(match[3])
 
 
 def upstream_name(service_index: str) -> str:
-    """What an upstream is called that was given no name: its host, fit for a folder; api.nuget.org is "nuget.org"."""
+    """The default name of an upstream: its host, usable as a folder name; "nuget.org" for api.nuget.org."""
     location = _parts_of(service_index).netloc.rpartition("@")[2].lower()
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", location).strip("-._")
     return "nuget.org" if safe == "api.nuget.org" else safe or "upstream"
@@ -83,9 +83,9 @@ def _parsed_reserve(given: object) -> object:
 
 
 def distinct_names(service_indexes: Sequence[str]) -> list[str]:
-    """As `upstream_name`, with the path too for those that share a host.
+    """Like `upstream_name`, but including the path for those that share a host.
 
-    Their order does not matter: a feed must never be taken for another because they were given the other way round.
+    The result is independent of the order: feeds must not be confused when they are listed in another order.
     """
     names = [upstream_name(url) for url in service_indexes]
     return [
@@ -95,7 +95,7 @@ def distinct_names(service_indexes: Sequence[str]) -> list[str]:
 
 
 def _parts_of(url: str) -> SplitResult:
-    """Empty for what is no URL: it is named before it is refused."""
+    """Empty if it is not a valid URL: names are derived before validation."""
     try:
         return urlsplit(url)
     except ValueError:
@@ -108,7 +108,7 @@ def _with_path(name: str, service_index: str) -> str:
     whole = "-".join((name, *words))
     if len(whole) <= _LONGEST_NAME and not parts.query:
         return whole
-    # A query may hold a secret, and a name becomes a folder: it is represented by a hash, as is what is cut off.
+    # A query may contain a secret, and a name becomes a folder: a hash replaces it, and anything that is cut off.
     digest = hashlib.sha256(f"{whole}?{parts.query}".encode()).hexdigest()[:8]
     return f"{whole[: _LONGEST_NAME - 9].rstrip('-._')}-{digest}"
 
@@ -134,21 +134,21 @@ def _checked_public_url(text: str) -> str:
         return text
     parts = urlsplit(_http_url(text, "https://nuget.example.com"))
     if parts.query or parts.fragment or "?" in text or "#" in text:
-        raise ValueError("a public URL has no query and no fragment: clients append paths to it")
+        raise ValueError("a public URL must not have a query or fragment: clients append paths to it")
     if parts.username is not None:
-        raise ValueError("a public URL holds no user name or password: every client would see it")
+        raise ValueError("a public URL must not contain a user name or password: all clients would see it")
     base = text.rstrip("/")
     if base.lower().endswith(_SOURCE_PATH):
-        raise ValueError(f'expected the URL without its end {_SOURCE_PATH}: "{base[: -len(_SOURCE_PATH)]}"')
+        raise ValueError(f'expected the URL without {_SOURCE_PATH}: "{base[: -len(_SOURCE_PATH)]}"')
     return base
 
 
 def _checked_service_index(text: str) -> str:
     parts = urlsplit(_http_url(text, "https://api.nuget.org/v3/index.json"))
     if parts.username is not None:
-        raise ValueError("the URL holds a user name; give it by username and password_file")
+        raise ValueError("the URL contains a user name; use username and password_file instead")
     if parts.fragment:
-        raise ValueError("a service index URL has no fragment")
+        raise ValueError("a service index URL must not have a fragment")
     canonical_host(parts.hostname or "")
     return text
 
@@ -160,19 +160,19 @@ def _checked_proxy(text: str) -> str:
 def _checked_name(text: str) -> str:
     # The name becomes a folder of the data directory and a metric label.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text, re.ASCII):
-        raise ValueError("expected 1 to 64 of A-Z a-z 0-9 . _ - beginning with a letter or digit")
+        raise ValueError("expected 1 to 64 of A-Z a-z 0-9 . _ - starting with a letter or digit")
     return text
 
 
 def _checked_pattern(text: str) -> str:
-    # As in NuGet's package source mapping: an id, a prefix with one * at its end, or * alone.
+    # As in NuGet's package source mapping: an id, a prefix followed by *, or * alone.
     if not re.fullmatch(r"(?:[\w.-]{1,100}|[\w.-]{0,100}\*)", text):
         raise ValueError('expected "*", a prefix such as "Contoso.*", or a package id')
     return text
 
 
 def _checked_prefix(text: str) -> str:
-    # "Contoso." and "Contoso.*" are the same promise; a lone "*" would cut us off from every upstream.
+    # "Contoso." and "Contoso.*" mean the same; "*" alone would block all upstreams.
     if not re.fullmatch(r"[\w.-]{1,100}\*?", text):
         raise ValueError('expected a prefix such as "Contoso." or "Contoso.*"')
     return text.removesuffix("*")
@@ -193,15 +193,15 @@ def _checked_host(text: str) -> str:
 
 def _checked_header_name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]*", text, re.ASCII):
-        raise ValueError('expected the name of a header such as "X-Api-Key"')
+        raise ValueError('expected a header name such as "X-Api-Key"')
     if text.lower() in ("host", "content-length", "transfer-encoding", "connection", "range", "accept-encoding"):
-        raise ValueError("this header is ours to set")
+        raise ValueError("the server sets this header itself")
     return text
 
 
 def _enough_for_documents(size: int) -> int:
     if size < _SMALLEST_DOCUMENTS:
-        raise ValueError('expected at least "10 MB" (without a unit it is bytes), the documents of one restore')
+        raise ValueError('expected at least "10 MB", enough for one restore (without a unit: bytes)')
     return size
 
 
@@ -293,7 +293,7 @@ def _rule(fresh: str, revalidate: str, error: str, absent: str, patience: str) -
 
 
 class Freshness(Section):
-    """One rule per kind of upstream document; the kinds are those of `httpcache.freshness.DocumentKind`."""
+    """One rule per kind of upstream document, as in `httpcache.freshness.DocumentKind`."""
 
     service_index: FreshnessSettings = _rule("1h", "1d", "365d", "5s", "1s")
     versions: FreshnessSettings = _rule("1m", "0s", "365d", "10s", "1s")

@@ -1,7 +1,7 @@
-"""From defaults, file, environment and command line to one `Config`, or to all that is wrong with them.
+"""Build a `Config` from defaults, file, environment and command line, or report all problems with them.
 
-Each source is laid over the one before it as plain tables; then the models judge the whole once. What a single value
-may be is in `config.models`, what values may be together in `config.checks`.
+Each source is merged over the previous ones as plain tables; then the models validate the result once. Rules for single
+values are in `config.models`, rules between values in `config.checks`.
 """
 
 import difflib
@@ -20,15 +20,15 @@ from nugetproxy.config.shown import masked
 from nugetproxy.errors import ConfigError
 
 Place = tuple[str | int, ...]
-"""Where a value stands: ("mirroring", "upstream", 0, "name")."""
+"""The path of a value: ("mirroring", "upstream", 0, "name")."""
 
 PREFIX = "NUGETPROXY_"
 
 CONFIG_FILE = "NUGETPROXY_CONFIG"
-"""The variable that names the configuration file."""
+"""The variable with the path of the configuration file."""
 
 NOT_SETTINGS = frozenset({CONFIG_FILE, "NUGETPROXY_CLIENTS", "NUGETPROXY_SHARED", "NUGETPROXY_VENV"})
-"""Our variables that are not settings: the others are read by the project's own scripts, and suggested to nobody."""
+"""Variables that are not settings; all but the first are for the project's own scripts, and are never suggested."""
 
 # In the variable of an upstream's setting. More than four digits are no index, and thousands cannot even be read.
 _INDEX = re.compile(r"__(\d{1,4})__", re.ASCII)
@@ -39,13 +39,13 @@ _LONGEST_PROBLEM = 1_000
 
 
 def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Config:
-    """The settings of this start: defaults < file < NUGETPROXY_* environment < `overrides` (dotted keys).
+    """Read the settings: defaults < file < NUGETPROXY_* environment < `overrides` (dotted keys).
 
-    `path` None means the file named by NUGETPROXY_CONFIG, or none. An override of "mirroring.upstream" may be a list of
-    service index URLs: one that the file describes keeps what the file says about it.
+    If `path` is None, NUGETPROXY_CONFIG names the file, if set. An override of "mirroring.upstream" may be a list of
+    service index URLs; those that the file has keep their settings from there.
 
-    Raises ConfigError with every problem at once: unknown keys and variables (with the nearest known name), values that
-    do not parse, values that contradict each other, files that are named and cannot be read.
+    Raises ConfigError with all problems: unknown keys and variables (with the nearest known name), invalid values,
+    values that contradict each other, files that cannot be read.
     """
     gathered = _Gathered()
     if path is None and environ.get(CONFIG_FILE):
@@ -58,7 +58,7 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
 
 
 def keys() -> dict[Place, Any]:
-    """Every setting and the type of its value; the settings of a list of tables stand at index 0."""
+    """All settings and the types of their values; those in a list of tables are at index 0."""
     return dict(_keys_of(Config, ()))
 
 
@@ -68,7 +68,7 @@ def variable(place: Place) -> str:
 
 
 def dotted(place: Place) -> str:
-    """A place as people write it: mirroring.upstream[0].name"""
+    """The path as text: mirroring.upstream[0].name"""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
 
 
@@ -84,7 +84,7 @@ def _keys_of(model: type[Section], above: Place) -> Iterator[tuple[Place, Any]]:
 
 
 def _item_of(kind: Any) -> type[Section] | None:
-    """The section that a list of tables is made of; None for any other kind of value."""
+    """The section type of a list of tables; None for any other type."""
     if get_origin(kind) is tuple:
         item = get_args(kind)[0]
         if isinstance(item, type) and issubclass(item, Section):
@@ -93,11 +93,11 @@ def _item_of(kind: Any) -> type[Section] | None:
 
 
 class _Gathered:
-    """The values so far, where each came from, and what was wrong on the way."""
+    """The values so far, the origin of each, and the problems found."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = Config().model_dump()
-        # Untouched, so that an upstream of which only the URL is given is named after it.
+        # Empty, so that an upstream with only a URL is named after it.
         self.values["mirroring"]["upstream"] = [{}]
         self.origins: dict[Place, str] = {}
         self.problems: list[str] = []
@@ -150,7 +150,7 @@ class _Gathered:
         """The settings. Raises ConfigError when anything was or is wrong."""
         config, refused = self._validated()
         if refused:
-            # The checks between values still run over what is left, so that one start shows everything.
+            # The checks between values still run for the rest, so that one start shows all problems.
             for place in refused:
                 self._forget(place)
             config, _ = self._validated(quiet=True)
@@ -169,7 +169,7 @@ class _Gathered:
             return Config.model_validate(self.values), []
         except ValidationError as wrong:
             errors = wrong.errors(include_url=False, include_context=False)
-        # A list all of whose items are wrong is reported as empty, too; the items say more.
+        # A list whose items are all invalid is also reported as empty; the items say more.
         errors = [error for error in errors if error["type"] != "too_short" or not self._value_at(error["loc"])]
         if not quiet:
             self.problems += [self._sentence(error["loc"], error["type"], error["msg"]) for error in errors]
@@ -196,7 +196,7 @@ class _Gathered:
         return f"{dotted(place)}: {message}{got}{origin}"
 
     def _origin(self, place: Place) -> str:
-        """Where the value at a place, or the nearest above it, was given; nothing for a default."""
+        """The origin of the value at a path, or of the nearest one above; empty for a default."""
         while place:
             if place in self.origins:
                 return f" ({self.origins[place]})"
@@ -213,23 +213,23 @@ class _Gathered:
                 below[key] = value
 
     def _set(self, place: Place, value: object, origin: str) -> None:
-        """Raises ValueError for an index that leaves a gap."""
+        """Raises ValueError if an index leaves a gap."""
         container: Any = self.values
         for part in place[:-1]:
             if isinstance(part, int):
                 if not isinstance(container, list) or part > len(container):
-                    raise ValueError("the indexes of upstreams count from 0 without a gap")
+                    raise ValueError("the indexes of upstreams must count from 0 without a gap")
                 if part == len(container):
                     container.append({})
                 container = container[part]
             else:
                 container = container.get(part) if isinstance(container, dict) else None
-        if isinstance(container, dict):  # else the file put something odd here, and the models will say so
+        if isinstance(container, dict):  # otherwise the file has another type here, which the models report
             container[place[-1]] = value
             self.origins[place] = origin
 
     def _upstreams_at(self, urls: list[str]) -> list[dict[str, Any]]:
-        """A table for each URL: the one that describes it already, else one with a name of its own."""
+        """A table for each URL: the existing one, or a new one with a distinct name."""
         described = self.values["mirroring"]["upstream"] if isinstance(self.values["mirroring"], dict) else []
         tables = [each for each in described if isinstance(each, dict)] if isinstance(described, list) else []
         known = {str(table.get("service_index")): table for table in reversed(tables)}
@@ -246,7 +246,7 @@ class _Gathered:
         return value
 
     def _forget(self, place: Place) -> None:
-        # A bad item of a list takes the list with it; a bad upstream table takes its place in the list only.
+        # An invalid list item resets the whole list; an invalid value in an upstream table resets only that value.
         while place and isinstance(place[-1], int):
             place = place[:-1]
         container = self._value_at(place[:-1])
@@ -271,7 +271,7 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _listed(text: str) -> list[Any]:
-    """A list written as JSON or TOML. Raises ValueError."""
+    """Parse a list in JSON or TOML. Raises ValueError."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -285,14 +285,14 @@ def _listed(text: str) -> list[Any]:
 
 
 def _nearest_variable(name: str, known: Iterable[str]) -> str:
-    """Compared without the common beginning, which alone would make every name resemble every other."""
+    """Compares without the common prefix, which alone would make all names similar."""
     candidates = [each.removeprefix(PREFIX) for each in (*known, CONFIG_FILE)]
     near = difflib.get_close_matches(name.removeprefix(PREFIX), candidates, n=1, cutoff=0.8)
     return f"; did you mean {PREFIX}{near[0]}?" if near else ""
 
 
 def _nearest_key(place: Place) -> str:
-    """The known key most like an unknown one: first among its neighbours, then anywhere."""
+    """The most similar known key: first in the same table, then anywhere."""
     name = str(place[-1])
     generic = tuple(0 if isinstance(part, int) else part for part in place)
     tables = {known[:depth] for known in keys() for depth in range(1, len(known) + 1)}

@@ -1,4 +1,4 @@
-"""The settings as people may see them: TOML again, secrets masked."""
+"""Show the settings as TOML, with secrets masked."""
 
 import json
 import re
@@ -22,15 +22,15 @@ _SIZE_KEYS = frozenset(
 
 
 def describe(config: Config) -> str:
-    """What was understood, as TOML that can be read again; a value that is not the default says what the default is.
+    """The settings in effect, as valid TOML; a value that is not the default has a comment with the default.
 
-    Secrets are given by files, and only the names of these are shown; passwords and queries inside URLs are masked.
+    Secrets are in files, of which only the names are shown; passwords and queries in URLs are masked.
     """
     return "\n".join(_lines(config, Config(), "")).strip() + "\n"
 
 
 def masked(key: str, value: object) -> str:
-    """One value in quotes or digits, as it may be shown; a URL's user and what its query says are replaced by ***."""
+    """One value as TOML; the user and the query values of a URL are replaced with ***."""
     if isinstance(value, str):
         if "://" in value:
             value = re.sub(r"([?&][^=&\s]*=)[^&\s]+", r"\1***", value)

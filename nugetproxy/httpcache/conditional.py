@@ -1,7 +1,7 @@
-"""Our clients' conditional and range requests, against what we hold (RFC 9110 sections 13 and 14).
+"""Evaluate conditional and range requests of clients (RFC 9110 sections 13 and 14).
 
-aiohttp's own file response answers some of these wrongly (an If-Range with another entity tag gets 206, so a resumed
-download could be stitched from two files), therefore every transport asks here and is given a bare request.
+aiohttp's file response answers some of these wrongly (an If-Range with another entity tag gets 206, so a resumed
+download could mix two files). Therefore all transports use this module, and aiohttp never sees these headers.
 """
 
 import re
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """200, everything."""
+    """200 with the whole body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +33,24 @@ class Unsatisfiable:
 
     @property
     def content_range(self) -> str:
-        """The Content-Range of the 416 answer."""
+        """The Content-Range of the 416 response."""
         return f"bytes */{self.size}"
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """206 with the bytes from `start` up to, not including, `end`: `body[start:end]`."""
+    """206 with `body[start:end]`."""
 
     start: int
     end: int
 
     @property
     def length(self) -> int:
-        """How many bytes."""
+        """The number of bytes."""
         return self.end - self.start
 
     def content_range(self, size: int) -> str:
-        """The Content-Range of the 206 answer; on the wire the last position is included."""
+        """The Content-Range of the 206 response; on the wire the last position is inclusive."""
         return f"bytes {self.start}-{self.end - 1}/{size}"
 
 
@@ -60,25 +60,25 @@ _WHOLE = Whole()
 _ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\U0010ffff]*)"')
 _TAG_LIST = re.compile(rf"[ \t,]*{_ENTITY_TAG.pattern}[ \t]*(?=,|$)")
 _BYTE_RANGE = re.compile(r"bytes=[ \t]*([0-9]*)-([0-9]*)[ \t]*", re.IGNORECASE | re.ASCII)
-# More digits than any size has; int() itself refuses thousands of digits, and a header may hold that many.
+# Larger than any size. int() refuses thousands of digits, which a header may contain.
 _BEYOND = 10**18
 
 
 def evaluate(
     headers: Mapping[str, str], *, etag: str, modified: int | None, size: int | None, method: str = "GET"
 ) -> Verdict:
-    """What to answer to a request for a representation that exists.
+    """Decide the response to a request for a representation that exists.
 
-    `etag` as sent in our ETag field, quotes and W/ included; plain text without quotes means that text as a strong tag,
-    "" means we have none. `modified` in whole seconds since the epoch, None when unknown. `size` in bytes, None when
-    unknown (then no range can be served). `headers` by their usual or their lower-case names, lines of a field joined.
+    `etag` is the value of our ETag field, with quotes and W/; text without quotes means a strong tag, "" means none.
+    `modified` is in whole seconds since the epoch, None when unknown. `size` is in bytes, None when unknown (then no
+    range can be served). `headers` have their usual or lower-case names, with the lines of a field joined.
     """
     ours = _our_tag(etag)
     failed = _precondition(headers, ours, modified, method)
     if failed is not None:
         return failed
     wanted = _field(headers, "Range")
-    # Range is defined for GET alone; a HEAD with one is answered as if it had none.
+    # Range is only defined for GET; a HEAD with one is answered as without.
     if wanted is None or method != "GET" or size is None:
         return _WHOLE
     only_if = _field(headers, "If-Range")
@@ -90,7 +90,7 @@ def evaluate(
 def _precondition(
     headers: Mapping[str, str], ours: "_Tag | None", modified: int | None, method: str
 ) -> NotModified | PreconditionFailed | None:
-    """The order of RFC 9110 section 13.2.2: a field about tags silences its sibling about dates."""
+    """In the order of RFC 9110 section 13.2.2: a tag field takes precedence over the corresponding date field."""
     if (tags := _field(headers, "If-Match")) is not None:
         unchanged = _names(tags, ours, strongly=True)
     else:
@@ -107,7 +107,7 @@ def _precondition(
 
 
 def _is_later(modified: int | None, field: str | None) -> bool | None:
-    """Whether ours was modified after a date field; None when either date is missing or unreadable."""
+    """Whether `modified` is after the date in a field; None if either date is missing or invalid."""
     date = _date(field, modified) if modified is not None else None
     return None if modified is None or date is None else modified > date
 
@@ -126,7 +126,7 @@ def _our_tag(etag: str) -> _Tag | None:
 
 
 def _names(field: str, ours: _Tag | None, *, strongly: bool) -> bool:
-    """Whether a list of entity tags names ours; `*` names whatever exists. A malformed list ends where it breaks."""
+    """Whether a list of entity tags contains ours; `*` matches anything. A malformed list ends at the error."""
     if field.strip() == "*":
         return True
     at = 0
@@ -138,7 +138,7 @@ def _names(field: str, ours: _Tag | None, *, strongly: bool) -> bool:
 
 
 def _is_same_representation(field: str, ours: _Tag | None, modified: int | None) -> bool:
-    """If-Range: a strong tag that is ours, or exactly our date. In doubt the client starts over: never wrong."""
+    """If-Range: our strong tag, or exactly our date. In doubt the client starts over, which is always correct."""
     match = _ENTITY_TAG.fullmatch(field.strip())
     if match is not None:
         return ours is not None and not match[1] and not ours.is_weak and match[2] == ours.text
@@ -146,7 +146,7 @@ def _is_same_representation(field: str, ours: _Tag | None, modified: int | None)
 
 
 def _range(field: str, size: int) -> Whole | Partial | Unsatisfiable:
-    # Another unit, several ranges or nonsense: a server may ignore Range, and no NuGet client sends such.
+    # Another unit, several ranges or invalid: a server may ignore Range, and no NuGet client sends these.
     match = _BYTE_RANGE.fullmatch(field.strip())
     if match is None or not (match[1] or match[2]):
         return _WHOLE
@@ -164,7 +164,7 @@ def _range(field: str, size: int) -> Whole | Partial | Unsatisfiable:
 def _suffix(length: int, size: int) -> Whole | Partial | Unsatisfiable:
     if length == 0:
         return Unsatisfiable(size)
-    # Satisfiable by the letter, but no Content-Range can describe a part of nothing.
+    # Formally satisfiable, but no Content-Range can describe a part of an empty body.
     return Partial(max(0, size - length), size) if size else _WHOLE
 
 
@@ -177,7 +177,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _MONTH = f"(?P<month>{'|'.join(_MONTHS)})"
 _CLOCK = "(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
-# RFC 9110 section 5.6.7: the form to send, and two that old software sends.
+# RFC 9110 section 5.6.7: the preferred format, and two obsolete ones.
 _DATES = (
     re.compile(f"{_DAY}, (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_CLOCK} GMT"),
     re.compile(f"{_DAY}[a-z]*, (?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_CLOCK} GMT"),
@@ -186,10 +186,10 @@ _DATES = (
 
 
 def _date(field: str | None, near: int) -> int | None:
-    """Seconds since the epoch, None for what is no HTTP date.
+    """Seconds since the epoch, None if not an HTTP date.
 
-    A year of two digits is the latest that is not more than fifty years after `near` (our own date: it stands in for
-    the clock that the specification means, and differs from it by less than a file is old).
+    A two-digit year is the latest that is at most fifty years after `near`. That is our own date, used instead of the
+    current time that the specification means; the difference is at most the age of the file.
     """
     for form in _DATES:
         match = form.fullmatch(field.strip()) if field is not None else None

@@ -1,9 +1,9 @@
-"""Every decision of the document cache.
+"""All decisions of the document cache.
 
-Rule 1: whatever decides between serving, asking and refusing lives here.
-Rule 2: nothing here knows a socket, a store or what time it is.
+Rule 1: every decision between serving, asking the upstream and refusing is made here.
+Rule 2: nothing here knows sockets, stores or the current time.
 
-`before` is asked with what is kept; when it says Ask, `after_answer` or `after_failure` says what the answer means.
+`before` decides from the stored copy; if it returns Ask, `after_answer` or `after_failure` interprets the result.
 """
 
 from collections.abc import Callable
@@ -20,31 +20,31 @@ from nugetproxy.httpcache.freshness import (
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.httpcache.stored import ReceivedAnswer, StoredResponse, Validators
 
-# Somebody who doubts a copy that was confirmed so recently (seconds) would only be told the same again; many askers who
-# doubt the same document at once cost the upstream one request.
+# Seconds. A request that doubts a copy confirmed more recently would get the same answer again; many concurrent
+# requests that doubt one document cost the upstream a single request.
 DOUBT_REST = 2.0
 
 
 class Mode(StrEnum):
-    """What the operator wants."""
+    """The configured mode."""
 
     ONLINE = "online"
     OFFLINE = "offline"
-    """No upstream is ever asked."""
+    """Never ask an upstream."""
 
 
 class Health(StrEnum):
-    """What we know of an upstream."""
+    """The state of an upstream."""
 
     GOOD = "good"
     SUSPECT = "suspect"
-    """A failure or an overdue answer since the last success."""
+    """A failure or a late response since the last success."""
     DEAD = "dead"
-    """Its breaker is open: it is probed in the background and not asked."""
+    """Its breaker is open: it is only probed in the background."""
 
 
 class Refusal(StrEnum):
-    """Why nothing can be served and nobody is asked."""
+    """Why nothing can be served and no upstream is asked."""
 
     OFFLINE = "offline"
     DEAD = "upstream-away"
@@ -52,12 +52,12 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Serve:
-    """Answer with the copy now. It may be a remembered absence (outcome ABSENT)."""
+    """Serve the copy now. It may be a cached absence (outcome ABSENT)."""
 
     stored: StoredResponse
     outcome: Outcome
     revalidate_behind: bool = False
-    """Have it refreshed for the next asker; this one does not wait."""
+    """Also refresh it in the background, for later requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ class Ask:
 
     validators: Validators | None = None
     patience: float | None = None
-    """Seconds to wait before the stale copy, or what the asker has, is served instead; None: neither is there or will
-    do."""
+    """Seconds to wait before the stale copy, or the caller's fallback, is used instead; None when there is neither, or
+    it will not do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +87,11 @@ def before(
     doubt: bool = False,
     may_do_without: bool = False,
 ) -> Serve | Ask | Refuse:
-    """What to do for an asker, given what is kept.
+    """Decide what to do for a request, given the stored copy.
 
-    `health` is called only when nothing fresh is kept. `doubt`: the asker has a reason to think that even a fresh copy
-    is outdated (it lacks what somebody names).
-    `may_do_without`: the asker has something of its own to give when there is no answer.
+    `health` is only called if nothing fresh is stored. `doubt`: even a fresh copy may be outdated, because it lacks
+    something that the client refers to.
+    `may_do_without`: the caller has a fallback if there is no answer.
     """
     if mode is Mode.OFFLINE:
         return _before_offline(stored, rule, now)
@@ -118,11 +118,11 @@ def _before_asking(
     if not may_stand_in(stored, rule, now):
         return Refuse(Refusal.DEAD) if health is Health.DEAD else Ask(stored.validators)
     if health is Health.DEAD:
-        # No refresh behind: the breaker's own probe finds out when asking makes sense again.
+        # No background refresh: the breaker's probe detects when asking makes sense again.
         return Serve(stored, Outcome.STALE)
     if doubted:
-        # Without the upstream's word the asker could only be told "not found", which clients take for final. So it
-        # waits as long as the upstream is bridged, unless there is reason to fear that this leads nowhere.
+        # Without an answer of the upstream we could only say "not found", which is final to clients. So the request
+        # waits as long as the upstream is retried, unless the upstream is already suspect.
         return Ask(stored.validators, rule.patience if health is Health.SUSPECT else None)
     if health is Health.SUSPECT or may_be_revalidated_behind(stored, rule, now):
         return Serve(stored, Outcome.STALE, revalidate_behind=True)
@@ -130,7 +130,7 @@ def _before_asking(
 
 
 def _before_offline(stored: StoredResponse | None, rule: FreshnessRule, now: float) -> Serve | Refuse:
-    # An absence remembered from online days is not evidence years later, and clients are told the same either way.
+    # An absence cached while online proves nothing years later, and clients get the same response either way.
     if stored is None or stored.is_absence:
         return Refuse(Refusal.OFFLINE)
     return Serve(stored, Outcome.HIT if is_fresh(stored, rule, now) else Outcome.STALE)
@@ -138,28 +138,28 @@ def _before_offline(stored: StoredResponse | None, rule: FreshnessRule, now: flo
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """A new body: keep it and serve it."""
+    """A new body: store it and serve it."""
 
     stored: StoredResponse
 
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """The kept body stands: only its clock moves."""
+    """The stored body is still valid: only its timestamps change."""
 
     stored: StoredResponse
 
 
 @dataclass(frozen=True, slots=True)
 class RememberAbsence:
-    """It does not exist: remember that for `rule.absent` seconds."""
+    """It does not exist: cache that for `rule.absent` seconds."""
 
     stored: StoredResponse
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """No answer to what was asked: treat it as a failure."""
+    """Not a usable answer: treat it as a failure."""
 
     why: str
 
@@ -167,9 +167,9 @@ class Reject:
 def after_answer(
     url: str, stored: StoredResponse | None, answer: ReceivedAnswer, now: float, *, is_named: bool = False
 ) -> Keep | Refresh | RememberAbsence | Reject:
-    """What an answer means for what is kept under `url`.
+    """Decide what an answer means for the copy stored under `url`.
 
-    `is_named`: the upstream names this document itself, so its absence never takes the place of a kept body.
+    `is_named`: the upstream itself refers to this document, so an absence never replaces a stored body.
     """
     match answer.status:
         case 200:
@@ -177,22 +177,22 @@ def after_answer(
         case 304 if stored is not None and not stored.is_absence:
             return _after_not_modified(stored, answer, now)
         case 404 | 410 if is_named and stored is not None and not stored.is_absence:
-            return Reject("it no longer has what it names")
+            return Reject("it no longer has a document that it refers to")
         case 404 | 410:
             return RememberAbsence(_received(url, answer, now))
         case 304:
-            return Reject("not modified, though nothing was there to compare with")
+            return Reject("not modified, but nothing is stored")
     return Reject(f"status {answer.status}")
 
 
 def after_empty_body(url: str, answer: ReceivedAnswer, now: float) -> RememberAbsence:
-    """What a body means that says that nothing is there."""
+    """Decide what an empty document means: an absence."""
     return RememberAbsence(_received(url, replace(answer, status=404), now))
 
 
 def _after_body(url: str, stored: StoredResponse | None, answer: ReceivedAnswer, now: float) -> Keep | Refresh:
     received = _received(url, answer, now)
-    # Some edges of nuget.org ignore conditional requests and send everything again: the same bytes are a 304 in effect.
+    # Some CDN edges of nuget.org ignore conditional requests and send the body again: equal bytes mean 304.
     if stored is not None and _differs_only_in_time(stored, received):
         return Refresh(replace(stored, confirmed=now, expired=False))
     return Keep(received)
@@ -206,7 +206,7 @@ def _after_not_modified(stored: StoredResponse, answer: ReceivedAnswer, now: flo
         etag=answer.etag or stored.etag,
         last_modified=answer.last_modified or stored.last_modified,
     )
-    # A 304 may bring newer validators (RFC 9111 section 4.3.4); those must be written with the body.
+    # A 304 may have newer validators (RFC 9111 section 4.3.4), which must be stored with the body.
     return Refresh(refreshed) if _differs_only_in_time(stored, refreshed) else Keep(refreshed)
 
 
@@ -225,18 +225,18 @@ def _differs_only_in_time(one: StoredResponse, other: StoredResponse) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ServeStale:
-    """The copy is better than nothing."""
+    """Serve the stale copy."""
 
     stored: StoredResponse
 
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """Nothing can stand in for the answer."""
+    """There is nothing to serve instead."""
 
 
 def after_failure(stored: StoredResponse | None, rule: FreshnessRule, now: float) -> ServeStale | Fail:
-    """What to do when the upstream failed, or was late past the asker's patience."""
+    """Decide what to do when the upstream failed, or did not answer within the patience."""
     if stored is not None and may_stand_in(stored, rule, now):
         return ServeStale(stored)
     return Fail()

@@ -1,48 +1,48 @@
-"""How an answer came about: the one vocabulary shared by the cache, the metrics, the logs and `Cache-Status`."""
+"""How a response was produced: the vocabulary shared by cache, metrics, logs and `Cache-Status`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What the cache did for one answer."""
+    """What the cache did for one response."""
 
     HIT = "hit"
-    """Kept and fresh; no upstream was asked."""
+    """Stored and fresh; no upstream was asked."""
     REFRESHED = "refreshed"
-    """Kept and stale; the upstream confirmed it (304) or sent a newer one while the asker waited."""
+    """Stored and stale; the upstream confirmed it (304) or sent a newer one while the client waited."""
     STALE = "stale"
-    """Kept and stale, served as it is: the upstream is slow, broken, or being asked behind."""
+    """Stored and stale, served anyway: the upstream is slow or broken, or is asked in the background."""
     MISS = "miss"
-    """Not kept; fetched now."""
+    """Not stored; fetched now."""
     ABSENT = "absent"
     """A definite "does not exist"."""
     FAILED = "failed"
-    """No answer could be given."""
+    """The request failed."""
     REFUSED = "refused"
-    """The request itself was wrong (4xx but not an absence)."""
+    """The request was invalid (4xx, except absences)."""
     OWN = "own"
-    """Made by us without any cache (service index, health, metrics)."""
+    """Generated without the cache (service index, health, metrics)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where an answer came from.
+    """The origin of a response.
 
-    `age` is in seconds since the upstream last vouched for it; `fresh_for` is in seconds from now until it must be
-    asked about again (zero or less: stale). Both are 0 for `Outcome.OWN`.
+    `age` is in seconds since the upstream last confirmed it; `fresh_for` is in seconds until it must be revalidated
+    (zero or less: stale). Both are 0 for `Outcome.OWN`.
     """
 
     outcome: Outcome
     age: float = 0.0
     fresh_for: float = 0.0
     stored: bool = False
-    """With MISS or REFRESHED: the answer is (being) kept."""
+    """With MISS or REFRESHED: the response is stored."""
     detail: str = ""
-    """A token for Cache-Status, e.g. why a stale copy was served; never free text of a stranger."""
+    """A token for Cache-Status, for example why a stale copy was served; never untrusted text."""
 
     def joined(self, other: "Provenance") -> "Provenance":
-        """The provenance of an answer made from two: the worse outcome, the older age, the shorter freshness."""
+        """The provenance of a response made from two: the worse outcome, the higher age, the shorter freshness."""
         order = (
             Outcome.OWN,
             Outcome.HIT,

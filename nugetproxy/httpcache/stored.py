@@ -1,7 +1,7 @@
-"""A document as it is kept: what the upstream answered, and when it last vouched for it.
+"""A stored document: the upstream's response, and when the upstream last confirmed it.
 
-The byte form is ours alone: a fixed frame, a small JSON head and the body as it came. There is no pickle in it and
-nothing in it is trusted on the way back: whatever is odd raises ValueError and counts as "not kept".
+The serialised form is our own: a fixed frame, a small JSON header and the unchanged body. It contains no pickle, and
+is not trusted when read: anything malformed raises ValueError and counts as "not stored".
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import orjson
 
 _MAGIC = b"NPD1"
 _FRAME = struct.Struct(">4sI")
-# The head holds a URL and a few header values; this only stops a torn frame from being read as a length of gigabytes.
+# The header has a URL and a few values; this only keeps a torn frame from being read as a length of gigabytes.
 _MAX_HEAD = 1 << 20
 _ABSENT_STATUSES = frozenset({404, 410})
 _HEAD_TYPES: dict[str, type] = {
@@ -34,7 +34,7 @@ _HEAD_TYPES: dict[str, type] = {
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What to send with a conditional request, exactly as the upstream wrote it ("" when it sent none)."""
+    """The validators for a conditional request, exactly as the upstream sent them ("" for none)."""
 
     etag: str = ""
     last_modified: str = ""
@@ -42,8 +42,8 @@ class Validators:
     def headers(self) -> dict[str, str]:
         """The header fields of a conditional request.
 
-        nuget.org's entity tags have no quotes, and its storage compares them as text: a tag that we quoted would never
-        match, so it is repeated exactly as received.
+        nuget.org's entity tags have no quotes, and its storage compares them as text: a quoted tag would never match,
+        so it is sent exactly as received.
         """
         sent = {}
         if self.etag:
@@ -55,7 +55,7 @@ class Validators:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedAnswer:
-    """What an upstream definitely answered: 200 with a body, 304, or 404 (a 410 is told as 404)."""
+    """A definite answer of an upstream: 200 with a body, 304, or 404 (also for 410)."""
 
     status: int
     body: bytes = b""
@@ -63,33 +63,33 @@ class ReceivedAnswer:
     last_modified: str = ""
     content_type: str = ""
     url: str = ""
-    """Where the answer came from in the end, after redirects."""
+    """The final URL, after redirects."""
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """One kept answer, a remembered absence included. Times are in seconds since the epoch."""
+    """One stored response, which may be a cached absence. Times are in seconds since the epoch."""
 
     url: str
-    """What was asked for; the key in the store."""
+    """The requested URL; the key in the store."""
     status: int
     body: bytes
     etag: str
     last_modified: str
     content_type: str
     fetched: float
-    """When the body came."""
+    """When the body was received."""
     confirmed: float
-    """When the upstream last vouched for it: with the body, or with a 304 since."""
+    """When the upstream last confirmed it: with the body, or later with a 304."""
     expired: bool = False
-    """Known to be outdated: not fresh whatever its age, but still good against a failing upstream."""
+    """Known to be outdated: not fresh at any age, but still usable if the upstream fails."""
     digest: str = ""
-    """SHA-256 of the body in hex; computed when not given."""
+    """SHA-256 of the body in hex; computed if not given."""
 
     def __post_init__(self) -> None:
         if not self.digest:
-            # The dataclass is frozen for everybody else.
+            # The dataclass is frozen.
             object.__setattr__(self, "digest", hashlib.sha256(self.body).hexdigest())
 
     def __repr__(self) -> str:
@@ -97,50 +97,50 @@ class StoredResponse:
 
     @property
     def is_absence(self) -> bool:
-        """Whether this remembers a definite "does not exist"."""
+        """Whether this is a cached "does not exist"."""
         return self.status in _ABSENT_STATUSES
 
     @property
     def validators(self) -> Validators | None:
-        """What a conditional request may be made with, None when there is nothing to confirm."""
+        """The validators for a conditional request, None if there is nothing to confirm."""
         if self.is_absence or not (self.etag or self.last_modified):
             return None
         return Validators(self.etag, self.last_modified)
 
     def to_bytes(self) -> bytes:
-        """The byte form that `from_bytes` reads."""
+        """Serialise, for `from_bytes`."""
         head = orjson.dumps({name: kind(getattr(self, name)) for name, kind in _HEAD_TYPES.items()})
         return b"".join((_FRAME.pack(_MAGIC, len(head)), head, self.body))
 
     @classmethod
     def from_bytes(cls, kept: bytes) -> "StoredResponse":
-        """Read the byte form.
+        """The inverse of `to_bytes`.
 
         Raises:
-            ValueError: a foreign, torn, changed or older form; the body is compared with its digest.
+            ValueError: a foreign, torn, changed or older form; the body is checked against its digest.
         """
         if len(kept) < _FRAME.size:
             raise ValueError("shorter than its frame")
         magic, length = _FRAME.unpack_from(kept)
         end = _FRAME.size + length
         if magic != _MAGIC or length > _MAX_HEAD or end > len(kept):
-            raise ValueError("not a kept document")
+            raise ValueError("not a stored document")
         head = _read_head(kept[_FRAME.size : end])
         body = kept[end:]
         if hashlib.sha256(body).hexdigest() != head["digest"]:
-            raise ValueError("the body is not the one that was kept")
+            raise ValueError("the body does not match its digest")
         return cls(body=body, **head)
 
 
 def _read_head(text: bytes) -> dict[str, Any]:
-    # orjson's decoding error is a ValueError already.
+    # orjson's decoding error is a ValueError.
     head = orjson.loads(text)
     if not isinstance(head, dict) or head.keys() != _HEAD_TYPES.keys():
-        raise ValueError("the head has other fields")
+        raise ValueError("the header has other fields")
     for name, expected in _HEAD_TYPES.items():
-        # Exact types: a bool is an int to isinstance, and JSON writes a whole float as a float.
+        # Exact types: isinstance accepts a bool as int, and JSON writes a whole float as a float.
         if type(head[name]) is not expected:
-            raise ValueError(f"the head's {name} is not of type {expected.__name__}")
+            raise ValueError(f"the header's {name} is not of type {expected.__name__}")
     if not (math.isfinite(head["fetched"]) and math.isfinite(head["confirmed"])):
-        raise ValueError("the head's times are not finite")
+        raise ValueError("the header's times are not finite")
     return head

@@ -1,4 +1,4 @@
-"""What every BlobStore keeps. A test class inherits this and gives the fixtures `store` and `make_spool`."""
+"""The contract of every BlobStore. A test class inherits this and provides the fixtures `store` and `make_spool`."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ KEY = BlobKey.of("nuget.org", "contoso.utils", "1.0.0", "contoso.utils.1.0.0.nup
 class BlobStoreContract:
     def test_bytes_are_invisible_before_commit(self, store: BlobStore, make_spool: MakeSpool):
         """
-        A key whose spool was not committed does not exist.
+        A key does not exist before its spool is committed.
         """
         spool = make_spool(b"package")
 
@@ -50,7 +50,7 @@ class BlobStoreContract:
 
     def test_a_failed_commit_leaves_nothing(self, store: BlobStore, make_spool: MakeSpool):
         """
-        What has no file cannot be committed; the key does not exist afterwards.
+        A spool without a file cannot be committed; the key does not exist afterwards.
         """
         spool = make_spool(b"package")
         spool.move_to_memory(None)

@@ -1,4 +1,4 @@
-"""What every DocumentStore promises. A subclass adds a `store` fixture."""
+"""The contract of every DocumentStore. A subclass provides the fixture `store`."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ class DocumentStoreContract:
 
     async def test_any_url_is_a_key(self, store):
         """
-        Ids of old packages are not ASCII, and search URLs hold what people type.
+        Ids of old packages are not always ASCII, and search URLs contain what people type.
         """
         urls = [ONE + text for text in ("?q=a%20b", "/é", "/%", "?q='; DROP TABLE Cache", "/" + "x" * 5000)]
         for number, url in enumerate(urls):
@@ -57,7 +57,7 @@ class DocumentStoreContract:
 
     async def test_age_alone_removes_nothing(self, store):
         """
-        A copy of years ago is still there when the upstream fails today.
+        A copy from years ago is still available when the upstream fails today.
         """
         ancient = a_document(url=ONE, age=1e9)
         await store.put(ancient)
@@ -75,7 +75,7 @@ class DocumentStoreContract:
 
     async def test_a_clock_may_go_backwards(self, store):
         """
-        The last word counts, also after the machine's clock was set back.
+        The last write wins, even after the machine's clock was set back.
         """
         document = a_document(url=ONE)
         await store.put(document)
@@ -95,7 +95,7 @@ class DocumentStoreContract:
 
     async def test_a_confirmation_of_another_document_changes_nothing(self, store):
         """
-        A late 304 about what was replaced meanwhile must not make the new document look confirmed.
+        A late 304 for a document that was replaced must not make the new one look confirmed.
         """
         old, new = a_document(url=ONE, body=b"old", age=500), a_document(url=ONE, body=b"new", age=100)
         await store.put(old)

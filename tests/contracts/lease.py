@@ -1,4 +1,4 @@
-"""What leases promise. A subclass adds `leases` and `others`: the same leases as two processes see them."""
+"""The contract of leases. A subclass provides `leases` and `others`: the same leases, as seen by two processes."""
 
 import asyncio
 

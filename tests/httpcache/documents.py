@@ -1,4 +1,4 @@
-"""Builders for the documents and rules of these tests. Times are in seconds; now is `NOON`."""
+"""Builders for documents and rules. Times are in seconds; now is `NOON`."""
 
 from nugetproxy.httpcache.freshness import FreshnessRule
 from nugetproxy.httpcache.stored import ReceivedAnswer, StoredResponse

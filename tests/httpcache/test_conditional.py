@@ -98,7 +98,7 @@ def test_if_match(field, etag, expected):
         (NOW_FORM, None, Whole()),
         ("yesterday", MODIFIED, Whole()),
         ("", MODIFIED, Whole()),
-        # None of these is a date: the field counts as not sent.
+        # None of these is a valid date: the field is ignored.
         ("Sun, 31 Feb 2030 08:49:37 GMT", MODIFIED, Whole()),
         ("Sun, 06 Nov 2030 25:49:37 GMT", MODIFIED, Whole()),
         ("Sun, 06 Nov 2030 08:49:37 CET", MODIFIED, Whole()),
@@ -106,7 +106,7 @@ def test_if_match(field, etag, expected):
         ("Sun, 06 Nov 0000 08:49:37 GMT", MODIFIED, Whole()),
         ("2030-11-06T08:49:37Z", MODIFIED, Whole()),
         (f"{NOW_FORM}, {NOW_FORM}", MODIFIED, Whole()),
-        # A leap second is a time of day.
+        # A leap second is a valid time.
         ("Sun, 06 Nov 1994 08:49:60 GMT", MODIFIED, NotModified()),
         ("Wed Nov 16 08:49:37 1994", MODIFIED, NotModified()),
     ],
@@ -118,7 +118,7 @@ def test_if_modified_since(field, modified, expected):
 @pytest.mark.parametrize(
     ("field", "year", "expected"),
     [
-        # Two digits mean the latest such year that is not more than fifty years ahead.
+        # Two digits mean the latest such year that is at most fifty years ahead.
         ("Sunday, 06-Nov-94 08:49:37 GMT", 1994, NotModified()),
         ("Sunday, 06-Nov-94 08:49:37 GMT", 2023, Whole()),
         ("Monday, 06-Nov-73 08:49:37 GMT", 2023, NotModified()),
@@ -139,7 +139,7 @@ def test_years_of_two_digits(field, year, expected):
         ({"If-Unmodified-Since": NOW_FORM}, Whole()),
         ({"If-Unmodified-Since": "Sun, 06 Nov 1994 08:49:36 GMT"}, PreconditionFailed()),
         ({"If-Unmodified-Since": "nonsense"}, Whole()),
-        # A tag silences the date beside it (section 13.2.2).
+        # A tag takes precedence over the date (section 13.2.2).
         ({"If-Match": ETAG, "If-Unmodified-Since": "Sun, 06 Nov 1994 08:49:36 GMT"}, Whole()),
         ({"If-None-Match": '"other"', "If-Modified-Since": NOW_FORM}, Whole()),
         ({"If-None-Match": ETAG, "If-Modified-Since": "Sun, 06 Nov 1993 08:49:37 GMT"}, NotModified()),
@@ -211,7 +211,7 @@ def test_range(field, expected):
 )
 def test_range_of_nothing(field, expected):
     """
-    No part of an empty body can be described, so a suffix of it is the whole.
+    No Content-Range can describe a part of an empty body, so the whole is sent.
     """
     assert expected == ask({"Range": field}, size=0)
 
@@ -231,7 +231,7 @@ def test_no_range_of_an_unknown_size():
         ('"abc"', '"abc"', MODIFIED, Partial(0, 10)),
         (' "abc" ', '"abc"', MODIFIED, Partial(0, 10)),
         ('"abc"', "abc", MODIFIED, Partial(0, 10)),
-        # Another tag: the client must not stitch two files together.
+        # Another tag: the client must not mix two files.
         ('"other"', '"abc"', MODIFIED, Whole()),
         ('W/"abc"', '"abc"', MODIFIED, Whole()),
         ('"abc"', 'W/"abc"', MODIFIED, Whole()),
@@ -239,7 +239,7 @@ def test_no_range_of_an_unknown_size():
         (NOW_FORM, '"abc"', MODIFIED, Partial(0, 10)),
         (RFC_850, '"abc"', MODIFIED, Partial(0, 10)),
         (ASCTIME, '"abc"', MODIFIED, Partial(0, 10)),
-        # A date must be exactly ours; a later one does not do.
+        # A date must be exactly ours; a later one does not match.
         (NOW_FORM, '"abc"', MODIFIED - 1, Whole()),
         (NOW_FORM, '"abc"', MODIFIED + 1, Whole()),
         (NOW_FORM, '"abc"', None, Whole()),
@@ -262,7 +262,7 @@ def test_if_range_that_fails_hides_an_unsatisfiable_range():
 
 def test_lower_case_names_are_read_too():
     """
-    A reader of raw header lines has them in lower case.
+    Readers of raw headers have them in lower case.
     """
     assert NotModified() == ask({"if-none-match": ETAG})
     assert Partial(1, 2) == ask({"range": "bytes=1-1", "if-range": ETAG})

@@ -34,7 +34,7 @@ _RULE = a_rule(fresh=60, behind=30, on_error=3600, absent=10, patience=1)
 FRESH = a_document(age=30)
 JUST_CONFIRMED = a_document(age=1)
 NEARLY = a_document(age=80)
-"""Stale, young enough to be refreshed behind."""
+"""Stale, within stale_while_revalidate."""
 STALE = a_document(age=600)
 OLD = a_document(age=3601)
 """Beyond stale_if_error."""
@@ -88,12 +88,12 @@ def test_online(stored, health, expected):
     ("stored", "health", "expected"),
     [
         (None, Health.GOOD, Ask()),
-        # Nobody waits for an end here: without the upstream's word the asker could only be told "not found".
+        # No bound on the wait: without an answer of the upstream we could only say "not found".
         (FRESH, Health.GOOD, Ask(V)),
         (STALE, Health.GOOD, Ask(V)),
         (NEARLY, Health.GOOD, Ask(V)),
         (FRESH, Health.SUSPECT, Ask(V, 1)),
-        # Told as stale, so that the reader knows that nobody vouched for it.
+        # Marked stale, because the upstream did not confirm it.
         (FRESH, Health.DEAD, Serve(FRESH, Outcome.STALE)),
         (JUST_CONFIRMED, Health.GOOD, Serve(JUST_CONFIRMED, Outcome.HIT)),
         (EXPIRED, Health.GOOD, Ask(V)),
@@ -122,7 +122,7 @@ def test_in_doubt(stored, health, expected):
 )
 def test_offline(stored, expected):
     """
-    Offline, whatever is kept is served however old, and health and doubt change nothing.
+    Offline, stored documents of any age are served, independent of health and doubt.
     """
     for health, doubt in itertools.product(Health, (False, True)):
         assert expected == decide(stored, health, mode=Mode.OFFLINE, doubt=doubt)
@@ -177,7 +177,7 @@ def test_not_modified_ends_an_expiry():
 @pytest.mark.parametrize(("etag", "last_modified"), [("new", ""), ("", "new"), ("new", "new")])
 def test_not_modified_with_newer_validators_is_kept_whole(etag, last_modified):
     """
-    RFC 9111 section 4.3.4: the next request must be made with what the 304 brought.
+    RFC 9111 section 4.3.4: the next request must use the validators of the 304.
     """
     verdict = after_answer(URL, STALE, ReceivedAnswer(304, etag=etag, last_modified=last_modified), NOON)
 
@@ -191,7 +191,7 @@ def test_not_modified_with_newer_validators_is_kept_whole(etag, last_modified):
 
 def test_the_same_bytes_again_are_as_good_as_not_modified():
     """
-    An edge that ignores conditional requests costs the wire, not our disk.
+    An edge that ignores conditional requests costs bandwidth, but no disk writes.
     """
     again = an_answer(body=STALE.body, etag=STALE.etag, last_modified=STALE.last_modified)
 
@@ -243,7 +243,7 @@ def test_what_answers_nothing_is_rejected(stored, status):
         (STALE, ServeStale(STALE)),
         (EXPIRED, ServeStale(EXPIRED)),
         (OLD, Fail()),
-        # "Does not exist" is final to clients: it is never said without knowing.
+        # "Does not exist" is final to clients: it needs a definite answer.
         (ABSENT, Fail()),
         (FORGOTTEN, Fail()),
     ],
@@ -338,8 +338,8 @@ _steps = st.lists(st.tuples(st.floats(0, 100), _statuses | st.just("failed"), st
 @given(_steps, _rules, st.sampled_from([Health.GOOD, Health.SUSPECT]))
 def test_over_any_history_the_rules_are_kept(steps, rule, health):
     """
-    However answers, failures and waits follow each other: what is served as fresh was vouched for within `fresh`, what
-    is served at all is the last body that came, and "does not exist" was said by the upstream within `absent`.
+    For any sequence of answers, failures and waits: a fresh document was confirmed within `fresh`, the body is the last
+    one received, and the upstream said "does not exist" within `absent`.
     """
     now, asked, last_body = 0.0, 0, b""
     stored: StoredResponse | None = None

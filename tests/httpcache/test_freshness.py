@@ -18,7 +18,7 @@ _RULE = a_rule(fresh=60, behind=30, on_error=3600, absent=10)
 @pytest.mark.parametrize(("years_old", "expected"), [(0, 0.0), (5, 5.0), (-5, 0.0), (-1e9, 0.0)])
 def test_age_is_never_negative(years_old, expected):
     """
-    A clock that was set back makes a copy young, not of a negative age.
+    A clock that was set back makes a copy new, never of negative age.
     """
     assert expected == age(a_document(age=years_old), NOON)
 
@@ -31,7 +31,7 @@ def test_age_is_never_negative(years_old, expected):
         (a_document(age=60), False),
         (a_document(age=0, expired=True), False),
         (a_document(age=-60), True),
-        # Written by a clock that was wrong by more than a skew: its age is unknown.
+        # Written by a clock that was wrong by more than CLOCK_SKEW: its age is unknown.
         (a_document(age=-61), False),
         (a_document(age=-1e9), False),
         (an_absence(age=9.9), True),
@@ -82,7 +82,7 @@ def test_what_may_be_refreshed_behind(stored, expected):
         (a_document(age=10, expired=True), _RULE, True),
         (a_document(age=-1e9), _RULE, True),
         (an_absence(age=0), _RULE, False),
-        # A short stale_if_error never makes worse what may be served anyway.
+        # A short stale_if_error does not limit what may be served anyway.
         (a_document(age=90), a_rule(fresh=60, behind=30, on_error=0), True),
         (a_document(age=91), a_rule(fresh=60, behind=30, on_error=0), False),
     ],

@@ -30,7 +30,7 @@ def test_the_byte_form_is_read_back_as_it_was(stored):
 
 def test_whole_seconds_are_read_back_too():
     """
-    A caller that gives its times as integers gets an equal document back.
+    A document with integer times is equal after the round trip.
     """
     stored = StoredResponse("u", 200, b"", "", "", "", fetched=5, confirmed=6)
 
@@ -46,7 +46,7 @@ def test_foreign_bytes_raise_value_error_and_nothing_else(kept):
 @given(st.integers(0, 10_000), st.integers(1, 255))
 def test_a_flipped_byte_is_noticed_or_harmless(at, change):
     """
-    Whatever byte the disk changes, the body that comes back is the one that was kept.
+    A flipped byte on disk never results in another body.
     """
     kept = bytearray(a_document(body=b"x" * 300).to_bytes())
     kept[at % len(kept)] ^= change
@@ -115,7 +115,7 @@ def test_a_head_that_is_no_object_is_refused():
 
 
 def test_a_later_form_is_refused():
-    with pytest.raises(ValueError, match="not a kept document"):
+    with pytest.raises(ValueError, match="not a stored document"):
         StoredResponse.from_bytes(a_document().to_bytes().replace(b"NPD1", b"NPD2"))
 
 
@@ -128,7 +128,7 @@ def test_which_statuses_are_absences(status, expected):
     ("validators", "expected"),
     [
         (Validators(), {}),
-        # nuget.org's tags have no quotes; its storage compares them as text.
+        # nuget.org's tags have no quotes, and its storage compares them as text.
         (Validators("0x8D764B46B9CE392"), {"If-None-Match": "0x8D764B46B9CE392"}),
         (Validators('W/"abc"'), {"If-None-Match": 'W/"abc"'}),
         (Validators("", "yesterday"), {"If-Modified-Since": "yesterday"}),

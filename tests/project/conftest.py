@@ -6,7 +6,7 @@ from nugetproxy.errors import ConfigError
 
 @pytest.fixture
 def problems(tmp_path):
-    """Call with the text of a file, an environment or overrides: what `load` complains about, one problem a line."""
+    """Call with the text of a file, an environment or overrides; returns what `load` reports, one problem per line."""
 
     def complaints(text: str = "", environ: dict[str, str] | None = None, **overrides: object) -> str:
         file = tmp_path / "nugetproxy.toml"

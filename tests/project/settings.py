@@ -1,4 +1,4 @@
-"""The settings for their tests."""
+"""The settings, for tests of them."""
 
 from nugetproxy.config import Config, load
 

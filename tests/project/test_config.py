@@ -1,4 +1,4 @@
-"""The settings: every source, every problem, and the example file that documents them."""
+"""The settings: all sources, all problems, and the example file that documents them."""
 
 import re
 import tomllib
@@ -33,7 +33,7 @@ class TestExample:
 
     def test_says_a_sentence_about_every_key(self):
         """
-        A key has its sentence right above its variable; those of the freshness tables are told once, above them all.
+        A key has its sentence directly above its variable; the freshness keys are described once, above all tables.
         """
         text = EXAMPLE.read_text()
 
@@ -115,7 +115,7 @@ class TestSources:
     )
     def test_upstreams_by_url_on_one_host_are_told_apart_by_their_paths(self, urls, names):
         """
-        In whatever order: what was kept of one feed must never be served as another's.
+        In any order: documents of one feed must never be served as those of another.
         """
         assert [each.name for each in loaded(mirroring__upstream=urls).mirroring.upstream] == names
 
@@ -143,7 +143,7 @@ class TestSources:
 class TestProblems:
     def test_all_are_told_at_once(self, problems):
         """
-        Unknown keys, unknown variables, values that do not parse and values that contradict each other, in one start.
+        Unknown keys, unknown variables, invalid values and values that contradict each other, in one start.
         """
         told = problems(
             '[server]\nlisten = "x"\nwokers = 2\ntls_cert = "a.pem"\n[mirroring]\nmode = "of"\n',
@@ -187,12 +187,12 @@ class TestProblems:
             ("server.listen", "/run/nugetproxy.sock", "Unix sockets are not supported"),
             ("server.listen", "127.0.0.1:70000", "ADDRESS:PORT"),
             ("server.public_url", "nuget.example.com", "http or https URL"),
-            ("server.public_url", "https://nuget.example.com/?a=b", "no query"),
-            ("server.public_url", "https://u:p@nuget.example.com", "no user name"),
+            ("server.public_url", "https://nuget.example.com/?a=b", "not have a query"),
+            ("server.public_url", "https://u:p@nuget.example.com", "a user name or password"),
             (
                 "server.public_url",
                 "https://x/nuget/V3/index.json/",
-                'without its end /v3/index.json: "https://x/nuget"',
+                'without /v3/index.json: "https://x/nuget"',
             ),
             ("server.workers", 0, "greater than or equal to 1"),
             ("server.workers", "many", "valid integer"),
@@ -214,17 +214,17 @@ class TestProblems:
             ("mirroring.upstream", [{"patterns": []}], "at least one"),
             ("mirroring.upstream", [{"username": "me"}], "password_file: is missing"),
             ("mirroring.upstream", [{"header_name": "X-Key"}], "header_value_file: is missing"),
-            ("mirroring.upstream", [{"header_name": "Host"}], "ours to set"),
+            ("mirroring.upstream", [{"header_name": "Host"}], "sets this header itself"),
             ("mirroring.upstream", [{"password_file": "/nowhere/password"}], "No such file"),
             ("mirroring.upstream", [{"ca_file": "/"}], "directory"),
             ("mirroring.upstream", [{"proxy": "socks5://x:1"}], "http or https URL"),
-            ("mirroring.upstream", [{"allowed_hosts": ["https://x"]}], "without scheme"),
+            ("mirroring.upstream", [{"allowed_hosts": ["https://x"]}], "without a scheme"),
             ("mirroring.upstream", [{"allowed_hosts": ["*"]}], "the whole first label of a domain"),
             ("mirroring.upstream", [{"allowed_hosts": ["*.com"]}], 'as in "*.blob.example.net"'),
-            ("mirroring.upstream", [{"service_index": "https://08.0.0.1/index.json"}], "neither a name"),
+            ("mirroring.upstream", [{"service_index": "https://08.0.0.1/index.json"}], "neither an ASCII name"),
             ("storage.path", "/proc/self/status", "is a file"),
             ("storage.path", "", "expected at least 1 character"),
-            ("storage.documents_size", 5, "without a unit it is bytes"),
+            ("storage.documents_size", 5, "without a unit: bytes"),
             ("storage.documents_size", "9 MB", 'expected at least "10 MB"'),
         ],
     )
@@ -257,7 +257,7 @@ class TestProblems:
     @pytest.mark.parametrize("anonymous", ["none", "mirrored"])
     def test_reading_is_not_closed_where_nobody_has_an_account(self, problems, anonymous):
         """
-        A server that hosts nothing knows nobody: it would let everybody in.
+        A server without hosting has no accounts: it would let everyone read.
         """
         told = problems(accounts__anonymous_read=anonymous, hosting__enabled=False)
         assert told.startswith("accounts.anonymous_read: needs accounts")

@@ -1,4 +1,4 @@
-"""What the settings say about this machine: the files they name, and what is installed."""
+"""Settings that refer to this machine: files, and installed packages."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.certificates import PrivateCA
 
 
 class TestSecrets:
-    """What a file of a password or header value may hold."""
+    """What a file with a password or header value may contain."""
 
     @pytest.mark.parametrize("key", ["password_file", "header_value_file"])
     @pytest.mark.parametrize(
@@ -14,8 +14,8 @@ class TestSecrets:
         [
             (b"", "is empty"),
             (b"\r\n", "is empty"),
-            (b"twins\ntwins\n", "holds more than one line"),
-            (b"twins\x00", "holds a control character"),
+            (b"twins\ntwins\n", "contains more than one line"),
+            (b"twins\x00", "contains a control character"),
             (b"\xff\xfe", "is not UTF-8 text"),
         ],
     )

@@ -1,4 +1,4 @@
-"""How values are written in the settings, and how they are shown again."""
+"""How values are written in the settings, and how they are shown."""
 
 import re
 
@@ -77,7 +77,7 @@ class TestDescribe:
 
     def test_masks_what_an_upstreams_query_says(self):
         """
-        Feeds that hand out signed URLs carry their token there.
+        Signed URLs have their token there.
         """
         url = "https://feed.example.com/index.json?token=hunter2&v=hunter3"
         shown = describe(loaded(mirroring__upstream=[{"service_index": url}]))

@@ -1,4 +1,4 @@
-"""Documentation that cannot rot: what it lists is what there is."""
+"""Lists in the documentation match the code."""
 
 import re
 import tomllib
@@ -18,7 +18,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
 def instruments() -> list[tuple[str, str, str, str]]:
-    """Name, type, labels and meaning of each, as they are declared."""
+    """Name, type, labels and meaning of each, as declared."""
     found = []
     for each in vars(metrics).values():
         if isinstance(each, MetricWrapperBase):
@@ -69,7 +69,7 @@ def test_every_route_is_told():
 @pytest.mark.parametrize("page", ["docs/threat-model.md", "docs/how-to-add.md", "SECURITY.md"])
 def test_named_files_and_tests_exist(page):
     """
-    What is said to defend us is there, and so is its proof.
+    Every defence exists, and so does its proof.
     """
     named = re.findall(r"`([a-z][\w/.]*?/[\w/]+\.py)(?:::(\w+))?`", (ROOT / page).read_text())
     missing = [(file, test) for file, test in named if not _is_there(file, test)]
@@ -87,7 +87,7 @@ def test_every_threat_has_a_proof():
 
 def test_nothing_names_a_machine():
     """
-    Pages speak of the project, not of the machine that somebody wrote them on.
+    Pages are about the project, not about the machine they were written on.
     """
     found = [page.name for page in PAGES if re.search(r"(?<![\w.])/(?:home|root|work|tmp|Users)/", page.read_text())]
 
@@ -113,13 +113,13 @@ def test_every_dependency_has_its_sentence():
 
 
 def _is_there(file: str, test: str) -> bool:
-    """Paths are below the root, the package, or the tests."""
+    """Paths are relative to the root, the package, or the tests."""
     paths = [folder / file for folder in (ROOT, ROOT / "nugetproxy", ROOT / "tests") if (folder / file).is_file()]
     return any(not test or f"def {test}(" in path.read_text() for path in paths)
 
 
 def test_the_version_is_stated_once():
     """
-    The package and its metadata name the same version, so `--version` tells what was installed.
+    The package and its metadata have the same version, so `--version` shows what is installed.
     """
     assert nugetproxy.__version__ == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]

@@ -1,11 +1,11 @@
-"""Every error class is told to clients in one way, and nothing else is in the table."""
+"""Every error class has one row in the table of HTTP statuses, and nothing else does."""
 
 import inspect
 
 from nugetproxy import errors
 from nugetproxy.web.http.errors import TABLE
 
-# The base is never raised; the others fail a start, before there is a client to tell.
+# The base is never raised; the others occur at startup, before there are clients.
 NEVER_ANSWERED = {errors.NugetproxyError, errors.ConfigError, errors.DataOfAnotherVersion}
 
 CLASSES = {
@@ -22,14 +22,14 @@ def test_every_error_class_has_a_row():
 
 def test_every_row_has_a_class_of_errors_py():
     """
-    A row without a class is left over from something that is gone.
+    A row without a class is left over from a removed one.
     """
     assert set() == TABLE.keys() - CLASSES
 
 
 def test_an_upstreams_failure_is_never_not_found():
     """
-    Clients take a 404 as final: they would report a package as missing because an upstream is down.
+    A 404 is final to clients: they would report a package as missing because an upstream is down.
     """
     failures = [kind for kind in CLASSES if issubclass(kind, errors.UpstreamError)]
 

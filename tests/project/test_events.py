@@ -1,4 +1,4 @@
-"""The events of the log, as docs/operations.md lists them: every one in the code, no other, and each with its level."""
+"""docs/operations.md lists exactly the log events in the code, each with its level."""
 
 import ast
 import re
@@ -8,12 +8,12 @@ ROOT = Path(__file__).parents[2]
 
 LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error"}
 
-# Functions that take the name of an event and log it; `_event` prints what `serve` says when it is ready.
+# Functions that take the name of an event and log it; `_event` prints the line of `serve` when it is ready.
 INDIRECT = {"_event": "info", "_note_refusal": "error", "refused": "error", "Refusals": "info"}
 
 
 def logged() -> dict[str, set[str]]:
-    """The levels of every text that the code logs."""
+    """The levels of every event that the code logs."""
     events: dict[str, set[str]] = {}
     for file in (ROOT / "nugetproxy").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -45,7 +45,7 @@ def test_only_the_module_of_the_log_knows_structlog():
 
 def test_an_event_is_a_name_and_not_prose():
     """
-    Whoever searches the log, or counts its lines, needs one word that stays.
+    Searching the log and counting its lines needs a stable name.
     """
     assert [event for event in logged() if not re.fullmatch(r"[a-z]+(_[a-z]+)*", event)] == []
 

@@ -1,4 +1,4 @@
-"""The log: one event a line, in both shapes, and never a secret."""
+"""The log: one event per line, in both formats, and never a secret."""
 
 import io
 import logging
@@ -12,7 +12,7 @@ from nugetproxy import logs
 
 @pytest.fixture
 def written():
-    """Call with a shape to set the log up; call again without to read what was written."""
+    """Call with a format to set up the log; call without to read what was written."""
     stream = io.StringIO()
 
     def lines(shape: logs.Format | None = None, level: logs.Level = "info") -> list[str]:

@@ -1,4 +1,4 @@
-"""docs/protocol/v2.md tells the limits that hold and the paths that are there."""
+"""docs/protocol/v2.md states the actual limits and paths."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The wheel is the whole program: what is not in it, nobody who installs it has."""
+"""The wheel contains the whole program."""
 
 import email
 import os
@@ -52,7 +52,7 @@ def test_its_metadata_is_that_of_the_project(wheel):
 
 def test_it_runs_without_the_source_tree(wheel, tmp_path):
     """
-    Straight out of the archive: what it reads beside its modules, the migrations, is read from there too.
+    Directly from the archive; the migrations are read from there, too.
     """
     environ = {**os.environ, "PYTHONPATH": str(wheel)}
     command = [sys.executable, "-P", "-m", "nugetproxy", "user", "add", "alice", "--data", str(tmp_path / "data")]
