@@ -1,7 +1,7 @@
-"""JSON documents as bytes: the one place where strangers' bytes become values, and values become bytes.
+"""JSON documents as bytes: the only place where untrusted bytes become values, and values become bytes.
 
-Rule 1: whatever is wrong with the bytes leaves here as UnreadableDocument.
-Rule 2: a value that was read can be written again, inside any document of ours.
+Rule 1: anything wrong with the bytes is raised as UnreadableDocument.
+Rule 2: any value that was read can be written again, inside any document of ours.
 """
 
 import json
@@ -16,14 +16,14 @@ from nugetproxy.protocol.bounds import LARGEST_DOCUMENT
 
 DEEPEST: Final = 64
 """Levels of nesting. The deepest document of the protocol has about ten; orjson writes 254, and the code that rewrites
-documents calls itself once or twice for each level.
+documents recurses once or twice per level.
 """
 
 LONGEST_PARSED_WHOLE: Final = 256 * 1024
-"""Bytes that are parsed by orjson, which holds the interpreter's lock until it is done: at most a few milliseconds."""
+"""Bytes that are parsed by orjson, which holds the interpreter lock until it is done: at most a few milliseconds."""
 
-# Parsing holds the interpreter until it is done, and takes as long as there are values, however short they are: thirty
-# megabytes of empty arrays took seconds. A registration of ten thousand versions has some 900,000 of these marks.
+# Parsing holds the interpreter lock until it is done, and takes time per value, however short: thirty megabytes of
+# empty arrays took seconds. A registration with ten thousand versions has some 900,000 of these marks.
 MOST_MARKS = 2_000_000
 _MARKS = (b",", b":", b"[", b"{")
 _COUNTED_AT_ONCE = 1_000_000
@@ -43,7 +43,7 @@ def read_object(body: bytes, what: str) -> dict[str, Any]:
     """The JSON object in `body`; `what` names the document in the error.
 
     Raises:
-        UnreadableDocument: no JSON, no object, or nested deeper or of more values than any document of the protocol.
+        UnreadableDocument: not JSON, not an object, or deeper or with more values than any document of the protocol.
     """
     value = _read(body, what)
     if not isinstance(value, dict):
@@ -60,21 +60,21 @@ def read_array(body: bytes, what: str) -> list[Any]:
 
 
 def write(value: object) -> bytes:
-    """A document.
+    """Serialise a document.
 
     Raises:
-        DocumentTooLarge: it has more than LARGEST_DOCUMENT bytes. What may have is made smaller by its writer.
+        DocumentTooLarge: it exceeds LARGEST_DOCUMENT bytes. Writers of documents that may do so shrink them first.
     """
     written = orjson.dumps(value)
     if len(written) > LARGEST_DOCUMENT:
         raise DocumentTooLarge("this document", LARGEST_DOCUMENT)
-    # orjson leaves the room it wrote in to its result: a small document would hold eight times its size in the hot
-    # table, which is bounded by the documents' lengths. The copy has its own size.
+    # orjson over-allocates its result: a small document would hold eight times its size in the hot table, which is
+    # limited by the lengths of the documents. The copy has exactly its own size.
     return bytes(memoryview(written))
 
 
 def text_of(value: object) -> str:
-    """`value` if it is a text, else an empty one: for fields that a document may leave out."""
+    """`value` if it is a string, else "": for optional fields."""
     return value if isinstance(value, str) else ""
 
 
@@ -83,7 +83,7 @@ def is_absolute_url(value: object) -> bool:
 
 
 def _read(body: bytes, what: str) -> Any:
-    # Some static servers put a byte order mark in front; the clients skip it, orjson does not.
+    # Some static servers put a byte order mark first; clients skip it, orjson does not.
     text = body.removeprefix(_BYTE_ORDER_MARK)
     if len(text) > MOST_MARKS:
         _check_marks(text, what)
@@ -99,11 +99,11 @@ def _read(body: bytes, what: str) -> Any:
 
 
 def _long(text: bytes) -> Any:
-    """What `orjson.loads` makes of it, in a little more time, and other threads run after each object.
+    """Parse like `orjson.loads`, slightly slower, but let other threads run after each object.
 
-    The standard library's parser is written in C too, but it calls these Python functions, and a thread gives up the
-    interpreter's lock in a Python function when another thread wants it. An array of texts is still parsed in one go;
-    MOST_MARKS bounds it.
+    The standard library's parser is also written in C, but it calls these Python functions, and in a Python function a
+    thread releases the interpreter lock if another thread wants it. An array of texts is still parsed in one go;
+    MOST_MARKS limits it.
 
     Raises:
         ValueError: orjson would refuse it as well.
@@ -121,7 +121,7 @@ def _as_it_is(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int | float:
-    """A float beyond 64 bits, which orjson could not write as an integer."""
+    """A float if beyond 64 bits, which orjson could not write as an integer."""
     number = int(text) if len(text) <= _MOST_DIGITS else None
     return number if number is not None and -(2**63) <= number < 2**64 else _finite(text)
 
@@ -138,13 +138,13 @@ def _refuse_constant(text: str) -> NoReturn:
 
 
 def _check_surrogates(text: bytes) -> None:
-    """Refuse half of a pair: it could not be written again."""
+    """Refuse an unpaired surrogate: it could not be written again."""
     if any(escape[1] for escape in _ESCAPE.finditer(text)):
-        raise ValueError("a surrogate without its other half")
+        raise ValueError("an unpaired surrogate")
 
 
 def _check_marks(text: bytes, what: str) -> None:
-    """Counts piece by piece, so that other threads run in between."""
+    """Counts in chunks, so that other threads can run in between."""
     marks = 0
     for start in range(0, len(text), _COUNTED_AT_ONCE):
         marks += sum(text.count(mark, start, start + _COUNTED_AT_ONCE) for mark in _MARKS)
@@ -153,7 +153,7 @@ def _check_marks(text: bytes, what: str) -> None:
 
 
 def _check_depth(value: Any, what: str) -> None:
-    """Level by level, in Python, so that other threads run in between."""
+    """Walk level by level, in Python, so that other threads can run in between."""
     level = [value]
     for _ in range(DEEPEST):
         level = [

@@ -1,6 +1,6 @@
 """Every URL of ours that appears in a document.
 
-Callers give lower-case ids and versions; which URL a request came for is the routes' affair.
+Callers pass lower-case ids and versions. Mapping the URL of a request to a handler belongs to the routes.
 """
 
 import re
@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 from nugetproxy.protocol.v3.registration_values import Hive
 
-# Nearly every id and version is made of these alone, and a large index holds thousands of links.
+# Nearly every id and version consists only of these characters, and a large index holds thousands of links.
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """URLs below one base, such as `https://packages.example.com/nuget`, which has no slash at its end."""
+    """URLs below one base, such as `https://packages.example.com/nuget`(without a trailing slash)."""
 
     base: str
 
@@ -74,7 +74,7 @@ class Links:
         return f"{self.base}/v3/catalog0/page{number}.json"
 
     def catalog_leaf(self, stamp: str, lower_id: str, lower_version: str) -> str:
-        """`stamp` is `protocol.times.stamp_in_url`: it tells the events of one version apart."""
+        """`stamp` is `protocol.times.stamp_in_url`: it distinguishes the events of one version."""
         return f"{self.base}/v3/catalog0/data/{_segment(stamp)}/{_segment(lower_id)}.{_segment(lower_version)}.json"
 
     # --- search -------------------------------------------------------------------------------------------------------
@@ -99,15 +99,15 @@ class Links:
         return f"{self.base}/api/v2/symbolpackage"
 
     def symbols(self) -> str:
-        """Where debuggers ask for PDBs."""
+        """Where debuggers request PDBs."""
         return f"{self.base}/symbols"
 
     def v2_collection(self, name: str) -> str:
-        """`name` is Packages, or one of the functions with its brackets or without."""
+        """`name` is Packages, or one of the functions with or without its parentheses."""
         return f"{self.base}/api/v2/{name}"
 
     def v2_entry(self, package_id: str, version: str) -> str:
-        """An entry's own address: here, and only here, the id keeps its casing."""
+        """An entry's own URL. Only here does the id keep its casing."""
         return f"{self.base}/api/v2/Packages(Id='{_segment(package_id)}',Version='{_segment(version)}')"
 
     def v2_package(self, lower_id: str, lower_version: str) -> str:

@@ -1,7 +1,7 @@
-"""Work in steps: long work as a generator that yields where others may be let through.
+"""Steps: long work as a generator that yields where other work may run.
 
-The pure floors cannot know an event loop. What may take long there is written as Steps, and the floors above decide how
-to run it: `executors.slices` between other work, `at_once` to the end.
+The pure floors know no event loop. Work that may take long there is written as Steps, and the floors above decide how
+to run it: `executors.slices` interleaves it with other work, `at_once` runs it to the end.
 """
 
 from collections.abc import Generator
@@ -10,11 +10,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 Steps = Generator[None, None, T]
-"""Yields after each step; a step is bounded by one version, not by the size of a document. Returns the result."""
+"""Yields after each step; a step covers at most one version, whatever the size of the document. Returns the result."""
 
 
 def at_once(steps: Steps[T]) -> T:
-    """The result, without a pause."""
+    """Run all steps without a pause and return the result."""
     while True:
         try:
             next(steps)

@@ -1,6 +1,6 @@
-"""The header SymbolChecksum: what a debugger knows of the PDB that it asks for.
+"""The SymbolChecksum header: what a debugger knows about the PDB it requests.
 
-`SHA256:<hex>[;SHA384:<hex>…]`, out of the debug directory of the assembly. Source: dotnet/symstore,
+`SHA256:<hex>[;SHA384:<hex>…]`, from the debug directory of the assembly. Source: dotnet/symstore,
 docs/specs/SSQP_Key_Conventions and Symbol server protocol.
 """
 
@@ -8,15 +8,15 @@ from collections.abc import Mapping
 
 
 def write_symbol_checksums(digests: Mapping[str, bytes]) -> str:
-    """Digests by the name of their algorithm, in the header's form."""
+    """Format digests, given by algorithm name, as the header's value."""
     return ";".join(f"{algorithm}:{digest.hex()}" for algorithm, digest in digests.items())
 
 
 def agrees(wanted: str, known: str) -> bool:
     """Whether a file with the checksums `known` may be the one that the header `wanted` asks for.
 
-    It is not when the header names algorithms that are known of the file and none of their digests is the file's.
-    A header that is empty, unreadable or of other algorithms excludes nothing.
+    False if the header names algorithms for which the file's digest is known, and none of them matches. A header that
+    is empty, malformed or of other algorithms excludes nothing.
     """
     known_pairs = _pairs(known)
     algorithms = {algorithm for algorithm, _ in known_pairs}

@@ -1,7 +1,7 @@
-"""Moments as documents and URLs write them, out of whole numbers.
+"""Points in time as documents and URLs write them, from integers.
 
-Microseconds since 1970 are what we store; ticks of 100 nanoseconds are what a catalog counts in, because its clients
-compare seven digits. No float ever holds a moment.
+We store microseconds since 1970. A catalog counts in ticks of 100 nanoseconds, because its clients compare seven
+digits. No point in time is ever held in a float.
 """
 
 import re
@@ -18,19 +18,19 @@ def text_of_microseconds(microseconds: int, zone: str = "Z") -> str:
 
 
 def text_of_ticks(ticks: int, zone: str = "Z") -> str:
-    """As `text_of_microseconds`. Texts of one zone sort as the moments do."""
+    """As `text_of_microseconds`. Texts with the same zone sort chronologically."""
     seconds, rest = divmod(ticks, TICKS_PER_SECOND)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:07d}{zone}"
 
 
 def stamp_in_url(ticks: int) -> str:
-    """The moment as nuget.org names it in a catalog's URLs, with the digits that make it unique."""
+    """The time as nuget.org writes it in catalog URLs, with the digits that make it unique."""
     seconds, rest = divmod(ticks, TICKS_PER_SECOND)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y.%m.%d.%H.%M.%S}.{rest:07d}"
 
 
 def ticks_in_url(text: str) -> int | None:
-    """The reverse of `stamp_in_url`; None for what it never wrote."""
+    """The inverse of `stamp_in_url`; None for any text that it does not produce."""
     match = _STAMP.fullmatch(text)
     if match is None:
         return None

@@ -1,7 +1,7 @@
-"""Which texts are links to the web that may be handed on.
+"""Which texts may be passed on as web links.
 
-Nuspecs and upstreams may state any text as a link: `javascript:`, `file:` and their like do harm where somebody clicks,
-and a text that .NET cannot read as a URI makes the client refuse the whole document.
+Nuspecs and upstreams may give any text as a link: `javascript:`, `file:` and the like are dangerous when clicked, and a
+text that .NET cannot parse as a URI makes the client refuse the whole document.
 """
 
 import re
@@ -25,12 +25,12 @@ _LINK_ENDINGS: Final = frozenset(
 
 
 def is_link_field(name: str) -> bool:
-    """Whether a field holds a link for people, by its name: `projectUrl`, `advisoryUrl`, `url`."""
+    """Whether a field, judging by its name, holds a link for people: `projectUrl`, `advisoryUrl`, `url`."""
     return name[-3:] in _LINK_ENDINGS
 
 
 def web_address(text: str) -> str:
-    """`text` if it is an http or https address that clients can read, without spaces around it; else an empty text."""
+    """`text` if it is an http or https address that clients can read, without surrounding spaces; else ""."""
     return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _read(text)
 
 

@@ -54,6 +54,6 @@ async def test_what_is_in_no_list_can_be_downloaded_and_is_no_404(upstream, tmp_
     assert package.status == 200
     assert (entry.status, entry.reason) == (
         500,
-        "what is known of Wordy.Lib 3.0.0 is larger than the limit of 262144 bytes",
+        "the metadata of Wordy.Lib 3.0.0 is larger than the limit of 262144 bytes",
     )
     assert catalog["nugetproxy:omitted"] == ["dependencyGroups"]

@@ -93,7 +93,7 @@ class TestManyPages:
         async with running(tmp_path, stocked) as mirror:
             for _ in range(10):
                 got = await mirror.get(OURS)
-                assert (got.status, "names 3000 pages to fetch; at most 512" in got.reason) == (502, True)
+                assert (got.status, "names 3000 pages to fetch; the limit is 512" in got.reason) == (502, True)
 
         assert stocked.requests_for(f"{REGISTRATIONS}/*") == 4
 

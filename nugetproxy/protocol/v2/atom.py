@@ -1,8 +1,8 @@
 """Entries and feeds of the V2 protocol, written as Atom.
 
-By hand and not by an XML library: a feed is a hundred entries of thirty elements, and the shape is fixed. All texts
-pass through `_text`, which also takes out what XML 1.0 cannot hold: one bad description would kill the page for every
-client.
+Written by hand instead of with an XML library: a feed is a hundred entries of thirty elements, and the shape is fixed.
+All texts pass through `_text`, which also removes characters that XML 1.0 cannot hold: one bad description would break
+the page for every client.
 Source: nuget.org's api/v2, and what the official client's parser looks for.
 """
 
@@ -31,7 +31,7 @@ _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
 _NAMESPACES = f'xmlns="http://www.w3.org/2005/Atom" xmlns:d="{DATA_NAMESPACE}" xmlns:m="{METADATA_NAMESPACE}"'
 _CATEGORY = f'<category term="NuGetGallery.OData.V2FeedPackage" scheme="{DATA_NAMESPACE}/scheme"/>'
 
-# Characters of each text of an entry that would otherwise be too large.
+# Characters kept of each text of an entry that would otherwise be too large.
 _SHORT_TEXT: Final = 400
 
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -42,13 +42,13 @@ _ESCAPED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"
 def write_feed(
     name: str, rows: Sequence[Row], links: Links, *, count: int | None = None, next_page: str | None = None
 ) -> Steps[bytes]:
-    """A page of a feed. `name` is the set's or the function's; `count` is told when the request wants it.
+    """A page of a feed. `name` is the name of the set or function; `count` is included if the request asked for it.
 
-    An entry that is too large with all its texts has short ones; one that is too large even so is left out.
+    An entry that is too large with its full texts gets short ones; one that is still too large is left out.
     """
     url = _text(links.v2_collection(name))
     newest = UNKNOWN_MOMENT
-    for number, row in enumerate(rows):  # the first look at a row makes its package
+    for number, row in enumerate(rows):  # the first access to a row builds its package
         newest = _last_updated(row) if number == 0 else max(newest, _last_updated(row))
         yield
     lines = [
@@ -69,7 +69,7 @@ def write_feed(
 
 
 def write_entry(row: Row, links: Links) -> bytes:
-    """An entry as a document of its own.
+    """A single entry as a document.
 
     Raises:
         DocumentTooLarge: it is too large even with short texts.
@@ -77,12 +77,12 @@ def write_entry(row: Row, links: Links) -> bytes:
     root = f'<entry xml:base="{_text(links.v2())}" {_NAMESPACES}>'
     entry = _small_entry(row, links, root)
     if entry is None:
-        raise DocumentTooLarge(f"what is known of {row.package_id} {row.version}", LARGEST_VERSION)
+        raise DocumentTooLarge(f"the metadata of {row.package_id} {row.version}", LARGEST_VERSION)
     return _DECLARATION.encode() + b"\n" + entry
 
 
 def write_property(row: Row, definition: Property) -> bytes:
-    """One property of an entry as a document of its own.
+    """A single property of an entry as a document.
 
     Raises:
         DocumentTooLarge: it is larger than an entry.
@@ -95,7 +95,7 @@ def write_property(row: Row, definition: Property) -> bytes:
 
 
 def write_error(sentence: str) -> bytes:
-    """What an OData client reads of a failure."""
+    """The error document that OData clients read."""
     return (
         f'{_DECLARATION}\n<m:error xmlns:m="{METADATA_NAMESPACE}"><m:code/>'
         f'<m:message xml:lang="en-US">{_text(sentence)}</m:message></m:error>'
@@ -103,7 +103,7 @@ def write_error(sentence: str) -> bytes:
 
 
 def _small_entry(row: Row, links: Links, root: str = "<entry>") -> bytes | None:
-    """None when what clients act on is too large: half of the dependencies would look like all of them."""
+    """None if the data that clients act on is too large: half of the dependencies would look like all of them."""
     for longest in (None, LONGEST_TEXT, _SHORT_TEXT):
         shown = row if longest is None else row.shortened(longest)
         try:
@@ -150,7 +150,7 @@ def _written(value: Value) -> str:
 
 
 def _moment(moment: datetime) -> str:
-    """Without an offset: all of them are UTC, and `Edm.DateTime` has none."""
+    """Without an offset: all times are UTC, and `Edm.DateTime` has no offset."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat()
 
 
@@ -163,5 +163,5 @@ def _last_updated(row: Row) -> datetime:
 
 
 def _text(text: str) -> str:
-    """Fit for the content of an element and for an attribute in double quotes."""
+    """Escaped for element content and for attributes in double quotes."""
     return _SPECIAL.sub(lambda found: _ESCAPED[found[0]], _FORBIDDEN.sub("", text))

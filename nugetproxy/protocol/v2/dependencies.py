@@ -14,10 +14,10 @@ from nugetproxy.protocol.bounds import LARGEST_VERSION
 
 
 def dependencies_text(groups: Sequence[DependencyGroup]) -> str:
-    """Empty when there is no dependency. A group without any stays as `::net45`: that framework is supported too.
+    """Empty if there are no dependencies. A group without any becomes `::net45`: that framework is supported too.
 
     Raises:
-        DocumentTooLarge: it would be longer than a whole version may be. Each dependency repeats its framework.
+        DocumentTooLarge: longer than the limit for a whole version. Each dependency repeats its framework.
     """
     parts: list[str] = []
     length = 0
@@ -25,7 +25,7 @@ def dependencies_text(groups: Sequence[DependencyGroup]) -> str:
         framework = _plain(short_framework_name(group.target_framework)) if group.target_framework else ""
         length += (len(framework) + len("::|")) * (len(group.dependencies) or 1)
         if length > LARGEST_VERSION:
-            raise DocumentTooLarge("the text of its dependencies", LARGEST_VERSION)
+            raise DocumentTooLarge("the list of its dependencies", LARGEST_VERSION)
         parts += _parts(group, framework, is_alone=len(groups) == 1)
     return "|".join(parts)
 
@@ -40,7 +40,7 @@ def _parts(group: DependencyGroup, framework: str, *, is_alone: bool) -> list[st
 
 
 def _range(dependency: Dependency) -> str:
-    """The empty text means any version; it is what clients of every age read as that."""
+    """The empty string means any version; clients of every age read it that way."""
     try:
         parsed = VersionRange.parse(dependency.range)
     except InvalidVersionRange:

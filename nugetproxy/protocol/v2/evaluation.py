@@ -1,7 +1,7 @@
-"""What filters and orders mean for rows, in memory.
+"""Evaluate filters and orders over rows, in memory.
 
-Texts compare without regard to case, as in nuget.org's database; versions compare as versions. A comparison with
-something that is not there is false, as in SQL, but for `ne`.
+Texts compare case-insensitively, as in nuget.org's database; versions compare as versions. A comparison with a missing
+value is false, as in SQL, except for `ne`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,7 @@ _INEQUALITIES: dict[str, Callable[..., bool]] = {"gt": gt, "ge": ge, "lt": lt, "
 
 
 def filtered(rows: Iterable[Row], expression: Expression | None) -> list[Row]:
-    """The rows for which the expression holds, in their order."""
+    """The rows that match the expression, in their order."""
     if expression is None:
         return list(rows)
     holds = _test(expression)
@@ -30,7 +30,7 @@ def filtered(rows: Iterable[Row], expression: Expression | None) -> list[Row]:
 
 
 def ordered(rows: Sequence[Row], orders: Sequence[Order]) -> list[Row]:
-    """Sorted; what the orders leave open stays as it was. Without orders nothing moves."""
+    """Sort rows (stable). Without orders nothing moves."""
     result = list(rows)
     for order in reversed(orders):
         result.sort(key=_sort_key(order), reverse=order.is_descending)
@@ -89,7 +89,7 @@ def _truth(expression: Expression) -> _Read:
 
 
 def _read(expression: Expression) -> _Read:
-    """The value of an operand; texts in lower case."""
+    """The value of an operand; texts are lower-cased."""
     match expression:
         case Literal(_, value):
             constant = lower_invariant(value) if isinstance(value, str) else value
@@ -103,7 +103,7 @@ def _read(expression: Expression) -> _Read:
 
 
 def _version_read(expression: Expression) -> _Read:
-    """As `_read`, for what is compared with a version; a text that is none equals no version."""
+    """As `_read`, for an operand compared with a version; a text that is not a version equals no version."""
     if isinstance(expression, Named) and expression.kind is Kind.VERSION:
         return expression.definition.value
     read = _read(expression)
@@ -153,15 +153,15 @@ def _text_call(function: str, arguments: Sequence[Expression]) -> _Read:
     (only,) = texts
     if function == "trim":
         return lambda row: None if (text := only(row)) is None else text.strip()
-    return only  # everything is in lower case already
+    return only  # everything is lower-cased already
 
 
 def _text_test(function: str, arguments: Sequence[Expression]) -> Test:
-    # substringof names first what is looked for, the others first where.
+    # substringof takes the searched text first; the others take it second.
     sought, place = arguments if function == "substringof" else reversed(arguments)
     find, within = _text_of(sought), _text_of(place)
     if function == "substringof" and _is_tags(place):
-        # Clients look for whole tags by blanks on both sides.
+        # Clients look for whole tags with blanks on both sides.
         return lambda row: (part := find(row)) is not None and part in f" {within(row) or ''} "
     compare = {"substringof": str.__contains__, "startswith": str.startswith, "endswith": str.endswith}[function]
 
@@ -192,6 +192,6 @@ def _sort_key(order: Order) -> Callable[[Row], tuple[bool, object]]:
 
 
 def _comparable(definition: Property, row: Row) -> tuple[bool, str | int | datetime | NuGetVersion]:
-    """What is not there comes first."""
+    """Missing values sort first."""
     value = _folded(definition.value(row))
     return (False, 0) if value is None else (True, value)

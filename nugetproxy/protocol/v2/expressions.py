@@ -1,6 +1,6 @@
-"""Expressions of the OData query language, as values: what a filter consists of once it is parsed.
+"""Expressions of the OData query language, as values: the result of parsing a filter.
 
-How they are written is `odata_query.py`'s affair, what they mean for a row `evaluation.py`'s.
+Parsing is in `odata_query.py`, evaluation in `evaluation.py`.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from nugetproxy.protocol.v2.properties import Edm, Property
 
 
 class Kind(Enum):
-    """What an expression evaluates to."""
+    """The type of an expression's value."""
 
     BOOLEAN = "a truth"
     TEXT = "a text"
@@ -66,7 +66,7 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """Joined by `and`; at least two."""
+    """Terms joined by `and`; at least two."""
 
     terms: "tuple[Expression, ...]"
 
@@ -77,7 +77,7 @@ class And:
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """Joined by `or`; at least two."""
+    """Terms joined by `or`; at least two."""
 
     terms: "tuple[Expression, ...]"
 
@@ -100,7 +100,7 @@ Expression = Literal | Named | Call | Compare | And | Or | Not
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One key of an `$orderby`: a property, or several as one text."""
+    """One key of an `$orderby`: a property, or several concatenated."""
 
     properties: tuple[Property, ...]
     is_descending: bool = False

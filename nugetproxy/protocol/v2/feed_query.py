@@ -1,7 +1,7 @@
-"""What a request asks of a V2 collection: the query options, the functions' parameters, and the link to the next page.
+"""A request to a V2 collection: the query options, the functions' parameters, and the link to the next page.
 
-`$select`, `$format` and `$expand` are passed over: entries are always whole, and always Atom.
-Texts stand in single quotes, doubled inside; clients leave the quotes out now and then. Source: OData 2.0.
+`$select`, `$format` and `$expand` are ignored: entries are always complete, and always Atom.
+Texts are in single quotes, which are doubled inside; clients sometimes omit the quotes. Source: OData 2.0.
 """
 
 import re
@@ -16,7 +16,7 @@ from nugetproxy.protocol.v2.expressions import Expression, Order
 from nugetproxy.protocol.v2.odata_query import parse_filter, parse_orderby
 
 PAGE_SIZE: Final = 100
-"""Entries of one answer, as at nuget.org; more are joined by next links."""
+"""Entries per response, as on nuget.org; next links lead to the rest."""
 
 MOST_SKIPPED: Final = 10_000_000
 
@@ -30,7 +30,7 @@ _SEMVER2 = NuGetVersion.parse("2.0.0")
 
 @dataclass(frozen=True, slots=True)
 class FeedQuery:
-    """`top` None is everything. `pairs` are all parameters as they came, decoded."""
+    """`top` None means all. `pairs` are all parameters as received, decoded."""
 
     filter: Expression | None = None
     orders: tuple[Order, ...] = ()
@@ -42,18 +42,18 @@ class FeedQuery:
 
     @staticmethod
     def from_pairs(pairs: Iterable[tuple[str, str]]) -> "FeedQuery":
-        """The query of a decoded query string; names are matched without regard to case, the first one counts.
+        """The query from a decoded query string; names are case-insensitive, and the first occurrence counts.
 
         Raises:
-            InvalidRequest: an option that we do not understand.
+            InvalidRequest: an option with an unsupported value.
         """
         kept = tuple(pairs)
         given = _by_name(kept)
-        if "$skiptoken" in given:  # whoever sends it did not get it from us, and would see one page for ever
-            raise InvalidRequest("$skiptoken is not known here: pages are told apart by $skip")
+        if "$skiptoken" in given:  # it is not from one of our links, and the client would get the same page forever
+            raise InvalidRequest("$skiptoken is not supported: use $skip")
         count = given.get("$inlinecount", "none").strip().lower()
         if count not in ("none", "allpages", ""):
-            raise InvalidRequest("$inlinecount is neither 'allpages' nor 'none'")
+            raise InvalidRequest("$inlinecount must be 'allpages' or 'none'")
         conditions, order = given.get("$filter", "").strip(), given.get("$orderby", "").strip()
         return FeedQuery(
             filter=parse_filter(conditions) if conditions else None,
@@ -67,23 +67,23 @@ class FeedQuery:
 
     @property
     def page_length(self) -> int:
-        """How many entries this answer may hold."""
+        """The maximum number of entries in this response."""
         return PAGE_SIZE if self.top is None else min(self.top, PAGE_SIZE)
 
     def text(self, name: str) -> str:
-        """A parameter of a function, without its quotes; empty when it is not given."""
+        """A function's parameter without its quotes; empty if not given."""
         return unquoted(_by_name(self.pairs).get(name.lower(), ""))
 
     def flag(self, name: str) -> bool:
         return self.text(name).strip().lower() == "true"
 
     def texts(self, name: str) -> list[str]:
-        """A list joined by `|`; empty when nothing is given."""
+        """A list joined by `|`; empty if not given."""
         text = self.text(name)
         return text.split("|") if text else []
 
     def next_page(self, url: str, following: int | None) -> str | None:
-        """The link to the page that starts at row `following`; None when no row follows, or none is wanted."""
+        """The link to the page that starts at row `following`; None if no row follows or none is wanted."""
         if following is None:
             return None
         moved = {"$skip": str(following)}
@@ -108,11 +108,11 @@ def read_key(text: str) -> tuple[str, str]:
     """Id and version of `(Id='A',Version='1.0')`, in any order.
 
     Raises:
-        InvalidRequest: not such a key.
+        InvalidRequest: not a valid key.
     """
     match = _KEY.fullmatch(text.strip())
     if match is None or match[1].lower() == match[3].lower():
-        raise InvalidRequest("a package is named as Packages(Id='A',Version='1.0.0')")
+        raise InvalidRequest("expected a key like Packages(Id='A',Version='1.0.0')")
     values = {match[1].lower(): match[2].replace("''", "'"), match[3].lower(): match[4].replace("''", "'")}
     return values["id"], values["version"]
 
@@ -129,7 +129,7 @@ def _number(given: dict[str, str], name: str) -> int | None:
     if not text:
         return None
     if _NUMBER.fullmatch(text) is None:
-        raise InvalidRequest(f"{name} is not a whole number from 0 to 999999999")
+        raise InvalidRequest(f"{name} must be an integer from 0 to 999999999")
     return int(text)
 
 

@@ -1,7 +1,7 @@
-"""What a filter says about where to look: ids, words to search for, and which of the latest versions are meant.
+"""Where to look for the packages of a filter: ids, words to search for, and which of the latest versions it requires.
 
-A feed over a mirrored catalogue cannot try a filter on every package there is. Everything here is a necessary
-condition: what does not fulfil it cannot pass the filter, so only what does needs to be fetched.
+A feed over a mirrored catalogue cannot evaluate a filter on every package that exists. Everything here is a necessary
+condition: packages that do not meet it cannot pass the filter, so only those that do need to be fetched.
 """
 
 import re
@@ -12,31 +12,31 @@ from nugetproxy.protocol.v2.expressions import And, Call, Compare, Expression, K
 from nugetproxy.protocol.v2.properties import KNOWN_TO_SEARCH
 
 MOST_IDS: Final = 50
-"""More ids than this are not looked up one by one for a filter."""
+"""A filter with more ids than this is not answered by looking each one up."""
 
 MOST_WORDS: Final = 4
-"""Searches for one filter; the words of a longer list are searched for as nothing, which finds everything."""
+"""Maximum number of searches for a filter. A longer list of words becomes one empty search, which finds everything."""
 
 _LATEST: Final = "IsLatestVersion"
 _ABSOLUTE: Final = "IsAbsoluteLatestVersion"
 _SEARCHED: Final = frozenset({"Id", "Title", "Tags", "Description", "Summary", "Authors"})
-# Signs that mean something to a search service are not what a filter's author meant.
+# Characters with a special meaning to a search service are not meant that way by a filter's author.
 _SIGNS = re.compile(r'[:"*?()\[\]{}^~!&|+\\/]+')
 
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """`ids` (lower case) and `words` are None where the filter names none."""
+    """`ids` (lower case) and `words` are None if the filter names none."""
 
     ids: frozenset[str] | None = None
     words: frozenset[str] | None = None
     needs_latest: bool = False
     needs_absolute_latest: bool = False
     is_one_flag: bool = False
-    """The filter is one of the two flags and nothing else: one version of each id passes."""
+    """The filter consists of just one of the two flags: one version of each id passes."""
     mentions_absolute_latest: bool = False
     needs_registrations: bool = False
-    """It mentions what a search does not tell."""
+    """It mentions properties that search hits do not have."""
 
 
 def hints_of(expression: Expression | None) -> Hints:
@@ -58,7 +58,7 @@ def hints_of(expression: Expression | None) -> Hints:
 
 
 def _flags(expression: Expression) -> frozenset[str]:
-    """The two flags as far as they must hold."""
+    """Which of the two flags must hold."""
     if isinstance(expression, And):
         return frozenset().union(*map(_flags, expression.terms))
     flag = _flag(expression)
@@ -90,7 +90,7 @@ def _ids(expression: Expression) -> frozenset[str] | None:
 
 
 def _words(expression: Expression) -> frozenset[str] | None:
-    """Every row that passes holds one of these in a text that searches look at."""
+    """Every row that passes contains one of these words in a text that searches look at."""
     match expression:
         case Compare("eq", inner, Literal(Kind.BOOLEAN, True)) | Compare("eq", Literal(Kind.BOOLEAN, True), inner):
             return _words(inner)
@@ -102,7 +102,7 @@ def _words(expression: Expression) -> frozenset[str] | None:
             return _word(place, text)
         case And(terms):
             named = [words for term in terms if (words := _words(term)) is not None]
-            # The longest word finds the fewest.
+            # The longest word matches the fewest packages.
             return max(named, key=lambda words: min(map(len, words))) if named else None
         case Or(terms):
             alternatives = [_words(term) for term in terms]

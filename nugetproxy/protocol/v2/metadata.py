@@ -1,6 +1,6 @@
-"""The service document and `$metadata`: what a V2 client asks before it asks for packages.
+"""The service document and `$metadata`, which V2 clients request before they request packages.
 
-NuGet 2.8 cannot look up dependencies without `$metadata`, and takes from it which functions there are. Source:
+NuGet 2.8 cannot look up dependencies without `$metadata`, and takes the list of functions from it. Source:
 nuget.org's api/v2/$metadata.
 """
 
@@ -46,7 +46,7 @@ def write_service_document(links: Links) -> bytes:
 
 
 def write_metadata() -> bytes:
-    """The same for every client: it holds no address."""
+    """The same for every client: it contains no URL of ours."""
     return _METADATA
 
 

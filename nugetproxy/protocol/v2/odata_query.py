@@ -1,8 +1,8 @@
-"""The OData query language as far as NuGet's clients speak it: `$filter` and `$orderby`, parsed.
+"""Parse the part of the OData query language that NuGet's clients use: `$filter` and `$orderby`.
 
-Rule 1: what is not in the lists here is refused with an InvalidRequest that names it, never half understood.
-Rule 2: length, depth and number of parts are bounded before anything is evaluated.
-What an expression means for a package is `evaluation.py`'s affair. Source: OData 2.0, and what clients send.
+Rule 1: anything not listed here is refused with an InvalidRequest that names it, never partly understood.
+Rule 2: length, depth and number of parts are limited before anything is evaluated.
+Evaluation is in `evaluation.py`. Source: OData 2.0, and what clients send.
 """
 
 import re
@@ -26,13 +26,13 @@ from nugetproxy.protocol.v2.expressions import (
 from nugetproxy.protocol.v2.properties import BY_NAME, Property
 
 LONGEST: Final = 4096
-"""Characters of one option. Visual Studio's longest filter names every word of a search three times."""
+"""Maximum length of an option. Visual Studio's longest filter names every word of a search three times."""
 
 DEEPEST: Final = 24
-"""Brackets and negations inside each other; real filters have four."""
+"""Maximum nesting of parentheses and negations; real filters have four levels."""
 
 MOST_PARTS: Final = 200
-"""Literals, properties and calls of one filter: it is tried on every version of an id."""
+"""Maximum number of literals, properties and calls in a filter: it is evaluated for every version of an id."""
 
 MOST_ORDERS: Final = 6
 
@@ -40,7 +40,7 @@ MOST_ORDERS: Final = 6
 def parse_filter(text: str) -> Expression:
     """
     Raises:
-        InvalidRequest: not a filter we understand; says what is wrong.
+        InvalidRequest: not a supported filter; the message says why.
     """
     parser = _Parser(text, "$filter")
     expression = parser.expression(0)
@@ -52,7 +52,7 @@ def parse_filter(text: str) -> Expression:
 def parse_orderby(text: str) -> tuple[Order, ...]:
     """
     Raises:
-        InvalidRequest: not an order we understand; says what is wrong.
+        InvalidRequest: not a supported order; the message says why.
     """
     parser = _Parser(text, "$orderby")
     orders = [parser.order()]
@@ -85,7 +85,7 @@ class _Token(NamedTuple):
 
 
 class _Parser:
-    """Reads one option from left to right; every error is an InvalidRequest that begins with its name."""
+    """Reads one option from left to right; every error is an InvalidRequest that begins with the option's name."""
 
     def __init__(self, text: str, option: str) -> None:
         if len(text) > LONGEST:
@@ -96,10 +96,10 @@ class _Parser:
         self._parts = 0
         self._token = self._read()
 
-    # --- filters, from what binds loosest to what binds tightest ---
+    # --- filters, from lowest to highest precedence ---
 
     def expression(self, depth: int) -> Expression:
-        """What `or` joins."""
+        """Terms joined by `or`."""
         terms = [self._conjunction(depth)]
         while self._take_word("or"):
             terms.append(self._conjunction(depth))
@@ -167,7 +167,7 @@ class _Parser:
 
     def _call(self, function: str, depth: int) -> Call:
         if function not in FUNCTIONS:
-            raise InvalidRequest(f"{self._option}: there is no function '{function[:40]}' here")
+            raise InvalidRequest(f"{self._option}: the function '{function[:40]}' is not supported")
         self._expect_mark("(")
         arguments = [self.expression(depth + 1)]
         while self.take(","):
@@ -175,9 +175,9 @@ class _Parser:
         self._expect_mark(")")
         wanted, _ = FUNCTIONS[function]
         if len(arguments) != wanted:
-            raise InvalidRequest(f"{self._option}: {function} takes {wanted} arguments")
+            raise InvalidRequest(f"{self._option}: {function} takes {wanted} argument(s)")
         for argument in arguments:
-            if argument.kind is not Kind.VERSION:  # its text
+            if argument.kind is not Kind.VERSION:  # compared by its text
                 _expect(argument, Kind.TEXT, self._option)
         return Call(function, tuple(arguments))
 
@@ -187,7 +187,7 @@ class _Parser:
             return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         except (ValueError, OverflowError) as error:
             raise InvalidRequest(
-                f"{self._option}: {_printable(text[:60])} is not a moment like datetime'2026-01-31T00:00:00'"
+                f"{self._option}: {_printable(text[:60])} is not a date of the form datetime'2026-01-31T00:00:00'"
             ) from error
 
     # --- orders ---
@@ -213,7 +213,7 @@ class _Parser:
     # --- tokens ---
 
     def take(self, mark: str) -> bool:
-        """Whether the next token is this mark, which is then read."""
+        """If the next token is this mark, consume it and return True."""
         if self._token != ("mark", mark):
             return False
         self._next()
@@ -242,7 +242,7 @@ class _Parser:
         if match is None:
             self._at = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]  # matches everywhere
             if self._at < len(self._text):
-                raise InvalidRequest(f"{self._option} cannot be read from {_shown(self._text[self._at :])} on")
+                raise InvalidRequest(f"{self._option} is malformed at {_shown(self._text[self._at :])}")
             return _Token("end", "")
         self._at = match.end()
         kind = match.lastgroup or ""
@@ -256,11 +256,11 @@ class _Parser:
 
     def _check_depth(self, depth: int) -> None:
         if depth > DEEPEST:
-            raise InvalidRequest(f"{self._option} is nested deeper than {DEEPEST}")
+            raise InvalidRequest(f"{self._option} is nested deeper than {DEEPEST} levels")
 
     def _unexpected(self, token: _Token, more: str = "") -> InvalidRequest:
         what = _shown(token.text) if token.text else "the end"
-        return InvalidRequest(f"{self._option}: {what} is not expected here{more}")
+        return InvalidRequest(f"{self._option}: unexpected {what}{more}")
 
 
 def _compared(operator: str, left: Expression, right: Expression, option: str) -> Compare:
@@ -270,7 +270,7 @@ def _compared(operator: str, left: Expression, right: Expression, option: str) -
     else:
         is_possible = len(kinds) == 1 or kinds == {Kind.VERSION, Kind.TEXT}
     if not is_possible:
-        raise InvalidRequest(f"{option}: {left.kind.value} and {right.kind.value} cannot be compared by {operator}")
+        raise InvalidRequest(f"{option}: {left.kind.value} and {right.kind.value} cannot be compared with {operator}")
     return Compare(operator, left, right)
 
 

@@ -1,7 +1,6 @@
-"""Packages out of V3 documents: registration leaves, catalog pages and search hits.
+"""Packages built from V3 documents: registration leaves, catalog pages and search hits.
 
-They are all that the V2 feed is made of, so it says what they say. Texts of strangers that do not
-parse count as absent.
+The V2 feed contains nothing else, so V2 and V3 agree. Untrusted texts that do not parse count as absent.
 """
 
 from collections.abc import Mapping
@@ -30,9 +29,9 @@ _LONGEST_HASH = 128
 
 
 class Downloads:
-    """What a search hit alone knows: how often a package was downloaded.
+    """Download counts, which only search hits have.
 
-    Read once for all versions of a hit: there can be thousands, and each is looked for among all.
+    Parsed once for all versions of a hit: there can be thousands, and each is looked up among all.
     """
 
     def __init__(self, hit: SearchHit) -> None:
@@ -58,8 +57,8 @@ class Downloads:
 def package_of_leaf(
     leaf: Leaf, links: Links, *, document: Mapping[str, object] | None = None, downloads: Downloads | None = None
 ) -> Package:
-    """The package of a leaf. `document` is its catalog page, which alone knows hash, size and what the author wrote of
-    its version; `downloads` are told by the search hit it was found by. The leaf wins: it is newer."""
+    """The package of a leaf. `document` is its catalog page, the only source of hash, size and what the author wrote
+    as the version; `downloads` come from the search hit it was found by. The leaf takes precedence: it is newer."""
     stated: dict[str, Any] = {**(document or {}), **{k: v for k, v in leaf.entry.items() if v not in (None, "")}}
     committed = _moment(leaf.raw.get("commitTimeStamp"))
     published = _moment(stated.get("published")) if leaf.listed else None
@@ -86,8 +85,8 @@ def package_of_leaf(
 
 
 def package_of_hit(hit: SearchHit, version: NuGetVersion, links: Links, downloads: Downloads) -> Package:
-    """What a search alone tells of a version; `downloads` are those of the hit. Moments and dependencies are not known
-    then."""
+    """A version's package from a search hit alone; `downloads` are those of the hit. Dates and dependencies are then
+    unknown."""
     return Package(
         id=_id(hit.id),
         version=version,
@@ -99,7 +98,7 @@ def package_of_hit(hit: SearchHit, version: NuGetVersion, links: Links, download
 
 
 def shortened_package(package: Package, longest: int) -> Package:
-    """The same with texts of at most so many characters; tags and links are whole or absent."""
+    """A copy with texts of at most `longest` characters; tags and links are complete or absent."""
     smaller: dict[str, Any] = {name: shortened(getattr(package, name), longest) for name in _TEXTS}
     smaller |= {name: "" for name in _LINKS if len(getattr(package, name)) > longest}
     if sum(len(tag) + 1 for tag in package.tags) > longest:
@@ -108,7 +107,7 @@ def shortened_package(package: Package, longest: int) -> Package:
 
 
 def versions_of_hit(hit: SearchHit) -> tuple[NuGetVersion, ...]:
-    """The versions that a hit names, ascending: at least its own."""
+    """The versions that a hit lists, ascending: at least its own."""
     rows = hit.raw.get("versions")
     found = {_version(row.get("version")) for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
     found.add(_version(hit.raw.get("version")))
@@ -116,7 +115,7 @@ def versions_of_hit(hit: SearchHit) -> tuple[NuGetVersion, ...]:
 
 
 def _texts(package_id: str, version: NuGetVersion, stated: Mapping[str, Any], links: Links) -> dict[str, Any]:
-    """What leaves and hits call by the same names, as arguments of Package."""
+    """Fields with the same names in leaves and hits, as arguments of Package."""
     urls = _our_urls(package_id, version, stated, links)
     return {
         "title": text_of(stated.get("title")),
@@ -131,7 +130,7 @@ def _texts(package_id: str, version: NuGetVersion, stated: Mapping[str, Any], li
 
 
 def _our_urls(package_id: str, version: NuGetVersion, stated: Mapping[str, Any], links: Links) -> dict[str, str]:
-    """URLs of parts of packages are ours; what only people follow stays."""
+    """URLs of parts of packages become ours; links for people stay."""
     given = {name: url for name in _URLS if isinstance(url := stated.get(name), str) and url}
     if not given:
         return {}
@@ -178,7 +177,7 @@ def _version(value: object) -> NuGetVersion | None:
 def _id(text: str) -> PackageId:
     try:
         return PackageId.parse(text)
-    except InvalidPackageId:  # a feed's own word for it; nothing is looked up by it
+    except InvalidPackageId:  # display only; nothing is looked up by it
         return PackageId(text)
 
 
@@ -197,6 +196,6 @@ def _count(value: object) -> int:
 
 
 def _listed(value: object, separator: str) -> tuple[str, ...]:
-    """A list of texts, or one text in which they are separated."""
+    """From a list of texts, or from one text with separators."""
     parts = value.split(separator) if isinstance(value, str) else value if isinstance(value, list) else ()
     return tuple(text for part in parts if isinstance(part, str) and (text := part.strip()))

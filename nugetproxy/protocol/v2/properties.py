@@ -18,13 +18,13 @@ from nugetproxy.protocol.v2.rows import Row
 Value = str | bool | int | datetime | NuGetVersion | None
 
 UNLISTED: Final = datetime(1900, 1, 1, tzinfo=UTC)
-"""How an entry says that it is unlisted; clients look at the year of `Published`."""
+"""`Published` of an unlisted entry; clients look at the year."""
 
 UNKNOWN_MOMENT: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""For moments that may not be null and that nobody knows."""
+"""For dates that must not be null but are unknown."""
 
 MOST_COUNTED: Final = 2**31 - 1
-"""Clients of the 2.x line read counts as 32-bit integers, and fail on more."""
+"""2.x clients read counts as 32-bit integers, and fail on larger ones."""
 
 
 class Edm(StrEnum):
@@ -39,7 +39,7 @@ class Edm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """`read` gives the value to write, `compared` what filters and orders see where that is something else."""
+    """`read` returns the value to write; `compared` returns the one for filters and orders, if that differs."""
 
     name: str
     edm: Edm
@@ -49,7 +49,7 @@ class Property:
 
     @property
     def is_version(self) -> bool:
-        """Compared and sorted as a version, not as text."""
+        """Whether it is compared and sorted as a version, not as text."""
         return self.name in ("Version", "NormalizedVersion")
 
     def value(self, row: Row) -> Value:
@@ -87,7 +87,7 @@ def _dependencies(row: Row) -> str:
 
 
 def _comparable_dependencies(row: Row) -> str | None:
-    """What is too long to be shown is not searched either: one version must not fail a query over all."""
+    """Text too long to be rendered is not searched either: one version must not fail a query over all."""
     try:
         return _dependencies(row)
     except DocumentTooLarge:
@@ -143,4 +143,4 @@ KNOWN_TO_SEARCH: Final = frozenset(
         *("IconUrl", "LicenseUrl", "ProjectUrl"),
     }
 )
-"""What a search hit tells by itself: filters and orders over these need no registrations."""
+"""Properties that a search hit has: filters and orders over these need no registrations."""

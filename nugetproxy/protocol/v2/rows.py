@@ -1,7 +1,7 @@
-"""Row: one version in a V2 feed, with what it is among the other versions that the request may see.
+"""Row: one version in a V2 feed, with its rank among the versions that the request may see.
 
-A registration can hold thousands of versions of which a page shows a hundred: what ordering and the usual filters need
-is at hand, the rest of the package is made when somebody asks for it.
+A registration can hold thousands of versions, of which a page shows a hundred. The values needed for ordering and for
+common filters are at hand; the rest of the package is built on first access.
 """
 
 import re
@@ -21,7 +21,7 @@ from nugetproxy.protocol.v2.packages import (
 from nugetproxy.protocol.v3.registration_values import Leaf
 from nugetproxy.protocol.v3.search import SearchHit
 
-# What NuGet 2.8 reads as a version, as was tried out. One entry that it cannot read makes its whole command fail.
+# The versions that NuGet 2.8 can read, found by experiment. One entry that it cannot read makes its whole command fail.
 _OLD_VERSION = re.compile(r"\d+(\s*\.\s*\d+){0,3}(-[a-z][0-9a-z-]*)?", re.IGNORECASE | re.ASCII)
 
 
@@ -58,7 +58,7 @@ class Row:
         return self._made
 
     def shortened(self, longest: int) -> "Row":
-        """The same with texts of at most so many characters."""
+        """A copy with texts of at most `longest` characters."""
         return Row(
             self.package_id,
             self.version,
@@ -73,15 +73,15 @@ class Row:
 
 
 def is_visible(version: NuGetVersion, *, is_semver2: bool, level2: bool) -> bool:
-    """Whether a request of this level may see a version: without `semVerLevel=2.0.0` clients cannot read all."""
+    """Whether a request of this level may see a version: clients without `semVerLevel=2.0.0` cannot read all."""
     return level2 or not (is_semver2 or _OLD_VERSION.fullmatch(version.full) is None)
 
 
 def rows_of_leaves(
     leaves: Iterable[Leaf], links: Links, *, level2: bool, hit: SearchHit | None = None
 ) -> Steps[list[Row]]:
-    """The rows of one id, ascending. Unlisted versions are among them, those that do not fit are not. `hit` is the
-    search hit that led here.
+    """The rows of one id, ascending: with unlisted versions, without versions that do not fit. `hit` is the search hit
+    that led here.
     """
     visible = []
     for number, leaf in enumerate(leaves, 1):
@@ -94,7 +94,7 @@ def rows_of_leaves(
     downloads = Downloads(hit) if hit else None
     rows = []
     for number, leaf in enumerate(visible, 1):
-        # To compare thousands of versions takes as long as all the rest.
+        # Comparing thousands of versions takes as long as everything else.
         is_latest, is_absolute_latest = leaf.version is latest, leaf.version is absolute
         row = Row(
             leaf.package_id,
@@ -111,7 +111,7 @@ def rows_of_leaves(
 
 
 def rows_of_hit(hit: SearchHit, links: Links, *, level2: bool) -> list[Row]:
-    """The rows of one id as far as a search tells them, ascending: listed versions that the search was to show."""
+    """The rows of one id from a search hit, ascending: the listed versions that the search could return."""
     versions = [
         version for version in versions_of_hit(hit) if is_visible(version, is_semver2=version.is_semver2, level2=level2)
     ]

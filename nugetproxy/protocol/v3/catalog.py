@@ -1,7 +1,7 @@
-"""The catalog of what we host: index, pages and leaves out of an append-only log of events.
+"""The catalog of hosted packages: index, pages and leaves from an append-only log of events.
 
-Where the log is kept, and that its stamps strictly grow, is the affair of whoever gives the events. A page that is full
-never changes again: everything in it comes from its own items. Source: docs/api/catalog-resource.
+Storing the log, and giving each event a higher stamp than the one before, belongs to the caller. A full page never
+changes again: everything in it comes from its own items. Source: docs/api/catalog-resource.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from nugetproxy.protocol.v3.manifest_leaf import leaf_from_manifest
 from nugetproxy.protocol.v3.registration_values import Hive
 from nugetproxy.protocol.v3.rewriting import Rewriter
 
-# nuget.org's own size; clients of a catalog read whole pages.
+# The size nuget.org uses; catalog clients read whole pages.
 CATALOG_PAGE_SIZE = 550
 
 _UNLISTED_PUBLISHED = "1900-01-01T00:00:00Z"
@@ -49,9 +49,10 @@ _LEAF_CONTEXT: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class CatalogItem:
-    """One event: a version as it then was, or its end. `stamp` is in ticks (see `protocol.times`), `version` full.
+    """One event: a version's state at that time, or its deletion. `stamp` is in ticks (see `protocol.times`), `version`
+    full.
 
-    `package_id` is in the casing of that version; the lower forms are those of URLs.
+    `package_id` has the casing of that version; the lower-case forms are those in URLs.
     """
 
     stamp: int
@@ -65,7 +66,7 @@ class CatalogItem:
 
 @dataclass(frozen=True, slots=True)
 class CatalogPageRow:
-    """A page as the index shows it: its number from 0, how many items, and the commit of the newest."""
+    """A page as the index shows it: its number from 0, its item count, and the commit of its newest item."""
 
     number: int
     count: int
@@ -84,7 +85,7 @@ class CatalogTimes:
 
 @dataclass(frozen=True, slots=True)
 class PackageEntry:
-    """One file in the archive. Sizes in bytes."""
+    """A file in the archive. Sizes are in bytes."""
 
     name: str
     size: int
@@ -93,9 +94,10 @@ class PackageEntry:
 
 @dataclass(frozen=True, slots=True)
 class CatalogDetails:
-    """A hosted version at one moment. Times in microseconds, `size` in bytes, `sha512` base64 of the whole file.
+    """A hosted version at one point in time. Times in microseconds, `size` in bytes, `sha512` base64 of the whole file.
 
-    `published` is when it was first published; an unlisted version is shown with nuget.org's date for that.
+    `published` is when it was first published; an unlisted version is written with the date that nuget.org uses
+    instead.
     """
 
     manifest: PackageManifest
@@ -113,7 +115,7 @@ class CatalogDetails:
 
 
 def write_catalog_index(pages: Sequence[CatalogPageRow], times: CatalogTimes, links: Links) -> bytes:
-    """All pages, in the order of their numbers. A catalog without events has none, and the oldest possible time."""
+    """All pages, in the order of their numbers. A catalog without events has no pages, and the oldest possible time."""
     newest = pages[-1] if pages else CatalogPageRow(0, 0, 0, _NO_COMMIT)
     document: dict[str, Any] = {
         "@id": links.catalog_index(),
@@ -136,7 +138,7 @@ def write_catalog_index(pages: Sequence[CatalogPageRow], times: CatalogTimes, li
 
 
 def write_catalog_page(number: int, items: Sequence[CatalogItem], links: Links) -> bytes:
-    """`items` are those of one page, oldest first, at least one."""
+    """`items` are the page's items, oldest first, at least one."""
     newest = items[-1]
     return write(
         {
@@ -173,7 +175,7 @@ def _leaf_url(item: CatalogItem, links: Links) -> str:
 
 
 def write_catalog_details(item: CatalogItem, details: CatalogDetails, links: Links) -> Steps[bytes]:
-    """The leaf of an event that says how a version now is."""
+    """The leaf of an event with a version's new state."""
     own = _leaf_url(item, links)
     rewriter = Rewriter(links, Hive.GZ_SEMVER2, item.lower_id)
     document = {"@id": own, **details_document(item, details)}
@@ -182,7 +184,7 @@ def write_catalog_details(item: CatalogItem, details: CatalogDetails, links: Lin
 
 
 def write_catalog_deletion(item: CatalogItem, verbatim_version: str, links: Links) -> bytes:
-    """The leaf of an event that says that a version is gone. `verbatim_version` is that of its nuspec."""
+    """The leaf of a deletion event. `verbatim_version` is the version as written in the nuspec."""
     moment = text_of_ticks(item.stamp)
     return write(
         {
@@ -200,7 +202,7 @@ def write_catalog_deletion(item: CatalogItem, verbatim_version: str, links: Link
 
 
 def details_document(item: CatalogItem, details: CatalogDetails) -> dict[str, Any]:
-    """All that is known of a version, with references in the place of URLs, as a `Rewriter` completes them."""
+    """All metadata of a version, with references instead of URLs, for a `Rewriter` to complete."""
     manifest = details.manifest
     published = text_of_microseconds(details.published) if details.listed else _UNLISTED_PUBLISHED
     document: dict[str, Any] = {

@@ -1,6 +1,6 @@
-"""The catalog's page about one version: our document behind `catalogEntry`'s `@id`.
+"""The catalog's document about one version: what our `catalogEntry`'s `@id` leads to.
 
-It is in no catalog; scripts that follow a leaf to its catalog entry (for hash and size) find this.
+It is not part of any catalog. Scripts follow a leaf to its catalog entry for hash and size, and get this document.
 Source: docs/api/catalog-resource.
 """
 
@@ -22,23 +22,22 @@ _ENTRY = "catalog entry"
 
 
 def catalog_entry_url(leaf: Leaf) -> str | None:
-    """Where the upstream keeps the document; None when it has none, as private feeds do."""
+    """Where the upstream keeps the document; None if it has none, as with private feeds."""
     url = leaf.entry.get("@id")
     return url if is_absolute_url(url) else None
 
 
 def read_catalog_entry(body: bytes, package: PackageIdentity) -> dict[str, Any]:
-    """An upstream's document about `package`.
+    """Read an upstream's document about `package`.
 
-    A leaf names the document by an address of its own choosing: whatever else lies there must not be handed on.
-
+    The URL comes from the leaf, so the upstream chose it: a document about another package must not be passed on.
     Raises:
         UnreadableDocument: not a JSON object, or not about this id and version.
     """
     document = PACKAGE.repair(read_object(body, _ENTRY))
     package_id, version = text_of(document.get("id")), text_of(document.get("version"))
     if lower_invariant(package_id) != package.lower_id or not _is_version(version, package.version):
-        raise UnreadableDocument(_ENTRY, f"it is not about {package}")
+        raise UnreadableDocument(_ENTRY, f"it does not describe {package}")
     return fitted_catalog_leaf(document)
 
 
@@ -50,7 +49,7 @@ def _is_version(text: str, version: NuGetVersion) -> bool:
 
 
 def write_catalog_entry(leaf: Leaf, document: dict[str, Any] | None, links: Links) -> Steps[bytes]:
-    """The upstream's document with our URLs; without one, what the registration says of the version."""
+    """The upstream's document with our URLs; without one, what the registration says about the version."""
     lower_id, lower_version = lower_invariant(leaf.package_id), leaf.version.lower
     own = links.catalog_entry(lower_id, lower_version)
     rewriter = Rewriter(links, Hive.GZ_SEMVER2, lower_id)

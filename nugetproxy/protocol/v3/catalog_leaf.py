@@ -1,6 +1,6 @@
-"""A catalog leaf: all that is known of one version. How any of them is made small enough, and written.
+"""A catalog leaf, the complete metadata of one version: shrinking it to the limit, and writing it.
 
-Where it comes from is not known here: from an upstream, or from an event of what is hosted.
+The metadata may come from an upstream or from an event of a hosted version; nothing here depends on which.
 Source: docs/api/catalog-resource.
 """
 
@@ -17,7 +17,7 @@ from nugetproxy.protocol.v3.rewriting import Rewriter
 from nugetproxy.protocol.v3.version_fitting import ACTED_ON, described_entry, plain_entry, rendered_size
 
 OMITTED: Final = "nugetproxy:omitted"
-"""The field that names those fields that are too large to be told."""
+"""The field that lists the fields left out because they are too large."""
 
 _FILES: Final = "packageEntries"
 _MOST_FILES: Final = 50_000
@@ -27,10 +27,10 @@ _LONGEST_TYPES: Final = 1_024
 
 
 def fitted_catalog_leaf(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document as it is, or in the plain form of `version_fitting`. Its list of files is whole or left out.
+    """The document unchanged, or in the plain form of `version_fitting`. Its list of files is complete or left out.
 
-    What clients act on and does not fit is left out and named in OMITTED. A version is not left out itself: those who
-    follow a catalog must get past every event, and have the package to look at.
+    Fields that clients act on but that do not fit are left out and named in OMITTED. The version itself is never left
+    out: catalog readers must get past every event, and can examine the package instead.
     """
     leaf = {name: value for name, value in document.items() if name != _FILES}
     if rendered_size(leaf) > LARGEST_VERSION:
@@ -43,18 +43,18 @@ def fitted_catalog_leaf(document: Mapping[str, Any]) -> dict[str, Any]:
 def write_catalog_leaf(
     document: Mapping[str, Any], own: str, rewriter: Rewriter, lower_version: str, more: Mapping[str, Any]
 ) -> Steps[bytes]:
-    """The document at the URL `own`; `more` are fields of ours.
+    """The document at the URL `own`; `more` are additional fields of ours.
 
     Raises:
-        DocumentTooLarge: not even the plain form is small enough, which takes very long links.
+        DocumentTooLarge: even the plain form is too large, which takes very long links.
     """
     leaf = fitted_catalog_leaf(document)
     files = leaf.pop(_FILES, None)
     written = rewriter.rewritten(leaf, own, lower_version)
-    if len(orjson.dumps(written)) > LARGEST_VERSION:  # of links
+    if len(orjson.dumps(written)) > LARGEST_VERSION:  # because of links
         written = rewriter.rewritten(_plain(leaf), own, lower_version)
     if len(orjson.dumps(written)) > LARGEST_VERSION:
-        raise DocumentTooLarge(f"what is known of {rewriter.lower_id} {lower_version}", LARGEST_VERSION)
+        raise DocumentTooLarge(f"the metadata of {rewriter.lower_id} {lower_version}", LARGEST_VERSION)
     yield
     if files is not None:
         rows: list[Any] = []

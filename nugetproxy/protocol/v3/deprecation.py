@@ -1,6 +1,6 @@
-"""A deprecation: why a version should not be used, and what instead.
+"""A deprecation: why a version should not be used, and what to use instead.
 
-Who may deprecate, and how it is stored, is not known here. Source: docs/api/registration-base-url-resource.
+Nothing here knows who may deprecate or how it is stored. Source: docs/api/registration-base-url-resource.
 """
 
 from collections.abc import Mapping
@@ -14,15 +14,15 @@ ANY_VERSION = "*"
 
 
 def at_least(version: NuGetVersion) -> str:
-    """The range of an alternative that begins with this version, as nuget.org writes it."""
+    """The range of an alternative starting with this version, as nuget.org writes it."""
     return f"[{version.normalized}, )"
 
 
 @dataclass(frozen=True, slots=True)
 class Deprecation:
-    """`reasons` are some of REASONS, at least one. `alternate_id` may be empty; its range is `*` for any version.
+    """`reasons` are some of REASONS, at least one. `alternate_id` may be empty; `*` as its range means any version.
 
-    Raises ValueError for no reason, or one that clients do not know: they would ignore it, and with it the deprecation.
+    Raises ValueError for no reasons, or for one that clients do not know: they would ignore the whole deprecation.
     """
 
     reasons: tuple[str, ...]
@@ -32,10 +32,10 @@ class Deprecation:
 
     def __post_init__(self) -> None:
         if not self.reasons or not set(self.reasons) <= set(REASONS):
-            raise ValueError(f"a deprecation needs reasons out of {', '.join(REASONS)}")
+            raise ValueError(f"a deprecation needs one or more of the reasons {', '.join(REASONS)}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values only, ready for JSON."""
+        """As plain values, ready for JSON."""
         return {
             "reasons": list(self.reasons),
             "message": self.message,
@@ -44,11 +44,11 @@ class Deprecation:
 
     @staticmethod
     def from_dict(plain: Mapping[str, Any]) -> "Deprecation":
-        """The reverse of `as_dict`."""
+        """The inverse of `as_dict`."""
         return Deprecation(tuple(plain["reasons"]), plain["message"], *plain["alternate"])
 
     def document(self) -> dict[str, Any]:
-        """As a catalogEntry shows it. The `@id`s are fragments that the writer completes."""
+        """The object in a catalogEntry. The `@id`s are fragments that the writer completes."""
         written: dict[str, Any] = {"@id": "#deprecation", "@type": "deprecation", "reasons": list(self.reasons)}
         if self.message:
             written["message"] = self.message

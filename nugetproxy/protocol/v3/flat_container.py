@@ -1,6 +1,6 @@
 """The flat container's versions list.
 
-Everything else in the flat container is files; their URLs are in `links.py`.
+Everything else in the flat container consists of files; their URLs are in `links.py`.
 Source: docs/api/package-base-address-resource.
 """
 
@@ -15,14 +15,14 @@ _LIST = "versions list"
 
 
 def read_versions(body: bytes) -> tuple[NuGetVersion, ...]:
-    """The versions of an id, ascending, each once, at least one.
+    """The versions of an id: ascending, without duplicates, at least one.
 
-    What is no version is dropped: passed on, one such entry would break the whole id for every client.
+    Invalid versions are dropped: passed on, one such entry would break the whole id for every client.
 
     Raises:
-        EmptyDocument: the list is empty or null, or the object has no member at all.
-        UnreadableDocument: not a versions list. Nor is an object with other members only, such as a gateway's apology
-            with status 200: clients would take "no versions" as final.
+        EmptyDocument: the list is empty or null, or the object has no members at all.
+        UnreadableDocument: not a versions list. This includes an object with only other members, such as a gateway's
+            error page sent with status 200: clients would take "no versions" as final.
     """
     document = read_object(body, _LIST)
     texts = document.get("versions")
@@ -31,7 +31,7 @@ def read_versions(body: bytes) -> tuple[NuGetVersion, ...]:
     if not isinstance(texts, list):
         raise UnreadableDocument(_LIST, "versions is not an array")
     if len(texts) > MOST_VERSIONS:
-        raise UnreadableDocument(_LIST, f"it names {len(texts)} versions; at most {MOST_VERSIONS} are read")
+        raise UnreadableDocument(_LIST, f"it lists {len(texts)} versions; the limit is {MOST_VERSIONS}")
     versions: dict[NuGetVersion, None] = {}
     for text in texts:
         if isinstance(text, str):
@@ -40,10 +40,10 @@ def read_versions(body: bytes) -> tuple[NuGetVersion, ...]:
             except InvalidVersion:
                 continue
     if not versions:
-        raise UnreadableDocument(_LIST, "nothing in it is a version")
+        raise UnreadableDocument(_LIST, "it contains no valid version")
     return tuple(sorted(versions))
 
 
 def write_versions(versions: Iterable[NuGetVersion]) -> bytes:
-    """Lower-case: clients build the URL of a package from the text as listed."""
+    """Lower-case: clients build the URL of a package from the listed text."""
     return write({"versions": [version.lower for version in versions]})

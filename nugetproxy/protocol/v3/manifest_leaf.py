@@ -1,7 +1,7 @@
-"""A registration leaf made from a package's own manifest: for what is kept here without an upstream to describe it.
+"""A registration leaf built from a package's own manifest, for packages kept here that no upstream describes.
 
-The fields are those that nuget.org writes, and `packageTypes`, which search over kept packages needs. URLs are left to
-the writer; a readme, icon or licence inside the package is named by a reference that the writer resolves.
+The fields are those that nuget.org writes, and `packageTypes`, which search over kept packages needs. The writer adds
+the URLs; a readme, icon or licence inside the package is named by a reference that the writer resolves.
 """
 
 import re
@@ -16,9 +16,9 @@ from nugetproxy.protocol.v3.registration_values import Leaf
 from nugetproxy.protocol.v3.rewriting import part_reference
 from nugetproxy.protocol.v3.version_fitting import LONGEST_VERSION, MOST_ROWS, fitted_leaf, unfit_leaf
 
-# How nuget.org says "unlisted" in a date.
+# The date that means "unlisted" on nuget.org.
 UNLISTED_PUBLISHED = "1900-01-01T00:00:00+00:00"
-# What a package is that declares no type.
+# The type of a package that declares none.
 DEFAULT_PACKAGE_TYPE = "Dependency"
 _ANY_VERSION = "(, )"
 
@@ -28,9 +28,9 @@ _LONG_NAME = {"netstandard": ".NETStandard", "netcoreapp": ".NETCoreApp"}
 
 
 def leaf_from_manifest(manifest: PackageManifest, *, published: str, listed: bool = True) -> Leaf:
-    """`published` is ISO 8601; an unlisted version says 1900 instead, as at nuget.org.
+    """`published` is ISO 8601; an unlisted version gets the year 1900 instead, as on nuget.org.
 
-    Where it does not fit, the leaf says nothing of dependencies (see `version_fitting`).
+    If it does not fit, the leaf contains no dependencies (see `version_fitting`).
     """
     has_few = sum(1 + len(group.dependencies) for group in manifest.dependency_groups) <= MOST_ROWS
     is_short = len(manifest.version.full) <= LONGEST_VERSION
@@ -84,7 +84,7 @@ def _dependency_group(group: DependencyGroup) -> dict[str, Any]:
                 "@type": "PackageDependency",
                 "id": dependency.id,
                 "range": _normalized_range(dependency.range),
-                # Any text: the writer puts the link in its place.
+                # Any text will do: the writer replaces it with the link.
                 "registration": "",
             }
             for dependency in group.dependencies
@@ -104,7 +104,7 @@ def framework_name(written: str) -> str:
 
 
 def _normalized_range(text: str) -> str:
-    """Clients of a registration fail on a range that does not parse; to them any version was meant before, too."""
+    """Clients of a registration fail on a malformed range, which they otherwise treat as any version."""
     try:
         return VersionRange.parse(text).normalized
     except InvalidVersionRange:

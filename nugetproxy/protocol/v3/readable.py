@@ -1,11 +1,11 @@
-"""What of an upstream's JSON NuGet's own client can read: the rest is made readable, or left out, as it comes in.
+"""Which of an upstream's JSON values NuGet's own client can read: the others are repaired or left out on arrival.
 
-The official client reads registrations and search answers into typed objects: one value that it cannot convert makes
+The official client reads registrations and search responses into typed objects. One value that it cannot convert makes
 the whole id unusable for `package add`, `package search` and `list --outdated`, and often the other sources of the same
-command too. It also finds fields without regard to case, and the last one wins: an `Id` after the `id` would name
-another package than the one that was compared. docs/protocol/unreadable-values.md has what was measured.
+command as well. It also matches field names case-insensitively, and the last one wins: an `Id` after the `id` would
+name a package other than the one that was checked. docs/protocol/unreadable-values.md lists what was measured.
 
-URLs are judged where they are written (`rewriting.py`), because nuspecs bring them as well.
+URLs are checked where they are written (`rewriting.py`), because nuspecs contain them as well.
 """
 
 import math
@@ -28,17 +28,17 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,16})?)?(?:Z|[
 _FURTHEST_ZONE = timedelta(hours=14)
 _SEVERITIES = {"low": "0", "moderate": "1", "high": "2", "critical": "3", "0": "0", "1": "1", "2": "2", "3": "3"}
 _UNSUPPORTED = "unsupported"
-"""A framework name that clients read as one that no project has."""
+"""A framework name that clients parse, and that matches no project."""
 
 
-# In nearly every object, and looked for by no client in those that do not name them.
+# In nearly every object, and ignored by clients in objects whose `Fields` do not list them.
 _NEVER_READ = ("@id", "@type", "commitId", "commitTimeStamp")
 _REMEMBERED_RANGES = 8_192
 _LONGEST_REMEMBERED = 128
 
 
 class Fields:
-    """The fields of one kind of object that clients look for, and what each value becomes."""
+    """The fields that clients look for in one kind of object, and how each value is repaired."""
 
     def __init__(self, rules: Mapping[str, Callable[[Any], Any]]) -> None:
         self._rules = dict(rules)
@@ -47,11 +47,11 @@ class Fields:
 
     @classmethod
     def named(cls, *names: str) -> "Fields":
-        """Fields whose values are somebody else's business: only their names are looked at."""
+        """Fields whose values are checked elsewhere: only their names matter here."""
         return cls(dict.fromkeys(names, _as_it_is))
 
     def repair(self, node: Node) -> Node:
-        """Make `node` readable, in place. Of two names that differ only in case the protocol's own one counts."""
+        """Make `node` readable, in place. Of two names that differ only in case, the protocol's own spelling wins."""
         if not node.keys() <= self._as_spelt:
             for key in [key for key in node if key not in self._rules and self._known(key)]:
                 node.setdefault(self._known(key), node.pop(key))
@@ -68,7 +68,7 @@ class Fields:
         return node
 
     def _known(self, key: str) -> str:
-        # At least as wide as the client's comparison, which changes each character to upper case by itself.
+        # At least as wide as the client's comparison, which upper-cases each character separately.
         return self._by_folded_name.get(key.lower() if key.isascii() else key.upper().lower(), "")
 
 
@@ -80,14 +80,14 @@ def _as_it_is(value: Any) -> Any:
 
 
 def _text(value: Any) -> Any:
-    """Clients take a number for the text that it is written as."""
+    """Clients accept a number as its text."""
     if isinstance(value, str):
         return value
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else _LEFT_OUT
 
 
 def _words(value: Any) -> Any:
-    """One text, or a list of texts."""
+    """A text, or a list of texts."""
     if isinstance(value, list):
         return [text for each in value if (text := _text(each)) is not _LEFT_OUT]
     return _text(value)
@@ -100,7 +100,7 @@ def _flag(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    """A count. Clients hold it in 64 bits."""
+    """A count. Clients use 64 bits."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         value = int(value)
     if isinstance(value, float) and math.isfinite(value):
@@ -113,7 +113,7 @@ def _date(value: Any) -> Any:
 
 
 def is_readable_date(value: object) -> bool:
-    """ISO 8601. The client also reads a dozen other notations, which cost no more than a date that is not shown."""
+    """ISO 8601. The client also reads a dozen other notations; the only loss is that such a date is not shown."""
     if not isinstance(value, str) or not _DATE.fullmatch(value):
         return False
     try:
@@ -124,9 +124,9 @@ def is_readable_date(value: object) -> bool:
 
 
 def readable_range(value: object) -> str:
-    """A version range as nuget.org writes it, which for a text that is none is an empty one: any version.
+    """A version range as nuget.org writes it; for a malformed one the empty text, which means any version.
 
-    Of a floating range only the interval stays: in a package's dependencies a star has no meaning.
+    Of a floating range only the interval is kept: a star has no meaning in a package's dependencies.
     """
     text = _text(value)
     if text is _LEFT_OUT or not text.strip():
@@ -148,7 +148,7 @@ _remembered_range = lru_cache(maxsize=_REMEMBERED_RANGES)(_written_range)
 
 
 def _version(value: Any) -> Any:
-    """Normalized: the client of 2020 reads no version of a single number. Readers drop what is no version."""
+    """Normalized: the client of 2020 cannot read a version with a single number. Readers drop invalid versions."""
     text = _text(value)
     try:
         return NuGetVersion.parse(text).full if text is not _LEFT_OUT else _LEFT_OUT
@@ -164,22 +164,22 @@ def _framework(value: Any) -> Any:
 
 
 def readable_framework(text: str) -> str:
-    """The name of a framework. Clients read one that nobody knows as unsupported; two notations they fail on."""
+    """The name of a framework. Clients treat an unknown one as unsupported, and fail on two notations."""
     is_broken = ("," in text and find_framework(text) is None) or ("portable" in text.lower() and text.count("-") > 1)
     return _UNSUPPORTED if is_broken else text
 
 
 def _severity(value: Any) -> Any:
-    """In the texts of registrations; the advisories of GitHub have words for them."""
+    """As registrations write it; GitHub's advisories use words."""
     text = _text(value)
     return _LEFT_OUT if text is _LEFT_OUT else _SEVERITIES.get(text.strip().lower(), _LEFT_OUT)
 
 
-# --- objects in objects -----------------------------------------------------------------------------------------------
+# --- nested objects ---------------------------------------------------------------------------------------------------
 
 
 def _several(fields: Fields, *required: str) -> Callable[[Any], Any]:
-    """A list of objects that have what is `required`. JSON-LD may make an object by itself of a list of one."""
+    """A list of objects that have the `required` fields. JSON-LD allows the object itself in place of a list of one."""
 
     def rule(value: Any) -> Any:
         rows = [value] if isinstance(value, dict) else value
@@ -207,7 +207,7 @@ def _reasons(value: Any) -> Any:
 
 
 def _alternate_range(value: Any) -> Any:
-    """`*` is any version here."""
+    """`*` means any version here."""
     return "*" if value == "*" else readable_range(value) or "*"
 
 
@@ -252,7 +252,7 @@ PACKAGE: Final = Fields(
         "vulnerabilities": _several(_VULNERABILITY),
     }
 )
-"""A catalogEntry, a catalog's document and a search hit: clients read the three by one set of names."""
+"""A catalogEntry, a catalog's document and a search hit: clients use the same field names for all three."""
 
 ADVISORY: Final = Fields.named("url", "severity", "versions")
 CERTIFICATE: Final = Fields.named("contentUrl", "fingerprints", "issuer", "notAfter", "notBefore", "subject")

@@ -1,7 +1,7 @@
 """The registration resource: import it from here.
 
-`registration_values` says what it is, `registration_reader` and `registration_writer` what it looks like on the wire,
-`catalog_entry` what its entries link to, `manifest_leaf` how a leaf is made from a package itself.
+`registration_values` defines it, `registration_reader` and `registration_writer` handle its wire format,
+`catalog_entry` writes what its entries link to, and `manifest_leaf` builds a leaf from a package itself.
 """
 
 from nugetproxy.protocol.v3.catalog_entry import catalog_entry_url, read_catalog_entry, write_catalog_entry

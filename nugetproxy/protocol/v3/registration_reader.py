@@ -1,7 +1,7 @@
-"""Reading an upstream's registration index and its pages, for the id that was asked for.
+"""Read an upstream's registration index and its pages, for the requested id.
 
-Clients believe every leaf that an index holds, so leaves of another id are dropped here; a document that holds nothing
-else is refused. A version that clients could not read is dropped, too: it would break the whole id for them. Source:
+Clients trust every leaf of an index, so leaves of other ids are dropped here; a document with nothing else is refused.
+Versions that clients could not read are dropped, too: one would break the whole id for them. Source:
 docs/api/registration-base-url-resource.
 """
 
@@ -20,23 +20,23 @@ from nugetproxy.protocol.v3.registration_values import Leaf, Page, Registration
 from nugetproxy.protocol.v3.version_fitting import LONGEST_VERSION, fitted_head, fitted_leaf, unfit_leaf
 
 MOST_OUTLYING_PAGES: Final = 512
-"""Pages that an index may leave to be fetched: with 64 versions each, several times as many versions as any id of
-nuget.org has. Each page is a request, and several commands ask for every page."""
+"""Maximum number of pages that an index may leave to be fetched: with 64 versions each, several times as many versions
+as any id on nuget.org has. Each page is a request, and several commands ask for every page."""
 
 _INDEX, _PAGE = "registration index", "registration page"
 _MOST_COUNTED = 2**31 - 1
 _UNKNOWN_BOUND = NuGetVersion(0)
 
-# A range without a plus, and without a dot behind a hyphen, has no SemVer 2 bound: nearly all need no parsing.
+# A range without a plus, and without a dot after a hyphen, has no SemVer 2 bound: nearly all need no parsing.
 _MAY_BE_SEMVER2 = re.compile(r"\+|-[^,]*\.")
 
 
 def read_index(body: bytes, package_id: PackageId) -> Registration:
-    """The index. Pages without `items` (or with null for it) are outlying.
+    """Read an index. Pages whose `items` are missing or null are outlying.
 
     Raises:
-        EmptyDocument: it says that the id has no versions.
-        UnreadableDocument: not a registration index, that of another id, or one with too many outlying pages.
+        EmptyDocument: it says that the id has no versions at all.
+        UnreadableDocument: not a registration index, the index of another id, or too many outlying pages.
     """
     document = readable.INDEX.repair(read_object(body, _INDEX))
     if not document:
@@ -52,15 +52,15 @@ def read_index(body: bytes, package_id: PackageId) -> Registration:
     registration = Registration(newest, _each_once(pages), fitted_head(document))
     outlying = len(registration.outlying)
     if outlying > MOST_OUTLYING_PAGES:
-        raise UnreadableDocument(_INDEX, f"it names {outlying} pages to fetch; at most {MOST_OUTLYING_PAGES} are read")
+        raise UnreadableDocument(_INDEX, f"it names {outlying} pages to fetch; the limit is {MOST_OUTLYING_PAGES}")
     return registration
 
 
 def read_page(body: bytes, package_id: PackageId) -> Page:
-    """A page that was outlying, with its leaves.
+    """Read a page that was outlying, with its leaves.
 
     Raises:
-        UnreadableDocument: not a registration page, one without `items`, or that of another id.
+        UnreadableDocument: not a registration page, without `items`, or of another id.
     """
     raw = readable.PAGE.repair(read_object(body, _PAGE))
     reading = _Reading(package_id, _PAGE)
@@ -77,7 +77,7 @@ def read_page(body: bytes, package_id: PackageId) -> Page:
 
 
 class _Reading:
-    """One document being read for one id, and what had to be left out of it."""
+    """A document being read for one id, and why parts of it were left out."""
 
     def __init__(self, package_id: PackageId, what: str) -> None:
         self._package_id = package_id
@@ -87,7 +87,7 @@ class _Reading:
         self._seen = 0
 
     def page(self, raw: object) -> Page | None:
-        """The page that an item of an index is; None when it has no leaf for us."""
+        """The page in an item of an index; None if it has no leaf for us."""
         if isinstance(raw, dict):
             items = readable.PAGE.repair(raw).pop("items", None)
             if isinstance(items, list):
@@ -99,22 +99,22 @@ class _Reading:
         return None
 
     def leaves(self, items: list[Any]) -> tuple[Leaf, ...]:
-        """Ascending, each version once."""
+        """Ascending, without duplicate versions."""
         self._seen += len(items)
         if self._seen > MOST_VERSIONS:
-            raise UnreadableDocument(self._what, f"it holds more than {MOST_VERSIONS} versions")
+            raise UnreadableDocument(self._what, f"it lists more than {MOST_VERSIONS} versions")
         leaves = [leaf for item in items if (leaf := self._leaf(item)) is not None]
-        # Sorting costs next to nothing when it already is so, which it is everywhere but at careless private feeds.
+        # Sorting is nearly free if the leaves are sorted already, as everywhere except on careless private feeds.
         leaves.sort(key=lambda leaf: leaf.version)
         if any(one.version == other.version for one, other in pairwise(leaves)):
             return tuple({leaf.version: leaf for leaf in reversed(leaves)}.values())[::-1]
         return tuple(leaves)
 
     def nothing_found(self) -> UnreadableDocument | None:
-        """Why nothing was left of the document; None when nothing was left out."""
+        """Why nothing remains of the document; None if nothing was left out."""
         if self._other_id:
-            return UnreadableDocument(self._what, f"it is that of {self._other_id}")
-        return UnreadableDocument(self._what, "nothing in it can be read") if self._has_broken else None
+            return UnreadableDocument(self._what, f"it belongs to {self._other_id}")
+        return UnreadableDocument(self._what, "it contains no readable version") if self._has_broken else None
 
     def _leaf(self, raw: object) -> Leaf | None:
         entry = readable.LEAF.repair(raw).get("catalogEntry") if isinstance(raw, dict) else None
@@ -137,12 +137,12 @@ class _Reading:
 
 
 def _loaded_page(raw: dict[str, Any], leaves: tuple[Leaf, ...]) -> Page:
-    # What the page says of its bounds may be missing (private feeds) or late; the leaves are what clients get.
+    # The bounds that the page states may be missing (private feeds) or outdated; clients get the leaves.
     return Page(leaves[0].version, leaves[-1].version, len(leaves), _url(raw), leaves, fitted_head(raw))
 
 
 def _outlying_page(raw: dict[str, Any], url: str) -> Page:
-    """Clients can do without the count, but not without the bounds."""
+    """Clients can work without the count, but not without the bounds."""
     lower, upper, stated = _bound(raw, "lower"), _bound(raw, "upper"), raw.get("count")
     count = stated if isinstance(stated, int) and not isinstance(stated, bool) and 0 < stated <= _MOST_COUNTED else 0
     if lower is None or upper is None:
@@ -163,7 +163,7 @@ def _bound(raw: dict[str, Any], name: str) -> NuGetVersion | None:
 
 
 def _is_listed(entry: dict[str, Any]) -> bool:
-    """Absent is listed, except for old entries that say it by the year alone."""
+    """A missing `listed` means listed, except in old entries, where the year alone says "unlisted"."""
     listed: bool | None = entry.get("listed")
     return not entry.get("published", "").startswith("1900-") if listed is None else listed
 
@@ -185,6 +185,6 @@ def _has_semver2_bound(text: str) -> bool:
 
 
 def _each_once(pages: list[Page]) -> tuple[Page, ...]:
-    """Without outlying pages that were named before."""
+    """Without outlying pages that were already named."""
     first = {page.url: page for page in reversed(pages) if page.leaves is None}
     return tuple(page for page in pages if page.leaves is not None or page is first[page.url])

@@ -1,6 +1,7 @@
-"""Writing registrations: index, page and leaf of a hive, with our URLs.
+"""Write registrations: index, page and leaf of a hive, with our URLs.
 
-Nothing is asked for here: what a document needs must be loaded. Source: docs/api/registration-base-url-resource.
+Nothing is fetched here: everything that a document needs must be loaded. Source:
+docs/api/registration-base-url-resource.
 """
 
 from collections.abc import Iterable
@@ -59,21 +60,21 @@ _LEAF_CONTEXT: dict[str, Any] = {
 
 
 def write_index(registration: Registration, hive: Hive, links: Links) -> Steps[bytes | None]:
-    """The index of an id; None when the hive shows nothing of it, which clients must see as 404.
+    """The index of an id; None if the hive contains none of its versions, which clients must see as 404.
 
     In the SemVer 2 hive outlying pages may stay outlying: their bounds are the upstream's. Versions that do not fit are
     left out, unless there are no others: the id exists, and a 404 would send clients to look for it elsewhere.
 
     Raises:
-        ValueError: a page is outlying and the hive leaves versions out, so that pages must be cut anew, or it is vague.
-        DocumentTooLarge: it would be larger than any document.
+        ValueError: a page is outlying and vague, or the hive leaves versions out, so that new pages must be made.
+        DocumentTooLarge: it would exceed the limit for documents.
     """
     whole = registration
     if registration.is_complete or not hive.has_semver2:
         registration = registration.keeping(lambda leaf: _is_shown(leaf, hive))
         registration = registration.in_neat_pages()
     if registration.vague:
-        raise ValueError(f"{registration.package_id}: what is on a registration page is not known yet")
+        raise ValueError(f"{registration.package_id}: a registration page is not loaded")
     pages = [page for page in registration.pages if page.leaves != ()]
     if not pages:
         _require_one_that_fits(whole, whole.loaded_leaves, hive)
@@ -102,13 +103,13 @@ def write_index(registration: Registration, hive: Hive, links: Links) -> Steps[b
 def write_page(
     registration: Registration, hive: Hive, lower: NuGetVersion, upper: NuGetVersion, links: Links
 ) -> Steps[bytes | None]:
-    """The page with all versions from `lower` to `upper` that the hive shows; None when there is none.
+    """The page with all versions from `lower` to `upper` that the hive contains; None if there are none.
 
-    Any bounds make a page: a client may still hold an index from before a version was published.
+    Any bounds give a page: a client may still hold an index from before a version was published.
 
     Raises:
         ValueError: a page that overlaps the bounds is outlying. A page with gaps would look complete.
-        DocumentTooLarge: it would be larger than any document.
+        DocumentTooLarge: it would exceed the limit for documents.
     """
     overlapping = registration.overlapping(lower, upper)
     if any(page.leaves is None for page in overlapping):
@@ -144,7 +145,7 @@ def write_page(
 
 
 def write_leaf(leaf: Leaf, hive: Hive, links: Links) -> bytes | None:
-    """The leaf's own document; None when the hive does not show the version."""
+    """The leaf's own document; None if the hive does not contain the version."""
     if leaf.is_semver2 and not hive.has_semver2:
         return None
     lower_id, lower_version = lower_invariant(leaf.package_id), leaf.version.lower
@@ -166,7 +167,7 @@ def write_leaf(leaf: Leaf, hive: Hive, links: Links) -> bytes | None:
 
 
 def _page_in_index(page: Page, rewriter: Rewriter, items: list[orjson.Fragment] | None) -> dict[str, Any]:
-    """A client tells an inlined page from an outlying one by whether the property `items` is there at all."""
+    """Clients distinguish an inlined page from an outlying one by the presence of the property `items`."""
     lower, upper = page.lower.lower, page.upper.lower
     if items is not None:
         own = f"{rewriter.index}#page/{lower}/{upper}"
@@ -182,7 +183,7 @@ def _page_in_index(page: Page, rewriter: Rewriter, items: list[orjson.Fragment] 
         "upper": _bound(page.raw, "upper", page.upper),
     }
     if not page.count:
-        del document["count"]  # the upstream does not tell it either
+        del document["count"]  # the upstream does not state it either
     document.pop("@context", None)
     document.pop("parent", None)
     if items is not None:
@@ -192,7 +193,7 @@ def _page_in_index(page: Page, rewriter: Rewriter, items: list[orjson.Fragment] 
 
 
 def _items(leaves: Iterable[Leaf], rewriter: Rewriter) -> Steps[list[orjson.Fragment]]:
-    """The leaves as they stand in a page, written already: only then it is known how large each is."""
+    """The leaves of a page, already serialised: only then is the size of each known."""
     items = []
     for leaf in leaves:
         items.append(orjson.Fragment(_written_leaf(leaf, rewriter)))
@@ -204,11 +205,11 @@ def _written_leaf(leaf: Leaf, rewriter: Rewriter) -> bytes:
     written = orjson.dumps(_leaf_in_page(leaf, leaf.raw, rewriter))
     if len(written) <= LARGEST_VERSION:
         return written
-    # Links are what made it so large: of many small parts, or with a very long host name.
+    # Its links make it this large: it has many small parts, or a very long host name.
     plain = plain_leaf(leaf.raw)
     if plain is not None and len(written := orjson.dumps(_leaf_in_page(leaf, plain, rewriter))) <= LARGEST_VERSION:
         return written
-    raise DocumentTooLarge(f"what is known of {leaf.package_id} {leaf.version}", LARGEST_VERSION)
+    raise DocumentTooLarge(f"the metadata of {leaf.package_id} {leaf.version}", LARGEST_VERSION)
 
 
 def _leaf_in_page(leaf: Leaf, raw: dict[str, Any], rewriter: Rewriter) -> dict[str, Any]:
@@ -230,7 +231,7 @@ def _leaf_in_page(leaf: Leaf, raw: dict[str, Any], rewriter: Rewriter) -> dict[s
 
 
 def _raw_of_page(pages: tuple[Page, ...], leaves: tuple[Leaf, ...]) -> dict[str, Any]:
-    """What the upstream says of exactly these leaves as a page, else what they say of themselves."""
+    """The upstream's metadata of a page with exactly these leaves, else derived from the leaves."""
     for page in pages:
         if (page.lower, page.upper, page.count) == (leaves[0].version, leaves[-1].version, len(leaves)):
             return page.raw
@@ -238,13 +239,13 @@ def _raw_of_page(pages: tuple[Page, ...], leaves: tuple[Leaf, ...]) -> dict[str,
 
 
 def _bound(raw: dict[str, Any], name: str, version: NuGetVersion) -> str:
-    """The upstream's own spelling where it means this version."""
+    """The upstream's own spelling if it denotes this version."""
     text = raw.get(name)
     return text if isinstance(text, str) and text.lower() == version.lower else version.normalized
 
 
 def _context(*raws: dict[str, Any]) -> dict[str, Any]:
-    """The first JSON-LD context that is an object. A text there would be a link to somebody's server."""
+    """The first JSON-LD context that is an object. A string would be a link to a foreign server."""
     return next((context for raw in raws if isinstance(context := raw.get("@context"), dict)), _CONTEXT)
 
 
@@ -257,6 +258,6 @@ def _is_of(leaf: Leaf, hive: Hive) -> bool:
 
 
 def _require_one_that_fits(registration: Registration, leaves: Iterable[Leaf], hive: Hive) -> None:
-    """Raises DocumentTooLarge when nothing is shown only because nothing fits."""
+    """Raise DocumentTooLarge if the document would be empty only because nothing fits."""
     if any(_is_of(leaf, hive) for leaf in leaves):
-        raise DocumentTooLarge(f"what is known of each version of {registration.package_id}", LARGEST_VERSION)
+        raise DocumentTooLarge(f"the metadata of each version of {registration.package_id}", LARGEST_VERSION)

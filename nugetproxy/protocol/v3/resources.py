@@ -1,4 +1,4 @@
-"""The names of resources in a service index: what we publish and what we look for in an upstream's.
+"""The names of resources in a service index: those we publish, and those we look for in an upstream's.
 
 Clients differ in which of several names for the same thing they know, so most things are published under several.
 Source: docs/api/overview, and the selection rules of the official client, Paket, Renovate and PSResourceGet.
@@ -11,7 +11,7 @@ FLAT_CONTAINER = ("PackageBaseAddress/3.0.0",)
 REGISTRATIONS_PLAIN = ("RegistrationsBaseUrl", "RegistrationsBaseUrl/3.0.0-beta", "RegistrationsBaseUrl/3.0.0-rc")
 REGISTRATIONS_GZ = ("RegistrationsBaseUrl/3.4.0",)
 REGISTRATIONS_GZ_SEMVER2 = ("RegistrationsBaseUrl/3.6.0",)
-# Renovate ignores this name, the official client prefers it; clients older than its clientVersion pass it over.
+# Renovate ignores this name, the official client prefers it; clients older than its clientVersion ignore it.
 REGISTRATIONS_VERSIONED = "RegistrationsBaseUrl/Versioned"
 SEMVER2_CLIENT_VERSION = "4.3.0-alpha"
 
@@ -19,7 +19,7 @@ SEMVER2_CLIENT_VERSION = "4.3.0-alpha"
 SEARCH = tuple(f"SearchQueryService{version}" for version in ("", "/3.0.0-beta", "/3.0.0-rc", "/3.5.0"))
 AUTOCOMPLETE = tuple(f"SearchAutocompleteService{version}" for version in ("", "/3.0.0-beta", "/3.0.0-rc", "/3.5.0"))
 
-# Where a client speaks V2 to a V3 source: `nuget list` of the 5.x line, and PowerShell's package sources.
+# For clients that speak V2 to a V3 source: `nuget list` of the 5.x line, and PowerShell's package sources.
 LEGACY_GALLERY = ("LegacyGallery", "LegacyGallery/2.0.0")
 PACKAGE_PUBLISH = "PackagePublish/2.0.0"
 SYMBOL_PACKAGE_PUBLISH = "SymbolPackagePublish/4.9.0"

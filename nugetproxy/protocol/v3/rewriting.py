@@ -1,9 +1,8 @@
-"""Rewriting: an upstream's JSON about one version with our URLs in the place of theirs.
+"""Rewrite an upstream's JSON about one version, with our URLs in place of theirs.
 
-Works on whatever is there: a field nobody here has heard of stays, and its `@id`s become ours like all others. Links
-for people (licenseUrl, projectUrl, readmeUrl, advisoryUrl, an iconUrl outside a flat container) stay when they lead to
-the web; others become an empty text. `@context` stays. Only what changes is copied; scalars and texts are shared with
-the original.
+Works on any content: unknown fields stay, and their `@id`s become ours like all others. Links for people (licenseUrl,
+projectUrl, readmeUrl, advisoryUrl, an iconUrl outside a flat container) stay if they are web addresses; others become
+an empty text. `@context` stays. Only what changes is copied; scalars and texts are shared with the original.
 """
 
 from typing import Any
@@ -19,12 +18,12 @@ _URL_FIELDS = frozenset({"@id", "registration", "packageContent"})
 
 
 def part_reference(lower_id: str, lower_version: str, part: str) -> str:
-    """How a leaf that we made ourselves names one of its parts: relative to a flat container not yet known."""
+    """How a leaf of our own names one of its parts: relative to a flat container that is not yet known."""
     return f"{lower_id}/{lower_version}/{part}"
 
 
 class Rewriter:
-    """Rewrites for one id in one hive. Remembers the links of dependencies: versions repeat them."""
+    """Rewrites for one id in one hive. Caches the links of dependencies, because versions repeat them."""
 
     def __init__(self, links: Links, hive: Hive, lower_id: str) -> None:
         self.links = links
@@ -84,6 +83,6 @@ class Rewriter:
 
 
 def _is_in_flat_container(url: str, reference: str) -> bool:
-    """Whether a URL, without query, ends as the icon of this version does in every flat container."""
+    """Whether a URL, without its query, ends like the icon of this version in any flat container."""
     path = url.partition("#")[0].partition("?")[0]
     return path.endswith("/icon") and lower_invariant(unquote(path)).endswith("/" + reference)

@@ -1,7 +1,7 @@
-"""The search and autocomplete resources: how answers are read, and made from kept packages.
+"""The search and autocomplete resources: reading responses, and building them from kept packages.
 
-How they are written is in `search_writer.py`, what is asked in `search_query.py`. What matches is the upstream's
-decision; for what we keep ourselves it is `search_terms.py`'s. Source: docs/api/search-query-service-resource.
+`search_writer.py` writes them, `search_query.py` reads requests. What matches is decided by the upstream, or by
+`search_terms.py` for packages that we keep ourselves. Source: docs/api/search-query-service-resource.
 """
 
 from collections.abc import Iterable, Sequence
@@ -48,7 +48,7 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
-    """`total` counts all hits, `hits` are those of this page."""
+    """`total` counts all hits; `hits` are those on this page."""
 
     total: int
     hits: tuple[SearchHit, ...]
@@ -56,17 +56,17 @@ class SearchPage:
 
 @dataclass(frozen=True, slots=True)
 class CompletionPage:
-    """Ids or versions. `total` is None where the upstream did not say."""
+    """Ids or versions. `total` is None if the upstream did not state it."""
 
     total: int | None
     values: tuple[str, ...]
 
 
 def read_search(body: bytes) -> SearchPage:
-    """Hits without a readable id or version are left out: clients throw on them. So are those that do not fit.
+    """Hits without a readable id or version are left out: clients throw on them. So are hits that do not fit.
 
     Raises:
-        UnreadableDocument: not an answer of a search service.
+        UnreadableDocument: not a response of a search service.
     """
     document = read_object(body, "search answer")
     rows = document.get("data")
@@ -78,10 +78,10 @@ def read_search(body: bytes) -> SearchPage:
 
 
 def read_completion(body: bytes, *, of_versions: bool) -> CompletionPage:
-    """Ids or versions, whichever was asked for; what is neither is left out.
+    """Ids or versions, whichever was requested; invalid ones are left out.
 
     Raises:
-        UnreadableDocument: not an answer of an autocomplete service.
+        UnreadableDocument: not a response of an autocomplete service.
     """
     document = read_object(body, "autocomplete answer")
     values = document.get("data")
@@ -91,10 +91,10 @@ def read_completion(body: bytes, *, of_versions: bool) -> CompletionPage:
 
 
 def hit_from_leaves(leaves: Sequence[Leaf], query: SearchQuery) -> SearchHit | None:
-    """The hit that one id's leaves, in any order, make; None when nothing is visible or the latest does not match.
+    """The hit for one id's leaves, in any order; None if nothing is visible or the latest version does not match.
 
-    Downloads and owners are not known here: the first is 0, the second left out. Leaves of an upstream do not know
-    their package types either; choose them by type before asking.
+    Downloads and owners are unknown here: the first is 0, the second left out. Leaves of an upstream do not have
+    package types either; filter those by type before calling this.
     """
     visible = visible_leaves(leaves, query)
     if not visible or not matches(query.text, visible[-1]):
@@ -110,7 +110,7 @@ def hit_from_leaves(leaves: Sequence[Leaf], query: SearchQuery) -> SearchHit | N
 
 
 def visible_leaves(leaves: Iterable[Leaf], query: SearchQuery | CompletionQuery) -> list[Leaf]:
-    """Those that the query lets its asker see, ascending by version."""
+    """The leaves that the query makes visible, ascending by version."""
     return sorted(
         (
             leaf
@@ -141,16 +141,16 @@ def _read_hit(row: object) -> SearchHit | None:
 
 
 def plain_hit(raw: dict[str, Any], longest: int = LONGEST_TEXT) -> dict[str, Any] | None:
-    """A hit in the plain form of `version_fitting`, with the versions that it has; None when it does not fit.
+    """A hit in the plain form of `version_fitting`, with its versions; None if it does not fit.
 
-    `longest` is in characters, of each text. Dependencies are left out: nobody looks for them in a search.
+    `longest` is in characters, for each text. Dependencies are left out: no client looks for them in a search.
     """
     plain = plain_entry({**raw, "dependencyGroups": None}, longest)
     return None if plain is None else {**plain, "versions": raw.get("versions")}
 
 
 def lower_version_of(row: object) -> str | None:
-    """The version of a hit, or of a row of its `versions`, as it stands in URLs; None for what no client can read."""
+    """The version of a hit, or of a row of its `versions`, as in URLs; None if no client could read it."""
     text = row.get("version") if isinstance(row, dict) else None
     try:
         return NuGetVersion.parse(text).lower if _may_be_shown(text) else None
@@ -169,7 +169,7 @@ def _is_completion(value: object, of_versions: bool) -> TypeGuard[str]:
 
 
 def _may_be_shown(value: object) -> TypeGuard[str]:
-    """Whether it may be an id or a version."""
+    """Whether it is short enough for an id or a version."""
     return isinstance(value, str) and len(value) <= LONGEST_VERSION
 
 
@@ -203,14 +203,14 @@ def _hit_of(latest: Leaf, visible: Sequence[Leaf], types: Sequence[str]) -> dict
 
 
 def _plain(value: Any) -> Any:
-    """What a registration says, as a search does: without the JSON-LD names of its parts."""
+    """A registration's value in the form of a search hit: without JSON-LD identifiers."""
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items() if name not in ("@id", "@type")}
     return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _package_types(leaf: Leaf, query: SearchQuery) -> list[str]:
-    """An upstream's registration does not say: then whoever asks for a type with these leaves is believed."""
+    """An upstream's registration has no types: then the caller is trusted to have selected leaves by type."""
     declared = leaf.entry.get("packageTypes")
     names = [
         kind["name"]
@@ -221,6 +221,6 @@ def _package_types(leaf: Leaf, query: SearchQuery) -> list[str]:
 
 
 def _texts(value: object, separator: str) -> list[str]:
-    """A list of texts, or one text in which they are separated."""
+    """From a list of texts, or from one text with separators."""
     parts = value.split(separator) if isinstance(value, str) else value if isinstance(value, list) else []
     return [part.strip() for part in parts if isinstance(part, str)]

@@ -1,7 +1,7 @@
-"""What a client asks of search and autocomplete: parameters, their defaults and limits.
+"""Requests to search and autocomplete: parameters, their defaults and limits.
 
-Sources: docs/api/search-query-service-resource, docs/api/search-autocomplete-service-resource. Clients send broken
-queries in earnest (a `#` in a search term cuts off everything behind it), so nothing here refuses: defaults hold.
+Sources: docs/api/search-query-service-resource, docs/api/search-autocomplete-service-resource. Real clients send broken
+queries (a `#` in a search term cuts off everything after it), so nothing is refused here: defaults apply.
 """
 
 import re
@@ -15,7 +15,7 @@ from nugetproxy.protocol.v3.registration_values import Hive
 
 DEFAULT_TAKE = 20
 MOST_TAKEN = 1000
-# Deeper pages are empty at nuget.org, not an error.
+# On nuget.org deeper pages are empty, not an error.
 DEEPEST_SKIP = 3000
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
@@ -24,7 +24,7 @@ _SEMVER2 = NuGetVersion.parse("2.0.0")
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """`text` is in nuget.org's query language; empty is everything. `package_type` None is any type."""
+    """`text` is in nuget.org's query language; empty means everything. `package_type` None means any type."""
 
     text: str = ""
     skip: int = 0
@@ -35,7 +35,7 @@ class SearchQuery:
 
     @staticmethod
     def from_params(params: Mapping[str, str]) -> "SearchQuery":
-        """The query of a decoded query string; names are matched without regard to case."""
+        """The query from a decoded query string; names are case-insensitive."""
         given = _Given(params)
         return SearchQuery(
             text=given.text("q") or "",
@@ -53,11 +53,11 @@ class SearchQuery:
 
     @property
     def asks_nothing(self) -> bool:
-        """Whether the answer is empty whatever is there: too deep, or a package type that cannot exist."""
+        """Whether the response is empty in any case: too deep, or a package type that cannot exist."""
         return self.skip > DEEPEST_SKIP or not _may_be_type(self.package_type)
 
     def params(self) -> list[tuple[str, str]]:
-        """What to ask an upstream, in the order of the official client; equal questions give equal lists."""
+        """The parameters for an upstream, in the official client's order; equal queries give equal lists."""
         return [("q", self.text), ("skip", str(self.skip)), ("take", str(self.take)), *_common_params(self)]
 
 
@@ -89,12 +89,12 @@ class CompletionQuery:
 
     @property
     def asks_versions(self) -> bool:
-        """Versions when only an id is given; ids when there is a text, or neither."""
+        """True if only an id is given; with a text, or with neither, ids are requested."""
         return self.text is None and self.package_id is not None
 
     @property
     def asks_nothing(self) -> bool:
-        """As in `SearchQuery`; also an id that no package may have."""
+        """As in `SearchQuery`; also true for an invalid id."""
         if self.asks_versions:
             return not _may_be_id(self.package_id or "")
         return self.skip > DEEPEST_SKIP or not _may_be_type(self.package_type)
@@ -107,7 +107,7 @@ class CompletionQuery:
 
 
 class _Given:
-    """The parameters of one request, each read with its default."""
+    """The parameters of one request, read with their defaults."""
 
     def __init__(self, params: Mapping[str, str]) -> None:
         self._by_name: dict[str, str] = {}

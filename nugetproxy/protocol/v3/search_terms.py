@@ -1,6 +1,6 @@
-"""Search texts: nuget.org's query language taken apart, and whether a kept version matches one.
+"""Search texts: parsing nuget.org's query language, and whether a kept version matches.
 
-Matching goes as far as registrations can answer it, and there is no ranking here.
+Matching is limited to what registrations contain, and there is no ranking here.
 Source: docs/consume-packages/Finding-and-Choosing-Packages.
 """
 
@@ -18,23 +18,23 @@ _OPERATORS = frozenset({"AND", "OR", "NOT"})
 _ALSO_CALLED = {"tag": "tags", "author": "authors", "owner": "owners"}
 
 MOST_TERMS = 32
-"""Terms of one text that are looked at; nobody types more, and each costs."""
+"""Maximum number of terms evaluated per text; real users type fewer, and each has a cost."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchTerms:
-    """Free words, and values by field; values are as typed, with spaces when they were quoted.
+    """Free words, and values by field; values are as typed, with spaces if they were quoted.
 
-    Every word must be found, and of every field at least one value.
+    Every word must match, and at least one value of every field.
     """
 
     words: tuple[str, ...]
     fields: dict[str, tuple[str, ...]]
 
 
-@lru_cache(maxsize=64)  # one text is tried on every kept package
+@lru_cache(maxsize=64)  # one text is matched against every kept package
 def search_terms(text: str) -> SearchTerms:
-    """Unknown fields are passed over with their values, AND, OR and NOT too, as nuget.org does."""
+    """Unknown fields are ignored with their values, as are AND, OR and NOT; nuget.org does the same."""
     words: list[str] = []
     fields: dict[str, list[str]] = {}
     for name, quoted, bare in _TERM.findall(text):
@@ -52,7 +52,7 @@ def search_terms(text: str) -> SearchTerms:
 
 
 def matches(text: str, leaf: Leaf) -> bool:
-    """Whether a version is found by the text."""
+    """Whether a version matches the text."""
     terms = search_terms(text)
     return all(_has_word(leaf, lower_invariant(word)) for word in terms.words) and all(
         any(_FIELDS[name](leaf, lower_invariant(value)) for value in values) for name, values in terms.fields.items()
@@ -83,6 +83,6 @@ _FIELDS: dict[str, Callable[[Leaf, str], bool]] = {
     "summary": _within("summary"),
     "tags": _within("tags"),
     "authors": _within("authors"),
-    # Account names are in no registration; whoever asks for one does not mean everything.
+    # No registration contains account names; a search for one must not match everything.
     "owners": lambda _leaf, _value: False,
 }

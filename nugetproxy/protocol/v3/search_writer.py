@@ -1,4 +1,4 @@
-"""Writing the answers of search and autocomplete, with our URLs.
+"""Write the responses of search and autocomplete, with our URLs.
 
 Source: docs/api/search-query-service-resource.
 """
@@ -21,9 +21,9 @@ from nugetproxy.protocol.v3.search_query import CompletionQuery, SearchQuery
 
 _VOCABULARY = "http://schema.nuget.org/schema#"
 
-# Characters of each text of a hit on a page that would otherwise be too large.
+# Characters kept of each text of a hit, on a page that would otherwise be too large.
 _SHORT_TEXT: Final = 200
-# Bytes of a row of `versions`. It holds a version, a number and a link.
+# Maximum bytes of a row of `versions`. It holds a version, a number and a link.
 _LARGEST_ROW: Final = 4 * 1024
 # A row of other fields may hold addresses too, which are rewritten.
 _FIELDS_OF_ROW: Final = frozenset(("@id", "@type", "version", "downloads"))
@@ -34,18 +34,18 @@ _AROUND_HITS: Final = 16 * 1024
 def write_search(page: SearchPage, query: SearchQuery, links: Links) -> Steps[bytes]:
     """`totalHits` comes before `data`: clients stop reading when they have as many hits as they asked for.
 
-    A page that would be larger than a document shows less of each hit, and never fewer hits: clients would take it for
-    the last one.
+    A page that would exceed the limit for documents shows less of each hit, but never fewer hits: clients would take it
+    for the last page.
 
     Raises:
-        DocumentTooLarge: it would be larger all the same.
+        DocumentTooLarge: it is too large even so.
     """
     data: list[orjson.Fragment] | None = yield from _written_hits(page.hits, query, links)
     if data is None:
         share = (LARGEST_DOCUMENT - _AROUND_HITS) // len(page.hits)
         data = yield from _written_hits(page.hits, query, links, share)
     if data is None:
-        raise DocumentTooLarge("this page of a search", LARGEST_DOCUMENT)
+        raise DocumentTooLarge("this page of search results", LARGEST_DOCUMENT)
     return write(
         {
             "@context": {"@vocab": _VOCABULARY, "@base": links.registration_base(query.hive)},
@@ -56,7 +56,7 @@ def write_search(page: SearchPage, query: SearchQuery, links: Links) -> Steps[by
 
 
 def write_completion(page: CompletionPage, query: CompletionQuery, links: Links) -> bytes:
-    """Both kinds of answers have one form; versions need no total."""
+    """Both kinds of responses have the same form; versions need no total."""
     document: dict[str, Any] = {"@context": {"@vocab": _VOCABULARY}}
     total = page.total if page.total is not None or query.asks_versions else len(page.values)
     if total is not None:
@@ -67,7 +67,7 @@ def write_completion(page: CompletionPage, query: CompletionQuery, links: Links)
 def _written_hits(
     hits: Iterable[SearchHit], query: SearchQuery, links: Links, share: int | None = None
 ) -> Steps[list[orjson.Fragment] | None]:
-    """None when they are larger than a document together. `share` as in `_written_hit`."""
+    """None if together they exceed the limit for documents. `share` as in `_written_hit`."""
     written: list[orjson.Fragment] = []
     size = 0
     for hit in hits:
@@ -80,11 +80,11 @@ def _written_hits(
 
 
 def _written_hit(hit: SearchHit, query: SearchQuery, links: Links, share: int | None) -> Steps[bytes]:
-    """With a `share`, in bytes, it has short texts, and of its versions only the newest that fit."""
+    """With a `share`, in bytes, its texts are shortened and only the newest versions that fit are kept."""
     rewriter = Rewriter(links, query.hive, lower_invariant(hit.id))
     document = _described(hit.raw if share is None else plain_hit(hit.raw, _SHORT_TEXT), rewriter)
     size = len(orjson.dumps(document))
-    if size > LARGEST_VERSION:  # of our links
+    if size > LARGEST_VERSION:  # because of our links
         document = _described(plain_hit(hit.raw), rewriter)
         size = len(orjson.dumps(document))
     rows = yield from _written_versions(hit.raw, rewriter, (LARGEST_DOCUMENT if share is None else share) - size)
@@ -93,9 +93,9 @@ def _written_hit(hit: SearchHit, query: SearchQuery, links: Links, share: int | 
 
 
 def _described(raw: dict[str, Any] | None, rewriter: Rewriter) -> dict[str, Any]:
-    """All that a hit says but its versions."""
+    """Everything in a hit except its versions."""
     if raw is None:
-        raise DocumentTooLarge(f"what is known of {rewriter.lower_id}", LARGEST_VERSION)
+        raise DocumentTooLarge(f"the metadata of {rewriter.lower_id}", LARGEST_VERSION)
     lower_version = lower_version_of(raw) or ""
     own = rewriter.links.catalog_entry(rewriter.lower_id, lower_version)
     written = rewriter.rewritten({**raw, "versions": None}, own, lower_version)
@@ -105,8 +105,8 @@ def _described(raw: dict[str, Any] | None, rewriter: Rewriter) -> dict[str, Any]
 
 
 def _written_versions(raw: dict[str, Any], rewriter: Rewriter, room: int) -> Steps[list[bytes]]:
-    """The newest that fit into `room` bytes, at least one. Clients throw when there is none: a hit without any shows
-    its own version."""
+    """The newest that fit into `room` bytes, at least one. Clients throw on an empty list: a hit without any gets its
+    own version."""
     rows = raw.get("versions")
     usable = rows if isinstance(rows, list) else []
     written: deque[bytes] = deque()
@@ -138,7 +138,7 @@ def _written_version(row: dict[str, Any], lower_version: str, rewriter: Rewriter
 
 
 def _with_numbers(vulnerabilities: object) -> list[Any]:
-    """In search a severity is a number; registrations, and some servers here too, write a text."""
+    """In search a severity is a number; registrations, and some servers even here, use a text."""
     rows = vulnerabilities if isinstance(vulnerabilities, list) else []
     return [
         {**row, "severity": int(severity)}

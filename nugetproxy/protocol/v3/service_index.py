@@ -1,6 +1,6 @@
-"""The service index: ours, written; an upstream's, read for the addresses of what it offers.
+"""The service index: writing ours, and reading the URLs of an upstream's resources from its own.
 
-Source: docs/api/service-index. We publish nothing that points anywhere but to ourselves.
+Source: docs/api/service-index. Nothing that we publish points anywhere but to ourselves.
 """
 
 import contextlib
@@ -21,20 +21,20 @@ _CONTEXT = {
 }
 
 
-# What an entry may ask for by its clientVersion: we know what this client knows.
+# The highest clientVersion that an entry may require: we know what this client knows.
 _CLIENT_VERSION = NuGetVersion(7, 9)
-# Search services that are asked one after the other; nuget.org names two.
+# Maximum number of search services tried in turn; nuget.org lists two.
 _MOST_SERVICES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamEndpoints:
-    """Absolute URLs. `flat_container` and `registrations` end in a slash; None is "not offered"."""
+    """Absolute URLs. `flat_container` and `registrations` end in a slash; None means "not offered"."""
 
     flat_container: str | None = None
     registrations: str | None = None
     search: tuple[str, ...] = ()
-    """Without query; the first is to be asked first."""
+    """Without query, in the order in which to try them."""
     autocomplete: tuple[str, ...] = ()
     vulnerabilities: str | None = None
     repository_signatures: str | None = None
@@ -46,7 +46,7 @@ def write_service_index(
 ) -> bytes:
     """Our index. Every `@type` is one string: Renovate and PSResourceGet cannot read arrays.
 
-    `hosting`: packages and symbols can be pushed here, and there is a catalog of them.
+    `hosting`: packages and symbols can be pushed here, and hosted packages have a catalog.
     """
     offered = list(_always_offered(links))
     if hosting:
@@ -66,10 +66,10 @@ def write_service_index(
 
 
 def read_service_index(body: bytes) -> UpstreamEndpoints:
-    """What an upstream offers; entries nobody could use are passed over, as clients do.
+    """The resources of an upstream; unusable entries are ignored, as clients do.
 
     Raises:
-        UnreadableDocument: no service index, or one of another major version.
+        UnreadableDocument: not a service index, or one of another major version.
     """
     document = read_object(body, "service index")
     version, entries = document.get("version"), document.get("resources")
@@ -90,10 +90,10 @@ def read_service_index(body: bytes) -> UpstreamEndpoints:
 
 
 def check_service_index(body: bytes) -> UpstreamEndpoints:
-    """As `read_service_index`. Raises UnreadableDocument for an index that leads to no package, too."""
+    """As `read_service_index`. Also raises UnreadableDocument for an index that leads to no packages."""
     endpoints = read_service_index(body)
     if endpoints.flat_container is None and endpoints.registrations is None:
-        raise UnreadableDocument("service index", "it names neither packages nor registrations")
+        raise UnreadableDocument("service index", "it lists neither packages nor registrations")
     return endpoints
 
 
@@ -131,9 +131,9 @@ def _resource(name: str, url: str, *, comment: str = "") -> dict[str, str]:
 
 
 def _by_type(entries: list[Any]) -> dict[str, list[str]]:
-    """URLs by lower-case type name: Paket matches without regard to case, so servers exist that get it wrong.
+    """URLs by lower-case type name: Paket ignores case, so servers with wrong case exist.
 
-    Of the entries of one type those count that ask for the newest client, as long as that is not newer than ours.
+    Of the entries of one type, those for the newest client version that is not newer than ours count.
     """
     by_type: dict[str, tuple[NuGetVersion, list[str]]] = {}
     for entry in entries:
@@ -153,7 +153,7 @@ def _by_type(entries: list[Any]) -> dict[str, list[str]]:
 
 
 def _newest_for_us(stated: object) -> NuGetVersion | None:
-    """The newest of the client versions that an entry is for and that is not above ours; None when there is none."""
+    """The newest client version that an entry is for and that is not above ours; None if there is none."""
     fitting = []
     for text in stated if isinstance(stated, list) else [stated]:
         with contextlib.suppress(InvalidVersion):
@@ -163,7 +163,7 @@ def _newest_for_us(stated: object) -> NuGetVersion | None:
 
 
 def _all(by_type: dict[str, list[str]], accepted: Iterable[str]) -> tuple[str, ...]:
-    """The addresses of the best type that is there, each once."""
+    """The URLs of the best available type, without duplicates."""
     return next((tuple(dict.fromkeys(by_type[name.lower()])) for name in accepted if name.lower() in by_type), ())
 
 
@@ -176,5 +176,5 @@ def _folder(url: str | None) -> str | None:
 
 
 def _without_query(urls: tuple[str, ...]) -> tuple[str, ...]:
-    """Official clients replace a query that stands in the index, so no server relies on it."""
+    """Official clients replace a query in the index's URL, so no server relies on one."""
     return tuple(dict.fromkeys(url.partition("#")[0].partition("?")[0] for url in urls))

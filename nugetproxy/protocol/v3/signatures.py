@@ -1,6 +1,6 @@
 """The RepositorySignatures resource: which certificates sign the packages of an upstream.
 
-Checking a signature is `nuget/signature.py`'s affair. Source: docs/api/repository-signatures-resource.
+Signatures are checked in `nuget/signature.py`. Source: docs/api/repository-signatures-resource.
 """
 
 import re
@@ -27,7 +27,7 @@ class RepositorySignatures:
 
     @cached_property
     def addresses(self) -> dict[str, str]:
-        """Where the upstream keeps the certificates, by fingerprint; without those it names no address for."""
+        """The certificates' URLs at the upstream, by fingerprint; certificates without a URL are missing."""
         addresses: dict[str, str] = {}
         for certificate in self.certificates:
             url = text_of(certificate.get("contentUrl"))
@@ -39,12 +39,12 @@ class RepositorySignatures:
 def read_repository_signatures(body: bytes) -> RepositorySignatures:
     """
     Raises:
-        UnreadableDocument: a field that clients need is missing or wrong. Guessing would loosen or break verification.
+        UnreadableDocument: a field that clients need is missing or wrong. Guessing would weaken or break verification.
     """
     document = read_object(body, "repository signatures")
     all_signed, certificates = document.get("allRepositorySigned"), document.get("signingCertificates")
     if not isinstance(all_signed, bool):
-        raise UnreadableDocument("repository signatures", "allRepositorySigned is not true or false")
+        raise UnreadableDocument("repository signatures", "allRepositorySigned is neither true nor false")
     if not isinstance(certificates, list):
         raise UnreadableDocument("repository signatures", "signingCertificates is not an array")
     for certificate in certificates:
@@ -55,7 +55,7 @@ def read_repository_signatures(body: bytes) -> RepositorySignatures:
 def write_repository_signatures(value: RepositorySignatures, links: Links, version: str) -> bytes:
     """The document of one type version ("4.7.0" or "5.0.0").
 
-    Before 5.0.0 `allRepositorySigned` must be false: clients of that time cannot tell the cases apart.
+    Before 5.0.0 `allRepositorySigned` must be false: clients of that time cannot distinguish the cases.
     """
     return write(
         {
@@ -69,9 +69,9 @@ def write_repository_signatures(value: RepositorySignatures, links: Links, versi
 
 
 def merge_repository_signatures(several: Iterable[RepositorySignatures]) -> RepositorySignatures:
-    """What holds for a feed made of several: all is signed only if all of each is; certificates of the first count.
+    """For a feed made of several: all is signed only if all of each is; on a duplicate certificate the first wins.
 
-    An upstream without this resource takes part as `RepositorySignatures(False, ())`.
+    An upstream without this resource counts as `RepositorySignatures(False, ())`.
     """
     parts = tuple(several)
     certificates: dict[str, dict[str, Any]] = {}
@@ -83,17 +83,17 @@ def merge_repository_signatures(several: Iterable[RepositorySignatures]) -> Repo
 
 
 def _check_certificate(certificate: object) -> None:
-    """Clients fail every restore from the source on a certificate that lacks any of this."""
+    """Clients fail every restore from the source if a certificate lacks any of these fields."""
     if not isinstance(certificate, dict) or not _fingerprint(CERTIFICATE.repair(certificate)):
         raise UnreadableDocument("repository signatures", "a certificate has no SHA-256 fingerprint")
     if not all(isinstance(certificate.get(name), str) for name in ("subject", "issuer")):
         raise UnreadableDocument("repository signatures", "a certificate has no subject or no issuer")
     if not all(is_readable_date(certificate.get(name)) for name in ("notBefore", "notAfter")):
-        raise UnreadableDocument("repository signatures", "a certificate does not say when it is valid")
+        raise UnreadableDocument("repository signatures", "a certificate has no validity period")
 
 
 def _fingerprint(certificate: dict[str, Any]) -> str:
-    """The lower-case SHA-256 fingerprint, empty when there is none. It goes into a URL: nothing else may pass."""
+    """The lower-case SHA-256 fingerprint, or "". It becomes part of a URL, so nothing else is accepted."""
     fingerprints = certificate.get("fingerprints")
     value = fingerprints.get(SHA256_OID) if isinstance(fingerprints, dict) else None
     return value.lower() if isinstance(value, str) and _FINGERPRINT.fullmatch(value) else ""

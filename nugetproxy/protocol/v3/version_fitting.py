@@ -1,10 +1,10 @@
-"""Making what a document says of one version small enough.
+"""Make the metadata of one version small enough for our documents.
 
-Anybody can publish a version whose description is longer than all others together. What is too large is rendered in a
-plain form: the fields that clients know, without JSON-LD identifiers, with texts cut short. What clients act on
-(dependencies, vulnerabilities, deprecation, listing) is in it whole, or the version does not fit: half a list of
-dependencies would look like a whole one, and the wrong packages would be installed. What becomes of a version that does
-not fit is decided by those who write documents.
+Anybody can publish a version whose description is longer than all others together. Metadata that is too large is
+rendered in a plain form: the fields that clients know, without JSON-LD identifiers, with shortened texts. What clients
+act on (dependencies, vulnerabilities, deprecation, listing) is in it completely, or the version does not fit: half a
+list of dependencies would look like a complete one, and the wrong packages would be installed. The writers of documents
+decide what happens to a version that does not fit.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,22 +15,23 @@ import orjson
 from nugetproxy.protocol.bounds import LARGEST_VERSION, LONGEST_TEXT, shortened
 
 LONGEST_VERSION: Final = 255
-"""Characters of a version that we put into documents; each of its links repeats it. nuget.org accepts 64."""
+"""Maximum characters of a version in documents; each of its links repeats it. nuget.org accepts 64."""
 
 MOST_ROWS: Final = 16_384
-"""Dependencies, groups of them and vulnerabilities of one version that we render. More could not fit."""
+"""Maximum number of dependencies, dependency groups and vulnerabilities rendered per version. More could not fit."""
 
 ACTED_ON: Final = ("dependencyGroups", "vulnerabilities", "deprecation")
-"""What clients act on: whole or not at all."""
+"""What clients act on: rendered completely or not at all."""
 
-# Objects and arrays in one version. The real packages with the most dependencies have some 1,500.
+# Maximum objects and arrays in one version. The real packages with the most dependencies have some 1,500.
 _MOST_NODES: Final = 4_096
-# Bytes that can hold neither too many parts nor too many links: nearly all versions need no second look.
+# A size in bytes below which there can be neither too many parts nor too many links: nearly all versions need no closer
+# look.
 _SURELY_SMALL: Final = 8 * 1024
-# Every identifier and link becomes one of ours, which is about so long.
+# Every identifier and link becomes one of ours, which has about this length.
 _LINK_LENGTH: Final = 100
 _LINK_FIELDS: Final = (b'"@id":', b'"registration":')
-# What our links add to the plain form: it has eight, and a host name has at most 253 characters.
+# What our links add to the plain form: it has eight of them, and a host name has at most 253 characters.
 _RESERVED_FOR_LINKS: Final = 32 * 1024
 
 _IDENTIFYING: Final = (
@@ -43,22 +44,22 @@ _MOST_TYPES: Final = 64
 _COMMIT: Final = ("commitId", "commitTimeStamp")
 # An index or a page without its items is a kilobyte, most of it JSON-LD context.
 _LONGEST_HEAD: Final = 16 * 1024
-# In the order of their use to clients: what comes last is the first to be left out.
+# In order of their use to clients: the last are the first to be left out.
 _DESCRIBING: Final = (
     *("packageTypes", "requireLicenseAcceptance", "licenseExpression", "licenseUrl", "iconUrl", "projectUrl"),
     *("readmeUrl", "minClientVersion", "language", "title", "authors", "owners", "tags", "summary", "description"),
     *("copyright", "releaseNotes", "iconFile", "licenseFile", "readmeFile"),
 )
-# A part of one of these leads somewhere else.
+# A truncated link would lead somewhere else.
 _NEVER_SHORTENED: Final = frozenset(
     ("licenseUrl", "iconUrl", "projectUrl", "readmeUrl", "iconFile", "licenseFile", "readmeFile")
 )
 
 
 class Fitted(NamedTuple):
-    """A leaf that may be rendered, and about how many bytes that takes.
+    """A leaf that may be rendered, and its approximate size in bytes.
 
-    Not `fits`: what clients act on is too large, and `raw` says nothing of it.
+    If `fits` is false, data that clients act on is too large, and `raw` does not contain it.
     """
 
     raw: dict[str, Any]
@@ -67,7 +68,7 @@ class Fitted(NamedTuple):
 
 
 def fitted_leaf(raw: dict[str, Any]) -> Fitted:
-    """A leaf (with its `catalogEntry`) as it is, or in the plain form if it is too large."""
+    """A leaf (with its `catalogEntry`) unchanged, or in the plain form if it is too large."""
     size = rendered_size(raw)
     if size <= LARGEST_VERSION:
         return Fitted(raw, size, fits=True)
@@ -76,40 +77,40 @@ def fitted_leaf(raw: dict[str, Any]) -> Fitted:
 
 
 def unfit_leaf(raw: dict[str, Any]) -> Fitted:
-    """What is told of a version that does not fit."""
+    """The leaf of a version that does not fit."""
     described = _leaf(raw, described_entry(raw["catalogEntry"]))
     return Fitted(described, rendered_size(described), fits=False)
 
 
 def plain_leaf(raw: dict[str, Any]) -> dict[str, Any] | None:
-    """The plain form of a leaf: at most LARGEST_VERSION bytes with our links. None when it does not fit."""
+    """The plain form of a leaf: at most LARGEST_VERSION bytes with our links. None if it does not fit."""
     entry = plain_entry(raw["catalogEntry"])
     return None if entry is None else _leaf(raw, entry)
 
 
 def fitted_head(raw: dict[str, Any]) -> dict[str, Any]:
-    """What an index or a page says of itself; if that is long, only what we know of it."""
+    """The fields of an index or page itself; if they are too long, only those that we know."""
     return raw if len(orjson.dumps(raw)) <= _LONGEST_HEAD else _short(raw, ("@id", "@type", *_COMMIT, "lower", "upper"))
 
 
 def plain_entry(entry: Mapping[str, Any], longest: int = LONGEST_TEXT) -> dict[str, Any] | None:
-    """As `plain_leaf`, of a catalogEntry, a catalog leaf without its files, or a search hit without its versions.
+    """As `plain_leaf`, for a catalogEntry, a catalog leaf without its files, or a search hit without its versions.
 
-    `longest` is in characters, of each text.
+    `longest` is in characters, for each text.
     """
     acted_on = _acted_on(entry)
     return None if acted_on is None else _with_description(entry, {**_short(entry, _IDENTIFYING), **acted_on}, longest)
 
 
 def described_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The plain form without what clients act on, which always fits."""
+    """The plain form without the fields that clients act on; it always fits."""
     return _with_description(entry, _short(entry, _IDENTIFYING)) or {}
 
 
 def _with_description(
     entry: Mapping[str, Any], plain: dict[str, Any], longest: int = LONGEST_TEXT
 ) -> dict[str, Any] | None:
-    """`plain` with as much of the description as there is room for; None when there is no room for itself."""
+    """`plain` with as much of the description as fits; None if `plain` itself does not fit."""
     left = LARGEST_VERSION - _RESERVED_FOR_LINKS - len(orjson.dumps(plain))
     if left < 0:
         return None
@@ -123,7 +124,7 @@ def _with_description(
 
 
 def rendered_size(value: object) -> int:
-    """About how many bytes a value takes with our links; more than LARGEST_VERSION when it has too many parts."""
+    """The approximate size of a value with our links, in bytes; above LARGEST_VERSION if it has too many parts."""
     written = orjson.dumps(value)
     if len(written) <= _SURELY_SMALL:
         return 2 * len(written)
@@ -137,7 +138,7 @@ def _leaf(raw: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _short(holder: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Those of these fields that hold a number, a truth value or a short text."""
+    """Those of the named fields that hold a number, a boolean or a short text."""
     return {
         name: value
         for name in names
@@ -146,7 +147,8 @@ def _short(holder: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     }
 
 
-# --- what clients act on: whole, or None ------------------------------------------------------------------------------
+# --- what clients act on: complete, or None
+# ------------------------------------------------------------------------------
 
 
 def _acted_on(entry: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -195,11 +197,11 @@ def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-# --- what describes: as much as there is room for ---------------------------------------------------------------------
+# --- descriptive fields: as much as fits ------------------------------------------------------------------------------
 
 
 def _shortened(name: str, value: object, longest: int) -> object:
-    """None for what is left out."""
+    """None for a field that is left out."""
     match value:
         case bool():
             return value
@@ -213,7 +215,7 @@ def _shortened(name: str, value: object, longest: int) -> object:
 
 
 def _first_texts(values: list[Any], longest: int) -> list[str]:
-    """Whole texts, as many as are no longer together than one may be."""
+    """Complete texts, as many as together stay within the length of one."""
     texts: list[str] = []
     left = longest
     for value in values:

@@ -1,6 +1,6 @@
-"""The VulnerabilityInfo resource: an index of pages, each a map from lower ids to advisories.
+"""The VulnerabilityInfo resource: an index of pages, each a map from lower-case ids to advisories.
 
-Whether a version is vulnerable is the client's question; nothing here compares versions.
+Clients determine whether a version is vulnerable; nothing here compares versions.
 Source: docs/api/vulnerability-info.
 """
 
@@ -18,22 +18,22 @@ from nugetproxy.protocol.web_addresses import web_address
 
 LONGEST_NAME = 32
 MOST_PAGES = 16
-# nuget.org's largest page has some thousand advisories in half a megabyte. They are all read again with each page that
-# comes, and more would hold up others.
+# nuget.org's largest page has about a thousand advisories in half a megabyte. Whenever a page arrives, all are read
+# again, and more would delay other work.
 MOST_ADVISORIES = 50_000
 LARGEST_PAGE = 16 * 1024 * 1024
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_-]")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _SEVERITIES = {str(number): number for number in range(4)}
-# The client says "unknown severity" for every other number.
+# The client shows "unknown severity" for any other number.
 _UNKNOWN_SEVERITY = -1
-# The client reads a time or fails; this one says "never changed".
+# The client fails without a time; this one means "never changed".
 _UNKNOWN_TIME = "1970-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True, slots=True)
 class VulnerabilityIndexEntry:
-    """Where an upstream's page is. `name` is the client's cache key, `updated` ISO 8601."""
+    """The location of an upstream's page. `name` is the client's cache key, `updated` ISO 8601."""
 
     name: str
     url: str
@@ -53,7 +53,7 @@ class VulnerabilityPage:
 
 @dataclass(frozen=True, slots=True)
 class VulnerabilityPages:
-    """All pages; clients add them up. Names are unique within."""
+    """All pages; clients merge them. Names are unique among them."""
 
     pages: tuple[VulnerabilityPage, ...]
 
@@ -62,9 +62,9 @@ class VulnerabilityPages:
 
 
 def read_vulnerability_index(body: bytes) -> tuple[VulnerabilityIndexEntry, ...]:
-    """The pages an upstream has, at most 16, which is as many as clients read.
+    """The pages of an upstream, at most 16, which is as many as clients read.
 
-    An entry without a usable address fails the whole: silence would look like safety.
+    An entry without a usable URL fails the whole document: silence would look like safety.
 
     Raises:
         UnreadableDocument: not an index of vulnerability pages.
@@ -72,7 +72,7 @@ def read_vulnerability_index(body: bytes) -> tuple[VulnerabilityIndexEntry, ...]
     entries = []
     for entry in read_array(body, "vulnerability index")[:MOST_PAGES]:
         if not isinstance(entry, dict) or not is_absolute_url(entry.get("@id")):
-            raise UnreadableDocument("vulnerability index", "an entry has no address")
+            raise UnreadableDocument("vulnerability index", "an entry has no URL")
         if not isinstance(name := entry.get("@name"), str) or not name:
             raise UnreadableDocument("vulnerability index", "an entry has no name")
         updated = entry.get("@updated")
@@ -88,10 +88,10 @@ def read_vulnerability_index(body: bytes) -> tuple[VulnerabilityIndexEntry, ...]
 
 
 def read_vulnerability_page(body: bytes) -> dict[str, list[dict[str, Any]]]:
-    """Advisories by lower id. One that does not say for which versions is dropped: it would fail the page for all ids.
+    """Advisories by lower-case id. One without a version range is dropped: it would fail the page for all ids.
 
     Raises:
-        UnreadableDocument: not a page. An empty array is one: the documentation says so of an empty page.
+        UnreadableDocument: not a page. An empty array is one: the documentation defines an empty page so.
     """
     if body.count(b"{") > MOST_ADVISORIES or len(body) > LARGEST_PAGE:
         raise UnreadableDocument(
@@ -110,7 +110,7 @@ def read_vulnerability_page(body: bytes) -> dict[str, list[dict[str, Any]]]:
 
 
 def write_vulnerability_index(pages: VulnerabilityPages, links: Links) -> bytes:
-    """The index. Clients take an empty one for "nothing is vulnerable": leave the resource out instead."""
+    """The index. Clients take an empty one for "nothing is vulnerable": omit the resource instead."""
     return write(
         [
             {
@@ -125,14 +125,14 @@ def write_vulnerability_index(pages: VulnerabilityPages, links: Links) -> bytes:
 
 
 def write_vulnerability_page(page: VulnerabilityPage) -> bytes:
-    """Always an object: for an empty page the documentation says `[]`, which the client cannot read."""
+    """Always an object: for an empty page the documentation gives `[]`, which the client cannot read."""
     return write(page.body)
 
 
 def merge_vulnerabilities(several: Iterable[tuple[str, VulnerabilityPages]]) -> VulnerabilityPages:
-    """The pages of several upstreams, each given with the upstream's name, under names that are unique and allowed.
+    """Merge the pages of several upstreams, each given with the upstream's name, under unique and valid names.
 
-    Clients read at most 16 pages; what is more is added to the last one.
+    Clients read at most 16 pages; any further pages are merged into the last one.
     """
     pages: dict[str, VulnerabilityPage] = {}
     for upstream, of_upstream in several:
@@ -147,9 +147,9 @@ def merge_vulnerabilities(several: Iterable[tuple[str, VulnerabilityPages]]) -> 
 
 
 def _advisory(advisory: object) -> dict[str, Any] | None:
-    """An advisory as clients can read it; None when it concerns no versions that can be known.
+    """An advisory as clients can read it; None if its affected versions are unknown.
 
-    What else cannot be read only makes it say less: a vulnerability of unknown severity is still one.
+    Other unreadable values only make it say less: a vulnerability of unknown severity is still one.
     """
     if not isinstance(advisory, dict) or not (versions := readable_range(ADVISORY.repair(advisory).get("versions"))):
         return None
@@ -177,7 +177,7 @@ def _added_up(one: VulnerabilityPage, other: VulnerabilityPage) -> Vulnerability
 
 
 def _free_name(name: str, upstream: str, taken: Collection[str]) -> str:
-    """The name itself, else `upstream-name`, else that with a number; cut to what clients accept."""
+    """The name itself, else `upstream-name`, else that with a number; cut to the length that clients accept."""
     plain = _FORBIDDEN.sub("-", name)[:LONGEST_NAME]
     prefixed = _FORBIDDEN.sub("-", f"{upstream}-{name}")[:LONGEST_NAME]
     numbered = (f"{prefixed[: LONGEST_NAME - 3]}-{number}" for number in range(2, MOST_PAGES + 2))

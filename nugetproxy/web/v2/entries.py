@@ -87,7 +87,7 @@ async def _found(request: web.Request, package: PackageIdentity) -> Answer[Row]:
         answer = await asked.leaf(package)
         leaf, provenance = answer.value, answer.provenance
     if not leaf.fits:
-        raise DocumentTooLarge(f"what is known of {package}", LARGEST_VERSION)
+        raise DocumentTooLarge(f"the metadata of {package}", LARGEST_VERSION)
     document, provenance = await _catalog_page(request, package, provenance)
     rows = await in_slices(rows_of_leaves([*(others or ()), leaf], links(request), level2=True))
     row = next(row for row in rows if row.version == leaf.version)

@@ -113,7 +113,7 @@ async def rows_by_id(
         leaves = answer.value.loaded_leaves
         total.add(leaves)
         if leaves and not any(leaf.fits for leaf in leaves):
-            what = f"what is known of each version of {answer.value.package_id}"
+            what = f"the metadata of each version of {answer.value.package_id}"
             raise DocumentTooLarge(what, LARGEST_VERSION)  # an empty feed would say that there is no such package
         found = await in_slices(rows_of_leaves(leaves, links, level2=query.level2))
         return _Rows([row for row in found if row.listed or not listed_only], answer.provenance)

@@ -33,7 +33,7 @@ def answered(body: bytes, status: int = 200) -> ReceivedAnswer:
         (answered(b"pong"), "no V3 service index: not JSON", "check service_index"),
         (answered(b"[]"), "no V3 service index: expected a JSON object", "check service_index"),
         (answered(b'{"status":"ok"}'), "its version is not 3.x", "check service_index"),
-        (answered(b'{"version":"3.0.0","resources":[]}'), "names neither packages nor", "check service_index"),
+        (answered(b'{"version":"3.0.0","resources":[]}'), "lists neither packages nor", "check service_index"),
         (answered(b"<!DOCTYPE html><p>Log in"), "a web page", "captive portal"),
         (answered(b"\xef\xbb\xbf \n<HTML lang='de'>"), "a web page", "captive portal"),
         (answered(ROOM + b'<service xmlns="http://www.w3.org/2007/app">'), "a V2 (OData) feed", "V2 feeds cannot"),

@@ -72,5 +72,5 @@ def test_there_may_be_many_versions_but_not_any_number():
         return json.dumps({"versions": [f"1.0.{number}" for number in range(count)]}).encode()
 
     assert len(read_versions(listing(MOST_VERSIONS))) == MOST_VERSIONS
-    with pytest.raises(UnreadableDocument, match="names 65537 versions; at most 65536"):
+    with pytest.raises(UnreadableDocument, match="lists 65537 versions; the limit is 65536"):
         read_versions(listing(MOST_VERSIONS + 1))

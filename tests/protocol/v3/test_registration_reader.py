@@ -118,7 +118,7 @@ def test_a_version_that_cannot_be_read_is_left_out(broken):
     registration = read_index(body({"items": [{"items": [broken, leaf("1.0.0")]}]}))
 
     assert [str(leaf.version) for leaf in registration.leaves] == ["1.0.0"]
-    with pytest.raises(UnreadableDocument, match="nothing in it can be read"):
+    with pytest.raises(UnreadableDocument, match="it contains no readable version"):
         read_index(body({"items": [{"items": [broken]}]}))
 
 
@@ -139,9 +139,9 @@ def test_a_document_of_another_id_is_refused():
     """
     others = page([leaf("1.0.0", "Contoso.Secret")])
 
-    with pytest.raises(UnreadableDocument, match=r"it is that of Contoso\.Secret"):
+    with pytest.raises(UnreadableDocument, match=r"it belongs to Contoso\.Secret"):
         read_index(index(others))
-    with pytest.raises(UnreadableDocument, match=r"it is that of Contoso\.Secret"):
+    with pytest.raises(UnreadableDocument, match=r"it belongs to Contoso\.Secret"):
         read_page(body(others))
 
 
@@ -212,16 +212,16 @@ def test_an_index_may_name_many_pages_but_not_any_number():
         return index(*({**first, "@id": f"{UP}/reg/page/{number}.json"} for number in range(count)))
 
     assert len(read_index(naming(MOST_OUTLYING_PAGES)).outlying) == MOST_OUTLYING_PAGES
-    with pytest.raises(UnreadableDocument, match="names 513 pages to fetch; at most 512"):
+    with pytest.raises(UnreadableDocument, match="names 513 pages to fetch; the limit is 512"):
         read_index(naming(MOST_OUTLYING_PAGES + 1))
 
 
 def test_pages_may_hold_many_versions_but_not_any_number():
     pages = [{"items": [None] * (MOST_VERSIONS // 2)}] * 2
 
-    with pytest.raises(UnreadableDocument, match="nothing in it can be read"):
+    with pytest.raises(UnreadableDocument, match="it contains no readable version"):
         read_index(body({"items": pages}))
-    with pytest.raises(UnreadableDocument, match="it holds more than 65536 versions"):
+    with pytest.raises(UnreadableDocument, match="it lists more than 65536 versions"):
         read_index(body({"items": [*pages, {"items": [None]}]}))
 
 

@@ -35,7 +35,7 @@ async def test_without_any_other_it_is_an_error_and_not_empty(feed, path, known_
     feed.packages["alpha.lib"] = [replace(leaf, fits=False) for leaf in feed.packages["alpha.lib"]]
     async with serving(feed) as client, client.get(BASE + path) as answer:
         assert answer.status == 500
-        assert answer.reason == f"what is known of {known_of} is larger than the limit of 262144 bytes"
+        assert answer.reason == f"the metadata of {known_of} is larger than the limit of 262144 bytes"
 
 
 # --- very many versions -----------------------------------------------------------------------------------------------
