@@ -57,9 +57,7 @@ def parse_listen(text: str) -> tuple[str, int]:
         raise ValueError('Unix sockets are not supported: expected ADDRESS:PORT such as "127.0.0.1:8550"')
     match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\[\]:/\s]*)):(\d{1,5})", text, re.ASCII)
     if match is None or int(match[3]) > 65535:
-        raise ValueError(
-            'expected ADDRESS:PORT such as "127.0.0.1:8550" or "[::1]:8550", or ":8550" for all addresses'
-        )
+        raise ValueError('expected ADDRESS:PORT such as "127.0.0.1:8550" or "[::1]:8550", or ":8550" for all addresses')
     return match[1] or match[2] or "", int(match[3])
 
 

@@ -1,7 +1,7 @@
-"""Feed: anything that can answer for package ids, and the shapes of its answers.
+"""Feed: anything that can answer for package ids, and the types of its answers.
 
-Rule 1: a feed answers in values; what they look like on the wire is `protocol`'s affair and how they travel is `web`'s.
-Rule 2: a feed never turns "cannot know now" into "does not exist".
+Rule 1: a feed answers with values; the wire format belongs to `protocol`, the transport to `web`.
+Rule 2: a feed never reports "unknown at the moment" as "does not exist".
 """
 
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages
 T = TypeVar("T")
 
 HOSTED: Final = "hosted"
-"""The detail of an answer's provenance that tells that it is made of hosted packages (some of it, at least)."""
+"""In an answer's provenance: (some of) it is made of hosted packages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Answer(Generic[T]):
 
 
 class Part(StrEnum):
-    """What can be asked of an identity in the flat container."""
+    """The parts of an identity in the flat container."""
 
     NUPKG = "nupkg"
     NUSPEC = "nuspec"
@@ -44,9 +44,9 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A complete, checked, immutable file on our disk.
+    """A complete, verified, immutable file on our disk.
 
-    `modified` is in seconds since the epoch, whole; `etag` is opaque text without quotes, stable for these bytes.
+    `modified` is in whole seconds since the epoch; `etag` is opaque text without quotes, stable for these bytes.
     """
 
     path: Path
@@ -66,21 +66,21 @@ class SmallContent:
 
 
 class GrowingContent(Protocol):
-    """Bytes that are still arriving from upstream, shared by all who ask.
+    """Bytes that are still arriving from the upstream, shared by all readers.
 
-    The bytes handed out never include the end of the content before all checks passed; on any failure `chunks` raises
+    The end of the content is only handed out after all checks have passed. On any failure `chunks` raises
     (UpstreamError, StorageUnavailable) and the reader must break its connection: a short body never looks complete.
     """
 
     @property
     def size(self) -> int | None:
-        """Total size in bytes, None when the upstream did not say."""
+        """Total size in bytes, None if the upstream did not state it."""
 
     @property
     def content_type(self) -> str: ...
 
     def chunks(self, start: int = 0) -> AsyncIterator[bytes]:
-        """The bytes from `start` to the end, as they arrive. Closing the iterator early harms no other reader."""
+        """The bytes from `start` to the end, as they arrive. Closing the iterator early affects no other reader."""
 
 
 PackageContent = LocalFile | SmallContent | GrowingContent
@@ -88,7 +88,7 @@ PackageContent = LocalFile | SmallContent | GrowingContent
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """The catalog's own page about an identity: the upstream's document where it was to be had, else None."""
+    """The catalog's document about an identity: the upstream's if it could be fetched, else None."""
 
     leaf: Leaf
     document: dict[str, object] | None
@@ -96,7 +96,7 @@ class CatalogEntry:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """Which optional resources a feed can answer for now."""
+    """Which optional resources a feed can currently serve."""
 
     vulnerabilities: bool = False
     repository_signatures: bool = False
@@ -106,11 +106,11 @@ class Offered:
 
 
 class Feed(Protocol):
-    """The contract. Every method may raise
+    """The contract. Every method may raise:
 
-    PackageNotFound: does not know the id; an overlay asks the next feed.
-    VersionNotFound, PartNotFound: owns the id and lacks this; an overlay stops here.
-    UpstreamError (unavailable, timeout, nonsense): cannot know now. Never "not found".
+    PackageNotFound: the id is unknown; an overlay asks the next feed.
+    VersionNotFound, PartNotFound: the feed owns the id but lacks this; an overlay stops here.
+    UpstreamError (unavailable, timeout, nonsense): unknown at the moment. Never "not found".
     StorageUnavailable: our own disk failed.
     """
 
@@ -118,7 +118,7 @@ class Feed(Protocol):
         """What to advertise in the service index; never raises for an upstream's failure."""
 
     async def versions(self, package_id: PackageId) -> Answer[tuple[NuGetVersion, ...]]:
-        """All versions, unlisted ones included, ascending. Never empty: an id without versions raises."""
+        """All versions, unlisted ones included, ascending. Never empty: raises for an id without versions."""
 
     async def registration(self, package_id: PackageId) -> Answer[Registration]:
         """The registration index; its outlying pages may be unloaded (they are being fetched ahead)."""
@@ -126,29 +126,29 @@ class Feed(Protocol):
     async def registration_between(
         self, package_id: PackageId, lower: NuGetVersion, upper: NuGetVersion
     ) -> Answer[Registration]:
-        """As `registration`, with every page loaded that overlaps `lower`..`upper` (inclusive)."""
+        """As `registration`, with every page that overlaps `lower`..`upper` (inclusive) loaded."""
 
     async def complete_registration(self, package_id: PackageId) -> Answer[Registration]:
         """As `registration`, with all pages loaded."""
 
     async def leaf(self, package: PackageIdentity) -> Answer[Leaf]:
-        """One version's registration leaf; a version the kept index lacks is asked for once more before refusing."""
+        """One version's registration leaf; if the kept index lacks it, the upstream is asked again before refusing."""
 
     async def catalog_entry(self, package: PackageIdentity) -> Answer[CatalogEntry]: ...
 
     async def content(self, package: PackageIdentity, part: Part) -> Answer[PackageContent]: ...
 
     async def search(self, query: SearchQuery) -> Answer[SearchPage]:
-        """Never raises for an upstream's failure: what is kept is searched instead."""
+        """Never raises for an upstream's failure: kept packages are searched instead."""
 
     async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
         """As `search`, for ids and versions."""
 
     async def vulnerabilities(self) -> Answer[VulnerabilityPages]:
-        """Raises DocumentNotFound when nothing is kept and nothing can be had; never UpstreamError."""
+        """Raises DocumentNotFound if none are kept and none can be fetched; never UpstreamError."""
 
     async def signatures(self) -> Answer[RepositorySignatures]:
-        """Raises DocumentNotFound when none is kept and none can be had; never UpstreamError."""
+        """Raises DocumentNotFound if none are kept and none can be fetched; never UpstreamError."""
 
     async def certificate(self, fingerprint: str) -> Answer[SmallContent]:
         """A repository signing certificate (DER) by its lower-case SHA-256 fingerprint."""

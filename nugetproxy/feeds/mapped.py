@@ -1,8 +1,8 @@
-"""Mapped: several mirrored feeds as one, each answering for the ids its patterns name.
+"""Mapped: several mirrored feeds as one, each answering for the ids that match its patterns.
 
-The rule is NuGet's package source mapping: an exact id beats a prefix (`Contoso.*`), the longer prefix beats the
-shorter, `*` is last. Feeds with the same best pattern are asked in order until one knows the id. What a feed is not
-mapped for it is never asked about, and what it says about such ids in searches is dropped.
+The rule is NuGet's package source mapping: an exact id beats a prefix (`Contoso.*`), a longer prefix beats a shorter
+one, `*` comes last. Feeds with the same best pattern are asked in order until one knows the id. A feed is never asked
+about ids that are not mapped to it, and such ids in its search results are dropped.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class MappedSource:
     patterns: tuple[str, ...]
 
     def rank(self, lower_id: str) -> int:
-        """How specifically this source is mapped for an id; -1 when it is not."""
+        """How specifically this source is mapped for an id; -1 if it is not."""
         return max((_rank(pattern.lower(), lower_id) for pattern in self.patterns), default=-1)
 
 
@@ -47,7 +47,7 @@ def _rank(pattern: str, lower_id: str) -> int:
 
 
 def sources_for(sources: Sequence[MappedSource], lower_id: str) -> tuple[MappedSource, ...]:
-    """The sources with the most specific pattern for an id, in their order; empty when none is mapped."""
+    """The sources with the most specific pattern for an id, in their order; empty if none is mapped."""
     best = max((source.rank(lower_id) for source in sources), default=-1)
     return tuple(source for source in sources if best >= 0 and source.rank(lower_id) == best)
 
@@ -62,7 +62,7 @@ class Mapped:
         each = await asyncio.gather(*(source.feed.offered() for source in self._sources))
         return Offered(
             vulnerabilities=any(offer.vulnerabilities for offer in each),
-            # A client that is told of signatures verifies every package, so each source must have stated its own.
+            # A client that gets signatures verifies every package, so each source must provide its own.
             repository_signatures=all(offer.repository_signatures for offer in each),
         )
 
@@ -90,7 +90,7 @@ class Mapped:
         return await self._first(package.id, lambda feed: feed.content(package, part))
 
     async def search(self, query: SearchQuery) -> Answer[SearchPage]:
-        """The sources' hits by turns, each id once, in the words of the first source that shows it."""
+        """The sources' hits in turn, each id once, as described by the first source that has it."""
         if query.asks_nothing:
             return Answer(SearchPage(0, ()))
 
@@ -122,10 +122,10 @@ class Mapped:
         return Answer(CompletionPage(found.total, found.rows[query.skip :]), found.provenance)
 
     async def _by_turns(self, asking: Callable[[Feed], Ask[R]], name_of: Callable[[R], str], wanted: int) -> Found[R]:
-        """The first `wanted` rows of all sources together, without what a source is not mapped for.
+        """The first `wanted` rows of all sources together, without ids that are not mapped to their source.
 
-        A row's place depends on those before it alone, so pages fit together. The total takes off what two sources
-        have as far as `first_rows` takes off what is dropped.
+        The position of a row depends only on the rows before it, so pages fit together. Rows that two sources share are
+        subtracted from the total to the extent that `first_rows` subtracts dropped ones.
         """
 
         async def read(source: MappedSource) -> Found[R]:
@@ -143,16 +143,16 @@ class Mapped:
             name_of(row) for rows in zip_longest(*(found.rows for found in each)) for row in rows if row is not None
         ]
         united = list(dict.fromkeys(turns))
-        # What is looked at for the total is the same for every page: all of it where that is little.
+        # The rows examined for the total are the same for every page: all of them if they are few.
         looked_at = [name_of(row) for found in each for row in found.rows[: None if found.total <= SMALL else FIRST]]
         twice = len(looked_at) - len(set(looked_at))
         total = max(sum(found.total for found in each) - twice, len(united))
         return Found(tuple(best[name] for name in united[:wanted]), total, _joined(each))
 
     async def _complete_versions(self, query: CompletionQuery) -> Answer[CompletionPage]:
-        """Those of the first source that has any: an empty answer is how an id is unknown here.
+        """The versions of the first source that has any: an empty answer means that an id is unknown there.
 
-        Unless that source cannot be asked: then the next one's could be those of another package.
+        If that source cannot be asked, no other is: its versions could be those of another package.
         """
         answer = Answer(CompletionPage(None, ()))
         for source in sources_for(self._sources, (query.package_id or "").lower()):
@@ -189,7 +189,7 @@ class Mapped:
         raise refusal or PackageNotFound(package_id.text, "no upstream is mapped for this id")
 
     async def _all_that_have(self, ask: Callable[[Feed], Awaitable[Answer[T]]]) -> list[tuple[MappedSource, Answer[T]]]:
-        """The answers of the sources that have one; raises DocumentNotFound when none has."""
+        """The answers of the sources that have one; raises DocumentNotFound if none has."""
         results = await asyncio.gather(*(ask(source.feed) for source in self._sources), return_exceptions=True)
         answers: list[tuple[MappedSource, Answer[T]]] = []
         for source, result in zip(self._sources, results, strict=True):
@@ -199,7 +199,7 @@ class Mapped:
                 raise result
             answers.append((source, result))
         if not answers:
-            raise DocumentNotFound("no upstream has this")
+            raise DocumentNotFound("no upstream has this document")
         return answers
 
 

@@ -1,8 +1,8 @@
-"""Overlay: the packages we host above those of a feed below, as one feed.
+"""Overlay: hosted packages over a feed below, as one feed.
 
-Rule 1: an id that is hosted is answered by what is hosted, and the feed below is not heard: whoever publishes the same
-id elsewhere cannot slip a version in. Only an id that nothing hosted ever had is for the feed below.
-Rule 2: of ids that are listed as merged both are heard, and a version that is ours, or was and is not given free, is
+Rule 1: a hosted id is answered only from hosted packages, and the feed below is ignored: nobody can inject a version by
+publishing the same id elsewhere. Only an id under which nothing was ever hosted goes to the feed below.
+Rule 2: for ids configured as merged both count. A version that is ours, or was and has not been released for reuse, is
 never taken from below.
 Protected ids are refused by the layer below, so merging them changes nothing.
 """
@@ -43,29 +43,29 @@ from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Versions, of which a thousand take a millisecond.
+# In versions; a thousand take a millisecond.
 _UNITED_ON_LOOP: Final = 5_000
 
 _NO_ANSWER: Final = (PackageNotFound, VersionNotFound)
 
 
 class KnowingFeed(Feed, Protocol):
-    """A feed that can say at once which ids are its own."""
+    """A feed that knows its own ids without I/O."""
 
     def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]: ...
 
     def is_empty(self) -> bool:
-        """Whether no id is its own."""
+        """Whether it has no ids of its own."""
 
     def owned_versions(self, lower_id: str) -> frozenset[NuGetVersion]:
-        """The versions of an id that only this feed may have: unlisted ones too, and deleted ones not given free."""
+        """The versions that only this feed may have: also unlisted ones, and deleted ones not released for reuse."""
 
 
 class Overlay:
     """A Feed over two."""
 
     def __init__(self, hosted: KnowingFeed, below: Feed, merged: Callable[[str], bool]) -> None:
-        """`merged` tells of a lower id whether both feeds make it up."""
+        """`merged(lower_id)`: whether the id combines both feeds."""
         self._hosted = hosted
         self._below = below
         self._merged = merged
@@ -157,15 +157,15 @@ class Overlay:
     # --- by text ------------------------------------------------------------------------------------------------------
 
     async def search(self, query: SearchQuery) -> Answer[SearchPage]:
-        """What is hosted first, then what lies below without the ids that are hosted, in pages over both.
+        """Hosted packages first, then those below without the hosted ids, in pages over both.
 
-        The pages of a query, of whatever size, cut one list into pieces. All tell the same total, which counts the ids
-        that both have once as far as `first_rows` promises.
+        The pages of a query, of any size, are slices of one list. All have the same total, in which ids that both feeds
+        have count once, to the extent that `first_rows` promises.
         """
         if query.asks_nothing:
             return Answer(SearchPage(0, ()))
         if self._hosted.is_empty():
-            return await self._below.search(query)  # its own pages, as they are
+            return await self._below.search(query)  # its own pages, unchanged
 
         async def ask(skip: int, take: int) -> Rows[SearchHit]:
             answer = await self._below.search(replace(query, skip=skip, take=take))
@@ -175,7 +175,7 @@ class Overlay:
             page = (await self._hosted.search(replace(query, skip=skip, take=MOST_TAKEN))).value
             return Rows(tuple(lower_invariant(hit.id) for hit in page.hits), page.total)
 
-        strangers = _Strangers(self._hosted, self._merged, _id_of, found_among_hosted)
+        strangers = _RowsBelow(self._hosted, self._merged, _id_of, found_among_hosted)
         hosted = await self._hosted.search(query)
         start, end = (max(0, place - hosted.value.total) for place in (query.skip, query.skip + query.take))
         below = await first_rows(ask, strangers.among, _id_of, end)
@@ -190,7 +190,7 @@ class Overlay:
         lower_id = _id_of(hit)
         if not self._merged(lower_id):
             return hit
-        # Usually the same search found it there too; not every upstream knows how to be asked for a single id.
+        # Usually the same search found it there too; not every upstream supports searching for a single id.
         theirs = seen.get(lower_id) or await _hit_of(self._below, hit, query)
         return (await self._united(hit, theirs, query) if theirs is not None else None) or hit
 
@@ -204,13 +204,13 @@ class Overlay:
     async def _united(self, hosted: SearchHit | None, below: SearchHit, query: SearchQuery) -> SearchHit | None:
         owned, told = self._hosted.owned_versions(_id_of(below)), None
         if (version := untold_version(hosted, below, owned)) is not None:
-            with suppress(NugetproxyError):  # the search was answered, and is so without it
+            with suppress(NugetproxyError):  # the search succeeded even without it
                 leaf = (await self._below.leaf(PackageIdentity(PackageId.parse(below.id), version))).value
                 told = hit_from_leaves((leaf,), replace(query, text="", package_type=None))
         return united_hit(hosted, below, owned, told)
 
     async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
-        """As `search`, for ids; the versions of an id are those of whoever answers for it."""
+        """As `search`, for ids; the versions of an id come from the feed that answers for it."""
         if query.asks_nothing:
             return Answer(CompletionPage(None if query.asks_versions else 0, ()))
         if query.asks_versions:
@@ -226,7 +226,7 @@ class Overlay:
             page = (await self._hosted.complete(replace(query, skip=skip, take=MOST_TAKEN))).value
             return Rows(tuple(map(lower_invariant, page.values)), page.total)
 
-        strangers = _Strangers(self._hosted, self._merged, lower_invariant, found_among_hosted)
+        strangers = _RowsBelow(self._hosted, self._merged, lower_invariant, found_among_hosted)
         hosted = await self._hosted.complete(query)
         total = len(hosted.value.values) if hosted.value.total is None else hosted.value.total
         start, end = (max(0, place - total) for place in (query.skip, query.skip + query.take))
@@ -251,7 +251,7 @@ class Overlay:
         return await self._below.vulnerabilities()
 
     async def signatures(self) -> Answer[RepositorySignatures]:
-        """Never all signed: what is hosted, or will be, has no repository's signature, and clients insist on one."""
+        """Never "all signed": hosted packages, now or later, have no repository signature, and clients would insist."""
         answer = await self._below.signatures()
         return Answer(replace(answer.value, all_repository_signed=False), answer.provenance)
 
@@ -259,8 +259,8 @@ class Overlay:
         return await self._below.certificate(fingerprint)
 
 
-class _Strangers(Generic[R]):
-    """Which of the rows from below may be shown beside what is hosted, for one query."""
+class _RowsBelow(Generic[R]):
+    """Selects the rows from below that may be shown beside hosted packages, for one query."""
 
     def __init__(
         self,
@@ -269,19 +269,20 @@ class _Strangers(Generic[R]):
         lower_id_of: Callable[[R], str],
         found_among_hosted: Callable[[int], Awaitable[Rows[str]]],
     ) -> None:
-        """`found_among_hosted(skip)` gives lower ids that the query finds among what is hosted."""
+        """`found_among_hosted(skip)` returns the lower-case ids of hosted packages that the query finds."""
         self._hosted = hosted
         self._merged = merged
         self._found_among_hosted = found_among_hosted
         self._lower_id_of = lower_id_of
         self._found: frozenset[str] | None = None
         self.hidden: dict[str, R] = {}
-        """Rows of merged ids that are not shown, because the hosted ones are."""
+        """Rows of merged ids that are not shown, because the hosted rows are."""
 
     async def among(self, rows: Sequence[R]) -> list[R]:
-        """Those not of hosted ids, whether or not the query finds the hosted one: what they say is not what we serve.
+        """The rows that do not have hosted ids, whether or not the query finds the hosted package: we serve other
+        content.
 
-        A merged id is shown where the feed below has it when the query does not find it among what is hosted.
+        The row of a merged id is kept if the query does not find the hosted package.
         """
         by_id = {self._lower_id_of(row): row for row in rows}
         known = self._hosted.known_among(by_id)
@@ -292,7 +293,7 @@ class _Strangers(Generic[R]):
         return [row for row in rows if self._lower_id_of(row) not in hidden]
 
     async def _found_ids(self) -> frozenset[str]:
-        """As deep as pages go: further down nothing from below is ever shown."""
+        """Down to the deepest page: nothing from below is ever shown after that."""
         if self._found is None:
             found: set[str] = set()
             for skip in range(0, DEEPEST_SKIP + 1, MOST_TAKEN):
@@ -305,7 +306,7 @@ class _Strangers(Generic[R]):
 
 
 def _size(value: object) -> int:
-    """How many versions."""
+    """The number of versions."""
     return value.count if isinstance(value, Registration) else len(value) if isinstance(value, tuple) else 0
 
 
@@ -314,7 +315,7 @@ def _id_of(hit: SearchHit) -> str:
 
 
 async def _hit_of(feed: Feed, hit: SearchHit, query: SearchQuery) -> SearchHit | None:
-    """What another feed says of the id of a hit; None when it shows nothing of it."""
+    """Another feed's hit for the id of a hit; None if it has none."""
     asked = replace(query, text=f"packageid:{hit.id}", skip=0, take=1)
     found = (await feed.search(asked)).value.hits
     return next((other for other in found if _id_of(other) == _id_of(hit)), None)

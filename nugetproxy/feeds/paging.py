@@ -1,8 +1,8 @@
-"""Pages of an answer out of which rows are dropped: the rows that are left, without gaps or repetition, and a total.
+"""Pages of a result from which rows are dropped: the remaining rows, without gaps or repetition, and a total.
 
-A service that is asked for its second page knows nothing of what we dropped from the first. So rows are read from the
-beginning, until the end of the wanted page is there. Where one question ends and the next begins is the same for
-every page, so that pages share what was answered.
+A service that is asked for its second page does not know what we dropped from the first. So rows are read from the
+beginning up to the end of the wanted page. The boundaries between requests are the same for every page, so that pages
+share cached responses.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,19 +15,19 @@ from nugetproxy.protocol.v3.search_query import DEEPEST_SKIP, MOST_TAKEN
 R = TypeVar("R")
 
 FIRST: Final = 30
-"""Rows that are read whichever page is wanted: as many as a usual client asks for at once."""
+"""Rows that are read for any page: as many as a typical client requests at once."""
 
 SMALL: Final = 100
-"""An answer of no more rows is read to its end whichever page is wanted, so that its total is exact."""
+"""A result with no more rows than this is read to its end for any page, so that its total is exact."""
 
 _ENDS: Final = (FIRST, SMALL, 300, *range(MOST_TAKEN, DEEPEST_SKIP + MOST_TAKEN + 1, MOST_TAKEN))
-# More than there are ends, for services that give fewer rows than they are asked for.
+# More than there are boundaries, for services that return fewer rows than requested.
 _MOST_QUESTIONS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Rows(Generic[R]):
-    """Some rows in order, and how many there are in all; None when that is not told."""
+    """Some rows in order, and the total number of rows; None if the service does not state it."""
 
     rows: tuple[R, ...]
     total: int | None
@@ -36,7 +36,7 @@ class Rows(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[R]):
-    """The first rows that are left, and how many there are in all, as far as that is promised."""
+    """The first remaining rows, and their total number, as exact as `first_rows` promises."""
 
     rows: tuple[R, ...]
     total: int
@@ -44,7 +44,7 @@ class Found(Generic[R]):
 
 
 Ask = Callable[[int, int], Awaitable[Rows[R]]]
-"""`ask(skip, take)` gives rows as a service has them."""
+"""`ask(skip, take)` returns a service's rows unchanged."""
 
 
 async def first_rows(
@@ -53,16 +53,16 @@ async def first_rows(
     name_of: Callable[[R], str],
     wanted: int,
 ) -> Found[R]:
-    """The first rows that `keep` leaves: `wanted` or somewhat more; fewer when there are no more or they lie too deep.
+    """The first rows that `keep` retains: `wanted` or slightly more; fewer if there are no more or they are too deep.
 
-    `keep` judges each row by itself. Of rows with the same
-    `name_of` the first counts: a service may move a row between two questions.
+    `keep` decides for each row separately. Of rows with the same `name_of` the first counts: a service may move a row
+    between two requests.
 
-    The total does not depend on `wanted`: while the service tells the same, every page of an answer, of whatever size,
-    has the same total. It is exact when the service has no more than SMALL rows. When it has more, rows that are
-    dropped behind its first FIRST ones cannot be known without reading them all, and are counted: the total is too
-    large by those. It is never smaller than what was found; so it grows from page to page only when a service tells no
-    total, or one that is smaller than what it gives.
+    The total does not depend on `wanted`: while the service's results do not change, all pages of any size have the
+    same total. It is exact if the service has at most SMALL rows. If it has more, rows dropped after its first FIRST
+    cannot be known without reading them all, so they are counted and the total is too large by their number. It is
+    never smaller than the number of rows found; so it grows from page to page only if a service states no total, or
+    one that is smaller than what it returns.
     """
     reading: _Reading[R] = _Reading(keep, name_of)
     while asked := reading.next_question(wanted):
@@ -71,7 +71,7 @@ async def first_rows(
 
 
 class _Reading(Generic[R]):
-    """What was read of one answer, from its beginning."""
+    """The part of a result read so far, from its beginning."""
 
     def __init__(self, keep: Callable[[Sequence[R]], Awaitable[list[R]]], name_of: Callable[[R], str]) -> None:
         self._keep = keep
@@ -102,7 +102,7 @@ class _Reading(Generic[R]):
         return self._has_ended or (self._told is not None and self._seen >= self._told)
 
     def next_question(self, wanted: int) -> tuple[int, int] | None:
-        """What to skip and to take next; None when enough was read."""
+        """The next `skip` and `take`; None if enough was read."""
         if self._has_ended or self._questions == _MOST_QUESTIONS or self._seen >= _ENDS[-1]:
             return None
         is_enough = self._seen >= FIRST and len(self.kept) >= wanted
@@ -112,9 +112,9 @@ class _Reading(Generic[R]):
         return self._seen, min(MOST_TAKEN, end - self._seen)
 
     async def take_in(self, answer: Rows[R], skipped: int, asked: int) -> None:
-        """`answer` is what was given for that question."""
+        """`answer` is the response to that request."""
         if not self._questions:
-            # Later questions may be answered by a service that counts otherwise.
+            # Later requests may be answered by a service that counts differently.
             self._told = answer.total
         self._questions += 1
         self.provenance = answer.provenance if self._questions == 1 else self.provenance.joined(answer.provenance)
@@ -128,6 +128,6 @@ class _Reading(Generic[R]):
         self.kept += await self._keep(fresh)
         if skipped < FIRST:
             self._dropped = self._seen - len(self.kept)
-        # Fewer rows than asked are the end, or as many as a service ever gives; more come from one without paging.
+        # Fewer rows than requested mean the end, or a service's limit; more rows mean a service without paging.
         is_last = len(answer.rows) < asked and (answer.total is None or self._seen >= answer.total)
         self._has_ended = not answer.rows or is_last or len(answer.rows) > asked

@@ -1,7 +1,7 @@
-"""The parts of a package file (nuspec, readme, icon, licence), read out of the file itself.
+"""Read the parts of a package (nuspec, readme, icon, licence) from its file.
 
-An icon's or readme's type is told from its bytes and its part, never taken from a stranger: these bodies are shown by
-browsers under our own name.
+The content type of an icon or readme follows from its bytes and its part, never from untrusted declarations: browsers
+display these bodies under our own host name.
 """
 
 from typing import Final, Literal
@@ -19,9 +19,9 @@ _IMAGES: Final = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/
 
 
 def read_part(file: LocalFile, part: Part) -> SmallContent | None:
-    """A part of a package on our disk, None when it has no such part. Blocks: call it in a thread.
+    """A part of a package on our disk, None if it has no such part. Blocking: call it in a thread.
 
-    Raises OSError when the file cannot be opened.
+    Raises OSError if the file cannot be opened.
     """
     try:
         with file.path.open("rb") as opened:
@@ -33,12 +33,12 @@ def read_part(file: LocalFile, part: Part) -> SmallContent | None:
 
 
 def part_content(file: LocalFile, part: Part, body: bytes) -> SmallContent:
-    """A part's bytes as they are served; its tag is the package's own with the part's name."""
+    """A part's bytes as they are served; its entity tag is the package's with the part's name."""
     return SmallContent(body, content_type_of(part, body), f"{file.etag}-{part.value}")
 
 
 def content_type_of(part: Part, body: bytes) -> str:
-    """The Content-Type a part is served with."""
+    """The Content-Type with which a part is served."""
     if part is Part.NUSPEC:
         return "text/xml"
     if part is Part.README:

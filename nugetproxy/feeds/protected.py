@@ -1,9 +1,9 @@
-"""Protected: ids that are ours alone never leave the house.
+"""Protected: the names of ids that are ours alone are never sent upstream.
 
-Rule 1: the feed below is not asked about an id under a protected prefix in any way, nor with a text that names one.
-Rule 2: what the feed below says of such ids by itself (in a search for something else, in advisories) is dropped. No
-other package has one of them for its title, or for the package to use in its place.
-Which ids those are is given; what hosts them lies above.
+Rule 1: the feed below is never asked about an id under a protected prefix, nor with a text that names one.
+Rule 2: if the feed below mentions such ids itself (in a search for something else, in advisories), they are dropped.
+Other packages cannot name them as their title or as their replacement.
+The prefixes are passed in; the feed that hosts these ids is above this one.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, Searc
 from nugetproxy.protocol.v3.signatures import RepositorySignatures
 from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages
 
-# An answer that is empty because it must be stays so until the prefixes change, and hot answers notice that themselves.
+# An answer that is empty by rule stays so until the prefixes change, which hot answers detect themselves.
 _PROTECTED: Final = Provenance(Outcome.HIT, fresh_for=10.0, detail="protected")
 
 
@@ -29,20 +29,20 @@ _ALTERNATE: Final = "alternatePackage"
 
 
 class Prefixes(Protocol):
-    """The ids that are ours alone, as of now."""
+    """The current set of ids that are ours alone."""
 
     def resembles(self, lower_id: str) -> bool:
-        """Whether the id is under a protected prefix, or is read as one that is."""
+        """Whether the id is under a protected prefix, or can be mistaken for one that is."""
 
     def touches(self, search_text: str) -> bool:
         """Whether a word of the text names a protected prefix, with or without its dot, or an id below one."""
 
     def __bool__(self) -> bool:
-        """Whether there is any."""
+        """Whether there are any."""
 
 
 class Protected:
-    """A Feed in front of another: everything that goes down passes here."""
+    """A Feed in front of another: every request to it passes through here."""
 
     def __init__(
         self,
@@ -51,9 +51,10 @@ class Protected:
         attempted: Callable[[str], None],
         appeared: Callable[[str], None],
     ) -> None:
-        """`attempted` is told what was not asked (an id or a text), `appeared` which id (lower) the feed below named.
+        """`attempted` is called with each request not sent (an id or a text), `appeared` with each protected id
+        (lower-case) that the feed below named.
 
-        Both are called often and must return at once.
+        Both are called often and must return immediately.
         """
         self._prefixes = prefixes
         self._below = below
@@ -111,7 +112,7 @@ class Protected:
 
     async def search(self, query: SearchQuery) -> Answer[SearchPage]:
         if not self._prefixes():
-            return await self._below.search(query)  # its own pages, as they are
+            return await self._below.search(query)  # its own pages, unchanged
         if self._names_protected(query.text, query.package_type):
             return Answer(SearchPage(0, ()), _PROTECTED)
 
@@ -163,7 +164,7 @@ class Protected:
         self._appeared(lower_id)
         return True
 
-    # --- names inside what is said of other ids ---
+    # --- names in the metadata of other ids ---
 
     def _without_our_names(self, answer: Answer[Registration]) -> Answer[Registration]:
         if not self._prefixes():
@@ -189,7 +190,7 @@ class Protected:
     # --- trust --------------------------------------------------------------------------------------------------------
 
     async def vulnerabilities(self) -> Answer[VulnerabilityPages]:
-        """Without advisories about look-alikes: clients would hold them against our own packages."""
+        """Without advisories about look-alikes: clients would apply them to our own packages."""
         answer = await self._below.vulnerabilities()
         prefixes = self._prefixes()
         pages = tuple(
@@ -208,7 +209,7 @@ class Protected:
 
 
 def _names(entry: Mapping[str, Any]) -> Iterable[str]:
-    """What a catalogEntry or a search hit names by itself, besides the dependencies, which may be any package."""
+    """The names in a catalogEntry or a search hit, except the dependencies, which may be any package."""
     if isinstance(title := entry.get("title"), str):
         yield title
     if (alternate := _alternate_of(entry)) and isinstance(package_id := alternate.get("id"), str):

@@ -1,6 +1,6 @@
-"""One answer out of two about the same id: what is hosted wins, what only lies below is added.
+"""Merge two answers about the same id: hosted versions win, versions that exist only below are added.
 
-`owned` are the versions that lie below in vain: hosted ones, whether they are shown or not, and deleted ones.
+`owned` are the versions that are never taken from below: hosted ones, visible or not, and deleted ones.
 """
 
 from dataclasses import replace
@@ -15,7 +15,8 @@ from nugetproxy.protocol.v3.search import CompletionPage, SearchHit
 
 Owned = frozenset[NuGetVersion]
 
-# What a hit says of one version, the latest (nuget-protocol: search response); no other version need share the second.
+# Search hit fields about a single version, the latest (nuget-protocol: search response); only that version has the
+# second.
 _SINGLE_VERSION: Final = frozenset({"deprecation", "vulnerabilities"})
 _ONE_VERSION: Final = _SINGLE_VERSION | {
     "title", "description", "summary", "iconUrl", "licenseUrl", "projectUrl", "tags", "authors",
@@ -25,13 +26,13 @@ _ONE_VERSION: Final = _SINGLE_VERSION | {
 def united_versions(
     hosted: tuple[NuGetVersion, ...] | None, below: tuple[NuGetVersion, ...], owned: Owned
 ) -> tuple[NuGetVersion, ...] | None:
-    """Ascending; None when there is none."""
+    """Ascending; None if there are none."""
     versions = {*(hosted or ()), *(version for version in below if version not in owned)}
     return tuple(sorted(versions, key=attrgetter("sort_key"))) or None
 
 
 def united_registration(hosted: Registration | None, below: Registration, owned: Owned) -> Registration | None:
-    """Both complete. None when there is no version."""
+    """Both must be complete. None if there are no versions."""
     leaves = (*(hosted.leaves if hosted else ()), *(leaf for leaf in below.leaves if leaf.version not in owned))
     if not leaves:
         return None
@@ -39,7 +40,7 @@ def united_registration(hosted: Registration | None, below: Registration, owned:
 
 
 def untold_version(hosted: SearchHit | None, below: SearchHit, owned: Owned) -> NuGetVersion | None:
-    """The version that the united hit is about when neither hit describes it: the feed below serves it, and describes a
+    """The version that the united hit is about if neither hit describes it: the feed below serves it, but describes a
     later one that we own.
     """
     newest = max(_free_rows(below, owned), default=None)
@@ -51,9 +52,9 @@ def untold_version(hosted: SearchHit | None, below: SearchHit, owned: Owned) -> 
 def united_hit(
     hosted: SearchHit | None, below: SearchHit, owned: Owned, told: SearchHit | None = None
 ) -> SearchHit | None:
-    """The description of whoever serves the latest version; versions and downloads of both. None when there is none.
+    """The description from the feed with the latest version; versions and downloads of both. None if there are none.
 
-    `told` describes the `untold_version`. Without it nothing is said that is true of single versions only.
+    `told` describes the `untold_version`. Without it, fields that apply to single versions are left out.
     """
     rows = _free_rows(below, owned)
     newest = max(rows, default=None)
@@ -74,7 +75,7 @@ def united_hit(
 
 
 def united_completion(hosted: CompletionPage, below: CompletionPage, owned: Owned) -> CompletionPage:
-    """Versions, ascending; texts that are no versions are left out."""
+    """Versions, ascending; texts that are not versions are left out."""
     theirs = {version: text for text in below.values if (version := _parsed(text)) is not None}
     texts = {version: text for version, text in theirs.items() if version not in owned}
     texts.update({version: text for text in hosted.values if (version := _parsed(text)) is not None})
@@ -82,7 +83,7 @@ def united_completion(hosted: CompletionPage, below: CompletionPage, owned: Owne
 
 
 def _rows(hit: SearchHit) -> list[tuple[NuGetVersion, dict[str, Any]]]:
-    """The rows of `versions`; a hit that has none shows its own version."""
+    """The rows of `versions`; for a hit without any, its own version."""
     given = hit.raw.get("versions")
     rows = given if isinstance(given, list) and given else [{"version": hit.raw.get("version"), "downloads": 0}]
     return [
@@ -95,7 +96,7 @@ def _free_rows(below: SearchHit, owned: Owned) -> dict[NuGetVersion, dict[str, A
 
 
 def _joined_downloads(hosted: SearchHit | None, below: SearchHit) -> dict[str, int]:
-    """Of both together; nothing where neither tells."""
+    """The sum of both; empty if neither states it."""
     told = [hit.raw.get("totalDownloads") for hit in (hosted, below) if hit is not None]
     counts = [count for count in told if isinstance(count, int)]
     return {"totalDownloads": sum(counts)} if counts else {}

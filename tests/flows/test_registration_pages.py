@@ -157,7 +157,7 @@ class TestHealing:
         async with running(tmp_path, big) as mirror:
             answer = await mirror.get(f"{OURS}/page/1.0.0/1.0.63.json")
         assert answer.status == 502
-        assert "names a page that is gone" in answer.reason
+        assert "lists a page that does not exist" in answer.reason
 
 
 class TestOfAnotherId:

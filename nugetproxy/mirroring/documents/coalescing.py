@@ -1,6 +1,6 @@
-"""SingleFlight: one running piece of work per key, however many ask for its result.
+"""SingleFlight: at most one running task per key, however many callers wait for its result.
 
-The work belongs to the SingleFlight, not to who asked first: an asker that leaves cancels only its own waiting.
+The task belongs to the SingleFlight, not to the first caller: a caller that is cancelled cancels only its own waiting.
 """
 
 import asyncio
@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 
 class FlightsClosedError(RuntimeError):
-    """The work was ended, or not begun, because its owner is closing."""
+    """The work was cancelled, or not started, because its owner is closing."""
 
 
 class SingleFlight:
-    """Flights by key. `joined` is called once for each asker that finds one running. For one event loop."""
+    """Flights by key. `joined` is called once for each caller that joins a running one. For one event loop."""
 
     def __init__(self, joined: Callable[[], None] = lambda: None) -> None:
         self._joined = joined
@@ -30,23 +30,23 @@ class SingleFlight:
         return key in self._flights
 
     async def run(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of the running flight, or of one started now. What the work raises, every asker gets.
+        """The result of the running flight, or of one started now. If the work raises, every caller gets the exception.
 
         Raises:
-            FlightsClosedError: `close` was called meanwhile.
+            FlightsClosedError: `close` was called in the meantime.
         """
         if key in self._flights:
             self._joined()
         self.start(key, work)
         flight: asyncio.Task[T] = self._flights[key]
-        # Waiting on the task, instead of awaiting it, keeps our cancellation from becoming its.
+        # Waiting on the task, instead of awaiting it, keeps our cancellation from cancelling it.
         await asyncio.wait((flight,))
         if flight.cancelled():
-            raise FlightsClosedError("closed while it ran")
+            raise FlightsClosedError("closed while it was running")
         return flight.result()
 
     def start(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> None:
-        """Have the work done without waiting for it; nothing when it is under way already.
+        """Start the work without waiting for it; does nothing if it is already running.
 
         Raises:
             FlightsClosedError: `close` was called.
@@ -59,7 +59,7 @@ class SingleFlight:
             flight.add_done_callback(lambda done: self._land(key, done))
 
     async def close(self) -> None:
-        """Cancel what is running and wait until it has ended."""
+        """Cancel all running work and wait until it has ended."""
         self._is_closed = True
         flights = list(self._flights.values())
         for flight in flights:
@@ -68,7 +68,7 @@ class SingleFlight:
 
     def _land(self, key: Hashable, flight: "asyncio.Task[Any]") -> None:
         del self._flights[key]
-        # Looked at, so that a failure nobody waited for is not reported as forgotten: logging it is the work's affair.
+        # Retrieved, so that a failure that nobody awaited is not reported by asyncio: logging it belongs to the work.
         if not flight.cancelled():
             flight.exception()
 

@@ -1,6 +1,6 @@
-"""One fetch of one document: alone among all processes, checked, kept, and joined by every asker of this one.
+"""Fetch one document: exclusively among all processes, checked, kept, and shared by all callers in this one.
 
-When to fetch, and what an asker gets when it fails, is `documents`' affair.
+When to fetch, and what a caller gets if the fetch fails, is decided in `mirrored_documents`.
 """
 
 import asyncio
@@ -47,21 +47,21 @@ _log = logger()
 Check = Callable[[bytes], object]
 Verdict = Keep | Refresh | RememberAbsence | Reject
 
-# Seconds for which one fetch bridges passing faults when nobody says otherwise: well within the 100 s for which NuGet's
-# client waits for an answer's head.
+# Default time in seconds for which a fetch bridges transient faults: well within the 100 s for which NuGet's client
+# waits for a response head.
 DEFAULT_PATIENCE = 30.0
-# After a failed fetch its document is not asked for again behind a stale copy for so long (seconds): an upstream that
-# answers nonsense at once would otherwise be asked as often as we are.
+# Seconds for which a document is not fetched again in the background after a failure: otherwise an upstream that
+# answers nonsense immediately would be asked as often as we are.
 _REST = 2.0
-# A document that was nonsense so many times is not asked for at all for a while (seconds). Once may be one edge of a
-# network; what stays nonsense, such as an index of thousands of pages, would otherwise be fetched for each asker.
+# After this many failed checks in a row, a document is not fetched at all for a while (seconds). One failure may be due
+# to a single CDN edge; persistent nonsense, such as an index of thousands of pages, would be fetched for each client.
 _MOST_NONSENSE = 2
 _NONSENSE_REST = 10.0
 _REMEMBERED_URLS = 10_000
 
 
 class DocumentUpstream(Protocol):
-    """What is needed of an UpstreamClient here."""
+    """The part of UpstreamClient that is used here."""
 
     @property
     def name(self) -> str: ...
@@ -85,7 +85,7 @@ class DocumentUpstream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """What one fetch needs to know; askers who join it take it as it is."""
+    """The parameters of one fetch; callers that join it accept them."""
 
     upstream: DocumentUpstream
     url: str
@@ -98,14 +98,14 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """A fetched document, and whether it could be kept."""
+    """A fetched document, and whether it could be stored."""
 
     stored: StoredResponse
     is_kept: bool
 
 
 class DocumentFlights:
-    """The fetches under way, for one event loop. `patience` is in seconds by upstream name."""
+    """The running fetches, for one event loop. `patience` is in seconds, by upstream name."""
 
     def __init__(
         self,
@@ -128,18 +128,18 @@ class DocumentFlights:
         self._refusals = Refusals("documents_kept_again")
 
     async def run(self, flight: Flight) -> Landed:
-        """The document, by the running fetch or a new one.
+        """The document, from the running fetch or a new one.
 
         Raises:
-            UpstreamError: it could not be fetched, or was nonsense several times just now.
-            FlightsClosedError: `close` was called meanwhile.
+            UpstreamError: it could not be fetched, or failed its check several times recently.
+            FlightsClosedError: `close` was called in the meantime.
         """
         if len(nonsense := self._nonsense.get(flight.url, [])) >= _MOST_NONSENSE:
             raise nonsense[-1]
         return await self._flights.run(flight.url, lambda: self._fly(flight))
 
     def start(self, flight: Flight) -> None:
-        """Have it fetched without waiting, unless that failed a moment ago.
+        """Start a fetch without waiting for it, unless one failed a moment ago.
 
         Raises:
             FlightsClosedError: `close` was called.
@@ -148,19 +148,19 @@ class DocumentFlights:
             self._flights.start(flight.url, lambda: self._fly(flight))
 
     def health(self, upstream: DocumentUpstream, url: str) -> Health:
-        """The upstream's health and that of the URL's own host, and what was seen here: an overdue answer, or a failure
-        with this very URL."""
+        """The health of the upstream and of the URL's own host, plus what was observed here: an overdue response, or a
+        failure with this very URL."""
         health = worst((upstream.health, upstream.health_of(url)))
         if health is Health.GOOD and (upstream.name in self._overdue or url in self._resting):
             return Health.SUSPECT
         return health
 
     def note_overdue(self, upstream: DocumentUpstream) -> None:
-        """An asker gave up waiting: until an answer comes, nobody else needs to wait as long to learn the same."""
+        """A caller gave up waiting: until a response arrives, no other caller needs to wait as long to find out."""
         self._overdue.add(upstream.name)
 
     async def write(self, writing: Awaitable[None]) -> bool:
-        """Storing is our concern, serving is the client's: a failure to keep is counted, and the answer goes out."""
+        """Store a document. A failure is only counted: the client still gets the response."""
         try:
             await writing
         except StorageUnavailable as error:
@@ -171,7 +171,7 @@ class DocumentFlights:
         return True
 
     async def close(self) -> None:
-        """End what is under way."""
+        """Cancel all running fetches."""
         await self._flights.close()
 
     async def _fly(self, flight: Flight) -> Landed:
@@ -183,7 +183,7 @@ class DocumentFlights:
                 self._nonsense[flight.url] = [*self._nonsense.get(flight.url, []), error]
             _log.info("fetch_failed", url=flight.url, error=str(error))
             raise
-        except Exception:  # a fault of ours, whatever it is: nobody may be waiting, so it is told here
+        except Exception:  # any bug of ours: nobody may be waiting, so it is logged here
             _log.exception("fetch_broke", url=flight.url)
             raise
         self._overdue.discard(flight.upstream.name)
@@ -193,8 +193,8 @@ class DocumentFlights:
     async def _fetch(self, flight: Flight) -> Landed:
         upstream, url = flight.upstream, flight.url
         patience = shorter(self._patience.get(upstream.name, DEFAULT_PATIENCE), flight.timeout)
-        # What waiting for another process took is no longer there for our own tries, so an asker waits no longer in
-        # all than if it were alone, however many processes fail one after another.
+        # The time spent waiting for another process is subtracted from our own tries, so that a caller never waits
+        # longer in total than if it were alone, however many processes fail one after another.
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
         async with self._leased(url, patience / 2):
@@ -205,7 +205,7 @@ class DocumentFlights:
             return await self._keep(flight, await self._asked(flight, stored, deadline))
 
     def _found_by_another(self, flight: Flight, stored: StoredResponse | None) -> Landed | None:
-        """What another process brought while we waited for the lease."""
+        """The document that another process fetched while we waited for the lease."""
         match before(
             stored,
             flight.rule,
@@ -219,7 +219,7 @@ class DocumentFlights:
         return None
 
     async def _asked(self, flight: Flight, stored: StoredResponse | None, deadline: float) -> Verdict:
-        """A body that fails its check is asked for once more: the fault may lie with one edge of a network."""
+        """A body that fails its check is fetched once more: the fault may be that of a single CDN edge."""
         try:
             return await self._asked_once(flight, stored, deadline)
         except UnreadableDocument as error:
@@ -265,7 +265,7 @@ class DocumentFlights:
 
     @contextlib.asynccontextmanager
     async def _leased(self, url: str, patience: float) -> AsyncIterator[None]:
-        """Alone among processes; past our patience without it: a second request is better than none."""
+        """Exclusive among processes; after our patience without the lease: a second request is better than none."""
         async with contextlib.AsyncExitStack() as stack:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
@@ -274,5 +274,5 @@ class DocumentFlights:
 
 
 def shorter(one: float, other: float | None) -> float:
-    """The shorter of two bounds in seconds; None is no bound."""
+    """The shorter of two limits in seconds; None means no limit."""
     return one if other is None else min(one, other)

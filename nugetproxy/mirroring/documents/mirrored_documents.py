@@ -1,8 +1,8 @@
 """MirroredDocuments: the small documents of upstreams, kept.
 
-It carries out what `httpcache.decisions` decided: look, serve or ask, keep what came. One asker's request becomes one
-upstream request, whatever the number of askers: flights join those of this process, leases those of all processes.
-What a document means is its reader's affair; here it is bytes that may be `check`ed before they are kept.
+It carries out the decisions of `httpcache.decisions`: look up, serve or fetch, store the response. Any number of
+callers cause one upstream request: flights join those of this process, leases those of all processes. The meaning of a
+document belongs to its reader; here it is bytes that may be `check`ed before they are kept.
 """
 
 import asyncio
@@ -36,23 +36,23 @@ _log = logger()
 
 # A stale copy in memory is compared with what other processes have written at most this often (seconds).
 _LOOK_AGAIN = 1.0
-# How many documents are fetched ahead at once; those that clients wait for come on top.
+# Maximum number of concurrent background fetches; those that clients wait for come on top.
 _AHEAD = 8
-# How many may wait for that. Fetching ahead is a favour: what finds no room is fetched when a client asks for it.
+# Maximum number that may wait for that. Further ones are dropped and fetched when a client asks for them.
 _MOST_AHEAD = 1_000
 _REMEMBERED_URLS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class KeptDocument:
-    """A document to be read, and where it came from. Times are in seconds since the epoch."""
+    """A document and its provenance. Times are in seconds since the epoch."""
 
     body: bytes
     content_type: str
     url: str
     provenance: Provenance
     digest: str
-    """SHA-256 of the body in hex: the same digest is the same document."""
+    """SHA-256 of the body in hex: equal digests mean equal documents."""
     fetched: float
     confirmed: float
 
@@ -60,8 +60,8 @@ class KeptDocument:
 class MirroredDocuments:
     """Documents by URL, for one event loop.
 
-    `patience` is in seconds by upstream name: how long one fetch bridges faults. `clock` gives seconds since the epoch,
-    `ticks` seconds of which only differences count.
+    `patience` is in seconds by upstream name: how long a fetch bridges faults. `clock` returns seconds since the epoch;
+    `ticks` returns seconds of which only differences matter.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class MirroredDocuments:
         ticks: Callable[[], float] = time.monotonic,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`changed` is called when a document that may have been handed out as fresh no longer is."""
+        """`changed` is called when a document that may have been served as fresh no longer is."""
         self._store = store
         self._changed = changed
         self._rules = rules
@@ -100,15 +100,15 @@ class MirroredDocuments:
     ) -> KeptDocument:
         """The document, kept or fetched.
 
-        `doubt`: ask even if our copy is fresh. `timeout`: the most seconds to wait, and for one upstream request; who
-        gives it can do without the document, and waits no longer than `patience` while the upstream is in trouble.
-        `check` is run on a received body before it is kept; a body for which it raises UnreadableDocument counts as a
-        failed answer, so that a captive portal's page never replaces a good document.
+        `doubt`: ask even if our copy is fresh. `timeout`: the maximum number of seconds to wait, also for one upstream
+        request; a caller that gives it can do without the document, and waits no longer than `patience` while the
+        upstream is in trouble. `check` is run on a received body before it is kept; if it raises UnreadableDocument,
+        the response counts as failed, so that a captive portal's page never replaces a good document.
 
         Raises:
             DocumentAbsent: the upstream said that it does not exist, now or some seconds ago.
             NotMirrored: offline, and it is not kept.
-            UpstreamError: it cannot be had now, and no copy may stand in.
+            UpstreamError: it cannot be fetched now, and no stale copy may be used.
         """
         rule = self._rules[kind]
         stored = self._look(url, rule)
@@ -134,7 +134,7 @@ class MirroredDocuments:
                 if reason is Refusal.OFFLINE:
                     raise NotMirrored(url)
                 again = upstream.until_probe(url) or None
-                raise UpstreamUnavailable(upstream.name, "it does not answer, and no copy is kept", again)
+                raise UpstreamUnavailable(upstream.name, "it is not responding, and no copy is kept", again)
             case _:
                 assert_never(verdict)
 
@@ -143,7 +143,7 @@ class MirroredDocuments:
         return self._clock()
 
     def peek(self, url: str, kind: DocumentKind | None = None) -> KeptDocument | None:
-        """The kept copy, however old; never asks. None for an absence. Without its kind it is told as stale."""
+        """The kept copy, however old; never asks the upstream. None for an absence; stale if without `kind`."""
         stored = self._store.get(url)
         if stored is None or stored.is_absence:
             return None
@@ -155,9 +155,9 @@ class MirroredDocuments:
     def prefetch(
         self, upstream: DocumentUpstream, urls: Iterable[str], kind: DocumentKind, *, check: Check | None = None
     ) -> None:
-        """Have these documents fetched soon, a few at a time, if they are not fresh. Failures are only logged.
+        """Fetch these documents in the background, a few at a time, if they are not fresh. Failures are only logged.
 
-        Nothing is promised: while very many wait, further ones are passed over.
+        Best effort: while too many are waiting, further ones are ignored.
         """
         if self._mode is Mode.OFFLINE:
             return
@@ -167,19 +167,19 @@ class MirroredDocuments:
                 self._do_behind(self._fetch_ahead(upstream, url, kind, check))
 
     def expire(self, url: str) -> None:
-        """Something newer is known to exist: the copy is asked about at its next use, and may still stand in."""
+        """A newer version is known to exist: the copy is revalidated at its next use, and remains a fallback."""
         stored = self._store.get(url)
         if stored is not None and not stored.expired:
             self._do_behind(self._mark_expired(stored))
 
     async def close(self) -> None:
-        """End the fetches under way; askers that still wait get UpstreamUnavailable."""
+        """Cancel the running fetches; callers still waiting get UpstreamUnavailable."""
         for task in self._behind:
             task.cancel()
         await asyncio.gather(*self._behind, return_exceptions=True)
         await self._flights.close()
 
-    # --- looking ------------------------------------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------------------------
 
     def _look(self, url: str, rule: FreshnessRule) -> StoredResponse | None:
         stored = self._store.get(url)
@@ -224,7 +224,7 @@ class MirroredDocuments:
     # --- asking -------------------------------------------------------------------------------------------------------
 
     async def _ask(self, flight: Flight, stored: StoredResponse | None, patience: float | None) -> KeptDocument:
-        """Wait for the flight, within bounds; when it fails or is late, the stale copy stands in if it may."""
+        """Wait for the flight, within limits; if it fails or is late, use the stale copy if allowed."""
         upstream, rule = flight.upstream, flight.rule
         longest = flight.timeout if patience is None else shorter(patience, flight.timeout)
         failure: UpstreamError
@@ -232,14 +232,14 @@ class MirroredDocuments:
             async with asyncio.timeout(longest):
                 landed = await self._flights.run(flight)
         except TimeoutError:
-            # A caller's own bound says nothing about the upstream: a search may just be slow.
+            # A caller's own limit says nothing about the upstream: a search may simply be slow.
             if flight.timeout is None:
                 self._flights.note_overdue(upstream)
             detail = "upstream-late"
             failure = UpstreamTimeout(upstream.name, f"no answer within {longest or 0:g} s")
         except FlightsClosedError:
             detail = "stopping"
-            failure = UpstreamUnavailable(upstream.name, "this server is stopping")
+            failure = UpstreamUnavailable(upstream.name, "this server is shutting down")
         except UpstreamError as error:
             detail = "upstream-failed"
             failure = error
@@ -252,7 +252,8 @@ class MirroredDocuments:
             case Fail():
                 raise failure
 
-    # --- behind -------------------------------------------------------------------------------------------------------
+    # --- in the background
+    # -------------------------------------------------------------------------------------------------------
 
     def _do_behind(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(work)

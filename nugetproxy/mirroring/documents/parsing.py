@@ -1,7 +1,7 @@
-"""Running readers over documents: short ones on the event loop, long ones in threads of their own.
+"""Run readers over documents: short ones on the event loop, long ones in separate threads.
 
-What a reader understands is its own business. How large a document may be is bounded where it is fetched
-(`upstream/client.py`) and where it is parsed (`protocol/documents.py`).
+What a reader does is up to the caller. The size of documents is limited where they are fetched (`upstream/client.py`)
+and where they are parsed (`protocol/documents.py`).
 """
 
 from collections.abc import Callable
@@ -12,9 +12,9 @@ from nugetproxy.executors.threads import DOCUMENTS
 T = TypeVar("T")
 
 LONGEST_ON_LOOP: Final = 65_536
-"""Bytes that take a few milliseconds at most."""
+"""In bytes; parsing this many takes a few milliseconds at most."""
 
 
 async def parsed(read: Callable[[bytes], T], body: bytes) -> T:
-    """`read(body)`. Raises what it raises, and Busy when too many long documents wait."""
+    """`read(body)`. Raises its exceptions, and Busy if too many long documents are waiting."""
     return read(body) if len(body) <= LONGEST_ON_LOOP else await DOCUMENTS.run(read, body)

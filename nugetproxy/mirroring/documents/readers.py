@@ -1,7 +1,7 @@
-"""Readers of one document about one thing: they refuse or drop what is about another.
+"""Readers for one document about one thing: they refuse or drop content about anything else.
 
-Equal readers are one key, so that a parsed document is remembered for what was asked. What a document looks like is
-known in `protocol`. Readers raise UnreadableDocument.
+Equal readers are equal cache keys, so that a parsed document is cached for the question it answers. Document formats
+belong to `protocol`. Readers raise UnreadableDocument.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class PageOf:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Reads an answer of autocomplete: ids, or the versions of an id."""
+    """Reads an autocomplete response: ids, or the versions of an id."""
 
     of_versions: bool
 

@@ -1,8 +1,9 @@
 """The registrations of one upstream: indexes, their pages, their leaves.
 
-An index of many versions names its pages without carrying them, and clients then read page after page: asking for the
-index has the first of them fetched ahead. The index also names the commit that last touched each page: a kept page of
-that commit needs no asking. An index may name hundreds of pages: whatever goes through them lets others run in between.
+An index of many versions refers to its pages without inlining them, and clients then read page after page: a request
+for the index starts fetching the first of them. The index also names the commit that last touched each page: a kept
+page with that commit needs no revalidation. An index may have hundreds of pages: code that iterates over them yields to
+other tasks.
 """
 
 import asyncio
@@ -23,12 +24,12 @@ from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.protocol.documents import text_of
 from nugetproxy.protocol.v3.registration import Leaf, Page, Registration
 
-# The largest id of nuget.org that we know has 57 pages. A client reads on past the first 64 one page at a time.
+# The largest id we know on nuget.org has 57 pages. After the first 64, a client gets each page only as it asks for it.
 _MOST_AHEAD: Final = 64
 _AT_ONCE: Final = 8
-"""Pages of one registration that a request has fetched or read at the same time."""
+"""Pages of one registration that a request fetches or reads concurrently."""
 _MOST_LOADED: Final = 128 * 2**20
-"""Bytes of the pages of one registration that a request may load; parsed they take some five times as much memory."""
+"""Maximum bytes of the pages of one registration that a request may load; parsed, they take about five times that."""
 _REMEMBERED_COMMITS: Final = 20_000
 
 _LONGEST_COMMIT: Final = 200
@@ -39,7 +40,7 @@ Commit = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """An index and the document it was read from."""
+    """An index and the document it was parsed from."""
 
     package_id: PackageId
     registration: Registration
@@ -47,17 +48,17 @@ class _Index:
 
 
 class MirroredRegistrations:
-    """What the upstream states about the versions of an id."""
+    """The upstream's metadata of the versions of an id."""
 
     def __init__(self, source: MirroredSource) -> None:
         self._source = source
-        # By the page's digest: comparing commits must not mean parsing every page of every index.
+        # By the page's digest: comparing commits must not require parsing every page of every index.
         self._commits: LRUCache[str, Commit] = LRUCache(_REMEMBERED_COMMITS)
 
     async def index(self, package_id: PackageId) -> Answer[Registration]:
-        """The index, its outlying pages unloaded and on their way: clients read them one after another.
+        """The index; its outlying pages are not loaded but being fetched: clients read them one after another.
 
-        Vague pages are loaded: clients could not read the index without knowing what they hold.
+        Vague pages are loaded: clients could not use the index without their bounds.
         """
         answer, index = await self._loaded(package_id, lambda _: ())
         await self._fetch_ahead(index)
@@ -66,11 +67,11 @@ class MirroredRegistrations:
     async def loaded(
         self, package_id: PackageId, wanted: Callable[[Registration], Sequence[Page]], *, doubt: bool = False
     ) -> Answer[Registration]:
-        """The registration with the wanted pages. A page that is gone (the index moved on) is looked for once more."""
+        """The registration with the wanted pages. If a page is gone (the index changed), both are fetched again."""
         return (await self._loaded(package_id, wanted, doubt=doubt))[0]
 
     async def leaf(self, package: PackageIdentity) -> Answer[Leaf]:
-        """One version's leaf. A version that the kept index lacks may be newer than it: it is asked for once more."""
+        """One version's leaf. A version that the kept index lacks may be newer: the upstream is asked again."""
         for doubt in (False, True):
             answer = await self.loaded(
                 package.id, lambda registration: registration.overlapping(package.version, package.version), doubt=doubt
@@ -79,11 +80,11 @@ class MirroredRegistrations:
             if leaf is not None:
                 return Answer(leaf, answer.provenance)
         if answer.provenance.outcome is Outcome.STALE:
-            raise UpstreamUnavailable(self._source.name, f"whether {package} exists cannot be known now")
+            raise UpstreamUnavailable(self._source.name, f"it is currently unknown whether {package} exists")
         raise VersionNotFound(package.id.text, package.version.normalized)
 
     async def stated_leaves(self, package_id: PackageId) -> list[Leaf]:
-        """The leaves of the kept documents, as far as they are there; asks nobody."""
+        """The leaves of the documents that are kept; never asks the upstream."""
         leaves: list[Leaf] = []
         try:
             endpoints = await self._source.kept_endpoints()
@@ -112,16 +113,16 @@ class MirroredRegistrations:
         try:
             return await self._with_pages(index, wanted), index
         except DocumentAbsent as error:
-            raise UpstreamNonsense(self._source.name, "its registration names a page that is gone") from error
+            raise UpstreamNonsense(self._source.name, "its registration lists a page that does not exist") from error
 
     async def _url(self, package_id: PackageId) -> str:
         endpoints = await self._source.endpoints()
         if endpoints.registrations is None:
-            raise UpstreamNonsense(self._source.name, "its service index has no registrations")
+            raise UpstreamNonsense(self._source.name, "its service index lists no registrations")
         return f"{endpoints.registrations}{quoted(package_id.lower)}/index.json"
 
     async def _index(self, package_id: PackageId, *, doubt: bool = False) -> _Index:
-        """`doubt`: ask again even if ours is fresh."""
+        """`doubt`: ask the upstream even if our copy is fresh."""
         url, read = await self._url(package_id), IndexOf(package_id)
         try:
             document = await self._source.ask(url, DocumentKind.REGISTRATION, read, doubt=doubt)
@@ -145,7 +146,7 @@ class MirroredRegistrations:
     async def _with_pages(
         self, index: _Index, wanted: Callable[[Registration], Sequence[Page]]
     ) -> Answer[Registration]:
-        """The wanted pages and the vague ones. The first that cannot be loaded ends the others."""
+        """Load the wanted pages and the vague ones. The first failure cancels the others."""
         registration, provenance = index.registration, index.document.provenance
         named = {page.url: page for page in _together(registration.vague, wanted(registration))}
         if not named:
@@ -166,7 +167,7 @@ class MirroredRegistrations:
         try:
             async with asyncio.TaskGroup() as group:
                 loading = {url: group.create_task(load(page)) for url, page in named.items()}
-        except ExceptionGroup as failures:  # the first tells enough
+        except ExceptionGroup as failures:  # the first is sufficient
             raise failures.exceptions[0] from None
         for task in loading.values():
             provenance = provenance.joined(task.result()[1])
@@ -185,13 +186,14 @@ class MirroredRegistrations:
     def _is_outdated(self, outlying: Page, index: _Index) -> bool:
         """Whether the kept page is older than an index that names another commit for it, however fresh it is.
 
-        A page that was confirmed after the index came is as new as the index, whatever commits the upstream writes.
+        A page that was confirmed after the index was received is as new as the index, whatever commits the upstream
+        states.
         """
         kept = self._source.peek(outlying.url)
         return bool(outlying.raw.get("commitId")) and kept is not None and kept.confirmed < index.document.fetched
 
     async def _is_current(self, outlying: Page, index: _Index) -> bool:
-        """Whether the kept page is of the commit that the index names for it."""
+        """Whether the kept page has the commit that the index states for it."""
         kept = self._source.peek(outlying.url)
         if kept is None:
             return False
@@ -200,17 +202,17 @@ class MirroredRegistrations:
             try:
                 page = await self._source.read(kept, PageOf(index.package_id))
             except UpstreamNonsense:
-                return False  # kept by an earlier version of ours that read it differently
+                return False  # kept by an earlier release that parsed it differently
             commit = self._commits[kept.digest] = _commit(page)
         return commit == _commit(outlying) != _NO_COMMIT
 
 
 def _commit(page: Page) -> Commit:
-    """The page's commit as far as it can be remembered: an upstream may write anything there, of any length."""
+    """The page's commit if it can be stored: an upstream may write anything there, of any length."""
     commit = text_of(page.raw.get("commitId")), text_of(page.raw.get("commitTimeStamp"))
     return commit if 0 < sum(map(len, commit)) <= _LONGEST_COMMIT else _NO_COMMIT
 
 
 def _together(*several: Iterable[Page]) -> Iterable[Page]:
-    """The outlying pages among them."""
+    """The outlying pages of all of them."""
     return (page for pages in several for page in pages if page.leaves is None)

@@ -1,7 +1,7 @@
-"""One upstream's documents: where its resources lie, asking for one, reading one.
+"""One upstream's documents: the URLs of its resources, fetching a document, parsing one.
 
-Everything that mirrors an upstream's documents goes through here. Whether a document may be served or must be asked for
-is decided in `httpcache` and carried out in `documents`; what a document means is the caller's affair.
+Everything that mirrors an upstream's documents goes through here. `httpcache` decides whether a document may be served
+or must be fetched, and `mirrored_documents` carries that out; the meaning of a document belongs to the caller.
 """
 
 import hashlib
@@ -31,12 +31,12 @@ from nugetproxy.protocol.v3.service_index import UpstreamEndpoints, check_servic
 
 T = TypeVar("T")
 
-# Parsed documents that are remembered, in bytes of what they were read from; parsed they weigh some five times as much.
+# Size of the cache of parsed documents, in unparsed bytes; parsed, they take about five times as much.
 _PARSED_BYTES: Final = 8_000_000
 
 
 class MirroredSource:
-    """An upstream client and what is kept of its documents."""
+    """An upstream client and its kept documents."""
 
     def __init__(
         self, upstream: UpstreamClient, *, service_index: str, mode: Mode, documents: MirroredDocuments
@@ -63,7 +63,7 @@ class MirroredSource:
 
     @property
     def only_kept(self) -> bool:
-        """Offline, or the upstream is considered down: show only what can be downloaded."""
+        """Offline, or the upstream is considered down: show only packages that can be downloaded."""
         return self.is_offline or self.upstream.health is Health.DEAD
 
     def refuse_if_offline(self, package_id: PackageId) -> None:
@@ -71,9 +71,9 @@ class MirroredSource:
             raise NotMirrored(package_id.text)
 
     async def endpoints(self) -> UpstreamEndpoints:
-        """Where the upstream's resources lie; the hosts named there may be asked from then on.
+        """The URLs of the upstream's resources; requests to the hosts named there are allowed from now on.
 
-        Raises UpstreamError: without a service index nobody knows what exists.
+        Raises UpstreamError: without a service index it is unknown what exists.
         """
         now = self._documents.now()
         if self._endpoints is not None and self._endpoints[0] <= now < self._endpoints[1]:
@@ -90,7 +90,7 @@ class MirroredSource:
         return endpoints
 
     def _allow(self, endpoints: UpstreamEndpoints) -> None:
-        # Without these two nothing can be restored; without the others much still can.
+        # Without these two nothing can be restored; the others are less essential.
         for url in (endpoints.flat_container, endpoints.registrations):
             if url:
                 self.upstream.allow(url, essential=True)
@@ -105,7 +105,7 @@ class MirroredSource:
                 self.upstream.allow(url)
 
     async def endpoints_however_old(self) -> UpstreamEndpoints:
-        """As `endpoints`; when the upstream fails, those of the kept service index whatever its age."""
+        """As `endpoints`; if the upstream fails, those of the kept service index, whatever its age."""
         try:
             return await self.endpoints()
         except UpstreamError:
@@ -115,7 +115,7 @@ class MirroredSource:
             return kept
 
     async def kept_endpoints(self) -> UpstreamEndpoints | None:
-        """As `endpoints`, from the kept service index alone."""
+        """As `endpoints`, only from the kept service index."""
         document = self.peek(self._service_index)
         return await self.read(document, check_service_index) if document is not None else None
 
@@ -128,12 +128,12 @@ class MirroredSource:
         doubt: bool = False,
         timeout: float | None = None,
     ) -> KeptDocument:
-        """A document, kept or fetched; it is kept only when `read` can read it. Raises as `MirroredDocuments.get`."""
+        """A document, kept or fetched; it is only kept if `read` can parse it. Raises as `MirroredDocuments.get`."""
         check = partial(self._check, read)
         return await self._documents.get(self.upstream, url, kind, doubt=doubt, timeout=timeout, check=check)
 
     async def ask_however_old(self, url: str, kind: DocumentKind, read: Callable[[bytes], object]) -> KeptDocument:
-        """As `ask`; when the upstream fails, the kept copy whatever its age."""
+        """As `ask`; if the upstream fails, the kept copy, whatever its age."""
         try:
             return await self.ask(url, kind, read)
         except UpstreamError:
@@ -143,23 +143,23 @@ class MirroredSource:
             return kept
 
     def peek(self, url: str) -> KeptDocument | None:
-        """What is kept, without asking."""
+        """The kept copy, without asking the upstream."""
         return self._documents.peek(url)
 
     def expire(self, url: str) -> None:
-        """Have the next asker ask the upstream."""
+        """Make the next request for it ask the upstream."""
         self._documents.expire(url)
 
     def prefetch(self, urls: list[str], kind: DocumentKind, read: Callable[[bytes], object]) -> None:
-        """Have documents fetched behind; `read` as in `ask`."""
+        """Fetch documents in the background; `read` as in `ask`."""
         self._documents.prefetch(self.upstream, urls, kind, check=partial(self._check, read))
 
     async def read(self, document: KeptDocument, read: Callable[[bytes], T]) -> T:
-        """A parsed document, remembered by its digest and `read`.
+        """A parsed document, cached by its digest and `read`.
 
         Raises:
-            DocumentAbsent: it says that nothing is there.
-            UpstreamNonsense: it cannot be read.
+            DocumentAbsent: it says that nothing exists.
+            UpstreamNonsense: it cannot be parsed.
         """
         with self._parsing:
             known = self._parsed.get((read, document.digest))
@@ -174,7 +174,7 @@ class MirroredSource:
             raise UpstreamNonsense(self.name, str(error)) from error
 
     def _check(self, read: Callable[[bytes], object], body: bytes) -> None:
-        """Whoever asked will read the document next: it is parsed once."""
+        """The caller will read the document next, so the result is cached: it is parsed once."""
         self._parse(read, hashlib.sha256(body).hexdigest(), body)
 
     def _parse(self, read: Callable[[bytes], T], digest: str, body: bytes) -> T:
@@ -186,5 +186,5 @@ class MirroredSource:
 
 
 def quoted(lower_id: str) -> str:
-    """A lower id as a path segment: old packages have ids outside ASCII."""
+    """A lower-case id as a path segment: old packages have non-ASCII ids."""
     return quote(lower_id, safe="")

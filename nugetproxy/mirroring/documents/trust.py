@@ -1,7 +1,7 @@
-"""What one upstream states about trust: vulnerabilities, repository signatures and their certificates.
+"""One upstream's trust data: vulnerabilities, repository signatures and their certificates.
 
-Clients hold a failure of these against every restore, so what is kept is answered however old, and what is not kept is
-"not here" (never an error): the upstream's state shows in the metrics instead.
+Clients fail every restore if a request for these fails. So kept documents are served whatever their age, and a missing
+one is answered "not found", never with an error: the upstream's state shows in the metrics instead.
 """
 
 import asyncio
@@ -30,22 +30,22 @@ from nugetproxy.protocol.v3.vulnerabilities import (
 
 T = TypeVar("T")
 
-# Certificates that are fetched ahead; nuget.org has four.
+# Maximum number of certificates fetched ahead; nuget.org has four.
 _MOST_AHEAD = 32
 
-# Also DocumentNotFound: an upstream whose service index no longer names what we told clients to ask for.
+# Also DocumentNotFound: an upstream whose service index no longer lists a resource that we advertised.
 _FAILURES = (UpstreamError, DocumentAbsent, DocumentNotFound, NotMirrored)
 
 
 @dataclass(frozen=True, slots=True)
 class _Remembered(Generic[T]):
-    """The last answer that was had, for when none can be."""
+    """The last answer, for when no new one is available."""
 
     answer: Answer[T]
     since: float = field(default_factory=time.monotonic)
 
     def as_stale(self) -> Answer[T]:
-        """It, with the age that it has by now."""
+        """The answer with its current age."""
         was, waited = self.answer.provenance, time.monotonic() - self.since
         fresh_for = min(0.0, was.fresh_for - waited)
         return Answer(
@@ -64,11 +64,11 @@ class MirroredTrust:
         self._confirmed: float | None = None
 
     async def vulnerabilities(self) -> Answer[VulnerabilityPages]:
-        """Raises DocumentNotFound when nothing is kept and nothing can be had."""
+        """Raises DocumentNotFound if nothing is kept and nothing can be fetched."""
         try:
             answer = await self._stated_vulnerabilities()
         except _FAILURES as error:
-            # A new index whose pages cannot be had is worth less than the old one with its pages.
+            # A new index whose pages cannot be fetched is worth less than the old one with its pages.
             if self._last is not None:
                 return self._last.as_stale()
             if isinstance(error, DocumentNotFound):
@@ -78,15 +78,15 @@ class MirroredTrust:
         return answer
 
     def vulnerability_age(self) -> float | None:
-        """Seconds since the oldest kept vulnerability document was last vouched for; None when none is known."""
+        """Seconds since the oldest kept vulnerability document was last confirmed; None if none is known."""
         return max(0.0, time.time() - self._confirmed) if self._confirmed is not None else None
 
     async def signatures(self) -> Answer[RepositorySignatures]:
-        """Raises DocumentNotFound when none is kept and none can be had."""
+        """Raises DocumentNotFound if none are kept and none can be fetched."""
         try:
             answer = await self._stated_signatures()
         except _FAILURES as error:
-            # Clients remember for half an hour that we have them, and fail every restore when we do not.
+            # Clients remember for half an hour that we have them, and fail every restore if we do not.
             if self._last_signatures is not None:
                 return self._last_signatures.as_stale()
             if isinstance(error, DocumentNotFound):
@@ -96,7 +96,7 @@ class MirroredTrust:
         return answer
 
     async def certificate(self, fingerprint: str) -> Answer[SmallContent]:
-        """A certificate that the signatures name, by its lower-case SHA-256. Raises UpstreamError."""
+        """A certificate listed in the signatures, by its lower-case SHA-256. Raises UpstreamError."""
         url = (await self.signatures()).value.addresses.get(fingerprint)
         if url is None:
             raise DocumentNotFound("no signing certificate has this fingerprint")
@@ -109,7 +109,7 @@ class MirroredTrust:
     async def _stated_signatures(self) -> Answer[RepositorySignatures]:
         url = (await self._source.endpoints_however_old()).repository_signatures
         if url is None:
-            raise DocumentNotFound("the upstream states no repository signatures")
+            raise DocumentNotFound("the upstream has no repository signatures")
         document = await self._source.ask_however_old(url, DocumentKind.SIGNATURES, read_repository_signatures)
         signatures = await self._source.read(document, read_repository_signatures)
         if document.digest != self._certificates_of:
@@ -118,7 +118,7 @@ class MirroredTrust:
         return Answer(signatures, document.provenance)
 
     def _fetch_certificates_ahead(self, signatures: RepositorySignatures) -> None:
-        """Have the certificates kept, for a day without the upstream."""
+        """Fetch the certificates, so that they are available when the upstream is not."""
         for fingerprint, url in islice(signatures.addresses.items(), _MOST_AHEAD):
             self._source.prefetch([url], DocumentKind.PART, _certificate_with(fingerprint))
 
@@ -136,7 +136,7 @@ class MirroredTrust:
             elif self._last is not None or not isinstance(document, UpstreamError | DocumentAbsent | NotMirrored):
                 raise document
         if not had:
-            raise DocumentNotFound("no page of the vulnerability data can be had")
+            raise DocumentNotFound("no page of the vulnerability data can be fetched")
         provenance = index.provenance
         for _, document in had:
             provenance = provenance.joined(document.provenance)
@@ -147,7 +147,7 @@ class MirroredTrust:
             for entry, document in had
         ]
         self._confirmed = min(document.confirmed for document in (index, *(document for _, document in had)))
-        # Under names that clients accept: they ignore the whole index for one that they do not.
+        # With names that clients accept: one invalid name makes them ignore the whole index.
         return Answer(merge_vulnerabilities([(self._source.name, VulnerabilityPages(tuple(pages)))]), provenance)
 
     async def _page(self, entry: VulnerabilityIndexEntry) -> KeptDocument:
@@ -155,18 +155,18 @@ class MirroredTrust:
 
 
 def _read_index(body: bytes) -> tuple[VulnerabilityIndexEntry, ...]:
-    """As `read_vulnerability_index`. An empty index is none: clients would take it for "nothing is vulnerable"."""
+    """As `read_vulnerability_index`. An empty index is refused: clients would take it for "nothing is vulnerable"."""
     entries = read_vulnerability_index(body)
     if not entries:
-        raise UnreadableDocument("vulnerability index", "it names no page")
+        raise UnreadableDocument("vulnerability index", "it lists no pages")
     return entries
 
 
 def _certificate_with(fingerprint: str) -> Callable[[bytes], None]:
-    """A check that a body is the certificate that its name says; raises UnreadableDocument."""
+    """A check that a body is the certificate that its name identifies; raises UnreadableDocument."""
 
     def check(body: bytes) -> None:
         if hashlib.sha256(body).hexdigest() != fingerprint:
-            raise UnreadableDocument("certificate", "it does not have the fingerprint that it is named by")
+            raise UnreadableDocument("certificate", "it does not have the fingerprint in its name")
 
     return check
