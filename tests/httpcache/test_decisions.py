@@ -88,7 +88,7 @@ def test_online(stored, health, expected):
     ("stored", "health", "expected"),
     [
         (None, Health.GOOD, Ask()),
-        # No bound on the wait: without an answer of the upstream we could only say "not found".
+        # No limit on the wait: without an answer of the upstream we could only say "not found".
         (FRESH, Health.GOOD, Ask(V)),
         (STALE, Health.GOOD, Ask(V)),
         (NEARLY, Health.GOOD, Ask(V)),
@@ -132,11 +132,11 @@ def test_offline(stored, expected):
     ("health", "expected"),
     [(Health.GOOD, Ask()), (Health.SUSPECT, Ask(patience=_RULE.patience)), (Health.DEAD, Refuse(Refusal.DEAD))],
 )
-def test_who_can_do_without_does_not_wait_long_for_an_upstream_in_trouble(health, expected):
+def test_a_caller_with_a_fallback_does_not_wait_long_for_a_troubled_upstream(health, expected):
     assert before(None, _RULE, now=NOON, mode=Mode.ONLINE, health=lambda: health, may_do_without=True) == expected
 
 
-def test_many_doubts_cost_one_request():
+def test_many_doubting_requests_cost_one_upstream_request():
     """
     A copy confirmed less than two seconds ago is not doubted again.
     """
@@ -164,7 +164,7 @@ def test_a_new_body_replaces_the_old():
     assert Keep(expected) == after_answer(URL, ABSENT, an_answer(), NOON)
 
 
-def test_not_modified_moves_the_clock():
+def test_not_modified_renews_the_confirmation():
     assert Refresh(replace(STALE, confirmed=NOON)) == after_answer(URL, STALE, ReceivedAnswer(304), NOON)
 
 
@@ -175,7 +175,7 @@ def test_not_modified_ends_an_expiry():
 
 
 @pytest.mark.parametrize(("etag", "last_modified"), [("new", ""), ("", "new"), ("new", "new")])
-def test_not_modified_with_newer_validators_is_kept_whole(etag, last_modified):
+def test_newer_validators_of_a_304_are_stored(etag, last_modified):
     """
     RFC 9111 section 4.3.4: the next request must use the validators of the 304.
     """
@@ -189,7 +189,7 @@ def test_not_modified_with_newer_validators_is_kept_whole(etag, last_modified):
     )
 
 
-def test_the_same_bytes_again_are_as_good_as_not_modified():
+def test_the_same_bytes_again_count_as_not_modified():
     """
     An edge that ignores conditional requests costs bandwidth, but no disk writes.
     """
@@ -199,7 +199,7 @@ def test_the_same_bytes_again_are_as_good_as_not_modified():
 
 
 @pytest.mark.parametrize("changed", [{"body": b"other"}, {"etag": "other"}, {"content_type": "text/json"}], ids=str)
-def test_any_difference_is_a_new_document(changed):
+def test_any_difference_makes_a_new_document(changed):
     same = {"body": STALE.body, "etag": STALE.etag, "last_modified": STALE.last_modified}
 
     assert isinstance(after_answer(URL, STALE, an_answer(**(same | changed)), NOON), Keep)
@@ -207,18 +207,18 @@ def test_any_difference_is_a_new_document(changed):
 
 @pytest.mark.parametrize("status", [404, 410])
 @pytest.mark.parametrize("stored", [FRESH, STALE, EXPIRED, OLD], ids=str)
-def test_an_absence_does_not_replace_what_the_upstream_names_itself(stored, status):
+def test_an_absence_does_not_replace_a_document_that_the_upstream_refers_to(stored, status):
     assert isinstance(after_answer(URL, stored, an_answer(status), NOON, is_named=True), Reject)
 
 
 @pytest.mark.parametrize("stored", [None, ABSENT], ids=str)
-def test_where_nothing_is_kept_an_absence_is_one(stored):
+def test_an_absence_is_accepted_if_nothing_is_stored(stored):
     assert isinstance(after_answer(URL, stored, an_answer(404), NOON, is_named=True), RememberAbsence)
 
 
 @pytest.mark.parametrize("status", [404, 410])
 @pytest.mark.parametrize("stored", [None, STALE, FORGOTTEN], ids=str)
-def test_an_absence_is_remembered_without_the_error_page(stored, status):
+def test_an_absence_is_cached_without_the_error_page(stored, status):
     verdict = after_answer(URL, stored, an_answer(status, body=b"<html>gone</html>", etag="", last_modified=""), NOON)
 
     assert isinstance(verdict, RememberAbsence)
@@ -228,7 +228,7 @@ def test_an_absence_is_remembered_without_the_error_page(stored, status):
 @pytest.mark.parametrize(
     ("stored", "status"), [(None, 304), (ABSENT, 304), (STALE, 500), (STALE, 206), (None, 302)], ids=str
 )
-def test_what_answers_nothing_is_rejected(stored, status):
+def test_unusable_answers_are_rejected(stored, status):
     assert isinstance(after_answer(URL, stored, an_answer(status), NOON), Reject)
 
 
@@ -294,7 +294,7 @@ def test_a_hit_is_never_older_than_allowed(stored, rule, **situation):
 
 
 @given(**_situations)
-def test_an_absence_is_never_served_past_its_time(stored, rule, **situation):
+def test_an_absence_is_never_served_after_it_expires(stored, rule, **situation):
     match before(stored, rule, **situation):
         case Serve(kept, outcome) if kept.is_absence or outcome is Outcome.ABSENT:
             assert kept.is_absence
@@ -317,14 +317,14 @@ def test_a_dead_upstream_is_never_asked(stored, rule, **situation):
 
 
 @given(**_situations)
-def test_who_waits_with_a_bound_has_a_copy_that_may_stand_in(stored, rule, now, **situation):
+def test_a_limited_wait_implies_a_usable_stale_copy(stored, rule, now, **situation):
     match before(stored, rule, now=now, **situation):
         case Ask(_, float()):
             assert ServeStale(stored) == after_failure(stored, rule, now)
 
 
 @given(**_situations)
-def test_only_an_absence_has_nothing_to_confirm_with(stored, rule, **situation):
+def test_only_an_absence_has_no_validators(stored, rule, **situation):
     match before(stored, rule, **situation):
         case Ask(Validators()):
             assert stored is not None
@@ -336,7 +336,7 @@ _steps = st.lists(st.tuples(st.floats(0, 100), _statuses | st.just("failed"), st
 
 
 @given(_steps, _rules, st.sampled_from([Health.GOOD, Health.SUSPECT]))
-def test_over_any_history_the_rules_are_kept(steps, rule, health):
+def test_the_rules_hold_over_any_history(steps, rule, health):
     """
     For any sequence of answers, failures and waits: a fresh document was confirmed within `fresh`, the body is the last
     one received, and the upstream said "does not exist" within `absent`.

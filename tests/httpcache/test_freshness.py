@@ -39,7 +39,7 @@ def test_age_is_never_negative(years_old, expected):
         (an_absence(age=0, expired=True), False),
     ],
 )
-def test_what_is_fresh(stored, expected):
+def test_freshness(stored, expected):
     assert expected is is_fresh(stored, _RULE, NOON)
 
 
@@ -70,7 +70,7 @@ def test_how_long_a_copy_stays_fresh(stored, expected):
         (a_document(age=-61), False),
     ],
 )
-def test_what_may_be_refreshed_behind(stored, expected):
+def test_what_may_be_refreshed_in_the_background(stored, expected):
     assert expected is may_be_revalidated_behind(stored, _RULE, NOON)
 
 
@@ -87,7 +87,7 @@ def test_what_may_be_refreshed_behind(stored, expected):
         (a_document(age=91), a_rule(fresh=60, behind=30, on_error=0), False),
     ],
 )
-def test_what_may_stand_in_for_a_failing_upstream(stored, rule, expected):
+def test_what_may_be_served_if_the_upstream_fails(stored, rule, expected):
     assert expected is may_stand_in(stored, rule, NOON)
 
 
@@ -99,7 +99,7 @@ def test_what_may_stand_in_for_a_failing_upstream(stored, rule, expected):
         (an_absence(), a_rule(absent=10), 10),
     ],
 )
-def test_how_long_a_copy_is_of_use(stored, rule, expected):
+def test_how_long_a_copy_is_useful(stored, rule, expected):
     assert expected == useful_seconds(stored, rule)
 
 

@@ -24,11 +24,11 @@ _TIME = st.floats(0, 1e11)
         expired=st.booleans(),
     )
 )
-def test_the_byte_form_is_read_back_as_it_was(stored):
+def test_serialised_documents_are_read_back_unchanged(stored):
     assert stored == StoredResponse.from_bytes(stored.to_bytes())
 
 
-def test_whole_seconds_are_read_back_too():
+def test_integer_times_are_read_back():
     """
     A document with integer times is equal after the round trip.
     """
@@ -38,13 +38,13 @@ def test_whole_seconds_are_read_back_too():
 
 
 @given(st.binary(max_size=200))
-def test_foreign_bytes_raise_value_error_and_nothing_else(kept):
+def test_foreign_bytes_raise_only_value_error(kept):
     with pytest.raises(ValueError):
         StoredResponse.from_bytes(kept)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
-def test_a_flipped_byte_is_noticed_or_harmless(at, change):
+def test_a_flipped_byte_is_detected_or_harmless(at, change):
     """
     A flipped byte on disk never results in another body.
     """
@@ -59,7 +59,7 @@ def test_a_flipped_byte_is_noticed_or_harmless(at, change):
 
 
 @given(st.integers(0, 10_000))
-def test_a_torn_write_is_noticed(length):
+def test_a_torn_write_is_detected(length):
     kept = a_document().to_bytes()
 
     with pytest.raises(ValueError):
@@ -88,7 +88,7 @@ def _with_head(**changed):
     ],
     ids=str,
 )
-def test_an_odd_head_is_refused(changed):
+def test_an_invalid_header_is_refused(changed):
     with pytest.raises(ValueError):
         StoredResponse.from_bytes(_with_head(**changed))
 
@@ -109,12 +109,12 @@ def test_infinite_times_are_refused_even_if_json_had_them(monkeypatch):
         StoredResponse.from_bytes(_with_head())
 
 
-def test_a_head_that_is_no_object_is_refused():
+def test_a_header_that_is_not_an_object_is_refused():
     with pytest.raises(ValueError, match="fields"):
         StoredResponse.from_bytes(b"NPD1" + (2).to_bytes(4, "big") + b"[]")
 
 
-def test_a_later_form_is_refused():
+def test_a_later_format_is_refused():
     with pytest.raises(ValueError, match="not a stored document"):
         StoredResponse.from_bytes(a_document().to_bytes().replace(b"NPD1", b"NPD2"))
 
@@ -148,15 +148,15 @@ def test_validators_are_repeated_exactly_as_received(validators, expected):
         (an_absence(), None),
     ],
 )
-def test_what_a_conditional_request_is_made_with(stored, expected):
+def test_validators_of_a_conditional_request(stored, expected):
     assert expected == stored.validators
 
 
-def test_the_digest_tells_bodies_apart():
+def test_the_digest_distinguishes_bodies():
     assert a_document(body=b"a").digest != a_document(body=b"b").digest
 
 
-def test_its_repr_does_not_show_the_body():
+def test_the_repr_does_not_show_the_body():
     assert (
         repr(StoredResponse("u", 200, b"abc", "", "", "", 6.0, 7.0)) == "<StoredResponse 200 u: 3 bytes, confirmed 7>"
     )

@@ -1,4 +1,4 @@
-"""Documents of nuget.org: a few trimmed ones kept here, and all that the shared stand-in for nuget.org writes."""
+"""Documents of nuget.org: a few trimmed ones kept here, and all that the shared stand-in for nuget.org generates."""
 
 import importlib.util
 from pathlib import Path
@@ -26,7 +26,7 @@ def kept():
 
 @pytest.fixture(scope="session")
 def nuget_org(tmp_path_factory) -> Any:
-    """The stand-in's feed object: it makes documents without any socket."""
+    """The stand-in's feed object: it generates documents without a socket."""
     source = shared() / "nuget-org" / "nuget_org.py"
     spec = importlib.util.spec_from_file_location("nuget_org_stand_in", source)
     assert spec is not None

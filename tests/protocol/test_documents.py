@@ -16,22 +16,22 @@ from nugetproxy.protocol.documents import DEEPEST, LONGEST_PARSED_WHOLE, MOST_MA
     "body",
     [b"", b"[]", b"<html>", b"{", b'{"a":1}x', b'"a"', b"\xff\xfe", b'{"a":"\\ud800"}', b'{"a":NaN}'],
 )
-def test_what_is_no_object_is_unreadable(body):
+def test_anything_but_an_object_is_unreadable(body):
     with pytest.raises(UnreadableDocument):
         read_object(body, "document")
 
 
-def test_an_array_is_told_from_an_object():
+def test_arrays_and_objects_are_distinguished():
     with pytest.raises(UnreadableDocument, match="expected a JSON array"):
         read_array(b"{}", "document")
 
 
-def test_a_byte_order_mark_is_passed_over():
+def test_a_byte_order_mark_is_ignored():
     assert read_object(b'\xef\xbb\xbf{"a":1}', "document") == {"a": 1}
 
 
 @pytest.mark.parametrize(("levels", "readable"), [(DEEPEST, True), (DEEPEST + 1, False), (900, False), (5000, False)])
-def test_deep_nesting_is_unreadable_long_before_it_could_not_be_written(levels, readable):
+def test_deep_nesting_is_refused_before_it_could_not_be_written(levels, readable):
     body = b'{"a":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
 
     if readable:
@@ -44,7 +44,7 @@ def test_deep_nesting_is_unreadable_long_before_it_could_not_be_written(levels, 
 @pytest.mark.parametrize("value", [b"[],", b"{},", b"1,", b'{"":1},'])
 def test_millions_of_short_values_are_unreadable(value):
     """
-    They would stop the whole process while they are parsed, in whatever thread.
+    They would block the whole process while they are parsed, in any thread.
     """
     most = (MOST_MARKS - 3) // sum(map(value.count, (b",", b":", b"[", b"{")))
 
@@ -89,7 +89,7 @@ def read_by(parse: Any, text: bytes) -> Any:
 @given(value=VALUES, ascii_only=st.booleans(), data=st.data())
 def test_long_documents_are_read_or_refused_as_short_ones(value, ascii_only, data):
     """
-    Two parsers read them: one that is fast, and one that lets other threads run.
+    There are two parsers: a fast one, and one that lets other threads run.
     """
     text = json.dumps(value, ensure_ascii=ascii_only).encode()
     if data.draw(st.booleans()):
@@ -135,9 +135,9 @@ def test_nesting_is_refused_however_long_it_is(opening, levels):
         read_object(b'{"b":' + padding + opening * levels + b"1" + closing * levels + b"}", "document")
 
 
-def test_a_written_document_holds_no_more_memory_than_its_length():
+def test_a_written_document_occupies_only_its_length():
     """
-    Thousands are kept in tables that are bounded by lengths.
+    Thousands are kept in tables that are limited by document lengths.
     """
     tracemalloc.start()
     try:

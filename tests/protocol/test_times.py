@@ -20,7 +20,7 @@ def test_microseconds_have_seven_digits_too():
     assert text_of_microseconds(MOMENT // 10 + 250_000, "+00:00") == "2026-01-02T03:04:05.2500000+00:00"
 
 
-def test_the_beginning_of_time():
+def test_the_epoch():
     assert text_of_ticks(0) == "1970-01-01T00:00:00.0000000Z"
 
 
@@ -42,5 +42,5 @@ def test_a_stamp_in_a_url_is_read_back(ticks):
         " 2026.01.02.03.04.05.0000000",
     ],
 )
-def test_what_is_no_stamp_names_no_event(text):
+def test_an_invalid_stamp_is_rejected(text):
     assert ticks_in_url(text) is None

@@ -1,4 +1,4 @@
-"""The rule that other tests judge documents by."""
+"""The rule by which other tests check documents."""
 
 import pytest
 
@@ -24,7 +24,7 @@ OURS = "https://ours.example/nuget"
         {"description": "https://up.example is our home", "tags": ["see https://up.example"]},
     ],
 )
-def test_ours_and_links_for_people_are_let_through(document):
+def test_our_urls_and_links_for_people_are_accepted(document):
     assert foreign_urls(document, OURS) == []
 
 
@@ -40,5 +40,5 @@ def test_ours_and_links_for_people_are_let_through(document):
         ("$.@base", "https://up.example/", {"@base": "https://up.example/"}),
     ],
 )
-def test_what_clients_may_fetch_is_foreign(path, url, document):
+def test_urls_that_clients_may_fetch_are_foreign(path, url, document):
     assert [(path, url)] == foreign_urls(document, OURS)

@@ -22,7 +22,7 @@ from nugetproxy.protocol.web_addresses import is_link_field, web_address
         "http://h/" + "a" * 3_000,
     ],
 )
-def test_an_address_of_the_web_stays(text):
+def test_web_addresses_are_kept(text):
     assert web_address(text) == text
     assert web_address(f" {text}\n") == text
 
@@ -68,13 +68,13 @@ def test_an_address_of_the_web_stays(text):
         "http://user:password@h/",
     ],
 )
-def test_anything_else_is_left_out(text):
+def test_other_texts_are_left_out(text):
     """
-    Those with `http:` are refused by .NET's own reader, but for the last: a password has no place in a link.
+    .NET's own parser refuses those with `http:`, except the last: a link must not contain a password.
     """
     assert web_address(text) == ""
 
 
-def test_links_are_known_by_their_names():
+def test_links_are_recognised_by_field_name():
     assert all(map(is_link_field, ["projectUrl", "url", "homepageURL", "SourceUri", "URI"]))
     assert not any(map(is_link_field, ["title", "url2", "@id", "", "rl"]))

@@ -1,12 +1,12 @@
-"""Which URLs in a document of ours lead elsewhere: nothing that a client fetches may."""
+"""Find URLs in our documents that point elsewhere: nothing that a client fetches may."""
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
-# What people click on, and what JSON-LD uses as names; nothing fetches these while restoring.
+# Links for people, and names in JSON-LD; nothing fetches these during a restore.
 _HUMAN_LINKS = frozenset({"licenseUrl", "projectUrl", "readmeUrl", "advisoryUrl", "url"})
-# Texts by authors; one of them may be nothing but a URL.
+# Texts by authors; one of them may consist of a URL.
 _TEXTS = frozenset({"description", "summary", "title", "releaseNotes", "copyright", "message", "comment"})
 _JSON_LD = frozenset({"@context", "@vocab", "@type"})
 
@@ -17,7 +17,7 @@ _FLAT_CONTAINER_ICON = re.compile(r"/[^/]+/\d[^/]*/icon(?:[?#]|$)", re.IGNORECAS
 def foreign_urls(document: Any, ours: str) -> list[tuple[str, str]]:
     """(path, URL) of every URL in a JSON document that is neither below `ours` nor a link for people.
 
-    `ours` is a base without a slash at its end. An iconUrl counts as a link for people unless it is a flat container's.
+    `ours` is a base without a trailing slash. An iconUrl counts as a link for people unless it is a flat container's.
     """
     return list(_foreign(document, ours, "$", ""))
 

@@ -1,4 +1,4 @@
-"""The writers of long documents, without pauses."""
+"""The writers of long documents, run without pauses."""
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar

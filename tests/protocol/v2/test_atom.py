@@ -44,7 +44,7 @@ def test_an_entry_has_what_the_official_parser_looks_for():
     assert found(tree, "a:title/text()") == ["My.Pkg"]
 
 
-def test_every_property_is_there_once():
+def test_every_property_appears_once():
     tree = parsed(write_entry(row(), LINKS))
 
     assert [etree.QName(each).localname for each in found(tree, "m:properties/*")] == [each.name for each in PROPERTIES]
@@ -75,7 +75,7 @@ def test_unlisted_is_published_in_1900():
     assert property_of(tree, "Published")[0] == "1900-01-01T00:00:00"
 
 
-def test_nothing_is_null_that_old_clients_cannot_read_as_null():
+def test_nothing_is_null_if_old_clients_cannot_read_null():
     bare = leaf(published=None)
     bare.raw.pop("commitTimeStamp")
     tree = parsed(write_entry(rows(bare)[0], LINKS))
@@ -95,20 +95,20 @@ def test_counts_fit_into_32_bits():
     assert property_of(tree, "DownloadCount")[0] == property_of(tree, "VersionDownloadCount")[0] == "2147483647"
 
 
-def test_what_xml_cannot_hold_is_taken_out():
+def test_characters_invalid_in_xml_are_removed():
     tree = parsed(write_entry(row(description="a\x00b\x0b<c>&\ud800\ufffe\r\nd"), LINKS))
 
     assert property_of(tree, "Description")[0] == "ab<c>&\r\nd"
 
 
-def test_an_id_of_other_letters_is_encoded_in_addresses():
+def test_a_non_ascii_id_is_encoded_in_urls():
     tree = parsed(write_entry(row("Été.Œuvre"), LINKS))
 
     assert found(tree, "a:content/@src") == ["https://ours.example/nuget/api/v2/package/%C3%A9t%C3%A9.%C5%93uvre/1.0.0"]
     assert property_of(tree, "Id")[0] == "Été.Œuvre"
 
 
-def test_a_feed_has_its_entries_its_count_and_its_next_page():
+def test_a_feed_has_entries_count_and_next_page():
     body = write_feed(
         "Search", rows(leaf(version="1.0.0"), leaf(version="2.0.0")), LINKS, count=7, next_page="https://x?a&b"
     )
@@ -128,12 +128,12 @@ def test_an_empty_feed_has_neither():
 
 def test_a_feed_of_the_same_entries_has_the_same_bytes():
     """
-    No clock is in it, so validators and hot answers hold.
+    It does not contain the current time, so validators and hot answers stay valid.
     """
     assert write_feed("Search", rows(leaf()), LINKS) == write_feed("Search", rows(leaf()), LINKS)
 
 
-def test_one_property_is_a_document():
+def test_a_single_property_is_a_document():
     tree = parsed(write_property(row("My.Pkg"), BY_NAME["id"]))
 
     assert (tree.tag, tree.text) == (f"{{{SPACES['d']}}}Id", "My.Pkg")
@@ -144,7 +144,7 @@ def test_an_error_has_its_message():
 
 
 @given(st.text(), st.text(), st.lists(st.text()), st.text())
-def test_whatever_authors_write_it_is_xml(title, description, tags, url):
+def test_any_text_of_authors_gives_valid_xml(title, description, tags, url):
     facts = {"title": title, "description": description, "tags": tags, "projectUrl": url, "iconUrl": url}
     shown = rows(leaf(**facts))
 
@@ -153,13 +153,13 @@ def test_whatever_authors_write_it_is_xml(title, description, tags, url):
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
-def test_every_moment_is_written(moment: datetime):
+def test_every_date_is_written(moment: datetime):
     tree = parsed(write_entry(row(published=moment.isoformat()), LINKS))
 
     assert datetime.fromisoformat(property_of(tree, "Published")[0] or "") == moment.replace(tzinfo=None)
 
 
-def test_the_metadata_names_functions_and_properties():
+def test_the_metadata_lists_functions_and_properties():
     tree = parsed(write_metadata())
 
     assert found(tree, "//e:FunctionImport/@Name") == list(FUNCTIONS)
@@ -167,7 +167,7 @@ def test_the_metadata_names_functions_and_properties():
     assert found(tree, "//e:EntityType/e:Property[@Name='IsAbsoluteLatestVersion']/@Nullable") == ["false"]
 
 
-def test_the_service_document_names_the_packages():
+def test_the_service_document_lists_packages():
     tree = parsed(write_service_document(LINKS))
 
     assert tree.get("{http://www.w3.org/XML/1998/namespace}base") == "https://ours.example/nuget/api/v2"

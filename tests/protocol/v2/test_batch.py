@@ -64,7 +64,7 @@ def test_anything_else_is_refused(content_type, sent):
         read_batch(content_type, sent)
 
 
-def test_answers_are_parts_that_are_answers():
+def test_responses_are_parts_of_the_batch():
     assert write_batch([("a/b", b"<x/>")], "r") == (
         b"--r\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
         b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nDataServiceVersion: 2.0;\r\n\r\n<x/>\r\n--r--\r\n"

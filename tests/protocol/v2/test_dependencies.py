@@ -24,5 +24,5 @@ def group(framework, *dependencies):
         ("A::oddframework", [group("odd:frame|work", ("A", ""))]),
     ],
 )
-def test_dependencies_are_one_text(text, groups):
+def test_dependencies_are_written_as_one_text(text, groups):
     assert text == dependencies_text(groups)

@@ -21,7 +21,7 @@ def test_the_defaults():
     assert asked.page_length == 100
 
 
-def test_names_are_matched_in_any_casing():
+def test_option_names_are_case_insensitive():
     asked = query(_SKIP="30", _Top="10", _inlineCount="AllPages", SEMVERLEVEL="2.0.0")
 
     assert (asked.skip, asked.top, asked.with_count, asked.level2) == (30, 10, True, True)
@@ -46,20 +46,20 @@ def test_the_level(expected, level):
         {"_skiptoken": "'A'"},
     ],
 )
-def test_what_is_no_option_is_refused(wrong):
+def test_invalid_options_are_refused(wrong):
     with pytest.raises(InvalidRequest):
         query(**wrong)
 
 
 @pytest.mark.parametrize("option", ["_select", "_format", "_expand"])
-def test_what_only_shapes_the_answer_is_passed_over(option):
+def test_options_that_only_shape_the_response_are_ignored(option):
     assert query(**{option: "Id"}).filter is None
 
 
 @pytest.mark.parametrize(
     ("text", "literal"), [("My.Pkg", "'My.Pkg'"), ("My.Pkg", "My.Pkg"), ("it's", "'it''s'"), ("", "''"), ("'", "'")]
 )
-def test_texts_stand_in_quotes(text, literal):
+def test_texts_are_unquoted(text, literal):
     assert text == unquoted(literal)
 
 
@@ -81,20 +81,20 @@ def test_the_next_page_repeats_the_parameters():
     )
 
 
-def test_the_next_page_asks_for_the_rest_of_top():
+def test_the_next_page_requests_the_rest_of_top():
     assert query(_skip="100", _top="150").next_page("u", 200) == "u?$skip=200&$top=50"
 
 
 @pytest.mark.parametrize(
     ("following", "options"), [(None, {}), (30, {"_top": "30"}), (150, {"_skip": "100", "_top": "50"})]
 )
-def test_the_last_page_leads_nowhere(following, options):
+def test_the_last_page_has_no_next_link(following, options):
     assert query(**options).next_page("u", following) is None
 
 
-def test_what_a_next_page_asks_is_what_was_asked():
+def test_a_next_link_repeats_the_query():
     """
-    Signs that mean something in a query come back as they were.
+    Characters with a special meaning in a query survive the round trip.
     """
     from yarl import URL
 
@@ -114,7 +114,7 @@ def test_what_a_next_page_asks_is_what_was_asked():
         "(id='A',version='1.0+x')",
     ],
 )
-def test_a_key_names_id_and_version(text):
+def test_a_key_contains_id_and_version(text):
     assert read_key(text) == ("A", "1.0+x")
 
 

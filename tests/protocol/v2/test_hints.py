@@ -13,7 +13,7 @@ def hints(text):
     return hints_of(parse_filter(text))
 
 
-def test_without_a_filter_there_are_none():
+def test_without_a_filter_there_are_no_hints():
     assert hints_of(None) == Hints()
 
 
@@ -67,12 +67,12 @@ def test_the_flags():
     assert (both[1].needs_latest, both[1].needs_absolute_latest, both[1].is_one_flag) == (False, True, True)
 
 
-def test_a_flag_that_need_not_hold_is_not_needed():
+def test_an_optional_flag_is_not_required():
     found = hints("IsLatestVersion or IsPrerelease")
 
     assert not found.needs_latest
 
 
-def test_what_a_search_does_not_tell_needs_registrations():
+def test_properties_missing_in_search_hits_need_registrations():
     assert hints("Published gt datetime'2026-01-01'").needs_registrations
     assert not hints("IsLatestVersion and substringof('x',Tags)").needs_registrations

@@ -74,7 +74,7 @@ def test_filters(expected, text):
 )
 def test_orders(expected, text):
     """
-    Versions sort as versions: 2.40 is above 2.9. What an order leaves open stays as it was.
+    Versions sort as versions: 2.40 is above 2.9. The sort is stable.
     """
     shuffled = [CATALOGUE[at] for at in (0, 1, 2, 4, 3)]
     found = [row.version.normalized for row in ordered(shuffled, parse_orderby(text) if text else ())]
@@ -113,7 +113,7 @@ def test_orders(expected, text):
         "",
     ],
 )
-def test_what_is_no_filter_is_refused(text):
+def test_invalid_filters_are_refused(text):
     with pytest.raises(InvalidRequest, match=r"\$filter"):
         parse_filter(text)
 
@@ -126,7 +126,7 @@ def test_a_refusal_is_one_printable_line(text):
 
 
 @pytest.mark.parametrize("text", ["Nope", "Id up", "Id,", "Id desc asc", "concat(Id)", "'x'", "", ",".join(["Id"] * 7)])
-def test_what_is_no_order_is_refused(text):
+def test_invalid_orders_are_refused(text):
     with pytest.raises(InvalidRequest, match=r"\$orderby"):
         parse_orderby(text)
 
@@ -146,7 +146,7 @@ def test_the_limits(text):
         parse_filter(text)
 
 
-def test_a_long_list_of_ids_is_no_deep_filter():
+def test_a_long_list_of_ids_is_not_a_deep_filter():
     assert passing(" or ".join(f"Id eq 'x{number}'" for number in range(90)) + " or Id eq 'git'") != []
 
 
@@ -178,9 +178,9 @@ def test_orders_likewise(text):
     assert len(ordered(CATALOGUE, orders)) == len(CATALOGUE)
 
 
-def test_a_filter_that_needs_no_package_makes_none():
+def test_a_filter_that_needs_no_packages_builds_none():
     """
-    Of thousands of versions only those that are shown are worked out.
+    Of thousands of versions, packages are only built for those that are shown.
     """
     found = row("A", "1.0.0")
     found._make = lambda: pytest.fail("made")

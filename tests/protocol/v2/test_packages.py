@@ -12,7 +12,7 @@ def package(**entry):
     return package_of_leaf(leaf(**entry), LINKS)
 
 
-def test_a_leaf_tells_most():
+def test_a_leaf_has_most_fields():
     found = package(
         package_id="My.Pkg",
         title="Mine",
@@ -31,14 +31,14 @@ def test_a_leaf_tells_most():
     assert found.dependency_groups == (DependencyGroup(".NETFramework4.5", (Dependency("A", "[1.0.0, )"),)),)
 
 
-def test_moments_are_in_utc():
+def test_dates_are_in_utc():
     found = package(published="2026-01-02T03:04:05.1234567+02:00")
 
     assert found.published == datetime(2026, 1, 2, 1, 4, 5, 123456, tzinfo=UTC)
     assert found.last_edited == datetime(2026, 2, 3, 4, 5, 6, 789000, tzinfo=UTC)
 
 
-def test_an_unlisted_version_was_not_published():
+def test_an_unlisted_version_has_no_publication_date():
     assert package(listed=False).published is None
 
 
@@ -62,7 +62,7 @@ def test_a_verbatim_version_must_be_this_version(verbatim):
     assert package_of_leaf(leaf(), LINKS, document={"verbatimVersion": verbatim}).verbatim_version == "1.0.0"
 
 
-def test_another_hash_is_none():
+def test_a_hash_of_another_algorithm_is_ignored():
     assert package(packageHash="x", packageHashAlgorithm="MD5").sha512 == ""
 
 
@@ -74,7 +74,7 @@ def test_another_hash_is_none():
         ("https://images.example/a.png", "https://images.example/a.png"),
     ],
 )
-def test_an_icon_of_the_package_is_ours(ours, theirs):
+def test_an_embedded_icon_gets_our_url(ours, theirs):
     assert ours == package(iconUrl=theirs).icon_url
 
 
@@ -88,18 +88,18 @@ def test_an_icon_of_the_package_is_ours(ours, theirs):
         {"title": None, "packageSize": True, "iconUrl": 1},
     ],
 )
-def test_what_does_not_parse_is_absent(odd):
+def test_values_that_do_not_parse_are_absent(odd):
     assert package(**odd).title == ""
 
 
-def test_a_hit_tells_downloads_of_package_and_version():
+def test_a_hit_has_downloads_of_package_and_version():
     of_two = hit("A", "1.0.0", "2.0.0", totalDownloads=77, title="T")
     found = package_of_hit(of_two, NuGetVersion.parse("1.0.0"), LINKS, Downloads(of_two))
 
     assert (found.downloads, found.version_downloads, found.title) == (77, 10, "T")
 
 
-def test_odd_downloads_are_none():
+def test_invalid_downloads_are_ignored():
     odd = hit("A", "1.0.0", totalDownloads="many")
     odd.raw["versions"] = [None, {"version": "x", "downloads": 7}, {"version": "1.0.0", "downloads": -1}]
     downloads = Downloads(odd)
@@ -109,7 +109,7 @@ def test_odd_downloads_are_none():
     )  # fmt: skip
 
 
-def test_the_versions_of_a_hit_are_ascending_and_hold_its_own():
+def test_the_versions_of_a_hit_are_ascending_and_include_its_own():
     odd = hit("A", "10.0.0", "9.0.0")
     odd.raw["versions"] = [{"version": "2.0.0"}, {"version": "x"}, None, {"version": "1.0.0"}]
 

@@ -32,7 +32,7 @@ def leaf(version: str, package_id: str = "Contoso.Utils", **entry: Any) -> dict[
 
 
 def depending_on(wanted: str) -> dict[str, Any]:
-    """The part of a catalogEntry that says so."""
+    """The dependency's part of a catalogEntry."""
     dependency = {"@id": "#dependencygroup/other", "@type": "PackageDependency", "id": "Other", "range": wanted}
     return {"dependencyGroups": [{"@type": "PackageDependencyGroup", "dependencies": [dependency]}]}
 
@@ -72,7 +72,7 @@ def body(document: dict[str, Any]) -> bytes:
 
 
 def read_index(document: bytes, package_id: str = "Contoso.Utils") -> Registration:
-    """As the reader, asked for the id that `leaf` makes leaves of."""
+    """The reader, for the id of the leaves that `leaf` builds."""
     return registration.read_index(document, PackageId.parse(package_id))
 
 

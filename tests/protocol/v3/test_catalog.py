@@ -1,4 +1,4 @@
-"""The catalog of hosted packages: what its documents say, and that full pages are frozen."""
+"""The catalog of hosted packages: the contents of its documents, and that full pages are frozen."""
 
 import json
 from typing import Any
@@ -94,7 +94,7 @@ def leaf(**facts: Any) -> dict[str, Any]:
         ("packageTypes", [{"name": "DotnetTool", "version": ""}]),
     ],
 )
-def test_a_leaf_says_all_there_is(name, expected):
+def test_a_leaf_has_all_metadata(name, expected):
     assert leaf()[name] == expected
 
 
@@ -112,7 +112,7 @@ def test_a_leaf_lists_the_files_of_the_archive():
 
 def test_a_leaf_keeps_a_group_without_dependencies():
     """
-    An empty group means "no dependencies for this framework", which is not "any framework".
+    An empty group means "no dependencies for this framework", which differs from "any framework".
     """
     groups = leaf()["dependencyGroups"]
     assert [(group["targetFramework"], "dependencies" in group) for group in groups] == [
@@ -124,12 +124,12 @@ def test_a_leaf_keeps_a_group_without_dependencies():
 
 def test_an_unlisted_version_was_published_in_1900():
     """
-    Old clients of catalogs tell a version as unlisted by the year alone.
+    Old catalog clients recognise unlisted versions by the year alone.
     """
     assert (leaf(listed=False)["published"], leaf(listed=False)["listed"]) == ("1900-01-01T00:00:00Z", False)
 
 
-def test_a_deprecation_is_told():
+def test_a_deprecation_is_included():
     told = leaf(deprecation=Deprecation(("Legacy",), "use the other", "Contoso.New", "[2.0.0, )"))["deprecation"]
     assert (told["reasons"], told["message"]) == (["Legacy"], "use the other")
     assert told["alternatePackage"]["id"] == "Contoso.New"
@@ -140,7 +140,7 @@ def test_a_deprecation_needs_a_reason_that_clients_know():
         Deprecation(("Outdated",))
 
 
-def test_a_deletion_names_the_version_as_its_author_did():
+def test_a_deletion_has_the_verbatim_version():
     document = json.loads(write_catalog_deletion(item(7, is_delete=True), "1.0-RC.1+m", LINKS))
     assert document["@type"] == ["PackageDelete", "catalog:Permalink"]
     assert (document["id"], document["originalId"], document["version"]) == (
@@ -151,7 +151,7 @@ def test_a_deletion_names_the_version_as_its_author_did():
     assert document["published"] == document["catalog:commitTimeStamp"] == "2026-01-02T12:00:00.0000007Z"
 
 
-def test_a_page_names_its_leaves_by_their_urls():
+def test_a_page_links_to_its_leaves():
     page = json.loads(write_catalog_page(3, [item(1), item(2, is_delete=True)], LINKS))
     assert [each["@type"] for each in page["items"]] == ["nuget:PackageDetails", "nuget:PackageDelete"]
     assert page["items"][0]["@id"] == leaf()["@id"]

@@ -25,15 +25,15 @@ def test_versions_are_sorted_unique_and_readable(expected, given):
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"versions":[]}', b'{"versions":null}'])
-def test_an_empty_list_says_that_there_are_no_versions(body):
+def test_an_empty_list_means_no_versions(body):
     """
-    Clients read all three as "not here", and go on to their next source.
+    Clients read all three as "not found", and go on to their next source.
     """
     with pytest.raises(EmptyDocument):
         read_versions(body)
 
 
-def test_nuget_orgs_list_comes_out_as_it_went_in(kept):
+def test_nuget_orgs_list_is_unchanged(kept):
     body = kept("versions-dapper")
 
     assert json.loads(body) == json.loads(write_versions(read_versions(body)))
@@ -41,7 +41,7 @@ def test_nuget_orgs_list_comes_out_as_it_went_in(kept):
 
 def test_versions_are_written_lower_case_and_without_metadata():
     """
-    Clients build the URL of a package from the text as listed.
+    Clients build the URL of a package from the listed text.
     """
     body = write_versions(read_versions(b'{"versions":["1.0.0-RC.1+abc"]}'))
 
@@ -61,13 +61,13 @@ def test_versions_are_written_lower_case_and_without_metadata():
         b"<Error/>",
     ],
 )
-def test_what_is_no_list_is_unreadable(body):
+def test_anything_but_a_list_is_unreadable(body):
     with pytest.raises(UnreadableDocument) as refused:
         read_versions(body)
     assert not isinstance(refused.value, EmptyDocument)
 
 
-def test_there_may_be_many_versions_but_not_any_number():
+def test_the_number_of_versions_is_limited():
     def listing(count):
         return json.dumps({"versions": [f"1.0.{number}" for number in range(count)]}).encode()
 

@@ -1,4 +1,4 @@
-"""Every reader on bytes that no upstream should send: UnreadableDocument or a value that can be written, never else."""
+"""Every reader, with bytes that no upstream should send: it raises UnreadableDocument or returns a writable value."""
 
 import contextlib
 import json
@@ -123,7 +123,7 @@ SETTINGS = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
-# Values that a careless or hostile server puts where another is expected.
+# Values that a careless or hostile server may send in place of the expected one.
 ODD_VALUES: st.SearchStrategy[Any] = st.one_of(
     st.none(),
     st.booleans(),
@@ -140,7 +140,7 @@ ANY_JSON = st.recursive(
 
 
 @pytest.mark.parametrize("name", USES)
-def test_real_documents_are_used_as_they_are(name):
+def test_real_documents_are_accepted(name):
     USES[name]((KEPT / f"{name}.json").read_bytes())
 
 
@@ -189,7 +189,7 @@ def use(name: str, body: bytes) -> None:
 
 
 def changed(document: Any, data: st.DataObject) -> Any:
-    """`document` with one random place changed; the place is found by walking down for as long as the draw says."""
+    """`document` with one random value changed, at a random depth."""
     holder: Any = None
     key: Any = None
     value = document

@@ -26,7 +26,7 @@ def written(of, links, **how):
     return json.loads(body)["items"][0]["items"][0]["catalogEntry"]
 
 
-def test_a_bare_package_has_every_field(links):
+def test_a_minimal_package_has_every_field(links):
     own = links.catalog_entry("contoso.utils", "1.0.0")
 
     assert written(manifest(), links) == {
@@ -53,7 +53,7 @@ def test_a_bare_package_has_every_field(links):
     }
 
 
-def test_parts_inside_the_package_are_files_of_ours(links):
+def test_embedded_parts_get_our_urls(links):
     entry = written(
         manifest(icon="i.png", readme="r.md", license_file="l.txt", license_url="https://aka.example"), links
     )
@@ -64,7 +64,7 @@ def test_parts_inside_the_package_are_files_of_ours(links):
     assert foreign_urls(entry, links.base) == []
 
 
-def test_links_of_the_author_stay(links):
+def test_links_of_the_author_are_kept(links):
     entry = written(manifest(icon_url="https://a.example/i", license_url="https://a.example/l"), links)
 
     assert (entry["iconUrl"], entry["licenseUrl"]) == ("https://a.example/i", "https://a.example/l")
@@ -117,7 +117,7 @@ def test_package_types_are_kept_for_search(links):
     assert entry["packageTypes"] == [{"name": "DotnetTool", "version": ""}]
 
 
-def test_its_catalog_entry_is_ours(links):
+def test_its_catalog_entry_has_our_url(links):
     leaf = leaf_from_manifest(manifest(license_file="l.txt"), published=PUBLISHED)
 
     assert foreign_urls(json.loads(write_catalog_entry(leaf, None, links)), links.base) == []
@@ -140,12 +140,12 @@ def test_its_catalog_entry_is_ours(links):
         ("uap10.0", "uap10.0"),
     ],
 )
-def test_frameworks_are_named_as_nuget_org_names_them(expected, written):
+def test_frameworks_are_named_as_on_nuget_org(expected, written):
     assert framework_name(written) == expected
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "file:///c:/x", "http://[", "docs/readme.md"])
-def test_links_of_a_nuspec_lead_to_the_web_or_nowhere(links, url):
+def test_links_of_a_nuspec_are_web_addresses_or_empty(links, url):
     entry = written(manifest(icon_url=url, license_url=url, project_url=url), links)
 
     assert [entry[name] for name in ("iconUrl", "licenseUrl", "projectUrl")] == [""] * 3
@@ -153,7 +153,7 @@ def test_links_of_a_nuspec_lead_to_the_web_or_nowhere(links, url):
 
 def test_a_framework_that_clients_cannot_read_is_unsupported(links):
     """
-    A kept package may have been made by anything.
+    Any tool may have built a kept package.
     """
     groups = tuple(DependencyGroup(name, ()) for name in ("net8.0", ".NETFramework,Version=vX"))
 

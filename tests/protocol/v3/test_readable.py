@@ -1,7 +1,7 @@
-"""What becomes of values that NuGet's client cannot read.
+"""What happens to values that NuGet's client cannot read.
 
-Each was tried with the .NET SDK 10: on what is repaired or left out here, `package search --exact-match` fails for all
-sources of the command, unless a comment says otherwise.
+Each was tried with the .NET SDK 10: with the values that are repaired or left out here, `package search --exact-match`
+fails for all sources of the command, unless a comment says otherwise.
 """
 
 import copy
@@ -26,7 +26,7 @@ def repaired(field: str, value: Any) -> Any:
         ("(1.0.0-RC.1+m, 2.0.0]", "(1.0.0-RC.1+m,2.0]"),
         ("[1.0.0, 1.0.0]", "[1.0]"),
         ("(, )", "(, )"),
-        # Read by this client, but not by that of 2020.
+        # This client can read it; the client of 2020 cannot.
         ("[7.0.0, )", "7"),
         ("[7.0.0, )", 7),
         ("[1.0.0, )", "1.*"),
@@ -44,7 +44,7 @@ def repaired(field: str, value: Any) -> Any:
         *(("", value) for value in OBJECTS),
     ],
 )
-def test_a_range_that_is_none_is_empty_as_at_nuget_org(expected, value):
+def test_an_invalid_range_is_empty_as_on_nuget_org(expected, value):
     dependency = {"id": "Bar", "range": value}
 
     [group] = repaired("dependencyGroups", [{"dependencies": [dependency]}])
@@ -69,19 +69,19 @@ def test_a_range_that_is_none_is_empty_as_at_nuget_org(expected, value):
         *(("unsupported", value) for value in OBJECTS),
     ],
 )
-def test_a_framework_that_cannot_be_read_is_one_that_nobody_has(expected, value):
+def test_an_unreadable_framework_becomes_unsupported(expected, value):
     [group] = repaired("dependencyGroups", [{"targetFramework": value, "dependencies": []}])
 
     assert group.get("targetFramework", OUT) == expected
 
 
 @pytest.mark.parametrize("value", [None, 7, 1.5, True, "abc", ""])
-def test_dependencies_that_are_no_list_are_left_out(value):
+def test_dependencies_that_are_not_a_list_are_left_out(value):
     assert repaired("dependencyGroups", value) is OUT
     assert repaired("dependencyGroups", [{"dependencies": value}]) == [{}]
 
 
-def test_what_is_no_object_in_a_list_is_left_out():
+def test_list_items_that_are_not_objects_are_left_out():
     dependency = {"id": "Bar", "range": "[1.0.0, )"}
     nameless = [{"range": "1.0"}, {"id": ""}, {"id": None}, {"id": ["Bar"]}]
 
@@ -92,7 +92,7 @@ def test_what_is_no_object_in_a_list_is_left_out():
 
 def test_one_object_is_a_list_of_one():
     """
-    JSON-LD writes one value without its list unless it is told not to.
+    By default JSON-LD writes a list of one as the value itself.
     """
     group = {"dependencies": {"id": "Bar", "range": "1.0"}}
 
@@ -110,7 +110,7 @@ def test_one_object_is_a_list_of_one():
             None, 7, 1.5, True, "", "  ", "yesterday", "abc", "2020-13-45T00:00:00Z", "0000-01-01T00:00:00Z",
             "10000-01-01T00:00:00Z", "-2020-01-01", "2020-01-01T00:00:00+25:00", *OBJECTS,
         )),
-        # Clients read these; they cost no more than a date that is not shown.
+        # Clients can read these; the only loss is that the date is not shown.
         *((OUT, value) for value in ("1/2/2020", "Mon, 15 Jun 2020 10:00:00 GMT", "/Date(1234656000000)/")),
     ],
 )  # fmt: skip
@@ -126,7 +126,7 @@ def test_dates(expected, value):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("field", ["listed", "verified", "requireLicenseAcceptance"])
-def test_truth_values(field, expected, value):
+def test_booleans(field, expected, value):
     assert repaired(field, value) == expected
 
 
@@ -147,7 +147,7 @@ def test_counts(expected, value):
 @pytest.mark.parametrize(("expected", "value"), [("1.5.0-RC+m", "1.5-RC+m"), ("7.0.0", 7), ("1.5.0", 1.5), ("x", "x")])
 def test_versions(expected, value):
     """
-    The client of 2020 cannot read a version of a single number.
+    The client of 2020 cannot read a version with a single number.
     """
     assert repaired("version", value) == expected
     assert repaired("versions", [{"version": value}]) == [{"version": expected}]
@@ -208,9 +208,9 @@ def test_versions_of_a_hit_without_a_version_are_left_out():
     assert all(repaired("versions", value) is OUT for value in (None, 7, "abc", True))
 
 
-def test_the_protocols_own_name_counts_whatever_its_place():
+def test_the_protocols_spelling_wins_in_any_position():
     """
-    The official client takes the last of several names that differ in case.
+    The official client uses the last of several names that differ in case.
     """
     for order in (("id", "ID", "Id"), ("Id", "ID", "id")):
         assert PACKAGE.repair({name: name for name in order}) == {"id": "id"}
@@ -223,7 +223,7 @@ def test_the_protocols_own_name_counts_whatever_its_place():
     assert INDEX.repair({"İtems": 1, "ıtems": 2, "itemſ": 3, "items": 4}) == {"İtems": 1, "items": 4}
 
 
-def test_what_nobody_knows_stays_as_it_is():
+def test_unknown_fields_are_unchanged():
     unknown = {"news": {"a": [1, None]}, "@type": ["x"], "commitId": 7}
 
     assert PACKAGE.repair(copy.deepcopy(unknown)) == unknown

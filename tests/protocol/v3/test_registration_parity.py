@@ -1,6 +1,6 @@
-"""What we write of every package of the stand-in for nuget.org, against what it writes itself.
+"""Compare our documents for every package of the stand-in for nuget.org with those it writes itself.
 
-Its gz SemVer 2 hive is read and all three hives are written: the other two must come out as nuget.org publishes them.
+Its gz SemVer 2 hive is read and all three hives are written: the other two must equal those of nuget.org.
 """
 
 import json
@@ -32,7 +32,7 @@ NEWEST = UPSTREAM_HIVES[Hive.GZ_SEMVER2]
 
 
 class Stand:
-    """The stand-in's documents, as bytes, and as they are to look in our words."""
+    """The stand-in's documents: as bytes, and as we should write them."""
 
     def __init__(self, nuget_org, links):
         self.feed = nuget_org
@@ -46,7 +46,7 @@ class Stand:
         return self.feed.registration(UPSTREAM_HIVES[hive], lid, list(rest))
 
     def ours(self, document):
-        """The stand-in's document with its addresses replaced, by plain text replacement."""
+        """The stand-in's document with its URLs replaced, by plain text replacement."""
         text = json.dumps(document)
         for hive, theirs in UPSTREAM_HIVES.items():
             text = text.replace(f"https://up.example/v3/{theirs}/", self.links.registration_base(hive))
@@ -58,7 +58,7 @@ class Stand:
         return self.links.catalog_entry(*self._identities[match[1]])
 
     def registration(self, lid) -> Registration:
-        """Read as the mirror does it: the index, then its outlying pages."""
+        """Read like the mirror does: the index, then its outlying pages."""
         if lid not in self._registrations:
             self._registrations[lid] = self._read(lid)
         return self._registrations[lid]
@@ -84,7 +84,7 @@ def stand(nuget_org, links):
 @pytest.mark.parametrize("hive", list(Hive))
 def test_every_index_is_as_nuget_org_writes_it(stand, links, hive):
     """
-    All ids, the paged and inlined ones and those with SemVer 2 packages included, in all three hives.
+    All ids, including paged and inlined ones and those with SemVer 2 packages, in all three hives.
     """
     for lid in stand.feed.ids:
         theirs = stand.document(hive, lid, "index.json")
@@ -113,7 +113,7 @@ def test_every_page_is_as_nuget_org_writes_it(stand, links, hive, lid):
 @pytest.mark.parametrize("hive", list(Hive))
 def test_every_leaf_is_as_nuget_org_writes_it(stand, links, hive):
     """
-    But for `@context`, which the stand-in copies from the index.
+    Except `@context`, which the stand-in copies from the index.
     """
     for lid in stand.feed.ids.keys() - {"made.many"}:
         for leaf in stand.registration(lid).leaves:
@@ -135,9 +135,9 @@ def test_an_outlying_index_is_the_same_before_and_after_its_pages_are_loaded(sta
     )
 
 
-def test_what_we_wrote_is_read_and_written_again_unchanged(stand, links):
+def test_our_documents_survive_another_round(stand, links):
     """
-    One of us may be the upstream of another.
+    One nugetproxy may be the upstream of another.
     """
     for lid in stand.feed.ids:
         theirs = read_index(stand.body(stand.document(Hive.GZ_SEMVER2, lid, "index.json")), lid)
@@ -151,7 +151,7 @@ def test_what_we_wrote_is_read_and_written_again_unchanged(stand, links):
     ("lid", "pages", "inlined"),
     [("made.many", 57, False), ("made.paged", 2, False), ("made.inlined", 2, True)],
 )
-def test_pages_hold_64_and_are_inlined_below_128(stand, links, lid, pages, inlined):
+def test_pages_have_64_leaves_and_are_inlined_below_128(stand, links, lid, pages, inlined):
     body = write_index(stand.registration(lid), Hive.GZ_SEMVER2, links)
 
     assert body is not None
@@ -160,7 +160,7 @@ def test_pages_hold_64_and_are_inlined_below_128(stand, links, lid, pages, inlin
     assert [inlined] * pages == ["items" in page for page in items]
 
 
-def test_nothing_leads_to_the_upstream(stand, links):
+def test_nothing_links_to_the_upstream(stand, links):
     for lid in stand.feed.ids:
         registration = stand.registration(lid)
         bodies = [write_index(registration, hive, links) for hive in Hive]
@@ -169,12 +169,12 @@ def test_nothing_leads_to_the_upstream(stand, links):
         assert [found for body in bodies if body for found in foreign_urls(json.loads(body), links.base)] == []
 
 
-def test_catalog_entries_keep_hash_and_size_and_lead_nowhere_else(stand, links):
+def test_catalog_entries_keep_hash_and_size_and_link_nowhere_else(stand, links):
     """
     Tools follow a leaf to its catalog entry for packageHash and packageSize.
     """
     real = [(at, package) for at, _, package in stand.feed.events if not package.lid.startswith("made.")]
-    # Every eighth: the stand-in looks through all its events for each.
+    # Every eighth: the stand-in scans all its events for each.
     for at, package in real[::8]:
         rest = stand.feed._event_url(at, package).split("/catalog0/")[1].split("/")
         asked = PackageIdentity.parse(package.lid, package.version.full)
@@ -189,9 +189,9 @@ def test_catalog_entries_keep_hash_and_size_and_lead_nowhere_else(stand, links):
         assert foreign_urls(ours, links.base) == []
 
 
-def test_a_leaf_from_the_manifest_is_the_one_nuget_org_writes(stand, links):
+def test_a_leaf_from_the_manifest_equals_nuget_orgs(stand, links):
     """
-    For every real package. Licence and readme of a package are nuget.org's pages there and files of ours here, and an
+    For every real package. A licence and readme are pages of nuget.org there and files of ours here, and an
     icon elsewhere is not copied here; a nuspec alone knows neither commits, deprecations nor vulnerabilities.
     """
     differing = {"iconUrl", "licenseUrl", "readmeUrl", "deprecation", "vulnerabilities", "packageTypes"}

@@ -34,7 +34,7 @@ def test_nuget_orgs_page_is_understood(kept):
 
 def test_items_null_is_outlying():
     """
-    Some servers write null where nuget.org leaves the property out.
+    Some servers write null where nuget.org omits the property.
     """
     registration = read_index(index({**page([leaf("1.0.0")], loaded=False), "items": None}))
 
@@ -73,7 +73,7 @@ def test_listed(expected, entry):
         (False, ""),
     ],
 )
-def test_a_semver2_bound_of_a_dependency_makes_the_package_semver2(expected, wanted):
+def test_a_semver2_bound_in_a_dependency_makes_the_package_semver2(expected, wanted):
     assert expected == only_leaf(**depending_on(wanted)).is_semver2
 
 
@@ -82,14 +82,14 @@ def test_its_own_version_makes_a_package_semver2(expected, version):
     assert expected == read_index(index(page([leaf(version)]))).leaves[0].is_semver2
 
 
-def test_each_leaf_has_its_own_casing_and_the_id_is_the_newest_ones():
+def test_each_leaf_keeps_its_casing_and_the_id_has_the_newest():
     registration = read_index(index(page([leaf("1.0.0", "contoso.utils"), leaf("2.0.0", "Contoso.Utils")])))
 
     assert [leaf.package_id for leaf in registration.leaves] == ["contoso.utils", "Contoso.Utils"]
     assert registration.package_id == "Contoso.Utils"
 
 
-def test_leaves_are_put_in_order():
+def test_leaves_are_sorted():
     registration = read_index(index(page([leaf("2.0.0"), leaf("1.10.0"), leaf("1.9.0")])))
 
     assert [str(leaf.version) for leaf in registration.leaves] == ["1.9.0", "1.10.0", "2.0.0"]
@@ -111,7 +111,7 @@ def test_leaves_are_put_in_order():
         "2.0.0",
     ],
 )
-def test_a_version_that_cannot_be_read_is_left_out(broken):
+def test_an_unreadable_version_is_left_out(broken):
     """
     One such version would break the whole id for clients.
     """
@@ -124,7 +124,7 @@ def test_a_version_that_cannot_be_read_is_left_out(broken):
 
 def test_leaves_of_another_id_are_left_out():
     """
-    Clients show whatever leaves they get: a look-alike of a private package would appear in the answer of a public one.
+    Clients show any leaves they get: a look-alike of a private package would appear in the document of a public one.
     """
     mixed = [leaf("1.0.0"), leaf("2.0.0", "Contoso.Secret"), leaf("3.0.0")]
 
@@ -135,7 +135,7 @@ def test_leaves_of_another_id_are_left_out():
 
 def test_a_document_of_another_id_is_refused():
     """
-    A cache in between that mixes its entries up must not poison ours.
+    An intermediate cache that confuses its entries must not poison ours.
     """
     others = page([leaf("1.0.0", "Contoso.Secret")])
 
@@ -148,7 +148,7 @@ def test_a_document_of_another_id_is_refused():
 @pytest.mark.parametrize("name", ["Id", "ID", "iD"])
 def test_a_second_name_in_other_case_does_not_count(name):
     """
-    The official client finds fields without regard to case, and the last one wins.
+    The official client matches field names case-insensitively, and the last one wins.
     """
     entry = only_leaf(**{name: "Contoso.Secret"}).entry
 
@@ -167,7 +167,7 @@ def test_smuggled_items_do_not_count():
     assert not any({"Items", "ITEMS", "LOWER", "CatalogEntry", "PackageContent"} & raw.keys() for raw in kept)
 
 
-def test_each_version_is_there_once():
+def test_duplicate_versions_are_dropped():
     doubled = [leaf("1.0.0", mine=1), leaf("1.0.0+b"), leaf("0.9.0"), leaf("1.0.0")]
 
     leaves = read_index(index(page(doubled))).leaves
@@ -176,7 +176,7 @@ def test_each_version_is_there_once():
     assert leaves[1].entry["mine"] == 1
 
 
-def test_an_inlined_page_needs_neither_bounds_nor_address():
+def test_an_inlined_page_needs_neither_bounds_nor_url():
     bare = {"items": [leaf("1.0.0")]}
 
     assert read_index(body({"items": [bare]})).pages[0].count == 1
@@ -200,13 +200,13 @@ def test_an_outlying_page_without_bounds_is_vague(name, bound):
     assert [page.is_vague for page in registration.pages] == [True]
 
 
-def test_an_outlying_page_that_is_named_twice_is_one():
+def test_an_outlying_page_listed_twice_counts_once():
     outlying = page([leaf("1.0.0")], loaded=False)
 
     assert len(read_index(index(outlying, outlying)).pages) == 1
 
 
-def test_an_index_may_name_many_pages_but_not_any_number():
+def test_the_number_of_outlying_pages_is_limited():
     def naming(count):
         first = page([leaf("1.0.0")], loaded=False)
         return index(*({**first, "@id": f"{UP}/reg/page/{number}.json"} for number in range(count)))
@@ -216,7 +216,7 @@ def test_an_index_may_name_many_pages_but_not_any_number():
         read_index(naming(MOST_OUTLYING_PAGES + 1))
 
 
-def test_pages_may_hold_many_versions_but_not_any_number():
+def test_the_number_of_versions_on_pages_is_limited():
     pages = [{"items": [None] * (MOST_VERSIONS // 2)}] * 2
 
     with pytest.raises(UnreadableDocument, match="it contains no readable version"):
@@ -228,18 +228,18 @@ def test_pages_may_hold_many_versions_but_not_any_number():
 @pytest.mark.parametrize(
     "document", [b"{}", b'{"items":[]}', b'{"items":[{"items":[]}]}', index({"items": []}, {"items": []})]
 )
-def test_an_empty_index_says_that_there_are_no_versions(document):
+def test_an_empty_index_means_no_versions(document):
     with pytest.raises(EmptyDocument):
         read_index(document)
 
 
-def test_an_index_whose_pages_are_all_outlying_has_the_id_that_was_asked_for():
+def test_an_index_with_only_outlying_pages_has_the_requested_id():
     outlying = page([leaf("1.0.0", "Été")], loaded=False)
 
     assert read_index(index(outlying), "Été").package_id == "été"
 
 
-def test_fields_nobody_knows_are_kept():
+def test_unknown_fields_are_kept():
     raw = {**leaf("1.0.0", news={"a": [1]}), "more": True}
 
     assert raw == read_index(index(page([raw]))).leaves[0].raw
@@ -267,7 +267,7 @@ def test_fields_nobody_knows_are_kept():
         index({"items": 7}),
     ],
 )
-def test_what_is_no_index_is_unreadable(document):
+def test_anything_but_an_index_is_unreadable(document):
     with pytest.raises(UnreadableDocument) as refused:
         read_index(document)
     assert not isinstance(refused.value, EmptyDocument)
@@ -277,6 +277,6 @@ def test_what_is_no_index_is_unreadable(document):
     "document",
     [b"", b"[]", b"{}", b'{"items":[]}', body(page([leaf("1.0.0")], loaded=False)), json.dumps("x").encode()],
 )
-def test_what_is_no_page_is_unreadable(document):
+def test_anything_but_a_page_is_unreadable(document):
     with pytest.raises(UnreadableDocument):
         read_page(document)

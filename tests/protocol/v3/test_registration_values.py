@@ -36,7 +36,7 @@ def test_hives(hive, gzipped, semver2):
     assert (gzipped, semver2) == (hive.gzipped, hive.has_semver2)
 
 
-def test_outlying_pages_make_the_leaves_unknowable():
+def test_leaves_are_unknown_while_pages_are_outlying():
     registration, _ = paged(64, 64)
 
     with pytest.raises(ValueError, match="2 registration pages are not loaded"):
@@ -45,7 +45,7 @@ def test_outlying_pages_make_the_leaves_unknowable():
         registration.keeping(bool)
 
 
-def test_pages_are_loaded_by_their_addresses():
+def test_pages_are_loaded_by_url():
     registration, pages = paged(2, 2)
     (first, one), (second, other) = pages.items()
 
@@ -59,7 +59,7 @@ def test_pages_are_loaded_by_their_addresses():
 
 def test_a_vague_page_may_hold_any_version_until_it_is_loaded():
     """
-    An index need not say where a page belongs; clients read pages by their bounds.
+    An index may omit the bounds of a page; clients select pages by their bounds.
     """
     known = page(numbered(2), loaded=False)
     document = page(numbered(2, 5))
@@ -75,7 +75,7 @@ def test_a_vague_page_may_hold_any_version_until_it_is_loaded():
     assert loaded.overlapping(v("9.0.0"), v("9.0.0")) == ()
 
 
-def test_the_leaves_of_a_loaded_page_say_its_bounds():
+def test_the_leaves_of_a_loaded_page_determine_its_bounds():
     """
     A version may be published between the index and the page.
     """
@@ -117,7 +117,7 @@ def test_keeping_everything_changes_nothing():
     assert registration is registration.keeping(lambda leaf: True)
 
 
-def test_keeping_cuts_new_pages_with_new_bounds():
+def test_keeping_makes_new_pages_with_new_bounds():
     registration = read_index(index(page(numbered(64)), page(numbered(10, 64))))
 
     kept = registration.keeping(lambda leaf: leaf.version != v("1.0.0"))
@@ -132,7 +132,7 @@ def test_keeping_nothing_leaves_no_page():
     assert read_index(index(page(numbered(3)))).keeping(lambda leaf: False).pages == ()
 
 
-def test_a_page_that_stays_keeps_what_was_said_of_it():
+def test_an_unchanged_page_keeps_its_metadata():
     registration = read_index(index(page(numbered(64)), page(numbered(10, 64))))
 
     kept = registration.keeping(lambda leaf: leaf.version != v("1.0.73"))

@@ -52,7 +52,7 @@ def test_pages_of_64_inlined_up_to_127(links, hive, leaves, sizes, inlined):
 
 def test_items_is_left_out_of_outlying_pages_never_null(links):
     """
-    Null is a page to fetch for one code path of the official client and crashes another.
+    One code path of the official client takes null for a page to fetch, and another crashes.
     """
     text = write_index(read_index(index(page(numbered(128)))), Hive.GZ_SEMVER2, links)
 
@@ -61,7 +61,7 @@ def test_items_is_left_out_of_outlying_pages_never_null(links):
     assert all("items" not in page and "parent" not in page for page in json.loads(text)["items"])
 
 
-def test_outlying_pages_keep_the_upstreams_cut(links):
+def test_outlying_pages_keep_the_upstreams_bounds(links):
     outlying = [page(numbered(50, at), loaded=False) for at in (0, 50, 100)]
 
     pages = written(read_index(index(*outlying)), Hive.GZ_SEMVER2, links)["items"]
@@ -135,7 +135,7 @@ def test_addresses_in_unknown_fields_of_index_and_page_are_ours(links):
     assert foreign_urls([document, of_page], links.base) == []
 
 
-def test_what_private_feeds_leave_out_is_added(links):
+def test_fields_that_private_feeds_omit_are_added(links):
     bare = {"catalogEntry": {"id": "Contoso.Utils", "version": "1.0.0"}}
     document = written(read_index(body({"items": [{"items": [bare]}]})), Hive.GZ_SEMVER2, links)
     (of_page,) = document["items"]
@@ -161,14 +161,14 @@ def test_what_private_feeds_leave_out_is_added(links):
         (False, ""),
     ],
 )
-def test_an_icon_in_a_flat_container_is_ours(links, rewritten, url):
+def test_an_icon_in_a_flat_container_gets_our_url(links, rewritten, url):
     assert (links.part("contoso.utils", "1.0.0", "icon") if rewritten else url) == written_entry(links, iconUrl=url)[
         "iconUrl"
     ]
 
 
 @pytest.mark.parametrize("name", ["licenseUrl", "projectUrl", "readmeUrl"])
-def test_links_for_people_stay(links, name):
+def test_links_for_people_are_kept(links, name):
     url = f"{UP}/packages/Contoso.Utils/1.0.0/license"
 
     assert url == written_entry(links, **{name: url})[name]
@@ -195,7 +195,7 @@ def test_identifiers_keep_their_fragments(links):
 
 
 @pytest.mark.parametrize("hive", EVERY_HIVE)
-def test_a_dependency_leads_to_its_registration_in_the_same_hive(links, hive):
+def test_a_dependency_links_to_its_registration_in_the_same_hive(links, hive):
     groups = depending_on("[1.0.0, )")
     groups["dependencyGroups"][0]["dependencies"][0]["registration"] = f"{UP}/reg/other/index.json"
 
@@ -204,9 +204,9 @@ def test_a_dependency_leads_to_its_registration_in_the_same_hive(links, hive):
     assert links.registration_index(hive, "other") == group["dependencies"][0]["registration"]
 
 
-def test_an_empty_dependency_group_stays(links):
+def test_an_empty_dependency_group_is_kept(links):
     """
-    It says "no dependencies for this framework".
+    It means "no dependencies for this framework".
     """
     group = {"@type": "PackageDependencyGroup", "targetFramework": "net8.0"}
 
@@ -233,7 +233,7 @@ def written_page(registration, lower, upper, links, hive=Hive.GZ_SEMVER2):
     return None if document is None else json.loads(document)
 
 
-def test_any_bounds_make_a_page(links):
+def test_any_bounds_give_a_page(links):
     """
     A client may hold an index from before a version was published.
     """
@@ -245,7 +245,7 @@ def test_any_bounds_make_a_page(links):
     assert (document["count"], document["lower"], document["upper"]) == (11, "1.0.60", "1.0.70")
 
 
-def test_a_page_says_the_bounds_of_what_it_holds(links):
+def test_a_page_states_the_bounds_of_its_leaves(links):
     document = written_page(read_index(index(page(numbered(3)))), "0.1.0", "9.0.0", links)
 
     assert (document["lower"], document["upper"]) == ("1.0.0", "1.0.2")
@@ -309,7 +309,7 @@ def test_the_upstreams_catalog_entry_is_known_by_its_address(kept):
     assert catalog_entry_url(bare) is None
 
 
-def test_without_a_catalog_the_registration_speaks(links):
+def test_without_a_catalog_the_registration_is_used(links):
     only = read_index(index(page([leaf("1.0.0-rc", description="d", **depending_on("1.0"))]))).leaves[0]
 
     document = json.loads(write_catalog_entry(only, None, links))
@@ -322,7 +322,7 @@ def test_without_a_catalog_the_registration_speaks(links):
     assert foreign_urls(document, links.base) == []
 
 
-def test_nuget_orgs_catalog_entry_survives_but_for_its_addresses(links, kept):
+def test_nuget_orgs_catalog_entry_is_unchanged_except_urls(links, kept):
     document = json.loads(kept("catalog-entry-made.vulnerable"))
     only = read_index(index(page([leaf("1.0.0", "Made.Vulnerable")])), "Made.Vulnerable").leaves[0]
 

@@ -39,10 +39,10 @@ def leaves(*raws):
     return read_index(index(page(list(raws)))).leaves
 
 
-# --- search answers ---------------------------------------------------------------------------------------------------
+# --- search responses -------------------------------------------------------------------------------------------------
 
 
-def test_nuget_orgs_answer_survives_but_for_its_addresses(links, kept):
+def test_nuget_orgs_response_is_unchanged_except_urls(links, kept):
     theirs = json.loads(kept("search"))
     ours = written(kept("search"), links=links)
 
@@ -52,9 +52,9 @@ def test_nuget_orgs_answer_survives_but_for_its_addresses(links, kept):
     assert foreign_urls(ours, links.base) == []
 
 
-def test_every_answer_of_the_stand_in_is_as_it_writes_it(nuget_org, links):
+def test_every_response_equals_the_stand_ins(nuget_org, links):
     """
-    With plain text replacement of the addresses; all packages, both hives that results link to.
+    With plain text replacement of the URLs; all packages, both hives that results link to.
     """
     for level, hive in (("2.0.0", Hive.GZ_SEMVER2), ("", Hive.GZ)):
         query = SearchQuery(take=1000, prerelease=True, semver_level2=level == "2.0.0")
@@ -86,21 +86,21 @@ def test_a_severity_is_a_number(links):
     assert written(document, links=links)["data"][0]["vulnerabilities"][0]["severity"] == 2
 
 
-def test_vulnerabilities_are_an_array_even_when_there_is_none(links):
+def test_vulnerabilities_are_an_array_even_if_there_are_none(links):
     assert written(answer(row()), links=links)["data"][0]["vulnerabilities"] == []
 
 
 @pytest.mark.parametrize("versions", [None, [], {}, [{}], [{"version": "x"}], "1.0.0"])
 def test_a_hit_without_versions_shows_its_own(links, versions):
     """
-    Clients throw when there is none.
+    Clients throw if there are none.
     """
     (hit,) = written(answer(row(versions=versions)), links=links)["data"]
 
     assert [entry["version"] for entry in hit["versions"]] == ["1.0.0"]
 
 
-def test_versions_lead_to_our_leaves(links):
+def test_versions_link_to_our_leaves(links):
     rows = [{"version": "1.0.0-RC.1+meta", "downloads": 1, "@id": f"{UP}/x.json", "more": 1}]
     (hit,) = written(answer(row(versions=rows)), links=links)["data"]
 
@@ -122,7 +122,7 @@ def test_addresses_in_unknown_fields_of_a_version_are_ours(links):
     assert hit["versions"][0]["more"] == {"packageContent": package, "@id": leaf, "oddUrl": ""}
 
 
-def test_an_icon_in_a_flat_container_is_ours(links):
+def test_an_icon_in_a_flat_container_gets_our_url(links):
     (hit,) = written(answer(row(iconUrl=f"{UP}/v3-flatcontainer/contoso.utils/1.0.0/icon")), links=links)["data"]
 
     assert hit["iconUrl"] == links.part("contoso.utils", "1.0.0", "icon")
@@ -135,12 +135,12 @@ def test_hits_that_clients_throw_on_are_left_out():
 
 
 @pytest.mark.parametrize(("expected", "total"), [(7, 7), (0, 0), (1, None), (1, "7"), (1, -1), (1, True), (1, 7.5)])
-def test_a_total_that_is_no_number_is_counted(expected, total):
+def test_an_invalid_total_is_counted(expected, total):
     assert read_search(answer(row(), totalHits=total)).total == expected
 
 
 @pytest.mark.parametrize("document", [b"", b"[]", b"{}", b'{"totalHits":0,"data":{}}', b"<html>"])
-def test_what_is_no_answer_is_unreadable(document):
+def test_anything_but_a_response_is_unreadable(document):
     with pytest.raises(UnreadableDocument):
         read_search(document)
     with pytest.raises(UnreadableDocument):
@@ -150,7 +150,7 @@ def test_what_is_no_answer_is_unreadable(document):
 # --- autocomplete -----------------------------------------------------------------------------------------------------
 
 
-def test_nuget_orgs_completion_comes_out_as_it_went_in(links, kept):
+def test_nuget_orgs_completion_is_unchanged(links, kept):
     document = write_completion(
         read_completion(kept("autocomplete"), of_versions=False), CompletionQuery(text="newtons"), links
     )
@@ -158,7 +158,7 @@ def test_nuget_orgs_completion_comes_out_as_it_went_in(links, kept):
     assert json.loads(document) == json.loads(kept("autocomplete"))
 
 
-def test_what_is_no_text_is_left_out_of_completions():
+def test_completions_contain_only_texts():
     ids, versions = (
         read_completion(b'{"data":["A.b",1,null,"1.0","a b","javascript:x"]}', of_versions=asked)
         for asked in (False, True)
@@ -194,7 +194,7 @@ def test_ids_have_a_total(links, expected, total, query):
         (["1.0.0", "1.5.0+meta", "2.0.0-rc", "2.0.0-rc.1"], SearchQuery(prerelease=True, semver_level2=True)),
     ],
 )
-def test_a_hit_shows_what_the_client_can_read(expected, query):
+def test_a_hit_shows_versions_that_the_client_can_read(expected, query):
     hit = hit_from_leaves(
         leaves(leaf("2.0.0-rc.1"), leaf("1.0.0"), leaf("2.0.0-rc"), leaf("1.5.0+meta"), leaf("3.0.0", listed=False)),
         query,
@@ -205,12 +205,12 @@ def test_a_hit_shows_what_the_client_can_read(expected, query):
     assert hit.raw["version"] == expected[-1]
 
 
-def test_nothing_visible_is_no_hit():
+def test_an_id_with_nothing_visible_gives_no_hit():
     assert hit_from_leaves(leaves(leaf("1.0.0", listed=False), leaf("2.0.0-rc")), SearchQuery()) is None
     assert hit_from_leaves((), SearchQuery()) is None
 
 
-def test_warnings_are_in_the_words_of_a_search(links):
+def test_warnings_have_the_form_of_a_search(links):
     """
     There they are plain objects; in a registration their parts have names of their own.
     """
@@ -256,9 +256,9 @@ def test_package_types(expected, package_type, declared):
     assert (hit and [kind["name"] for kind in hit.raw["packageTypes"]]) == expected
 
 
-def test_leaves_of_an_upstream_are_of_the_type_they_were_chosen_for():
+def test_leaves_of_an_upstream_have_the_type_they_were_selected_by():
     """
-    No registration says a package's types, the ledger of kept packages does.
+    No registration contains package types; the inventory of kept packages does.
     """
     hit = hit_from_leaves(leaves(leaf("1.0.0")), SearchQuery(package_type="DotnetTool"))
 
@@ -275,7 +275,7 @@ def test_a_hit_has_every_field_that_clients_need(links, kept):
     (ours,) = json.loads(write_search(SearchPage(1, (of_leaves,)), SEMVER2, links))["data"]
     (theirs,) = json.loads(kept("search"))["data"]
 
-    # Who owns a package is in no registration.
+    # No registration contains owners.
     assert theirs.keys() - ours.keys() == {"owners"}
     same = ("id", "version", "summary", "title", "licenseUrl", "projectUrl", "tags", "authors")
     assert {name: ours[name] for name in same} == {name: theirs[name] for name in same}
@@ -283,6 +283,6 @@ def test_a_hit_has_every_field_that_clients_need(links, kept):
     assert foreign_urls(ours, links.base) == []
 
 
-def test_a_text_that_does_not_match_is_no_hit():
+def test_a_text_that_does_not_match_gives_no_hit():
     assert hit_from_leaves(leaves(leaf("1.0.0")), SearchQuery("contoso")) is not None
     assert hit_from_leaves(leaves(leaf("1.0.0")), SearchQuery("fabrikam")) is None

@@ -12,7 +12,7 @@ def complete(**params):
     return CompletionQuery.from_params(params)
 
 
-def test_without_parameters_everything_is_asked():
+def test_without_parameters_everything_is_requested():
     assert search() == SearchQuery("", 0, 20, False, False, None)
 
 
@@ -55,11 +55,11 @@ def test_results_link_to_a_hive_that_the_client_can_read(hive, level):
     assert search(semVerLevel=level).hive == hive
 
 
-def test_names_are_matched_without_regard_to_case():
+def test_names_are_case_insensitive():
     assert SearchQuery.from_params({"Q": "a", "SEMVERLEVEL": "2.0.0"}) == SearchQuery("a", semver_level2=True)
 
 
-def test_what_nuget_org_ignores_is_ignored():
+def test_parameters_that_nuget_org_ignores_are_ignored():
     assert search(supportedFramework="net8.0", includeDelisted="true", sortBy="x") == SearchQuery()
 
 
@@ -78,11 +78,11 @@ def test_what_nuget_org_ignores_is_ignored():
         (False, complete(id="A")),
     ],
 )
-def test_what_nuget_org_answers_emptily_need_not_be_asked(nothing, query):
+def test_requests_with_an_empty_result_are_not_sent(nothing, query):
     assert query.asks_nothing == nothing
 
 
-def test_an_upstream_is_asked_in_the_order_of_the_official_client():
+def test_parameters_are_in_the_order_of_the_official_client():
     query = search(packageType="dotnettool", semVerLevel="2.0.0", take="5", q="a b", prerelease="True")
 
     assert query.params() == [
@@ -95,7 +95,7 @@ def test_an_upstream_is_asked_in_the_order_of_the_official_client():
     ]
 
 
-def test_equal_questions_are_asked_equally():
+def test_equal_queries_give_equal_parameters():
     assert search(q="a", skip="-3", take="5000").params() == search(take="20", q="a", prerelease="false").params()
 
 
@@ -108,20 +108,20 @@ def test_equal_questions_are_asked_equally():
         (False, complete()),
     ],
 )
-def test_versions_are_meant_when_only_an_id_is_given(versions, query):
+def test_versions_are_requested_if_only_an_id_is_given(versions, query):
     assert query.asks_versions == versions
 
 
 def test_versions_are_not_paged():
     """
-    Paket asks for 100,000 of them.
+    Paket requests 100,000 of them.
     """
     query = complete(id="A", take="100000", semVerLevel="2.0.0", packageType="x")
 
     assert query.params() == [("id", "A"), ("prerelease", "false"), ("semVerLevel", "2.0.0")]
 
 
-def test_ids_are_asked_with_text_and_page():
+def test_ids_are_requested_with_text_and_page():
     assert complete(q="newtons", packageType="x").params() == [
         ("q", "newtons"),
         ("skip", "0"),

@@ -61,18 +61,18 @@ def resource(name, url, **more):
         "ReadmeUriTemplate/6.13.0",
     ],
 )
-def test_each_name_some_client_looks_for_is_there_once(name):
+def test_each_name_that_some_client_looks_for_appears_once(name):
     assert types(written()).count(name) == 1
 
 
-def test_types_and_addresses_are_single_texts():
+def test_types_and_urls_are_single_texts():
     """
     Renovate and PSResourceGet cannot read arrays.
     """
     assert all(isinstance(e["@type"], str) and isinstance(e["@id"], str) for e in written()["resources"])
 
 
-def test_the_version_is_what_clients_accept():
+def test_the_version_is_one_that_clients_accept():
     assert written()["version"] == "3.0.0"
 
 
@@ -82,7 +82,7 @@ def test_versioned_registrations_are_for_clients_that_know_semver2():
     assert (entry["clientVersion"], entry["@id"]) == ("4.3.0-alpha", "https://ours.example/v3/registration-gz-semver2/")
 
 
-def test_search_says_primary_to_the_client_that_asks():
+def test_search_is_marked_primary():
     (entry,) = (e for e in written()["resources"] if e["@type"] == "SearchQueryService")
 
     assert "(primary)" in entry["comment"]
@@ -90,18 +90,18 @@ def test_search_says_primary_to_the_client_that_asks():
 
 def test_signatures_are_not_offered_over_plain_http():
     """
-    Their address on http:// makes every restore from the source fail.
+    An http:// URL for them makes every restore from the source fail.
     """
     assert not [name for name in types(written("http://ours.example")) if name.startswith("RepositorySignatures")]
 
 
-def test_what_the_feed_lacks_is_left_out():
+def test_resources_that_the_feed_lacks_are_left_out():
     names = types(written(vulnerabilities=False, repository_signatures=False))
 
     assert not [name for name in names if name.startswith(("VulnerabilityInfo", "RepositorySignatures"))]
 
 
-def test_nothing_leads_elsewhere():
+def test_nothing_links_elsewhere():
     assert foreign_urls(written(), "https://ours.example") == []
 
 
@@ -147,26 +147,26 @@ def test_primary_search_comes_before_secondary(kept):
         ("https://a/6/", [("3.6.0", "https://a/6")]),
     ],
 )
-def test_the_best_registrations_are_taken(expected, entries):
+def test_the_best_registrations_are_used(expected, entries):
     endpoints = read_service_index(index(*(resource(f"RegistrationsBaseUrl/{v}", url) for v, url in entries)))
 
     assert expected == endpoints.registrations
 
 
-def test_types_may_be_arrays_and_of_any_casing():
+def test_types_may_be_arrays_and_in_any_case():
     body = index(resource(["x", "packagebaseaddress/3.0.0", 1], "https://a/flat"))
 
     assert read_service_index(body).flat_container == "https://a/flat/"
 
 
 @pytest.mark.parametrize("url", [None, 1, "", "/relative/", "ftp://a/", "file:///etc/"])
-def test_entries_without_a_web_address_are_passed_over(url):
+def test_entries_without_a_web_address_are_ignored(url):
     body = index(resource("PackageBaseAddress/3.0.0", url), resource("PackageBaseAddress/3.0.0", "https://a/"))
 
     assert read_service_index(body).flat_container == "https://a/"
 
 
-def test_a_query_in_a_search_address_is_cut_off():
+def test_a_query_in_a_search_url_is_cut_off():
     body = index(
         resource("SearchQueryService", "https://a/query?x=1"), resource("SearchQueryService", "https://a/query")
     )
@@ -174,7 +174,7 @@ def test_a_query_in_a_search_address_is_cut_off():
     assert read_service_index(body).search == ("https://a/query",)
 
 
-def test_what_is_not_offered_is_none():
+def test_missing_resources_are_none():
     assert UpstreamEndpoints() == read_service_index(index())
 
 
@@ -182,7 +182,7 @@ def test_what_is_not_offered_is_none():
     "body",
     [b"{}", b"<html>", b'{"version":"3.0.0"}', b'{"version":"3.0.0","resources":{}}', index(version="2.0.0")],
 )
-def test_what_is_no_service_index_is_unreadable(body):
+def test_anything_but_a_service_index_is_unreadable(body):
     with pytest.raises(UnreadableDocument):
         read_service_index(body)
 
@@ -190,7 +190,7 @@ def test_what_is_no_service_index_is_unreadable(body):
 # --- the documentation ------------------------------------------------------------------------------------------------
 
 
-def test_the_documentation_has_every_resource_and_its_address():
+def test_the_documentation_lists_every_resource_and_its_url():
     text = (Path(__file__).parents[3] / "docs" / "protocol" / "service-index.md").read_text()
     documented = re.findall(r"^\| `([^`]+)` \| `(\{base\}[^`]+)` \|$", text, re.MULTILINE)
 
@@ -199,7 +199,7 @@ def test_the_documentation_has_every_resource_and_its_address():
 
 
 def of_types(*entries: tuple[str, str, object]) -> UpstreamEndpoints:
-    """The endpoints of entries with a type, an address and a clientVersion (None: without)."""
+    """The endpoints of entries with a type, a URL and a clientVersion (None: without)."""
     resources = [
         {"@type": name, "@id": url} | ({} if client is None else {"clientVersion": client})
         for name, url, client in entries
@@ -208,9 +208,9 @@ def of_types(*entries: tuple[str, str, object]) -> UpstreamEndpoints:
 
 
 @pytest.mark.parametrize("client", ["99.0.0", "abc", "", 1, {}, ["99.0.0"], ["abc"]])
-def test_an_entry_for_other_clients_is_passed_over(client):
+def test_an_entry_for_other_clients_is_ignored(client):
     """
-    As by the official client, also for what is no version.
+    As in the official client; also for an invalid version.
     """
     endpoints = of_types(
         ("PackageBaseAddress/3.0.0", "https://other.example/", client),
@@ -231,7 +231,7 @@ def test_the_entry_for_the_newest_client_counts(client):
     assert endpoints.registrations == "https://a.example/"
 
 
-def test_a_few_search_services_are_asked():
+def test_the_number_of_search_services_is_limited():
     many = [("SearchQueryService", f"https://s{number}.example/query", None) for number in range(100)]
 
     assert len(of_types(*many).search) == 4

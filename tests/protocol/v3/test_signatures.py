@@ -25,7 +25,7 @@ def certificate(fingerprint, url="https://up.example/c.crt", **more):
     return {"fingerprints": {SHA256_OID: fingerprint}, **stated, "contentUrl": url, **more}
 
 
-def test_nuget_orgs_document_survives_but_for_its_addresses(links, kept):
+def test_nuget_orgs_document_is_unchanged_except_urls(links, kept):
     theirs = json.loads(kept("repository-signatures"))
 
     ours = json.loads(
@@ -42,13 +42,13 @@ def test_nuget_orgs_document_survives_but_for_its_addresses(links, kept):
     ("expected", "signed", "version"),
     [(True, True, "5.0.0"), (False, True, "4.7.0"), (False, True, "4.9.0"), (False, False, "5.0.0")],
 )
-def test_all_signed_is_said_to_clients_that_know_it(links, expected, signed, version):
+def test_all_signed_is_only_stated_to_clients_that_know_it(links, expected, signed, version):
     document = write_repository_signatures(RepositorySignatures(signed, ()), links, version)
 
     assert json.loads(document)["allRepositorySigned"] is expected
 
 
-def test_certificates_have_addresses_by_fingerprint():
+def test_certificates_have_urls_by_fingerprint():
     several = (certificate(ONE.upper(), "https://up.example/1"), certificate(TWO, "file:///etc/x"), certificate(ONE))
 
     assert RepositorySignatures(True, several).addresses == {ONE: "https://up.example/1"}
@@ -75,9 +75,9 @@ def test_certificates_have_addresses_by_fingerprint():
         {"allRepositorySigned": True, "signingCertificates": [certificate(ONE, notAfter="for ever")]},
     ],
 )
-def test_what_is_incomplete_is_unreadable(document):
+def test_incomplete_documents_are_unreadable(document):
     """
-    Guessing would loosen or break verification.
+    Guessing would weaken or break verification.
     """
     with pytest.raises(UnreadableDocument):
         read_repository_signatures(json.dumps(document).encode())
@@ -93,7 +93,7 @@ def test_all_is_signed_only_if_all_of_each_is(expected, several):
     assert merged.all_repository_signed is expected
 
 
-def test_merged_certificates_are_each_there_once():
+def test_merged_certificates_are_unique():
     merged = merge_repository_signatures(
         [
             RepositorySignatures(True, (certificate(ONE, mine=True),)),

@@ -38,7 +38,7 @@ def test_nuget_orgs_index_is_understood(kept):
     assert base.updated == "2026-11-20T05:27:29.2163256Z"
 
 
-def test_nuget_orgs_page_comes_out_as_it_went_in(kept):
+def test_nuget_orgs_page_is_unchanged(kept):
     body = read_vulnerability_page(kept("vulnerability-page"))
 
     assert json.loads(write_vulnerability_page(page("base", body))) == json.loads(kept("vulnerability-page"))
@@ -52,7 +52,7 @@ def test_a_time_that_clients_cannot_read_is_replaced():
     )
 
 
-def test_as_many_pages_are_read_as_clients_read():
+def test_only_as_many_pages_are_read_as_clients_read():
     entries = [{"@name": f"n{number}", "@id": "https://a.example/b", "@updated": "2026-01-01"} for number in range(40)]
 
     assert len(read_vulnerability_index(json.dumps(entries).encode())) == 16
@@ -64,7 +64,7 @@ def test_as_many_pages_are_read_as_clients_read():
 )
 def test_a_broken_index_is_unreadable_as_a_whole(body):
     """
-    A page passed over in silence would look like safety.
+    A page skipped silently would look like safety.
     """
     with pytest.raises(UnreadableDocument):
         read_vulnerability_index(body)
@@ -87,37 +87,37 @@ def test_a_broken_index_is_unreadable_as_a_whole(body):
         ({"a": [ADVISORY]}, {"a": [ADVISORY], "no id": [ADVISORY], "": [ADVISORY]}),
     ],
 )
-def test_what_one_advisory_says_does_not_cost_the_others(expected, value):
+def test_a_broken_advisory_does_not_affect_the_others(expected, value):
     """
-    The client reads a page as a whole or not at all.
+    The client reads a page completely or not at all.
     """
     assert read_page(value) == expected
 
 
 @pytest.mark.parametrize("severity", [None, True, "high", 1.5, 9, -5, 10**12, {}])
-def test_an_unknown_severity_is_still_one(severity):
+def test_an_advisory_of_unknown_severity_is_kept(severity):
     assert read_page({"a": [{**ADVISORY, "severity": severity}]}) == {"a": [{**ADVISORY, "severity": -1}]}
 
 
 @pytest.mark.parametrize("url", [None, 1, "", "javascript:alert(1)", "http://["])
-def test_an_advisory_without_an_address_is_still_one(url):
+def test_an_advisory_without_a_url_is_kept(url):
     assert read_page({"a": [{**ADVISORY, "url": url}]}) == {"a": [{**ADVISORY, "url": ""}]}
 
 
 @pytest.mark.parametrize("body", [b"", b"[1]", b'{"a":{}}', b'"x"'])
-def test_what_is_no_page_is_unreadable(body):
+def test_anything_but_a_page_is_unreadable(body):
     with pytest.raises(UnreadableDocument):
         read_vulnerability_page(body)
 
 
 def test_an_empty_page_is_an_object():
     """
-    The documentation says `[]`; the client cannot read that.
+    The documentation specifies `[]`; the client cannot read that.
     """
     assert write_vulnerability_page(page("base", {})) == b"{}"
 
 
-def test_the_index_leads_to_our_pages(links):
+def test_the_index_links_to_our_pages(links):
     document = json.loads(write_vulnerability_index(VulnerabilityPages((page("base", comment="c"), page("u"))), links))
 
     assert document == [
@@ -148,15 +148,15 @@ def test_pages_are_found_by_name():
         ([], []),
     ],
 )
-def test_merged_names_are_unique_and_allowed(expected, several):
+def test_merged_names_are_unique_and_valid(expected, several):
     merged = merge_vulnerabilities((upstream, pages(*names)) for upstream, names in several)
 
     assert [page.name for page in merged.pages] == expected
 
 
-def test_more_than_16_pages_are_added_up():
+def test_more_than_16_pages_are_merged():
     """
-    Clients read 16 at most.
+    Clients read at most 16.
     """
     merged = merge_vulnerabilities((f"up{at}", pages("base")) for at in range(20))
 
@@ -166,9 +166,9 @@ def test_more_than_16_pages_are_added_up():
 
 
 @pytest.mark.parametrize("body", [b'{"a":[' + b"{}," * 60_000 + b"{}]}", b'{"a":[]}' + b" " * 17_000_000])
-def test_a_page_larger_than_any_is_unreadable(body):
+def test_an_oversized_page_is_unreadable(body):
     """
-    The last good one stays: advisories that are left out would look like safety.
+    The last good page is kept: missing advisories would look like safety.
     """
     with pytest.raises(UnreadableDocument, match="more than 50000 advisories or 16777216 bytes"):
         read_vulnerability_page(body)
