@@ -32,7 +32,7 @@ from nugetproxy.config.hosts import canonical_host, parse_allowed_host
         ("fe80::1%25eth0", "fe80::1%eth0"),
     ],
 )
-def test_a_host_has_one_spelling(spelled, canonical):
+def test_a_host_has_one_canonical_spelling(spelled, canonical):
     assert canonical_host(spelled) == canonical
 
 
@@ -44,7 +44,7 @@ def test_a_host_has_one_spelling(spelled, canonical):
      "08.0.0.1", "4294967296", "1.16777216", "feed.1", "feed.0x1", "1_0.1", "[::1]", "::x", "::1%", "fe80::1%a%b",
      "::ffff:010.0.0.1", "v1.a:"],
 )  # fmt: skip
-def test_what_is_no_host_is_refused(text):
+def test_invalid_hosts_are_refused(text):
     with pytest.raises(ValueError, match="its host is neither"):
         canonical_host(text)
 
@@ -63,7 +63,7 @@ def test_what_is_no_host_is_refused(text):
         ("*.Example.NET.:8443", ("*.example.net", 8443)),
     ],
 )
-def test_an_entry_names_a_host_or_the_hosts_of_a_domain(entry, meaning):
+def test_an_entry_matches_a_host_or_the_hosts_of_a_domain(entry, meaning):
     assert parse_allowed_host(entry) == meaning
 
 

@@ -1,4 +1,4 @@
-"""Settings that nobody writes on purpose: each is refused in one line that names it."""
+"""Settings that nobody writes on purpose: each is refused in one line that names the setting."""
 
 import pytest
 
@@ -52,19 +52,19 @@ def test_in_a_variable(tmp_path, name, value, why):
 
 
 @pytest.mark.parametrize("urls", [["http://[::1"], ["http://[::1", "http://[::1"], ["https://[a/index.json"]])
-def test_an_upstream_on_the_command_line_that_is_no_url(urls):
+def test_an_upstream_on_the_command_line_must_be_a_url(urls):
     with pytest.raises(ConfigError, match="expected an http or https URL"):
         load(None, {}, {"mirroring.upstream": urls})
 
 
-def test_where_a_long_value_came_from_is_still_told(tmp_path):
+def test_the_origin_of_a_long_value_is_still_shown(tmp_path):
     assert problem(tmp_path, NUGETPROXY_SERVER__STOP_TIMEOUT="x" * 100_000).endswith(
         "(from NUGETPROXY_SERVER__STOP_TIMEOUT)"
     )
 
 
 @pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -float("inf"), 10**400, 1e13])
-def test_what_no_timer_takes_is_no_duration(seconds):
+def test_durations_beyond_the_range_of_timers_are_refused(seconds):
     with pytest.raises(ValueError, match="expected a duration"):
         parse_duration(seconds)
 

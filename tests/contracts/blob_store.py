@@ -42,7 +42,7 @@ class BlobStoreContract:
         assert store.path(KEY).read_bytes() == b"first"
         assert late.path is None
 
-    def test_a_reader_of_the_spool_goes_on_after_commit(self, store: BlobStore, make_spool: MakeSpool):
+    def test_a_reader_of_the_spool_continues_after_commit(self, store: BlobStore, make_spool: MakeSpool):
         spool = make_spool(b"package")
         store.commit(KEY, spool)
 
@@ -63,7 +63,7 @@ class BlobStoreContract:
         with pytest.raises(KeyError):
             store.open(KEY)
 
-    def test_deleted_is_gone(self, store: BlobStore, make_spool: MakeSpool):
+    def test_a_deleted_key_is_gone(self, store: BlobStore, make_spool: MakeSpool):
         store.commit(KEY, make_spool(b"package"))
         store.delete(KEY)
         store.delete(KEY)
@@ -71,13 +71,13 @@ class BlobStoreContract:
         assert store.stat(KEY) is None
         assert list(store.walk()) == []
 
-    def test_committed_anew_has_another_etag(self, store: BlobStore, make_spool: MakeSpool):
+    def test_committing_again_gives_another_etag(self, store: BlobStore, make_spool: MakeSpool):
         first = store.commit(KEY, make_spool(b"package")).etag
         store.delete(KEY)
 
         assert store.commit(KEY, make_spool(b"PACKAGE")).etag != first
 
-    def test_walk_lists_what_lies_below_a_prefix(self, store: BlobStore, make_spool: MakeSpool):
+    def test_walk_lists_keys_below_a_prefix(self, store: BlobStore, make_spool: MakeSpool):
         for name in ("b", "a", "c"):
             store.commit(BlobKey.of("one", name, "x"), make_spool(b"1"))
         store.commit(BlobKey.of("two", "a", "x"), make_spool(b"22"))

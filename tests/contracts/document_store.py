@@ -9,10 +9,10 @@ OTHER = "https://upstream.test/other"
 
 
 class DocumentStoreContract:
-    async def test_what_was_not_put_is_not_there(self, store):
+    async def test_an_unknown_document_is_absent(self, store):
         assert store.get(ONE) is None
 
-    async def test_what_was_put_is_there(self, store):
+    async def test_a_stored_document_is_returned(self, store):
         document = a_document(url=ONE)
         await store.put(document)
 
@@ -30,7 +30,7 @@ class DocumentStoreContract:
 
         assert new == store.get(ONE)
 
-    async def test_urls_do_not_touch_each_other(self, store):
+    async def test_urls_are_independent(self, store):
         one, other = a_document(url=ONE, body=b"1"), a_document(url=OTHER, body=b"2")
         await store.put(one)
         await store.put(other)
@@ -65,7 +65,7 @@ class DocumentStoreContract:
 
         assert ancient == store.get(ONE)
 
-    async def test_a_confirmation_moves_the_clock_and_nothing_else(self, store):
+    async def test_a_confirmation_only_changes_the_time(self, store):
         document = a_document(url=ONE, age=500)
         await store.put(document)
         confirmed = replace(document, confirmed=NOON)
@@ -104,7 +104,7 @@ class DocumentStoreContract:
 
         assert new == store.get(ONE)
 
-    async def test_a_put_forgets_the_clock_of_what_was_there(self, store):
+    async def test_a_put_replaces_the_time_of_the_old_document(self, store):
         document = a_document(url=ONE, age=500)
         await store.put(document)
         await store.confirm(replace(document, confirmed=NOON, expired=True))
@@ -112,10 +112,10 @@ class DocumentStoreContract:
 
         assert document == store.get(ONE)
 
-    async def test_deleting_nothing_is_no_error(self, store):
+    async def test_deleting_an_unknown_document_is_not_an_error(self, store):
         await store.delete(ONE)
 
-    async def test_a_deleted_clock_does_not_come_back(self, store):
+    async def test_a_deleted_confirmation_does_not_come_back(self, store):
         document = a_document(url=ONE, age=500)
         await store.put(document)
         await store.confirm(replace(document, confirmed=NOON))
@@ -124,7 +124,7 @@ class DocumentStoreContract:
 
         assert document == store.get(ONE)
 
-    async def test_its_size_grows_with_what_is_put(self, store):
+    async def test_its_size_grows_with_its_documents(self, store):
         before = store.size_bytes()
         await store.put(a_document(url=ONE, body=bytes(500_000)))
 

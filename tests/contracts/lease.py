@@ -15,13 +15,13 @@ class LeaseContract:
         with leases.try_hold("a"), others.try_hold("b") as lease:
             assert lease.shared
 
-    def test_a_released_lease_can_be_had(self, leases, others):
+    def test_a_released_lease_can_be_acquired(self, leases, others):
         leases.try_hold("a").release()
 
         with others.try_hold("a") as lease:
             assert lease is not None
 
-    def test_a_second_release_takes_nothing_from_the_next_holder(self, leases, others):
+    def test_a_second_release_does_not_affect_the_next_holder(self, leases, others):
         lease = leases.try_hold("a")
         lease.release()
         with others.try_hold("a"):
@@ -57,7 +57,7 @@ class LeaseContract:
         with others.try_hold("a") as lease:
             assert lease is not None
 
-    async def test_what_fails_inside_gives_the_lease_back(self, leases, others):
+    async def test_an_exception_inside_releases_the_lease(self, leases, others):
         with pytest.raises(ValueError, match="broken"):
             async with leases.hold("a"):
                 raise ValueError("broken")

@@ -1,4 +1,4 @@
-"""Feeds for the tests of layers: they hold packages in memory and remember what they were asked."""
+"""Feeds for testing layers: they hold packages in memory and record requests."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ def a_hit(package_id: str, versions: Sequence[str], **more: Any) -> SearchHit:
 
 
 class ScriptedFeed(FakeFeed):
-    """Packages by id, with their versions ascending. Searching finds ids that contain the text, in the order given."""
+    """Packages by id, with their versions ascending. A search finds ids that contain the text, in insertion order."""
 
     def __init__(self, name: str, packages: Mapping[str, Sequence[str]], *, burnt: Iterable[str] = ()) -> None:
         super().__init__()
@@ -31,13 +31,13 @@ class ScriptedFeed(FakeFeed):
         self.packages = dict(packages)
         self.burnt = frozenset(burnt)
         self.deleted: dict[str, list[str]] = {}
-        """Versions by lower id."""
+        """Versions by lower-case id."""
         self.advisories: dict[str, list[dict[str, Any]]] = {}
         self.hidden_from_search: frozenset[str] = frozenset()
         self.more: dict[str, Any] = {}
-        """Of every hit."""
+        """Additional fields of every hit."""
         self.said: dict[str, Any] = {}
-        """Of every leaf."""
+        """Additional fields of every leaf."""
 
     # --- by id ---
 

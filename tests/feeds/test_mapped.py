@@ -17,7 +17,7 @@ ONE = (NuGetVersion.parse("1.0.0"),)
 
 
 class FeedOf:
-    """Knows some ids; counts what it was asked."""
+    """Knows some ids; counts requests."""
 
     def __init__(self, *ids: str, error: Exception | None = None) -> None:
         self.ids = ids
@@ -61,9 +61,9 @@ def test_the_most_specific_pattern_wins(package_id: str, expected: str) -> None:
     assert [found.name for found in sources_for(sources, package_id)] == [expected]
 
 
-async def test_an_id_is_asked_only_of_its_source() -> None:
+async def test_only_the_source_of_an_id_is_asked() -> None:
     """
-    A name that belongs to one source never leaves to another, even when the first does not know it.
+    A name that belongs to one source is never sent to another, even if the first does not know it.
     """
     public, private = FeedOf("Contoso.Core"), FeedOf()
     mapped = Mapped([source(public, "*"), source(private, "Contoso.*")])
@@ -79,9 +79,9 @@ async def test_equal_patterns_are_asked_in_order() -> None:
     assert first.asked == ["A"]
 
 
-async def test_a_failing_source_is_not_passed_over() -> None:
+async def test_a_failing_source_is_not_skipped() -> None:
     """
-    When the first source cannot know, the second's answer could be the wrong package.
+    If the first source cannot answer, the second's answer could be the wrong package.
     """
     broken, second = FeedOf(error=UpstreamUnavailable("u", "down")), FeedOf("A")
     mapped = Mapped([source(broken, "*"), source(second, "*")])
@@ -91,7 +91,7 @@ async def test_a_failing_source_is_not_passed_over() -> None:
 
 
 @pytest.mark.parametrize(("outcome", "values"), [(Outcome.STALE, ()), (Outcome.MISS, ("1.0.0",))])
-async def test_versions_of_a_source_that_cannot_be_asked_are_not_completed_by_the_next(outcome, values) -> None:
+async def test_versions_of_an_unavailable_source_are_not_completed_by_the_next(outcome, values) -> None:
     class Away(FeedOf):
         async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
             return Answer(CompletionPage(None, ()), Provenance(outcome))
@@ -107,9 +107,9 @@ async def test_an_unmapped_id_is_unknown() -> None:
         await mapped.versions(PackageId.parse("A"))
 
 
-async def test_search_drops_what_a_source_is_not_mapped_for() -> None:
+async def test_search_drops_ids_that_are_not_mapped_to_the_source() -> None:
     """
-    A look-alike of a private id in the public source is not shown, and pages are cut after merging.
+    A look-alike of a private id in the public source is not shown, and pages are formed after merging.
     """
     public = FeedOf("Contoso.Core", "Serilog", "Dapper")
     private = FeedOf("Contoso.Core")

@@ -1,4 +1,4 @@
-"""Hosted above mirrored: who answers for an id, and what merging adds."""
+"""Hosted above mirrored: which feed answers for an id, and what merging adds."""
 
 from typing import Any
 
@@ -28,12 +28,12 @@ async def test_a_hosted_id_is_not_asked_below() -> None:
     assert below.asked == []
 
 
-async def test_an_unknown_id_is_the_feed_belows_to_answer() -> None:
+async def test_an_unknown_id_is_answered_by_the_feed_below() -> None:
     overlay, _, _ = an_overlay({}, {"Serilog": ["4.0.0"]})
     assert texts((await overlay.versions(PUBLIC)).value) == ["4.0.0"]
 
 
-async def test_a_version_that_the_owner_lacks_stops() -> None:
+async def test_a_version_missing_in_a_hosted_id_is_not_looked_for_below() -> None:
     """
     A look-alike below with a higher version is never reached through an id that is ours.
     """
@@ -44,14 +44,14 @@ async def test_a_version_that_the_owner_lacks_stops() -> None:
     assert [name for name, _ in below.asked if name != "catalog_entry"] == []
 
 
-async def test_an_id_whose_versions_were_all_deleted_is_still_ours() -> None:
+async def test_an_id_stays_ours_after_all_its_versions_were_deleted() -> None:
     overlay, _, below = an_overlay({}, {"Contoso.Core": ["99.0.0"]}, burnt=("contoso.core",))
     with pytest.raises(VersionNotFound):
         await overlay.versions(PRIVATE)
     assert below.asked == []
 
 
-async def test_what_nobody_knows_is_not_found() -> None:
+async def test_an_id_that_is_unknown_everywhere_is_not_found() -> None:
     overlay, _, _ = an_overlay({}, {})
     with pytest.raises(PackageNotFound):
         await overlay.registration(PUBLIC)
@@ -65,34 +65,34 @@ async def test_a_merged_id_has_the_versions_of_both() -> None:
     assert texts((await overlay.versions(PUBLIC)).value) == ["3.0.0", "4.0.1-ours", "5.0.0"]
 
 
-async def test_of_one_merged_version_the_hosted_one_counts() -> None:
+async def test_a_version_in_both_feeds_comes_from_the_hosted_one() -> None:
     overlay, _, _ = an_overlay({"Serilog": ["4.0.0"]}, {"Serilog": ["4.0.0", "5.0.0"]}, "serilog")
     registration = (await overlay.registration(PUBLIC)).value
     assert [leaf.entry["by"] for leaf in registration.leaves] == ["hosted", "below"]
 
 
-async def test_the_bytes_of_a_merged_version_are_the_owners() -> None:
+async def test_a_merged_version_is_downloaded_from_its_feed() -> None:
     overlay, _, _ = an_overlay({"Serilog": ["4.0.0"]}, {"Serilog": ["4.0.0", "5.0.0"]}, "serilog")
     for version, expected in (("4.0.0", b"hosted"), ("5.0.0", b"below")):
         content = (await overlay.content(PackageIdentity.parse("serilog", version), Part.NUPKG)).value
         assert getattr(content, "body", None) == expected
 
 
-async def test_a_merged_version_that_neither_has_is_a_missing_version() -> None:
+async def test_a_merged_version_in_neither_feed_is_a_missing_version() -> None:
     overlay, _, _ = an_overlay({"Serilog": ["4.0.0"]}, {}, "serilog")
     with pytest.raises(VersionNotFound):
         await overlay.leaf(PackageIdentity.parse("serilog", "1.0.0"))
 
 
 @pytest.mark.parametrize(("hosted", "below"), [({"Serilog": ["1.0.0"]}, {}), ({}, {"Serilog": ["1.0.0"]})])
-async def test_a_merged_id_may_be_in_one_feed_only(hosted, below) -> None:
+async def test_a_merged_id_may_exist_in_one_feed_only(hosted, below) -> None:
     overlay, _, _ = an_overlay(hosted, below, "serilog")
     assert texts((await overlay.versions(PUBLIC)).value) == ["1.0.0"]
 
 
-async def test_a_deleted_version_of_a_merged_id_is_not_the_upstreams_either() -> None:
+async def test_a_deleted_version_of_a_merged_id_is_not_taken_from_the_upstream() -> None:
     """
-    Builds know it by its bytes; other bytes under its name would be worse than none.
+    Builds rely on its bytes; other bytes under its name would be worse than none.
     """
     overlay, hosted, below = an_overlay({"Serilog": ["4.0.1"]}, {"Serilog": ["3.0.0", "5.0.0"]}, "serilog")
     hosted.deleted = {"serilog": ["5.0.0"]}
@@ -106,7 +106,7 @@ async def test_a_deleted_version_of_a_merged_id_is_not_the_upstreams_either() ->
     assert below.asked == []
 
 
-async def test_a_merged_id_of_deleted_versions_alone_has_none() -> None:
+async def test_a_merged_id_with_only_deleted_versions_has_none() -> None:
     overlay, hosted, _ = an_overlay({}, {"Serilog": ["5.0.0"]}, "serilog", burnt=("serilog",))
     hosted.deleted = {"serilog": ["5.0.0"]}
     for ask in (overlay.versions, overlay.registration):
@@ -114,9 +114,9 @@ async def test_a_merged_id_of_deleted_versions_alone_has_none() -> None:
             await ask(PUBLIC)
 
 
-async def test_what_is_hosted_and_not_shown_is_not_shown_from_below() -> None:
+async def test_a_hidden_hosted_version_is_not_shown_from_below() -> None:
     """
-    An unlisted version of ours is none that the search names, whatever the upstream says of its own.
+    A search does not show a version that we unlisted, whatever the upstream says about its own.
     """
     overlay, hosted, _ = an_overlay({"Serilog": ["4.0.1"]}, {"Serilog": ["3.0.0", "5.0.0"]}, "serilog")
     hosted.deleted = {"serilog": ["5.0.0"]}
@@ -128,7 +128,7 @@ async def test_what_is_hosted_and_not_shown_is_not_shown_from_below() -> None:
         assert (hit.raw["version"], [row["version"] for row in hit.raw["versions"]]) == ("4.0.1", ["3.0.0", "4.0.1"])
 
 
-async def test_a_hit_from_below_is_described_by_a_version_that_can_be_had() -> None:
+async def test_a_hit_from_below_is_described_by_an_available_version() -> None:
     overlay, hosted, _ = an_overlay({}, {"Serilog": ["3.0.0", "5.0.0"]}, "serilog", burnt=("serilog",))
     hosted.deleted = {"serilog": ["5.0.0"]}
     hit = (await overlay.search(SearchQuery(text="serilog"))).value.hits[0]
@@ -136,7 +136,7 @@ async def test_a_hit_from_below_is_described_by_a_version_that_can_be_had() -> N
 
 
 class Unavailable(ScriptedFeed):
-    """An upstream that cannot be asked now; searching it finds what is kept, which is nothing."""
+    """An unavailable upstream; searching it finds kept packages, of which there are none."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__("below", {})
@@ -171,9 +171,9 @@ def a_bereft_overlay(error: Exception) -> tuple[Overlay, Unavailable]:
     ],
     ids=["versions", "registration", "between", "complete", "leaf", "content"],
 )
-async def test_a_merged_id_is_unknown_while_the_upstream_is(ask: Any, error: Exception) -> None:
+async def test_a_merged_id_is_unavailable_while_the_upstream_is(ask: Any, error: Exception) -> None:
     """
-    The hosted half alone would look like the whole, and a range would resolve to something else.
+    The hosted half alone would look complete, and a range would resolve to another version.
     """
     overlay, _ = a_bereft_overlay(error)
     with pytest.raises(type(error)):
@@ -189,15 +189,15 @@ async def test_a_hosted_version_of_a_merged_id_is_served_without_asking_below(pa
     assert below.asked == []
 
 
-async def test_a_merged_id_that_an_offline_mirror_never_had_is_what_is_hosted() -> None:
+async def test_a_merged_id_that_an_offline_mirror_never_had_has_the_hosted_versions() -> None:
     """
-    Offline, what is kept is all there is: nothing more could be known.
+    Offline, only kept packages exist: there is nothing more to know.
     """
     overlay, _ = a_bereft_overlay(NotMirrored("serilog"))
     assert texts((await overlay.versions(PUBLIC)).value) == ["4.0.1-ours"]
 
 
-async def test_a_merged_id_is_searched_for_all_the_same() -> None:
+async def test_a_merged_id_is_still_found_by_searches() -> None:
     overlay, _ = a_bereft_overlay(FAILURES[0])
     assert ids((await overlay.search(SearchQuery(text="serilog"))).value) == ["Serilog"]
 
@@ -205,24 +205,24 @@ async def test_a_merged_id_is_searched_for_all_the_same() -> None:
 # --- trust ------------------------------------------------------------------------------------------------------------
 
 
-async def test_not_everything_is_signed_where_something_may_be_hosted() -> None:
+async def test_with_hosting_not_everything_is_signed() -> None:
     """
-    A client that is told so would refuse every private package.
+    A client that saw this flag would refuse every private package.
     """
     overlay, _, _ = an_overlay({}, {})
     assert (await overlay.signatures()).value.all_repository_signed is False
 
 
-async def test_advisories_and_offers_are_those_of_the_feed_below() -> None:
+async def test_advisories_and_offered_resources_come_from_the_feed_below() -> None:
     overlay, _, below = an_overlay({}, {})
     below.advisories = {"serilog": [{"severity": 1}]}
     assert (await overlay.vulnerabilities()).value.pages[0].body == below.advisories
     assert (await overlay.offered()).vulnerabilities
 
 
-async def test_with_nothing_hosted_a_deep_page_is_asked_for_as_it_is():
+async def test_with_nothing_hosted_a_deep_page_is_requested_unchanged():
     """
-    A mirror that hosts nothing passes searches on: no earlier pages are read to make room for what is not there.
+    A mirror that hosts nothing passes searches on: no earlier pages are read to account for hosted packages.
     """
     below = ScriptedFeed("below", {f"P{number:02}": ["1.0.0"] for number in range(50)})
     overlay = Overlay(ScriptedFeed("hosted", {}), below, lambda _: False)

@@ -1,4 +1,4 @@
-"""Pages out of which rows are dropped: what is asked, what is left, and which total is told."""
+"""Pages from which rows are dropped: the requests, the remaining rows, and the stated total."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from nugetproxy.feeds.paging import Found, Rows, first_rows
 
 
 class Service:
-    """Rows by number. `told`: the total that is told, "right" for the right one; `most`: rows in one answer."""
+    """Rows by number. `told`: the total it states, "right" for the correct one; `most`: maximum rows per response."""
 
     def __init__(self, rows: Sequence[str], *, told: int | str | None = "right", most: int = 1000) -> None:
         self.rows = rows
@@ -45,7 +45,7 @@ def numbers(count: int) -> list[str]:
         (5000, 150, [(0, 30), (30, 70), (100, 200)]),
     ],
 )
-async def test_questions_begin_at_the_same_places_whatever_is_wanted(rows, wanted, asked) -> None:
+async def test_request_boundaries_do_not_depend_on_what_is_wanted(rows, wanted, asked) -> None:
     service = Service(numbers(rows))
     found = await service.found(wanted)
     assert service.asked == asked
@@ -60,18 +60,18 @@ async def test_a_hundred_rows_are_counted_exactly_on_every_page(wanted, place) -
 
 @pytest.mark.parametrize("wanted", [0, 1, 20, 30, 31, 100, 101, 1000])
 @pytest.mark.parametrize(("place", "total"), [(0, 100), (29, 100), (30, 101), (100, 101)])
-async def test_of_more_rows_those_dropped_behind_the_first_thirty_are_counted(wanted, place, total) -> None:
+async def test_with_more_rows_those_dropped_after_the_first_thirty_are_counted(wanted, place, total) -> None:
     assert (await Service(numbers(101)).found(wanted, f"r{place}")).total == total
 
 
 @pytest.mark.parametrize("wanted", [0, 20, 60, 500])
-async def test_a_service_that_gives_fewer_rows_than_asked_is_read_on(wanted) -> None:
+async def test_a_service_that_returns_fewer_rows_than_requested_is_read_further(wanted) -> None:
     found = await Service(numbers(70), most=20).found(wanted, "r25", "r65")
     assert found.rows[:wanted] == tuple(row for row in numbers(70) if row not in ("r25", "r65"))[:wanted]
     assert found.total == 68
 
 
-async def test_a_service_that_knows_no_paging_is_asked_once() -> None:
+async def test_a_service_without_paging_is_asked_once() -> None:
     class Static(Service):
         async def ask(self, skip: int, take: int) -> Rows[str]:
             self.asked.append((skip, take))
@@ -82,7 +82,7 @@ async def test_a_service_that_knows_no_paging_is_asked_once() -> None:
     assert (len(service.asked), len(found.rows), found.total) == (1, 399, 399)
 
 
-async def test_a_row_that_moved_between_two_questions_is_shown_once() -> None:
+async def test_a_row_that_moved_between_two_requests_is_shown_once() -> None:
     rows = numbers(60)
     rows[30] = "R29"
     found = await Service(rows).found(60)
@@ -91,13 +91,13 @@ async def test_a_row_that_moved_between_two_questions_is_shown_once() -> None:
 
 
 @pytest.mark.parametrize(("told", "wanted", "total"), [(None, 20, 30), (None, 200, 250), (10, 20, 30), (10, 100, 100)])
-async def test_a_total_that_is_not_told_or_too_small_is_at_least_what_was_found(told, wanted, total) -> None:
+async def test_a_missing_or_too_small_total_is_at_least_the_number_of_rows_found(told, wanted, total) -> None:
     found = await Service(numbers(250), told=told).found(wanted)
     assert found.total == total
     assert found.rows[:wanted] == tuple(numbers(250)[:wanted])
 
 
-async def test_no_service_is_asked_for_ever() -> None:
+async def test_no_service_is_asked_forever() -> None:
     service = Service(numbers(5000), most=1)
     await service.found(4000)
     assert len(service.asked) == 12

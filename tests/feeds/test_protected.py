@@ -1,4 +1,4 @@
-"""What must never leave the house: ids under protected prefixes, in whatever way a client names them."""
+"""Ids under protected prefixes are never sent upstream, however a client names them."""
 
 from typing import Any
 
@@ -48,21 +48,21 @@ def house() -> House:
         *(lambda feed, part=part: feed.content(PackageIdentity(SECRET, VERSION), part) for part in Part),
     ],
 )
-async def test_a_protected_id_is_asked_in_no_way(house: House, ask: Any) -> None:
+async def test_a_protected_id_is_never_requested(house: House, ask: Any) -> None:
     with pytest.raises(PackageNotFound, match="protected"):
         await ask(house.feed)
     assert house.upstream.asked == []
     assert house.attempts == ["contoso.secret"]
 
 
-async def test_an_exact_id_is_protected_alone(house: House) -> None:
+async def test_an_exact_id_protects_no_other_id(house: House) -> None:
     with pytest.raises(PackageNotFound, match="protected"):
         await house.feed.versions(PackageId.parse("Fabrikam.Core"))
     with pytest.raises(PackageNotFound, match=r"does not exist here$"):
         await house.feed.versions(PackageId.parse("Fabrikam.Core.More"))
 
 
-async def test_an_id_in_full_width_letters_tells_the_name_too(house: House) -> None:
+async def test_an_id_in_full_width_letters_is_protected_too(house: House) -> None:
     with pytest.raises(PackageNotFound, match="protected"):
         await house.feed.versions(PackageId.parse("\uff23ontoso.Secret"))
     assert house.upstream.asked == []
@@ -82,7 +82,7 @@ async def test_a_look_alike_in_full_width_letters_is_dropped() -> None:
         lambda feed: feed.complete(CompletionQuery(package_id="contoso.secret")),
     ],
 )
-async def test_nothing_is_asked_while_nobody_knows_what_is_protected(ask: Any) -> None:
+async def test_nothing_is_requested_while_the_protected_ids_are_unknown(ask: Any) -> None:
     def unknown() -> Any:
         raise StorageUnavailable("the database is gone")
 
@@ -126,20 +126,20 @@ NAMING = [
 
 
 @pytest.mark.parametrize("text", NAMING)
-async def test_a_text_that_names_a_protected_id_is_searched_nowhere_below(house: House, text: str) -> None:
+async def test_a_text_with_a_protected_id_is_not_searched_below(house: House, text: str) -> None:
     page = (await house.feed.search(SearchQuery(text=text))).value
     assert (page.total, page.hits, house.upstream.asked) == (0, (), [])
     assert house.attempts == [text]
 
 
 @pytest.mark.parametrize("text", NAMING)
-async def test_a_text_that_names_a_protected_id_is_completed_nowhere_below(house: House, text: str) -> None:
+async def test_a_text_with_a_protected_id_is_not_completed_below(house: House, text: str) -> None:
     page = (await house.feed.complete(CompletionQuery(text=text))).value
     assert (page.total, page.values, house.upstream.asked) == (0, (), [])
 
 
 @pytest.mark.parametrize("text", ["conto", "contosor", "secret", "", "xcontoso", "my.contosoft"])
-async def test_other_texts_are_asked_and_look_alikes_dropped(house: House, text: str) -> None:
+async def test_other_texts_are_searched_and_look_alikes_dropped(house: House, text: str) -> None:
     found = (await house.feed.search(SearchQuery(text=text))).value
     completed = (await house.feed.complete(CompletionQuery(text=text))).value
     assert len(house.upstream.asked) == 2
@@ -152,18 +152,18 @@ async def test_a_look_alike_that_appears_is_reported(house: House) -> None:
     assert (house.appearances, house.attempts) == (["contoso.secret"], [])
 
 
-async def test_versions_of_a_protected_id_are_completed_nowhere_below(house: House) -> None:
+async def test_versions_of_a_protected_id_are_not_completed_below(house: House) -> None:
     page = (await house.feed.complete(CompletionQuery(package_id="contoso.secret"))).value
     assert (page.values, house.upstream.asked) == ((), [])
 
 
-async def test_a_package_type_may_not_carry_a_protected_name(house: House) -> None:
+async def test_a_package_type_must_not_contain_a_protected_name(house: House) -> None:
     await house.feed.search(SearchQuery(text="x", package_type="Contoso.Secret"))
     assert house.upstream.asked == []
 
 
 @pytest.mark.parametrize("take", [1, 2, 3, 10])
-async def test_pages_have_no_gaps_where_look_alikes_were(take: int) -> None:
+async def test_pages_have_no_gaps_after_dropping_look_alikes(take: int) -> None:
     packages = {name: ["1.0.0"] for n in range(20) for name in (f"Public.{n:02}", f"Contoso.{n:02}")}
     house = House(packages)
     found: list[str] = []
@@ -173,7 +173,7 @@ async def test_pages_have_no_gaps_where_look_alikes_were(take: int) -> None:
     assert found == [f"Public.{n:02}" for n in range(20)]
 
 
-async def test_one_question_is_enough_when_nothing_is_dropped(house: House) -> None:
+async def test_one_request_is_enough_if_nothing_is_dropped(house: House) -> None:
     await house.feed.search(SearchQuery(text="serilog", take=20))
     assert [(query.skip, query.take) for _, query in house.upstream.asked] == [(0, 30)]
 
@@ -184,14 +184,14 @@ async def test_advisories_about_look_alikes_are_dropped(house: House) -> None:
     assert [list(page.body) for page in pages] == [["serilog"]]
 
 
-async def test_trust_and_offers_pass(house: House) -> None:
+async def test_trust_data_and_offered_resources_pass(house: House) -> None:
     assert (await house.feed.signatures()).value.all_repository_signed
     assert (await house.feed.offered()).vulnerabilities
 
 
 async def test_merging_does_not_open_a_protected_id() -> None:
     """
-    A protected id that somebody listed as merged has its hosted versions and no others.
+    A protected id that is configured as merged has only its hosted versions.
     """
     house = House()
     hosted = ScriptedFeed("hosted", {"Contoso.Secret": ["1.0.0"]})
@@ -210,7 +210,7 @@ NEWEST = NuGetVersion.parse("4.0.0")
 
 
 async def entries_of(feed: Protected) -> list[dict[str, Any]]:
-    """What is said of Serilog, in every way there is."""
+    """The metadata of Serilog, from every method."""
     package = PackageIdentity(SERILOG, NEWEST)
     registrations = [
         await feed.registration(SERILOG),
@@ -225,9 +225,9 @@ async def entries_of(feed: Protected) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("title", ["Contoso.Secret", "CONTOSO.SECRET", "C\u043entoso.Secret", "Fabrikam.Core"])
-async def test_no_other_package_has_our_name_for_a_title(house: House, title: str) -> None:
+async def test_no_other_package_has_our_name_as_title(house: House, title: str) -> None:
     """
-    Clients show the title in the place of the id.
+    Clients show the title in place of the id.
     """
     house.upstream.more = house.upstream.said = {"title": title, "description": "d"}
 
@@ -240,7 +240,7 @@ async def test_no_other_package_has_our_name_for_a_title(house: House, title: st
     assert set(house.appearances) == {lower_invariant(title)}
 
 
-async def test_nor_for_the_package_to_use_in_its_place(house: House) -> None:
+async def test_no_other_package_names_ours_as_its_replacement(house: House) -> None:
     house.upstream.more = house.upstream.said = {"title": "Serilog", "deprecation": ALTERNATE}
 
     entries = await entries_of(house.feed)
@@ -248,9 +248,9 @@ async def test_nor_for_the_package_to_use_in_its_place(house: House) -> None:
     assert [(entry["title"], entry["deprecation"]) for entry in entries] == [("Serilog", {"reasons": ["Legacy"]})] * 7
 
 
-async def test_it_may_depend_on_ours(house: House) -> None:
+async def test_another_package_may_depend_on_ours(house: House) -> None:
     """
-    A dependency names what the author uses; ours is then restored from us.
+    A dependency names a package that the author uses; ours is then restored from us.
     """
     groups = [{"dependencies": [{"id": "Contoso.Secret", "range": "[1.0.0, )"}]}]
     house.upstream.more = house.upstream.said = {"title": "Contoso", "dependencyGroups": groups}

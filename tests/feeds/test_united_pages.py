@@ -1,4 +1,4 @@
-"""Pages over hosted, protected and mirrored together, against a plain list: nothing lost, nothing twice, one total."""
+"""Pages over hosted, protected and mirrored together, compared with a plain list: all rows once, one total."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,10 +24,10 @@ Ask = Callable[[Feed, int, int], Awaitable[Page]]
 
 @dataclass(frozen=True)
 class Houses:
-    """What both halves have; an upstream's id is told by its place there.
+    """The ids of both halves; an upstream's id is identified by its position there.
 
-    `doubles` are hosted too: `merged` of them are merged, `unfound` of them no search finds among what is hosted.
-    `protected` are look-alikes that must not be seen.
+    `doubles` are also hosted: `merged` of them are merged, and `unfound` of them are not found by hosted searches.
+    `protected` are look-alikes that must not be visible.
     """
 
     upstream: int
@@ -52,7 +52,7 @@ class Houses:
 
     @property
     def united(self) -> list[str]:
-        """All that is to be seen, in order."""
+        """Everything that must be visible, in order."""
         ours = [f"Ours.{number}" for number in range(self.hosted)]
         ours += [self.id_of(place) for place in self.shared if place not in self.unfound]
         return ours + [self.id_of(place) for place in range(self.upstream) if place not in self.dropped]
@@ -91,7 +91,7 @@ async def completed(feed: Feed, skip: int, take: int) -> Page:
 
 
 async def all_pages(feed: Feed, ask: Ask, take: int, end: int) -> tuple[list[str], set[int | None]]:
-    """What the pages show one after another, as far as `end` and beyond it, and every total that they tell."""
+    """The rows of all pages in sequence, up to `end` and beyond, and every total that they state."""
     shown: list[str] = []
     totals = {(await ask(feed, 0, 0))[0]}
     for skip in range(0, end + take + 1, take):
@@ -111,7 +111,7 @@ async def all_pages(feed: Feed, ask: Ask, take: int, end: int) -> tuple[list[str
 @example(house=Houses(upstream=60, doubles=frozenset(range(50))), take=7)
 @example(house=Houses(upstream=120, protected=frozenset(range(0, 120, 2))), take=20)
 @example(house=Houses(0), take=20)
-def test_pages_of_any_size_cut_one_list_and_tell_one_total(ask: Ask, house: Houses, take: int) -> None:
+def test_pages_of_any_size_are_slices_of_one_list_with_one_total(ask: Ask, house: Houses, take: int) -> None:
     """
     The total counts what can be seen, exactly where the upstream finds at most a hundred; else it may count what is
     hidden behind the upstream's first thirty.
@@ -126,9 +126,9 @@ def test_pages_of_any_size_cut_one_list_and_tell_one_total(ask: Ask, house: Hous
     assert len(house.united) <= total <= len(house.united) + hidden_deep
 
 
-async def test_a_merged_id_far_down_among_what_is_hosted_is_shown_once() -> None:
+async def test_a_merged_id_far_down_among_hosted_ids_is_shown_once() -> None:
     """
-    The hosted feed gives a thousand hits at most in one answer, and this one is behind them.
+    The hosted feed returns at most a thousand hits per answer, and this one comes after them.
     """
     house = Houses(upstream=5, hosted=1200, doubles=frozenset({3}), merged=frozenset({3}))
     for ask in (searched, completed):
@@ -142,7 +142,7 @@ async def test_a_merged_id_far_down_among_what_is_hosted_is_shown_once() -> None
     each=st.lists(st.lists(st.integers(0, 200), unique=True, max_size=140), min_size=1, max_size=3),
     take=st.sampled_from([3, 20, 31, 100]),
 )
-def test_pages_over_several_upstreams_cut_one_list_too(each: list[list[int]], take: int) -> None:
+def test_pages_over_several_upstreams_are_slices_of_one_list(each: list[list[int]], take: int) -> None:
     feeds = [ScriptedFeed(str(place), {f"P.{number}": ONE for number in ids}) for place, ids in enumerate(each)]
     mapped = Mapped([MappedSource(feed.name, feed, ("*",)) for feed in feeds])
     there = {f"P.{number}" for ids in each for number in ids}

@@ -20,7 +20,7 @@ class TestExample:
     def test_gives_every_default(self):
         assert Config() == load(EXAMPLE, {})
 
-    def test_names_every_key(self):
+    def test_has_every_key(self):
         written = set(_places(tomllib.loads(EXAMPLE.read_text())))
 
         assert {place for place in keys() if place != ("mirroring", "upstream")} == written
@@ -31,9 +31,9 @@ class TestExample:
 
         assert [variable(place) for place in keys() if place != ("mirroring", "upstream")] == named
 
-    def test_says_a_sentence_about_every_key(self):
+    def test_describes_every_key(self):
         """
-        A key has its sentence directly above its variable; the freshness keys are described once, above all tables.
+        A key's description is directly above its variable; the freshness keys are described once, above all tables.
         """
         text = EXAMPLE.read_text()
 
@@ -68,7 +68,7 @@ class TestSources:
 
         assert (server.max_body, server.workers, server.listen) == (2_000_000, 3, "127.0.0.1:3")
 
-    def test_the_file_may_be_named_by_the_environment(self, tmp_path):
+    def test_the_environment_may_name_the_file(self, tmp_path):
         file = tmp_path / "n.toml"
         file.write_text("[server]\nworkers = 2\n")
 
@@ -78,7 +78,7 @@ class TestSources:
     def test_a_list_in_the_environment_is_json_or_toml(self, text):
         assert loaded({"NUGETPROXY_SERVER__TRUSTED_PROXIES": text}).server.trusted_proxies == ("10.0.0.0/8", "::1")
 
-    def test_an_upstream_is_reached_by_its_index(self, tmp_path):
+    def test_variables_address_upstreams_by_index(self, tmp_path):
         secret = tmp_path / "secret"
         secret.write_text("x")
         environ = {
@@ -91,7 +91,7 @@ class TestSources:
         assert ("nuget.org", str(secret)) == (first.name, first.password_file)
         assert (second.name, second.password_file) == ("feed.example.com", "")
 
-    def test_a_part_of_a_freshness_table_leaves_the_rest_alone(self):
+    def test_a_partial_freshness_table_keeps_the_other_defaults(self):
         rule = loaded({"NUGETPROXY_MIRRORING__FRESHNESS__SEARCH__FRESH": "5m"}).mirroring.freshness.search
 
         assert (rule.fresh, rule.stale_if_error) == (300.0, 3600.0)
@@ -113,7 +113,7 @@ class TestSources:
             (["https://h/v3/index.json", "https://h/nuget/Feed-A/index.json"], ["h", "h-nuget-feed-a-index-json"]),
         ],
     )
-    def test_upstreams_by_url_on_one_host_are_told_apart_by_their_paths(self, urls, names):
+    def test_upstreams_by_url_on_one_host_are_named_by_their_paths(self, urls, names):
         """
         In any order: documents of one feed must never be served as those of another.
         """
@@ -136,12 +136,12 @@ class TestSources:
 
         assert (upstream.name, upstream.connections) == ("corp", 3)
 
-    def test_variables_of_the_scripts_are_no_settings(self):
+    def test_variables_of_the_scripts_are_not_settings(self):
         assert Config() == loaded({"NUGETPROXY_SHARED": "x", "NUGETPROXY_VENV": "y", "PATH": "z"})
 
 
 class TestProblems:
-    def test_all_are_told_at_once(self, problems):
+    def test_all_problems_are_reported_together(self, problems):
         """
         Unknown keys, unknown variables, invalid values and values that contradict each other, in one start.
         """
@@ -176,7 +176,7 @@ class TestProblems:
         ("name", "expected"),
         [("NUGETPROXY_X", ""), ("NUGETPROXY_SHAERD", ""), ("NUGETPROXY_CONFG", "; did you mean NUGETPROXY_CONFIG?")],
     )
-    def test_a_variable_of_the_scripts_is_suggested_to_nobody(self, problems, name, expected):
+    def test_variables_of_the_scripts_are_never_suggested(self, problems, name, expected):
         assert problems(environ={name: "1"}) == f"{name}: unknown variable{expected}"
 
     @pytest.mark.parametrize(
@@ -249,13 +249,13 @@ class TestProblems:
 
         assert str(file) in str(refused.value)
 
-    def test_a_problem_tells_where_the_value_came_from(self, problems):
+    def test_a_problem_shows_the_origin_of_the_value(self, problems):
         assert "(from NUGETPROXY_SERVER__WORKERS)" in problems(environ={"NUGETPROXY_SERVER__WORKERS": "x"})
         assert "(in nugetproxy.toml)" in problems("[server]\nworkers = 0")
         assert "(on the command line)" in problems(server__workers=0)
 
     @pytest.mark.parametrize("anonymous", ["none", "mirrored"])
-    def test_reading_is_not_closed_where_nobody_has_an_account(self, problems, anonymous):
+    def test_anonymous_reading_cannot_be_disabled_without_accounts(self, problems, anonymous):
         """
         A server without hosting has no accounts: it would let everyone read.
         """
@@ -266,11 +266,11 @@ class TestProblems:
     def test_a_problem_shows_no_password(self, problems):
         assert "hunter2" not in problems(mirroring__upstream=[{"proxy": "socks5://me:hunter2@proxy:1"}])
 
-    def test_indexes_of_upstreams_leave_no_gap(self, problems):
+    def test_indexes_of_upstreams_have_no_gaps(self, problems):
         assert "without a gap" in problems(environ={"NUGETPROXY_MIRRORING__UPSTREAM__2__NAME": "x"})
 
 
-def test_settings_survive_the_way_to_a_worker():
+def test_settings_survive_the_transfer_to_a_worker():
     config = loaded(mirroring__upstream=["https://feed.example.com/index.json"])
 
     assert config == Config.model_validate_json(config.model_dump_json())

@@ -19,7 +19,7 @@ class TestSecrets:
             (b"\xff\xfe", "is not UTF-8 text"),
         ],
     )
-    def test_what_cannot_be_sent_is_refused(self, problems, tmp_path, key, content, why):
+    def test_values_that_cannot_be_sent_are_refused(self, problems, tmp_path, key, content, why):
         (tmp_path / "secret").write_bytes(content)
         upstream = {key: str(tmp_path / "secret"), "header_name": "X-Key" if "header" in key else ""}
         told = problems(mirroring__upstream=[upstream])
@@ -28,7 +28,7 @@ class TestSecrets:
         assert "tw" not in told.partition(why)[2]
 
     @pytest.mark.parametrize("content", ["secret", "secret\n", "secret\r\n", "sécret with blanks"])
-    def test_one_line_is_taken(self, problems, tmp_path, content):
+    def test_a_single_line_is_accepted(self, problems, tmp_path, content):
         (tmp_path / "secret").write_text(content, newline="")
 
         assert problems(mirroring__upstream=[{"password_file": str(tmp_path / "secret")}]) == ""
@@ -40,7 +40,7 @@ class TestLoop:
 
         assert "server.loop: uvloop is not installed" in problems(server__loop="uvloop")
 
-    def test_the_usual_loop_is_always_there(self, problems, monkeypatch):
+    def test_the_default_loop_is_always_available(self, problems, monkeypatch):
         monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
 
         assert problems(server__loop="asyncio") == ""
@@ -50,7 +50,7 @@ class TestTls:
     def test_a_key_without_its_certificate_is_refused(self, problems):
         assert "server.tls_cert: is missing" in problems(server__tls_key="key.pem")
 
-    def test_files_that_are_no_pem_are_refused(self, problems):
+    def test_files_that_are_not_pem_are_refused(self, problems):
         told = problems(server__tls_cert=str(__file__), server__tls_key=str(__file__))
 
         assert "must be a certificate chain and its unencrypted key, both PEM" in told

@@ -17,7 +17,7 @@ class TestTexts:
         assert size == parse_size(text)
 
     @pytest.mark.parametrize("text", ["", "GB", "-1 GB", "1 XB", True, None, 1.5, "1 GB 2"])
-    def test_no_sizes(self, text):
+    def test_invalid_sizes(self, text):
         with pytest.raises(ValueError, match="size such as"):
             parse_size(text)
 
@@ -29,7 +29,7 @@ class TestTexts:
         assert seconds == parse_duration(text)
 
     @pytest.mark.parametrize("text", ["", "s", "-1s", "1 week", True, None])
-    def test_no_durations(self, text):
+    def test_invalid_durations(self, text):
         with pytest.raises(ValueError, match="duration such as"):
             parse_duration(text)
 
@@ -46,7 +46,7 @@ class TestTexts:
         assert listen == parse_listen(text)
 
     @pytest.mark.parametrize("text", ["", "localhost", "::1:80", "a:b", "http://a:80", "a:99999", "a:80/x"])
-    def test_no_listen(self, text):
+    def test_invalid_listen(self, text):
         with pytest.raises(ValueError, match="ADDRESS:PORT"):
             parse_listen(text)
 
@@ -62,7 +62,7 @@ class TestDescribe:
 
         assert config == load(file, {})
 
-    def test_tells_the_default_of_what_differs(self):
+    def test_shows_the_default_of_changed_settings(self):
         assert "workers = 4  # default 1" in describe(loaded(server__workers=4))
 
     def test_writes_every_size_with_its_unit(self):
@@ -75,7 +75,7 @@ class TestDescribe:
         assert "hunter2" not in shown
         assert "***@proxy:3128" in shown
 
-    def test_masks_what_an_upstreams_query_says(self):
+    def test_masks_the_query_of_an_upstream(self):
         """
         Signed URLs have their token there.
         """

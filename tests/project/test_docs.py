@@ -37,26 +37,26 @@ def test_operations_lists_every_metric():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_metric_that_is_named_exists(page):
+def test_every_mentioned_metric_exists(page):
     known = {name.strip("`") for name, *_ in instruments()}
 
     assert set(re.findall(r"`(nugetproxy_[a-z_]+[a-z])`", page.read_text())) - known == set()
 
 
-def test_the_readme_names_every_command():
+def test_the_readme_mentions_every_command():
     page = (ROOT / "README.md").read_text()
 
     assert all(f"nugetproxy {command}" in page for command in main.list_commands(click.Context(main)))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page):
+def test_links_are_not_broken(page):
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
 
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-def test_every_route_is_told():
+def test_every_route_is_documented():
     """
     In the order of the table, with the word that metrics and logs use.
     """
@@ -69,7 +69,7 @@ def test_every_route_is_told():
 @pytest.mark.parametrize("page", ["docs/threat-model.md", "docs/how-to-add.md", "SECURITY.md"])
 def test_named_files_and_tests_exist(page):
     """
-    Every defence exists, and so does its proof.
+    Every defence exists, and so does the test that proves it.
     """
     named = re.findall(r"`([a-z][\w/.]*?/[\w/]+\.py)(?:::(\w+))?`", (ROOT / page).read_text())
     missing = [(file, test) for file, test in named if not _is_there(file, test)]
@@ -85,7 +85,7 @@ def test_every_threat_has_a_proof():
     assert [row for row in rows if row.count(" | ") != 3 or "::test_" not in row] == []
 
 
-def test_nothing_names_a_machine():
+def test_no_machine_is_mentioned():
     """
     Pages are about the project, not about the machine they were written on.
     """
@@ -103,7 +103,7 @@ def test_every_decision_has_context_decision_and_consequences():
         assert headings == ["Context", "Decision", "Consequences"], page
 
 
-def test_every_dependency_has_its_sentence():
+def test_every_dependency_is_justified():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["speed"]]
     names = {re.split(r"[<>=~! ]", each, maxsplit=1)[0] for each in wanted}

@@ -43,7 +43,7 @@ def test_only_the_module_of_the_log_knows_structlog():
     assert importing == []
 
 
-def test_an_event_is_a_name_and_not_prose():
+def test_an_event_is_a_name_not_prose():
     """
     Searching the log and counting its lines needs a stable name.
     """

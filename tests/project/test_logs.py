@@ -44,7 +44,7 @@ def test_a_json_line_is_one_object(written):
 
 
 @pytest.mark.parametrize("shape", ["plain", "json"])
-def test_a_strangers_line_breaks_stay_inside_the_line(written, shape):
+def test_untrusted_line_breaks_stay_inside_the_line(written, shape):
     written(shape)
     structlog.get_logger().info("asked", target="/a\n2026 error forged\x1b[2J")
 
@@ -53,7 +53,7 @@ def test_a_strangers_line_breaks_stay_inside_the_line(written, shape):
 
 
 @pytest.mark.parametrize("shape", ["plain", "json"])
-def test_what_cannot_be_encoded_is_still_a_line(written, shape):
+def test_unencodable_text_still_gives_a_line(written, shape):
     written(shape)
     structlog.get_logger().info("odd", number=2**70, text="\ud800", thing=object())
 
@@ -98,7 +98,7 @@ def test_a_traceback_is_masked_too(written):
     assert "ValueError" in orjson.loads(written()[0])["exception"]
 
 
-def test_an_event_carries_the_request_it_belongs_to(written):
+def test_an_event_has_the_id_of_its_request(written):
     written("json")
     with logs.about(request="r1"):
         structlog.get_logger().info("inside")
@@ -109,7 +109,7 @@ def test_an_event_carries_the_request_it_belongs_to(written):
     assert "request" not in outside
 
 
-def test_what_libraries_log_comes_out_in_our_shape(written):
+def test_library_logs_have_our_format(written):
     written("json")
     logging.getLogger("aiohttp.client").warning("odd %s", "thing")
 
@@ -117,7 +117,7 @@ def test_what_libraries_log_comes_out_in_our_shape(written):
     assert (event["event"], event["logger"], event["level"]) == ("odd thing", "aiohttp.client", "warning")
 
 
-def test_the_level_is_kept(written):
+def test_the_level_is_applied(written):
     written("plain", "warning")
     structlog.get_logger().info("quiet")
     structlog.get_logger().warning("loud")

@@ -30,11 +30,11 @@ PAGE = " ".join((Path(__file__).parents[2] / "docs/protocol/v2.md").read_text().
         f"Never above {MOST_COUNTED:,}",
     ],
 )
-def test_the_limits_are_told(sentence):
+def test_the_limits_are_documented(sentence):
     assert sentence in PAGE
 
 
-def test_every_path_is_told():
+def test_every_path_is_documented():
     fixed = [path.removeprefix("/api/v2") for path, _, _ in V2_ROUTES if "(" not in path]
 
     assert [path for path in [*fixed, "/$metadata"] if path.strip("/").split("/")[0] not in PAGE] == []

@@ -22,7 +22,7 @@ def wheel(tmp_path_factory):
     return built
 
 
-def test_it_holds_the_package_its_migrations_and_its_licence(wheel):
+def test_it_contains_the_package_its_migrations_and_its_licence(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     package = {
         str(path.relative_to(ROOT))
@@ -36,7 +36,7 @@ def test_it_holds_the_package_its_migrations_and_its_licence(wheel):
     assert zipfile.ZipFile(wheel).read(licence) == (ROOT / "LICENSE").read_bytes()
 
 
-def test_its_metadata_is_that_of_the_project(wheel):
+def test_its_metadata_matches_the_project(wheel):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     archive = zipfile.ZipFile(wheel)
     [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of mirrored documents: no sockets, another upstream than that of the whole suite."""
+"""Fixtures for tests of mirrored documents: no sockets, and a different upstream than in the rest of the suite."""
 
 from dataclasses import replace
 
@@ -26,6 +26,6 @@ def documents(world):
 
 @pytest.fixture
 def impatient(world):
-    """As `documents`, of a rule under which nobody waits long for a refresh."""
+    """As `documents`, with a rule under which nobody waits long for a refresh."""
     world.rule = replace(world.rule, patience=0.02)
     return world.process()

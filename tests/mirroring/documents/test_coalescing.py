@@ -35,7 +35,7 @@ async def turns(number=5):
         await asyncio.sleep(0)
 
 
-async def test_fifty_askers_are_one_piece_of_work(work):
+async def test_fifty_callers_share_one_run(work):
     joined = []
     flights = SingleFlight(lambda: joined.append(1))
     askers = [asyncio.ensure_future(flights.run("key", work)) for _ in range(50)]
@@ -46,7 +46,7 @@ async def test_fifty_askers_are_one_piece_of_work(work):
     assert (work.runs, len(joined)) == (1, 49)
 
 
-async def test_other_keys_are_other_work(flights, work):
+async def test_different_keys_run_separately(flights, work):
     askers = [asyncio.ensure_future(flights.run(key, work)) for key in "abc"]
     await turns()
     work.may_end.set()
@@ -55,13 +55,13 @@ async def test_other_keys_are_other_work(flights, work):
     assert work.runs == 3
 
 
-async def test_who_comes_later_starts_anew(flights, work):
+async def test_a_later_caller_starts_again(flights, work):
     work.may_end.set()
 
     assert [await flights.run("key", work), await flights.run("key", work)] == [1, 2]
 
 
-async def test_a_leaving_asker_harms_nobody(flights, work):
+async def test_a_cancelled_caller_does_not_affect_others(flights, work):
     leaver, stayer = (asyncio.ensure_future(flights.run("key", work)) for _ in range(2))
     await turns()
     leaver.cancel()
@@ -72,9 +72,9 @@ async def test_a_leaving_asker_harms_nobody(flights, work):
     assert leaver.cancelled()
 
 
-async def test_the_work_goes_on_when_all_have_left(flights, work):
+async def test_the_work_continues_after_all_callers_were_cancelled(flights, work):
     """
-    What was begun for one asker is there for the next.
+    Work that was started for one caller is available to the next.
     """
     leaver = asyncio.ensure_future(flights.run("key", work))
     await turns()
@@ -88,7 +88,7 @@ async def test_the_work_goes_on_when_all_have_left(flights, work):
     assert await asker == 1
 
 
-async def test_a_failure_reaches_everybody(flights):
+async def test_a_failure_reaches_all_callers(flights):
     async def fail():
         await turns()
         raise ValueError("broken")
@@ -109,9 +109,9 @@ async def test_a_failure_is_not_remembered(flights, work):
     assert await flights.run("key", work) == 1
 
 
-async def test_a_failure_nobody_waited_for_is_not_reported_as_forgotten(flights):
+async def test_an_unawaited_failure_is_not_reported_by_asyncio(flights):
     """
-    Warnings are errors here: a task whose exception nobody looked at would fail this test.
+    Warnings are errors here: a task whose exception is never retrieved would fail this test.
     """
     reported = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
@@ -135,7 +135,7 @@ async def test_started_work_can_be_joined(flights, work):
     assert (await asker, work.runs) == (1, 1)
 
 
-async def test_closing_ends_the_work_and_tells_the_askers(work):
+async def test_closing_cancels_the_work_and_fails_the_callers(work):
     flights = SingleFlight()
     asker = asyncio.ensure_future(flights.run("key", work))
     await turns()
@@ -148,7 +148,7 @@ async def test_closing_ends_the_work_and_tells_the_askers(work):
     assert "key" not in flights
 
 
-async def test_it_says_how_much_is_running(flights, work):
+async def test_the_repr_shows_how_much_is_running(flights, work):
     flights.start("key", work)
 
     assert repr(flights) == "<SingleFlight: 1 running>"

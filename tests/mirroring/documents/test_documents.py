@@ -25,10 +25,10 @@ from tests.mirroring.documents.world import (
     until,
 )
 
-# --- the plain ways ---------------------------------------------------------------------------------------------------
+# --- the basics -------------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_not_kept_is_fetched_and_kept(world, documents, upstream):
+async def test_a_missing_document_is_fetched_and_kept(world, documents, upstream):
     document = await documents.get(upstream, URL, KIND)
 
     assert (document.body, document.content_type, document.url) == (BODY, "application/json", URL)
@@ -40,7 +40,7 @@ async def test_what_is_not_kept_is_fetched_and_kept(world, documents, upstream):
     assert world.kept().body == BODY
 
 
-async def test_what_is_fresh_is_served_unasked(world, documents, upstream):
+async def test_a_fresh_document_is_served_without_asking(world, documents, upstream):
     await world.keep(a_kept(age=20))
     document = await documents.get(upstream, URL, KIND)
 
@@ -53,7 +53,7 @@ async def test_what_is_fresh_is_served_unasked(world, documents, upstream):
     assert upstream.requests == 0
 
 
-async def test_what_is_stale_is_asked_about_with_its_validators(world, documents, upstream):
+async def test_a_stale_document_is_revalidated(world, documents, upstream):
     await world.keep(a_kept(age=100, etag="0x8D7", last_modified="then"))
     upstream.default = ReceivedAnswer(304)
     document = await documents.get(upstream, URL, KIND)
@@ -77,14 +77,14 @@ async def test_a_newer_body_replaces_the_kept_one(world, documents, upstream):
     assert world.kept().body == BODY
 
 
-async def test_the_digest_names_the_body(world, documents, upstream):
+async def test_the_digest_identifies_the_body(world, documents, upstream):
     one = await documents.get(upstream, URL, KIND)
     other = await documents.get(upstream, URL + "/other", KIND)
 
     assert one.digest == other.digest
 
 
-async def test_an_absence_is_raised_and_remembered_for_seconds(world, documents, upstream):
+async def test_an_absence_is_raised_and_cached_for_seconds(world, documents, upstream):
     upstream.default = ReceivedAnswer(404)
     for _ in range(3):
         with pytest.raises(DocumentAbsent):
@@ -96,9 +96,9 @@ async def test_an_absence_is_raised_and_remembered_for_seconds(world, documents,
     assert (await documents.get(upstream, URL, KIND)).body == BODY
 
 
-async def test_an_absence_is_no_answer_to_a_failing_upstream(world, documents, upstream):
+async def test_an_expired_absence_does_not_replace_a_failing_upstream(world, documents, upstream):
     """
-    "Does not exist" is final to clients, so past its time only the upstream may say it.
+    "Does not exist" is final to clients, so after it expires only the upstream may say so.
     """
     upstream.default = ReceivedAnswer(404)
     with pytest.raises(DocumentAbsent):
@@ -113,7 +113,7 @@ async def test_an_absence_is_no_answer_to_a_failing_upstream(world, documents, u
 # --- doubt and expiry -------------------------------------------------------------------------------------------------
 
 
-async def test_doubt_asks_although_fresh_and_once(world, documents, upstream):
+async def test_doubt_asks_once_although_the_copy_is_fresh(world, documents, upstream):
     await world.keep(a_kept(age=20))
     for _ in range(3):
         document = await documents.get(upstream, URL, KIND, doubt=True)
@@ -132,7 +132,7 @@ async def test_doubt_waits_longer_than_patience(world, impatient, upstream):
     assert (await asker).body == BODY
 
 
-async def test_doubt_that_cannot_be_settled_is_told_by_a_stale_outcome(world, documents, upstream):
+async def test_unresolved_doubt_is_reported_as_a_stale_outcome(world, documents, upstream):
     await world.keep(a_kept(age=20))
     upstream.default = DOWN
     document = await documents.get(upstream, URL, KIND, doubt=True)
@@ -140,7 +140,7 @@ async def test_doubt_that_cannot_be_settled_is_told_by_a_stale_outcome(world, do
     assert (document.body, document.provenance.outcome) == (b"kept", Outcome.STALE)
 
 
-async def test_an_expired_document_is_asked_about_and_may_stand_in(world, documents, upstream):
+async def test_an_expired_document_is_revalidated_and_remains_a_fallback(world, documents, upstream):
     await world.keep(a_kept(age=5))
     documents.expire(URL)
     await until(lambda: documents.peek(URL, KIND).provenance.outcome is Outcome.STALE)
@@ -152,7 +152,7 @@ async def test_an_expired_document_is_asked_about_and_may_stand_in(world, docume
     assert (await documents.get(upstream, URL, KIND)).provenance.outcome is Outcome.HIT
 
 
-async def test_expiring_nothing_is_no_error(documents):
+async def test_expiring_an_unknown_document_is_not_an_error(documents):
     documents.expire(URL)
 
 
@@ -167,7 +167,7 @@ async def test_another_process_learns_of_an_expiry(world, documents, upstream):
 # --- offline ----------------------------------------------------------------------------------------------------------
 
 
-async def test_offline_serves_whatever_is_kept(world, upstream):
+async def test_offline_serves_everything_that_is_kept(world, upstream):
     await world.keep(a_kept(age=1e8))
     document = await world.process(Mode.OFFLINE).get(upstream, URL, KIND, doubt=True)
 
@@ -179,7 +179,7 @@ async def test_offline_serves_whatever_is_kept(world, upstream):
     assert upstream.requests == 0
 
 
-async def test_offline_refuses_what_is_not_kept(world, upstream):
+async def test_offline_refuses_documents_that_are_not_kept(world, upstream):
     documents = world.process(Mode.OFFLINE)
     with pytest.raises(NotMirrored):
         await documents.get(upstream, URL, KIND)
@@ -207,7 +207,7 @@ async def test_peek_never_asks(world, documents, upstream):
     assert upstream.requests == 0
 
 
-async def test_peek_tells_freshness_when_it_knows_the_kind(world, documents):
+async def test_peek_reports_freshness_if_it_knows_the_kind(world, documents):
     await world.keep(a_kept(age=20))
 
     assert (
@@ -216,13 +216,13 @@ async def test_peek_tells_freshness_when_it_knows_the_kind(world, documents):
     ) == (Outcome.HIT, 40)
 
 
-async def test_peek_sees_no_absence(world, documents):
+async def test_peek_ignores_absences(world, documents):
     await world.keep(replace(an_absence(), url=URL))
 
     assert documents.peek(URL) is None
 
 
-async def test_fetching_ahead_is_bounded_and_joined(world, documents, upstream):
+async def test_fetching_ahead_is_limited_and_joined(world, documents, upstream):
     urls = [f"{URL}/{n}" for n in range(30)]
     upstream.may_answer.clear()
     documents.prefetch(upstream, urls, KIND)
@@ -240,7 +240,7 @@ async def test_fetching_ahead_is_bounded_and_joined(world, documents, upstream):
     assert upstream.requests == 30
 
 
-async def test_fetching_ahead_leaves_what_is_fresh(world, documents, upstream):
+async def test_fetching_ahead_skips_fresh_documents(world, documents, upstream):
     await world.keep(a_kept(age=5))
     documents.prefetch(upstream, [URL, URL + "/other"], KIND)
     await until(lambda: documents.peek(URL + "/other"))
@@ -248,7 +248,7 @@ async def test_fetching_ahead_leaves_what_is_fresh(world, documents, upstream):
     assert upstream.requests == 1
 
 
-async def test_a_failure_ahead_is_nobodys(world, documents, upstream):
+async def test_a_failure_while_fetching_ahead_reaches_no_caller(world, documents, upstream):
     upstream.default = PORTAL
     documents.prefetch(upstream, [URL], KIND, check=readable)
     await until(lambda: upstream.requests)
@@ -263,7 +263,7 @@ async def test_a_failure_ahead_is_nobodys(world, documents, upstream):
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 
-async def test_closing_ends_what_is_under_way(world, upstream):
+async def test_closing_cancels_running_fetches(world, upstream):
     documents = world.process()
     await world.keep(a_kept(age=100))
     upstream.may_answer.clear()
@@ -273,7 +273,7 @@ async def test_closing_ends_what_is_under_way(world, upstream):
     async with asyncio.timeout(5):
         await documents.close()
 
-    with pytest.raises(UpstreamUnavailable, match="stopping"):
+    with pytest.raises(UpstreamUnavailable, match="shutting down"):
         await waiting
     assert (await documents.get(upstream, URL, KIND)).provenance.detail == "stopping"
     upstream.health = Health.SUSPECT

@@ -1,4 +1,4 @@
-"""Answers that cannot be read, and a store that fails."""
+"""Unreadable responses, and a store that fails."""
 
 import os
 
@@ -11,7 +11,7 @@ from nugetproxy.httpcache.stored import ReceivedAnswer
 from nugetproxy.storage.documents.hot import HotDocuments
 from tests.mirroring.documents.world import BODY, KIND, PORTAL, URL, a_kept, counted, readable
 
-# --- unreadable answers -----------------------------------------------------------------------------------------------
+# --- unreadable responses ---------------------------------------------------------------------------------------------
 
 
 async def test_a_captive_portal_does_not_replace_a_good_document(world, documents, upstream):
@@ -31,9 +31,9 @@ async def test_a_captive_portal_is_not_kept(world, documents, upstream):
     assert world.kept() is None
 
 
-async def test_an_unreadable_answer_is_asked_for_once_more(documents, upstream):
+async def test_an_unreadable_response_is_fetched_once_more(documents, upstream):
     """
-    The fault may lie with one edge of a network: the asker is held a little longer instead of being given an error.
+    The fault may be that of a single CDN edge: the caller waits a little longer instead of getting an error.
     """
     good, upstream.default = upstream.default, PORTAL
 
@@ -46,7 +46,7 @@ async def test_an_unreadable_answer_is_asked_for_once_more(documents, upstream):
     assert (document.body, upstream.requests) == (BODY, 2)
 
 
-async def test_an_unreadable_answer_is_asked_for_no_more_than_twice(documents, upstream):
+async def test_an_unreadable_response_is_fetched_at_most_twice(documents, upstream):
     upstream.default = PORTAL
     with pytest.raises(UpstreamNonsense):
         await documents.get(upstream, URL, KIND, check=readable)
@@ -54,20 +54,20 @@ async def test_an_unreadable_answer_is_asked_for_no_more_than_twice(documents, u
     assert upstream.requests == 2
 
 
-async def test_a_readable_answer_is_kept(world, documents, upstream):
+async def test_a_readable_response_is_kept(world, documents, upstream):
     await documents.get(upstream, URL, KIND, check=readable)
 
     assert world.kept().body == BODY
 
 
-async def test_not_modified_about_nothing_is_nonsense(documents, upstream):
+async def test_not_modified_without_a_copy_is_nonsense(documents, upstream):
     upstream.default = ReceivedAnswer(304)
 
     with pytest.raises(UpstreamNonsense):
         await documents.get(upstream, URL, KIND)
 
 
-async def test_a_fault_of_a_check_reaches_the_asker(documents, upstream):
+async def test_a_bug_in_a_check_reaches_the_caller(documents, upstream):
     def broken(_: bytes) -> None:
         raise ZeroDivisionError("a bug")
 
@@ -89,7 +89,7 @@ class Full(HotDocuments):
         await self.put(stored)
 
 
-async def test_a_full_disk_is_counted_and_the_answer_served(world, upstream):
+async def test_a_full_disk_is_counted_and_the_document_served(world, upstream):
     before = counted("nugetproxy_store_failures_total", store="documents")
     documents = world.process(wrap=lambda store: Full(store, 1_000_000))
     document = await documents.get(upstream, URL, KIND)
@@ -117,9 +117,9 @@ async def test_a_damaged_store_is_a_miss(world, documents, upstream):
     assert (await world.process().get(upstream, URL, KIND)).body == BODY
 
 
-async def test_lasting_nonsense_is_not_fetched_for_every_asker(world, documents, upstream):
+async def test_persistent_nonsense_is_not_fetched_for_every_caller(world, documents, upstream):
     """
-    Twice may be two edges of a network; each time it is asked for once more.
+    Twice may be due to two CDN edges; each time it is fetched once more.
     """
     upstream.default = PORTAL
     for _ in range(10):
@@ -141,7 +141,7 @@ def empty(_: bytes) -> None:
     raise EmptyDocument("versions list")
 
 
-async def test_a_document_that_says_nothing_is_there_is_an_absence(world, documents, upstream):
+async def test_an_empty_document_is_an_absence(world, documents, upstream):
     for _ in range(2):
         with pytest.raises(DocumentAbsent):
             await documents.get(upstream, URL, KIND, check=empty)
@@ -150,7 +150,7 @@ async def test_a_document_that_says_nothing_is_there_is_an_absence(world, docume
     assert world.kept().body == b""
 
 
-async def test_it_takes_the_place_of_a_kept_one(world, documents, upstream):
+async def test_an_empty_document_replaces_a_kept_one(world, documents, upstream):
     """
     As a 404 does.
     """
@@ -161,9 +161,9 @@ async def test_it_takes_the_place_of_a_kept_one(world, documents, upstream):
     assert world.kept().is_absence
 
 
-async def test_but_not_of_one_that_the_upstream_itself_names(world, documents, upstream):
+async def test_an_empty_document_does_not_replace_one_that_the_upstream_refers_to(world, documents, upstream):
     """
-    Without these clients fail every restore, or audit none.
+    Without these clients fail every restore, or skip the audit.
     """
     await world.keep(a_kept(age=100))
 

@@ -1,4 +1,4 @@
-"""One fetch for all who want a document, in one process and in many."""
+"""One fetch for all callers that want a document, within one process and across processes."""
 
 import asyncio
 import sys
@@ -23,7 +23,7 @@ from tests.mirroring.documents.world import (
 )
 
 
-async def test_fifty_askers_of_one_process_are_one_request(documents, upstream):
+async def test_fifty_callers_in_one_process_make_one_request(documents, upstream):
     before = counted("nugetproxy_coalesced_total", kind="document")
     upstream.may_answer.clear()
     askers = [asyncio.ensure_future(documents.get(upstream, URL, KIND)) for _ in range(50)]
@@ -34,7 +34,7 @@ async def test_fifty_askers_of_one_process_are_one_request(documents, upstream):
     assert (upstream.requests, counted("nugetproxy_coalesced_total", kind="document") - before) == (1, 49)
 
 
-async def test_askers_of_many_processes_are_one_request(world, upstream):
+async def test_callers_in_many_processes_make_one_request(world, upstream):
     processes = [world.process() for _ in range(4)]
     upstream.may_answer.clear()
     askers = [asyncio.ensure_future(process.get(upstream, URL, KIND)) for process in processes for _ in range(5)]
@@ -46,7 +46,7 @@ async def test_askers_of_many_processes_are_one_request(world, upstream):
     assert upstream.requests == 1
 
 
-async def test_processes_that_refresh_the_same_are_one_request(world, upstream):
+async def test_processes_that_refresh_the_same_document_make_one_request(world, upstream):
     await world.keep(a_kept(age=4000))
     processes = [world.process() for _ in range(4)]
     upstream.default = ReceivedAnswer(304)
@@ -65,9 +65,9 @@ async def test_an_absence_is_found_by_the_other_processes(world, upstream):
     assert upstream.requests == 1
 
 
-async def test_what_another_process_refreshed_is_not_asked_again(world, upstream):
+async def test_a_document_refreshed_by_another_process_is_not_requested_again(world, upstream):
     """
-    The hot copy of a process is stale when another one has long refreshed the document.
+    The hot copy of a process is stale although another process has already refreshed the document.
     """
     first, second = world.process(), world.process()
     await first.get(upstream, URL, KIND)
@@ -81,7 +81,8 @@ async def test_what_another_process_refreshed_is_not_asked_again(world, upstream
 
 async def test_a_failure_is_not_repeated_for_long_by_waiting_processes(world, upstream):
     """
-    What a process waited for another's failed fetch is taken from its own patience, so all are done in bounded time.
+    Time spent waiting for another process's failed fetch counts against a process's own patience: all end in bounded
+    time.
     """
     processes = [world.process(patience={"fake": 1.0}) for _ in range(4)]
 
@@ -100,7 +101,7 @@ async def test_a_failure_is_not_repeated_for_long_by_waiting_processes(world, up
     assert sorted(patience <= 0.5 for patience, _ in upstream.bounds) == [False, True, True, True]
 
 
-async def test_a_leaving_asker_does_not_stop_the_fetch(world, documents, upstream):
+async def test_a_cancelled_caller_does_not_stop_the_fetch(world, documents, upstream):
     upstream.may_answer.clear()
     asker = asyncio.ensure_future(documents.get(upstream, URL, KIND))
     await until(lambda: upstream.requests)
@@ -124,7 +125,7 @@ asyncio.run(main())
 """
 
 
-async def test_a_process_killed_while_it_fetches_blocks_nobody(world, documents, upstream):
+async def test_a_process_killed_during_a_fetch_blocks_no_other(world, documents, upstream):
     holder = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _KILLED, str(world.path / "leases"), f"document {URL}", stdout=asyncio.subprocess.PIPE
     )
@@ -142,7 +143,7 @@ async def test_a_process_killed_while_it_fetches_blocks_nobody(world, documents,
         assert (await asker).body == BODY
 
 
-async def test_a_holder_that_hangs_is_passed_in_the_end(world, upstream):
+async def test_a_hanging_holder_is_bypassed_eventually(world, upstream):
     documents = world.process(patience={"fake": 0.1})
     async with Leases(world.path / "leases").hold(f"document {URL}"), asyncio.timeout(5):
         assert (await documents.get(upstream, URL, KIND)).body == BODY

@@ -24,7 +24,7 @@ from tests.mirroring.documents.world import (
 )
 
 
-async def test_past_patience_the_stale_copy_is_served_and_the_refresh_lands_behind(world, impatient, upstream):
+async def test_after_the_patience_the_stale_copy_is_served_and_refreshed_in_the_background(world, impatient, upstream):
     await world.keep(a_kept(age=100))
     upstream.may_answer.clear()
     document = await impatient.get(upstream, URL, KIND)
@@ -41,7 +41,7 @@ async def test_past_patience_the_stale_copy_is_served_and_the_refresh_lands_behi
 
 async def test_one_late_answer_spares_the_others_their_wait(world, impatient, upstream):
     """
-    Once an answer is overdue, further stale impatient are served at once and refreshed behind, until an answer comes.
+    Once a response is overdue, other stale documents are served immediately and refreshed in the background.
     """
     for n in range(5):
         await world.keep(a_document(url=f"{URL}/{n}", age=100, body=b"kept"))
@@ -55,7 +55,7 @@ async def test_one_late_answer_spares_the_others_their_wait(world, impatient, up
     assert upstream.requests == 5
 
 
-async def test_a_callers_own_bound_does_not_make_the_upstream_overdue(world, impatient, upstream):
+async def test_a_callers_own_limit_does_not_make_the_upstream_overdue(world, impatient, upstream):
     await world.keep(a_kept(age=100))
     upstream.may_answer.clear()
     with pytest.raises(UpstreamTimeout):
@@ -76,7 +76,7 @@ async def test_within_stale_while_revalidate_nobody_waits(world, upstream):
     await until(lambda: world.kept().body == BODY)
 
 
-async def test_a_failing_upstream_is_replaced_by_the_stale_copy(world, documents, upstream):
+async def test_the_stale_copy_is_served_if_the_upstream_fails(world, documents, upstream):
     await world.keep(a_kept(age=3000))
     upstream.default = DOWN
     document = await documents.get(upstream, URL, KIND)
@@ -96,7 +96,7 @@ async def test_a_copy_beyond_stale_if_error_is_not_served(world, documents, upst
         await documents.get(upstream, URL, KIND)
 
 
-async def test_nothing_kept_and_a_failing_upstream_is_its_failure(documents, upstream):
+async def test_without_a_copy_a_failing_upstream_is_reported(documents, upstream):
     upstream.default = DOWN
 
     with pytest.raises(UpstreamUnavailable):
@@ -113,7 +113,7 @@ async def test_a_dead_upstream_is_not_asked(world, documents, upstream):
     assert upstream.requests == 0
 
 
-async def test_a_suspect_upstream_is_asked_behind(world, documents, upstream):
+async def test_a_suspect_upstream_is_asked_in_the_background(world, documents, upstream):
     await world.keep(a_kept(age=100))
     upstream.health = Health.SUSPECT
     assert (await documents.get(upstream, URL, KIND)).body == b"kept"
@@ -121,9 +121,9 @@ async def test_a_suspect_upstream_is_asked_behind(world, documents, upstream):
     await until(lambda: world.kept().body == BODY)
 
 
-async def test_a_failed_refresh_rests(world, documents, upstream):
+async def test_a_failed_refresh_is_not_repeated_immediately(world, documents, upstream):
     """
-    An upstream that fails at once is not asked about the same document as often as we are.
+    An upstream that fails immediately is not asked for the same document as often as we are.
     """
     await world.keep(a_kept(age=100))
     upstream.default = UpstreamNonsense("fake", "403")
@@ -137,7 +137,7 @@ async def test_a_failed_refresh_rests(world, documents, upstream):
     await until(lambda: upstream.requests == 2)
 
 
-async def test_the_callers_bound_is_kept_and_passed_on(world, documents, upstream):
+async def test_the_callers_limit_is_observed_and_passed_on(world, documents, upstream):
     upstream.may_answer.clear()
     with pytest.raises(UpstreamTimeout, match=r"0\.02"):
         await documents.get(upstream, URL, KIND, timeout=0.02)
@@ -147,9 +147,9 @@ async def test_the_callers_bound_is_kept_and_passed_on(world, documents, upstrea
     assert timeout == 0.02
 
 
-async def test_who_can_do_without_waits_only_the_patience_while_its_host_is_in_trouble(world, upstream):
+async def test_a_caller_with_a_fallback_only_waits_the_patience_while_the_host_is_in_trouble(world, upstream):
     """
-    A search has the kept packages to fall back on; five seconds for each query are too long while its host is away.
+    A search can fall back on kept packages; five seconds per query are too long while its host is down.
     """
     world.rule = replace(world.rule, patience=0.02)
     upstream.may_answer.clear()
@@ -158,7 +158,7 @@ async def test_who_can_do_without_waits_only_the_patience_while_its_host_is_in_t
         await world.process().get(upstream, URL, KIND, timeout=5.0)
 
 
-async def test_a_document_of_a_dead_host_is_not_asked_for(documents, upstream):
+async def test_a_document_of_a_dead_host_is_not_requested(documents, upstream):
     upstream.health_of_hosts = Health.DEAD
     with pytest.raises(UpstreamUnavailable):
         await documents.get(upstream, URL, KIND)
@@ -167,7 +167,7 @@ async def test_a_document_of_a_dead_host_is_not_asked_for(documents, upstream):
 
 
 @pytest.mark.parametrize(("probed_every", "told"), [(120.0, 120.0), (0.0, None)])
-async def test_when_a_dead_host_is_asked_again_is_told(documents, upstream, probed_every, told):
+async def test_the_time_of_the_next_probe_of_a_dead_host_is_reported(documents, upstream, probed_every, told):
     upstream.health, upstream.probed_every = Health.DEAD, probed_every
     with pytest.raises(UpstreamUnavailable) as caught:
         await documents.get(upstream, URL, KIND)
@@ -175,7 +175,7 @@ async def test_when_a_dead_host_is_asked_again_is_told(documents, upstream, prob
     assert caught.value.retry_after == told
 
 
-async def test_faults_are_bridged_as_long_as_the_upstreams_settings_say(world, upstream):
+async def test_faults_are_bridged_as_long_as_the_settings_say(world, upstream):
     await world.process(patience={"fake": 7.0}).get(upstream, URL, KIND)
 
     ((patience, _),) = upstream.bounds

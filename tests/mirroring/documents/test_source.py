@@ -1,4 +1,4 @@
-"""MirroredSource: how often the service index is looked at."""
+"""MirroredSource: how often the service index is read."""
 
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ INDEX = "https://upstream.test/v3/index.json"
 
 
 class Documents:
-    """The service index, fresh for `fresh_for` seconds from each look on."""
+    """The service index, fresh for `fresh_for` seconds after each read."""
 
     def __init__(self):
         self.clock = 1000.0
@@ -55,7 +55,7 @@ def source(documents) -> MirroredSource:
     return MirroredSource(upstream, service_index=INDEX, mode=Mode.ONLINE, documents=cast(Any, documents))
 
 
-async def test_a_fresh_service_index_is_looked_at_once(source, documents):
+async def test_a_fresh_service_index_is_read_once(source, documents):
     for _ in range(5):
         assert (await source.endpoints()).flat_container == "https://upstream.test/flat/"
         documents.clock += 11.0
@@ -68,7 +68,7 @@ async def test_a_fresh_service_index_is_looked_at_once(source, documents):
 
 
 @pytest.mark.parametrize("fresh_for", [0.0, -30.0])
-async def test_a_stale_one_is_looked_at_every_time(source, documents, fresh_for):
+async def test_a_stale_service_index_is_read_every_time(source, documents, fresh_for):
     documents.fresh_for = fresh_for
     await source.endpoints()
     documents.is_failing = True

@@ -1,4 +1,4 @@
-"""A store of documents on disk, processes over it, and an upstream that answers when it is told to."""
+"""A store of documents on disk, processes over it, and an upstream that answers on command."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ BODY = b'{"versions":["1.0.0"]}'
 
 
 class FakeUpstream:
-    """Answers by URL what it was told to, when it was told to, and notes what it was asked."""
+    """Gives scripted answers by URL, on command, and records requests."""
 
     def __init__(self, name="fake"):
         self.name = name

@@ -149,7 +149,7 @@ def test_real_documents_are_accepted(name):
 @given(data=st.data())
 def test_changed_documents(name, data):
     """
-    One to three places of a real document hold something else, hold nothing, or are there twice.
+    One to three values of a real document are replaced, removed or duplicated.
     """
     document = json.loads((KEPT / f"{name}.json").read_bytes())
     for _ in range(data.draw(st.integers(1, 3))):

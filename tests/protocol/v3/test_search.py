@@ -212,7 +212,7 @@ def test_an_id_with_nothing_visible_gives_no_hit():
 
 def test_warnings_have_the_form_of_a_search(links):
     """
-    There they are plain objects; in a registration their parts have names of their own.
+    In a search they are plain objects; in a registration their parts have identifiers.
     """
     alternate = {"@id": "x#deprecation/alternatePackage", "@type": "alternatePackage", "id": "B", "range": "*"}
     warned = leaf(
