@@ -23,7 +23,7 @@ _BUCKETS: Final = 50_000
 _REMEMBERED: Final = 20_000
 # The cost of known wrong credentials when they must be checked again, because accounts changed.
 _REPEATED: Final = 0.1
-# Whoever has one IPv6 address can usually use its whole network.
+# A client with one IPv6 address can usually use its whole network.
 _IPV6_NETWORK_BITS: Final = 64
 
 

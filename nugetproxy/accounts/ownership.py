@@ -1,4 +1,4 @@
-"""Which ids belong to whom: owners of packages, reserved prefixes, and so which ids are protected.
+"""The owners of ids: owners of packages, reserved prefixes, and so which ids are protected.
 
 The rules themselves are in `reservations` and `permissions`; this module has the tables and their cache in memory.
 """

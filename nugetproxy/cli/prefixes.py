@@ -17,7 +17,7 @@ _NAMED: Final = 5
 
 @click.group()
 def prefix() -> None:
-    """Reserved prefixes of package ids. They decide who may push new ids, and which ids no upstream is asked for."""
+    """Reserved prefixes of package ids. They decide who may push new ids, and which are never requested upstream."""
 
 
 @prefix.command("reserve")
@@ -33,7 +33,7 @@ def prefix() -> None:
 def reserve(
     pattern: str, name: str, shared: bool | None, force: bool, wide: bool, as_json: bool, **options: object
 ) -> None:
-    """Reserve a prefix such as 'Contoso.*', or a single id. Unless it is shared, no upstream is asked for such ids.
+    """Reserve a prefix such as 'Contoso.*', or a single id. Unless it is shared, such ids are never requested upstream.
 
     If such packages were fetched from an upstream, this is refused without --force: builds that need them would fail.
     """

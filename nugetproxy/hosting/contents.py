@@ -47,7 +47,7 @@ class HostedContents:
             # Deleting the last file in that folder removed the folder too, between its creation and its use.
             self.blobs.commit(key, spool)
         folder = self.blobs.path(key).parent
-        with disk_failures("make a package safe"):
+        with disk_failures("sync the folder of a package"):
             for _ in key.segments:
                 sync_folder(folder)
                 folder = folder.parent

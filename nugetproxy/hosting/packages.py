@@ -29,7 +29,7 @@ FROM hosted_packages AS h JOIN hosted_pushes AS p USING (push) JOIN hosted_event
 """
 
 
-# Ids of which it is remembered whether they are ours: some 3 MB.
+# How many ids are remembered, with whether they are ours: about 3 MB.
 _MOST_KNOWN: Final = 20_000
 
 
@@ -95,9 +95,9 @@ class HostedPackages:
     """Hosted packages, read from one database. Methods may raise StorageUnavailable and take microseconds per row."""
 
     def __init__(self, database: SqliteDatabase, revision: Callable[[], int] | None = None) -> None:
-        """`revision` differs once anything changed in the database: until then it is remembered which ids are ours.
+        """`revision` differs after any change in the database: until then, which ids are ours is remembered.
 
-        Without it the database is asked every time.
+        Without it the database is queried every time.
         """
         self._fetch: Fetch = database.fetch
         self._revision = revision

@@ -314,7 +314,7 @@ class _MemoryFile(OpenedFile):
     """
 
     def __init__(self, budget: MemoryBudget) -> None:
-        with disk_failures("make a file in memory"):
+        with disk_failures("create a file in memory"):
             super().__init__(_anonymous_descriptor())
         self._budget = budget
         self._reserved = [0]

@@ -252,7 +252,7 @@ async def test_owners_that_change_meanwhile_are_judged_again(house: House) -> No
             await house.ownership.remove_owner("contoso.utils", alice.account)  # type: ignore[arg-type]  # narrowed above
         return await write(work)
 
-    house.database.write = write_late  # type: ignore[method-assign]  # another process comes in between
+    house.database.write = write_late  # type: ignore[method-assign]  # another process acts in between
     with pytest.raises(Forbidden):
         await house.push(alice, version="2.0.0")
 

@@ -197,6 +197,6 @@ def test_a_folder_that_vanishes_under_a_commit_is_created_again(house: House) ->
             target.parent.rmdir()
         move(target, mode=mode)
 
-    spool.move_to = move_late  # type: ignore[method-assign]  # another act comes in between
+    spool.move_to = move_late  # type: ignore[method-assign]  # another act happens in between
     house.contents.commit(key, spool)
     assert house.blobs.path(key).read_bytes() == b"bytes"

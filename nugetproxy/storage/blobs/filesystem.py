@@ -40,7 +40,7 @@ class FilesystemBlobs:
                 found = self.path(key).stat()
             except (FileNotFoundError, NotADirectoryError):
                 return None
-        # Opening a pipe that somebody put here would block forever.
+        # Opening a pipe in place of a blob would block forever.
         return _described(key, found) if stat.S_ISREG(found.st_mode) else None
 
     def path(self, key: BlobKey) -> Path:
@@ -58,7 +58,7 @@ class FilesystemBlobs:
             spool.discard()
             return kept
         path = self.path(key)
-        with disk_failures("make a folder"):
+        with disk_failures("create a folder"):
             _make_folders(path.parent, self._access.folder)
         spool.move_to(path, mode=self._access.file)
         with suppress(OSError):
