@@ -170,7 +170,7 @@ class TestOfAnotherId:
         big.fault(f"{THEIRS}/index.json", status(200, body=other.body))
         async with running(tmp_path, big, upstream_settings={"patience": 0.1}) as mirror:
             refused = await mirror.get(f"{OURS}/index.json")
-            assert (refused.status, "that of Other" in refused.reason) == (502, True)
+            assert (refused.status, "it belongs to Other" in refused.reason) == (502, True)
             big.heal()
             assert (await mirror.get(f"{OURS}/index.json")).status == 200
 
