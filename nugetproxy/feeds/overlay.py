@@ -175,12 +175,12 @@ class Overlay:
             page = (await self._hosted.search(replace(query, skip=skip, take=MOST_TAKEN))).value
             return Rows(tuple(lower_invariant(hit.id) for hit in page.hits), page.total)
 
-        strangers = _RowsBelow(self._hosted, self._merged, _id_of, found_among_hosted)
+        rows_below = _RowsBelow(self._hosted, self._merged, _id_of, found_among_hosted)
         hosted = await self._hosted.search(query)
         start, end = (max(0, place - hosted.value.total) for place in (query.skip, query.skip + query.take))
-        below = await first_rows(ask, strangers.among, _id_of, end)
+        below = await first_rows(ask, rows_below.among, _id_of, end)
         hits = await asyncio.gather(
-            *(self._united_with_below(hit, query, strangers.hidden) for hit in hosted.value.hits),
+            *(self._united_with_below(hit, query, rows_below.hidden) for hit in hosted.value.hits),
             *(self._united_with_hosted(hit, query) for hit in below.rows[start:end]),
         )
         page = SearchPage(hosted.value.total + below.total, tuple(hits))
@@ -226,11 +226,11 @@ class Overlay:
             page = (await self._hosted.complete(replace(query, skip=skip, take=MOST_TAKEN))).value
             return Rows(tuple(map(lower_invariant, page.values)), page.total)
 
-        strangers = _RowsBelow(self._hosted, self._merged, lower_invariant, found_among_hosted)
+        rows_below = _RowsBelow(self._hosted, self._merged, lower_invariant, found_among_hosted)
         hosted = await self._hosted.complete(query)
         total = len(hosted.value.values) if hosted.value.total is None else hosted.value.total
         start, end = (max(0, place - total) for place in (query.skip, query.skip + query.take))
-        below = await first_rows(ask, strangers.among, lower_invariant, end)
+        below = await first_rows(ask, rows_below.among, lower_invariant, end)
         page = CompletionPage(total + below.total, (*hosted.value.values, *below.rows[start:end]))
         return Answer(page, hosted.provenance.joined(below.provenance))
 

@@ -23,7 +23,7 @@ Ask = Callable[[Feed, int, int], Awaitable[Page]]
 
 
 @dataclass(frozen=True)
-class Houses:
+class Case:
     """The ids of both halves; an upstream's id is identified by its position there.
 
     `doubles` are also hosted: `merged` of them are merged, and `unfound` of them are not found by hosted searches.
@@ -69,8 +69,8 @@ class Houses:
 
 
 places = st.frozensets(st.integers(0, 140), max_size=12)
-houses = st.builds(
-    Houses,
+cases = st.builds(
+    Case,
     upstream=st.integers(0, 140) | st.sampled_from([29, 30, 31, 99, 100, 101]),
     hosted=st.integers(0, 45),
     doubles=places,
@@ -104,36 +104,36 @@ async def all_pages(feed: Feed, ask: Ask, take: int, end: int) -> tuple[list[str
 
 @pytest.mark.parametrize("ask", [searched, completed])
 @settings(max_examples=40, deadline=None)
-@given(house=houses, take=st.sampled_from([3, 7, 20, 30, 31, 100, 1000]))
-@example(house=Houses(upstream=40, hosted=20), take=20)
-@example(house=Houses(upstream=140, doubles=frozenset({139})), take=20)
-@example(house=Houses(upstream=140, doubles=frozenset({29, 30}), protected=frozenset({0})), take=30)
-@example(house=Houses(upstream=60, doubles=frozenset(range(50))), take=7)
-@example(house=Houses(upstream=120, protected=frozenset(range(0, 120, 2))), take=20)
-@example(house=Houses(0), take=20)
-def test_pages_of_any_size_are_slices_of_one_list_with_one_total(ask: Ask, house: Houses, take: int) -> None:
+@given(case=cases, take=st.sampled_from([3, 7, 20, 30, 31, 100, 1000]))
+@example(case=Case(upstream=40, hosted=20), take=20)
+@example(case=Case(upstream=140, doubles=frozenset({139})), take=20)
+@example(case=Case(upstream=140, doubles=frozenset({29, 30}), protected=frozenset({0})), take=30)
+@example(case=Case(upstream=60, doubles=frozenset(range(50))), take=7)
+@example(case=Case(upstream=120, protected=frozenset(range(0, 120, 2))), take=20)
+@example(case=Case(0), take=20)
+def test_pages_of_any_size_are_slices_of_one_list_with_one_total(ask: Ask, case: Case, take: int) -> None:
     """
     The total counts what can be seen, exactly where the upstream finds at most a hundred; else it may count what is
     hidden behind the upstream's first thirty.
     """
-    if ask is completed and house.unfound:
-        house = Houses(house.upstream, house.hosted, house.doubles, house.merged, protected=house.protected)
-    shown, totals = asyncio.run(all_pages(house.feed(), ask, take, len(house.united)))
-    assert shown == house.united
+    if ask is completed and case.unfound:
+        case = Case(case.upstream, case.hosted, case.doubles, case.merged, protected=case.protected)
+    shown, totals = asyncio.run(all_pages(case.feed(), ask, take, len(case.united)))
+    assert shown == case.united
     (total,) = totals
-    hidden_deep = 0 if house.upstream <= SMALL else sum(place >= FIRST for place in house.dropped)
+    hidden_deep = 0 if case.upstream <= SMALL else sum(place >= FIRST for place in case.dropped)
     assert total is not None
-    assert len(house.united) <= total <= len(house.united) + hidden_deep
+    assert len(case.united) <= total <= len(case.united) + hidden_deep
 
 
 async def test_a_merged_id_far_down_among_hosted_ids_is_shown_once() -> None:
     """
     The hosted feed returns at most a thousand hits per answer, and this one comes after them.
     """
-    house = Houses(upstream=5, hosted=1200, doubles=frozenset({3}), merged=frozenset({3}))
+    case = Case(upstream=5, hosted=1200, doubles=frozenset({3}), merged=frozenset({3}))
     for ask in (searched, completed):
-        shown, totals = await all_pages(house.feed(), ask, 600, 1205)
-        assert shown == house.united
+        shown, totals = await all_pages(case.feed(), ask, 600, 1205)
+        assert shown == case.united
         assert totals == {1205}
 
 
