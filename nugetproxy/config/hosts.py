@@ -15,7 +15,7 @@ _NO_HOST: Final = "its host is neither an ASCII name (xn--...) nor an address"
 _WILDCARD: Final = '"*" can only replace the whole first label of a domain, as in "*.blob.example.net"'
 
 
-@lru_cache(maxsize=1024)  # every request asks for the hosts of its upstream
+@lru_cache(maxsize=1024)  # called for every request
 def canonical_host(host: str) -> str:
     """The canonical spelling of a host: lower case, no trailing dot, addresses as `ipaddress` writes them.
 

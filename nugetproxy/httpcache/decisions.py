@@ -110,7 +110,7 @@ def _before_asking(
     doubted: bool,
     may_do_without: bool,
 ) -> Serve | Ask | Refuse:
-    """As `before`, when nothing fresh is kept."""
+    """As `before`, if nothing fresh is stored."""
     if stored is None:
         if health is Health.DEAD:
             return Refuse(Refusal.DEAD)

@@ -87,7 +87,7 @@ def read_by(parse: Any, text: bytes) -> Any:
 
 @settings(max_examples=150, deadline=None, database=None)
 @given(value=VALUES, ascii_only=st.booleans(), data=st.data())
-def test_long_documents_are_read_or_refused_as_short_ones(value, ascii_only, data):
+def test_long_documents_are_read_like_short_ones(value, ascii_only, data):
     """
     There are two parsers: a fast one, and one that lets other threads run.
     """
@@ -108,7 +108,7 @@ def test_surrogates_count_in_pairs(escapes):
 
 def test_parsing_a_long_document_lets_other_threads_run_after_each_object(monkeypatch):
     """
-    Python gives up its lock where one of its functions is called.
+    Python may release its lock whenever one of its functions is called.
     """
     calls: list[Any] = []
 
@@ -127,7 +127,7 @@ def test_parsing_a_long_document_lets_other_threads_run_after_each_object(monkey
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
 @pytest.mark.parametrize("levels", [DEEPEST, 3_000, 200_000])
-def test_nesting_is_refused_however_long_it_is(opening, levels):
+def test_nesting_is_refused_in_documents_of_any_length(opening, levels):
     closing = b"]" if opening == b"[" else b"}"
     padding = b" " * LONGEST_PARSED_WHOLE
 

@@ -139,7 +139,7 @@ class MirroredDocuments:
                 assert_never(verdict)
 
     def now(self) -> float:
-        """The time by which documents are fresh, in seconds since the epoch."""
+        """The clock by which documents are fresh, in seconds since the epoch."""
         return self._clock()
 
     def peek(self, url: str, kind: DocumentKind | None = None) -> KeptDocument | None:

@@ -51,7 +51,7 @@ class MirroredSource:
         self._parsing = Lock()
         self._allowed_by = ""
         self._endpoints: tuple[float, float, UpstreamEndpoints] | None = None
-        """Those of a fresh service index, and between which two moments it is fresh."""
+        """The endpoints of a fresh service index, and the start and end of its freshness."""
 
     @property
     def name(self) -> str:

@@ -25,7 +25,7 @@ _VOCABULARY = "http://schema.nuget.org/schema#"
 _SHORT_TEXT: Final = 200
 # Maximum bytes of a row of `versions`. It holds a version, a number and a link.
 _LARGEST_ROW: Final = 4 * 1024
-# A row of other fields may hold addresses too, which are rewritten.
+# A row with other fields may contain URLs there, which must be rewritten.
 _FIELDS_OF_ROW: Final = frozenset(("@id", "@type", "version", "downloads"))
 _ROWS_OF_STEP: Final = 200
 _AROUND_HITS: Final = 16 * 1024

@@ -119,7 +119,7 @@ def test_unknown_fields_of_index_page_leaf_and_entry_survive(links):
     ) == ({"i": True}, "p", None, [1, {"a": 2.5}])
 
 
-def test_addresses_in_unknown_fields_of_index_and_page_are_ours(links):
+def test_urls_in_unknown_fields_of_index_and_page_become_ours(links):
     hidden: dict[str, Any] = {
         "more": [{"@id": f"{UP}/x#y", "packageContent": f"{UP}/p", "registration": f"{UP}/r", "oddUrl": "x:y"}]
     }

@@ -112,7 +112,7 @@ def test_versions_link_to_our_leaves(links):
     ]
 
 
-def test_addresses_in_unknown_fields_of_a_version_are_ours(links):
+def test_urls_in_unknown_fields_of_a_version_become_ours(links):
     rows = [{"version": "1.0.0", "more": {"packageContent": f"{UP}/p", "@id": f"{UP}/x", "oddUrl": "javascript:x"}}]
 
     (hit,) = written(answer(row(versions=rows)), links=links)["data"]
