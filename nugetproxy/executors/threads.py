@@ -7,8 +7,10 @@ used in a worker.
 """
 
 import asyncio
+import contextlib
 import contextvars
 import functools
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,11 +25,14 @@ T = TypeVar("T")
 class ThreadExecutor:
     """At most `threads` jobs at once; at most `waiting` more may queue, None: as many as there are callers.
 
+    `niceness` is added to that of the process for these threads only. Use it for work that releases the interpreter's
+    lock: no other thread should wait for the lock while a thread of low priority holds it.
     Threads start with the first jobs and are shared by every event loop of the process.
     """
 
-    def __init__(self, name: str, threads: int, waiting: int | None = None) -> None:
+    def __init__(self, name: str, threads: int, waiting: int | None = None, *, niceness: int = 0) -> None:
         self.name = name
+        self._niceness = niceness
         self._most = None if waiting is None else threads + waiting
         self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
@@ -57,7 +62,8 @@ class ThreadExecutor:
             self.require_room()
             self._jobs += 1
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix=self.name)
+                lower = functools.partial(_lower_priority, self._niceness)
+                self._pool = ThreadPoolExecutor(self._threads, self.name, lower)
             pool = self._pool
         future = pool.submit(work)
         future.add_done_callback(self._ended)
@@ -66,6 +72,14 @@ class ThreadExecutor:
     def _ended(self, _: "Future[T]") -> None:
         with self._lock:
             self._jobs -= 1
+
+
+def _lower_priority(niceness: int) -> None:
+    """Lower the priority of this thread only, as Linux can."""
+    if niceness:
+        with contextlib.suppress(OSError):
+            thread = threading.get_native_id()
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + niceness)
 
 
 DISK: Final = ThreadExecutor("disk", 8)
@@ -83,7 +97,7 @@ HEALTH: Final = ThreadExecutor("health", 1)
 METRICS: Final = ThreadExecutor("metrics", 1, waiting=64)
 """Gathering and writing the metrics of all processes."""
 
-PASSWORDS: Final = ThreadExecutor("passwords", 2, waiting=256)
+PASSWORDS: Final = ThreadExecutor("passwords", 2, waiting=256, niceness=10)
 """Argon2id: each hash takes 64 MiB and a large part of a second of a core."""
 
 DOCUMENTS: Final = ThreadExecutor("documents", 2, waiting=256)

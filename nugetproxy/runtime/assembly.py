@@ -19,7 +19,6 @@ from nugetproxy import metrics
 from nugetproxy.accounts.reservations import protected_prefixes
 from nugetproxy.config import Config, FreshnessSettings, UpstreamSettings
 from nugetproxy.errors import StorageUnavailable
-from nugetproxy.executors.threads import HEALTH
 from nugetproxy.feeds.base import Feed
 from nugetproxy.feeds.mapped import Mapped, MappedSource
 from nugetproxy.feeds.protected import Protected
@@ -35,6 +34,7 @@ from nugetproxy.mirroring.kept.view import KeptPackages
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.runtime.hosting_parts import appeared, attempted, over
 from nugetproxy.runtime.known_upstreams import remember
+from nugetproxy.runtime.readiness import Readiness
 from nugetproxy.services import Services
 from nugetproxy.storage import data_directory, occupants
 from nugetproxy.storage.access import access_for
@@ -52,8 +52,6 @@ USER_AGENT: Final = f"nugetproxy/{nugetproxy.__version__} (caching mirror)"
 # Parsed documents are small and few compared with packages; the hot tier spares the disk store's look-ups.
 _HOT_DOCUMENTS: Final = 32_000_000
 _GAUGE_SECONDS: Final = 5.0
-# How long a look at the data directory may take until this instance is not ready: a network file system can hang.
-_LONGEST_LOOK: Final = 5.0
 # Whoever still wanted an answer was waited for before; downloads for nobody may be finished next time.
 _LAST_SECONDS: Final = 2.0
 
@@ -128,7 +126,9 @@ async def assemble(
         else:
             feed = Mapped([MappedSource(settings.name, mirror, settings.patterns) for settings, mirror in mirrors])
 
+        readiness = Readiness(path, MIRROR)
         background = [
+            asyncio.create_task(readiness.run()),
             asyncio.create_task(_gauges(path, reserve, disk, inventory, [mirror for _, mirror in mirrors])),
             asyncio.create_task(_reconcile(inventory, leases, path / MIRROR)),
             *(asyncio.create_task(_warm(mirror)) for _, mirror in mirrors),
@@ -141,17 +141,10 @@ async def assemble(
             settled = protected_prefixes(config.feed.protected_prefixes, ())
             feed = Protected(lambda: settled, feed, attempted, appeared)
 
-        async def ready() -> tuple[bool, str]:
-            try:
-                async with asyncio.timeout(_LONGEST_LOOK):
-                    return await HEALTH.run(_is_usable, path)
-            except TimeoutError:
-                return False, f"the data directory {path} does not answer"
-
         yield Services(
             config=config,
             feed=private.feed if private is not None else feed,
-            ready=ready,
+            ready=readiness.ready,
             started=time.time(),
             name=f"nugetproxy/{nugetproxy.__version__}",
             changes=changes.seen if private is None else lambda: changes.seen() + private.changes(),
@@ -198,14 +191,6 @@ def _kept(package: CommittedPackage) -> KeptPackage:
         content_hash=package.content_hash,
         committed=int(time.time()),
     )
-
-
-def _is_usable(path: Path) -> tuple[bool, str]:
-    """Whether this instance should be sent requests. A full disk or a dead upstream is no reason not to."""
-    mirror = path / MIRROR
-    if not os.access(mirror if mirror.exists() else path, os.R_OK | os.X_OK):
-        return False, f"the data directory {path} cannot be read"
-    return True, "ready"
 
 
 async def _warm(mirror: MirrorFeed) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import os
 import re
 import threading
 from pathlib import Path
@@ -103,3 +104,11 @@ def test_nothing_runs_in_the_default_pool():
         if re.search(r"\bto_thread\(|run_in_executor\(\s*None", file.read_text())
     ]
     assert found == ["runtime/spawning.py"]
+
+
+async def test_only_the_threads_of_a_nice_pool_have_low_priority():
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    assert await ThreadExecutor("nice", 1, niceness=5).run(niceness) == min(19, niceness() + 5)
+    assert await ThreadExecutor("ordinary", 1).run(niceness) == niceness()
