@@ -11,6 +11,7 @@ from aiohttp import web
 from nugetproxy.protocol.v3.registration import Hive
 from nugetproxy.web.http.resource import Resource
 from nugetproxy.web.pages import operations
+from nugetproxy.web.pages.home import home
 from nugetproxy.web.requests.keys import NOTE, TAKES_BODY
 from nugetproxy.web.requests.reading import admit
 from nugetproxy.web.requests.uploads import on_expect
@@ -62,7 +63,7 @@ ROUTES = (
     Route("/health/live", operations.live, Resource.HEALTH),
     Route("/health/ready", operations.ready, Resource.HEALTH),
     Route("/metrics", operations.metrics, Resource.METRICS),
-    Route("/", operations.home, Resource.HOME),
+    Route("/", home, Resource.HOME),
 )
 
 

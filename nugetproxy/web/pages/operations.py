@@ -1,4 +1,4 @@
-"""For those who run the server: health, metrics, and a page that tells a visitor how to use it."""
+"""For those who run the server: health and metrics."""
 
 import gzip
 import os
@@ -14,24 +14,9 @@ from nugetproxy.errors import DocumentNotFound
 from nugetproxy.executors.threads import METRICS
 from nugetproxy.web.http.compression import Codings, accepted
 from nugetproxy.web.http.errors import reason_phrase
-from nugetproxy.web.requests.incoming import links, origin
 from nugetproxy.web.requests.keys import SERVICES
 
 _UNCACHED = {"Cache-Control": "no-store"}
-
-_HOME = """\
-{name}: a caching mirror of NuGet packages.
-
-Its source URL is
-
-    {index}
-
-To use it:
-
-    dotnet nuget add source {index} --name {name}{flag}
-
-Health is at {base}/health/live and {base}/health/ready, Prometheus metrics are at {base}/metrics.
-"""
 
 
 async def live(request: web.Request) -> web.StreamResponse:
@@ -62,20 +47,6 @@ async def metrics(request: web.Request) -> web.StreamResponse:
         body = await METRICS.run(gzip.compress, body, 1)
         headers["Content-Encoding"] = "gzip"
     return web.Response(body=body, headers=headers)
-
-
-async def home(request: web.Request) -> web.StreamResponse:
-    """How to use this server, for a person with a browser."""
-    base = origin(request)
-    # The client refuses a plain source unless it is told that this is meant (NU1302, since NuGet 6.12).
-    flag = "" if base.scheme == "https" else " --allow-insecure-connections"
-    text = _HOME.format(
-        name=request.app[SERVICES].name.partition("/")[0],
-        index=links(request).service_index(),
-        base=base.base,
-        flag=flag,
-    )
-    return web.Response(body=text.encode(), headers={"Content-Type": "text/plain; charset=utf-8", **_UNCACHED})
 
 
 def _rendered(is_open: bool) -> bytes:

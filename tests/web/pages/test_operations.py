@@ -1,4 +1,4 @@
-"""Health, metrics and the page for visitors."""
+"""Health and metrics."""
 
 import gzip
 
@@ -74,27 +74,3 @@ async def test_metrics_can_be_switched_off():
     """
     async with serving(FakeFeed(), {"metrics": {"enabled": False}}) as client, client.get("/metrics") as answer:
         assert (answer.status, answer.reason) == (404, "metrics are switched off")
-
-
-@pytest.mark.parametrize(
-    ("settings", "line"),
-    [
-        (
-            {"server": {"public_url": "https://nuget.example.com"}},
-            "dotnet nuget add source https://nuget.example.com/v3/index.json --name mirror\n",
-        ),
-        (
-            {"server": {"public_url": "http://a.example"}},
-            "dotnet nuget add source http://a.example/v3/index.json --name mirror --allow-insecure-connections\n",
-        ),
-    ],
-)
-async def test_the_home_page_tells_how_to_use_it(settings, line):
-    """
-    A person who opens the address in a browser finds the line to paste.
-    """
-    async with serving(FakeFeed(), settings) as client, client.get("/") as answer:
-        text = await answer.text()
-
-    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
-    assert line in text
