@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ OURS = nugetproxy.__version__
 
 
 def applied(data: Path) -> set[str]:
-    with sqlite3.connect(data / "nugetproxy.db") as connection:
+    with closing(sqlite3.connect(data / "nugetproxy.db")) as connection:  # what stays open is not migrated
         return {name for (name,) in connection.execute("SELECT name FROM applied_migrations")}
 
 

@@ -1,6 +1,8 @@
 """When databases are migrated, and when not."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +72,28 @@ def test_what_is_in_use_is_not_migrated(data: Path):
     server.leave()
     bring_up_to_date(data, begin=lambda: begun.append(True))
     assert begun == [True]
+
+
+@pytest.mark.parametrize("file", [MAIN, INVENTORY])
+def test_a_database_that_a_process_has_open_is_not_migrated(data: Path, file: str):
+    """
+    Versions from before the entries in `locks/` are seen by nothing else.
+    """
+    holds = (
+        "import sqlite3, sys; connection = sqlite3.connect(sys.argv[1]); connection.execute('PRAGMA user_version');"
+        "print('open', flush=True); sys.stdin.read()"
+    )
+    arguments = [sys.executable, "-c", holds, str(data / file)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as older:
+        assert older.stdout is not None
+        assert older.stdout.readline() == b"open\n"
+        with pytest.raises(StorageUnavailable) as refused:
+            bring_up_to_date(data)
+        assert f"while process {older.pid} has {data / file} open" in str(refused.value)
+        assert NEXT not in applied(data / MAIN)
+        assert older.stdin is not None
+        older.stdin.close()
+        assert bring_up_to_date(data) == {MAIN: (NEXT,), INVENTORY: (NEXT,)}
 
 
 def test_a_current_directory_may_be_in_use(data: Path):

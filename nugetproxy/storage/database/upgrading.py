@@ -11,11 +11,15 @@ from typing import Final
 
 from nugetproxy.errors import DataOfAnotherVersion, StorageUnavailable
 from nugetproxy.storage.database.migrate import VERSION, Difference, difference, migrate
+from nugetproxy.storage.database.open_elsewhere import process_with_open
 from nugetproxy.storage.database.opening import INVENTORY, MAIN, set_aside
 from nugetproxy.storage.occupants import alone
 
 # Seconds that SQLite waits for a command that is writing at that moment.
 _BUSY: Final = 10.0
+
+# Seconds that another process may have a database open: longer than most commands, shorter than any server.
+_BRIEFLY: Final = 2.0
 
 
 def bring_up_to_date(
@@ -34,8 +38,11 @@ def bring_up_to_date(
     older = {file: found for file, schema in databases.items() if (found := _to_do(directory / file, schema))}
     if not older:
         return {}
-    before = next((each.written_by for each in older.values() if each.written_by), "an older build")
-    with alone(directory, f"migrate the data from nugetproxy {before} to {VERSION}"):
+    before = next((f"nugetproxy {each.written_by}" for each in older.values() if each.written_by), "an older build")
+    doing = f"migrate the data from {before} to {VERSION}"
+    with alone(directory, doing):
+        for file in older:
+            _refuse_open(directory / file, doing)
         begin()
         return {file: _migrated(directory / file, databases[file]) for file in older}
 
@@ -54,6 +61,19 @@ def _to_do(path: Path, schema: str) -> Difference | None:
         except sqlite3.DatabaseError:
             return None
     return found if found.pending and not found.is_new else None
+
+
+def _refuse_open(path: Path, doing: str) -> None:
+    """Raises StorageUnavailable when a process has the database open that `alone` does not know."""
+    try:
+        process = process_with_open(path, _BRIEFLY)
+    except OSError as error:
+        raise StorageUnavailable(f"cannot {doing}: {path}: {error.strerror}") from error
+    if process is not None:
+        named = f"process {process}" if process else "a process of another container"
+        raise StorageUnavailable(
+            f"cannot {doing} while {named} has {path} open, such as a server of an older version: stop it first"
+        )
 
 
 def _migrated(path: Path, schema: str) -> tuple[str, ...]:
