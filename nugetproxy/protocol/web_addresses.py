@@ -11,9 +11,8 @@ from itertools import product
 from typing import Final
 
 _ADDRESS: Final = re.compile(
-    r"https?://(?:(?P<name>[\w-]+(?:\.[\w-]+)*\.?)|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(?::(?P<port>\d{0,5}))?"
-    r"(?:[/?#][^\x00-\x1f\x7f]*)?",
-    re.IGNORECASE,
+    r"[Hh][Tt][Tt][Pp][Ss]?://(?:(?P<name>[\w-]+(?:\.[\w-]+)*\.?)|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{0,5}))?"
+    r"(?:[/?#][^\x00-\x1f\x7f]*)?"
 )
 _HIGHEST_PORT: Final = 65_535
 _REMEMBERED: Final = 4_096

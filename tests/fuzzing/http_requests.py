@@ -2,35 +2,25 @@
 
 import asyncio
 import json
-import re
-from datetime import UTC, datetime
 from functools import cache
-from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser
-from multidict import CIMultiDict
 
 from nugetproxy.errors import InvalidRequest
-from nugetproxy.httpcache.conditional import NotModified, Partial, PreconditionFailed, Unsatisfiable, Whole, evaluate
-from nugetproxy.httpcache.stored import StoredResponse
-from nugetproxy.mirroring.upstream.faults import LONGEST_RETRY_AFTER, read_retry_after
 from nugetproxy.web.http.aiohttp_connection import MAX_FIELD, MAX_FIELDS, MAX_LINE
 from nugetproxy.web.http.compression import accepted
 from nugetproxy.web.http.targets import refuse_odd_target
 from nugetproxy.web.lane.request_head import read_head, split
 from nugetproxy.web.lane.unfinished_head import is_unfinished, refusal_of_length
 from nugetproxy.web.requests.authentication import says_nothing
-from nugetproxy.web.requests.base_url import BaseUrls
 from nugetproxy.web.requests.first_part import LONGEST_HEAD, FirstPart, boundary_of
-from nugetproxy.web.telemetry.access import AccessLine, json_lines, plain_lines
 from nugetproxy.web.v3.deprecation_request import read_deprecation
 from tests.fuzzing.choices import Choices
 from tests.fuzzing.target import Outcome, Target
-from tests.fuzzing.texts import ODD_CHARACTERS, odd_text, package_id, version
+from tests.fuzzing.texts import odd_text, package_id, version
 from tests.web.lane.odd_requests import BLANKS, BROKEN, ENDS, HOSTS, LINE_ENDS, MEANING, METHODS, VERSIONS
 
 TARGET: Final = b"/v3/registration/contoso.utils/index.json"
@@ -200,131 +190,7 @@ def use_content_type(text: str) -> None:
     assert 0 < len(boundary) <= 200
 
 
-# --- single headers ---------------------------------------------------------------------------------------------------
-
-
-_DATES: Final = (
-    *("Tue, 02 Jan 2024 12:00:00 GMT", "Tuesday, 02-Jan-24 12:00:00 GMT", "Tue Jan  2 12:00:00 2024", "x", ""),
-    *("Tue, 32 Jan 2024 12:00:00 GMT", "Tue, 02 Jan 0000 12:00:00 GMT", "Tue, 02 Jan 9999 99:99:99 GMT"),
-)
-_TAGS: Final = ('"a"', 'W/"a"', "*", '"b", "a"', '"b",, W/"a" ,', "a", '"', '"é"', '"a', ", " * 50)
-_RANGES: Final = (
-    *("bytes=0-9", "bytes=-5", "bytes=5-", "bytes=0-0", "bytes=9-3", "bytes=0-1,3-4", "x=0-1", "bytes=-0", "bytes=-"),
-    *("bytes=99999999999999999999999-", "bytes=0-" + "9" * 5_000, "BYTES= 1 - 2", "byte\u017f=0-1", "bytes=٣-٤"),
-)
-
-
-def make_conditions(choices: Choices) -> tuple[dict[str, str], str, int | None, int | None, str]:
-    kinds = {"If-Match": _TAGS, "If-None-Match": _TAGS, "If-Modified-Since": _DATES, "If-Unmodified-Since": _DATES}
-    kinds |= {"If-Range": (*_TAGS, *_DATES), "Range": _RANGES}
-    headers = {}
-    for name in choices.some(lambda: choices.one_of(tuple(kinds)), 4):
-        value = choices.one_of(kinds[name])
-        headers[name] = choices.edited(value.encode(), 2).decode("latin-1") if choices.chance(3) else value
-    size = choices.one_of((None, 0, 1, 10, 1_000, 2**40))
-    return headers, choices.one_of(('"a"', 'W/"a"', "a", "")), choices.one_of((None, 0, 1_704_196_800)), size, "GET"
-
-
-def use_conditions(given: tuple[dict[str, str], str, int | None, int | None, str]) -> None:
-    headers, etag, modified, size, method = given
-    verdict = evaluate(headers, etag=etag, modified=modified, size=size, method=method)
-    match verdict:
-        case Partial(start, end):
-            assert size is not None
-            assert 0 <= start < end <= size
-            assert re.fullmatch(r"bytes \d+-\d+/\d+", verdict.content_range(size))
-        case Unsatisfiable(found):
-            assert found == size
-        case _:
-            assert isinstance(verdict, Whole | NotModified | PreconditionFailed)
-    if "Range" not in headers:
-        assert not isinstance(verdict, Partial | Unsatisfiable)
-    # Names in lower case, as the lane may give them, mean the same.
-    lower = {name.lower(): value for name, value in headers.items()}
-    assert evaluate(lower, etag=etag, modified=modified, size=size, method=method) == verdict
-    head = evaluate(headers, etag=etag, modified=modified, size=size, method="HEAD")
-    assert not isinstance(head, Partial | Unsatisfiable)
-
-
-def make_forwarding(choices: Choices) -> list[tuple[str, str]]:
-    values = (
-        *(
-            "https",
-            "http",
-            "ftp",
-            "feed.example",
-            "feed.example:8550",
-            "a b",
-            "10.0.0.1",
-            "[2001:db8::1]:80",
-            "unknown",
-        ),
-        *(
-            "127.0.0.1",
-            "proto=https;host=feed.example",
-            'for="[::1]:80";proto=http',
-            'host="a\\"b"',
-            "/nuget",
-            "/a/../b",
-        ),
-        *(
-            "x, y",
-            ",,",
-            '"',
-            "for=127.0.0.1, for=10.0.0.1;host=evil.example",
-            "1" * 70,
-            "::ffff:127.0.0.1",
-            "fe80::1%e",
-        ),
-    )
-    names = ("Host", "Forwarded", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-For", "X-Forwarded-Prefix")
-
-    def header() -> tuple[str, str]:
-        value = choices.one_of(values)
-        return choices.one_of(names), value + choices.one_of(ODD_CHARACTERS) if choices.chance(6) else value
-
-    return [("Host", "feed.example"), *choices.some(header, 5)]
-
-
-def use_forwarding(headers: list[tuple[str, str]]) -> None:
-    bases = BaseUrls("", ["127.0.0.1", "10.0.0.0/8"])
-    found = {}
-    for peer in ("127.0.0.1", "203.0.113.9"):
-        request = SimpleNamespace(
-            headers=CIMultiDict(headers), remote=peer, secure=False, version=(1, 1), transport=None
-        )
-        found[peer] = origin = bases.origin(cast(web.BaseRequest, request))
-        assert re.fullmatch(r"https?://[A-Za-z0-9._\[\]:-]+(/[A-Za-z0-9._~-]+)*", origin.base), origin.base
-        assert re.fullmatch(r"[A-Za-z0-9._:%-]*", origin.remote)
-    stranger = found["203.0.113.9"]
-    assert not stranger.is_forwarded
-    assert stranger.remote == "203.0.113.9"
-
-
-def make_line(choices: Choices) -> tuple[AccessLine, str]:
-    """What is logged of a request that holds a secret in one of the places where clients put one."""
-    secret = "s3cr3t" + "0123456789abcdef" * 2
-    place = choices.one_of(
-        (
-            f"/v3/query?q=x&apikey={secret}",
-            f"/v3/query?access_token={secret}&q=a",
-            f"/http://user:{secret}@up.example/v3/index.json",
-            f"/%68ttp%3A%2F%2Fuser:{secret}%40up.example/",
-            f"/v3/index.json?{secret}",
-        )
-    )
-    agent, path = odd_text(choices)[:300], place + choices.one_of(("", odd_text(choices)[:100]))
-    line = AccessLine(1.0, "id", "127.0.0.1", odd_text(choices)[:64], "GET", path, 200, 5, 0.1, "search", "hit", agent)
-    return line, secret
-
-
-def use_line(given: tuple[AccessLine, str]) -> None:
-    line, secret = given
-    plain, as_json = plain_lines([line]), json_lines([line])
-    assert plain.count(b"\n") == as_json.count(b"\n") == 1
-    assert plain.endswith(b"\n")
-    assert isinstance(json.loads(as_json), dict)
-    assert secret.encode() not in plain + as_json
+# --- the target -------------------------------------------------------------------------------------------------------
 
 
 def make_target(choices: Choices) -> str:
@@ -341,39 +207,10 @@ def use_target(target: str) -> None:
     assert "#" not in target
 
 
-def make_retry_after(choices: Choices) -> str:
-    return choices.edited(choices.one_of((*_DATES, "5", "999999999999", "-1", "1.5")).encode(), 2).decode("latin-1")
-
-
-def use_retry_after(text: str) -> None:
-    seconds = read_retry_after(text, datetime(2024, 1, 2, tzinfo=UTC))
-    assert seconds is None or 0 <= seconds <= LONGEST_RETRY_AFTER
-
-
-def make_stored(choices: Choices) -> bytes:
-    fetched, confirmed = float(choices.below(2**40)), float(choices.below(2**40))
-    stored = StoredResponse("https://x/", 200, choices.raw(50), '"e"', "", "application/json", fetched, confirmed)
-    return choices.edited(stored.to_bytes(), 2)
-
-
-def use_stored(kept: bytes) -> Outcome | None:
-    try:
-        stored = StoredResponse.from_bytes(kept)
-    except ValueError:
-        return Outcome.REFUSED
-    assert StoredResponse.from_bytes(stored.to_bytes()) == stored
-    return None
-
-
 TARGETS: Final = (
     Target("request head", make_head, use_head),
     Target("form", make_form, use_form, (InvalidRequest,)),
     Target("deprecation", make_deprecation, use_deprecation, (InvalidRequest,)),
     Target("content type", make_content_type, use_content_type, (InvalidRequest,)),
-    Target("conditions", make_conditions, use_conditions),
-    Target("forwarding headers", make_forwarding, use_forwarding, (InvalidRequest,)),
-    Target("access log line", make_line, use_line),
     Target("request target", make_target, use_target, (InvalidRequest,)),
-    Target("Retry-After", make_retry_after, use_retry_after),
-    Target("stored document", make_stored, use_stored),
 )

@@ -12,6 +12,9 @@ from tests.fuzzing.texts import address, framework, moment, odd_text, package_id
 # Values that are nested too deeply to be handled here are only written so.
 _DEEP: Final = re.compile(rb'"deep ([0-9]+)"')
 
+# Characters. Values that are repeated and then repeated again would otherwise be all that takes time.
+_MOST_REPEATED: Final = 2_000_000
+
 _FITTING: Final[dict[str, Callable[[Choices], Any]]] = {
     "@id": address,
     "id": package_id,
@@ -92,8 +95,8 @@ def _changed_once(choices: Choices, root: Any) -> Any:
             holder[key] = make(choices)
         case 5:
             if isinstance(holder, list):
-                times = choices.one_of((1, 2, 70, 300))
-                holder += [copy.deepcopy(holder[key]) for _ in range(times)]
+                size, times = len(json.dumps(holder[key])), choices.one_of((1, 2, 70, 300))
+                holder += [copy.deepcopy(holder[key]) for _ in range(min(times, _MOST_REPEATED // size))]
             else:
                 holder[choices.one_of((str(key).upper(), "items", "@id", "@context", ""))] = copy.deepcopy(holder[key])
         case _:

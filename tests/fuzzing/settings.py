@@ -13,6 +13,8 @@ from nugetproxy.config.reading import keys, load, variable
 from nugetproxy.config.shown import describe
 from nugetproxy.errors import ConfigError, InvalidRequest
 from nugetproxy.nuget.lock_files import read_wanted
+from nugetproxy.storage.backup.manifest import FILE, Manifest
+from nugetproxy.storage.database.opening import MAIN
 from tests.fuzzing.choices import Choices
 from tests.fuzzing.json_documents import document_bytes
 from tests.fuzzing.target import Outcome, Target, check_sentence
@@ -198,7 +200,32 @@ def use_users(text: str) -> Outcome | None:
     return Outcome.REFUSED if problems else None
 
 
+def make_manifest(choices: Choices) -> bytes:
+    files = {name: {"size": 1, "sha512": "ab" * 64} for name in (MAIN, "hosted/a/1.0.0/a.nupkg", "mirror/x")}
+    odd = choices.one_of(
+        ("../x", "/etc/passwd", "hosted/../../x", "hosted\\..\\x", "other/x", "", "hosted", "hosted/\0")
+    )
+    if choices.chance(3):
+        files[odd] = files["mirror/x"]
+    return document_bytes(choices, ({"version": "1", "created": "x", "files": files, "damaged": ["a"], "format": 1},))
+
+
+def use_manifest(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, FILE).write_bytes(content)
+        try:
+            manifest = Manifest.read(Path(folder))
+        except InvalidRequest as refused:
+            raise InvalidRequest(str(refused).replace(folder, "DIR")) from None
+        for path, file in manifest.files.items():
+            assert Path(folder, path).resolve().is_relative_to(folder)
+            assert len(bytes.fromhex(file.sha512)) == 64
+        manifest.write(Path(folder))
+        assert Manifest.read(Path(folder)).files == manifest.files
+
+
 TARGETS: Final = (
+    Target("backup manifest", make_manifest, use_manifest, (InvalidRequest,)),
     Target("settings", make_settings, use_settings),
     Target("values of settings", make_values, use_values),
     Target("lock file", make_lock_file, use_lock_file, (InvalidRequest,)),

@@ -16,7 +16,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`use` does with an input what we do with a stranger's; it raises one of `refusals` for what is not accepted, and
+    """`use` does with an input what the server does; it raises one of `refusals` for what is not accepted, and
     AssertionError where something does not hold that must. Whatever else it raises is a finding too. It may return
     Outcome.REFUSED for what is left to others.
 

@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from tests.fuzzing import documents, http_requests, names, nuspecs, packages, queries, settings
+from tests.fuzzing import (
+    documents,
+    headers,
+    http_requests,
+    names,
+    nuspecs,
+    packages,
+    queries,
+    settings,
+    upstream_answers,
+)
 from tests.fuzzing.target import Target, by_name
 
 TARGETS: Final[dict[str, Target]] = by_name(
@@ -10,9 +20,11 @@ TARGETS: Final[dict[str, Target]] = by_name(
         *nuspecs.TARGETS,
         *packages.TARGETS,
         *documents.TARGETS,
+        *upstream_answers.TARGETS,
         *names.TARGETS,
         *queries.TARGETS,
         *http_requests.TARGETS,
+        *headers.TARGETS,
         *settings.TARGETS,
     )
 )

@@ -66,6 +66,8 @@ def test_web_addresses_are_kept(text):
         "http://[1::2::3]/",
         "http://" + "é" * 100 + ".example/",
         "http://user:password@h/",
+        "http\u017f://h/",  # a letter that is an s where case is ignored
+        "http://h:\u0663/",  # a digit elsewhere
     ],
 )
 def test_other_texts_are_left_out(text):

@@ -49,13 +49,19 @@ class OutgoingProxy(NamedTuple):
 
 def read_url(text: str) -> URL:
     """Raises ValueError for what is not a URL."""
-    return URL(text, encoded=_SENDABLE.fullmatch(text) is not None)
+    try:
+        return URL(text, encoded=_SENDABLE.fullmatch(text) is not None)
+    except IndexError as error:  # yarl, when brackets come before the @ and no host behind it
+        raise ValueError("it is not a URL") from error
 
 
 def origin_of(url: URL) -> Origin:
     """Raises ValueError unless the URL is absolute, http or https, with a host that is a name or an address."""
-    # `host` and not only `raw_host`, because the HTTP client decodes it, which raises for "xn--a".
-    if url.scheme not in _DEFAULT_PORTS or not url.host or not url.raw_host or url.port is None:
+    try:
+        host = url.host  # and not only `raw_host`, because the HTTP client decodes it
+    except UnicodeError as error:
+        raise ValueError("its host is neither a name nor an address") from error
+    if url.scheme not in _DEFAULT_PORTS or not host or not url.raw_host or url.port is None:
         raise ValueError("it is not an absolute http or https URL")
     return Origin(url.scheme, canonical_host(url.raw_host), url.port)
 
@@ -186,7 +192,7 @@ class Egress:
 
     def _proxy_from(self, variable: str, text: str) -> OutgoingProxy:
         try:
-            url = URL(text if "://" in text else f"http://{text}")
+            url = read_url(text if "://" in text else f"http://{text}")
             origin_of(url)
         except ValueError:
             what = f"{variable} does not name an outgoing proxy such as http://proxy.example.com:3128"

@@ -199,7 +199,11 @@ class UpstreamDownload:
     @property
     def _validator(self) -> str:
         """What to send as If-Range: a strong entity tag exactly as received, else the date."""
-        return self.etag if self.etag and not self.etag.startswith("W/") else self.last_modified
+        return self.etag if self._has_strong_tag else self.last_modified
+
+    @property
+    def _has_strong_tag(self) -> bool:
+        return bool(self.etag) and not self.etag.startswith("W/")
 
     async def _reopen(self) -> None:
         if self._exchange is not None:
@@ -207,7 +211,9 @@ class UpstreamDownload:
         exchange = await self._ask(self._position, self._validator)
         if exchange.status == 206:
             _, total = self._read_range(exchange, self._position)
-            if self._contradicts(exchange) or (self.total is not None and total not in (None, self.total)):
+            # A 206 repeats the entity tag (RFC 9110 section 15.3.7), so one without it ignored our If-Range.
+            same = self._confirms(exchange) if self._has_strong_tag else not self._contradicts(exchange)
+            if not same or (self.total is not None and total not in (None, self.total)):
                 raise self._nonsense("the file changed during the download")
             self.total = self.total or total
             UPSTREAM_RESUMED.labels(self._upstream).inc()
@@ -224,7 +230,7 @@ class UpstreamDownload:
 
     def _confirms(self, exchange: Exchange) -> bool:
         """Whether the answer shows that it is of the same file."""
-        if self.etag and not self.etag.startswith("W/"):
+        if self._has_strong_tag:
             return _opaque(exchange.header("ETag")) == _opaque(self.etag)
         return bool(self.last_modified) and exchange.header("Last-Modified") == self.last_modified
 

@@ -77,7 +77,10 @@ class Manifest:
             if not _is_safe(path) or type(file["size"]) is not int or not _HASH.fullmatch(file["sha512"]):
                 raise ValueError(f"its entry {path!r} is not one that a backup has")
             files[path] = BackedUpFile(file["size"], file["sha512"])
-        return cls(str(given["version"]), str(given["created"]), files, tuple(map(str, given["damaged"])))
+        version, created, damaged = given["version"], given["created"], given["damaged"]
+        if not all(isinstance(text, str) for text in (version, created, *damaged)):
+            raise ValueError("its version, its time or a damaged file is not a text")
+        return cls(version, created, files, tuple(damaged))
 
 
 def _is_safe(path: object) -> bool:

@@ -97,6 +97,18 @@ def test_a_wildcard_stands_for_one_label(url):
         egress.checked(read_url(url))
 
 
+@pytest.mark.parametrize(
+    "url", ["https://[a]@/", "//[a]@/x", "https://[::1]:1@", "https://xn--\0a/", "https://xn--a\x1f/"]
+)
+def test_an_address_that_no_parser_reads_is_refused_in_one_line(url):
+    egress = an_egress()
+    egress.allow(url)
+
+    with pytest.raises((UpstreamNonsense, ValueError)) as refused:
+        egress.checked(read_url(url))
+    assert str(refused.value).isprintable()
+
+
 INSIDE = [
     "https://localhost/x",
     "https://localhost./x",
