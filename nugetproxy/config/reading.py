@@ -147,7 +147,7 @@ class _Gathered:
             self._set(tuple(key.split(".")), value, "on the command line")
 
     def judged(self) -> Config:
-        """The settings. Raises ConfigError when anything was or is wrong."""
+        """The settings. Raises ConfigError if there are any problems."""
         config, refused = self._validated()
         if refused:
             # The checks between values still run for the rest, so that one start shows all problems.

@@ -14,8 +14,8 @@ from nugetproxy.protocol.v2.properties import Edm, Property
 class Kind(Enum):
     """The type of an expression's value."""
 
-    BOOLEAN = "a truth"
-    TEXT = "a text"
+    BOOLEAN = "a boolean"
+    TEXT = "a string"
     VERSION = "a version"
     NUMBER = "a number"
     DATE = "a date"

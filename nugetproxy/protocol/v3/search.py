@@ -68,10 +68,10 @@ def read_search(body: bytes) -> SearchPage:
     Raises:
         UnreadableDocument: not a response of a search service.
     """
-    document = read_object(body, "search answer")
+    document = read_object(body, "search response")
     rows = document.get("data")
     if not isinstance(rows, list):
-        raise UnreadableDocument("search answer", "data is not an array")
+        raise UnreadableDocument("search response", "data is not an array")
     hits = tuple(hit for row in rows if (hit := _read_hit(row)) is not None)
     total = _total(document)
     return SearchPage(len(hits) if total is None else total, hits)
@@ -83,10 +83,10 @@ def read_completion(body: bytes, *, of_versions: bool) -> CompletionPage:
     Raises:
         UnreadableDocument: not a response of an autocomplete service.
     """
-    document = read_object(body, "autocomplete answer")
+    document = read_object(body, "autocomplete response")
     values = document.get("data")
     if not isinstance(values, list):
-        raise UnreadableDocument("autocomplete answer", "data is not an array")
+        raise UnreadableDocument("autocomplete response", "data is not an array")
     return CompletionPage(_total(document), tuple(value for value in values if _is_completion(value, of_versions)))
 
 
