@@ -184,7 +184,7 @@ async def test_what_we_do_not_do_says_so(method, path):
     async with serving(FakeFeed()) as client, client.request(method, path, data=b"x" * 100) as answer:
         assert answer.status == 404
         assert answer.reason is not None
-        assert answer.reason.startswith("this server only mirrors: it takes no packages")
+        assert answer.reason.startswith("this server only mirrors: it does not accept packages")
         assert answer.reason.endswith("/v3/index.json")
 
 

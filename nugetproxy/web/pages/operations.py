@@ -1,4 +1,4 @@
-"""For those who run the server: health and metrics."""
+"""For operators: health and metrics."""
 
 import gzip
 import os
@@ -20,7 +20,7 @@ _UNCACHED = {"Cache-Control": "no-store"}
 
 
 async def live(request: web.Request) -> web.StreamResponse:
-    """200 as long as the process answers at all."""
+    """200 as long as the process responds at all."""
     return _json(200, {"live": True})
 
 
@@ -32,11 +32,11 @@ async def ready(request: web.Request) -> web.StreamResponse:
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
-    """The instruments of all processes, in the format of the Accept header."""
+    """The instruments of all processes, in the format that the Accept header asks for."""
     if not request.app[SERVICES].config.metrics.enabled:
         raise DocumentNotFound("metrics are switched off")
     is_open = "application/openmetrics-text" in request.headers.get("Accept", "")
-    # Thousands of series take tens of milliseconds: not on the event loop.
+    # Rendering thousands of series takes tens of milliseconds: not on the event loop.
     body = await METRICS.run(_rendered, is_open)
     headers = {
         "Content-Type": openmetrics.CONTENT_TYPE_LATEST if is_open else CONTENT_TYPE_PLAIN_0_0_4,
@@ -51,7 +51,7 @@ async def metrics(request: web.Request) -> web.StreamResponse:
 
 def _rendered(is_open: bool) -> bytes:
     registry = REGISTRY
-    # The one variable read here is prometheus_client's own: it decided at import where the instruments are written.
+    # The only variable read here belongs to prometheus_client: at import it decided where the instruments are written.
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no annotation here

@@ -1,9 +1,9 @@
-"""X-NuGet-ApiKey or Basic -> Actor, and whether that actor may read what is asked.
+"""X-NuGet-ApiKey or Basic -> Actor, and whether that actor may read what is requested.
 
 Anonymous requests are ordinary: every NuGet client sends each request without credentials first, and one that has none
-then sends empty ones. So such a 401 counts against nobody, touches no storage and keeps the connection (nuget-protocol:
-authentication). Credentials that were right are learned for a moment, so that reading with them costs no look-up; any
-change of accounts, in whichever process, ends what was learned.
+then sends empty ones. So such a 401 is not counted as a failure, touches no storage and keeps the connection
+(nuget-protocol: authentication). Credentials that were right are remembered for a short time, so that reading with them
+costs no look-up; any change of accounts, in any process, invalidates what was remembered.
 """
 
 import asyncio
@@ -36,14 +36,14 @@ from nugetproxy.storage.revisions import Revisions
 _LEARNED: Final = 20_000
 _MAX_CREDENTIALS: Final = 4096
 _NOBODY: Final = base64.b64encode(b":").decode()
-# Wrong keys share one name: who sends them has none, or may have given any.
+# Wrong keys share one name: their senders give no user name, or an arbitrary one.
 _KEYS: Final = ""
-_WRONG: Final = "the user name and password, or the API key given as password, are wrong"
+_WRONG: Final = "the user name or password is wrong, or the API key given as password is invalid"
 
 
 def says_nothing(authorization: str | None) -> bool:
-    """Whether a client gives no credentials. Challenged, those that have none all send an empty name and an empty
-    password: that is no attempt at anything, and nothing of it is wrong.
+    """Whether a client sends no credentials. When challenged, clients that have none all send an empty name and an
+    empty password: this is not a login attempt, so it cannot be wrong.
     """
     if not authorization:
         return True
@@ -53,8 +53,8 @@ def says_nothing(authorization: str | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Learned:
-    """Credentials that were right while accounts had this revision. `until` in unix microseconds: when a key ends;
-    `forgotten` on the monotonic clock: when they are looked at again in any case.
+    """Credentials that were right at this revision of the accounts. `until` is when a key expires, in unix
+    microseconds; `forgotten` is when they are checked again in any case, on the monotonic clock.
     """
 
     actor: Actor
@@ -65,14 +65,14 @@ class _Learned:
 
 @dataclass(slots=True)
 class _Turn:
-    """Whose turn it is, and how many want it."""
+    """The lock that requests wait for, and how many hold it or wait."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     taken: int = 0
 
 
 class Gate:
-    """Who a request comes from, for one process."""
+    """Identifies the sender of a request, for one process."""
 
     def __init__(
         self,
@@ -89,15 +89,15 @@ class Gate:
         self._directory = directory
         self._attempts = attempts
         self._revisions = revisions
-        # A plain dictionary, in the order of learning: the lane looks into it with every request.
+        # A plain dictionary in insertion order: the lane looks into it with every request.
         self._learned: dict[str, _Learned] = {}
         self._learned_seconds = learned_seconds
         self._turns: dict[str, _Turn] = {}
 
     def learned(self, authorization: str) -> str | None:
-        """For the lane: the name of the actor for whom this Authorization header was right a moment ago and still is.
+        """For the lane: the name of the actor for whom this Authorization header was recently right and still is.
 
-        None: it must be looked at. Where everybody may read everything nobody looks: the name is empty.
+        None: it must be checked. Where everybody may read everything nothing is checked: the name is empty.
         """
         if self.anonymous_read == "all":
             return ""
@@ -105,19 +105,19 @@ class Gate:
         return None if actor is None else actor.name
 
     async def actor(self, request: web.Request, address: str) -> Actor:
-        """Who asks; ANONYMOUS without credentials. `address` is the client's.
+        """Who sends the request; ANONYMOUS without credentials. `address` is the client's.
 
         Raises:
-            Forbidden: an API key was sent and is none, or none any more.
+            Forbidden: an API key was sent that does not exist or is no longer valid.
             NotAuthenticated: Basic credentials were sent and are wrong.
-            TooMany: too many wrong ones came from this address, for this name or for all; a password was not looked at.
+            TooMany: too many wrong ones came from this address, for this name or in total; a password was not checked.
         """
         key = request.headers.get("X-NuGet-ApiKey")
         authorization = request.headers.get("Authorization")
         if says_nothing(authorization):
             authorization = None
-        # A key wins over Basic credentials, so a wrong one is never covered up by them. A text that cannot be a key of
-        # ours is no key beside them: some clients push only when they are given one, and people give them any.
+        # A key takes precedence over Basic credentials, so they never hide a wrong one. A text that cannot be a key of
+        # ours is ignored beside them: some clients push only when given a key, so people give them an arbitrary text.
         if key and (key_id_of(key) is not None or not authorization):
             actor = self._by_key(key)
             if actor is None:
@@ -145,15 +145,15 @@ class Gate:
         if (known := self._find_learned(authorization)) is not None:
             return known
         name, secret = _basic(authorization)
-        # Before the look-up: what changes while we look must not be learned as it was.
+        # Read before the look-up: a change in the meantime must invalidate what is remembered.
         revision = self._revisions.accounts
         if key_id_of(secret) is not None:
             actor = self._by_key(secret)
             if actor is None:
                 self._failed("key", address, _KEYS, authorization, revision)
         else:
-            # One at a time: of a thousand guesses sent at once not all shall be looked at before the first has failed,
-            # and of a thousand requests with the same password, right or wrong, only the first need be.
+            # One at a time: otherwise a thousand guesses sent together would all be checked before the first one fails.
+            # Of a thousand requests with the same password, right or wrong, only the first needs to be checked.
             self._refuse_if_wrong(authorization)
             async with self._turn(network_of(address)):
                 if (known := self._find_learned(authorization)) is not None:
@@ -164,7 +164,7 @@ class Gate:
                 actor = await self._directory.actor_by_password(name, secret)
                 if actor is None:
                     self._failed("password", address, name, authorization, revision)
-                else:  # before the next in turn looks
+                else:  # before the next one in turn checks
                     self._learn(authorization, actor, revision)
         if actor is None:
             raise NotAuthenticated(_WRONG)
@@ -172,7 +172,7 @@ class Gate:
         return actor
 
     def _by_key(self, text: str) -> Actor | None:
-        """Looked at however many wrong ones came before: nobody guesses 190 random bits."""
+        """Checked no matter how many wrong keys came before: 190 random bits cannot be guessed."""
         actor = self._directory.actor_by_key(text, now_us()) if len(text) <= _MAX_CREDENTIALS else None
         if actor is not None and actor.key is not None:
             self._directory.note_used(actor.key.key_id, now_us())
@@ -190,7 +190,7 @@ class Gate:
         return known.actor
 
     def _learn(self, authorization: str, actor: Actor, revision: int) -> None:
-        """For the next time, and for the lane, which lets everybody read who is learned."""
+        """Remember it for the next time, and for the lane, which lets every remembered client read."""
         if actor.key is not None and actor.key.is_verification:
             return
         self._attempts.succeeded(authorization)
@@ -201,13 +201,13 @@ class Gate:
         self._learned[authorization] = _Learned(actor, revision, until, time.monotonic() + self._learned_seconds)
 
     def _failed(self, kind: str, address: str, name: str, credentials: str, revision: int) -> None:
-        """Raises TooMany when there were too many failures before this one."""
+        """Raises TooMany if there were too many failures before this one."""
         LOGINS_FAILED.labels(kind).inc()
         self._refuse_if_too_many(address, name, credentials)
         self._attempts.failed(address, name, credentials, revision, time.monotonic())
 
     def _refuse_if_wrong(self, authorization: str) -> None:
-        """Credentials of an agent that was set up wrongly come by the hundred: they cost neither a hash nor a turn."""
+        """A misconfigured agent sends the same credentials hundreds of times: they cost neither a hash nor a turn."""
         if self._attempts.is_wrong(authorization, self._revisions.accounts):
             LOGINS_FAILED.labels("password").inc()
             raise NotAuthenticated(_WRONG)
@@ -215,14 +215,14 @@ class Gate:
     def _refuse_if_too_many(self, address: str, name: str, credentials: str) -> None:
         if wait := self._attempts.wait(address, name, credentials, time.monotonic()):
             raise TooMany(
-                "wrong credentials from this address in a minute, for this user name or altogether",
+                "wrong credentials from this address within a minute, for this user name or in total",
                 self._failures,
                 retry_after=wait,
             )
 
     @asynccontextmanager
     async def _turn(self, network: str) -> AsyncIterator[None]:
-        """One password at a time for everybody in a network; others do not wait for them."""
+        """One password at a time for all clients in a network; clients elsewhere do not wait for them."""
         turn = self._turns.setdefault(network, _Turn())
         turn.taken += 1
         try:
@@ -235,14 +235,14 @@ class Gate:
 
 
 def _basic(authorization: str) -> tuple[str, str]:
-    """User name and password of a Basic header; any name goes with a key as password."""
+    """User name and password of a Basic header; with a key as password, any user name will do."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic" or len(authorization) > _MAX_CREDENTIALS:
         raise NotAuthenticated(CREDENTIALS_NEEDED)
     try:
         name, colon, secret = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
     except (ValueError, UnicodeDecodeError) as error:
-        raise NotAuthenticated("the Authorization header is not readable as Basic credentials") from error
+        raise NotAuthenticated("the Authorization header does not contain valid Basic credentials") from error
     if not colon:
-        raise NotAuthenticated("the Authorization header is not readable as Basic credentials")
+        raise NotAuthenticated("the Authorization header does not contain valid Basic credentials")
     return name, secret

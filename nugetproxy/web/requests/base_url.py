@@ -1,7 +1,7 @@
-"""The base of the URLs we hand out, and who is really asking.
+"""The base of the URLs in our responses, and the real client address.
 
-`server.public_url` decides when it is set. Otherwise it is the request's own scheme and host; what a front server says
-about them (X-Forwarded-*, Forwarded of RFC 7239) counts only when the connection comes from a trusted proxy.
+`server.public_url` decides if it is set. Otherwise it is the request's own scheme and host; what a reverse proxy says
+about them (X-Forwarded-*, Forwarded of RFC 7239) counts only if the connection comes from a trusted proxy.
 """
 
 import ipaddress
@@ -38,10 +38,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request came from and what it called us.
+    """Where a request came from and which URL it used for this server.
 
-    `base` has no trailing slash. `host_key` is None when the base is the same for everybody (public_url); otherwise it
-    names what the base depends on, so that a kept answer is never handed to somebody who calls us by another name.
+    `base` has no trailing slash. `host_key` is None when the base is the same for every client (public_url); otherwise
+    it names what the base depends on, so that a cached response is never sent to a client that uses another host name.
     """
 
     base: str
@@ -53,7 +53,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class _Hop:
-    """What one front server says about the request it received."""
+    """What one reverse proxy says about the request it received."""
 
     scheme: str = ""
     host: str = ""
@@ -62,7 +62,7 @@ class _Hop:
 
 
 class BaseUrls:
-    """Works out the Origin of requests for one set of settings."""
+    """Determines the Origin of requests for one set of settings."""
 
     def __init__(self, public_url: str, trusted_proxies: Sequence[str]) -> None:
         """`trusted_proxies` are addresses or networks in CIDR notation; raises ValueError for anything else."""
@@ -86,7 +86,7 @@ class BaseUrls:
         scheme = hop.scheme or ("https" if request.secure else "http")
         host = hop.host or request.headers.get("Host", _connected_to(request))
         if hop.port and not (hop.host and _PORT_AT_END.search(hop.host)):
-            # A port in the forwarded host is as the client wrote it. That of `Host` may be ours, behind the front.
+            # A port in the forwarded host is as the client wrote it. That of `Host` may be ours, behind the proxy.
             bare = _PORT_AT_END.sub("", host)
             host = bare if hop.port == _DEFAULT_PORTS[scheme] else f"{bare}:{hop.port}"
         if not _HOST.fullmatch(host):
@@ -101,18 +101,18 @@ class BaseUrls:
         return bool(self._trusted) and _is_within(address, self._trusted)
 
     def _forwarded(self, request: web.BaseRequest) -> _Hop:
-        """What the outermost trusted proxy says of the request it received.
+        """What the outermost trusted proxy says about the request it received.
 
-        A proxy writes one of the two kinds of headers and passes the other on as the client sent it, and which of them
-        it writes we cannot know. So neither is believed against the other. Raises InvalidRequest.
+        A proxy writes one of the two kinds of headers and passes on the other as the client sent it, and we cannot know
+        which kind it writes. So neither is trusted over the other. Raises InvalidRequest.
         """
         one = self._outermost(_read_forwarded(request))
         other = self._outermost(_read_x_forwarded(request))
         pairs = ((one.scheme, other.scheme), (_name(one.host), _name(other.host)), (one.client, other.client))
         if any(first and second and first != second for first, second in pairs):
             raise InvalidRequest(
-                "the Forwarded and X-Forwarded-* headers contradict each other: the front must write one kind and "
-                "remove the other"
+                "the Forwarded and X-Forwarded-* headers contradict each other: the reverse proxy must send one kind "
+                "and remove the other"
             )
         return _Hop(
             one.scheme or other.scheme,
@@ -122,8 +122,8 @@ class BaseUrls:
         )
 
     def _outermost(self, hops: list[_Hop]) -> _Hop:
-        """Lists grow to the right, so we read from the right, and only as far as each entry was written by a proxy we
-        trust: everything further left may be the client's own invention.
+        """Lists grow to the right, so we read from the right, and only as far as each entry was written by a trusted
+        proxy: entries further left may be forged by the client.
         """
         chosen = _Hop()
         for hop in reversed(hops):
@@ -139,14 +139,14 @@ class BaseUrls:
 
 
 def _name(host: str) -> str:
-    """Without a port, which one of two headers may leave out."""
+    """The host without its port, which one of two headers may omit."""
     return _PORT_AT_END.sub("", host).lower()
 
 
 def _connected_to(request: web.BaseRequest) -> str:
-    """The address of ours that the connection came to, for HTTP/1.0; later versions must name a host.
+    """Our address that the connection came to, for HTTP/1.0; later versions must send a Host.
 
-    Load balancers ask for our health in HTTP/1.0, and do not say whom they ask.
+    Load balancers check our health with HTTP/1.0 and no Host header.
     """
     name = request.transport.get_extra_info("sockname") if request.transport is not None else None
     if request.version >= HttpVersion11 or not isinstance(name, tuple):
@@ -172,7 +172,7 @@ def _read_forwarded(request: web.BaseRequest) -> list[_Hop]:
 def _read_x_forwarded(request: web.BaseRequest) -> list[_Hop]:
     names = ("Proto", "Host", "For", "Port")
     schemes, hosts, clients, ports = lists = [_listed(request, f"X-Forwarded-{name}") for name in names]
-    # A single value was set by one proxy for all behind it; several line up with the proxies, from the right.
+    # A single value was set by one proxy for all behind it; several values correspond to the proxies, from the right.
     return [
         _Hop(_scheme(_at(schemes, back)), _at(hosts, back), _address(_at(clients, back)), _port(_at(ports, back)))
         for back in range(max(map(len, lists)), 0, -1)
@@ -221,7 +221,7 @@ def _port(text: str) -> str:
 def _address(text: str) -> str:
     """The address of a `for` value without its port; an obfuscated name ("_hidden", "unknown") as it is.
 
-    It goes into the log: nothing but the characters of addresses and such names may pass.
+    It goes into the log: only the characters of addresses and such names are allowed.
     """
     if text.startswith("["):
         text = text[1:].partition("]")[0]

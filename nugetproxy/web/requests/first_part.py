@@ -1,7 +1,7 @@
-"""The first part of a multipart body, out of its bytes as they arrive: all of the format that a push needs. Pure.
+"""Extracts the first part of a multipart body from its bytes as they arrive: all of the format that a push needs. Pure.
 
-A form of a NuGet client has one part, and a file that holds anything at all. So nothing is decoded here, headers of the
-part mean nothing, and what comes behind it is not looked at (RFC 2046 section 5.1; nuget-protocol: push).
+A form from a NuGet client has one part, a file with arbitrary bytes. So nothing is decoded here, the headers of the
+part are ignored, and what follows the part is not looked at (RFC 2046 section 5.1; nuget-protocol: push).
 """
 
 from email.message import Message
@@ -11,7 +11,7 @@ from typing import Final
 from nugetproxy.errors import InvalidRequest
 
 LONGEST_BOUNDARY: Final = 200
-"""Characters. RFC 2046 allows 70."""
+"""In characters. RFC 2046 allows 70."""
 
 LONGEST_HEAD: Final = 64 * 1024
 """Bytes of preamble and part headers before the file."""
@@ -35,25 +35,25 @@ def boundary_of(content_type: str) -> bytes:
 
 
 class FirstPart:
-    """Fed with the body, it gives the content of the first part.
+    """Fed with the body, it returns the content of the first part.
 
-    The CR before a delimiter may be missing: nuget.exe 2.8.7 on Mono sends none behind its file.
+    The CR before a delimiter may be missing: nuget.exe 2.8.7 on Mono sends none after its file.
     """
 
     def __init__(self, boundary: bytes) -> None:
         self._delimiter = b"\n--" + boundary
         self._place = _Place.PREAMBLE
-        # As if a line had ended before the body: then its first delimiter looks as all others do.
+        # As if a line had ended before the body, so that its first delimiter looks like all others.
         self._kept = bytearray(b"\n")
-        self._searched = 0  # so far there is no mark, however small the pieces are that come
+        self._searched = 0  # no mark begins before this offset, however small the pieces are that arrive
 
     @property
     def is_complete(self) -> bool:
-        """Whether the delimiter behind the part was seen, or that there is no part."""
+        """Whether the delimiter after the part was seen, or there is no part."""
         return self._place is _Place.BEHIND
 
     def feed(self, data: bytes) -> bytes:
-        """What of the content is known now. Raises InvalidRequest when no file can follow."""
+        """The part of the content that is known now. Raises InvalidRequest when no file can follow."""
         if self._place is _Place.BEHIND:
             return b""
         self._kept += data
@@ -71,14 +71,14 @@ class FirstPart:
         return b""
 
     def _content(self) -> bytes:
-        """All that is kept, up to the delimiter or what may be its beginning."""
+        """Everything that is kept, up to the delimiter or what may be its beginning."""
         end = self._kept.find(self._delimiter)
         if end >= 0:
             self._place = _Place.BEHIND
             given = bytes(self._kept[:end]).removesuffix(b"\r")
             self._kept.clear()
             return given
-        # A CR and all of a delimiter but its last byte.
+        # A CR and all of a delimiter except its last byte.
         end = max(0, len(self._kept) - len(self._delimiter))
         given = bytes(self._kept[:end])
         del self._kept[:end]

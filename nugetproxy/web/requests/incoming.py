@@ -1,6 +1,6 @@
-"""What a handler needs of its request: the feed to ask, the links to write, the package that is meant.
+"""What a handler needs from its request: the feed to ask, the links to write, the package that is meant.
 
-Everything a stranger wrote into a path is parsed here into values, or refused with an InvalidRequest.
+Everything that a client wrote into a path is parsed here into values, or refused with an InvalidRequest.
 """
 
 from aiohttp import web
@@ -17,13 +17,13 @@ _ORIGIN: web.RequestKey[Origin] = web.RequestKey("origin", Origin)
 
 
 def feed(request: web.Request) -> Feed:
-    """What this request may see: everything, or what is mirrored only."""
+    """What this request may see: everything, or only what is mirrored."""
     chosen = request.get(FEED)
     return request.app[SERVICES].feed if chosen is None else chosen
 
 
 def client_address(request: web.Request) -> str:
-    """The client's address, as trusted proxies tell it."""
+    """The client's address, as reported by trusted proxies."""
     return origin(request).remote
 
 
@@ -48,7 +48,7 @@ def identity(request: web.Request) -> PackageIdentity:
 
 
 def stem(request: web.Request, name: str, ending: str) -> str:
-    """The path segment `name` without `ending`, in any casing; raises DocumentNotFound if it does not end so."""
+    """The path segment `name` without `ending`, in any casing; raises DocumentNotFound if it ends differently."""
     text = request.match_info[name]
     if not text.lower().endswith(ending) or len(text) == len(ending):
         raise unknown_document(request)
@@ -61,18 +61,18 @@ def version_named(request: web.Request, name: str, ending: str) -> NuGetVersion:
 
 
 def unknown_document(request: web.Request) -> DocumentNotFound:
-    """For a path that no resource of ours has."""
+    """For a path that belongs to no resource."""
     shown = "".join(c if c.isprintable() else "?" for c in request.path)
     return DocumentNotFound(f"there is no {shown if len(shown) <= 200 else shown[:197] + '...'} here")
 
 
 def push_address(request: web.Request) -> str:
-    """For whoever pushes to another address of ours."""
+    """For clients that push to a wrong address of this server."""
     base = origin(request).base
-    return f"packages are pushed to {base}/v3/index.json, or without discovery to {base}/api/v2/package"
+    return f"push packages to {base}/v3/index.json, or without discovery to {base}/api/v2/package"
 
 
 def mirrors_only(request: web.Request) -> DocumentNotFound:
-    """For whoever wants to change something where nothing is hosted."""
+    """For clients that try to change something on a server that hosts nothing."""
     index = f"{origin(request).base}/v3/index.json"
-    return DocumentNotFound(f"this server only mirrors: it takes no packages; its source URL is {index}")
+    return DocumentNotFound(f"this server only mirrors: it does not accept packages; its source URL is {index}")

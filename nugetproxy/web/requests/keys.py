@@ -1,4 +1,4 @@
-"""The typed keys of the application and of a request, and what is noted of a request on its way."""
+"""The typed keys of the application and of a request, and what is recorded about a request while it is handled."""
 
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -18,18 +18,18 @@ from nugetproxy.web.telemetry.access import AccessLog
 
 @dataclass(slots=True)
 class RequestNote:
-    """What becomes known about a request on its way, for its log line and its counters. `began` is a perf_counter."""
+    """What becomes known about a request, for its log line and its counters. `began` is a perf_counter."""
 
     request_id: str
     began: float = field(default_factory=perf_counter)
     resource: Resource = Resource.UNKNOWN
     outcome: Outcome = Outcome.OWN
     actor: str = ""
-    """Who asked, once that is known."""
+    """The name of the client, once it is known."""
     seen: int = 0
-    """What `Services.changes` said when the request came: what is answered may depend on nothing older."""
+    """The value of `Services.changes` when the request arrived: the response may depend on nothing older."""
     bytes_sent: int | None = None
-    """Body bytes where aiohttp does not see them pass (sendfile); None: as aiohttp counted."""
+    """Body bytes where aiohttp does not see them (sendfile); None: as counted by aiohttp."""
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
@@ -41,7 +41,7 @@ GATE: web.AppKey[Gate | None] = web.AppKey("gate")
 FEED: web.RequestKey[Feed] = web.RequestKey("feed")
 """The feed of a reader who may not see everything."""
 CHALLENGED: web.RequestKey[bool] = web.RequestKey("challenged", bool)
-"""Whether nobody gets this without credentials, where reading is not open to all."""
+"""Whether this needs credentials, where reading is not open to all."""
 NOTE: web.RequestKey[RequestNote] = web.RequestKey("note", RequestNote)
 TAKES_BODY = "takes_body"
 """The attribute of a handler that reads the request's body itself."""

@@ -1,6 +1,6 @@
-"""A pushed body on its way into a spool: multipart as every NuGet client sends it, or raw.
+"""Receives a pushed body into a spool: multipart as every NuGet client sends it, or raw.
 
-The file name a client gives means nothing (it is always package.nupkg): who a package is, it says itself.
+The file name that a client sends is ignored (it is always package.nupkg): the package itself contains its id.
 nuget-protocol: push (how each client sends a push).
 """
 
@@ -17,51 +17,51 @@ from nugetproxy.storage.spool import Spool, SpoolFolder
 from nugetproxy.web.requests.first_part import FirstPart, boundary_of
 
 BLOCK: Final = 256 * 1024
-"""Bytes that are written at once: one thread hop each."""
+"""Bytes per write: each write is one thread hop."""
 
 OVERHEAD: Final = 64 * 1024
 """Bytes that a multipart form may need around its file."""
 
 STALL_SECONDS: Final = 60.0
-"""A client that sends nothing of an upload for this long has gone, whatever its connection says."""
+"""A client that sends no part of an upload for this long has gone, whatever the state of its connection."""
 
 DRAIN_SECONDS: Final = 300.0
-"""A client gives a push up after this long; who answers early must read on until then (push, early answers)."""
+"""Clients give up a push after this long; a server that answers early must read on until then (push, early answers)."""
 
 PACE_SECONDS: Final = 10.0
 PACE_BYTES: Final = 32 * 1024
-"""Of a body that was refused so much must come in so many seconds. Strangers need no key to be here, and some of them
+"""The minimum number of bytes of a refused body within PACE_SECONDS. Clients need no key to get this far, and some
 would hold every connection with a byte a second.
 """
 
 DRAIN_BYTES: Final = 4 * 2**30
-"""What is read of a body that was refused; more than that is no package."""
+"""How much of a refused body is read; no package is larger."""
 
 
 async def on_expect(request: web.Request) -> None:
-    """Say nothing yet to a client that waits for `100 Continue`: it is told to go on when its body is read, so who is
-    refused before that uploads nothing (RFC 9110 section 10.1.1). aiohttp's own way is to say it to everybody.
+    """Send nothing yet to a client that waits for `100 Continue`. It is sent when the body is read, so that a client
+    that is refused before then uploads nothing (RFC 9110 section 10.1.1). aiohttp's default sends it to every client.
     """
     if request.headers["Expect"].lower() != "100-continue":
         raise web.HTTPExpectationFailed
 
 
 async def receive(request: web.Request, spools: SpoolFolder, limit: int, what: str) -> Spool:
-    """The first part of a multipart body, or the whole of any other, in a spool that is the caller's to discard.
+    """The first part of a multipart body, or the whole of any other, in a spool that the caller must discard.
 
     `limit` is in bytes; `what` names the body in messages ("the package").
 
     Raises:
-        TooLarge: it is longer than `limit`; as soon as that is known.
-        InvalidRequest: there is no body, it is not what its headers say, or the client left in the middle.
-        StorageUnavailable: the disk cannot take it.
+        TooLarge: it is longer than `limit`; raised as soon as that is known.
+        InvalidRequest: there is no body, it does not match its headers, or the client left in the middle.
+        StorageUnavailable: it cannot be written to disk.
     """
     if request.content_length is not None and request.content_length > limit + OVERHEAD:
         raise TooLarge(what, limit)
     creating = asyncio.ensure_future(DISK.run(spools.create, "push"))
     try:
         spool = await asyncio.shield(creating)
-    except asyncio.CancelledError:  # the thread goes on, and its file would lie there until the next start
+    except asyncio.CancelledError:  # the thread continues, and its file would stay until the next start
         creating.add_done_callback(_discard_created)
         raise
     try:
@@ -71,7 +71,7 @@ async def receive(request: web.Request, spools: SpoolFolder, limit: int, what: s
             await DISK.run(spool.append, block)
         if not spool.size:
             raise InvalidRequest(f"{what} is missing: send it as the first part of a multipart/form-data body, or raw")
-    except BaseException:  # the client left, too: its bytes would lie there until the next start
+    except BaseException:  # also when the client left: its bytes would stay until the next start
         spool.discard()
         raise
     return spool
@@ -90,11 +90,11 @@ async def small_body(request: web.Request, limit: int, what: str) -> bytes:
 
 
 async def discard(request: web.Request, seconds: float) -> bool:
-    """Read and forget what is left of a body, so that a client that is still sending sees the answer it was given.
+    """Read and drop the rest of a body, so that a client that is still sending sees the response it was given.
 
-    Closing instead would reset the connection: clients then upload twice more and print that, not the answer. How much
-    comes does not matter, for the same reason; it costs no memory. False when it takes longer than `seconds`, trickles,
-    or more comes than anybody pushes: then there is no more to be done.
+    Closing instead would reset the connection: clients then upload twice more and print the reset, not the response.
+    The amount does not matter, as it takes no memory. False when it takes longer than `seconds`, arrives too slowly, or
+    is more than any package has: then nothing more can be done.
     """
     read = 0
     with contextlib.suppress(TimeoutError, ConnectionError, web.RequestPayloadError):
@@ -116,7 +116,7 @@ def _discard_created(creating: "asyncio.Future[Spool]") -> None:
 
 
 async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The bytes gathered into blocks, and the ways in which they end early told in our words."""
+    """The bytes gathered into blocks; an early end is reported in our words."""
     gathered = bytearray()
     try:
         async for chunk in chunks:
@@ -127,7 +127,7 @@ async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     except (ConnectionError, web.RequestPayloadError) as error:
         raise InvalidRequest("the upload ended early") from error
     except TimeoutError as error:
-        raise InvalidRequest(f"nothing of the upload came for {STALL_SECONDS:g} seconds") from error
+        raise InvalidRequest(f"no data of the upload arrived for {STALL_SECONDS:g} seconds") from error
     if gathered:
         yield bytes(gathered)
 
@@ -135,7 +135,7 @@ async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 async def _raw(request: web.Request) -> AsyncIterator[bytes]:
     if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # what is counted is the answer
+        request.writer.output_size = 0  # only the final response is counted
     while True:
         async with asyncio.timeout(STALL_SECONDS):
             chunk = await request.content.readany()
@@ -155,4 +155,4 @@ async def _uploaded(request: web.Request) -> AsyncIterator[bytes]:
         yield part.feed(chunk)
         if part.is_complete:
             return
-    raise InvalidRequest("the body is not the multipart form that its headers promise, or ends early")
+    raise InvalidRequest("the body is not the multipart form that its headers announce, or it is incomplete")

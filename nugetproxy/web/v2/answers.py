@@ -1,4 +1,4 @@
-"""How V2 answers leave: Atom documents with OData's headers, and refusals as OData's clients read them."""
+"""How V2 responses are sent: Atom documents with OData's headers, and refusals in the form that OData clients read."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -12,11 +12,11 @@ from nugetproxy.web.http.resource import Resource
 from nugetproxy.web.requests.keys import BASES, NOTE
 
 ODATA: Final = {"DataServiceVersion": "2.0;"}
-"""NuGet 2.8 reads up to 2.0 and crashes on 3.0."""
+"""NuGet 2.8 supports up to 2.0 and crashes on 3.0."""
 
 _BASE = "/api/v2"
 _READING = ("GET", "HEAD", "POST")
-# Below the same base, and no OData: their clients read the status line alone.
+# Below the same base, but not OData: their clients read only the status line.
 _OF_PUBLISHING = (Resource.PUBLISH, Resource.SYMBOLS)
 
 
@@ -29,12 +29,12 @@ async def odata(
     *,
     holds_links: bool = True,
 ) -> web.StreamResponse:
-    """A V2 document, with validators, compressed when asked, and hot as long as what it was made of is fresh."""
+    """A V2 document, with validators, compressed on request, and hot as long as its sources are fresh."""
     return await document(request, body, provenance, resource, content_type, holds_links=holds_links, extra=ODATA)
 
 
 def refusal_in_xml(request: web.Request, reason: str) -> tuple[bytes, Mapping[str, str]] | None:
-    """Body and headers that tell why a request of the V2 feed is refused, whoever refuses it. None: it is none."""
+    """Body and headers for a refused request of the V2 feed, whatever refused it. None: it is not one."""
     path = request.raw_path.partition("?")[0].removeprefix(request.app[BASES].path_prefix)
     is_below = path == _BASE or path.startswith(f"{_BASE}/")
     if not is_below or request.method not in _READING or request[NOTE].resource in _OF_PUBLISHING:

@@ -1,4 +1,4 @@
-"""POST $batch: collections whose address is too long for NuGet 2 to send it as one."""
+"""POST $batch: collections whose URL is too long for NuGet 2 to send."""
 
 import asyncio
 import uuid
@@ -17,13 +17,13 @@ from nugetproxy.web.v2.feed import feed_document
 
 
 async def batch(request: web.Request) -> web.StreamResponse:
-    """The collections that are asked for, one after the other.
+    """The requested collections, one after the other.
 
-    NuGet sends one query in a batch, and shows its user the status line of the whole: so what would refuse a query
-    refuses the batch.
+    NuGet sends one query per batch, and shows its user the status line of the whole batch: so an error that would
+    refuse a query refuses the batch.
 
     Raises:
-        InvalidRequest: no batch of queries; and all that asking for a collection raises.
+        InvalidRequest: the body is not a batch of queries; also raises all errors of a request for a collection.
     """
     queries = read_batch(request.headers.get("Content-Type", ""), await _body(request))
     documents, provenance = [], None
@@ -34,7 +34,7 @@ async def batch(request: web.Request) -> web.StreamResponse:
         if sum(len(document) for _, document in documents) > LARGEST_DOCUMENT:
             raise DocumentTooLarge("the answer to this batch", LARGEST_DOCUMENT)
         provenance = answer.provenance if provenance is None else provenance.joined(answer.provenance)
-    assert provenance is not None  # a batch holds something
+    assert provenance is not None  # a batch is never empty
     request[NOTE].outcome = provenance.outcome
     boundary = f"batchresponse_{uuid.uuid4()}"
     headers = {"Content-Type": f"multipart/mixed; boundary={boundary}", "Cache-Control": "no-store", **ODATA}
@@ -42,11 +42,11 @@ async def batch(request: web.Request) -> web.StreamResponse:
 
 
 async def _body(request: web.Request) -> bytes:
-    """All of it: how much that may be is the application's affair."""
+    """The whole body: the application limits its size."""
     try:
         async with asyncio.timeout(request.app[SERVICES].config.server.header_timeout):
             return await request.read()
     except TimeoutError as error:
         raise InvalidRequest("the request's body did not arrive in time") from error
     except (web.RequestPayloadError, ConnectionError) as error:
-        raise InvalidRequest("the request's body is broken") from error
+        raise InvalidRequest("the request's body is malformed or incomplete") from error

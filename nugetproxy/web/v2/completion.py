@@ -1,6 +1,6 @@
 """GET package-ids and package-versions: what Visual Studio completes with the Tab key on a V2 source.
 
-They are the one corner of V2 that speaks JSON.
+These are the only V2 resources that return JSON.
 """
 
 from typing import Final
@@ -21,10 +21,10 @@ from nugetproxy.web.requests.incoming import feed, links, package_id
 from nugetproxy.web.v2.gathering import UNKNOWN
 
 MOST_IDS: Final = 30
-"""Ids of one answer, as at nuget.org."""
+"""Ids in one response, as at nuget.org."""
 
 LOOKED_AT: Final = 200
-"""Ids among which those that begin with a text are looked for: an autocomplete finds any word of an id."""
+"""Ids that are searched for those with a given beginning: an autocomplete matches any word of an id."""
 
 _NOBODYS: Final = Provenance(Outcome.ABSENT)
 
@@ -46,10 +46,10 @@ async def package_ids(request: web.Request) -> web.StreamResponse:
 
 
 async def package_versions(request: web.Request) -> web.StreamResponse:
-    """The listed versions of an id, ascending; none when nobody knows it.
+    """The listed versions of an id, ascending; empty for an unknown id.
 
-    They are read from its registration: an autocomplete that cannot be asked is answered from what is kept, and an
-    empty list would be taken for "does not exist".
+    They are read from its registration: when the upstream's autocomplete is unavailable, the answer would come from
+    what is hosted or cached, and an empty list would be taken for "does not exist".
     """
     query = FeedQuery.from_pairs(request.query.items())
     try:

@@ -25,7 +25,7 @@ from nugetproxy.web.v3.flat_container import send_part
 
 
 async def send_entry(request: web.Request, key: str) -> web.StreamResponse:
-    """The entry of `(Id='A',Version='1.0')`, unlisted and SemVer 2 versions too.
+    """The entry of `(Id='A',Version='1.0')`, also for unlisted and SemVer 2 versions.
 
     Raises:
         PackageNotFound, VersionNotFound: there is no such version.
@@ -37,7 +37,7 @@ async def send_entry(request: web.Request, key: str) -> web.StreamResponse:
 
 
 async def send_property(request: web.Request, key: str, name: str) -> web.StreamResponse:
-    """As `send_entry`, one property alone.
+    """As `send_entry`, but a single property.
 
     Raises:
         DocumentNotFound: there is no such property.
@@ -58,7 +58,7 @@ async def package_file(request: web.Request) -> web.StreamResponse:
     newest = max(registration.value.leaves, key=_is_preferred, default=None)
     if newest is None:
         raise PackageNotFound(wanted.text)
-    # Tomorrow another version may be the newest, so no cache may keep this one for as long as its bytes are right.
+    # Tomorrow another version may be the newest, so caches may keep this one only for a short time.
     package, known_for = PackageIdentity(wanted, newest.version), registration.provenance.fresh_for
     return await send_part(request, package, Part.NUPKG, meant_for=known_for)
 
@@ -72,13 +72,13 @@ async def _found(request: web.Request, package: PackageIdentity) -> Answer[Row]:
     asked = feed(request)
     leaf: Leaf | None
     try:
-        # Whether it is the latest is told by the versions above it; what lies below need not be fetched.
+        # The versions above it decide whether it is the latest; those below need not be fetched.
         registration = await asked.registration_between(package.id, package.version, HIGHEST)
         leaf, provenance = registration.value.find(package.version), registration.provenance
         others = [other for other in registration.value.loaded_leaves if other.version != package.version]
     except UpstreamError:
-        # A version that we host of an id that the upstream has, too: it can be had, so it is not refused. Whether it
-        # is the latest is not known, and an entry that says so would be believed.
+        # We host this version of an id that the upstream has as well: it is available, so it is not refused. Whether it
+        # is the latest is unknown, and clients would believe an entry that says so.
         answer = await asked.leaf(package)
         if answer.provenance.detail != HOSTED:
             raise
@@ -106,7 +106,9 @@ async def _found(request: web.Request, package: PackageIdentity) -> Answer[Row]:
 async def _catalog_page(
     request: web.Request, package: PackageIdentity, provenance: Provenance
 ) -> tuple[dict[str, object] | None, Provenance]:
-    """Hash, size and the author's spelling of the version are only there. An entry without them is still an entry."""
+    """Only it has the hash, the size and the author's spelling of the version. An entry without them is still
+    useful.
+    """
     try:
         answer = await feed(request).catalog_entry(package)
     except NugetproxyError:

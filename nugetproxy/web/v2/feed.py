@@ -1,6 +1,6 @@
 """GET the collections of the V2 feed: Packages, FindPackagesById, Search, GetUpdates, and their counts.
 
-Which package versions they hold is asked of the feed in `gathering.py` and `searching.py`.
+`gathering.py` and `searching.py` ask the feed which package versions they contain.
 """
 
 import re
@@ -36,14 +36,14 @@ async def collection(request: web.Request) -> web.StreamResponse:
 
 
 async def feed_document(request: web.Request, segment: str, query: FeedQuery) -> Answer[bytes]:
-    """A page of the collection that the decoded path segment names, for whoever makes this request.
+    """A page of the collection that the decoded path segment names, for the client of this request.
 
     Raises:
-        DocumentNotFound: it names none, or no collection.
+        DocumentNotFound: the segment does not name a collection.
     """
     name, key = _read_segment(segment)
     if key:
-        raise DocumentNotFound(f"{name} with a key is no collection")
+        raise DocumentNotFound(f"{name} with a key is not a collection")
     found = await _COLLECTIONS[name](request, query, True)
     ours = links(request)
     body = await in_slices(

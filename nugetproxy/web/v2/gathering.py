@@ -1,7 +1,7 @@
 """Rows of V2 collections whose ids are known: FindPackagesById, GetUpdates, and filters that name ids.
 
-A feed that does not know an id adds nothing; one that cannot know now fails the whole answer, which would otherwise
-look complete. What is found by searching is in `searching.py`.
+An id that the feed does not have adds nothing; if the feed cannot know at the moment, the whole request fails, because
+the response would look complete otherwise. Results of a search are in `searching.py`.
 """
 
 import asyncio
@@ -36,16 +36,16 @@ HIGHEST: Final = NuGetVersion(2**31 - 1, 2**31 - 1, 2**31 - 1, 2**31 - 1)
 """No version is above it."""
 
 UNKNOWN: Final = (PackageNotFound, VersionNotFound)
-"""How a feed says that an id has no versions: it never had any, or all of them were deleted."""
+"""How a feed reports that an id has no versions: it never had any, or all of them were deleted."""
 
 AT_ONCE: Final = 8
 """Registrations that one request may ask the feed for at the same time."""
 
 MOST_UPDATES: Final = 1_000
-"""Ids of one GetUpdates: about what fits into the longest request line. Each is a registration to read."""
+"""Ids in one GetUpdates: about what fits into the longest request line. Each needs a registration."""
 
 LARGEST_GATHERED: Final = 100_000_000
-"""Bytes of versions of several ids that one request holds, as they are rendered. In memory they are five times that."""
+"""Bytes of rendered versions of several ids that one request may hold. In memory they are five times as large."""
 
 MOST_ON_LOOP: Final = 200
 """Rows that are filtered and sorted on the event loop, at up to 40 microseconds each; more go to a thread."""
@@ -55,9 +55,9 @@ _NOTHING = Provenance(Outcome.ABSENT)
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """One page of rows, how many there are before paging, and where the next page starts; None: nowhere.
+    """One page of rows, how many there are before paging, and where the next page starts (None: there is none).
 
-    Where rows were counted by somebody else the total may be too large, so it cannot tell which page is the last.
+    If the rows were counted by an upstream the total may be too large, so it cannot identify the last page.
     """
 
     rows: Sequence[Row]
@@ -68,14 +68,14 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Those of one id."""
+    """The rows of one id."""
 
     rows: Sequence[Row]
     provenance: Provenance
 
 
 class _Total:
-    """How much is held in memory for one request. One id may be as large as it is."""
+    """How much is held in memory for one request. A single id may exceed the limit."""
 
     def __init__(self) -> None:
         self._ids = 0
@@ -91,7 +91,7 @@ class _Total:
 
 @dataclass(frozen=True, slots=True)
 class _Update:
-    """One line of a GetUpdates: what is installed, and what it may become."""
+    """One line of a GetUpdates: the installed version, and the allowed ones."""
 
     package_id: PackageId
     installed: NuGetVersion
@@ -114,7 +114,7 @@ async def rows_by_id(
         total.add(leaves)
         if leaves and not any(leaf.fits for leaf in leaves):
             what = f"the metadata of each version of {answer.value.package_id}"
-            raise DocumentTooLarge(what, LARGEST_VERSION)  # an empty feed would say that there is no such package
+            raise DocumentTooLarge(what, LARGEST_VERSION)  # an empty feed would mean that there is no such package
         found = await in_slices(rows_of_leaves(leaves, links, level2=query.level2))
         return _Rows([row for row in found if row.listed or not listed_only], answer.provenance)
 
@@ -123,12 +123,12 @@ async def rows_by_id(
 
 
 async def rows_of_updates(feed: Feed, links: Links, query: FeedQuery) -> Gathered:
-    """Versions newer than the installed ones: the highest of each id, or all. Lists that do not fit together are empty.
+    """Versions newer than the installed ones: the highest of each id, or all. Lists of unequal length give no rows.
 
-    Frameworks are passed over: which ones a package supports is not known before it is opened.
+    Frameworks are ignored: which ones a package supports is unknown until it is opened.
 
     Raises:
-        InvalidRequest: more ids than one answer tells of.
+        InvalidRequest: more ids than one request may contain.
     """
     updates = _updates(query)
     with_prerelease, with_all = query.flag("includePrerelease"), query.flag("includeAllVersions")
@@ -138,7 +138,7 @@ async def rows_of_updates(feed: Feed, links: Links, query: FeedQuery) -> Gathere
     total = _Total()
 
     async def newer(package_id: PackageId) -> _Rows:
-        # Only what is wanted is kept: a thousand registrations are gigabytes.
+        # Only the wanted rows are kept: a thousand registrations are gigabytes.
         lowest = min(update.installed for update in by_id[package_id])
         answer = await feed.registration_between(package_id, lowest, HIGHEST)
         found = await in_slices(rows_of_leaves(answer.value.loaded_leaves, links, level2=query.level2))
@@ -156,7 +156,7 @@ async def rows_of_updates(feed: Feed, links: Links, query: FeedQuery) -> Gathere
 
 
 async def paged(rows: Sequence[Row], query: FeedQuery, provenance: Provenance) -> Gathered:
-    """What passes the query's filter, in its order, cut to its page."""
+    """The rows that pass the query's filter, in its order, cut to its page."""
     if len(rows) <= MOST_ON_LOOP:
         return _paged(rows, query, provenance)
     return await RENDERING.run(_paged, rows, query, provenance)
@@ -170,7 +170,7 @@ def _paged(rows: Sequence[Row], query: FeedQuery, provenance: Provenance) -> Gat
 
 
 def _joined(answers: Sequence[_Rows]) -> Provenance:
-    """The provenance of what was made of several answers."""
+    """The provenance of a result that combines several answers."""
     if not answers:
         return _NOTHING
     provenance = answers[0].provenance
@@ -180,7 +180,7 @@ def _joined(answers: Sequence[_Rows]) -> Provenance:
 
 
 async def _for_each(ids: Sequence[PackageId], rows_of: Callable[[PackageId], Awaitable[_Rows]]) -> list[_Rows]:
-    """The rows in the order of the ids, a few asked for at a time; unknown ids are left out."""
+    """The rows in the order of the ids, a few requested at a time; unknown ids are left out."""
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def asked(package_id: PackageId) -> _Rows | None:
@@ -193,7 +193,7 @@ async def _for_each(ids: Sequence[PackageId], rows_of: Callable[[PackageId], Awa
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(asked(package_id)) for package_id in ids]
-    except ExceptionGroup as failures:  # the first tells enough; the others were cancelled
+    except ExceptionGroup as failures:  # the first is enough; the others were cancelled
         raise failures.exceptions[0] from None
     return [rows for task in tasks if (rows := task.result()) is not None]
 
@@ -202,7 +202,7 @@ def _updates(query: FeedQuery) -> list[_Update]:
     ids, versions = query.texts("packageIds"), query.texts("versions")
     constraints = query.texts("versionConstraints") or [""] * len(ids)
     if len(ids) > MOST_UPDATES:  # an empty feed would be taken for "everything is up to date"
-        raise InvalidRequest(f"updates are told of {MOST_UPDATES} packages at a time")
+        raise InvalidRequest(f"updates can be requested for at most {MOST_UPDATES} packages at a time")
     if not len(ids) == len(versions) == len(constraints):
         return []
     updates = []

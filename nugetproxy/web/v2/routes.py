@@ -1,8 +1,8 @@
 """The paths of the V2 feed: (path, handler, resource), for `web/routes.py` to add.
 
-An OData path names a set or a function with brackets or without, and what stands in the brackets. Such a segment is one
-variable here and is read by its handler, decoded; only its beginning is matched, so that other methods' paths and paths
-below `/api/v2` that are no OData keep their own routes.
+An OData path names a set or a function with or without brackets and their contents. Such a segment is one variable here
+and is parsed by its handler, decoded; only its beginning is matched, so that other methods' paths and paths below
+`/api/v2` that are not OData keep their own routes.
 """
 
 from nugetproxy.web.http.resource import Resource

@@ -1,7 +1,7 @@
 """Rows of V2 collections that are found by searching: Search, and Packages without an id.
 
-The feed's search names ids and their versions, a page at a time; registrations tell the rest and are fetched for the
-entries of one page only. Rule 1: a page before the end is never short, clients take it for the last one. Rule 2: no
+The feed's search names ids and their versions, a page at a time; registrations contain the rest and are fetched only
+for the entries of one page. Rule 1: a page before the end is never short, clients take it for the last one. Rule 2: no
 request reads more than a bounded number of hits and registrations, however large the catalogue.
 """
 
@@ -27,16 +27,16 @@ from nugetproxy.protocol.v3.search_query import DEEPEST_SKIP
 from nugetproxy.web.v2.gathering import AT_ONCE, HIGHEST, Gathered, paged
 
 MOST_HITS: Final = 1_000
-"""Ids among which a filter is tried and an order is kept; the upstream gives no more in one answer."""
+"""Ids to which a filter and an order are applied; the upstream returns no more in one response."""
 
 MOST_ROWS: Final = 300_000
-"""Versions among which a filter is tried; of more, each id shows its newest. A thousand popular ids have 100,000."""
+"""Versions to which a filter is applied; beyond that, each id shows its newest. A thousand popular ids have 100,000."""
 
 MOST_LOADED: Final = 200
 """Ids whose registrations are read for one filter or order that a search cannot decide."""
 
 DETAIL_SECONDS: Final = 8.0
-"""After that an entry shows what the search told of it: a slow registration must not hold a whole page up."""
+"""After that an entry shows only what the search returned: a slow registration must not delay a whole page."""
 
 _FIRST_LOOK: Final = 100
 
@@ -58,24 +58,24 @@ async def rows_by_search(
     with_prerelease: bool,
     with_details: bool = True,
 ) -> Gathered:
-    """Listed versions of what `term`, or else the words of the filter, find. Without either everything is searched.
+    """Listed versions found by `term`, or else by the words of the filter. With neither, everything is searched.
 
-    `with_details` False spares the registrations for whoever only counts.
+    `with_details` False skips the registrations, for requests that only count.
     """
-    # As at nuget.org each of the two flags decides about prereleases, whatever the parameter says.
+    # As at nuget.org, each of the two flags decides about prereleases, whatever the parameter says.
     looks_at_prerelease = hints.mentions_absolute_latest or (with_prerelease and not hints.needs_latest)
     drops_prerelease = not (with_prerelease or hints.needs_absolute_latest)
     asked = SearchQuery(term, prerelease=looks_at_prerelease, semver_level2=query.level2)
     words = [term] if term.strip() or hints.words is None else sorted(hints.words)
-    # Then hits and entries are one to one, and the search's own paging is ours. Old clients may be unable to read the
-    # version of a hit, which only happens to prereleases.
+    # Hits and entries then correspond one to one, and the search's own paging can be used. Old clients may be unable to
+    # read the version of a hit, which only happens with prereleases.
     is_one_to_one = hints.is_one_flag and len(words) == 1 and (query.level2 or not looks_at_prerelease)
     if is_one_to_one and not query.orders:
         hits = await _page_of_hits(feed, replace(asked, text=words[0]), query)
     else:
         hits = await _hits(feed, asked, words)
         if is_one_to_one and hits.total > MOST_HITS:
-            # Too many to sort: the search's order holds, and each page is sorted in itself.
+            # Too many to sort: the pages follow the search's order, and each is sorted by itself.
             hits = await _page_of_hits(feed, replace(asked, text=words[0]), query)
         else:
             is_one_to_one = False
@@ -102,8 +102,8 @@ async def rows_by_search(
 def _following(query: FeedQuery, hits: _Hits) -> int | None:
     """Where the page after a page of hits starts.
 
-    A page that is shorter than asked for is the last one, whatever the total says: hits that are hidden are counted in
-    it as far as nobody looked at them. Pages that are too deep are empty.
+    A page that is shorter than requested is the last one, whatever the total says: hidden hits beyond those already
+    read are included in it. Pages that are too deep are empty.
     """
     end = query.skip + len(hits.found)
     is_last = len(hits.found) < query.page_length or end >= hits.total or end > DEEPEST_SKIP
@@ -125,7 +125,7 @@ def _is_known(query: FeedQuery) -> bool:
 
 async def _page_of_hits(feed: Feed, asked: SearchQuery, query: FeedQuery) -> _Hits:
     if query.skip > DEEPEST_SKIP:
-        # Nothing is shown so deep, and yet there is as much as on the first page.
+        # Nothing is shown this deep, but the total is that of the first page.
         first = await _searched(feed, replace(asked, take=query.page_length))
         return _Hits((), first.value.total, first.provenance)
     answer = await _searched(feed, replace(asked, skip=query.skip, take=query.page_length))
@@ -162,7 +162,7 @@ async def _searched(feed: Feed, asked: SearchQuery) -> Answer[SearchPage]:
 
 @dataclass(frozen=True, slots=True)
 class _Details:
-    """What stands in the place of each row of one id; None for one that is left out."""
+    """The replacement for each row of one id; None for a row that is left out."""
 
     instead: Mapping[Row, Row | None]
     provenance: Provenance
@@ -177,18 +177,18 @@ async def _detailed(
     hits: Mapping[str, SearchHit],
     so_far: _Hits,
 ) -> tuple[list[Row], _Hits]:
-    """The rows as registrations tell them; those that cannot be had stay as they are."""
+    """The rows with the data of registrations; rows whose registration is not available stay as they are."""
     by_id: dict[str, list[Row]] = {}
     for row in rows:
         by_id.setdefault(lower_invariant(row.package_id), []).append(row)
 
     async def details_of(key: str) -> _Details:
-        # Of each registration only what is shown is kept: a hundred of them are hundreds of megabytes.
+        # Only the parts of a registration that are shown are kept: a hundred of them are hundreds of megabytes.
         lowest = min(by_id[key], key=lambda row: row.version)
         answer = await feed.registration_between(PackageId.parse(lowest.package_id), lowest.version, HIGHEST)
         leaves = answer.value.loaded_leaves
         found = await in_slices(rows_of_leaves(leaves, links, level2=query.level2, hit=hits.get(key)))
-        # A search knows nothing of dependencies: a version with too many would look like one without.
+        # A search does not know dependencies: a version with too many would look like one without.
         unfit = {leaf.version for leaf in leaves if not leaf.fits}
         instead = _instead(by_id[key], found, hints)
         return _Details({row: None if row.version in unfit else instead[row] for row in by_id[key]}, answer.provenance)
@@ -200,13 +200,13 @@ async def _detailed(
         instead.update(each.instead)
         provenance = provenance.joined(each.provenance)
     if len(details) < len(by_id):
-        provenance = replace(provenance, fresh_for=0.0)  # the next asker may see more
+        provenance = replace(provenance, fresh_for=0.0)  # the next request may see more
     chosen = (instead.get(row, row) for row in rows)
     return [row for row in chosen if row is not None], replace(so_far, provenance=provenance)
 
 
 def _instead(rows: Sequence[Row], detailed: Sequence[Row], hints: Hints) -> dict[Row, Row]:
-    """A search may lag behind: where the latest version is wanted, the registration says which one that is."""
+    """A search may lag behind: where the latest version is wanted, the registration decides which one it is."""
     if hints.is_one_flag:
         flag = "is_latest" if hints.needs_latest else "is_absolute_latest"
         latest = next((each for each in detailed if getattr(each, flag)), None)
@@ -219,7 +219,7 @@ def _instead(rows: Sequence[Row], detailed: Sequence[Row], hints: Hints) -> dict
 async def _as_many_as_in_time(
     keys: Iterable[str], details_of: Callable[[str], Awaitable[_Details]]
 ) -> Sequence[_Details]:
-    """What can be had within DETAIL_SECONDS, in the order of the keys."""
+    """The details that are available within DETAIL_SECONDS, in the order of the keys."""
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def asked(key: str) -> _Details:

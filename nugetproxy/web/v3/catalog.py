@@ -38,7 +38,7 @@ async def catalog_document(request: web.Request) -> web.StreamResponse:
 
 
 async def catalog_leaf(request: web.Request) -> web.StreamResponse:
-    """One event: how a version then was, or that it was taken away."""
+    """One event: the state of a version at that time, or its deletion."""
     name, stamp = stem(request, "file", ".json").lower(), ticks_in_url(request.match_info["stamp"])
     # It lists all files of the package, which can be tens of thousands.
     leaf = await RENDERING.run(hosting_of(request).events.find, stamp) if stamp is not None else None

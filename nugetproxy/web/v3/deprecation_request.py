@@ -1,7 +1,7 @@
-"""What a request to deprecate asks for: nuget.org's parameters out of a query, a form or JSON. Pure.
+"""Parses a request to deprecate: nuget.org's parameters from a query, a form or JSON. Pure.
 
-No reason at all takes a deprecation back, so nothing is guessed: a field that is misspelt, or holds what it cannot, is
-refused by its name (nuget-protocol: push, endpoints).
+A request without a reason removes a deprecation, so nothing is guessed: a field that is misspelt or has an invalid
+value is refused by name (nuget-protocol: push, endpoints).
 """
 
 import re
@@ -32,7 +32,7 @@ _SHOWN: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class DeprecationRequest:
-    """`deprecation` None takes one back."""
+    """`deprecation` None removes one."""
 
     versions: tuple[NuGetVersion, ...]
     deprecation: Deprecation | None
@@ -40,20 +40,21 @@ class DeprecationRequest:
 
 
 def read_deprecation(query: Iterable[tuple[str, str]], content_type: str, body: bytes) -> DeprecationRequest:
-    """`content_type` is the header, empty when there is none. Names count in any case, fields of all places together.
+    """`content_type` is the header, empty if there is none. Names are case-insensitive; fields from all places are
+    combined.
 
-    Raises InvalidRequest, which names the field and what would be right.
+    Raises InvalidRequest, which names the field and the valid values.
     """
     fields: dict[str, list[str]] = {}
     for given, text in (*query, *_fields_of(content_type, body)):
         name = _NAMES.get(_INDEX.sub("", given).lower())
         if name is None:
-            raise InvalidRequest(f"there is no field {_shown(given)}; there are {', '.join(_NAMES.values())}")
+            raise InvalidRequest(f"unknown field {_shown(given)}; the fields are {', '.join(_NAMES.values())}")
         fields.setdefault(name, []).append(text)
     texts = [text for value in fields.get("versions", ()) for text in value.split(",") if text.strip()]
     versions = tuple(_version("versions", text) for text in texts)
     if not versions:
-        raise InvalidRequest("name the versions to deprecate: versions=1.0.0, as often as there are any")
+        raise InvalidRequest("no versions to deprecate: pass versions=1.0.0, once for each version")
     return DeprecationRequest(versions, _deprecation(fields), _listed_verb(fields))
 
 
@@ -64,7 +65,7 @@ def _deprecation(fields: dict[str, list[str]]) -> Deprecation | None:
     if alternate:
         _of_field("alternatePackageId", alternate, PackageId.parse)
     elif version:
-        raise InvalidRequest("alternatePackageVersion is a version of the alternatePackageId, which is missing")
+        raise InvalidRequest("alternatePackageVersion requires alternatePackageId, which is missing")
     return Deprecation(reasons, _one(fields, "message"), alternate, wanted) if reasons else None
 
 
@@ -73,20 +74,20 @@ def _listed_verb(fields: dict[str, list[str]]) -> ListedVerb:
     for verb in ListedVerb:
         if verb.value.lower() == text.lower():
             return verb
-    raise InvalidRequest(f"listedVerb is {_shown(text)}; it is {', '.join(ListedVerb)}")
+    raise InvalidRequest(f"listedVerb is {_shown(text)}; it must be one of {', '.join(ListedVerb)}")
 
 
 def _is_true(fields: dict[str, list[str]], name: str) -> bool:
     text = _one(fields, name, "false").strip()
     if text.lower() not in ("true", "false"):
-        raise InvalidRequest(f"{name} is {_shown(text)}; it is true or false")
+        raise InvalidRequest(f"{name} is {_shown(text)}; it must be true or false")
     return text.lower() == "true"
 
 
 def _one(fields: dict[str, list[str]], name: str, default: str = "") -> str:
     given = list(dict.fromkeys(fields.get(name, [default])))
     if len(given) > 1:
-        raise InvalidRequest(f"{name} is both {_shown(given[0])} and {_shown(given[1])}; say it once")
+        raise InvalidRequest(f"{name} is both {_shown(given[0])} and {_shown(given[1])}; give it once")
     return given[0]
 
 
@@ -127,7 +128,7 @@ def _json_fields(body: bytes) -> Iterator[tuple[str, str]]:
         raise InvalidRequest("the body is not a JSON object")
     for name, value in document.items():
         for one in value if isinstance(value, list) else [value]:
-            if one is not None:  # null is nothing said
+            if one is not None:  # null means not given
                 yield name, str(one)
 
 
@@ -135,7 +136,7 @@ def _multipart_fields(boundary: bytes, body: bytes) -> Iterator[tuple[str, str]]
     """The parts of a form, as `curl -F` sends it (RFC 7578)."""
     before, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary)
     if not parts or before.strip() or not parts[-1].startswith(b"--"):
-        raise InvalidRequest("the body is not the multipart form that its headers promise, or ends early")
+        raise InvalidRequest("the body is not the multipart form that its headers announce, or it is incomplete")
     for part in parts[:-1]:
         head, _, value = part.partition(b"\r\n\r\n")
         yield _name_of_part(head), _text(value)

@@ -1,6 +1,6 @@
 """GET the versions list of an id, and the content of an identity: .nupkg, .nuspec, readme, icon, licence.
 
-Any casing of ids, versions and file names is answered directly; so are versions that are not normalised.
+Ids, versions and file names are accepted in any casing, without a redirect; so are versions that are not normalised.
 """
 
 import math
@@ -39,8 +39,8 @@ async def package_content(request: web.Request) -> web.StreamResponse:
 async def send_part(
     request: web.Request, package: PackageIdentity, part: Part, *, meant_for: float | None = None
 ) -> web.StreamResponse:
-    """What is asked for, by whichever address it was. `meant_for` tells for how many seconds the address means this
-    version; None is for an address that names it."""
+    """The requested part, for any of its addresses. `meant_for` is how many seconds the address refers to this version;
+    None for an address that names it."""
     resource = request[NOTE].resource = Resource(part.value)
     answer = await feed(request).content(package, part)
     if part is Part.NUPKG:
@@ -52,7 +52,7 @@ async def send_part(
 
 
 def _part(package: PackageIdentity, file: str) -> Part | None:
-    """Which part a file name means; None when it is none of this package's."""
+    """Which part a file name refers to; None if it is not a part of this package."""
     name = file.lower()
     if name in _PLAIN_PARTS:
         return _PLAIN_PARTS[name]

@@ -1,7 +1,7 @@
 """PUT, POST and DELETE of packages: push, unlist, relist, deprecate, delete, verification keys.
 
-The same addresses serve V3 and V2 clients (nuget-protocol: push). What the acts mean, and who may do them, is hosting's
-and accounts' affair; here a request becomes an act, and its outcome a status line.
+The same addresses serve V3 and V2 clients (nuget-protocol: push). What the actions do, and who is allowed to, belongs
+to hosting and accounts; here a request becomes an action, and its result a status line.
 """
 
 from collections.abc import Iterator
@@ -23,18 +23,18 @@ from nugetproxy.web.requests.uploads import receive, small_body
 from nugetproxy.web.v3.deprecation_request import read_deprecation
 
 WARNED_DAYS = 10
-"""nuget.org warns of a key's end during its last ten days."""
+"""nuget.org warns about the expiry of a key during its last ten days."""
 
 READ_ONLY = "this server serves a read-only data directory: nothing can be pushed or changed here"
 
 _FORM_LIMIT = 1_000_000
 
-# What a key is told is told once: a cache between us and its client tells it from others by the address alone.
+# Never cached: a cache in between distinguishes clients only by the URL, not by their key.
 _NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 async def push(request: web.Request) -> web.StreamResponse:
-    """PUT a .nupkg: 201. Who can push nothing is refused before a byte of the body is read."""
+    """PUT a .nupkg: 201. A client without any right to push is refused before a byte of the body is read."""
     hosting, address = hosting_to_change(request), client_address(request)
     await hosting.publish.admit_push(await writer(request), address=address)
     actor, spool = await uploaded(request, hosting, hosting.max_package_size, "the package")
@@ -43,8 +43,8 @@ async def push(request: web.Request) -> web.StreamResponse:
 
 
 async def delete(request: web.Request) -> web.StreamResponse:
-    """DELETE a version: unlisted, as on nuget.org. For administrators with `?Type=HardDelete` gone for good, and with
-    `&AllowReuse=true` its name given free.
+    """DELETE a version: unlists it, as on nuget.org. For administrators `?Type=HardDelete` deletes it permanently, and
+    `&AllowReuse=true` also releases its name.
     """
     hosting = hosting_to_change(request)
     actor = await writer(request)
@@ -59,7 +59,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
 
 
 async def relist(request: web.Request) -> web.StreamResponse:
-    """POST to a version: listed again."""
+    """POST to a version: lists it again."""
     hosting = hosting_to_change(request)
     actor = await writer(request)
     package = identity(request)
@@ -87,7 +87,7 @@ async def deprecate(request: web.Request) -> web.StreamResponse:
 
 
 async def create_verification_key(request: web.Request) -> web.StreamResponse:
-    """POST: a key for a day that can do nothing but be verified, once, as old symbol hosts ask for it."""
+    """POST: a key that is valid for a day and can only be verified, once, as old symbol servers request it."""
     hosting = hosting_to_change(request)
     actor = await writer(request)
     wanted = PackageId.parse(request.match_info["id"])
@@ -99,7 +99,7 @@ async def create_verification_key(request: web.Request) -> web.StreamResponse:
 
 
 async def verify_key(request: web.Request) -> web.StreamResponse:
-    """GET: 200 when the key may push this version's symbols; 403, or 404 when there is no such version."""
+    """GET: 200 if the key may push this version's symbols; else 403, or 404 if there is no such version."""
     hosting = hosting_of(request)
     actor = await writer(request)
     version = request.match_info.get("version")
@@ -110,7 +110,7 @@ async def verify_key(request: web.Request) -> web.StreamResponse:
 
 
 def hosting_of(request: web.Request) -> HostingServices:
-    """Raises DocumentNotFound where nothing is hosted."""
+    """Raises DocumentNotFound if nothing is hosted."""
     hosting = request.app[SERVICES].hosting
     if hosting is None:
         raise mirrors_only(request)
@@ -118,7 +118,7 @@ def hosting_of(request: web.Request) -> HostingServices:
 
 
 def hosting_to_change(request: web.Request) -> HostingServices:
-    """As `hosting_of`, for acts. Raises StorageUnavailable where nothing can be written."""
+    """As `hosting_of`, for changes. Raises StorageUnavailable if the server is read-only."""
     hosting = hosting_of(request)
     if hosting.is_read_only:
         raise StorageUnavailable(READ_ONLY)
@@ -126,7 +126,7 @@ def hosting_to_change(request: web.Request) -> HostingServices:
 
 
 async def writer(request: web.Request) -> Actor:
-    """Who pushes. Raises NotAuthenticated, Forbidden, TooMany."""
+    """The actor that pushes. Raises NotAuthenticated, Forbidden, TooMany."""
     gate = request.app[GATE]
     assert gate is not None, "a server that hosts has accounts"
     actor = await gate.writer(request, client_address(request))
@@ -135,10 +135,10 @@ async def writer(request: web.Request) -> Actor:
 
 
 async def uploaded(request: web.Request, hosting: HostingServices, limit: int, what: str) -> tuple[Actor, Spool]:
-    """What is pushed, and who pushes it; as `receive`. To be called after that actor was let in. Raises Busy, too.
+    """The pushed file and its actor; as `receive`. To be called after that actor was admitted. Also raises Busy.
 
-    The actor is looked up again when the body is there: an upload may be drawn out for hours, and no key or password
-    that ended meanwhile may publish it.
+    The actor is looked up again when the body is complete: an upload may take hours, and a key or password that became
+    invalid in the meantime must not publish it.
     """
     hosting.queue.require_room()
     spool = await receive(request, hosting.spools, limit, what)
@@ -154,7 +154,7 @@ def warning_headers(actor: Actor, warnings: tuple[str, ...]) -> list[tuple[str, 
     sentences = list(warnings)
     if actor.key is not None and (left := actor.key.days_left(now_us())) <= WARNED_DAYS:
         sentences.append(
-            f"Your API key '{actor.key.name}' expires in {left} day(s). Make a new one with: "
+            f"Your API key '{actor.key.name}' expires in {left} day(s). Create a new one with: "
             f"nugetproxy key rotate {actor.key.key_id}"
         )
     return [("X-NuGet-Warning", "".join(c if " " <= c <= "~" else "?" for c in line)) for line in sentences]
@@ -162,7 +162,7 @@ def warning_headers(actor: Actor, warnings: tuple[str, ...]) -> list[tuple[str, 
 
 @contextmanager
 def _absences_of(package: PackageIdentity) -> Iterator[None]:
-    """Tells of a version that is not here in nuget.org's words: the client prints them, and scripts look for them."""
+    """Reports a missing version in nuget.org's words: the client prints them, and scripts look for them."""
     try:
         yield
     except (PackageNotFound, VersionNotFound) as error:
@@ -171,13 +171,13 @@ def _absences_of(package: PackageIdentity) -> Iterator[None]:
 
 
 def _how_to_delete(request: web.Request) -> tuple[bool, bool]:
-    """Whether for good, and whether the name is given free. Raises InvalidRequest rather than guess: it is for good."""
+    """Whether to delete permanently, and whether to release the name. Raises InvalidRequest and never guesses."""
     asked = {name.lower(): text.lower() for name, text in request.query.items()}
     kind, reuse = asked.get("type", "unlist"), asked.get("allowreuse", "false")
     if kind not in ("unlist", "harddelete"):
-        raise InvalidRequest("Type is Unlist, which hides a version, or HardDelete, which takes it away for good")
+        raise InvalidRequest("Type must be Unlist, which hides a version, or HardDelete, which deletes it permanently")
     if reuse not in ("true", "false"):
-        raise InvalidRequest("AllowReuse is true, which lets other bytes have the version's name, or false")
+        raise InvalidRequest("AllowReuse must be true, which lets another package have the version's name, or false")
     if reuse == "true" and kind == "unlist":
-        raise InvalidRequest("AllowReuse=true goes with Type=HardDelete: what is unlisted keeps its bytes and its name")
+        raise InvalidRequest("AllowReuse=true requires Type=HardDelete: an unlisted version keeps its bytes and name")
     return kind == "harddelete", reuse == "true"

@@ -27,9 +27,7 @@ async def registration_page(request: web.Request) -> web.StreamResponse:
     answer = await feed(request).registration_between(package, lower, upper)
     body = await in_slices(write_page(answer.value, hive, lower, upper, links(request)))
     if body is None:
-        raise DocumentNotFound(
-            f"package '{package}' has no version from {lower} to {upper} in this form of registration"
-        )
+        raise DocumentNotFound(f"package '{package}' has no version from {lower} to {upper} in this registration hive")
     return await _send(request, hive, body, answer.provenance, Resource.REGISTRATION_PAGE)
 
 
@@ -43,11 +41,11 @@ async def catalog_entry(request: web.Request) -> web.StreamResponse:
 async def _index(request: web.Request, hive: Hive, package: PackageId) -> web.StreamResponse:
     request[NOTE].resource = Resource.REGISTRATION_INDEX
     asked = feed(request)
-    # The older hives leave versions out, so their pages are cut anew and all leaves must be known.
+    # The older hives omit versions, so their pages are divided differently and all leaves must be known.
     answer = await (asked.registration(package) if hive.has_semver2 else asked.complete_registration(package))
     body = await in_slices(write_index(answer.value, hive, links(request)))
     if body is None:
-        raise PackageNotFound(package.text, "this form of registration shows none of its versions")
+        raise PackageNotFound(package.text, "this registration hive contains none of its versions")
     return await _send(request, hive, body, answer.provenance, Resource.REGISTRATION_INDEX)
 
 

@@ -1,4 +1,4 @@
-"""GET search and autocomplete. Broken queries are no errors: every parameter has a default that holds."""
+"""GET search and autocomplete. Malformed parameters are not errors: each falls back to its default."""
 
 from aiohttp import web
 

@@ -12,7 +12,7 @@ from nugetproxy.web.requests.keys import SERVICES
 
 async def service_index(request: web.Request) -> web.StreamResponse:
     offered = await feed(request).offered()
-    # Over plain http a RepositorySignatures entry fails every restore (repository-signatures-resource).
+    # Over plain http a RepositorySignatures entry breaks every restore (repository-signatures-resource).
     with_signatures = offered.repository_signatures and origin(request).scheme == "https"
     body = write_service_index(
         links(request),

@@ -11,7 +11,7 @@ from nugetproxy.web.http.resource import Resource
 from nugetproxy.web.requests.incoming import feed, links, origin, stem, unknown_document
 from nugetproxy.web.requests.keys import SERVICES
 
-# 4.9.0 is a type that clients know and nobody publishes.
+# 4.9.0 is a type that clients support but no server publishes.
 _VERSIONS = ("4.7.0", "4.9.0", "5.0.0")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
@@ -21,10 +21,10 @@ async def repository_signatures(request: web.Request) -> web.StreamResponse:
     if version not in _VERSIONS or request.match_info["file"].lower() != "index.json":
         raise unknown_document(request)
     if origin(request).scheme != "https":
-        # Clients fail on http addresses in this document (repository-signatures-resource).
+        # Clients reject http URLs in this document (repository-signatures-resource).
         raise DocumentNotFound("repository signatures are only offered over https")
-    # The same for everybody: who has not said yet who they are may do so for the next package, which is hosted here,
-    # and has read this by then.
+    # The same for everybody: a client that is anonymous now may authenticate for the next package, which is hosted
+    # here, and has already read this by then.
     answer = await request.app[SERVICES].feed.signatures()
     body = write_repository_signatures(answer.value, links(request), version)
     return await document(request, body, answer.provenance, Resource.SIGNATURES)

@@ -1,4 +1,4 @@
-"""GET the vulnerability index and its pages. Whatever fails here is told as a 404 (web/http/errors.py says why)."""
+"""GET the vulnerability index and its pages. Any failure here is sent as a 404 (web/http/errors.py says why)."""
 
 from aiohttp import web
 
@@ -18,6 +18,6 @@ async def vulnerabilities(request: web.Request) -> web.StreamResponse:
         return await document(request, body, answer.provenance, Resource.VULNERABILITIES)
     page = answer.value.find(name)
     if page is None:
-        raise DocumentNotFound("there is no vulnerability page of this name")
+        raise DocumentNotFound("there is no vulnerability page with this name")
     body = write_vulnerability_page(page)
     return await document(request, body, answer.provenance, Resource.VULNERABILITIES, holds_links=False)

@@ -88,4 +88,7 @@ def test_without_a_key_and_without_credentials_the_reason_is_told(server, tmp_pa
 def test_a_wrong_password_is_told(server, accounts, tmp_path) -> None:
     run = Client("SDK 10", tmp_path, server, ("alice", "wrong")).push("Contoso.Nobody", package("Contoso.Nobody"))
 
-    assert "401 (the user name and password, or the API key given as password, are wrong)" in run.must_fail().output
+    assert (
+        "401 (the user name or password is wrong, or the API key given as password is invalid)"
+        in run.must_fail().output
+    )

@@ -15,7 +15,7 @@ async def not_ready() -> tuple[bool, str]:
 
 async def test_live_is_always_200():
     """
-    A process that answers is alive, whatever else is wrong.
+    A process that responds is alive, whatever else is wrong.
     """
     async with serving(FakeFeed(), ready=not_ready) as client, client.get("/health/live") as answer:
         assert (answer.status, orjson.loads(await answer.read())) == (200, {"live": True})
@@ -23,7 +23,7 @@ async def test_live_is_always_200():
 
 async def test_ready_tells_why_not():
     """
-    503 with the reason, so that a load balancer's log explains itself.
+    503 with the reason, so that a load balancer's log is self-explanatory.
     """
     async with serving(FakeFeed(), ready=not_ready) as client, client.get("/health/ready") as answer:
         assert (answer.status, answer.reason) == (503, "the disk is full")
@@ -40,7 +40,7 @@ async def test_ready_tells_why_not():
 )
 async def test_metrics_speak_both_formats(accept, content_type, end):
     """
-    The classic text, and OpenMetrics for scrapers that ask for it.
+    The classic text format, and OpenMetrics for scrapers that ask for it.
     """
     headers = {} if accept is None else {"Accept": accept}
     async with serving(FakeFeed()) as client, client.get("/metrics", headers=headers) as answer:
@@ -61,7 +61,7 @@ async def test_metrics_are_compressed_for_scrapers():
 
 async def test_metrics_of_several_processes_are_added_up(tmp_path, monkeypatch):
     """
-    With a directory for all processes, any of them answers for all.
+    With a shared directory, any process answers for all of them.
     """
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     async with serving(FakeFeed()) as client, client.get("/metrics") as answer:
@@ -70,7 +70,7 @@ async def test_metrics_of_several_processes_are_added_up(tmp_path, monkeypatch):
 
 async def test_metrics_can_be_switched_off():
     """
-    The path is then unknown, and says why.
+    The path then gives a 404 that says why.
     """
     async with serving(FakeFeed(), {"metrics": {"enabled": False}}) as client, client.get("/metrics") as answer:
         assert (answer.status, answer.reason) == (404, "metrics are switched off")

@@ -1,4 +1,4 @@
-"""Who a request comes from: keys, passwords, what is learned of them, and how many may be tried."""
+"""Who sends a request: keys, passwords, what is remembered of them, and how many may be tried."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ PASSWORD = "correct horse"
 
 @pytest.fixture
 def looked_up(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often the directory was asked who somebody is."""
+    """How often the directory was asked to identify a client."""
     counts: Counter[str] = Counter()
     by_key, by_password = Directory.actor_by_key, Directory.actor_by_password
 
@@ -61,7 +61,7 @@ class TestWho:
                 basic("bob", PASSWORD), basic("BOB", PASSWORD), basic("carol", key), basic("whoever", key),
                 basic("", key), {"X-NuGet-ApiKey": key},
                 {"Authorization": basic("bob", PASSWORD)["Authorization"].replace("Basic", "bASIC")},
-                # A source behind a password needs some text as key to push at all.
+                # A source with a password needs an arbitrary text as key to push at all.
                 basic("bob", PASSWORD) | {"X-NuGet-ApiKey": "any text"},
             ):  # fmt: skip
                 assert await status(house, headers) == 200, headers
@@ -132,7 +132,7 @@ class TestLearned:
 
     async def test_what_is_revoked_is_unlearned_at_once(self, upstream, tmp_path):
         """
-        Answers are hot and go through the lane; the request after the revocation is refused.
+        Responses are hot and go through the lane; the request after the revocation is refused.
         """
         async with opened_with_lane(tmp_path, upstream, **CLOSED) as house:
             made, key = await house.new_key("carol")
@@ -151,7 +151,7 @@ class TestLearned:
 
     async def test_what_was_wrong_is_looked_at_again_when_accounts_change(self, upstream, tmp_path, looked_up):
         """
-        A hundred agents with an old password cost one hash, and are let in at once when it is theirs again.
+        A hundred agents with an old password cost one hash, and are admitted as soon as it is their password again.
         """
         async with opened_with_lane(tmp_path, upstream, **FEW) as house:
             answers = await asyncio.gather(*(status(house, basic("bob", PASSWORD)) for _ in range(30)))
@@ -177,7 +177,7 @@ class TestAttempts:
 
     async def test_a_build_farm_behind_the_same_address_goes_on(self, upstream, tmp_path):
         """
-        Passwords that were right before, those of other users and keys in any case, also those that were never seen.
+        Passwords that were right before, those of other users, and all keys still work, even keys never used before.
         """
         async with opened(tmp_path, upstream, **FEW) as house:
             await house.accounts.directory.set_password("bob", PASSWORD)
@@ -186,7 +186,7 @@ class TestAttempts:
             for n in range(6):
                 await house.get(INDEX, basic("bob", f"wrong {n}"))
             assert await status(house, basic("carol", PASSWORD)) == 200
-            key = await house.key_of("carol")  # and everything that was learned is forgotten
+            key = await house.key_of("carol")  # and everything that was remembered is dropped
             assert await status(house, basic("bob", PASSWORD)) == 200
             assert await status(house, basic("x", key)) == 200
             assert (await house.push(key=house.key)).status == 201
@@ -200,8 +200,8 @@ class TestAttempts:
 
     async def test_a_client_that_has_no_credentials_tries_nothing(self, upstream, tmp_path, looked_up):
         """
-        Challenged, the SDK and nuget.exe send an empty name and password. They are told what is missing, not what is
-        wrong, and nobody is looked up or counted.
+        When challenged, the SDK and nuget.exe send an empty name and password. They are told that credentials are
+        missing, not wrong, and nothing is looked up or counted.
         """
         async with opened(tmp_path, upstream, **FEW) as house:
             for _ in range(20):
@@ -226,7 +226,7 @@ async def test_what_is_hot_and_not_for_everybody_is_refused_without_a_way_throug
     upstream, tmp_path, monkeypatch, method, nobody
 ):
     """
-    With the same answer as before it was hot, and the connection goes on.
+    With the same response as before it was hot, and the connection stays open.
     """
     passed = Counter[str]()
     reader_of = Gate.reader
@@ -256,7 +256,7 @@ async def test_what_is_hot_and_not_for_everybody_is_refused_without_a_way_throug
 
 
 def _lasting(got: Got) -> tuple[object, ...]:
-    """What does not change from one answer to the next."""
+    """What does not change from one response to the next."""
     of_request = ("date", "x-request-id", "connection")
     headers = {name: value for name, value in got.headers.items() if name not in of_request}
     told = json.loads(got.body)["error"] if got.body else None

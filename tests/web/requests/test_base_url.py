@@ -1,4 +1,4 @@
-"""Whose name the links carry, and whose address the log shows."""
+"""Which host the links contain, and which client address the log shows."""
 
 import orjson
 import pytest
@@ -52,7 +52,7 @@ async def base_in(answer) -> str:
 )
 async def test_the_base_behind_a_trusted_proxy(headers, base):
     """
-    What the outermost trusted proxy says of the request it received; what stands left of that is a stranger's word.
+    What the outermost trusted proxy says about the request it received; values further left may be forged.
     """
     async with serving(FakeFeed(), TRUSTING) as client, client.get("/v3/index.json", headers=headers) as answer:
         assert base == await base_in(answer)
@@ -60,7 +60,7 @@ async def test_the_base_behind_a_trusted_proxy(headers, base):
 
 async def test_forwarding_headers_of_strangers_are_ignored():
     """
-    Else anybody could make us write their host into documents that others are served.
+    Otherwise any client could make us write its host into documents that are served to others.
     """
     headers = {"Host": "a", "X-Forwarded-Host": "evil", "X-Forwarded-Proto": "https", "Forwarded": "host=evil"}
     headers |= {"X-Forwarded-Port": "8443"}
@@ -70,7 +70,7 @@ async def test_forwarding_headers_of_strangers_are_ignored():
 
 async def test_the_public_url_decides():
     """
-    Whatever the request says of us.
+    Whatever the request says.
     """
     settings = {"server": {**TRUSTING["server"], "public_url": "https://nuget.example.com/feed/"}}
     headers = {"Host": "a", "X-Forwarded-Host": "b"}
@@ -81,7 +81,7 @@ async def test_the_public_url_decides():
 @pytest.mark.parametrize(("version", "status"), [("1.0", 200), ("1.1", 400)])
 async def test_only_http_1_0_may_leave_the_host_out(version, status):
     """
-    Load balancers check health so.
+    Load balancers check health this way.
     """
     async with serving(FakeFeed()) as client:
         health, index = [
@@ -116,7 +116,7 @@ async def test_only_http_1_0_may_leave_the_host_out(version, status):
 )
 async def test_a_proxy_that_says_nonsense_is_refused(headers):
     """
-    A misconfigured front server is noticed at once.
+    A misconfigured reverse proxy is noticed immediately.
     """
     async with serving(FakeFeed(), TRUSTING) as client, client.get("/v3/index.json", headers=headers) as answer:
         assert answer.status == 400
@@ -134,7 +134,7 @@ async def test_a_proxy_that_says_nonsense_is_refused(headers):
 )
 async def test_a_client_cannot_use_the_header_that_its_front_does_not_write(forged):
     """
-    It would pass a front such as nginx unchanged, and its address counts where wrong passwords are limited.
+    It would pass through a proxy such as nginx unchanged, and its address counts where wrong passwords are limited.
     """
     written = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Host": "a", "X-Forwarded-Proto": "https"}
     async with (
@@ -179,7 +179,7 @@ async def test_the_log_shows_the_clients_address(settings, headers, remote, monk
 
 def test_trusted_proxies_must_be_networks():
     """
-    A typing error must not become a proxy that nobody trusts.
+    A typo must not become a proxy that is never trusted.
     """
     with pytest.raises(ValueError, match="nginx"):
         BaseUrls("", ["nginx"])

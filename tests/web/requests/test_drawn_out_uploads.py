@@ -1,4 +1,4 @@
-"""Whoever loses the right to push while they upload: a key or a password that ended publishes nothing any more."""
+"""Clients that lose the right to push during an upload: a key or password that became invalid publishes nothing."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ async def uploaded(
         lines = {"Host": "us", "Content-Length": str(len(body)), **headers}
         writer.write(head("PUT", path, lines) + body[:100])
         async with asyncio.timeout(20):
-            while not house.leftovers():  # until then nobody has looked at the key
+            while not house.leftovers():  # until then the key has not been checked
                 await asyncio.sleep(0.005)
         await meanwhile()
         writer.write(body[100:])

@@ -1,4 +1,4 @@
-"""Who can push nothing, or change nothing of an id, is refused before a byte of the body is read."""
+"""A client that may not push, or not change an id, is refused before a byte of the body is read."""
 
 import asyncio
 from contextlib import ExitStack
@@ -21,7 +21,7 @@ LENGTH = 50_000_000
 NO_SCOPE = "lacks the required scope: "
 NOTHING = "can push nothing: "
 
-# Whose key, its scopes and globs, where it goes, and what comes back.
+# The owner of the key, its scopes and globs, the path, and the expected response.
 REFUSED: dict[str, tuple[str, tuple[Scope, ...], tuple[str, ...], str, int, str]] = {
     "a key that reads": ("alice", (Scope.READ,), ("*",), PUSH, 403, NO_SCOPE + "push or push-version"),
     "a key that unlists": ("alice", (Scope.UNLIST,), ("*",), PUSH, 403, NO_SCOPE + "push or push-version"),
@@ -40,7 +40,7 @@ REFUSED: dict[str, tuple[str, tuple[Scope, ...], tuple[str, ...], str, int, str]
 
 
 async def sent(house: House, path: str, key: str, **headers: str) -> Got:
-    """The answer to the head alone: none of the body is sent."""
+    """The response to the head alone: none of the body is sent."""
     reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
     try:
         lines = {"Host": "us", "X-NuGet-ApiKey": key, "Content-Length": str(LENGTH), **headers}

@@ -1,4 +1,4 @@
-"""The first part of a form, cut wherever the network cuts it."""
+"""The first part of a form, split wherever the network splits it."""
 
 import pytest
 
@@ -45,7 +45,7 @@ CONTENTS = (
 
 
 def read(content_type: str, body: bytes, size: int = 64) -> tuple[bytes, bool]:
-    """The content, and whether its end was seen; the body comes in pieces of so many bytes."""
+    """The content, and whether its end was seen; the body arrives in pieces of `size` bytes."""
     part = FirstPart(boundary_of(content_type))
     content = b"".join(part.feed(body[start : start + size]) for start in range(0, len(body), size))
     return content, part.is_complete
@@ -69,7 +69,7 @@ def test_what_only_looks_like_a_delimiter(size):
 @pytest.mark.parametrize(("content_type", "form"), [OLD, OLD_ON_MONO], ids=["2.8.7", "2.8.7 on Mono"])
 def test_a_form_that_ends_early(content_type, form, lost):
     """
-    A package that lacks its end is not taken for a shorter one.
+    A truncated package is not taken for a shorter one.
     """
     _, is_complete = read(content_type, (form % b"PK")[: -2 - lost])
 
@@ -90,7 +90,7 @@ def test_no_boundary(named):
 
 def test_holds_no_more_than_it_must():
     """
-    What cannot be the start of a delimiter is given at once.
+    Bytes that cannot be the start of a delimiter are returned immediately.
     """
     part = FirstPart(b"x")
     part.feed(b"--x\r\n\r\n")

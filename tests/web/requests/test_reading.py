@@ -1,4 +1,4 @@
-"""Who may read what: all, what is mirrored, nothing; on every route, hot or not."""
+"""Who may read what: everything, what is mirrored, nothing; on every route, hot or not."""
 
 import asyncio
 import threading
@@ -53,7 +53,7 @@ TOLD_OF_OURS = (
     "/v3/autocomplete?q={id}",
     "/v3/autocomplete?id={id}",
 )
-"""What strangers may ask, and must not be told of what is ours."""
+"""What anonymous clients may request, without learning anything about hosted packages."""
 
 
 def hosted_paths(package_id: str) -> tuple[str, ...]:
@@ -117,7 +117,7 @@ async def test_nobody_in_particular_reads_everything_that_is_open(upstream, tmp_
 
 async def test_of_what_is_hosted_strangers_learn_nothing(upstream, tmp_path):
     """
-    Cold, then after somebody known asked for the same addresses: what is hot of that is not for strangers.
+    Cold, then after an authenticated client used the same addresses: hot answers to it are not for anonymous clients.
     """
     async with opened_with_lane(tmp_path, upstream, **mode("mirrored")) as house:
         await stock(house, upstream)
@@ -144,7 +144,7 @@ async def test_of_what_is_hosted_strangers_learn_nothing(upstream, tmp_path):
                 assert got.status == 200, path
                 assert SECRET not in got.body, path
                 await house.get(path, reader)
-            # Files become hot beside the loop; give them that.
+            # Files become hot in the background; give them time.
             await asyncio.sleep(0.05)
 
 
@@ -186,7 +186,7 @@ async def test_no_shared_cache_keeps_what_not_everybody_may_read(upstream, tmp_p
 
 async def test_strangers_are_not_told_that_all_is_signed_either(upstream, tmp_path):
     """
-    A client reads this before it is asked who it is, and believes it of what is hosted, too.
+    A client reads this before it is asked for credentials, and applies it to hosted packages, too.
     """
     upstream.gallery.all_repository_signed = True
     settings = {**mode("mirrored"), "server": {"public_url": "https://us.example"}}
@@ -198,7 +198,7 @@ async def test_strangers_are_not_told_that_all_is_signed_either(upstream, tmp_pa
 
 async def test_credentials_count_at_open_addresses_too(upstream, tmp_path):
     """
-    A search finds for somebody known what it hides from strangers, and wrong credentials are not passed over.
+    A search shows authenticated clients what it hides from anonymous ones, and wrong credentials are not ignored.
     """
     async with opened(tmp_path, upstream, **mode("mirrored")) as house:
         await stock(house, upstream)

@@ -174,7 +174,7 @@ class TestBroken:
             reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
             writer.write(request(house, {"Content-Length": str(len(PACKAGE))}, PACKAGE[:1000]))
             told = await read_answer(reader)
-            assert (told.status, told.reason) == (400, "nothing of the upload came for 0.05 seconds")
+            assert (told.status, told.reason) == (400, "no data of the upload arrived for 0.05 seconds")
             await hang_up(writer)
             assert await house.no_leftovers()
 
@@ -264,7 +264,7 @@ class TestEarlyAnswers:
             where = f"http://127.0.0.1:{house.port}"
             assert f"{told.status} {told.reason}".startswith(line)
             assert told.reason.endswith(
-                f"packages are pushed to {where}/v3/index.json, or without discovery to {where}/api/v2/package"
+                f"push packages to {where}/v3/index.json, or without discovery to {where}/api/v2/package"
             )
             writer.write(bytes(9_999_999))
             await writer.drain()

@@ -1,4 +1,4 @@
-"""`$batch`, as NuGet 2 sends what is too long for an address."""
+"""`$batch`, as NuGet 2 sends queries that are too long for a URL."""
 
 import pytest
 from lxml import etree
@@ -86,7 +86,7 @@ async def test_each_query_has_its_answer(feed):
 )
 async def test_what_refuses_a_query_refuses_the_batch(feed, status, address):
     """
-    Clients show the status line of the whole alone.
+    Clients show only the status line of the whole batch.
     """
     feed.failing["alpha.lib"] = UpstreamUnavailable("nuget.org", "down")
     async with serving(feed) as client:

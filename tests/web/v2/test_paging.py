@@ -1,4 +1,4 @@
-"""Pages of the V2 feed over HTTP: whole, in order, and at a bounded cost."""
+"""Pages of the V2 feed over HTTP: full, in order, and at a bounded cost."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ BASE = "/api/v2"
 def many(count, **entry):
     made = CatalogueFeed()
     for number in range(count):
-        # Not in the order of ids: that order must be made.
+        # Not in the order of ids: the server must sort them.
         made.add(f"Pkg{number * 7919 % count:05}", "1.0.0", **entry)
     return made
 
@@ -44,7 +44,7 @@ async def test_top_is_kept_across_pages():
 @pytest.mark.parametrize("order", ["", "&$orderby=Id"])
 async def test_a_search_is_paged_by_skip_without_short_pages(order):
     """
-    The official client stops at the first page that is shorter than it asked for.
+    The official client stops at the first page that is shorter than requested.
     """
     catalogue = many(95)
     seen: list[str] = []
@@ -62,7 +62,7 @@ async def test_a_search_is_paged_by_skip_without_short_pages(order):
 
 async def test_every_page_of_a_huge_search_is_full():
     """
-    Above a thousand matches the search's order holds, and the skipped hits are not read.
+    Above a thousand matches the pages follow the search's order, and skipped hits are not read.
     """
     catalogue = many(1300)
     path = f"{BASE}/Search()?$filter=IsLatestVersion&$orderby=Id&searchTerm='pkg'&$inlinecount=allpages&$top=100"
@@ -78,7 +78,7 @@ async def test_every_page_of_a_huge_search_is_full():
 @pytest.mark.parametrize("top", ["", "&$top=150"])
 async def test_the_last_page_leads_nowhere_though_the_total_is_too_large(top):
     """
-    Hits that are hidden may be counted. A short page is the last one; every page tells the same count.
+    Hidden hits may be counted. A short page is the last one; every page states the same count.
     """
     catalogue = many(130)
     honest = catalogue.search

@@ -1,4 +1,4 @@
-"""The literal requests of the clients of V2, each with what it must find."""
+"""The literal requests of V2 clients, each with the expected result."""
 
 import orjson
 import pytest
@@ -197,7 +197,7 @@ async def test_a_client_finds(feed, path, expected):
 @pytest.mark.parametrize(("path", "expected"), REQUESTS, ids=[path[:60] for path, _ in REQUESTS])
 async def test_its_count_is_before_paging(feed, path, expected):
     """
-    With the inline count, and without skip and top, a page holds as many entries as the count says.
+    With the inline count, and without skip and top, a page has as many entries as the count says.
     """
     if "/Packages(" in path.replace("%28", "(") and "Version=" in path:
         return  # an entry is not counted
@@ -234,7 +234,7 @@ async def test_tab_completion(feed, expected, query):
 
 async def test_ids_are_completed_from_their_beginning(feed):
     """
-    Thirty others that have the text somewhere do not crowd out the one that begins with it.
+    Thirty other ids that contain the text somewhere do not crowd out the one that begins with it.
     """
     for number in range(40):
         feed.add(f"Other{number}.Zeta", "1.0.0")

@@ -52,7 +52,7 @@ async def test_every_act_is_an_item_at_once_in_order(upstream, tmp_path):
         leaves = [await house.json(path_of(house, item["@id"])) for item in found]
         assert [leaf.get("listed") for leaf in leaves[:4]] == [True, True, False, True]
         assert {leaf["id"] for leaf in leaves} == {"Contoso.Utils"}
-        # What is told of a moment stays as it was told.
+        # A leaf never changes: it describes the version at its time.
         assert leaves[0]["@id"] != leaves[2]["@id"]
 
 

@@ -1,4 +1,4 @@
-"""What a request to deprecate says, and the words for one that says something else."""
+"""What a request to deprecate says, and the messages for invalid ones."""
 
 import json
 from contextlib import suppress
@@ -86,22 +86,22 @@ def test_fields_may_come_from_two_places():
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "name the versions to deprecate"),
-        ("versions=,", "name the versions to deprecate"),
+        ("", "no versions to deprecate"),
+        ("versions=,", "no versions to deprecate"),
         ("versions=one", "versions: 'one' is not"),
-        ("versions=1.0&isLegacy=yes", "isLegacy is 'yes'; it is true or false"),
-        ("versions=1.0&isLegacy=1", "isLegacy is '1'; it is true or false"),
-        ("versions=1.0&isLegacy=", "isLegacy is ''; it is true or false"),
-        ("versions=1.0&HASCRITICALBUGS=on", "hasCriticalBugs is 'on'; it is true or false"),
-        ("versions=1.0&isLegacy=true&isLegacy=false", "isLegacy is both 'true' and 'false'; say it once"),
-        ("versions=1.0&isLegasy=true", "there is no field 'isLegasy'; there are versions, isLegacy,"),
-        ("versions=1.0&listedVerb=Burn", "listedVerb is 'Burn'; it is Unchanged, Unlist, Relist"),
+        ("versions=1.0&isLegacy=yes", "isLegacy is 'yes'; it must be true or false"),
+        ("versions=1.0&isLegacy=1", "isLegacy is '1'; it must be true or false"),
+        ("versions=1.0&isLegacy=", "isLegacy is ''; it must be true or false"),
+        ("versions=1.0&HASCRITICALBUGS=on", "hasCriticalBugs is 'on'; it must be true or false"),
+        ("versions=1.0&isLegacy=true&isLegacy=false", "isLegacy is both 'true' and 'false'; give it once"),
+        ("versions=1.0&isLegasy=true", "unknown field 'isLegasy'; the fields are versions, isLegacy,"),
+        ("versions=1.0&listedVerb=Burn", "listedVerb is 'Burn'; it must be one of Unchanged, Unlist, Relist"),
         ("versions=1.0&isLegacy=true&alternatePackageId=..", "alternatePackageId: '..' is not"),
         (
             "versions=1.0&isLegacy=true&alternatePackageId=A&alternatePackageVersion=y",
             "alternatePackageVersion: 'y' is",
         ),
-        ("versions=1.0&isLegacy=true&alternatePackageVersion=1.0", "of the alternatePackageId, which is missing"),
+        ("versions=1.0&isLegacy=true&alternatePackageVersion=1.0", "requires alternatePackageId, which is missing"),
     ],
 )
 def test_what_is_wrong_is_named(text, why):
@@ -113,15 +113,15 @@ def test_what_is_wrong_is_named(text, why):
     [
         (JSON, b"{", "the body is not JSON"),
         (JSON, b"[1]", "the body is not a JSON object"),
-        (JSON, json.dumps({"versions": ["1.0"], "isLegacy": 1}).encode(), "isLegacy is '1'; it is true or false"),
+        (JSON, json.dumps({"versions": ["1.0"], "isLegacy": 1}).encode(), "isLegacy is '1'; it must be true or false"),
         (JSON, json.dumps({"versions": {"a": [1]}}).encode(), "versions: "),
         (URLENCODED, b"versions=\xff", "the body is not UTF-8"),
         ("text/plain", b"versions=1.0", "the body is 'text/plain'; send application/x-www-form-urlencoded, multipart"),
         ("multipart/form-data", b"x", "must name its boundary"),
-        (MULTIPART, b"versions=1.0", "not the multipart form that its headers promise"),
-        (MULTIPART, multipart(("versions", "1.0"), ending=""), "or ends early"),
-        (MULTIPART, multipart(("version", "1.0")), "there is no field 'version'"),
-        (MULTIPART, b"------x\r\n\r\n1.0\r\n------x--", "there is no field ''"),
+        (MULTIPART, b"versions=1.0", "not the multipart form that its headers announce"),
+        (MULTIPART, multipart(("versions", "1.0"), ending=""), "or it is incomplete"),
+        (MULTIPART, multipart(("version", "1.0")), "unknown field 'version'"),
+        (MULTIPART, b"------x\r\n\r\n1.0\r\n------x--", "unknown field ''"),
     ],
 )
 def test_a_body_that_cannot_be_understood(content_type, body, why):

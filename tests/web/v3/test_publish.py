@@ -1,4 +1,4 @@
-"""Pushes and verification keys over HTTP: who may, and in which words the others are told."""
+"""Pushes and verification keys over HTTP: who is allowed, and the messages for everyone else."""
 
 import pytest
 import structlog
@@ -29,7 +29,7 @@ class TestPush:
 
     async def test_what_is_pushed_is_nobody_elses_to_read_on_the_disk(self, upstream, tmp_path):
         """
-        Not even where an older server left the folder open.
+        Not even if an older server left the folder open.
         """
         (tmp_path / "hosted").mkdir(mode=0o755)
         async with opened(tmp_path, upstream) as house:
@@ -151,7 +151,7 @@ class TestWhoMayPush:
 
     async def test_by_ownership(self, upstream, tmp_path):
         """
-        Not even an administrator pushes to what is another's; members push with a key of their organisation.
+        Not even an administrator pushes to another owner's package; members push with a key of their organisation.
         """
         async with opened(tmp_path, upstream) as house:
             directory, ownership = house.accounts.directory, house.accounts.ownership
@@ -191,7 +191,8 @@ class TestWhoMayPush:
                 if expected == 409:
                     assert got.reason.startswith(RESERVED)
                     assert got.reason.isascii()
-            # What was there before a prefix was reserved goes on; what was taken below a shared one is its pusher's.
+            # Packages from before a prefix was reserved can still be pushed; ids below a shared prefix belong to their
+            # pusher.
             await ownership.reserve("Open.C*".removesuffix("*"), bob)
             assert (await house.push("Open.C", "2.0.0", key=keys["carol"])).status == 201
             assert (await house.push("Open.B", "2.0.0", key=keys["carol"])).status == 403
@@ -227,7 +228,7 @@ class TestVerificationKeys:
             path = f"/api/v2/verifykey/contoso.utils{below}"
             verified = await house.get(path, {"X-NuGet-ApiKey": key})
             assert verified.status == 200
-            # Or a cache would hand the key out, and tell others that theirs is right.
+            # Otherwise a cache would hand out the key, and tell other clients that theirs is right.
             assert got.headers["cache-control"] == verified.headers["cache-control"] == "no-store"
             assert told(await house.get(path, {"X-NuGet-ApiKey": key})) == (403, KEY_REFUSED)
 
@@ -263,7 +264,7 @@ class TestVerificationKeys:
                 ("contoso.utils/one", 400), ("contoso.utils/1.0.0", 200),
             ):  # fmt: skip
                 assert (await house.get(f"/api/v2/verifykey/{path}", {"X-NuGet-ApiKey": key})).status == expected, path
-            for key in (house.key, bobs):  # which are none of this kind
+            for key in (house.key, bobs):  # neither is a verification key
                 got = await house.get("/api/v2/verifykey/contoso.utils/1.0.0", {"X-NuGet-ApiKey": key})
                 assert told(got) == (403, KEY_REFUSED)
 

@@ -1,4 +1,4 @@
-"""Unlist, relist, delete and deprecate over HTTP: who may, and in which words the others are told."""
+"""Unlist, relist, delete and deprecate over HTTP: who is allowed, and the messages for everyone else."""
 
 import asyncio
 import json
@@ -97,7 +97,7 @@ class TestHardDelete:
     @pytest.mark.parametrize("at_once", [True, False])
     async def test_with_leave_other_bytes_take_the_name(self, upstream, tmp_path, at_once):
         """
-        At once, or later, when somebody was refused.
+        In one request, or later, after a push was refused.
         """
         async with opened(tmp_path, upstream) as house:
             await house.push(payload=b"first")

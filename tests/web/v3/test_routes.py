@@ -1,4 +1,4 @@
-"""Every route of the V3 read side: what is asked of the feed, and in whose name the answer speaks."""
+"""Every route of the V3 read side: what the feed is asked, and which host the response names."""
 
 import orjson
 import pytest
@@ -95,7 +95,7 @@ def a_feed() -> FakeFeed:
 @pytest.mark.parametrize("path", [*PATHS, *OTHER_SPELLINGS])
 async def test_a_route_answers(path):
     """
-    GET is 200 with a Content-Length, and HEAD tells the same of a body it does not send.
+    GET is a 200 with a Content-Length, and HEAD states the same length without sending a body.
     """
     async with serving(a_feed(), HTTPS) as client:
         async with client.get(path) as got:
@@ -124,7 +124,7 @@ async def test_what_does_not_exist_is_404(path):
 @pytest.mark.parametrize("path", [path for path in PATHS if path.startswith("/v3/")])
 async def test_no_answer_points_at_the_upstream(path):
     """
-    Every address in every document is ours.
+    Every URL in every document is ours.
     """
     async with serving(a_feed(), HTTPS) as client, client.get(path, headers={"Accept-Encoding": "identity"}) as answer:
         assert UPSTREAM.encode() not in await answer.read()
@@ -135,7 +135,7 @@ async def test_no_answer_points_at_the_upstream(path):
 )
 async def test_the_feed_is_asked_for_the_parsed_identity(spelling):
     """
-    However an identity is spelled, the feed sees one value.
+    However an identity is spelled, the feed gets the same value.
     """
     feed = a_feed()
     async with serving(feed) as client:
@@ -146,7 +146,7 @@ async def test_the_feed_is_asked_for_the_parsed_identity(spelling):
 
 async def test_older_hives_ask_for_all_leaves():
     """
-    A hive that leaves versions out is paged anew, which needs the whole registration; the newest one does not.
+    A hive that omits versions is paged differently, which needs the whole registration; the newest one does not.
     """
     feed = a_feed()
     async with serving(feed) as client:
@@ -176,7 +176,7 @@ async def test_a_hive_that_shows_nothing_is_404():
 
 async def test_search_parameters_reach_the_feed():
     """
-    The query string is parsed into the query the feed sees.
+    The query string is parsed into the query that the feed gets.
     """
     feed = a_feed()
     async with serving(feed) as client:
@@ -197,7 +197,7 @@ async def test_search_parameters_reach_the_feed():
 
 async def test_signatures_are_advertised_over_https_only():
     """
-    Over plain http a RepositorySignatures entry would fail every restore.
+    Over plain http a RepositorySignatures entry would break every restore.
     """
     kinds = []
     for settings in ({}, HTTPS):
@@ -210,7 +210,7 @@ async def test_signatures_are_advertised_over_https_only():
 
 async def test_signatures_are_not_served_over_http():
     """
-    The document would have to name http addresses, which clients refuse; the reason says so.
+    The document would have to contain http URLs, which clients reject; the reason says so.
     """
     async with serving(a_feed()) as client, client.get("/v3/repository-signatures/5.0.0/index.json") as answer:
         assert (answer.status, answer.reason) == (404, "repository signatures are only offered over https")
@@ -218,7 +218,7 @@ async def test_signatures_are_not_served_over_http():
 
 async def test_optional_resources_follow_what_the_feed_offers():
     """
-    Without vulnerability data the resource is left out, not empty.
+    Without vulnerability data the resource is omitted, not empty.
     """
     feed = a_feed()
     feed.offers = type(feed.offers)()
@@ -231,7 +231,7 @@ async def test_optional_resources_follow_what_the_feed_offers():
 
 async def test_routes_are_there_with_and_without_the_public_path():
     """
-    A front server may take the path of public_url off before it asks, or leave it on.
+    A reverse proxy may strip the path of public_url from the request, or keep it.
     """
     async with serving(a_feed(), {"server": {"public_url": "https://example.com/nuget"}}) as client:
         statuses = [await status_of(client, path) for path in ("/v3/index.json", "/nuget/v3/index.json", "/nuget/")]

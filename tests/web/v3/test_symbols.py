@@ -41,7 +41,7 @@ class House(NamedTuple):
 
 @asynccontextmanager
 async def housing(path: Path, **settings: Any) -> AsyncIterator[House]:
-    """A private feed in this process, with one package whose assembly names a PDB. Nothing is asked of anybody."""
+    """A private feed in this process, with one package whose assembly names a PDB. It has no upstream."""
     config = Config.model_validate(
         {
             "storage": {"path": str(path)},
@@ -185,7 +185,7 @@ async def test_checksums_are_looked_at_when_they_are_sent(house: House):
 
 async def test_nothing_of_it_is_hot(house: House):
     """
-    A hot answer is given for an address alone; here a header has its say, and symbols are replaced.
+    A hot answer depends on the address alone; here it depends on a header, too, and symbols can be replaced.
     """
     await house.put("/api/v2/symbolpackage/", make_snupkg())
     for path in (PATH, SNUPKG):
