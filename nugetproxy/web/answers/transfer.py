@@ -17,15 +17,14 @@ from nugetproxy.errors import NugetproxyError, StorageUnavailable
 from nugetproxy.feeds.base import GrowingContent, LocalFile
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.logs import logger
+from nugetproxy.web.hot.open_files import OpenFile
+from nugetproxy.web.http.portions import QUEUED, SLICE, TURN
 from nugetproxy.web.requests.keys import NOTE, SERVICES
 
 log = logger()
 
 IN_MEMORY: Final = 256 * 1024
 """Bytes up to which a file is read whole and sent with its head: a separate sendfile costs more than the copy."""
-
-SLICE: Final = 1024 * 1024
-"""Bytes that must get through within the stall time-out; without sendfile, also the bytes held in memory."""
 
 
 class _CutError(Exception):
@@ -134,35 +133,47 @@ async def _pass_chunks(
 async def _pass_file(
     request: web.Request, response: web.StreamResponse, source: io.FileIO, start: int, end: int
 ) -> None:
+    """From the page cache straight to the socket, on any event loop; what has to come from a disk, by a thread."""
     note, patience = request[NOTE], request.app[SERVICES].config.server.stall_timeout
-    loop, transport = asyncio.get_running_loop(), request.transport
+    transport = request.transport
     if transport is None:
         raise ConnectionResetError
-    uses_sendfile = transport.get_extra_info("sslcontext") is None
-    blocks = wrap(
-        source
-    )  # each call runs in a thread: worth it for blocks of this size, and a cold disk blocks no other client
-    at = start
+    in_clear = transport.get_extra_info("sslcontext") is None
+    descriptor = transport.get_extra_info("socket").fileno() if in_clear else -1
+    cached, on_disk = OpenFile(source.fileno(), end), wrap(source)
+    at, turn = start, start + TURN
     while at < end:
-        if transport.is_closing():  # sendfile calls this a RuntimeError
-            raise ConnectionResetError
-        size = min(SLICE, end - at)
-        async with asyncio.timeout(patience):
-            if uses_sendfile:
-                try:
-                    sent = await loop.sendfile(transport, source, at, size, fallback=False)
-                except (NotImplementedError, asyncio.SendfileNotAvailableError):
-                    uses_sendfile = False  # uvloop does not have it
-                    continue
-            else:
-                await blocks.seek(at)
-                block = await blocks.read(size)
-                await response.write(block)
-                sent = len(block)
-        if not sent:
+        count = min(SLICE, end - at)
+        if not cached.is_cached(at, count):
+            await on_disk.seek(at)
+            block = await on_disk.read(count)
+        elif sent := _taken_by_kernel(transport, descriptor, source, at, count):
+            at += sent
+            note.bytes_sent = at - start
+            if at >= turn:
+                turn = at + TURN
+                await asyncio.sleep(0)
+            continue
+        else:
+            block = os.pread(source.fileno(), min(QUEUED, count), at)
+        if not block:
             raise _CutError("the file became shorter while it was being sent")
-        at += sent
+        if transport.is_closing():
+            raise ConnectionResetError
+        async with asyncio.timeout(patience):
+            await response.write(block)
+        at += len(block)
         note.bytes_sent = at - start
+
+
+def _taken_by_kernel(transport: asyncio.Transport, descriptor: int, source: io.FileIO, at: int, count: int) -> int:
+    """Bytes that sendfile passed on; 0 when it may not be used now, or takes nothing: then the transport has to."""
+    if descriptor < 0 or transport.is_closing() or transport.get_write_buffer_size():
+        return 0
+    try:
+        return os.sendfile(descriptor, source.fileno(), at, count)
+    except OSError:  # full, or broken: the transport finds out which
+        return 0
 
 
 def _opened(file: LocalFile) -> io.FileIO:

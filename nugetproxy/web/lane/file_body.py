@@ -11,13 +11,10 @@ from concurrent.futures import Executor
 from typing import Final
 
 from nugetproxy.web.hot.open_files import OpenFile
-from nugetproxy.web.lane.long_body import QUEUED, TURN
+from nugetproxy.web.http.portions import QUEUED, SLICE, TURN
 
 FIRST: Final = 32 * 1024
 """Bytes that are sent in one write with the head; a file up to this size needs no second one."""
-
-SLICE: Final = 1024 * 1024
-"""Bytes offered to the kernel in one call, and looked up in the page cache."""
 
 AHEAD: Final = 4 * SLICE
 """Bytes that a thread reads into the page cache when some of them are missing."""

@@ -16,11 +16,12 @@ from typing import Final, cast
 from nugetproxy.httpcache.conditional import NotModified, Partial, PreconditionFailed, Unsatisfiable, Verdict, Whole
 from nugetproxy.web.hot.answer import HotAnswer, HotVariant
 from nugetproxy.web.hot.open_files import KeptFile
+from nugetproxy.web.http.portions import HIGH_WATER
 from nugetproxy.web.http.request_ids import request_id
 from nugetproxy.web.lane.backlog import keep_unsent_low
 from nugetproxy.web.lane.challenge import Challenge
 from nugetproxy.web.lane.file_body import FileBody
-from nugetproxy.web.lane.long_body import HIGH_WATER, UNSENT, LongBody
+from nugetproxy.web.lane.long_body import UNSENT, LongBody
 from nugetproxy.web.lane.request_head import RequestHead, split
 from nugetproxy.web.lane.shared import LaneShared
 from nugetproxy.web.lane.unfinished_head import is_unfinished, refusal_of_length
@@ -72,7 +73,7 @@ class Lane(Watched):
         else:
             self._descriptor = real.get_extra_info("socket").fileno()
         keep_unsent_low(real, UNSENT)
-        real.set_write_buffer_limits(high=HIGH_WATER, low=0)
+        real.set_write_buffer_limits(high=HIGH_WATER, low=0)  # at 0 what sends a body writes directly again
         self._known = self._shared.heads(self._scheme)
         self._since = time.monotonic()
         connections = self._shared.connections

@@ -10,17 +10,7 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-SLICE: Final = 1024 * 1024
-"""Bytes offered to the kernel in one call."""
-
-TURN: Final = 4 * SLICE
-"""Bytes sent on one connection before the others get their turn: about a millisecond."""
-
-QUEUED: Final = 128 * 1024
-"""Bytes left to the transport when the kernel is full: it reports when they are gone. More than HIGH_WATER."""
-
-HIGH_WATER: Final = 64 * 1024
-"""Bytes in the transport's buffer at which it calls `pause_writing`. It must resume at 0: see `_writes_directly`."""
+from nugetproxy.web.http.portions import QUEUED, SLICE, TURN
 
 UNSENT: Final = 256 * 1024
 """Bytes that may wait in the kernel to be sent (TCP_NOTSENT_LOWAT); those in flight may still grow with the path.

@@ -9,8 +9,8 @@ import pytest
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.web.hot.answer import HotAnswer, HotVariant
 from nugetproxy.web.hot.open_files import OpenFile
-from nugetproxy.web.lane.file_body import AHEAD, FIRST, SLICE
-from nugetproxy.web.lane.long_body import QUEUED, TURN
+from nugetproxy.web.http.portions import QUEUED, SLICE, TURN
+from nugetproxy.web.lane.file_body import AHEAD, FIRST
 from tests.web.lanes import HIT, JSON_HEADERS, LOOPS, TLS, Served, get, run_on, serving
 
 pytestmark = pytest.mark.parametrize("loop", LOOPS)

@@ -9,8 +9,8 @@ import pytest
 
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.web.hot.answer import HotAnswer, HotVariant
+from nugetproxy.web.http.portions import QUEUED, SLICE, TURN
 from nugetproxy.web.lane.lane import JOINED, Lane
-from nugetproxy.web.lane.long_body import QUEUED, SLICE, TURN
 from tests.web.lanes import HIT, JSON_HEADERS, LOOPS, get, hot_json, run_on, serving
 
 pytestmark = pytest.mark.parametrize("loop", LOOPS)
