@@ -323,6 +323,7 @@ class HostingSettings(Section):
     max_symbols_size: Size = 500_000_000
     max_entries: int = Field(default=20_000, ge=1)
     max_ratio: int = Field(default=200, ge=2)
+    max_unpacked_size: Size = 4_000_000_000
 
 
 class AccountSettings(Section):

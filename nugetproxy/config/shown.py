@@ -15,6 +15,7 @@ _SIZE_KEYS = frozenset(
         "max_body",
         "max_package_size",
         "max_symbols_size",
+        "max_unpacked_size",
         "memory_relay",
         "reserve",
     }

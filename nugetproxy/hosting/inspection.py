@@ -62,8 +62,9 @@ def inspect(path: Path, limits: ArchiveLimits, rules: Rules) -> Inspected:
     """
     with disk_failures("read a pushed package"), path.open("rb") as file:
         package = Nupkg(file, limits)
-        manifest = package.manifest
+        # The rules come first: cheap ones refuse before the nuspec is parsed.
         warnings = rules(package)
+        manifest = package.manifest
         checked = check_content(file)
         entries = tuple(PackageEntry(entry.name, entry.size, entry.compressed_size) for entry in package.entries)
         return Inspected(manifest, checked.content_hash, warnings, packed(entries))

@@ -27,6 +27,8 @@ class PushLimits:
     max_ratio: int = 200
     # Below this no ratio is dangerous: an empty bitmap alone may reach a thousand.
     ratio_free_size: int = 64 * _MEGABYTE
+    # All entries are unpacked once: about four seconds per gigabyte. Eight times the default size limit of packages.
+    max_unpacked_size: int = 4_000_000_000
 
 
 def entry_problems(entries: Sequence[Entry], limits: PushLimits, now: float) -> Iterator[str]:
@@ -49,6 +51,11 @@ def _size_problems(entries: Sequence[Entry], limits: PushLimits) -> Iterator[str
         yield (
             f"it unpacks to {unpacked // _MEGABYTE} MB, more than {limits.max_ratio} times its size: "
             "the limit protects against archive bombs"
+        )
+    if unpacked > limits.max_unpacked_size:
+        yield (
+            f"it unpacks to {unpacked // 10**6} MB, more than the limit of {limits.max_unpacked_size // 10**6} MB: "
+            "split it into several packages, or have the server's hosting.max_unpacked_size raised"
         )
 
 

@@ -106,7 +106,7 @@ def over(
     statistics = Statistics(database, search)
     spools = SpoolFolder(path / "spool", MemoryBudget(0))
     limits = ArchiveLimits(max_entries=config.hosting.max_entries)
-    push_limits = PushLimits(max_ratio=config.hosting.max_ratio)
+    push_limits = PushLimits(max_ratio=config.hosting.max_ratio, max_unpacked_size=config.hosting.max_unpacked_size)
     inspection, queue = ProcessExecutor("inspection", _INSPECTIONS), PushQueue()
     stack.push_async_callback(inspection.close)
     publish = Publish(
