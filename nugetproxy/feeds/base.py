@@ -21,7 +21,7 @@ from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages
 T = TypeVar("T")
 
 HOSTED: Final = "hosted"
-"""In an answer's provenance: (some of) it is made of hosted packages."""
+"""In an answer's provenance: it consists of hosted packages, at least in part."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,8 +113,8 @@ async def all_pages(feed: Feed, ask: Ask, take: int, end: int) -> tuple[list[str
 @example(case=Case(0), take=20)
 def test_pages_of_any_size_are_slices_of_one_list_with_one_total(ask: Ask, case: Case, take: int) -> None:
     """
-    The total counts what can be seen, exactly where the upstream finds at most a hundred; else it may count what is
-    hidden behind the upstream's first thirty.
+    The total counts the visible rows: exactly if the upstream finds at most a hundred; otherwise it may include rows
+    that are hidden after the upstream's first thirty.
     """
     if ask is completed and case.unfound:
         case = Case(case.upstream, case.hosted, case.doubles, case.merged, protected=case.protected)
