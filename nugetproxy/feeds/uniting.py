@@ -15,8 +15,8 @@ from nugetproxy.protocol.v3.search import CompletionPage, SearchHit
 
 Owned = frozenset[NuGetVersion]
 
-# Search hit fields about a single version, the latest (nuget-protocol: search response); only that version has the
-# second.
+# Search hit fields that describe one version, the latest (nuget-protocol: search response). Those in the first set are
+# never assumed to hold for another version.
 _SINGLE_VERSION: Final = frozenset({"deprecation", "vulnerabilities"})
 _ONE_VERSION: Final = _SINGLE_VERSION | {
     "title", "description", "summary", "iconUrl", "licenseUrl", "projectUrl", "tags", "authors",
