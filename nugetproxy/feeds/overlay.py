@@ -50,7 +50,7 @@ _NO_ANSWER: Final = (PackageNotFound, VersionNotFound)
 
 
 class KnowingFeed(Feed, Protocol):
-    """A feed that knows its own ids without I/O."""
+    """A feed that can determine synchronously which ids are its own."""
 
     def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]: ...
 
