@@ -252,8 +252,7 @@ class MirroredDocuments:
             case Fail():
                 raise failure
 
-    # --- in the background
-    # -------------------------------------------------------------------------------------------------------
+    # --- in the background --------------------------------------------------------------------------------------------
 
     def _do_behind(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(work)

@@ -147,8 +147,7 @@ def _short(holder: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     }
 
 
-# --- what clients act on: complete, or None
-# ------------------------------------------------------------------------------
+# --- what clients act on: complete, or None ---------------------------------------------------------------------------
 
 
 def _acted_on(entry: Mapping[str, Any]) -> dict[str, Any] | None:
