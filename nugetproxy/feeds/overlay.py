@@ -279,8 +279,7 @@ class _RowsBelow(Generic[R]):
         """Rows of merged ids that are not shown, because the hosted rows are."""
 
     async def among(self, rows: Sequence[R]) -> list[R]:
-        """The rows that do not have hosted ids, whether or not the query finds the hosted package: we serve other
-        content.
+        """The rows without hosted ids, even if the query does not find the hosted package: we serve other content.
 
         The row of a merged id is kept if the query does not find the hosted package.
         """

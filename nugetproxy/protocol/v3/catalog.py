@@ -49,10 +49,10 @@ _LEAF_CONTEXT: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class CatalogItem:
-    """One event: a version's state at that time, or its deletion. `stamp` is in ticks (see `protocol.times`), `version`
-    full.
+    """One event: a version's state at that time, or its deletion.
 
-    `package_id` has the casing of that version; the lower-case forms are those in URLs.
+    `stamp` is in ticks (see `protocol.times`); `version` is the full version. `package_id` has the
+    casing of that version; the lower-case forms are those in URLs.
     """
 
     stamp: int
