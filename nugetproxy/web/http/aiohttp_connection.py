@@ -95,7 +95,7 @@ def told(error: HttpProcessingError) -> tuple[int, str]:
         return 431, f"there are more than {MAX_FIELDS} headers"
     if isinstance(error, BadHttpMethod) and "HTTPS traffic" in error.message:
         return 400, "this is TLS, but this port speaks plain HTTP: use an http:// URL"
-    if isinstance(error, UnsupportedVersion):
+    if isinstance(error, UnsupportedVersion | UnknownExpectation):
         return error.code, error.message
     if isinstance(error, InvalidHeader):
         return 400, "a header is malformed"
@@ -126,6 +126,16 @@ def refuse_other_versions(version: HttpVersion) -> None:
         raise UnsupportedVersion
 
 
+class UnknownExpectation(HttpProcessingError):
+    """An Expect header other than 100-continue (RFC 9110 section 10.1.1).
+
+    aiohttp refuses it before any handler runs, in its own words and without a line in the access log.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(code=417, message='"Expect" may only say 100-continue')
+
+
 class _Handler(web.RequestHandler):
     __slots__ = ("refuse",)
 
@@ -147,6 +157,13 @@ class _Handler(web.RequestHandler):
         answered = _Answered(status=status)
         answered.force_close()
         return answered
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        if isinstance(resp, web.HTTPExpectationFailed):
+            resp = self.handle_error(request, resp.status, UnknownExpectation())
+        return await super().finish_response(request, resp, start_time)
 
 
 class _Answered(web.Response):

@@ -19,6 +19,7 @@ UNREADABLE = {
     "blank before colon": (b"GET /echo HTTP/1.1\r\nHost: x\r\nA s3cret : x\r\n\r\n", 400, "malformed"),
     "no HTTP": (b"s3cret?\r\n\r\n", 400, "not an HTTP/1.1 request"),
     "another version": (b"GET /s3cret HTTP/7.9\r\nHost: x\r\n\r\n", 400, "not an HTTP/1.1 request"),
+    "another expectation": (get("/echo", "Expect: s3cret"), 417, '"Expect" may only say 100-continue'),
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03s3cret\r\n\r\n", 400, "use an http:// URL"),
     "two lengths": (b"PUT /echo HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, "malformed"),
     "NUL": (b"GET /s3cret\x00 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "malformed"),
