@@ -13,8 +13,8 @@ import unicodedata
 import zlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import unquote
 
+from nugetproxy.accounts.lookalikes import decodings
 from nugetproxy.errors import InvalidRequest
 from nugetproxy.executors.threads import PASSWORDS
 from nugetproxy.logs import KEY_LIKE
@@ -34,8 +34,6 @@ _ID_ALPHABET: Final = string.digits + string.ascii_lowercase
 _ID_LENGTH: Final = 12
 _SECRET_LENGTH: Final = 32  # 62 ** 32: 190 bits
 _CHECKSUM_LENGTH: Final = 6
-# An address embedded in another one is encoded twice.
-_DECODINGS: Final = 3
 _KEY: Final = re.compile(
     rf"{KEY_PREFIX}([0-9a-z]{{{_ID_LENGTH}}})[0-9A-Za-z]{{{_SECRET_LENGTH}}}([0-9A-Za-z]{{{_CHECKSUM_LENGTH}}})"
 )
@@ -70,13 +68,7 @@ def key_id_of(text: str) -> str | None:
 
 def holds_key(text: str) -> bool:
     """Whether the text contains what looks like a key: whole or cut, in any case, percent-encoded or not."""
-    for _ in range(_DECODINGS):
-        if KEY_LIKE.search(text):
-            return True
-        if "%" not in text:
-            return False
-        text = unquote(text)
-    return KEY_LIKE.search(text) is not None
+    return any(map(KEY_LIKE.search, decodings(text)))
 
 
 def digest_of(text: str) -> bytes:

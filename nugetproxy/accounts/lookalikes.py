@@ -1,13 +1,18 @@
-"""How a text looks to people: invisible characters removed, look-alike letters mapped to one letter.
+"""How a text looks to people: escapes decoded, invisible characters removed, look-alike letters mapped to one letter.
 
 Which ids are compared this way is decided in `reservations`. Sources: Unicode's Default_Ignorable_Code_Point, and the
 single letters of other scripts among its confusables (UTS #39) that stand in for a Latin one.
 """
 
 import unicodedata
+from collections.abc import Iterator
 from typing import Final
+from urllib.parse import unquote
 
 from nugetproxy.nuget.identity import lower_invariant
+
+# An address embedded in another one is percent-encoded twice.
+_DECODINGS: Final = 3
 
 # Invisible, though not of category Cf like most of their kind: joiners, fillers, variation selectors.
 _FILLERS: Final = frozenset(
@@ -57,3 +62,14 @@ def readings(text: str) -> tuple[str, ...]:
     visible = "".join(filter(is_shown, text))
     plain = lower_invariant(unicodedata.normalize("NFKC", visible))
     return tuple(dict.fromkeys((plain, plain.translate(_SMALL), plain.translate(_CAPITAL))))
+
+
+def decodings(text: str) -> Iterator[str]:
+    """The text, and what it says without its percent-encoding, which may be several layers deep."""
+    yield text
+    for _ in range(_DECODINGS):
+        plain = unquote(text)
+        if plain == text:
+            return
+        text = plain
+        yield text

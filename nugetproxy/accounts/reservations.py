@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from nugetproxy.accounts.lookalikes import is_shown, readings
+from nugetproxy.accounts.lookalikes import decodings, is_shown, readings
 from nugetproxy.accounts.search_words import ProtectedWords
 from nugetproxy.errors import InvalidRequest
 from nugetproxy.nuget.identity import LONGEST_ID, lower_invariant
@@ -142,8 +142,9 @@ class ProtectedPrefixes:
         not matter. It is also a text with all words of an exact id, or of a prefix of several words, in any order and
         with any separators.
         """
-        if not self:
-            return False
+        return bool(self) and any(map(self._reveals, decodings(search_text)))
+
+    def _reveals(self, search_text: str) -> bool:
         if self._has_ours(search_text):
             return True
         if search_text.isascii():

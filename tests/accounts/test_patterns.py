@@ -246,6 +246,7 @@ class TestProtected:
         ["fabrikam only", "only fabrikam", "Fabrikam.Only", "fabrikam/only", "fabrikam, the only one", "FabrikamOnly",
          "onlyFabrikam", "OnlyFabrikamTools", "fabrikamonly", "packageid:fabrikam only", "id:only fabrikam",
          "owner:fabrikam tags:only", '"only" +fabrikam', "ONLY-Fabrikam", "fabrikam\u3000only",
+         "fabrikam%20only", "%46abrikam.only", "only%2520fabrikam", "f%D0%B0brikam only",
          "\uff46abrikam \uff4fnly", "f\u0430brikam only", "fabri\u00adkam only"],
     )  # fmt: skip
     def test_the_words_of_an_exact_id_name_it(self, name, text):

@@ -90,7 +90,8 @@ class BaseUrls:
             bare = _PORT_AT_END.sub("", host)
             host = bare if hop.port == _DEFAULT_PORTS[scheme] else f"{bare}:{hop.port}"
         if not _HOST.fullmatch(host):
-            raise InvalidRequest("the Host header is missing or is not a host name with an optional port")
+            name = "the forwarded host" if hop.host else "the Host header is missing or"
+            raise InvalidRequest(f"{name} is not a host name with an optional port")
         prefix = _last(request, "X-Forwarded-Prefix") if is_forwarded else ""
         if not _PREFIX.fullmatch(prefix):
             raise InvalidRequest("X-Forwarded-Prefix is not a plain path")

@@ -120,6 +120,7 @@ async def test_a_proxy_that_says_nonsense_is_refused(headers):
     """
     async with serving(FakeFeed(), TRUSTING) as client, client.get("/v3/index.json", headers=headers) as answer:
         assert answer.status == 400
+        assert "forward" in str(answer.reason).lower()
 
 
 @pytest.mark.parametrize(
