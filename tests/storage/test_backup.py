@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,25 @@ class TestWriting:
         with pytest.raises(StorageUnavailable, match=r"nugetproxy\.db cannot be backed up: file is not a database"):
             writer.add_database(MAIN)
 
+    @pytest.mark.parametrize("has_log", [False, True])
+    def test_a_data_directory_that_cannot_be_written_is_backed_up(
+        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_log: bool
+    ):
+        with closing(sqlite3.connect(data / MAIN, isolation_level=None)) as writing:
+            writing.execute("PRAGMA user_version = 7")
+            shutil.copytree(data, tmp_path / "media")
+        if not has_log:
+            shutil.copyfile(data / MAIN, tmp_path / "media" / MAIN)
+            (tmp_path / "media" / f"{MAIN}-wal").unlink()
+        (tmp_path / "media" / f"{MAIN}-shm").unlink()
+        before = files_below(tmp_path / "media")
+        monkeypatch.setattr(os, "access", lambda path, mode: False)
+        folder = back_up(tmp_path / "media", tmp_path / "backup")
+
+        assert files_below(tmp_path / "media") == before
+        with closing(sqlite3.connect(folder / MAIN)) as reading:
+            assert reading.execute("PRAGMA user_version").fetchone() == (7,)
+
     def test_an_abandoned_one_leaves_an_empty_folder(self, data: Path, tmp_path: Path):
         writer = BackupWriter(data, tmp_path / "backup", link=True)
         writer.add_database(MAIN)
@@ -159,7 +179,7 @@ class TestRestoring:
             (lambda m: m["files"][BLOB].update(size="7"), "is damaged"),
             (lambda m: m["files"][BLOB].update(sha512="0"), "is damaged"),
             (lambda m: m.update(version=[[1]]), "is damaged: its version, its time or a damaged file is not a text"),
-            (lambda m: m.pop("files"), "is damaged"),
+            (lambda m: m.pop("files"), "is damaged: it has no 'files'"),
             (lambda m: m.update(files=[]), "is damaged"),
             (lambda m: m.update(format=2, version="9.1"), r"was written by a newer nugetproxy \(9\.1\)"),
         ],

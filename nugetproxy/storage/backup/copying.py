@@ -3,13 +3,16 @@
 import hashlib
 import os
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.access import PRIVATE
 from nugetproxy.storage.backup.manifest import BackedUpFile
+from nugetproxy.storage.database.opening import can_write
+from nugetproxy.storage.database.read_only import ReadOnlyDatabase
 
 _BLOCK: Final = 1 << 20
 
@@ -61,7 +64,8 @@ def copy_database(source: Path, target: Path) -> BackedUpFile:
         make_folders(target.parent)
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE.file))
         with (
-            closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True)) as reading,
+            _readable(source) as uri,
+            closing(sqlite3.connect(uri, uri=True)) as reading,
             closing(sqlite3.connect(target, isolation_level=None)) as writing,
         ):
             reading.backup(writing)
@@ -72,6 +76,16 @@ def copy_database(source: Path, target: Path) -> BackedUpFile:
         return hash_file(target)
     except (sqlite3.Error, OSError) as error:
         raise StorageUnavailable(f"{source} cannot be backed up: {error}") from error
+
+
+@contextmanager
+def _readable(database: Path) -> Iterator[str]:
+    """How to open a database for reading, also where nothing can be written."""
+    if can_write(database.parent):
+        yield f"{database.absolute().as_uri()}?mode=rw"
+        return
+    with closing(ReadOnlyDatabase(database)) as opened:
+        yield opened.uri
 
 
 def _hashed(reading: BinaryIO, writing: BinaryIO | None = None) -> BackedUpFile:

@@ -67,7 +67,9 @@ class Manifest:
             raise InvalidRequest(f"{folder} was written by a newer nugetproxy ({given.get('version')}): use that one")
         try:
             return cls._of(given)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except KeyError as error:
+            raise InvalidRequest(f"{folder / FILE} is damaged: it has no {error}") from None
+        except (AttributeError, TypeError, ValueError) as error:
             raise InvalidRequest(f"{folder / FILE} is damaged: {error}") from None
 
     @classmethod
