@@ -117,8 +117,10 @@ def _check_nothing_breaks(managed: "Managed", pattern: str, shared: bool | None)
         versions = sum(used.values())
         most_first = sorted(used, key=lambda each: (-used[each], each))
         names = ", ".join(most_first[:_NAMED]) + (", ..." if len(used) > _NAMED else "")
+        ids = "one package id" if len(used) == 1 else f"{len(used)} package ids"
+        kept = "one version is" if versions == 1 else f"{versions} versions are"
         raise Conflict(
-            f"{text} covers {len(used)} package ids that builds get from an upstream ({versions} versions are kept): "
+            f"{text} covers {ids} that builds get from an upstream ({kept} kept): "
             f"{names}. They would no longer be served, and restores that need them would fail. Use --force to reserve "
             "it anyway, or --shared to keep them available"
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from nugetproxy.errors import NugetproxyError, UpstreamError
+from nugetproxy.errors import NugetproxyError, PackageNotFound, UpstreamError
 from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.feeds.base import Feed, LocalFile, Part, SmallContent
 from nugetproxy.httpcache.outcome import Outcome
@@ -95,6 +95,7 @@ class Prewarm:
         # another of its documents. The sentences may differ, for example in the seconds until the next try.
         told = {(refusal.package_id, refusal.kind) for refusal in self._report.refusals}
         self._report.refusals += [each for each in of_documents if (each.package_id, each.kind) not in told]
+        self._report.refusals = _without_repeats(self._report.refusals)
         self._report.refusals.sort(key=lambda refusal: refusal.what.lower())
         return self._report
 
@@ -168,6 +169,16 @@ class Prewarm:
         self._report.documents += 1
         if {versions.provenance.outcome, registration.provenance.outcome} & {Outcome.MISS, Outcome.REFRESHED}:
             self._rests_in_vain = 0
+
+
+def _without_repeats(refusals: Iterable[Refusal]) -> list[Refusal]:
+    """An id that does not exist is named once, and not with every version that was wanted of it."""
+    absent = {
+        each.package_id: Refusal(each.package_id.text, each.why, each.package_id, each.kind)
+        for each in refusals
+        if each.kind is PackageNotFound
+    }
+    return [each for each in refusals if each.kind is not PackageNotFound] + list(absent.values())
 
 
 def _other_content(stated: str, actual: str) -> str:

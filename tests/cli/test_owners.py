@@ -99,7 +99,7 @@ class TestPrefixesInUse:
     def test_only_what_it_covers_counts(self, mirror, pattern):
         refused = mirror.refused("prefix", "reserve", pattern, "--owner", "alice", "--wide")
 
-        assert "covers 1 package ids" in refused
+        assert "covers one package id that" in refused
 
     @pytest.mark.parametrize(
         ("pattern", "option"),

@@ -134,13 +134,13 @@ async def test_a_package_named_by_several_files_counts_once(gallery, tmp_path):
 
 
 async def test_missing_packages_are_named_and_the_rest_fetched(gallery, tmp_path):
-    lines = ["Contoso.Base 1.0.0", "Contoso.Base 9.0.0", "Nobody 1.0.0"]
+    lines = ["Contoso.Base 1.0.0", "Contoso.Base 9.0.0", "Nobody 1.0.0", "Nobody 2.0.0"]
     ended = await prewarm(gallery, tmp_path / "data", plain_list(tmp_path, *lines))
     assert ended.exit_code == 1
     for told in (
         "Could not be fetched: Contoso.Base 9.0.0: package 'Contoso.Base' has no version '9.0.0'",
-        "Could not be fetched: Nobody 1.0.0: package 'Nobody' does not exist here",
-        "Packages: 3 (0 kept before, 1 fetched",
+        "Could not be fetched: Nobody: package 'Nobody' does not exist here",
+        "Packages: 4 (0 kept before, 1 fetched",
         "Problems: 2.",
     ):
         assert told in ended.output
