@@ -118,14 +118,14 @@ def _routing_refusal(request: web.Request, error: web.HTTPException) -> Refusal:
     is_push = request.method in ("PUT", "POST") and request.app[SERVICES].hosting is not None
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        told = f"{error.method} is not allowed here; allowed: {allowed}"
-        return refused(405, f"{told}; {push_address(request)}" if is_push else told, {"Allow": allowed})
+        message = f"{error.method} is not allowed here; allowed: {allowed}"
+        return refused(405, f"{message}; {push_address(request)}" if is_push else message, {"Allow": allowed})
     if error.status == 404:
         if request.method in _WRITING and request.app[SERVICES].hosting is None:
             refusal = refused(404, str(mirrors_only(request)))
         else:
-            told = str(unknown_document(request))
-            refusal = refused(404, f"{told}; {push_address(request)}" if is_push else told)
+            message = str(unknown_document(request))
+            refusal = refused(404, f"{message}; {push_address(request)}" if is_push else message)
         # The client did not look for a package: the counters record a wrong request, not an absence.
         return Refusal(refusal.status, refusal.reason, Outcome.REFUSED)
     return refused(error.status, error.reason, {})

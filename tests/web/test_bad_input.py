@@ -108,7 +108,7 @@ KEY = "nugetproxy_ab12cd34ef56" + "aB3dE6" * 6 + "Zz"
     ],
     ids=lambda target: target.replace(KEY, "KEY")[:40],
 )
-async def test_what_looks_like_a_key_is_asked_nowhere(target):
+async def test_what_looks_like_a_key_is_not_searched_for(target):
     """
     It would be sent to an upstream and stay in caches; the response says what happened and does not repeat the key.
     """
@@ -122,7 +122,7 @@ async def test_what_looks_like_a_key_is_asked_nowhere(target):
     assert feed.asked == []
 
 
-async def test_a_key_is_no_request_id():
+async def test_a_key_is_not_used_as_request_id():
     async with serving(FakeFeed()) as client, client.get("/health/live", headers={"X-Request-Id": KEY}) as answer:
         assert KEY not in answer.headers["X-Request-Id"]
 

@@ -45,7 +45,7 @@ def lines_of(client: Client, monkeypatch) -> list[AccessLine]:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-async def test_an_error_is_told_with_its_sentence(error, status, retry_after, outcome, monkeypatch):
+async def test_an_error_is_reported_with_its_message(error, status, retry_after, outcome, monkeypatch):
     """
     The message is the reason phrase, which NuGet's clients print, and the body contains it with the request's id.
     """

@@ -218,12 +218,12 @@ def offer_hot(
     if lasts <= 0:
         return
     is_news = provenance.outcome in (Outcome.MISS, Outcome.REFRESHED)  # the next client gets it from the cache
-    told = replace(provenance, outcome=Outcome.HIT, detail="") if is_news else provenance
+    shown = replace(provenance, outcome=Outcome.HIT, detail="") if is_news else provenance
     if depends_on_reader(request, resource):
         return
     answer = HotAnswer(
         resource.value,
-        told,
+        shown,
         identity,
         gzip,
         is_negotiated,
@@ -280,8 +280,8 @@ def _without_body(verdict: Verdict, headers: tuple[tuple[str, str], ...]) -> web
         case NotModified():
             return web.Response(status=304, headers=dict(headers))
         case Unsatisfiable():
-            told = {**dict(headers), "Content-Range": verdict.content_range, "Content-Type": "text/plain"}
-            return web.Response(status=416, body=b"", headers=told)
+            described = {**dict(headers), "Content-Range": verdict.content_range, "Content-Type": "text/plain"}
+            return web.Response(status=416, body=b"", headers=described)
         case _:
             return web.Response(status=412, body=b"", headers={**dict(headers), "Content-Type": "text/plain"})
 

@@ -190,19 +190,19 @@ def _opened(file: LocalFile) -> io.FileIO:
 def _cut(request: web.Request, error: Exception) -> None:
     """Abort the connection: pending bytes are dropped, so neither a length nor a last chunk makes the body complete."""
     note, transport = request[NOTE], request.transport
-    told = log.bind(path=request.path, sent=note.bytes_sent)
+    event_log = log.bind(path=request.path, sent=note.bytes_sent)
     if isinstance(error, ConnectionError):
         # sendfile sees a reset before the transport does, which then still considers the connection open.
         if transport is not None:
             transport.abort()
-        told.debug("client_left")
+        event_log.debug("client_left")
         return
     note.outcome = Outcome.FAILED
     if transport is not None:
         transport.abort()
     if isinstance(error, TimeoutError):
-        told.info("client_stopped_reading")
+        event_log.info("client_stopped_reading")
     elif isinstance(error, NugetproxyError | _CutError):
-        told.warning("answer_cut_short", why=str(error))
+        event_log.warning("answer_cut_short", why=str(error))
     else:
-        told.error("answer_cut_short", exc_info=error)
+        event_log.error("answer_cut_short", exc_info=error)

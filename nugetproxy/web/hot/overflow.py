@@ -171,10 +171,10 @@ def _no_slots() -> "array[int]":
 
 def _record(key: Key, answer: HotAnswer) -> bytes:
     was = answer.provenance
-    told = [was.outcome.value, was.age, was.fresh_for, was.stored, was.detail]
+    provenance = [was.outcome.value, was.age, was.fresh_for, was.stored, was.detail]
     forms = [None if form is None else form.described() for form in (answer.identity, answer.gzip)]
     flags = [answer.is_negotiated, answer.has_ttl, answer.needs_reader, answer.gzip_unasked]
-    description = orjson.dumps([answer.resource, told, forms, flags, answer.expires, answer.since, answer.digest])
+    description = orjson.dumps([answer.resource, provenance, forms, flags, answer.expires, answer.since, answer.digest])
     name = _name(key)
     bodies = [None if form is None else form.body for form in (answer.identity, answer.gzip)]
     lengths = [len(body) if isinstance(body, bytes) else _NONE for body in bodies]
@@ -192,7 +192,7 @@ def _answer(key: Key, record: memoryview, lengths: list[int]) -> HotAnswer | Non
     name, description, *bodies = parts
     if name != _name(key) or description is None:
         return None
-    resource, told, forms, flags, expires, since, digest = orjson.loads(description)
+    resource, provenance, forms, flags, expires, since, digest = orjson.loads(description)
     is_negotiated, has_ttl, needs_reader, gzip_unasked = flags
     identity, gzip = (
         None if form is None or body is None else HotVariant.from_description(form, body)
@@ -200,7 +200,7 @@ def _answer(key: Key, record: memoryview, lengths: list[int]) -> HotAnswer | Non
     )
     return HotAnswer(
         resource,
-        Provenance(Outcome(told[0]), *told[1:]),
+        Provenance(Outcome(provenance[0]), *provenance[1:]),
         identity,
         gzip,
         is_negotiated,

@@ -84,7 +84,7 @@ def is_last_request(handler: Any) -> bool:
     return bool(getattr(handler, "_close", False))
 
 
-def told(error: HttpProcessingError) -> tuple[int, str]:
+def refusal_of(error: HttpProcessingError) -> tuple[int, str]:
     """Status and sentence for a request that the parser refuses. They quote nothing received: it may be a secret."""
     if isinstance(error, LineTooLong):
         # The limit tells the two apart, in both of aiohttp's parsers.
@@ -152,8 +152,8 @@ class _Handler(web.RequestHandler):
             return super().handle_error(request, status, exc, message)
         # Detached, else aiohttp closes it immediately, and a client that is still sending gets a reset, not a response.
         self.transport = None
-        self.force_close()  # else it would wait for the rest of a body, which nobody passes on any more
-        self.refuse(*told(exc))
+        self.force_close()  # else it would wait for the rest of a body, which is not passed on any more
+        self.refuse(*refusal_of(exc))
         answered = _Answered(status=status)
         answered.force_close()
         return answered

@@ -34,16 +34,16 @@ class AgingLines:
 
     def __init__(self, provenance: Provenance, *, has_ttl: bool = True) -> None:
         """`has_ttl`: as for a document; False: as for a file."""
-        told = provenance if has_ttl else replace(provenance, fresh_for=0.0)
-        status = cache_status(told)
-        ttl = f"; ttl={math.floor(told.fresh_for)}"
+        shown = provenance if has_ttl else replace(provenance, fresh_for=0.0)
+        status = cache_status(shown)
+        ttl = f"; ttl={math.floor(shown.fresh_for)}"
         self._has_age = provenance.outcome in _VERDICTS
-        self._has_ttl = self._has_age and bool(told.fresh_for or told.outcome is Outcome.STALE)
+        self._has_ttl = self._has_age and bool(shown.fresh_for or shown.outcome is Outcome.STALE)
         before, _, behind = status.partition(ttl) if self._has_ttl else (status, "", "")
         self._before = sys.intern(f"Cache-Status: {before}")
         self._behind = sys.intern(f"{behind}\r\n")
         self._age = provenance.age
-        self._fresh_for = told.fresh_for
+        self._fresh_for = shown.fresh_for
 
     def at(self, waited: float) -> str:
         """The lines after this many seconds."""

@@ -2,9 +2,9 @@
 
 
 def preference(accept: str, *types: str) -> float:
-    """The highest quality of those of `types`, in lower case, that the header names; 0 when it names none.
+    """The highest quality that the header gives to one of `types` (in lower case); 0 if it names none of them.
 
-    Wildcards do not count: `*/*` says nothing about what a client is for.
+    Wildcards do not count: `*/*` says nothing about what a client prefers.
     """
     best = 0.0
     for item in accept.lower().split(","):

@@ -33,7 +33,7 @@ def refuse_odd_target(target: str) -> None:
 
 
 def refuse_key(text: str) -> None:
-    """Raises InvalidRequest for a target, or a part of one, that contains what looks like an API key of ours.
+    """Raises InvalidRequest for a target, or a part of one, that contains what looks like an API key of this server.
 
     The key must not be sent to an upstream, nor stored as part of a query.
     """

@@ -215,7 +215,7 @@ class Lane(Watched):
     ) -> bool:
         """Answer, unless the form is not here, or the conditions lead to a refusal: aiohttp answers then."""
         if answer.needs_reader and not actor:
-            self._ask_who(answer, head, method, target, now)
+            self._challenge(answer, head, method, target, now)
             return True
         variant = answer.variant_for(head.codings)
         if variant is None:
@@ -261,15 +261,15 @@ class Lane(Watched):
             self._running = body = LongBody(self._transport, self._descriptor, variant.body, self._end_running)
             body.start(start)
 
-    def _ask_who(self, answer: HotAnswer, head: RequestHead, method: str, target: bytes, now: float) -> None:
+    def _challenge(self, answer: HotAnswer, head: RequestHead, method: str, target: bytes, now: float) -> None:
         """Send the 401: there is an answer, but it is not public."""
         wall, name = time.time(), request_id(head.request_id)
-        told, size = _CHALLENGE.answer(name, int(wall), with_body=method == "GET")
+        challenge, size = _CHALLENGE.answer(name, int(wall), with_body=method == "GET")
         self._head = b""
         self._was_used = True
-        self._transport.write(told)
+        self._transport.write(challenge)
         asked = (answer, method, target, head.agent, "", name, wall, now, _CHALLENGE.status)
-        self._told(asked, size, _CHALLENGE.outcome)
+        self._record(asked, size, _CHALLENGE.outcome)
 
     def _end_running(self) -> None:
         running, asked, self._running, self._asked = self._running, self._asked, None, None
@@ -280,9 +280,9 @@ class Lane(Watched):
         self._release()
 
     def _answered(self, asked: _Asked, sent: int) -> None:
-        self._told(asked, sent, asked[0].outcome)
+        self._record(asked, sent, asked[0].outcome)
 
-    def _told(self, asked: _Asked, sent: int, outcome: str) -> None:
+    def _record(self, asked: _Asked, sent: int, outcome: str) -> None:
         answer, method, target, agent, actor, name, wall, began, status = asked
         self._since = now = time.monotonic()
         path, seconds = target.decode("ascii"), now - began

@@ -36,8 +36,8 @@ class LaneServer:
 
     def listen(self, listening: socket.socket) -> Listener:
         """Accept connections until the result is closed, which also closes the socket."""
-        made, told = partial(Lane, self._shared), partial(_InClear, self._shared)
-        return Listener(listening, self.arriving, made, self._header_timeout, self._tls, told)
+        lane, in_clear = partial(Lane, self._shared), partial(_InClear, self._shared)
+        return Listener(listening, self.arriving, lane, self._header_timeout, self._tls, in_clear)
 
     async def drain(self, timeout: float) -> int:
         """Let current responses finish for `timeout` seconds, close everything; returns how many were cut off."""

@@ -1,6 +1,6 @@
 """The page at the root of the server: how to use it. HTML for browsers, plain text for everything else.
 
-It names nothing that is stored here, because everybody may read it.
+It reveals nothing about stored packages, because everybody may read it.
 """
 
 import base64
@@ -67,7 +67,7 @@ _PAGE: Final = """\
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Vary": "Accept",
-    # The style and nothing else: no script can run in the page, whatever a Host header put into it.
+    # Only the style: no script can run in the page, whatever a Host header injected into it.
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     f"style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'",
     "Referrer-Policy": "no-referrer",
@@ -80,7 +80,7 @@ async def home(request: web.Request) -> web.StreamResponse:
     base = origin(request)
     name = request.app[SERVICES].name.partition("/")[0]
     index = links(request).service_index()
-    # The client refuses a plain source unless it is told that this is meant (NU1302, since NuGet 6.12).
+    # The client refuses a plain http source without this flag (NU1302, since NuGet 6.12).
     flag = "" if base.scheme == "https" else " --allow-insecure-connections"
     add = f"dotnet nuget add source {index} --name {name}{_credentials(config)}{flag}"
     push = f"dotnet nuget push PACKAGE.nupkg --source {name} --api-key KEY" if config.hosting.enabled else ""
@@ -91,7 +91,7 @@ async def home(request: web.Request) -> web.StreamResponse:
         body = _PAGE.format(
             name=escape(name),
             style=_STYLE,
-            what=" that also takes your own packages" if push else "",
+            what=" that also accepts your own packages" if push else "",
             index=escape(index),
             add=escape(add),
             config=escape(_nuget_config(name, escape(index), insecure)),

@@ -97,7 +97,7 @@ class Gate:
     def learned(self, authorization: str) -> str | None:
         """For the lane: the name of the actor for whom this Authorization header was recently right and still is.
 
-        None: it must be checked. Where everybody may read everything nothing is checked: the name is empty.
+        None: it must be checked. Where reading is open to all, nothing is checked and the name is empty.
         """
         if self.anonymous_read == "all":
             return ""

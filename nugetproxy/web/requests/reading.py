@@ -54,7 +54,7 @@ def depends_on_reader(request: web.Request, resource: Resource) -> bool:
 
 
 def _names_ours(request: web.Request) -> bool:
-    """Whether the address names an id that is hosted, or that is reserved for us."""
+    """Whether the address names an id that is hosted or protected."""
     hosting, accounts = request.app[SERVICES].hosting, request.app[SERVICES].accounts
     text = request.match_info.get("id")
     if text is None or hosting is None or accounts is None:

@@ -166,8 +166,8 @@ def _absences_of(package: PackageIdentity) -> Iterator[None]:
     try:
         yield
     except (PackageNotFound, VersionNotFound) as error:
-        told = f"A package with ID '{package.id}' and version '{package.version}' does not exist."
-        raise DocumentNotFound(told) from error
+        message = f"A package with ID '{package.id}' and version '{package.version}' does not exist."
+        raise DocumentNotFound(message) from error
 
 
 def _how_to_delete(request: web.Request) -> tuple[bool, bool]:

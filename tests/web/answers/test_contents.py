@@ -298,7 +298,7 @@ async def test_truncation_is_visible_on_the_wire(size):
     assert received.count(b"x" * 10) <= 100
 
 
-async def test_growing_content_that_fails_at_once_has_an_honest_status():
+async def test_growing_content_that_fails_before_its_first_byte_has_an_error_status():
     """
     Until the first byte is sent, a failure is reported in the status line.
     """

@@ -162,7 +162,7 @@ async def test_every_answer_forbids_sniffing():
                 ) == ("nosniff", "nugetproxy")
 
 
-async def test_a_strangers_part_cannot_act_as_a_page():
+async def test_untrusted_parts_cannot_act_as_a_page():
     """
     An SVG icon that is opened in a browser runs no scripts.
     """

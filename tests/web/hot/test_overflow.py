@@ -116,7 +116,7 @@ async def test_what_comes_faster_than_the_disk_is_not_kept(overflow, monkeypatch
     never.set()
 
 
-async def test_going_round_and_round_gives_right_answers_or_none(overflow):
+async def test_overwriting_the_file_gives_right_answers_or_none(overflow):
     """
     The file is overwritten from its start: lost answers are not found, and answers are never mixed.
     """
@@ -149,7 +149,7 @@ async def test_what_is_forgotten_or_cleared_is_not_found(overflow):
     assert overflow.find(b"/b") is None
 
 
-async def test_what_is_not_in_the_page_cache_is_not_found(overflow, monkeypatch):
+async def test_answers_outside_the_page_cache_are_not_found(overflow, monkeypatch):
     overflow.put(b"/a", hot_json(os.urandom(5000)))
     overflow._write()
     await written(overflow)

@@ -42,7 +42,7 @@ def test_an_answer_for_a_host_is_for_that_host():
     assert found(table, "/a", host=b"http://b") is None
 
 
-def test_a_target_with_a_host_behind_it_is_no_key_of_another():
+def test_a_target_followed_by_a_host_is_not_the_key_of_another():
     table = HotTable(1_000_000)
     table.offer("/a", "http://a", hot_json())
 
@@ -246,7 +246,7 @@ def test_one_pass_over_everything_pushes_out_nothing():
     assert all(found(table, target) for target in used)
 
 
-def test_what_is_asked_for_twice_pushes_out_what_is_not():
+def test_an_answer_requested_twice_evicts_one_requested_once():
     table = HotTable(100_000)
     for number in range(200):
         table.offer(f"/{number}", None, hot_json(b"x" * 500))

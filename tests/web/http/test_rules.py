@@ -63,7 +63,7 @@ def test_reason_phrases_are_bounded():
     assert phrase.endswith("...")
 
 
-async def test_a_variant_is_made_once():
+async def test_a_variant_is_compressed_once():
     """
     The same digest yields the very same bytes, and a full store forgets the oldest.
     """
@@ -76,7 +76,7 @@ async def test_a_variant_is_made_once():
     assert first is not await variants.of("a", b"x" * 2000)
 
 
-async def test_a_large_variant_is_made_once_for_all_who_ask(monkeypatch):
+async def test_a_large_variant_is_compressed_once_for_all_requests(monkeypatch):
     """
     Many simultaneous requests compress a document once; a client that leaves does not affect the others.
     """

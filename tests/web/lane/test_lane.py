@@ -27,7 +27,7 @@ def test_a_hot_target_never_reaches_aiohttp(loop):
     assert (reply.status, reply.reason, reply.body, seen) == (200, "OK", b'{"a":1}', [])
 
 
-def test_what_is_not_hot_is_answered_by_aiohttp(loop):
+def test_targets_that_are_not_hot_are_answered_by_aiohttp(loop):
     async def scenario():
         async with serving() as served:
             return await served.ask(get("/echo")), served.seen
@@ -52,7 +52,7 @@ def test_a_head_request_gets_the_head_alone(loop):
     assert (first.header("Content-Length"), second.status, seen) == ("500000", 200, [])
 
 
-def test_gzip_is_sent_to_those_who_ask(loop):
+def test_gzip_is_sent_to_clients_that_accept_it(loop):
     async def scenario():
         async with serving() as served:
             served.hot.offer("/hot", None, hot_json(b"plain", gzip.compress(b"plain")))

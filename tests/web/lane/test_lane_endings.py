@@ -154,7 +154,7 @@ def test_a_slow_reader_is_not_cut(loop):
     assert run_on(loop, scenario) == 1
 
 
-def test_over_the_limit_a_connection_is_told_so(loop):
+def test_a_connection_over_the_limit_gets_a_503(loop):
     async def scenario():
         async with serving(**PATIENT | {"max_connections": 2}) as served:
             busy = [await served.open() for _ in range(2)]

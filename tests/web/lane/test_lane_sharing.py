@@ -88,7 +88,7 @@ def test_pipelined_requests_are_aiohttps_and_in_order(loop, targets):
     assert afterwards
 
 
-def test_the_rest_of_a_second_head_goes_where_its_start_went(loop):
+def test_both_halves_of_a_second_head_go_to_aiohttp(loop):
     """
     Half a request behind a whole one is in aiohttp's parser; the lane must not read its other half.
     """

@@ -68,7 +68,7 @@ def test_one_that_is_never_finished_is_ended_and_counted(loop, tls):
     [({"max_connections": 2}, "limit"), ({"max_connections_per_address": 2}, "address_limit")],
     ids=["all", "address"],
 )
-def test_there_are_only_so_many_at_once(loop, tls, limits, reason):
+def test_the_number_of_handshakes_is_limited(loop, tls, limits, reason):
     async def scenario():
         async with serving(tls=tls, **limits) as served:
             for count in (1, 2):
@@ -133,7 +133,7 @@ def test_plain_http_is_told_to_use_tls(loop, tls):
     assert run_on(loop, scenario) == (400, "this port speaks https: use an https:// URL", True, [])
 
 
-def test_a_stop_waits_for_none_that_is_silent(loop, tls):
+def test_a_stop_does_not_wait_for_silent_connections(loop, tls):
     async def scenario():
         async with serving(tls=tls) as served:
             client = await silent(served)
@@ -144,7 +144,7 @@ def test_a_stop_waits_for_none_that_is_silent(loop, tls):
     assert run_on(loop, scenario) == (0, True)
 
 
-def test_no_time_limit_for_heads_is_none_for_serving(loop, tls):
+def test_without_a_time_limit_for_heads_requests_are_served(loop, tls):
     """
     0 means no limit, which asyncio's own handshake time-out does not support.
     """
@@ -157,7 +157,7 @@ def test_no_time_limit_for_heads_is_none_for_serving(loop, tls):
 
 
 @pytest.mark.parametrize("turns", range(6))
-def test_who_was_let_in_is_answered_even_in_the_turn_of_a_stop(loop, turns):
+def test_an_accepted_connection_is_answered_even_in_the_turn_of_a_stop(loop, turns):
     """
     A connection that was not accepted yet is left to the other workers, which listen on the same socket.
     """

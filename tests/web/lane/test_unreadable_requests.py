@@ -34,7 +34,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize(("request_bytes", "status", "why"), UNREADABLE.values(), ids=UNREADABLE.keys())
 @pytest.mark.parametrize("lane", [True, False], ids=["lane", "no lane"])
-def test_it_is_told_in_our_words(loop, lane, request_bytes, status, why):
+def test_it_is_refused_in_our_words(loop, lane, request_bytes, status, why):
     """
     The reason is in the status line, nothing that was sent is repeated, and the connection is closed.
     """
@@ -65,7 +65,7 @@ def test_it_is_told_in_our_words(loop, lane, request_bytes, status, why):
     ],
     ids=["line", "header", "malformed"],
 )
-def test_behind_another_request_it_is_told_after_the_first_was_answered(loop, second, status):
+def test_behind_another_request_it_is_refused_after_the_first_was_answered(loop, second, status):
     """
     In this case only aiohttp's parser sees it.
     """
@@ -147,7 +147,7 @@ def counted() -> float:
     ids=["line", "authorization", "both"],
 )
 @pytest.mark.parametrize("lane", [True, False], ids=["lane", "no lane"])
-def test_long_requests_of_honest_clients_are_read(loop, lane, request_bytes):
+def test_long_requests_of_legitimate_clients_are_read(loop, lane, request_bytes):
     """
     GetUpdates about hundreds of ids, or a large token.
     """

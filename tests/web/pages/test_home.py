@@ -81,7 +81,7 @@ async def test_it_shows_only_what_is_switched_on():
 
 async def test_nothing_in_it_is_taken_for_a_tag_and_no_script_would_run():
     """
-    The path of the URL may hold characters that HTML gives a meaning.
+    The path of the URL may contain characters that are special in HTML.
     """
     settings = {"server": {"public_url": "https://nuget.example.com/a'b&c"}}
     async with serving(FakeFeed(), settings) as client, client.get("/", headers={"Accept": CHROMIUM}) as answer:

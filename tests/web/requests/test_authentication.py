@@ -130,7 +130,7 @@ class TestLearned:
             assert set(answers) == {200}
             assert looked_up["password"] == 1
 
-    async def test_what_is_revoked_is_unlearned_at_once(self, upstream, tmp_path):
+    async def test_a_revoked_key_is_forgotten_immediately(self, upstream, tmp_path):
         """
         Responses are hot and go through the lane; the request after the revocation is refused.
         """
@@ -142,7 +142,7 @@ class TestLearned:
             assert await status(house, basic("x", key)) == 401
             assert await status(house, {"X-NuGet-ApiKey": key}) == 403
 
-    async def test_a_changed_password_is_unlearned_at_once(self, upstream, tmp_path):
+    async def test_a_changed_password_is_forgotten_immediately(self, upstream, tmp_path):
         async with opened_with_lane(tmp_path, upstream, **CLOSED) as house:
             await house.accounts.directory.set_password("bob", PASSWORD)
             assert await status(house, basic("bob", PASSWORD)) == 200
@@ -169,13 +169,13 @@ class TestAttempts:
             assert 1 <= int(told[-1].headers["retry-after"]) <= 60
             assert looked_up["password"] == 3
 
-    async def test_a_thousand_at_once_are_no_way_round(self, upstream, tmp_path, looked_up):
+    async def test_simultaneous_guesses_do_not_bypass_the_limit(self, upstream, tmp_path, looked_up):
         async with opened(tmp_path, upstream, **FEW) as house:
             told = await asyncio.gather(*(status(house, basic("bob", f"wrong {n}")) for n in range(60)))
             assert Counter(told) == {401: 3, 429: 57}
             assert looked_up["password"] == 3
 
-    async def test_a_build_farm_behind_the_same_address_goes_on(self, upstream, tmp_path):
+    async def test_a_build_farm_behind_the_same_address_is_not_locked_out(self, upstream, tmp_path):
         """
         Passwords that were right before, those of other users, and all keys still work, even keys never used before.
         """

@@ -58,7 +58,7 @@ async def test_the_base_behind_a_trusted_proxy(headers, base):
         assert base == await base_in(answer)
 
 
-async def test_forwarding_headers_of_strangers_are_ignored():
+async def test_forwarding_headers_from_untrusted_clients_are_ignored():
     """
     Otherwise any client could make us write its host into documents that are served to others.
     """
@@ -79,7 +79,7 @@ async def test_the_public_url_decides():
 
 
 @pytest.mark.parametrize(("version", "status"), [("1.0", 200), ("1.1", 400)])
-async def test_only_http_1_0_may_leave_the_host_out(version, status):
+async def test_only_http_1_0_may_omit_the_host(version, status):
     """
     Load balancers check health this way.
     """

@@ -94,7 +94,7 @@ async def test_what_such_a_key_pushes_is_never_inspected(
         assert begun != []
 
 
-async def test_a_full_queue_is_told_before_the_body(upstream: FakeUpstream, tmp_path: Path) -> None:
+async def test_a_full_queue_is_reported_before_the_body(upstream: FakeUpstream, tmp_path: Path) -> None:
     async with opened(tmp_path, upstream) as house:
         assert (await house.push("Contoso.Utils")).status == 201
         with ExitStack() as others:

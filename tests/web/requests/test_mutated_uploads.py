@@ -1,4 +1,4 @@
-"""Forms and packages with pieces changed: the answer is a refusal or a push that worked."""
+"""Forms and packages with mutated bytes: each is refused, or the push succeeds."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ _TYPES = (
 class TestHostileBodies:
     async def test_only_4xx_comes_of_mutated_forms(self, upstream, tmp_path):
         """
-        Whatever is sent, the answer is a refusal or a push that worked; the server lives and keeps nothing.
+        Whatever is sent, it is refused or the push succeeds; the server survives and keeps nothing.
         """
         forms = st.one_of(
             st.lists(st.sampled_from(_PIECES), max_size=8).map(b"".join),

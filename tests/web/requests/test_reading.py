@@ -93,7 +93,7 @@ def mode(anonymous: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("anonymous", ["all", "mirrored", "none"])
-async def test_who_is_known_reads_everything(upstream, tmp_path, anonymous):
+async def test_authenticated_clients_read_everything(upstream, tmp_path, anonymous):
     async with opened_with_lane(tmp_path, upstream, **mode(anonymous)) as house:
         await stock(house, upstream)
         reader = basic("x", house.key)
@@ -105,7 +105,7 @@ async def test_who_is_known_reads_everything(upstream, tmp_path, anonymous):
                     assert SECRET in (await house.get(path.format(id=package_id), reader)).body, path
 
 
-async def test_nobody_in_particular_reads_everything_that_is_open(upstream, tmp_path):
+async def test_anonymous_clients_read_everything_that_is_open(upstream, tmp_path):
     async with opened_with_lane(tmp_path, upstream, **mode("all")) as house:
         await stock(house, upstream)
         for _ in range(2):
@@ -115,7 +115,7 @@ async def test_nobody_in_particular_reads_everything_that_is_open(upstream, tmp_
                 assert "private" not in got.headers.get("cache-control", ""), path
 
 
-async def test_of_what_is_hosted_strangers_learn_nothing(upstream, tmp_path):
+async def test_anonymous_clients_learn_nothing_about_hosted_packages(upstream, tmp_path):
     """
     Cold, then after an authenticated client used the same addresses: hot answers to it are not for anonymous clients.
     """
@@ -148,7 +148,7 @@ async def test_of_what_is_hosted_strangers_learn_nothing(upstream, tmp_path):
             await asyncio.sleep(0.05)
 
 
-async def test_an_id_that_becomes_ours_is_closed_at_once(upstream, tmp_path):
+async def test_an_id_that_becomes_ours_is_closed_immediately(upstream, tmp_path):
     upstream.add_package("Open.Tool", "1.0.0")
     path = "/v3/flatcontainer/open.tool/index.json"
     async with opened_with_lane(tmp_path, upstream, **mode("mirrored")) as house:
@@ -159,7 +159,7 @@ async def test_an_id_that_becomes_ours_is_closed_at_once(upstream, tmp_path):
         assert (await house.get(path, basic("x", house.key))).json == {"versions": ["7.7.7"]}
 
 
-async def test_where_nothing_is_open_every_stranger_is_challenged(upstream, tmp_path):
+async def test_where_nothing_is_open_every_anonymous_client_is_challenged(upstream, tmp_path):
     async with opened_with_lane(tmp_path, upstream, **mode("none")) as house:
         await stock(house, upstream)
         reader = basic("x", house.key)
@@ -184,7 +184,7 @@ async def test_no_shared_cache_keeps_what_not_everybody_may_read(upstream, tmp_p
                 assert told.startswith("private"), path
 
 
-async def test_strangers_are_not_told_that_all_is_signed_either(upstream, tmp_path):
+async def test_anonymous_clients_do_not_see_that_everything_is_signed(upstream, tmp_path):
     """
     A client reads this before it is asked for credentials, and applies it to hosted packages, too.
     """

@@ -1,4 +1,4 @@
-"""Pushed bodies: every form in which clients send them, and every way in which a body goes wrong."""
+"""Pushed bodies: every form in which clients send them, and every way in which a body can be wrong."""
 
 import asyncio
 import gzip
@@ -36,7 +36,7 @@ class TestForms:
     @pytest.mark.parametrize("form", ["official", "old", "raw", "raw-chunked"])
     async def test_what_every_client_sends_is_taken(self, upstream, tmp_path, path, form):
         """
-        At every address, byte for byte; whatever the file is called.
+        At every address, byte for byte, whatever the file name.
         """
         if form == "official":
             headers, body = official_form(PACKAGE, "Somebody.Else.9.9.9.nupkg")
@@ -55,7 +55,7 @@ class TestForms:
             assert (await house.get(FILE)).body == PACKAGE
             assert house.leftovers() == []
 
-    async def test_a_client_that_waits_is_told_to_go_on(self, upstream, tmp_path):
+    async def test_a_client_that_waits_gets_a_100_continue(self, upstream, tmp_path):
         async with opened(tmp_path, upstream) as house:
             headers = {"Content-Length": str(len(PACKAGE)), "Expect": "100-continue"}
             reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
@@ -70,7 +70,7 @@ class TestForms:
     )
     async def test_a_client_that_waits_is_refused_before_it_uploads(self, upstream, tmp_path, key, length, status):
         """
-        It never hears that it should go on.
+        It never gets a 100 Continue.
         """
         async with opened(tmp_path, upstream, **LIMITED) as house:
             headers = {"Content-Length": str(length), "Expect": "100-continue"}
@@ -146,7 +146,7 @@ class TestBroken:
 
     @pytest.mark.parametrize("how", ["length", "chunked", "form"])
     @pytest.mark.parametrize("goes", ["closes", "resets"])
-    async def test_who_leaves_in_the_middle_published_nothing(self, upstream, tmp_path, how, goes):
+    async def test_a_client_that_leaves_in_the_middle_publishes_nothing(self, upstream, tmp_path, how, goes):
         async with opened(tmp_path, upstream) as house:
             if how == "length":
                 data = request(house, {"Content-Length": str(len(PACKAGE))}, PACKAGE[:-1])
@@ -168,7 +168,7 @@ class TestBroken:
             assert await house.no_leftovers()
             assert house.hosting.packages.ids() == ()
 
-    async def test_who_sends_nothing_more_is_let_go(self, upstream, tmp_path, monkeypatch):
+    async def test_a_client_that_stops_sending_is_disconnected(self, upstream, tmp_path, monkeypatch):
         monkeypatch.setattr("nugetproxy.web.requests.uploads.STALL_SECONDS", 0.05)
         async with opened(tmp_path, upstream) as house:
             reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
@@ -198,7 +198,7 @@ class TestTooLarge:
 
     async def test_a_coded_body_is_not_unpacked(self, upstream, tmp_path):
         """
-        A megabyte of it would be a gigabyte to read past, for whoever has no key, too.
+        A megabyte of it could unpack to a gigabyte, even for clients without a key.
         """
         body = gzip.compress(bytes(10_000_000))
         coded = {"Content-Encoding": "gzip", "Content-Length": str(len(body))}
@@ -220,7 +220,7 @@ class TestEarlyAnswers:
     @pytest.mark.parametrize("how", ["length", "chunked"])
     async def test_a_client_that_is_still_sending_sees_the_status(self, upstream, tmp_path, key, status, how):
         """
-        Fifty megabytes where one is allowed: the status comes at once, and none of the rest meets a reset.
+        Fifty megabytes where one is allowed: the status comes immediately, and the rest is read without a reset.
         """
         block = bytes(1_000_000)
         async with opened(tmp_path, upstream, **LIMITED) as house:
@@ -231,7 +231,7 @@ class TestEarlyAnswers:
             writer.write(request(house, coding, piece, key=key))
             sent = 1
             if how == "length" or status != 413:
-                told = await read_answer(reader)  # nothing more was sent yet
+                told = await read_answer(reader)  # nothing else was sent yet
                 assert told.status == status
             for _ in range(MEGABYTES - 1):
                 writer.write(piece)
@@ -242,7 +242,7 @@ class TestEarlyAnswers:
             await writer.drain()
             if how == "chunked" and status == 413:
                 assert (await read_answer(reader)).status == 413
-            # The connection is as good as new.
+            # The connection can be used again.
             writer.write(head("GET", "/health/live", {"Host": "x"}))
             assert (await read_answer(reader)).status == 200
             assert sent == MEGABYTES
@@ -253,9 +253,9 @@ class TestEarlyAnswers:
         ("path", "line"),
         [("/v3/index.json", "405 PUT is not allowed here; "), ("/nuget", "404 there is no /nuget here; ")],
     )
-    async def test_who_pushes_to_another_address_is_told_the_right_one(self, upstream, tmp_path, path, line):
+    async def test_a_push_to_a_wrong_address_names_the_right_one(self, upstream, tmp_path, path, line):
         """
-        Also while ten megabytes are on their way, which are not held against the limit of other bodies.
+        Also with ten megabytes on their way: the limit of other bodies does not apply to them.
         """
         async with opened(tmp_path, upstream) as house:
             reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
@@ -271,7 +271,7 @@ class TestEarlyAnswers:
             assert await reader.read() == b""
             await hang_up(writer)
 
-    async def test_who_sends_without_end_is_cut_off(self, upstream, tmp_path, monkeypatch):
+    async def test_a_client_that_sends_without_end_is_cut_off(self, upstream, tmp_path, monkeypatch):
         monkeypatch.setattr("nugetproxy.web.requests.uploads.DRAIN_BYTES", 20_000_000)
         limit = {"hosting": {"max_package_size": 1_000_000}, "server": {"stop_timeout": 0.1}}
         piece = b"%x\r\n%b\r\n" % (1_000_000, bytes(1_000_000))
@@ -284,7 +284,7 @@ class TestEarlyAnswers:
                     await _send_for_ever(writer, piece)
             await hang_up(writer)
 
-    async def test_a_refused_client_that_dawdles_is_let_go(self, upstream, tmp_path, monkeypatch):
+    async def test_a_refused_client_that_stops_sending_is_disconnected(self, upstream, tmp_path, monkeypatch):
         monkeypatch.setattr("nugetproxy.web.middleware.DRAIN_SECONDS", 0.05)
         async with opened(tmp_path, upstream) as house:
             reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
@@ -294,7 +294,7 @@ class TestEarlyAnswers:
                 assert await reader.read() == b""
             await hang_up(writer)
 
-    async def test_a_refused_client_that_trickles_is_let_go(self, upstream, tmp_path, monkeypatch):
+    async def test_a_refused_client_that_trickles_is_disconnected(self, upstream, tmp_path, monkeypatch):
         monkeypatch.setattr("nugetproxy.web.requests.uploads.PACE_SECONDS", 0.3)
         async with opened(tmp_path, upstream) as house:
             reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
@@ -313,7 +313,7 @@ async def _send_for_ever(writer: asyncio.StreamWriter, piece: bytes, pause: floa
         await asyncio.sleep(pause)
 
 
-async def test_who_is_cancelled_while_the_spool_is_created_leaves_none(tmp_path, monkeypatch):
+async def test_a_cancellation_while_the_spool_is_created_leaves_none(tmp_path, monkeypatch):
     spools, go_on, made = SpoolFolder(tmp_path, MemoryBudget(0)), threading.Event(), threading.Event()
     create = spools.create
 

@@ -67,7 +67,7 @@ def test_a_plain_line_reads_in_one_row():
 
 @pytest.mark.parametrize("agent", ['a"b', "a\nb", "a\x00b", "a\x1b[31m", "ü", "\udcff", "\\"])
 @pytest.mark.parametrize("render", [json_lines, plain_lines])
-def test_a_stranger_cannot_forge_a_line(agent, render):
+def test_a_client_cannot_forge_a_line(agent, render):
     """
     Whatever a client sends, a line stays one line of printable ASCII.
     """
@@ -77,7 +77,7 @@ def test_a_stranger_cannot_forge_a_line(agent, render):
     assert written.rstrip(b"\n").decode("ascii").isprintable()
 
 
-def test_json_survives_what_a_stranger_sends():
+def test_json_survives_what_a_client_sends():
     assert json.loads(json_lines([LINE._replace(user_agent="\udcff\n")]))["user_agent"] == "\udcff\n"
 
 
@@ -158,7 +158,7 @@ def read_to_end(descriptor: int) -> bytes:
     return b"".join(iter(lambda: os.read(descriptor, 65536), b""))
 
 
-async def test_a_closed_pipe_is_said_and_survived():
+async def test_a_closed_pipe_is_logged_and_survived():
     reader, writer = os.pipe()
     os.close(reader)
     log = AccessLog(descriptor=writer)

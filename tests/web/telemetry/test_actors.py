@@ -52,7 +52,7 @@ async def test_a_reader_is_named_by_the_lane_and_behind_it(upstream, tmp_path, c
 
 
 @pytest.mark.parametrize("headers", [{}, basic("", ""), basic("bob", "wrong"), {"X-NuGet-ApiKey": "wrong"}])
-async def test_nobody_is_named_who_did_not_prove_it(upstream, tmp_path, capfd, headers):
+async def test_only_verified_clients_are_named(upstream, tmp_path, capfd, headers):
     async with opened_with_lane(tmp_path, upstream, accounts={"anonymous_read": "none"}, **LOGGED) as house:
         await house.push()
         assert (await house.get(OURS, basic("any", house.key))).status == 200  # now it is hot
@@ -64,7 +64,7 @@ async def test_nobody_is_named_who_did_not_prove_it(upstream, tmp_path, capfd, h
 
 
 @pytest.mark.parametrize(("mode", "named", "wrong"), [("mirrored", "bob", 401), ("all", "", 200)])
-async def test_where_nobody_need_say_it_credentials_mean_the_same_on_both_ways(
+async def test_optional_credentials_mean_the_same_in_the_lane_and_behind_it(
     upstream, tmp_path, capfd, mode, named, wrong
 ):
     upstream.add_package("Public", "1.0.0")

@@ -55,7 +55,7 @@ async def test_updates_of_a_thousand_packages(feed, path):
     assert [each.entries for each in feeds(answer, body)] == [["Alpha.Lib 1.1.0"]]
 
 
-async def test_what_looks_like_a_key_is_asked_nowhere(feed):
+async def test_what_looks_like_a_key_is_not_searched_for(feed):
     async with serving(feed) as client:
         answer, _ = await send(client, f"Search()?searchTerm='{mint_key().text}'")
 

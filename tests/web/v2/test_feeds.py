@@ -76,7 +76,7 @@ async def test_a_feed_has_validators(feed):
     assert answer.status == 304
 
 
-async def test_a_second_asker_is_answered_from_the_hot_table(feed):
+async def test_a_second_request_is_answered_from_the_hot_table(feed):
     table = HotTable(1024 * 1024)
     async with serving(feed, hot=table) as client:
         await read(client, f"{BASE}/FindPackagesById()?id='alpha.lib'")
@@ -149,7 +149,7 @@ async def test_metadata_of_a_version_stays_a_plus(feed):
         (503, "/FindPackagesById()?id='away'"),
         (503, "/package-versions/away"),
         (503, "/package/away"),
-        # whatever the router and the middleware refuse
+        # refused by the router or the middleware
         (404, "/Nope()"),
         (405, "/Nope()/$count"),
         (400, "/Packages%2f"),
@@ -162,7 +162,7 @@ async def test_refusals_are_xml(feed, status, path):
         answer, sentence = await refused(client, "GET", path)
 
     assert answer.status == status
-    # The reason is what clients print, the message what OData libraries read.
+    # Clients print the reason; OData libraries read the message.
     assert answer.reason == sentence
     assert ("Retry-After" in answer.headers) == (status == 503)
 
@@ -197,7 +197,7 @@ async def test_a_wrong_method_is_refused_in_xml(feed):
         ("GET", "/v3/nope"),
     ],
 )
-async def test_what_is_no_odata_is_refused_in_json(feed, method, path):
+async def test_requests_that_are_not_odata_are_refused_in_json(feed, method, path):
     async with serving(feed) as client:
         answer = await client.request(method, path)
 
@@ -247,7 +247,7 @@ async def test_what_cannot_be_known_is_never_empty(feed, path):
 @pytest.mark.parametrize("error", [PackageNotFound("alpha.lib"), VersionNotFound("alpha.lib", "*")])
 async def test_an_id_without_versions_is_empty(feed, error):
     """
-    Nobody has the id, or all of its versions were deleted.
+    The id never existed, or all of its versions were deleted.
     """
     feed.failing["alpha.lib"] = error
     async with serving(feed) as client:
@@ -257,9 +257,9 @@ async def test_an_id_without_versions_is_empty(feed, error):
         assert await text(client, f"{BASE}/package-versions/alpha.lib") == "[]"
 
 
-async def test_a_search_survives_a_registration_that_cannot_be_had(feed):
+async def test_a_search_survives_an_unavailable_registration(feed):
     """
-    The entry then shows what the search told of it, and the answer is not kept.
+    The entry then shows the data of the search, and the response is not cached.
     """
     feed.add("Alpha.Other", "3.0.0")
     feed.failing["alpha.lib"] = UpstreamUnavailable("nuget.org", "down")
@@ -293,7 +293,7 @@ async def test_a_filter_that_names_a_word_searches_for_it(feed):
 
 async def test_the_registration_says_which_version_is_the_latest(feed):
     """
-    A search lags behind; where its version is unlisted by now, the entry is of the one that is the latest.
+    A search lags behind: if its version has been unlisted, the entry is that of the actual latest version.
     """
     feed.add("Late", "1.0.0")
     feed.add("Late", "2.0.0")

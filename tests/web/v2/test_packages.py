@@ -61,7 +61,7 @@ async def test_the_newest_package_is_stable_and_listed_if_there_is_one(expected,
 
 async def test_the_newest_package_is_another_tomorrow(feed, file, monkeypatch):
     """
-    Its bytes may be kept for ever under the address of its version, under this one only while it is the newest.
+    Caches may keep its bytes forever under the URL of its version, under this one only while it is the newest.
     """
     feed.contents[Part.NUPKG] = file
     table, offered, ages = HotTable(1024 * 1024), [], []
@@ -72,7 +72,7 @@ async def test_the_newest_package_is_another_tomorrow(feed, file, monkeypatch):
                 assert (answer.status, await answer.read()) == (200, PACKAGE)
                 ages.append(int(answer.headers["Cache-Control"].partition("max-age=")[2]))
 
-    assert ages == [20 + 40, 20 + 3600]  # of which 20 s have passed
+    assert ages == [20 + 40, 20 + 3600]  # 20 s of each have passed
     assert offered == [f"{BASE}/package/alpha.lib/1.1.0"]
 
 

@@ -76,7 +76,7 @@ async def test_every_page_of_a_huge_search_is_full():
 
 
 @pytest.mark.parametrize("top", ["", "&$top=150"])
-async def test_the_last_page_leads_nowhere_though_the_total_is_too_large(top):
+async def test_the_last_page_has_no_next_link_even_if_the_total_is_too_large(top):
     """
     Hidden hits may be counted. A short page is the last one; every page states the same count.
     """

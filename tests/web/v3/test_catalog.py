@@ -31,7 +31,7 @@ async def test_an_empty_catalog_has_no_pages(upstream, tmp_path):
         assert (await house.get("/v3/catalog0/page0.json")).status == 404
 
 
-async def test_every_act_is_an_item_at_once_in_order(upstream, tmp_path):
+async def test_every_change_is_an_item_immediately_and_in_order(upstream, tmp_path):
     async with opened(tmp_path, upstream) as house:
         acts = [
             ("PUT", "1.0.0"), ("PUT", "2.0.0-Beta"), ("DELETE", "1.0.0"), ("POST", "1.0.0"),
@@ -56,7 +56,7 @@ async def test_every_act_is_an_item_at_once_in_order(upstream, tmp_path):
         assert leaves[0]["@id"] != leaves[2]["@id"]
 
 
-async def test_what_did_nothing_is_no_item(upstream, tmp_path):
+async def test_a_change_without_effect_is_not_an_item(upstream, tmp_path):
     async with opened(tmp_path, upstream) as house:
         await house.push()
         await house.push()

@@ -27,7 +27,7 @@ class TestPush:
             assert told(got) == (201, "Created")
             assert "x-nuget-warning" not in got.headers
 
-    async def test_what_is_pushed_is_nobody_elses_to_read_on_the_disk(self, upstream, tmp_path):
+    async def test_pushed_files_are_readable_only_by_the_server(self, upstream, tmp_path):
         """
         Not even if an older server left the folder open.
         """
@@ -37,7 +37,7 @@ class TestPush:
             hosted = tmp_path / "hosted"
             assert {path.stat().st_mode & 0o077 for path in (hosted, *hosted.rglob("*"))} == {0}
 
-    async def test_a_folder_that_cannot_be_closed_is_told(self, upstream, tmp_path, monkeypatch):
+    async def test_a_folder_whose_mode_cannot_be_set_is_reported(self, upstream, tmp_path, monkeypatch):
         def not_ours(*_: object) -> None:
             raise StorageUnavailable("cannot set the mode of hosted: Operation not permitted")
 
@@ -54,7 +54,7 @@ class TestPush:
             assert got.headers["www-authenticate"] == 'Basic realm="nugetproxy"'
             assert got.json["error"] == KEY_NEEDED
 
-    async def test_with_a_key_that_is_none(self, upstream, tmp_path):
+    async def test_with_an_invalid_key(self, upstream, tmp_path):
         async with opened(tmp_path, upstream) as house:
             made, revoked = await house.new_key("bob")
             await house.accounts.directory.revoke_key(made.key_id)
@@ -77,7 +77,7 @@ class TestPush:
                     f"A package with ID '{package_id}' and version '1.0.0' already exists and cannot be modified."
                 )
 
-    async def test_what_is_no_package(self, upstream, tmp_path):
+    async def test_a_body_that_is_not_a_package(self, upstream, tmp_path):
         async with opened(tmp_path, upstream) as house:
             for body in (b"PK\3\4", b"x" * 100, make_nupkg()[:-30], make_nupkg(nuspec=b"<!DOCTYPE x><package/>")):
                 got = await house.push(body)
@@ -101,7 +101,7 @@ class TestPush:
             assert got.reason.isascii()
             assert got.reason.isprintable()
 
-    async def test_no_method_is_missing_and_none_too_many(self, upstream, tmp_path):
+    async def test_exactly_the_documented_methods_are_allowed(self, upstream, tmp_path):
         async with opened(tmp_path, upstream) as house:
             for method, path in (("DELETE", "/api/v2/package/"), ("PATCH", VERSION), ("PUT", "/v3/index.json")):
                 assert (await house.send(method, path)).status in (404, 405)

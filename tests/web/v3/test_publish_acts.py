@@ -46,7 +46,7 @@ class TestListing:
             assert (await house.json("/v3/query?q=contoso"))["totalHits"] == 1
 
     @pytest.mark.parametrize("method", ["DELETE", "POST"])
-    async def test_of_what_is_not_there(self, upstream, tmp_path, method):
+    async def test_of_a_missing_version(self, upstream, tmp_path, method):
         async with opened(tmp_path, upstream) as house:
             await house.push()
             for package_id, version in (("Contoso.Utils", "2.0.0"), ("Contoso.Nothing", "1.0.0"), ("Nobody", "1.0.0")):
@@ -54,7 +54,7 @@ class TestListing:
                 assert told(got) == (404, f"A package with ID '{package_id}' and version '{version}' does not exist.")
 
     @pytest.mark.parametrize("method", ["DELETE", "POST"])
-    async def test_of_what_is_no_version_or_id(self, upstream, tmp_path, method):
+    async def test_of_an_invalid_version_or_id(self, upstream, tmp_path, method):
         async with opened(tmp_path, upstream) as house:
             for path in ("Contoso.Utils/one", "Con toso/1.0.0", "..%2F..%2Fetc/1.0.0", "Contoso.Utils/99999999999.0.0"):
                 assert (await house.send(method, f"/api/v2/package/{path}")).status in (400, 404)
@@ -95,7 +95,7 @@ class TestHardDelete:
             assert (await house.send("DELETE", f"{VERSION}?Type=HardDelete")).status == 404
 
     @pytest.mark.parametrize("at_once", [True, False])
-    async def test_with_leave_other_bytes_take_the_name(self, upstream, tmp_path, at_once):
+    async def test_with_allow_reuse_other_bytes_take_the_name(self, upstream, tmp_path, at_once):
         """
         In one request, or later, after a push was refused.
         """

@@ -223,7 +223,7 @@ async def test_downloads_of_symbols_are_not_downloads_of_the_package(house: Hous
 
 
 @pytest.mark.parametrize("open_to", ["mirrored", "none"])
-async def test_who_may_not_read_hosted_packages_may_not_read_symbols(tmp_path: Path, open_to: str):
+async def test_reading_symbols_needs_the_right_to_read_hosted_packages(tmp_path: Path, open_to: str):
     async with housing(tmp_path, accounts={"anonymous_read": open_to}) as house:
         await house.put("/api/v2/symbolpackage/", make_snupkg())
         for path in (PATH, SNUPKG):
