@@ -75,7 +75,7 @@ async def test_what_is_kept_is_served_and_nothing_is_written(stocked, tmp_path: 
                 assert (got.status, got.reason) == (503, REASON)
     assert snapshot(data) == before
     told = {line["event"] for line in lines if line["log_level"] in ("warning", "error")}
-    assert told == {"database_copied", "cannot_answer"}
+    assert told - {"loop_lagged"} == {"database_copied", "cannot_answer"}  # a busy machine is nobody's fault
 
 
 async def test_a_mirror_that_came_without_its_databases_is_read_from_its_files(
@@ -152,7 +152,7 @@ async def test_a_whole_server_and_the_commands_that_read(stocked, how: Callable[
             pushing = await asyncio.to_thread(status, served.port, "PUT", "/api/v2/package/", {"X-NuGet-ApiKey": key})
             assert pushing == (503, REASON)
             told = re.findall(r" (?:warning|error) +(\w+)", served.log)
-            assert told == ["cannot_answer"], served.log
+            assert [event for event in told if event != "loop_lagged"] == ["cannot_answer"], served.log
         assert snapshot(data) == then
         for path in (data, *data.rglob("*")):  # so that it can be removed
             path.chmod(0o700)
