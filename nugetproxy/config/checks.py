@@ -26,7 +26,7 @@ def problems_between(config: Config) -> list[Problem]:
 
 def _server(server: ServerSettings) -> Iterator[Problem]:
     if server.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
-        yield ("server", "loop"), 'uvloop is not installed; install nugetproxy[speed] or use "asyncio"'
+        yield ("server", "loop"), 'uvloop is not installed; install nugetproxy[speed], or use "auto" or "asyncio"'
     cert, key = server.tls_cert, server.tls_key
     if bool(cert) != bool(key):
         missing = "tls_key" if cert else "tls_cert"

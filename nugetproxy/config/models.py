@@ -223,7 +223,7 @@ class ServerSettings(Section):
     tls_cert: str = ""
     tls_key: str = ""
     lane: bool = True
-    loop: Literal["asyncio", "uvloop"] = "asyncio"
+    loop: Literal["auto", "asyncio", "uvloop"] = "auto"
     hot_memory: Size = 64_000_000
     hot_disk: Size = 256_000_000
     header_timeout: Duration = 10.0

@@ -218,13 +218,16 @@ class _Orders:
 
 
 def _loop_factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """None is asyncio's own. Raises ConfigError when uvloop is asked for and cannot be imported."""
     if loop == "asyncio":
         return None
     try:
         uvloop = importlib.import_module("uvloop")
     except ImportError:
+        if loop == "auto":
+            return None
         raise ConfigError(
-            ['server.loop: "uvloop" is not installed; install nugetproxy[speed] or use "asyncio"']
+            ['server.loop: "uvloop" is not installed; install nugetproxy[speed], or use "auto" or "asyncio"']
         ) from None
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory

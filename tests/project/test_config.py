@@ -201,7 +201,7 @@ class TestProblems:
             ("server.idle_timeout", "1 minute", "a duration such as"),
             ("server.idle_timeout", float("inf"), "expected a duration"),
             ("server.idle_timeout", -1, "greater than or equal to 0"),
-            ("server.loop", "trio", "'asyncio' or 'uvloop'"),
+            ("server.loop", "trio", "'auto', 'asyncio' or 'uvloop'"),
             ("mirroring.upstream", [], "at least one"),
             ("mirroring.upstream", [{"service_index": "ftp://x/index.json"}], "http or https URL"),
             ("mirroring.upstream", [{"service_index": "/v3/index.json"}], "http or https URL"),

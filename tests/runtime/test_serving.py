@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from nugetproxy.cli.main import main
+from nugetproxy.errors import ConfigError
+from nugetproxy.runtime.worker import _loop_factory
 from tests.certificates import PrivateCA
 from tests.runtime.serving import eventually, serving
 
@@ -142,12 +144,21 @@ def test_a_data_directory_that_cannot_be_used_is_told(tmp_path):
         served.close()
 
 
-def test_an_ordinary_loop_may_be_replaced_by_uvloop(tmp_path):
-    pytest.importorskip("uvloop", reason="the extra nugetproxy[speed] is not installed")
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_the_loop_can_be_chosen(tmp_path, loop):
     settings = tmp_path / "n.toml"
-    settings.write_text('[server]\nloop = "uvloop"\n')
+    settings.write_text(f'[server]\nloop = "{loop}"\n')
     with serving(tmp_path / "kept", "--offline", "--config", str(settings), application=None) as served:
         assert get(served.port, "/health/ready")[0] == 200
+
+
+def test_uvloop_is_used_where_it_is_installed(monkeypatch):
+    assert _loop_factory("auto") is _loop_factory("uvloop") is not None
+
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    assert _loop_factory("auto") is None
+    with pytest.raises(ConfigError, match="not installed"):
+        _loop_factory("uvloop")
 
 
 def test_a_server_that_nobody_can_push_to_says_how_to_begin(served):

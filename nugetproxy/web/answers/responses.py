@@ -28,7 +28,7 @@ from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.web.answers.transfer import send_bytes, send_file, send_growing
 from nugetproxy.web.hot.answer import HotAnswer, HotVariant
 from nugetproxy.web.http.cache_headers import cache_control, file_headers, live_headers
-from nugetproxy.web.http.compression import SMALLEST, Codings, accepted
+from nugetproxy.web.http.compression import FORM, SMALLEST, Codings, accepted
 from nugetproxy.web.http.resource import Resource
 from nugetproxy.web.requests.incoming import origin
 from nugetproxy.web.requests.keys import GATE, GZIPPED, HOT, NOTE, SERVICES
@@ -91,7 +91,7 @@ async def document(
     )
     is_zipped = is_compressible and _wants_gzip(request, gzip)
     # The two representations differ in bytes, so their strong tags must too (RFC 9110 section 8.8.3.3).
-    etag = f'"{digest}-gzip"' if is_zipped else f'"{digest}"'
+    etag = f'"{digest}-{FORM}"' if is_zipped else f'"{digest}"'
     verdict = _verdict(request, etag=etag, modified=None, size=None)
     is_offered = isinstance(verdict, Whole | NotModified) and _is_hot_worthy(request, provenance)
     sent, headers = body, standing

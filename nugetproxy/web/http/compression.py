@@ -5,6 +5,8 @@ Only gzip is offered: NuGet's clients ask for "gzip, deflate" and nothing else.
 
 import asyncio
 import gzip
+import importlib
+from collections.abc import Callable
 from enum import Enum
 
 from cachetools import LRUCache
@@ -17,7 +19,17 @@ SMALLEST = 1024
 INLINE = 64 * 1024
 """Bytes that are compressed on the event loop (about a millisecond); larger bodies go to a thread."""
 
-LEVEL = 6
+
+def _chosen() -> tuple[Callable[..., bytes], int, str]:
+    """The gzip that is used, its level and its name. ISA-L writes a tenth more bytes in a sixth of the time."""
+    try:
+        return importlib.import_module("isal.igzip").compress, 2, "igzip"
+    except ImportError:
+        return gzip.compress, 6, "gzip"
+
+
+_COMPRESSOR, _LEVEL, FORM = _chosen()
+"""`FORM` belongs into the entity tags of compressed documents: another library writes other bytes."""
 
 DEFAULT_MEMORY = 16 * 1024 * 1024
 """Bytes of variants kept per process for the requests that the hot table does not answer."""
@@ -85,4 +97,4 @@ class GzipVariants:
 
 
 def _compress(body: bytes) -> bytes:
-    return gzip.compress(body, LEVEL, mtime=0)
+    return _COMPRESSOR(body, _LEVEL, mtime=0)

@@ -1,6 +1,8 @@
 """The pure rules of `web/http`, case by case."""
 
 import asyncio
+import gzip
+import sys
 
 import pytest
 
@@ -104,3 +106,13 @@ async def test_a_large_variant_is_the_same_as_a_small_one_would_be():
     body = bytes(range(256)) * 4000
 
     assert await GzipVariants().of("a", body) == await GzipVariants(memory=0).of("a", body)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_entity_tag_names_the_library_that_compressed(monkeypatch, is_there):
+    if not is_there:
+        monkeypatch.setitem(sys.modules, "isal.igzip", None)
+    compress, level, form = compression._chosen()
+
+    assert form == ("igzip" if is_there else "gzip")
+    assert gzip.decompress(compress(b"body" * 1000, level, mtime=0)) == b"body" * 1000
