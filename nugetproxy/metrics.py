@@ -76,6 +76,23 @@ COALESCED = Counter(
     "nugetproxy_coalesced_total", "Requests that joined an upstream fetch, by kind (document, content).", ["kind"]
 )
 
+# --- foresight ---
+
+FORESIGHT_FETCHED = Counter(
+    "nugetproxy_foresight_fetched_total",
+    "Fetched from an upstream before a client asked for it, by kind (versions, package).",
+    ["kind"],
+)
+FORESIGHT_USED = Counter(
+    "nugetproxy_foresight_used_total",
+    "Fetched ahead, and asked for by a client of the same worker afterwards, by kind (versions, package).",
+    ["kind"],
+)
+FORESIGHT_WASTED_BYTES = Counter(
+    "nugetproxy_foresight_wasted_bytes_total",
+    "Bytes of packages fetched ahead that no client of the same worker asked for within two minutes.",
+)
+
 # --- storage ---
 
 STORE_FAILURES = Counter(
@@ -142,6 +159,9 @@ def begin_at_zero(upstreams: Iterable[str]) -> None:
         STORE_FAILURES.labels(store)
     for kind in ("document", "content"):
         COALESCED.labels(kind)
+    for ahead in ("versions", "package"):
+        FORESIGHT_FETCHED.labels(ahead)
+        FORESIGHT_USED.labels(ahead)
     for reason in ("limit", "address_limit", "header_timeout", "idle", "stall"):
         CONNECTIONS_REFUSED.labels(reason)
     for credentials in ("key", "password"):

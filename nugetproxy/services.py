@@ -19,6 +19,7 @@ from nugetproxy.hosting.publish import Publish
 from nugetproxy.hosting.statistics import Statistics
 from nugetproxy.hosting.symbols import Symbols
 from nugetproxy.hosting.verification import VerificationKeys
+from nugetproxy.mirroring.foresight.foresight import Foresight
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import SpoolFolder
 
@@ -58,7 +59,8 @@ class Services:
     """The services of one running process for its handlers.
 
     `ready` says whether requests can be served now, or why not; it never raises. `started` is when this process was
-    assembled, in seconds since the epoch. `name` is the product's, with its version after a slash.
+    assembled, in seconds since the epoch. `name` is the product's, with its version after a slash. `foresight` is None
+    when it is switched off, and offline.
 
     The rest is None where nothing is hosted; `mirrored` is the feed for clients that may not see hosted packages.
     `changes` differs after any change, in any process, that previous answers may depend on.
@@ -74,3 +76,4 @@ class Services:
     hosting: HostingServices | None = None
     accounts: AccountServices | None = None
     revisions: Revisions | None = None
+    foresight: Foresight | None = None

@@ -307,6 +307,7 @@ class Freshness(Section):
 class MirroringSettings(Section):
     mode: Literal["online", "offline"] = "online"
     search_timeout: Duration = 5.0
+    foresight: bool = True
     upstream: tuple[UpstreamSettings, ...] = Field(default=(UpstreamSettings(),), min_length=1)
     freshness: Freshness = Freshness()
 

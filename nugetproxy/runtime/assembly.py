@@ -32,6 +32,7 @@ from nugetproxy.mirroring.feed import MirrorFeed
 from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage, open_ledger
 from nugetproxy.mirroring.kept.view import KeptPackages
 from nugetproxy.mirroring.upstream.client import UpstreamClient
+from nugetproxy.runtime.foresight_parts import foresight_over
 from nugetproxy.runtime.hosting_parts import appeared, attempted, over
 from nugetproxy.runtime.known_upstreams import remember
 from nugetproxy.runtime.readiness import Readiness
@@ -101,6 +102,7 @@ async def assemble(
         downloads.on_commit.append(lambda package: inventory.add(_kept(package)))
 
         mirrors: list[tuple[UpstreamSettings, MirrorFeed]] = []
+        sources: list[tuple[MappedSource, UpstreamClient]] = []
         for settings in config.mirroring.upstream:
             upstream = UpstreamClient(
                 settings,
@@ -119,12 +121,13 @@ async def assemble(
                 absent_seconds=config.mirroring.freshness.versions.absent,
             )
             mirrors.append((settings, mirror))
+            sources.append((MappedSource(settings.name, mirror, settings.patterns), upstream))
 
         feed: Feed
         if len(mirrors) == 1 and "*" in mirrors[0][0].patterns:
             feed = mirrors[0][1]
         else:
-            feed = Mapped([MappedSource(settings.name, mirror, settings.patterns) for settings, mirror in mirrors])
+            feed = Mapped([source for source, _ in sources])
 
         readiness = Readiness(path, MIRROR)
         background = [
@@ -140,6 +143,7 @@ async def assemble(
             # What is ours alone is never asked for, whether or not it is hosted here.
             settled = protected_prefixes(config.feed.protected_prefixes, ())
             feed = Protected(lambda: settled, feed, attempted, appeared)
+        foresight = foresight_over(sources, downloads, reserve, private, config, stack)
 
         yield Services(
             config=config,
@@ -152,6 +156,7 @@ async def assemble(
             hosting=private.hosting if private is not None else None,
             accounts=private.accounts if private is not None else None,
             revisions=private.revisions if private is not None else None,
+            foresight=foresight,
         )
 
 

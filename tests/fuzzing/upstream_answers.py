@@ -240,8 +240,9 @@ class _Upstream:
         self.asked += 1
         answer = cast(Any, _Answer(self._choices).to(headers))
         return Exchange(
-            "up", answer, wait=None, read_timeout=5, succeeded=lambda: None, failed=lambda _: None, release=lambda: None
-        )
+            "up", answer, wait=None, read_timeout=5, waiting=lambda: None, received=lambda _: None,
+            succeeded=lambda: None, failed=lambda _: None, release=lambda: None,
+        )  # fmt: skip
 
     def renew(self) -> None:
         raise AssertionError("so few bytes are no progress")

@@ -1,6 +1,7 @@
 """What downloads are made of: what is wanted, where its bytes go, what is told of it when it is kept, and later on."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,17 @@ from nugetproxy.storage.spool import SpoolFolder
 from nugetproxy.storage.spool_notices import SpoolNotices
 
 C = TypeVar("C", bound=PackageContent)
+
+Watcher = Callable[[bytes], bool]
+"""Is given the bytes of a download in order from the first one, before they are checked, until it returns False. Called
+on the event loop: it must be quick and raise nothing."""
+Watch = Callable[[PackageIdentity], Watcher | None]
+"""Called when the bytes of a package begin to arrive; None if nobody wants to see them."""
+
+
+def watch_nothing(_: PackageIdentity) -> None:
+    """A `Watch` that wants to see no download."""
+
 
 CONTENT_SECONDS: Final = 86_400.0
 """How long a package file or a part of it is fresh. It never changes; a day is as good as for ever."""

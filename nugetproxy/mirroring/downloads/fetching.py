@@ -17,7 +17,14 @@ from nugetproxy import metrics
 from nugetproxy.errors import NugetproxyError, StorageUnavailable, UpstreamError, UpstreamNonsense
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.downloads.checks import AcceptedContent, ContentRejectedError, Received, Stated, check_content
-from nugetproxy.mirroring.downloads.contents import CommittedPackage, Places, WantedContent
+from nugetproxy.mirroring.downloads.contents import (
+    CommittedPackage,
+    Places,
+    WantedContent,
+    Watch,
+    Watcher,
+    watch_nothing,
+)
 from nugetproxy.mirroring.downloads.following import notice_of_failure
 from nugetproxy.mirroring.downloads.growing import WITHHELD, GrowingBody
 from nugetproxy.mirroring.upstream.resuming import UpstreamDownload
@@ -46,7 +53,12 @@ T = TypeVar("T")
 class ContentFetch:
     """Fills one body. `run` is called once, by the holder of `lease`; it gives it back when others should not wait."""
 
-    def __init__(self, wanted: WantedContent, body: GrowingBody, places: Places, lease: Lease, patience: float) -> None:
+    def __init__(
+        self, wanted: WantedContent, body: GrowingBody, places: Places, lease: Lease, patience: float,
+        watch: Watch = watch_nothing,
+    ) -> None:  # fmt: skip
+        self._watch = watch
+        self._watcher: Watcher | None = None
         self._wanted = wanted
         self._name = wanted.upstream.name
         self._body = body
@@ -165,6 +177,7 @@ class ContentFetch:
         self._validator = _strong_validator(answer)
         if self._spool is not None:
             self._spool.discard()
+        self._watcher = self._watch(self._wanted.identity)
         self._spool = await self._create(answer.total)
         self._body.stored = self._spool.path is not None
         self._body.announce(answer.total, answer.content_type)
@@ -185,6 +198,8 @@ class ContentFetch:
         assert spool is not None, "it began"
         if spool.size + len(chunk) > (MAX_PACKAGE_SIZE if total is None else total):
             raise ContentRejectedError("length", f"more than {total or MAX_PACKAGE_SIZE} bytes came")
+        if self._watcher is not None and not self._watcher(chunk):
+            self._watcher = None
         try:
             await self._in_thread(spool.append, chunk)
         except StorageUnavailable as error:

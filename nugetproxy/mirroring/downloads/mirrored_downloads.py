@@ -24,7 +24,9 @@ from nugetproxy.mirroring.downloads.contents import (
     CommittedPackage,
     Places,
     WantedContent,
+    Watch,
     kept_content,
+    watch_nothing,
 )
 from nugetproxy.mirroring.downloads.fetching import ContentFetch
 from nugetproxy.mirroring.downloads.following import Following
@@ -71,6 +73,7 @@ class MirroredDownloads:
         Removes what dead processes left.
         """
         self.on_commit: list[Callable[[CommittedPackage], None]] = []
+        self.watch: Watch = watch_nothing
         self._leases = leases
         self._mode = mode
         self._patience = patience
@@ -203,7 +206,7 @@ class MirroredDownloads:
     async def _lead(
         self, wanted: WantedContent, body: GrowingBody, lease: Lease, inherited: SpoolNotice | None
     ) -> CommittedPackage | None:
-        return await ContentFetch(wanted, body, self._places, lease, self._patience).run(inherited)
+        return await ContentFetch(wanted, body, self._places, lease, self._patience, self.watch).run(inherited)
 
     def _tell(self, committed: CommittedPackage) -> None:
         for listener in self.on_commit:

@@ -17,6 +17,7 @@ from nugetproxy.mirroring.upstream.connections import Connections
 from nugetproxy.mirroring.upstream.decoding import Gunzip
 from nugetproxy.mirroring.upstream.exchange import Exchange
 from nugetproxy.mirroring.upstream.faults import ABSENT, Pacing, PassingFault
+from nugetproxy.mirroring.upstream.pace import Speed
 from nugetproxy.mirroring.upstream.resuming import UpstreamDownload
 
 # The largest registration of nuget.org is some megabytes, its vulnerability base file likewise.
@@ -84,6 +85,27 @@ class UpstreamClient:
     def until_probe(self, url: str) -> float:
         """Seconds until the next probe, if no request is sent because a server is considered down; else 0."""
         return self._connections.hosts.until_probe(url)
+
+    # --- requests ahead ---
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether a request that nobody waits for may be sent at all: online, no host of the upstream failed since its
+        last success, and none asked us to wait."""
+        return not self._offline and self._connections.hosts.are_calm
+
+    @property
+    def speed(self) -> Speed:
+        """How fast bodies arrive, lately."""
+        return self._connections.pace.speed(self._connections.now())
+
+    def most_ahead(self, *, large: bool) -> int:
+        """As `Connections.most_ahead`."""
+        return self._connections.most_ahead(large=large)
+
+    def room(self, *, large: bool) -> int:
+        """As `Connections.room`."""
+        return self._connections.room(large=large)
 
     # --- documents ---
 

@@ -20,6 +20,7 @@ from nugetproxy.mirroring.upstream.exchange import Exchange
 from nugetproxy.mirroring.upstream.faults import Pacing, PassingFault, breaker_opened, judge, result_of, translated
 from nugetproxy.mirroring.upstream.host import Host
 from nugetproxy.mirroring.upstream.hosts import Hosts
+from nugetproxy.mirroring.upstream.pace import Pace
 from nugetproxy.mirroring.upstream.sessions import Sessions
 
 MAX_REDIRECTS = 5
@@ -44,7 +45,14 @@ class Connections:
         # Our own bound and not the session's pool: waiting for a free connection is not a failure of the upstream, and
         # large downloads must leave a quarter for the small documents that clients wait for.
         self._slots = asyncio.Semaphore(settings.connections)
-        self._download_slots = asyncio.Semaphore(max(1, settings.connections * 3 // 4))
+        self._most_downloads = max(1, settings.connections * 3 // 4)
+        self._download_slots = asyncio.Semaphore(self._most_downloads)
+        self._asking = self._downloading = 0
+        self.pace = Pace()
+
+    def now(self) -> float:
+        """The time that `pace` is measured in, in seconds."""
+        return self._clock()
 
     async def start(self) -> None:
         """Read credentials and certificates.
@@ -59,6 +67,17 @@ class Connections:
     async def close(self) -> None:
         await self.hosts.close()
         await self._sessions.close()
+
+    # --- room for requests that nobody waits for ---
+
+    def most_ahead(self, *, large: bool) -> int:
+        """How many requests, or downloads among them, may run for nobody: half of all."""
+        return (self._most_downloads if large else self._settings.connections) // 2
+
+    def room(self, *, large: bool) -> int:
+        """How many requests, or downloads, could be sent now without waiting; below 0 when some wait."""
+        room = self._settings.connections - self._asking
+        return min(room, self._most_downloads - self._downloading) if large else room
 
     # --- waiting ---
 
@@ -99,6 +118,7 @@ class Connections:
         with contextlib.ExitStack() as stack:
             here = self.egress.checked(self._read(url))
             self._refuse(self.hosts.of(here), here)
+            self._count(stack, large=large)
             for slots in [self._download_slots, self._slots] if large else [self._slots]:
                 await self._acquire(slots, self.hosts.of(here))
                 stack.callback(slots.release)
@@ -108,10 +128,22 @@ class Connections:
                 answer,
                 wait=self.hosts.throttling.wait(host, answer),
                 read_timeout=self._settings.read_timeout,
+                waiting=lambda: self.pace.begin(self._clock()),
+                received=lambda size: self.pace.end(self._clock(), size),
                 succeeded=lambda: self.hosts.succeeded(host),
                 failed=lambda why: self.hosts.failed(host, why),
                 release=stack.pop_all().close,
             )
+
+    def _count(self, stack: contextlib.ExitStack, *, large: bool) -> None:
+        """Count a request, and a download, from now until the stack is closed."""
+
+        def add(number: int) -> None:
+            self._asking += number
+            self._downloading += number * large
+
+        add(1)
+        stack.callback(add, -1)
 
     async def _acquire(self, slots: asyncio.Semaphore, host: Host) -> None:
         self._refuse_open(host)

@@ -24,15 +24,22 @@ class Exchange:
         *,
         wait: float | None,
         read_timeout: float,
+        waiting: Callable[[], None],
+        received: Callable[[int], None],
         succeeded: Callable[[], None],
         failed: Callable[[str], None],
         release: Callable[[], None],
     ) -> None:
-        """`wait`: seconds during which no request is sent to the host because of this answer, None for none."""
+        """`wait`: seconds during which no request is sent to the host because of this answer, None for none.
+
+        `waiting` is called before each block of the body is awaited, `received` afterwards with its size in bytes.
+        """
         self._upstream = upstream
         self._wait = wait
         self.answer = answer
         self._read_timeout = read_timeout
+        self._waiting = waiting
+        self._received = received
         self.succeed = succeeded
         """The answer is of use."""
         self._failed = failed
@@ -73,9 +80,14 @@ class Exchange:
         """
         content, received = self.answer.content, UPSTREAM_BYTES.labels(self._upstream)
         while True:
-            with translated(self._upstream):
-                async with asyncio.timeout(self._read_timeout):
-                    block = await content.readany()
+            block = b""
+            self._waiting()
+            try:
+                with translated(self._upstream):
+                    async with asyncio.timeout(self._read_timeout):
+                        block = await content.readany()
+            finally:
+                self._received(len(block))
             if not block:
                 return
             received.inc(len(block))

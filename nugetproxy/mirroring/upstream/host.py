@@ -36,6 +36,10 @@ class Host:
         if path not in self._throttles:
             self._throttles[path] = self._new_throttle()
 
+    def is_held(self, now: float) -> bool:
+        """Whether this server asked us to wait, for whichever part of it."""
+        return any(throttle.left(now) is not None for throttle in self._throttles.values())
+
     def throttle(self, url: URL) -> Throttle:
         """The throttle of the part of the server to which the URL belongs."""
         return self._throttles[max((path for path in self._throttles if url.raw_path.startswith(path)), key=len)]

@@ -74,6 +74,12 @@ class Hosts:
         """The worst health of the hosts that the upstream depends on. A host that only asked us to wait is usable."""
         return worst(self._health(origin) for origin in self._essential)
 
+    @property
+    def are_calm(self) -> bool:
+        """Whether no host that was ever asked is in trouble, and none asked us to wait."""
+        now = self._clock()
+        return all(host.breaker.health(now) is Health.GOOD and not host.is_held(now) for host in self._hosts.values())
+
     def health_of(self, url: str) -> Health:
         """The health of one URL's host: SUSPECT while it asked us to wait, GOOD when nothing was ever sent to it."""
         try:

@@ -14,6 +14,7 @@ from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.flat_container import write_versions
 from nugetproxy.web.answers.responses import content, count_download, document
 from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.requests import restores
 from nugetproxy.web.requests.incoming import feed, identity, package_id, unknown_document
 from nugetproxy.web.requests.keys import NOTE
 
@@ -23,7 +24,9 @@ _PLAIN_PARTS = {part.value: part for part in (Part.README, Part.ICON, Part.LICEN
 async def versions(request: web.Request) -> web.StreamResponse:
     if request.match_info["file"].lower() != "index.json":
         raise unknown_document(request)
-    answer = await feed(request).versions(package_id(request))
+    package = package_id(request)
+    restores.versions_asked(request, package)
+    answer = await feed(request).versions(package)
     body = write_versions(answer.value)
     return await document(request, body, answer.provenance, Resource.VERSIONS, holds_links=False)
 
@@ -42,8 +45,11 @@ async def send_part(
     """The requested part, for any of its addresses. `meant_for` is how many seconds the address refers to this version;
     None for an address that names it."""
     resource = request[NOTE].resource = Resource(part.value)
+    if part is Part.NUPKG:
+        restores.package_asked(request, package)
     answer = await feed(request).content(package, part)
     if part is Part.NUPKG:
+        restores.package_answered(request, package, answer.value)
         count_download(request, package, answer.provenance)
     if meant_for is None:
         return await content(request, answer.value, answer.provenance, resource)
