@@ -97,6 +97,8 @@ def _inflated(inflater: "zlib._Decompress", block: bytes, entry: Entry) -> Itera
         except zlib.error as error:
             raise InvalidPackage(f"entry {shown(entry.name)} is damaged: {error}") from error
         yield unpacked
+        if inflater.eof:
+            return  # zlib does not empty the unconsumed tail then: it is in the unused data
         block = inflater.unconsumed_tail
         # After a full block there may be more output although all input is consumed.
         if not block and len(unpacked) < _LARGEST_UNPACKED_BLOCK:
