@@ -1,8 +1,8 @@
 """Slices: long work on the event loop, a few milliseconds at a time.
 
-For work in pure Python, which a thread would not do in parallel anyway: between two slices everybody else is served. Of
-all work that needs more than one slice, one slice is done in each turn of the loop, however many such works there are.
-What releases the interpreter's lock (compressing, hashing) belongs in a thread instead.
+For work in pure Python, which a thread would not do in parallel anyway: other requests are served between two slices.
+Of all work that needs more than one slice, one slice is done in several turns of the loop, however many such works
+there are. Work that releases the interpreter's lock (compressing, hashing) belongs in a thread instead.
 """
 
 import asyncio
@@ -15,6 +15,11 @@ T = TypeVar("T")
 
 SLICE_SECONDS: Final = 0.003
 """How long others wait at most for a slice to end, if its steps are as short as they should be."""
+
+TURNS_BETWEEN: Final = 8
+"""Turns of the loop from one slice to the next. Answering a request takes several: with a slice in each of them, a
+request would wait for as many slices. Turns without work take microseconds.
+"""
 
 _turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]" = WeakKeyDictionary()
 
@@ -33,9 +38,9 @@ async def in_slices(steps: Generator[None, None, T], clock: Callable[[], float] 
         async with turn:
             if _did_end(steps, result, clock):
                 return result[0]
-            # Kept until the loop has served everybody else, so that nobody does another slice in this turn of it. Those
-            # who wait get theirs in the order of asking.
-            await asyncio.sleep(0)
+            # The lock is held meanwhile, so that no other work does a slice. Waiting works get it in order of arrival.
+            for _ in range(TURNS_BETWEEN):
+                await asyncio.sleep(0)
 
 
 def _did_end(steps: Generator[None, None, T], result: list[T], clock: Callable[[], float]) -> bool:

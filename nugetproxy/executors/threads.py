@@ -106,7 +106,7 @@ DOCUMENTS: Final = ThreadExecutor("documents", 2, waiting=256)
 RENDERING: Final = ThreadExecutor("rendering", 2, waiting=256)
 """Long documents being put together."""
 
-COMPRESSION: Final = ThreadExecutor("compression", 2, waiting=256)
+COMPRESSION: Final = ThreadExecutor("compression", 2, waiting=256, niceness=5)
 """Long documents being compressed."""
 
 SEARCHES: Final = ThreadExecutor("searches", 2, waiting=256)

@@ -1,9 +1,10 @@
 import asyncio
+import itertools
 from collections.abc import Generator
 
 import pytest
 
-from nugetproxy.executors.slices import SLICE_SECONDS, in_slices
+from nugetproxy.executors.slices import SLICE_SECONDS, TURNS_BETWEEN, in_slices
 
 
 class Clock:
@@ -63,6 +64,19 @@ async def test_of_many_long_works_one_slice_is_done_in_each_turn():
     assert counts[0] == 50
     assert max(counts[1:]) == 1
     assert done[50:100] == [str(number) for number in range(50)], "in the order of asking"
+
+
+async def test_between_two_slices_the_loop_turns_often_enough_to_answer_a_request():
+    """
+    Reading it, running its handler and writing the answer take several turns.
+    """
+    clock, done = Clock(), list[str]()
+    works = [steps(4, clock, SLICE_SECONDS, done, str(number)) for number in range(3)]
+
+    counts = (await turns(clock, done, *works))[1:]
+
+    at = [turn for turn, count in enumerate(counts) if count]
+    assert min(later - earlier for earlier, later in itertools.pairwise(at)) >= TURNS_BETWEEN
 
 
 async def test_what_the_work_raises_is_raised():

@@ -10,6 +10,7 @@ from lxml import etree
 from nugetproxy.errors import DocumentTooLarge
 from nugetproxy.protocol.bounds import LARGEST_VERSION
 from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v2 import atom
 from nugetproxy.protocol.v2.atom import write_entry, write_property
 from nugetproxy.protocol.v2.evaluation import filtered
 from nugetproxy.protocol.v2.odata_query import parse_filter
@@ -49,6 +50,18 @@ def shown(leaves: list[Leaf]) -> list[str]:
     entries = etree.fromstring(text).findall(f"{ATOM}entry")
     assert max(len(etree.tostring(entry, encoding="utf-8")) for entry in entries) <= LARGEST_VERSION + 1_000
     return [entry.findtext(".//{*}NormalizedVersion") or "" for entry in entries]
+
+
+def test_a_feed_of_large_versions_holds_one_package_at_a_time():
+    """
+    A page of a hundred has a million objects, which stop the loop when the garbage collector walks through them.
+    """
+    leaves = [leaf_from_manifest(manifest(version=f"1.{n}.0"), published="2024-01-01T00:00:00+00:00") for n in range(9)]
+    rows = rows_of_leaves(leaves, LINKS, level2=True)
+    held = [sum(row._made is not None for row in rows) for _ in atom.write_feed("Packages", rows, LINKS)]
+
+    assert len(held) == len(rows)
+    assert max(held) <= 1
 
 
 @pytest.mark.parametrize("name", ENTRIES)

@@ -47,22 +47,22 @@ def write_feed(
     An entry that is too large with its full texts gets short ones; one that is still too large is left out.
     """
     url = _text(links.v2_collection(name))
-    newest = UNKNOWN_MOMENT
-    for number, row in enumerate(rows):  # the first access to a row builds its package
-        newest = _last_updated(row) if number == 0 else max(newest, _last_updated(row))
+    entries, newest = [], None
+    for row in rows:
+        moment = _last_updated(row)
+        newest = moment if newest is None else max(newest, moment)
+        if (entry := _small_entry(row, links)) is not None:
+            entries.append(entry)
+        row.release()
         yield
     lines = [
         _DECLARATION,
         f'<feed xml:base="{_text(links.v2())}" {_NAMESPACES}>',
         *([f"<m:count>{count}</m:count>"] if count is not None else []),
-        f'<id>{url}</id><title type="text">{name}</title><updated>{_moment(newest)}Z</updated>',
+        f'<id>{url}</id><title type="text">{name}</title><updated>{_moment(newest or UNKNOWN_MOMENT)}Z</updated>',
         f'<link rel="self" title="{name}" href="{url}"/>',
     ]
-    parts = [line.encode() for line in lines]
-    for row in rows:
-        if (entry := _small_entry(row, links)) is not None:
-            parts.append(entry)
-        yield
+    parts = [*(line.encode() for line in lines), *entries]
     if next_page:
         parts.append(f'<link rel="next" href="{_text(next_page)}"/>'.encode())
     return b"\n".join((*parts, b"</feed>"))

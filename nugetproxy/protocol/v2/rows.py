@@ -57,6 +57,12 @@ class Row:
             self._made = self._make()
         return self._made
 
+    def release(self) -> None:
+        """Drop the package; the next access builds it again. A page of the largest packages has a million objects, and
+        the garbage collector would walk through those of all requests.
+        """
+        self._made = None
+
     def shortened(self, longest: int) -> "Row":
         """A copy with texts of at most `longest` characters."""
         return Row(
