@@ -177,7 +177,7 @@ async def test_other_methods_are_not_allowed(method):
         ("POST", "/v3/packages"),
     ],
 )
-async def test_what_we_do_not_do_says_so(method, path):
+async def test_unsupported_actions_are_refused_with_a_reason(method, path):
     """
     A client that pushes is told what this server is.
     """

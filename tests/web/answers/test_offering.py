@@ -105,7 +105,7 @@ async def test_a_hot_document_ends_with_its_freshness():
     assert began + HIT.fresh_for <= answer.expires <= time.monotonic() + HIT.fresh_for
 
 
-async def test_what_cannot_answer_the_next_request_is_not_offered():
+async def test_answers_that_cannot_be_reused_are_not_offered():
     """
     Errors, and contents that are still arriving.
     """
@@ -122,7 +122,7 @@ async def test_what_cannot_answer_the_next_request_is_not_offered():
     assert offers.made == {}
 
 
-async def test_a_document_becomes_hot_by_a_304_too():
+async def test_a_304_makes_a_document_hot_too():
     """
     Agents that keep their cache only ask with If-None-Match.
     """

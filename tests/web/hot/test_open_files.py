@@ -91,7 +91,7 @@ def test_what_was_read_is_in_the_page_cache(tmp_path):
     opened.close()
 
 
-def test_what_the_kernel_dropped_is_not(tmp_path):
+def test_bytes_that_the_kernel_dropped_are_not(tmp_path):
     body = os.urandom(3_000_000)
     file = kept(tmp_path, body=body)
     opened = OpenFiles().open(file)

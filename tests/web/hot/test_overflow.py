@@ -101,7 +101,7 @@ async def test_while_a_batch_is_written_it_is_found_too(overflow, monkeypatch):
     assert during == told(answer) == told(overflow.find(b"/a"))
 
 
-async def test_what_comes_faster_than_the_disk_is_not_kept(overflow, monkeypatch):
+async def test_documents_faster_than_the_disk_are_not_kept(overflow, monkeypatch):
     never = asyncio.Event()
 
     class Stuck:
@@ -192,7 +192,7 @@ def find(table: HotTable, target: str) -> HotAnswer | None:
     return table.find(target.encode(), b"http://a", time.monotonic())
 
 
-async def test_what_has_to_make_room_in_memory_is_found_on_disk(overflow):
+async def test_answers_evicted_from_memory_are_found_on_disk(overflow):
     table = HotTable(100_000, overflow=overflow)
     bodies = {f"/{number}": os.urandom(2000) for number in range(200)}
     for target, body in bodies.items():

@@ -103,7 +103,7 @@ def test_the_table_is_bounded_by_bytes():
     assert table.held_bytes == sum(len(key) + answer.size for key, answer in table._documents.answers.items())
 
 
-def test_a_long_target_takes_its_part_of_the_bound():
+def test_a_long_target_counts_towards_the_limit():
     table = HotTable(int(100_000 / (1 - ROUTES)))
     for number in range(10):
         table.offer(f"/query?q={'x' * 20_000}{number}", None, hot_json())
@@ -217,7 +217,7 @@ def test_a_file_that_stays_is_found_on(tmp_path):
     assert found(table, "/f", time.monotonic() + RECHECK_SECONDS + 1) is not None
 
 
-def test_packages_push_out_no_documents(tmp_path):
+def test_packages_evict_no_documents(tmp_path):
     """
     A mirror has more packages than memory for them; the documents that every restore needs stay.
     """
@@ -232,7 +232,7 @@ def test_packages_push_out_no_documents(tmp_path):
     assert table.held_bytes <= ENTRY_BYTES * 2 + 100_000 * ROUTES
 
 
-def test_one_pass_over_everything_pushes_out_nothing():
+def test_one_pass_over_everything_evicts_nothing():
     """
     A crawler or a prewarm asks for each document once.
     """

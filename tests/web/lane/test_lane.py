@@ -75,7 +75,7 @@ def test_gzip_may_be_sent_unasked(loop):
     assert (silent.header("Content-Encoding"), refusing.header("Content-Encoding")) == ("gzip", None)
 
 
-def test_a_client_may_name_its_request(loop):
+def test_a_client_may_send_a_request_id(loop):
     async def scenario():
         async with serving() as served:
             served.hot.offer("/hot", None, hot_json())
@@ -90,7 +90,7 @@ def test_a_client_may_name_its_request(loop):
 
 
 @pytest.mark.parametrize("line", ["If-Match: x", "Connection: close", "Cookie: a=b", "IF-RANGE: x"])
-def test_a_special_request_is_aiohttps_although_its_target_is_hot(loop, line):
+def test_a_special_request_is_left_to_aiohttp_although_its_target_is_hot(loop, line):
     async def scenario():
         async with serving() as served:
             served.hot.offer("/echo", None, hot_json())

@@ -45,7 +45,7 @@ def test_a_file_arrives_whole(loop, tmp_path: Path):
     assert run_on(loop, scenario) == (True, True)
 
 
-def test_a_request_that_comes_during_a_long_body_is_answered_after_it(loop):
+def test_a_request_during_a_long_body_is_answered_after_it(loop):
     async def scenario():
         body = os.urandom(6_000_000)
         async with serving() as served:
@@ -114,7 +114,7 @@ def test_a_client_that_leaves_in_the_middle_is_forgotten(loop):
     assert run_on(loop, scenario) == 200
 
 
-def test_a_client_that_only_stopped_sending_gets_its_whole_body(loop):
+def test_a_client_that_only_stops_sending_gets_its_whole_body(loop):
     async def scenario():
         body = os.urandom(12_000_000)
         async with serving() as served:

@@ -59,7 +59,7 @@ def test_trickling_does_not_extend_the_time_for_a_head(loop):
     assert run_on(loop, scenario) < len(get("/hot"))
 
 
-def test_a_connection_on_which_nothing_comes_is_closed(loop):
+def test_a_connection_without_a_request_is_closed(loop):
     async def scenario():
         async with serving(**PATIENT | {"header_timeout": 0.15}) as served:
             return await (await served.open()).is_closed()
@@ -82,7 +82,7 @@ def test_an_idle_connection_is_closed(loop, target):
     assert refused("idle") - before == 1
 
 
-def test_half_a_request_behind_a_whole_one_is_timed_too(loop):
+def test_half_a_request_behind_a_whole_one_times_out_too(loop):
     async def scenario():
         async with serving(**PATIENT | {"header_timeout": 0.15}) as served:
             client = await served.open()

@@ -82,7 +82,7 @@ def test_the_number_of_handshakes_is_limited(loop, tls, limits, reason):
     assert refused(reason) - before == 1
 
 
-def test_one_connection_too_many_hears_why(loop, tls):
+def test_a_connection_over_the_limit_is_told_why(loop, tls):
     """
     Handshakes are counted separately, so that a full server can still say that it is full.
     """

@@ -191,7 +191,7 @@ def test_codings_are_read_as_everywhere(value, codings):
     assert head.codings is codings
 
 
-def test_no_word_about_codings_is_a_fact_of_its_own():
+def test_a_missing_accept_encoding_is_distinguished():
     head = read(b"Host: a\r\n\r\n")
 
     assert head is not None

@@ -103,7 +103,7 @@ def test_a_client_that_still_sends_is_not_cut_off(loop):
     assert run_on(loop, scenario) == (400, True)
 
 
-def test_one_that_sends_on_for_ever_is_closed(loop):
+def test_one_that_sends_without_end_is_closed(loop):
     async def scenario():
         async with serving(header_timeout=0.1) as served:
             client = await served.open()

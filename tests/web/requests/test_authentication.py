@@ -99,7 +99,7 @@ class TestWho:
                     await asyncio.sleep(0.05)
             assert await status(house, {"X-NuGet-ApiKey": key}) == 403
 
-    async def test_a_key_that_ends_is_not_remembered_beyond_its_end(self, upstream, tmp_path):
+    async def test_an_expired_key_is_not_remembered_beyond_its_expiry(self, upstream, tmp_path):
         async with opened_with_lane(tmp_path, upstream, **CLOSED) as house:
             key = await house.key_of("carol", days=3 / 86_400)
             assert [await status(house, basic("x", key)) for _ in range(3)] == [200] * 3
@@ -123,7 +123,7 @@ class TestLearned:
                 assert await status(house, headers, "/v3/query?q=public") == 200
             assert looked_up == {"password": 1, "key": 1}
 
-    async def test_a_stampede_of_one_user_is_one_look_up(self, upstream, tmp_path, looked_up):
+    async def test_simultaneous_requests_of_one_user_cost_one_look_up(self, upstream, tmp_path, looked_up):
         async with opened(tmp_path, upstream, **CLOSED) as house:
             await house.accounts.directory.set_password("bob", PASSWORD)
             answers = await asyncio.gather(*(status(house, basic("bob", PASSWORD)) for _ in range(30)))
@@ -222,9 +222,7 @@ class TestAttempts:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("nobody", [{}, basic("", "")], ids=["nothing", "empty"])
-async def test_what_is_hot_and_not_for_everybody_is_refused_without_a_way_through_the_application(
-    upstream, tmp_path, monkeypatch, method, nobody
-):
+async def test_private_hot_answers_are_refused_in_the_lane(upstream, tmp_path, monkeypatch, method, nobody):
     """
     With the same response as before it was hot, and the connection stays open.
     """

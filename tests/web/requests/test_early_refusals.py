@@ -64,7 +64,7 @@ async def test_nothing_of_the_body_is_read(upstream: FakeUpstream, tmp_path: Pat
         assert house.leftovers() == []
 
 
-async def test_it_leaves_its_line_in_the_audit_log(upstream: FakeUpstream, tmp_path: Path) -> None:
+async def test_a_refusal_is_in_the_audit_log(upstream: FakeUpstream, tmp_path: Path) -> None:
     async with opened(tmp_path, upstream) as house:
         told = await sent(house, PUSH, await house.key_of("bob", (Scope.READ,), name="ci"))
         [line] = house.accounts.audit.latest(action="package.push")

@@ -24,7 +24,7 @@ _TYPES = (
 
 
 class TestHostileBodies:
-    async def test_only_4xx_comes_of_mutated_forms(self, upstream, tmp_path):
+    async def test_mutated_forms_get_only_4xx(self, upstream, tmp_path):
         """
         Whatever is sent, it is refused or the push succeeds; the server survives and keeps nothing.
         """
@@ -53,7 +53,7 @@ class TestHostileBodies:
             assert await house.no_leftovers()
             assert (await house.get("/health/live")).status == 200
 
-    async def test_only_4xx_comes_of_mutated_packages(self, upstream, tmp_path):
+    async def test_mutated_packages_get_only_4xx(self, upstream, tmp_path):
         whole = make_nupkg("Contoso.Hostile", "1.0.0", readme="# hello", icon=b"\x89PNG\r\n\x1a\n", license="MIT")
         async with opened(tmp_path, upstream) as house:
             loop = asyncio.get_running_loop()

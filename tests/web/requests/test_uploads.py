@@ -34,7 +34,7 @@ MEGABYTES = 50
 class TestForms:
     @pytest.mark.parametrize("path", ["/api/v2/package", "/api/v2/package/", "/api/v2", "/api/v2/"])
     @pytest.mark.parametrize("form", ["official", "old", "raw", "raw-chunked"])
-    async def test_what_every_client_sends_is_taken(self, upstream, tmp_path, path, form):
+    async def test_the_form_of_every_client_is_accepted(self, upstream, tmp_path, path, form):
         """
         At every address, byte for byte, whatever the file name.
         """

@@ -56,7 +56,7 @@ def test_a_json_line_holds_every_field():
     }
 
 
-def test_a_plain_line_reads_in_one_row():
+def test_a_plain_line_is_one_readable_row():
     expected = (
         '2023-11-14T22:13:20.250Z 127.0.0.1 "alice/key ci" "GET /v3/flatcontainer/dapper/index.json" 200 1234 1.5ms '
         'versions hit "NuGet xplat/7.9.0 (LINUX)" abc-1\n'

@@ -50,7 +50,7 @@ def test_an_unknown_histogram_still_counts_every_observation():
     assert found.observed == [0.0005, 0.0005, 120.0]
 
 
-async def test_a_tally_reaches_every_instrument_at_its_flush():
+async def test_a_flush_of_the_tally_updates_every_instrument():
     def counted() -> tuple[float, float, float, float]:
         value = metrics.REQUESTS.labels("icon", "hit", "200")._value.get()
         size = metrics.BYTES_OUT.labels("icon")._value.get()

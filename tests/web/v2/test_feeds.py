@@ -235,7 +235,7 @@ async def test_below_a_prefix_refusals_are_xml_too(feed):
         "/package-versions/alpha.lib",
     ],
 )
-async def test_what_cannot_be_known_is_never_empty(feed, path):
+async def test_an_unavailable_upstream_never_gives_an_empty_feed(feed, path):
     """
     Clients would take an empty feed for "does not exist".
     """

@@ -62,7 +62,7 @@ async def test_ids_of_too_many_versions_together_are_refused(feed, path, monkeyp
             assert (answer.status, "ask for fewer of them at a time" in (answer.reason or "")) == (400, True)
 
 
-async def test_one_id_may_have_as_many_versions_as_it_has(feed, monkeypatch):
+async def test_a_single_id_may_have_any_number_of_versions(feed, monkeypatch):
     monkeypatch.setattr("nugetproxy.web.v2.gathering.LARGEST_GATHERED", 100)
     feed.packages["a"] = [replace(a_leaf("a", f"1.{each}.0"), size=100) for each in range(10)]
     async with serving(feed) as client:
@@ -77,7 +77,7 @@ async def test_the_highest_updates_of_many_ids_are_not_too_much(feed, monkeypatc
     assert found.entries == ["a 1.0.0", "b 1.0.0"]
 
 
-async def test_of_very_many_versions_a_filter_looks_at_the_newest(feed, monkeypatch):
+async def test_a_filter_on_very_many_versions_uses_the_newest(feed, monkeypatch):
     for name in ("Beta.One", "Beta.Two"):
         for each in range(5):
             feed.add(name, f"1.{each}.0", tags="many")

@@ -108,7 +108,7 @@ async def test_a_page_that_is_too_deep_is_empty_and_counts_all(size, order):
     assert (page.entries, page.count, page.next_page) == ([], size, None)
 
 
-async def test_no_page_leads_to_one_that_is_too_deep():
+async def test_no_next_link_leads_to_a_page_that_is_too_deep():
     async with serving(many(3300)) as client:
         page = await read(client, f"{BASE}/Search()?$filter=IsLatestVersion&searchTerm='pkg'&$skip=2950")
 

@@ -65,7 +65,7 @@ async def test_a_change_without_effect_is_not_an_item(upstream, tmp_path):
         assert len(await items(house)) == 1
 
 
-async def test_what_is_not_there(upstream, tmp_path):
+async def test_missing_documents(upstream, tmp_path):
     async with opened(tmp_path, upstream) as house:
         await house.push()
         (item,) = await items(house)

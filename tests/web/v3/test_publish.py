@@ -201,7 +201,7 @@ class TestWhoMayPush:
                 "Open.A": True, "Open.B": False
             }  # fmt: skip
 
-    async def test_what_is_refused_is_written_down(self, upstream, tmp_path):
+    async def test_refusals_are_in_the_audit_log(self, upstream, tmp_path):
         async with opened(tmp_path, upstream) as house:
             await house.push()
             await house.push(key=await house.key_of("bob", name="ci"))
@@ -219,7 +219,7 @@ class TestVerificationKeys:
         return await house.send("POST", f"/api/v2/package/create-verification-key/{package_id}{below}", key=key)
 
     @pytest.mark.parametrize("below", ["/1.0", ""])
-    async def test_is_made_and_used_up_by_one_verification(self, upstream, tmp_path, below):
+    async def test_is_created_and_used_up_by_one_verification(self, upstream, tmp_path, below):
         async with opened(tmp_path, upstream) as house:
             await house.push()
             got = await self.key(house, "CONTOSO.Utils", below)
@@ -250,7 +250,7 @@ class TestVerificationKeys:
                 assert (await house.get(path, {"X-NuGet-ApiKey": key})).status == 403
                 assert (await house.get(path, basic("x", key))).status == 403
 
-    async def test_of_others_and_of_nothing(self, upstream, tmp_path):
+    async def test_of_another_owner_and_of_a_missing_package(self, upstream, tmp_path):
         async with opened(tmp_path, upstream) as house:
             await house.push()
             await house.push("Contoso.Other")

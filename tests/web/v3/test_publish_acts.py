@@ -117,7 +117,7 @@ class TestHardDelete:
         ["Type=Shred", "Type=", "Type=HardDelete&AllowReuse=yes", "Type=HardDelete&AllowReuse=", "AllowReuse=true",
          "Type=Unlist&AllowReuse=true"],
     )  # fmt: skip
-    async def test_what_cannot_be_meant_changes_nothing(self, upstream, tmp_path, query):
+    async def test_invalid_parameters_change_nothing(self, upstream, tmp_path, query):
         async with opened(tmp_path, upstream) as house:
             await house.push()
             status, reason = told(await house.send("DELETE", f"{VERSION}?{query}"))
@@ -225,7 +225,7 @@ class TestDeprecate:
             ("?versions=1.0.0", b" " * 1_100_000, 413),
         ],
     )
-    async def test_what_cannot_be_understood(self, upstream, tmp_path, query, body, expected):
+    async def test_an_invalid_request(self, upstream, tmp_path, query, body, expected):
         headers = {"Content-Type": "application/json"} if body else {}
         async with opened(tmp_path, upstream) as house:
             await house.push()
