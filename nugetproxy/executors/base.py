@@ -1,4 +1,4 @@
-"""What an executor promises, whether it has threads or processes."""
+"""The interface of executors, with threads or with processes."""
 
 from collections.abc import Callable
 from typing import ParamSpec, Protocol, TypeVar
@@ -11,4 +11,4 @@ class Executor(Protocol):
     """Runs work off the event loop."""
 
     async def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """`work(...)`, elsewhere; what it raises is raised here."""
+        """The result of `work(...)`, run elsewhere; its exceptions are raised here."""

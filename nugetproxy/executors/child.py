@@ -1,7 +1,7 @@
-"""The other side of `executors.processes`: runs one job after the other until its parent is gone.
+"""The child side of `executors.processes`: runs one job after the other until its parent is gone.
 
 `python -m nugetproxy.executors.child FD NICENESS`. A job is a pickled (function, arguments, keywords), an answer a
-pickled (failure, value); before each stand eight bytes with its length. Both ends are our own code.
+pickled (failure, value); each is preceded by eight bytes with its length. Both ends are our own code.
 """
 
 import os
@@ -21,13 +21,13 @@ HEAD: Final = 8
 def main() -> None:
     line = socket.socket(fileno=int(sys.argv[1]))
     niceness = int(sys.argv[2])
-    # A service manager or a terminal signals every process at once; a push that was accepted is still finished.
+    # A service manager or a terminal signals all processes together; an accepted push must still be finished.
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, signal.SIG_IGN)
     with line, line.makefile("rb") as jobs, line.makefile("wb") as answers:
         while (job := _read(jobs)) is not None:
             answer = pickle.dumps(_done(job, niceness), pickle.HIGHEST_PROTOCOL)
-            niceness = 0  # it is what is added
+            niceness = 0  # the argument is an increment
             answers.write(len(answer).to_bytes(HEAD, "big") + answer)
             answers.flush()
 
@@ -38,10 +38,10 @@ def _read(jobs: BinaryIO) -> bytes | None:
 
 
 def _done(job: bytes, niceness: int) -> tuple[Exception | str | None, Any]:
-    """A failure that has a name here goes back as it is, any other as the text of its traceback."""
+    """An exception of `errors` is returned as it is, any other as the text of its traceback."""
     try:
         work, args, kwargs = pickle.loads(job)  # noqa: S301 - from our parent
-        os.nice(niceness)  # not before the modules are loaded, for which somebody waits
+        os.nice(niceness)  # not before the modules are loaded, because somebody is waiting for that
         return None, work(*args, **kwargs)
     except NugetproxyError as error:
         return error, None

@@ -1,8 +1,8 @@
-"""Processes for work on what clients send: unpacking, parsing and checking it, which takes Python's lock for long.
+"""Processes for work on what clients send: unpacking, parsing and checking it, which holds Python's lock for long.
 
-In threads such work makes every answer of the event loop wait for that lock, time and again. Here it has interpreters
-of its own, which also yield the processor (`nice`), and whose end is nobody else's. What a job takes and gives is
-pickled: keep it small, and functions at the top of a module.
+In threads such work would make every answer of the event loop wait for that lock, again and again. Here it has
+separate interpreters, which run at a lower priority (`nice`) and can crash without affecting the server. Arguments
+and results of a job are pickled: keep them small, and define the functions at module level.
 """
 
 import asyncio
@@ -26,22 +26,22 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 NICENESS: Final = 10
-"""Beside a busy event loop on the same core such a process gets a tenth of it, and all of it otherwise."""
+"""Next to a busy event loop on the same core such a process gets a tenth of the core, otherwise all of it."""
 
 LONGEST_JOB: Final = 600.0
-"""Seconds; then the process is killed. The largest package that is accepted takes some minutes on a slow machine."""
+"""Seconds after which the process is killed. The largest accepted package takes some minutes on a slow machine."""
 
 IDLE_SECONDS: Final = 300.0
-"""A process that has had nothing to do for so long ends: it takes some 40 MB."""
+"""A process that has been idle for so many seconds exits: it takes some 40 MB."""
 
-# How long a process may take to end after its line was closed.
+# Seconds a process may take to exit after its connection was closed.
 _END_SECONDS: Final = 5.0
 
 
 class ProcessExecutor:
-    """At most `processes` jobs at once, each in a process; more of them queue. Processes start with the first jobs.
+    """At most `processes` jobs run in parallel, each in its own process; more of them queue.
 
-    To be used on one event loop, and closed there.
+    Processes start with the first jobs. Use it on one event loop only, and close it there.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ProcessExecutor:
 
     @property
     def jobs(self) -> int:
-        """Jobs that run or wait."""
+        """The number of jobs running or waiting."""
         return self._jobs
 
     async def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -69,13 +69,13 @@ class ProcessExecutor:
 
         Raises:
             ProcessLost: the process ended before it answered, or did not answer in time.
-            RuntimeError: the work raised what has no name in `errors`; the text is the traceback.
+            RuntimeError: the work raised an exception that is not in `errors`; the text is the traceback.
         """
         job = pickle.dumps((work, args, kwargs), pickle.HIGHEST_PROTOCOL)
         self._jobs += 1
         try:
             async with self._turns:
-                # The last that was at work: the others may end.
+                # The one used last, so that the others may exit.
                 child = self._resting.pop() if self._resting else await _Child.start()
                 child.wake()
                 failure, value = await self._answer(child, job)
@@ -89,7 +89,7 @@ class ProcessExecutor:
         return answer
 
     async def close(self) -> None:
-        """End the processes that rest. To be called when no job runs any more."""
+        """End the idle processes. Call it when no job is running any more."""
         resting, self._resting = self._resting, []
         await asyncio.gather(*(child.end() for child in resting))
 
@@ -102,7 +102,7 @@ class ProcessExecutor:
         except (OSError, EOFError) as error:
             raise self._lost(child, "the process that did it ended") from error
         except BaseException:
-            child.kill()  # what it would still answer is not the answer to the next job
+            child.kill()  # a late answer of this process must not be taken for that of the next job
             raise
         child.rest(self._idle_seconds, self._rested)
         self._resting.append(child)
@@ -118,7 +118,7 @@ class ProcessExecutor:
 
 
 class _Child:
-    """A started process and the line to it."""
+    """A started process and the connection to it."""
 
     def __init__(
         self, process: "subprocess.Popen[bytes]", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -149,7 +149,7 @@ class _Child:
         return answer
 
     def rest(self, seconds: float, rested: Callable[["_Child"], None]) -> None:
-        """Call `rested` after so many seconds."""
+        """Call `rested` after this many seconds."""
         self._alarm = asyncio.get_running_loop().call_later(seconds, rested, self)
 
     def wake(self) -> None:
@@ -158,7 +158,7 @@ class _Child:
             self._alarm = None
 
     async def end(self) -> None:
-        """Let it end: it does when nobody can ask it any more."""
+        """Let it exit, by closing the connection."""
         self.wake()
         self._writer.close()
         with contextlib.suppress(OSError):
@@ -168,7 +168,7 @@ class _Child:
         self.kill()
 
     def kill(self) -> int:
-        """End it now; its exit status, negative for a signal."""
+        """Kill it; its exit status, negative for a signal."""
         self.wake()
         self._writer.close()
         self._process.kill()
@@ -180,7 +180,7 @@ def _started(line: socket.socket) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-P", "-m", "nugetproxy.executors.child", str(line.fileno()), str(NICENESS)],
         pass_fds=[line.fileno()],
-        # It imports from where we did, and counts nothing.
+        # It imports from the same paths as this process, and writes no metrics.
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 T = TypeVar("T")
 
 SLICE_SECONDS: Final = 0.003
-"""How long others wait at most for a slice to end, if its steps are as short as they should be."""
+"""The most seconds that others wait for a slice to end, if its steps are as short as they should be."""
 
 TURNS_BETWEEN: Final = 8
 """Turns of the loop from one slice to the next. Answering a request takes several: with a slice in each of them, a
@@ -27,7 +27,7 @@ _turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]" = WeakKeyDi
 async def in_slices(steps: Generator[None, None, T], clock: Callable[[], float] = time.perf_counter) -> T:
     """The result of work that yields after each of its steps (`protocol.steps`).
 
-    What fits into one slice is done without a pause. Raises what the work raises.
+    Work that fits into one slice is done without a pause. Raises what the work raises.
     """
     result: list[T] = []
     if _did_end(steps, result, clock):
@@ -44,7 +44,7 @@ async def in_slices(steps: Generator[None, None, T], clock: Callable[[], float] 
 
 
 def _did_end(steps: Generator[None, None, T], result: list[T], clock: Callable[[], float]) -> bool:
-    """Do one slice; whether it was the last."""
+    """Run one slice; return whether it was the last."""
     end = clock() + SLICE_SECONDS
     try:
         while True:

@@ -1,7 +1,7 @@
 """Named thread pools: one for each kind of work that must not run on the event loop.
 
-Each pool has few threads and, where clients decide how much work there is, a bounded queue. What is quick (health,
-metrics, files) therefore never waits behind what is expensive (hashing passwords, rendering long documents). asyncio's
+Each pool has few threads and, where clients decide how much work there is, a bounded queue. Quick work (health,
+metrics, files) therefore never waits behind expensive work (hashing passwords, rendering long documents). asyncio's
 default pool is left to the event loop itself, which resolves names and sends files in it; `asyncio.to_thread` is not
 used in a worker.
 """
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class ThreadExecutor:
-    """At most `threads` jobs at once; at most `waiting` more may queue, None: as many as there are callers.
+    """At most `threads` jobs run in parallel; at most `waiting` more may queue, without limit if None.
 
     `niceness` is added to that of the process for these threads only. Use it for work that releases the interpreter's
     lock: no other thread should wait for the lock while a thread of low priority holds it.
@@ -41,19 +41,19 @@ class ThreadExecutor:
 
     @property
     def jobs(self) -> int:
-        """Jobs that run or wait."""
+        """The number of jobs running or waiting."""
         return self._jobs
 
     async def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """`work(...)` in a thread of this pool, with the caller's context variables.
 
-        A caller that is cancelled takes back what has not begun. Raises Busy when the queue is full.
+        If the caller is cancelled, a job that has not started is withdrawn. Raises Busy when the queue is full.
         """
         context = contextvars.copy_context()
         return await asyncio.wrap_future(self._submit(functools.partial(context.run, work, *args, **kwargs)))
 
     def require_room(self) -> None:
-        """Raises Busy when a job would be refused now."""
+        """Raises Busy if a job would be refused now."""
         if self._most is not None and self._jobs >= self._most:
             raise Busy(self.name)
 
@@ -75,7 +75,7 @@ class ThreadExecutor:
 
 
 def _lower_priority(niceness: int) -> None:
-    """Lower the priority of this thread only, as Linux can."""
+    """Lower the priority of this thread only, which Linux supports."""
     if niceness:
         with contextlib.suppress(OSError):
             thread = threading.get_native_id()
@@ -83,16 +83,19 @@ def _lower_priority(niceness: int) -> None:
 
 
 DISK: Final = ThreadExecutor("disk", 8)
-"""Short reads and writes of files. Its queue is bounded by the connections, each of which waits for one at a time."""
+"""
+Short reads and writes of files. Its queue is bounded by the number of connections, each of which waits for one job at
+a time.
+"""
 
 COMMITS: Final = ThreadExecutor("commits", 4)
-"""Pushed files being synced and renamed, and removed. Its queue is bounded by the pushes that were accepted."""
+"""Pushed files being synced and renamed, and removed. Its queue is bounded by the number of accepted pushes."""
 
 UPKEEP: Final = ThreadExecutor("upkeep", 2)
-"""Our own jobs over whole trees, minutes long."""
+"""Background jobs over whole trees, which may take minutes."""
 
 HEALTH: Final = ThreadExecutor("health", 1)
-"""Whether the data directory can be read. Nothing else runs here: a monitor must hear of everything else."""
+"""Checks whether the data directory can be read. Nothing else runs here, so that monitoring keeps working."""
 
 METRICS: Final = ThreadExecutor("metrics", 1, waiting=64)
 """Gathering and writing the metrics of all processes."""
@@ -104,19 +107,19 @@ DOCUMENTS: Final = ThreadExecutor("documents", 2, waiting=256)
 """Long documents of upstreams being parsed."""
 
 RENDERING: Final = ThreadExecutor("rendering", 2, waiting=256)
-"""Long documents being put together."""
+"""Long documents being rendered."""
 
 COMPRESSION: Final = ThreadExecutor("compression", 2, waiting=256, niceness=5)
 """Long documents being compressed."""
 
 SEARCHES: Final = ThreadExecutor("searches", 2, waiting=256)
-"""Searches among the packages that are kept of an upstream. Those among hosted packages have the database's threads."""
+"""Searches over mirrored packages. Searches over hosted packages use the database's threads."""
 
 PACKAGES: Final = ThreadExecutor("packages", 2, waiting=256)
-"""Parts (readme, icon, licence) being read out of kept packages."""
+"""Parts (readme, icon, licence) being read from stored packages."""
 
 INSPECTION: Final = ThreadExecutor("inspection", 2)
-"""Pushed files being unpacked, parsed and checked, where there are no processes for it (`executors.processes`)."""
+"""Pushed files being unpacked, parsed and checked, if there are no processes for it (`executors.processes`)."""
 
 ALL: Final = (
     DISK,

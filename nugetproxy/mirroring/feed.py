@@ -1,7 +1,7 @@
-"""MirrorFeed: one upstream, kept, as a Feed.
+"""MirrorFeed: one mirrored upstream as a Feed.
 
-It knows which document or package file answers which question, and when the view of kept packages takes over from the
-upstream's own. How documents and package files are had is the affair of its parts.
+It knows which document or package file answers which request, and when the view of kept packages replaces the
+upstream's own. Fetching documents and package files belongs to its collaborators.
 """
 
 import asyncio
@@ -42,12 +42,12 @@ from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, Searc
 from nugetproxy.protocol.v3.signatures import RepositorySignatures
 from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages
 
-# The service index is answered without its optional resources rather than late.
+# Seconds after which the service index is answered without its optional resources, rather than late.
 _OFFER_PATIENCE: Final = 5.0
 
 
 class MirrorFeed:
-    """The Feed contract over one upstream and what is kept of it."""
+    """The Feed contract over one upstream and the content kept from it."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class MirrorFeed:
         self, package_id: PackageId, lower: NuGetVersion, upper: NuGetVersion
     ) -> Answer[Registration]:
         kept = await self._kept_registration(package_id)
-        # A client may still read page after page of an index from before the upstream was considered down.
+        # A client may still be reading the pages of an index from before the upstream was considered down.
         if kept is not None and (self._source.is_offline or kept.value.overlapping(lower, upper)):
             return kept
         return await self._registrations.loaded(package_id, lambda registration: registration.overlapping(lower, upper))
@@ -136,7 +136,7 @@ class MirrorFeed:
             document = await self._catalog_document(answer.value, read)
             entry = await self._source.read(document, read) if document is not None else None
         except (DocumentAbsent, UpstreamNonsense):
-            # Some feeds name addresses that were never meant to be asked; the leaf says nearly as much.
+            # Some feeds name addresses that do not exist; the leaf has nearly the same information.
             document = entry = None
         provenance = answer.provenance if document is None else answer.provenance.joined(document.provenance)
         return Answer(CatalogEntry(answer.value, entry), provenance)
@@ -150,7 +150,7 @@ class MirrorFeed:
         return await self._source.ask(url, DocumentKind.CATALOG_ENTRY, read)
 
     async def _kept_registration(self, package_id: PackageId) -> Answer[Registration] | None:
-        """The registration of the kept view; None when the upstream's own is to be shown."""
+        """The registration from the view of kept packages; None if the upstream's own is to be shown."""
         if not self._source.only_kept:
             return None
         registration = await self._kept.registration(package_id, self._registrations.stated_leaves)
@@ -195,9 +195,9 @@ class MirrorFeed:
         return text_of(leaf.raw.get("packageContent")) or text_of(leaf.entry.get("packageContent"))
 
     async def _absence(self, package: PackageIdentity) -> NugetproxyError:
-        """What it means that a file of a package is not there: only a feed that owns the id may say "no such version".
+        """The error for a missing package file: only a feed that has the id may say "no such version".
 
-        Raises UpstreamError when that cannot be known: another feed may have the package.
+        Raises UpstreamError if that is not known: another feed may have the package.
         """
         try:
             await self.versions(package.id)
@@ -206,14 +206,14 @@ class MirrorFeed:
         return VersionNotFound(package.id.text, package.version.normalized)
 
     async def _expire_list_without(self, package: PackageIdentity, url: str) -> None:
-        """A version that exists and is not in our copy of the list proves the copy old."""
+        """A version that exists but is not in our copy of the list proves that the copy is out of date."""
         listed = self._source.peek(url)
         with contextlib.suppress(DocumentAbsent, UpstreamNonsense):
             if listed is not None and package.version not in await self._source.read(listed, read_versions):
                 self._source.expire(url)
 
     async def _fetched_part(self, package: PackageIdentity, part: Part, *, kept: bool) -> Answer[PackageContent]:
-        """A part that the kept package does not have, or of a package that is not kept, as the upstream has it."""
+        """A part from the upstream, because the kept package does not have it or the package is not kept."""
         missing = PartNotFound(package.id.text, package.version.normalized, part.value)
         if self._source.is_offline:
             raise missing if kept else NotMirrored(str(package))
@@ -245,7 +245,7 @@ class MirrorFeed:
         return await self._trust.vulnerabilities()
 
     def vulnerability_age(self) -> float | None:
-        """Seconds since the oldest kept vulnerability document was last vouched for; None when none is known."""
+        """Seconds since the oldest kept vulnerability document was last confirmed; None if there is none."""
         return self._trust.vulnerability_age()
 
     async def signatures(self) -> Answer[RepositorySignatures]:
@@ -256,7 +256,7 @@ class MirrorFeed:
 
 
 async def _can_answer(url: str | None, ask: Callable[[], Awaitable[object]]) -> bool:
-    """Whether a resource that the upstream names can be answered by us now: only then it is advertised."""
+    """Whether we can answer for a resource of the upstream now: only then is it advertised."""
     if url is None:
         return False
     try:

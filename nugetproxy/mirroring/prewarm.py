@@ -1,9 +1,8 @@
-"""Prewarm: fetch named packages, and the documents a client asks for with them, before anyone asks.
+"""Prewarm: fetch named packages, and the documents that clients request with them, ahead of time.
 
-It uses the feed as any client would, so it can run beside a server on the same data directory, and running it again
-finds what is already there. No client waits for it, so it pauses while an upstream asks for fewer requests or is
-considered down, where a client would be told to try later. What is wanted is read in `nuget.lock_files`; how progress
-is shown belongs to the command.
+It uses the feed as a client would, so it can run next to a server on the same data directory, and a second run finds
+what is already there. No client waits for it, so it pauses while an upstream asks for fewer requests or is considered
+down, instead of failing. `nuget.lock_files` reads the list of packages; showing progress belongs to the command.
 """
 
 import asyncio
@@ -20,9 +19,9 @@ from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.lock_files import Wanted
 from nugetproxy.nuget.signature import content_hash
 
-# Enough to fill a fast line with high latency, few enough not to strain the upstream.
+# Enough to fill a fast connection with high latency, few enough not to strain the upstream.
 DEFAULT_PARALLEL: Final = 8
-# Pauses in a row without any success, and pauses for one package. An upstream may ask for five minutes each.
+# Pauses in a row without any success, and pauses for one package. An upstream may ask for up to five minutes each time.
 MOST_RESTS: Final = 4
 _SHORTEST_REST = 1.0
 
@@ -78,7 +77,7 @@ class Prewarm:
         self._report = PrewarmReport()
 
     async def run(self, wanted: Sequence[Wanted]) -> PrewarmReport:
-        """Fetch everything. What cannot be fetched is named in the report and stops nothing else."""
+        """Fetch everything. Failures are listed in the report and do not stop the rest."""
         packages = hashes_by_identity(wanted)
         ids = {package.id for package in packages}
         self._report.wanted = len(packages)
@@ -91,8 +90,8 @@ class Prewarm:
             for package_id in ids:
                 fetch = partial(self._documents, package_id)
                 group.create_task(self._have(f"documents of {package_id.text}", package_id, fetch, of_documents))
-        # An id that does not exist, or an upstream that is down, is one problem of an id: not one of its packages and
-        # another of its documents. The sentences may differ, for example in the seconds until the next try.
+        # An id that does not exist, or an upstream that is down, is one problem of the id: not one of its packages and
+        # another of its documents. The messages may differ, for example in the seconds until the next try.
         told = {(refusal.package_id, refusal.kind) for refusal in self._report.refusals}
         self._report.refusals += [each for each in of_documents if (each.package_id, each.kind) not in told]
         self._report.refusals = _without_repeats(self._report.refusals)
@@ -110,10 +109,10 @@ class Prewarm:
         self._advanced(what)
 
     async def _patiently(self, fetch: Callable[[], Awaitable[None]]) -> None:
-        """Fetch, and again after a rest when the upstream may then be asked."""
+        """Fetch, and try again after a pause if the upstream may then be asked."""
         for _ in range(MOST_RESTS):
             async with self._rest:
-                pass  # others rest: so does everybody
+                pass  # others are pausing, so this one does too
             try:
                 await fetch()
             except UpstreamError as error:
@@ -126,7 +125,7 @@ class Prewarm:
 
     async def _have_a_rest(self, seconds: float, why: str) -> None:
         if self._rest.locked():
-            return  # those who were refused together rest once
+            return  # requests refused together pause once
         async with self._rest:
             self._rests_in_vain += 1
             self._resting(seconds, why)
@@ -152,11 +151,11 @@ class Prewarm:
             self._refuse(package, *(_other_content(stated, actual) for stated in sorted(hashes - {actual})))
 
     async def _kept_file(self, package: PackageIdentity) -> LocalFile | None:
-        """The file that a finished download left. Reports a package that was fetched but could not be kept."""
+        """The stored file of a finished download. Reports a package that was fetched but could not be stored."""
         answer = await self._feed.content(package, Part.NUPKG)
         if isinstance(answer.value, LocalFile):
             return answer.value
-        self._refuse(package, "it was fetched but could not be kept: see the log")
+        self._refuse(package, "it was fetched but could not be stored: see the log")
         return None
 
     def _refuse(self, package: PackageIdentity, *reasons: str) -> None:
@@ -188,7 +187,7 @@ def _other_content(stated: str, actual: str) -> str:
 
 
 def hashes_by_identity(wanted: Iterable[Wanted]) -> dict[PackageIdentity, frozenset[str]]:
-    """Each package once, in the order of its first mention, with every content hash that was stated for it."""
+    """Each package once, in the order of its first occurrence, with every content hash stated for it."""
     hashes: dict[PackageIdentity, set[str]] = {}
     for want in wanted:
         hashes.setdefault(want.identity, set()).update([want.content_hash] if want.content_hash is not None else [])

@@ -1,4 +1,4 @@
-"""Searches of one upstream: answered by its own services, or from what is kept when none of them answers in time."""
+"""Searches of one upstream: answered by its own services, or from kept packages if none of them answers in time."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class MirroredSearch:
-    """Search and autocomplete over one upstream and what is kept of it."""
+    """Search and autocomplete over one upstream and the packages kept from it."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class MirroredSearch:
         params: Sequence[tuple[str, str]],
         read: Callable[[bytes], T],
     ) -> Answer[T] | None:
-        """The upstream's answer from the first of its services that gives one in time; None when none does."""
+        """The answer of the first of the upstream's services that answers in time; None if none does."""
         if self._source.only_kept:
             return None
         try:
@@ -78,7 +78,7 @@ class MirroredSearch:
 
     async def _asked_at(self, url: str, read: Callable[[bytes], T]) -> Answer[T] | None:
         try:
-            # Half of the whole, so that a second service can still be asked when the first is silent.
+            # Half of the total, so that a second service can still be asked if the first does not answer.
             document = await self._source.ask(url, DocumentKind.SEARCH, read, timeout=self._timeout / 2)
         except (UpstreamError, DocumentAbsent):
             return None

@@ -1,6 +1,6 @@
-"""The composition root: settings in, the object graph out. The only place that knows which concrete parts are in use.
+"""The composition root: settings in, the object graph out. The only place that knows which concrete classes are in use.
 
-clients -> web -> Overlay(hosted, below=Protected) -> [Mapped, when there are several upstreams] -> MirrorFeed
+clients -> web -> Overlay(hosted, below=Protected) -> [Mapped, if there are several upstreams] -> MirrorFeed
         -> documents, downloads -> upstream
 """
 
@@ -50,10 +50,10 @@ from nugetproxy.storage.reserve import Reserve
 _log = logger()
 
 USER_AGENT: Final = f"nugetproxy/{nugetproxy.__version__} (caching mirror)"
-# Parsed documents are small and few compared with packages; the hot tier spares the disk store's look-ups.
+# Parsed documents are small and few compared with packages; the hot tier saves lookups in the disk store.
 _HOT_DOCUMENTS: Final = 32_000_000
 _GAUGE_SECONDS: Final = 5.0
-# Whoever still wanted an answer was waited for before; downloads for nobody may be finished next time.
+# Requests still being answered were waited for before; downloads without a reader may be finished next time.
 _LAST_SECONDS: Final = 2.0
 
 
@@ -63,8 +63,8 @@ async def assemble(
 ) -> AsyncIterator[Services]:
     """Everything a worker or a command needs, running; stopped in reverse order on the way out.
 
-    `environ` is looked at for the outgoing proxies only (HTTPS_PROXY and its kin). `what` is how others who want the
-    data directory for themselves are told of us. Raises StorageUnavailable when the data directory cannot be used.
+    `environ` is read only for the outgoing proxies (HTTPS_PROXY and similar). `what` describes this process to others
+    that need exclusive use of the data directory. Raises StorageUnavailable if the data directory cannot be used.
     """
     path = Path(config.storage.path)
     mode = Mode(config.mirroring.mode)
@@ -140,7 +140,7 @@ async def assemble(
 
         private = over(feed, config, path, leases, stack, read_only=read_only) if config.hosting.enabled else None
         if private is None:
-            # What is ours alone is never asked for, whether or not it is hosted here.
+            # Protected ids are never requested upstream, whether or not they are hosted here.
             settled = protected_prefixes(config.feed.protected_prefixes, ())
             feed = Protected(lambda: settled, feed, attempted, appeared)
         foresight = foresight_over(sources, downloads, reserve, private, config, stack)
@@ -161,7 +161,7 @@ async def assemble(
 
 
 class _Changes:
-    """Counts what makes answers given before doubtful: an upstream that died or came back, a list known to be old."""
+    """Counts events that may invalidate earlier answers: an upstream that went down or came back, an outdated list."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -174,7 +174,7 @@ class _Changes:
 
 
 def freshness_rules(config: Config) -> dict[DocumentKind, FreshnessRule]:
-    """The rule of each kind of document, out of the settings of the same name."""
+    """The rule of each kind of document, from the settings of the same name."""
     return {kind: _rule(getattr(config.mirroring.freshness, kind.value)) for kind in DocumentKind}
 
 
@@ -199,7 +199,10 @@ def _kept(package: CommittedPackage) -> KeptPackage:
 
 
 async def _warm(mirror: MirrorFeed) -> None:
-    """Fetch what every client asks first (service index, signatures, vulnerabilities), so that it is kept."""
+    """
+    Fetch the documents that every client requests first (service index, signatures, vulnerabilities), so that they
+    are stored.
+    """
     await mirror.offered()
 
 
@@ -214,7 +217,7 @@ async def _reconcile(inventory: Inventory, leases: Leases, tree: Path) -> None:
 async def _gauges(
     path: Path, reserve: Reserve, disk: DiskDocuments, inventory: Inventory, mirrors: list[MirrorFeed]
 ) -> None:
-    """Keep the gauges that no request would set."""
+    """Update the gauges that no request would set."""
     metrics.BUILD.labels(nugetproxy.__version__).set(1)
     while True:
         with contextlib.suppress(OSError, StorageUnavailable):

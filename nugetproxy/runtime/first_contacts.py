@@ -1,7 +1,7 @@
-"""Telling in the log, once a start, whether the upstreams can be used at all.
+"""Logs once per start whether the upstreams can be used at all.
 
-Without it, a wrong URL, a dead outgoing proxy or refused credentials would show only when clients fail. Nothing waits
-for this: a server whose upstream is away serves what it keeps.
+Otherwise a wrong URL, an outgoing proxy that is down or refused credentials would show only when clients fail.
+Nothing waits for this: a server whose upstream is down serves stored content.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from nugetproxy.storage.leases import Leases
 
 _log = logger()
 
-# Workers of one start come within this time (seconds) of each other; only the first of them asks.
+# Workers of one start begin within this many seconds of each other; only the first of them asks.
 _START: Final = 30.0
 
 
 async def tell_first_contacts(config: Config, user_agent: str, environ: Mapping[str, str]) -> None:
-    """Ask every upstream once and log what came of it; nothing when offline, or when another worker does it."""
+    """Ask every upstream once and log the result; does nothing when offline, or if another worker does it."""
     if config.mirroring.mode == "offline":
         return
     leases = Leases(Path(config.storage.path) / "locks")

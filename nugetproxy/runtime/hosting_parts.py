@@ -1,6 +1,6 @@
-"""The private feed's part of the composition: accounts, hosted packages, and the overlay above what is mirrored.
+"""The private feed's part of the composition: accounts, hosted packages, and the overlay over mirrored packages.
 
-A part of `assembly`, apart from it because a mirror that hosts nothing needs none of this.
+Separate from `assembly` because a mirror without hosting needs none of this.
 """
 
 import asyncio
@@ -52,14 +52,17 @@ from nugetproxy.storage.spool import MemoryBudget, SpoolFolder
 
 _log = logger()
 
-# Processes that inspect pushes, for each process that serves; the second starts when the first is at work.
+# Processes that inspect pushes, for each worker; the second starts while the first is busy.
 _INSPECTIONS: Final = 2
 _UPKEEP_SECONDS: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class PrivateFeed:
-    """What the private feed adds. `feed` is everything, `mirrored` what somebody may see who may not see ours."""
+    """
+    What the private feed adds. `feed` is everything, `mirrored` what readers without access to hosted packages may
+    see.
+    """
 
     feed: Feed
     mirrored: Feed
@@ -68,7 +71,7 @@ class PrivateFeed:
     revisions: Revisions
 
     def changes(self) -> int:
-        """Differs once anything changed here that answers given before may depend on. Both counters only grow."""
+        """Changes whenever anything changed here that earlier answers may depend on. Both counters only grow."""
         return self.revisions.accounts + self.revisions.hosting
 
 
@@ -77,13 +80,13 @@ def over(
 ) -> PrivateFeed:
     """The private feed over `below`; its parts are closed by `stack`, its jobs run until then.
 
-    `read_only`: nothing can be written below `path`. What is hosted is served, and every act is refused.
+    `read_only`: nothing can be written below `path`. Hosted packages are served, and every act is refused.
 
-    Raises StorageUnavailable: without its database nobody knows which ids are ours alone, so there is no start then.
+    Raises StorageUnavailable: without the database it is not known which ids are protected, so there is no start.
     """
     revisions = Revisions(None if read_only else path)
     stack.callback(revisions.close)
-    # A process that was killed between its commit and its telling left others with what they had.
+    # If a process was killed between its commit and the increment, others still use what they had in memory.
     revisions.bump_accounts()
     revisions.bump_hosting()
     database = open_main_database(path, reading=read_only)
@@ -98,7 +101,7 @@ def over(
     try:
         if not read_only:
             blobs.apply_access()
-    except StorageUnavailable as error:  # somebody else's folder: what is in it can be served all the same
+    except StorageUnavailable as error:  # the folder belongs to another user: its files can be served anyway
         _log.warning("hosted_not_private", error=str(error))
     contents = HostedContents(blobs)
     packages = HostedPackages(database, lambda: revisions.hosting)
@@ -168,13 +171,13 @@ def _merged(patterns: tuple[str, ...]) -> Callable[[str], bool]:
 
 
 def attempted(what: str) -> None:
-    """Somebody asked for what is ours alone and not here: it was not asked of the upstream."""
+    """A protected id that is not hosted here was requested: the upstream was not asked."""
     metrics.PROTECTED_ATTEMPTS.inc()
     _log.info("protected_not_asked", what=what)
 
 
 def appeared(lower_id: str) -> None:
-    """The upstream offers an id of ours: somebody may be trying to get into our builds."""
+    """The upstream offers a protected id: somebody may be trying to get into our builds."""
     metrics.PROTECTED_APPEARED.inc()
     _log.warning("protected_id_at_upstream", package=lower_id)
 
@@ -182,7 +185,7 @@ def appeared(lower_id: str) -> None:
 async def _keep_up(
     leases: Leases, database: SqliteDatabase, packages: HostedPackages, symbols: Symbols, blobs: FilesystemBlobs
 ) -> None:
-    """Sweep what killed pushes left, and say what is missing; in one process of the machine at a time."""
+    """Remove files left by killed pushes, and report missing ones; in one process of the machine at a time."""
     while True:
         try:
             async with leases.hold("hosting upkeep"):
@@ -197,7 +200,7 @@ async def _keep_up(
 
 
 async def _catch_up(search: HostedSearch) -> None:
-    """Index what was stored before the index was made as it now is."""
+    """Index versions stored before the current rules of the index."""
     try:
         await search.catch_up()
     except StorageUnavailable as error:

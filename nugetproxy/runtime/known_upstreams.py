@@ -1,6 +1,6 @@
-"""What a data directory knows of the upstreams that filled it, so that it can be served offline without being told.
+"""The record of the upstreams that filled a data directory, so that it can be served offline without naming them.
 
-Names, addresses and patterns, in `upstreams.json`; no credentials. Settings that name an upstream always win.
+Names, addresses and patterns, in `upstreams.json`; no credentials. Settings that name an upstream take precedence.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,9 @@ _log = logger()
 
 
 def remember(path: Path, upstreams: Sequence[UpstreamSettings]) -> None:
-    """Note the upstreams of an online start, before those of earlier ones. Never raises: serving needs no record."""
+    """
+    Record the upstreams of an online start, ahead of those of earlier starts. Never raises: serving needs no record.
+    """
     names = {each.name.lower() for each in upstreams}
     before = known(path)
     now = (*upstreams, *(each for each in before if each.name.lower() not in names))
@@ -37,7 +39,7 @@ def remember(path: Path, upstreams: Sequence[UpstreamSettings]) -> None:
 
 
 def known(path: Path) -> tuple[UpstreamSettings, ...]:
-    """The upstreams that have filled the directory; none when there is no record, or none that can be read."""
+    """The upstreams that have filled the directory; empty if there is no record, or none that can be read."""
     try:
         noted = orjson.loads((path / FILE).read_bytes())
         return tuple(UpstreamSettings.model_validate({key: each[key] for key in _FIELDS}) for each in noted)
@@ -49,7 +51,7 @@ def known(path: Path) -> tuple[UpstreamSettings, ...]:
 
 
 def with_known_upstreams(config: Config) -> Config:
-    """The settings as they are meant: offline and without a word about upstreams, those that filled the directory."""
+    """The effective settings: when offline and without configured upstreams, those that filled the directory."""
     if config.mirroring.mode != "offline" or any(each.model_fields_set for each in config.mirroring.upstream):
         return config
     path = Path(config.storage.path)

@@ -17,7 +17,7 @@ _FIRST_INHERITED = 3  # sd_listen_fds(3)
 
 
 class CannotListen(Exception):
-    """An address that we cannot listen on; the sentence says why and what would be right."""
+    """An address that we cannot listen on; the message says why and what would be right."""
 
 
 def listen_on(host: str, port: int) -> list[socket.socket]:
@@ -28,7 +28,7 @@ def listen_on(host: str, port: int) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as failed:
-        raise CannotListen(f"{_shown(host, port)} is no address of this machine: {failed.strerror}") from None
+        raise CannotListen(f"{_shown(host, port)} is not an address of this machine: {failed.strerror}") from None
     opened: list[socket.socket] = []
     for family, _, _, _, address in dict.fromkeys(found):
         if family == socket.AF_INET6 and not socket.has_ipv6:
@@ -44,14 +44,14 @@ def listen_on(host: str, port: int) -> list[socket.socket]:
             raise CannotListen(_why(failed, host, port)) from None
         port = port or opened[0].getsockname()[1]
     if not opened:
-        raise CannotListen(f"{_shown(host, port)} is no address of this machine")
+        raise CannotListen(f"{_shown(host, port)} is not an address of this machine")
     return opened
 
 
 def inherited(environ: Mapping[str, str]) -> list[socket.socket]:
-    """The listening sockets that systemd opened for this very process (socket activation); usually none.
+    """The listening sockets that systemd opened for this process (socket activation); usually none.
 
-    Raises CannotListen when what it opened is anything else.
+    Raises CannotListen if it opened anything else.
     """
     if environ.get("LISTEN_PID") != str(os.getpid()):
         return []
@@ -74,7 +74,7 @@ def _taken_over(descriptor: int) -> socket.socket:
         elif not taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             why = "does not listen"
         if why:
-            taken.detach()  # it is somebody else's
+            taken.detach()  # it is for another process
     if why:
         raise CannotListen(
             f"LISTEN_FDS names file descriptor {descriptor}, which {why}: expected listening TCP sockets, as opened by "
@@ -91,7 +91,7 @@ def addresses(sockets: list[socket.socket]) -> list[tuple[str, int]]:
 
 
 def close(sockets: list[socket.socket]) -> None:
-    """Close this process's hold on them; other processes keep theirs."""
+    """Close them in this process; they stay open in others."""
     for each in sockets:
         each.close()
 
@@ -114,7 +114,7 @@ def _listening(family: int, address: tuple[object, ...]) -> socket.socket:
         opened.bind(address)
         opened.listen(BACKLOG)
         opened.setblocking(False)
-    except BaseException:  # Ctrl-C, too: the port must not stay taken by nobody
+    except BaseException:  # on Ctrl-C too: the port must not stay taken
         opened.close()
         raise
     return opened
@@ -125,9 +125,9 @@ def _why(failed: OSError, host: str, port: int) -> str:
     if failed.errno == errno.EADDRINUSE:
         return f"{shown} is in use by another program; choose another with --listen or server.listen"
     if failed.errno == errno.EACCES:
-        return f"{shown} needs more rights: ports below 1024 want CAP_NET_BIND_SERVICE or a front such as nginx"
+        return f"{shown} is not permitted: ports below 1024 need CAP_NET_BIND_SERVICE or a front server such as nginx"
     if failed.errno == errno.EADDRNOTAVAIL:
-        return f"{shown} is no address of this machine; 0.0.0.0:{port} is all of IPv4"
+        return f"{shown} is not an address of this machine; 0.0.0.0:{port} is all of IPv4"
     return f"{shown} cannot be listened on: {failed.strerror}"
 
 

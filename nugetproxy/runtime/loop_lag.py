@@ -1,7 +1,7 @@
 """Measures how late the event loop is, always, and says what ran when it was very late.
 
-Everything a worker answers waits for its one event loop. A timer on the loop measures by how much it is late; a thread
-looks, while it is, at what the loop is doing. Nothing is decided here: what is late is somebody else's fault.
+Every answer of a worker waits for its one event loop. A timer on the loop measures how late it is; while it is late,
+a thread samples what the loop is doing. Nothing is decided here.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ EVERY: Final = 0.1
 """Seconds between two measurements."""
 
 LATE: Final = 0.25
-"""Seconds of lag that are logged with what ran. A client notices that much."""
+"""Seconds of lag from which it is logged with what ran. Clients notice that much."""
 
 LOGGED_EVERY: Final = 10.0
 """Seconds between two lines about lag; the next line says how often it happened in between."""
 
 STUCK: Final = 10.0
-"""Seconds after which a loop that is still not back is logged, by the thread: perhaps it never comes back."""
+"""Seconds after which the thread logs a loop that is still blocked: it may never come back."""
 
 _FRAMES: Final = 12
 
@@ -34,7 +34,7 @@ _log = logger()
 
 
 class LoopLag:
-    """Watches the running event loop between its beginning and its end as a context."""
+    """Watches the running event loop while the context is active."""
 
     def __init__(self, observe: Callable[[float], None] = LOOP_LAG.observe, *, late: float = LATE) -> None:
         """`observe` is given each measured lag in seconds; `late` as the constant."""
@@ -71,7 +71,7 @@ class LoopLag:
         if now - self._logged < LOGGED_EVERY:
             self._unlogged += 1
             return
-        # The thread may have looked at an earlier time, or not have come to it.
+        # The thread may have sampled an earlier lag, or not have got to it.
         at, beside = (seen.at, seen.beside) if seen is not None and seen.due == due else ([], [])
         _log.warning("loop_lagged", seconds=round(lag, 3), at=at, beside=beside, unlogged=self._unlogged)
         self._logged, self._unlogged = now, 0
@@ -102,7 +102,7 @@ class LoopLag:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the loop's thread did while it was late for `due`, innermost first, and pools' threads beside it."""
+    """What the loop's thread did while it was late for `due`, innermost first, and what pool threads did meanwhile."""
 
     due: float
     at: list[str]
@@ -110,7 +110,7 @@ class _Seen:
 
 
 def _has_a_job(frame: FrameType) -> bool:
-    """Whether a thread is a pool's and at work: one that waits is in `_worker` itself."""
+    """Whether a thread belongs to a pool and is busy: an idle one is in `_worker` itself."""
     outer = frame.f_back
     while outer is not None:
         if outer.f_code.co_name == "_worker":
@@ -120,7 +120,7 @@ def _has_a_job(frame: FrameType) -> bool:
 
 
 def _stack(frame: FrameType | None) -> list[str]:
-    """module:function:line of the innermost frames. Nothing of what they hold: it may be a secret."""
+    """module:function:line of the innermost frames, without values, which may be secret."""
     found: list[str] = []
     while frame is not None and len(found) < _FRAMES:
         found.append(f"{frame.f_globals.get('__name__', '?')}:{frame.f_code.co_name}:{frame.f_lineno}")

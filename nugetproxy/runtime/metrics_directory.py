@@ -1,8 +1,9 @@
 """Where the workers of one supervisor share their metrics (prometheus_client's multiprocess files).
 
-In memory where the system has a place for it: the files are written through mmap, and such a write to a full disk ends
-the worker with SIGBUS - just when its answers from upstream are needed most. Each supervisor has a directory of its
-own, so a second one on the same data directory does not count into it; what a killed one left is swept by the next.
+In memory where the system supports it: the files are written through mmap, and such a write to a full disk kills the
+worker with SIGBUS, just when its answers from the upstream are needed most. Each supervisor has its own directory, so
+that metrics of a second one on the same data directory stay separate; the next supervisor removes what a killed one
+left.
 """
 
 import contextlib
@@ -16,12 +17,12 @@ from pathlib import Path
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the directories made in it are private to the user and have random names
 _PREFIX = "nugetproxy-metrics-"
 _OWNED = "owned"
-# A directory whose lock file is not there yet is another supervisor's in the making, unless it stays so.
+# Seconds: a younger directory without a lock file is being created by another supervisor.
 _MAKING_SECONDS = 60.0
 
 
 class MetricsDirectory:
-    """One supervisor's directory; it is there from `prepare` to `remove`."""
+    """One supervisor's directory; it exists from `prepare` to `remove`."""
 
     def __init__(self, memory: Path = _MEMORY) -> None:
         self._memory = memory
@@ -29,8 +30,9 @@ class MetricsDirectory:
         self._lock: int | None = None
 
     def prepare(self, data: str) -> str:
-        """Make it, empty, unless that was done; below `data` where memory is no file system, and where that is
-        read-only, where temporary files go. Raises OSError.
+        """Create it, empty, unless that was done. Raises OSError.
+
+        In memory; otherwise below `data`, or, if that is read-only, in the folder for temporary files.
         """
         if self._path is None:
             try:
@@ -45,13 +47,13 @@ class MetricsDirectory:
         return str(self._path)
 
     def forget(self, pid: int) -> None:
-        """Drop what a dead worker said about itself (its live gauges); what it counted stays counted."""
+        """Drop the live gauges of a dead worker; its counters are kept."""
         if self._path is not None:
             for file in self._path.glob(f"gauge_live*_{pid}.db"):
                 file.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Delete it; no worker may be left."""
+        """Delete it; no worker may be running any more."""
         if self._path is not None:
             shutil.rmtree(self._path, ignore_errors=True)
         if self._lock is not None:
@@ -67,7 +69,7 @@ class MetricsDirectory:
 
 
 def _sweep(parent: Path) -> None:
-    """Delete the directories of our user whose supervisor is gone: the kernel has dropped its lock."""
+    """Delete directories of our user whose supervisor is gone: the kernel has released its lock."""
     for path in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             found = path.lstat()

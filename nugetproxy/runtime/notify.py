@@ -1,4 +1,4 @@
-"""Reporting our state to systemd, if it asked for that (sd_notify(3), units of Type=notify and Type=notify-reload)."""
+"""Reports our state to systemd, if it asks for that (sd_notify(3), units of Type=notify and Type=notify-reload)."""
 
 import contextlib
 import socket
@@ -16,7 +16,7 @@ class Notify:
         self._send("READY=1")
 
     def starting_for(self, seconds: int) -> None:
-        """The start may take so long from now on, whatever the unit's TimeoutStartSec."""
+        """Allow the start to take this long from now on, whatever the unit's TimeoutStartSec."""
         self._send(f"EXTEND_TIMEOUT_USEC={seconds * 1_000_000}")
 
     def reloading(self) -> None:
@@ -26,13 +26,13 @@ class Notify:
         self._send("STOPPING=1")
 
     def alive(self) -> None:
-        """Keep systemd's watchdog from ending us; see `watchdog`."""
+        """Keep systemd's watchdog from restarting us; see `watchdog`."""
         self._send("WATCHDOG=1")
 
     def _send(self, state: str) -> None:
         if not self._address:
             return
-        # A leading @ is systemd's way to write the NUL of an abstract address.
+        # systemd writes the NUL of an abstract address as a leading @.
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
             told.sendto(state.encode(), address)

@@ -1,6 +1,6 @@
-"""What a worker serves: the assembled parts behind the application behind the lane, on the sockets it was given.
+"""Serving in a worker: the lane in front of the application in front of the assembled parts, on the given sockets.
 
-Importing this module binds the metrics to their directory; only a worker that has been told of it may do so.
+Importing this module binds the metrics to their directory; only a worker that knows the directory may import it.
 """
 
 import asyncio
@@ -39,14 +39,14 @@ _log = logger()
 async def serve(
     config: Config, sockets: list[socket.socket], ready: Callable[[], None], stopping: asyncio.Event, trouble: Trouble
 ) -> None:
-    """Serve until `stopping` is set, then finish what is being answered within `server.stop_timeout`."""
+    """Serve until `stopping` is set, then finish running answers within `server.stop_timeout`."""
     settings = config.server
     tls = _tls(settings)
     async with LoopLag(), assemble(config, os.environ) as assembled:
         services = replace(assembled, ready=_unless(trouble, assembled.ready))
         hot = _hot_table(config, services) if settings.lane else None
         application = make_application(services, hot)
-        # Who is still answered was waited for by `drain`; what is left then works for clients that are gone.
+        # `drain` waited for running answers; what is left now works for clients that are gone.
         runner = web.AppRunner(application, shutdown_timeout=0.1, **handler_options(settings.idle_timeout))
         await runner.setup()
         try:
@@ -55,7 +55,7 @@ async def serve(
             gate = application[GATE]
             learned = gate.learned if gate is not None else None
             lanes = LaneServer(LaneShared(runner.server, hot, settings, application[ACCESS], learned), tls)
-            # It begins to run when `_serve` first waits, which is after `ready`.
+            # It starts running when `_serve` first waits, which is after `ready`.
             contacts = asyncio.create_task(tell_first_contacts(config, USER_AGENT, os.environ))
             try:
                 await _serve(lanes, sockets, settings, ready, stopping)
@@ -76,8 +76,8 @@ async def _serve(
     stopping: asyncio.Event,
 ) -> None:
     listeners = [lanes.listen(each) for each in sockets]
-    # All that is loaded by now stays. The collector would walk through it again and again, 50 ms each time, in which
-    # nobody is answered.
+    # Everything loaded so far is permanent. The collector would walk through it repeatedly, 50 ms each time, during
+    # which no request is answered.
     gc.collect()
     gc.freeze()
     # Full collections walk through every parsed document that is kept: run them a fifth as often. Nearly all cyclic
@@ -96,7 +96,7 @@ def _hot_table(config: Config, services: Services) -> HotTable:
     if config.server.hot_disk:
         try:
             overflow = Overflow(Path(config.storage.path) / "spool", config.server.hot_disk)
-        except OSError as error:  # read-only media, perhaps: what does not fit into memory is then made again
+        except OSError as error:  # perhaps read-only media: then they are rendered again
             _log.info("hot_overflow_unavailable", why=error.strerror)
     return HotTable(config.server.hot_memory, services.changes, overflow)
 
@@ -113,5 +113,5 @@ def _tls(settings: ServerSettings) -> ssl.SSLContext | None:
         return None
     try:
         return tls_context(settings.tls_cert, settings.tls_key)
-    except OSError as failed:  # ssl.SSLError, too
+    except OSError as failed:  # ssl.SSLError too
         raise ConfigError([f"server.tls_cert: {settings.tls_cert} cannot be used: {failed}"]) from None

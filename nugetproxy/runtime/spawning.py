@@ -1,21 +1,21 @@
-"""One worker process as the supervisor sees it: a child, and the line of words between the two.
+"""One worker process as the supervisor sees it: a child, and the message channel between the two.
 
-Each message is one JSON object on one line of a Unix socket pair. The words are few and old ones keep their meaning,
-because on a reload a supervisor of yesterday's code speaks to workers of today's:
+Each message is one JSON object on one line of a Unix socket pair. Messages are few and existing ones keep their
+meaning, because on a reload a supervisor running old code talks to workers running new code:
 
-    to the worker    read {file, overrides, program}    read the settings yourself; how people start us
-                     use TEXT                  these are the settings, as another worker understood them
-                     serve {metrics}           serve on the sockets that come with this line
-                     trouble TEXT              you are not ready because of this, or ready again: ""
-                     ping true                 answer, if you still can
-    from the worker  migrating true            a database is being migrated; what follows may take minutes
-                     understood {...}          the settings are right and the data can be used; see `Plan`
-                     refused [problems]        they are not
+    to the worker    read {file, overrides, program}    read the settings; how the program is called
+                     use TEXT                  the settings, as read by another worker
+                     serve {metrics}           serve on the sockets sent with this line
+                     trouble TEXT              not ready for this reason, or ready again: ""
+                     ping true                 answer, to show that the event loop runs
+    from the worker  migrating true            a database is being migrated; the next message may take minutes
+                     understood {...}          the settings are valid and the data can be used; see `Plan`
+                     refused [problems]        they are not valid
                      ready true                requests are answered from now on
-                     failed TEXT               serving cannot begin
+                     failed TEXT               serving cannot start
                      pong true                 the event loop runs
 
-When the line breaks, the other side is gone: a worker then stops by itself, the supervisor looks for the exit status.
+When the connection breaks, the other side is gone: a worker then stops by itself, the supervisor reads the exit status.
 A new interpreter is started for each worker rather than forked, so that a reload serves new code.
 """
 
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 SERVING = "nugetproxy.runtime.serving:serve"
 
-# systemd means these for the supervisor alone.
+# systemd sets these for the supervisor only.
 _NOT_INHERITED = frozenset(
     {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"}
 )
 
 
 class CannotStart(Exception):
-    """Serving cannot begin. `problems` are sentences for a user; `code` is the exit status to end with."""
+    """Serving cannot start. `problems` are sentences for a user; `code` is the exit status to end with."""
 
     def __init__(self, problems: list[str], code: int = 1) -> None:
         self.problems = problems
@@ -52,7 +52,7 @@ class CannotStart(Exception):
 
 
 class Worker:
-    """A started worker. Making one starts the process; it waits for its first word."""
+    """A started worker. Creating one starts the process, which waits for its first message."""
 
     def __init__(self, environ: Mapping[str, str], application: str = SERVING) -> None:
         ours, theirs = socket.socketpair()
@@ -62,7 +62,7 @@ class Worker:
                 pass_fds=[theirs.fileno()],
                 env=_environment(environ),
                 stdin=subprocess.DEVNULL,
-                # A Ctrl-C in the terminal is the supervisor's affair: it stops the workers gracefully.
+                # Ctrl-C in the terminal is for the supervisor, which stops the workers gracefully.
                 process_group=0,
             )
         self._line = ours
@@ -70,14 +70,14 @@ class Worker:
         self._heard = b""
         self._end: Task[int] | None = None
         self.has_answered = True
-        """Whether nothing that we asked by `ask` is unanswered."""
+        """Whether everything sent with `ask` has been answered."""
         self.pid = self._child.pid
 
     def __repr__(self) -> str:
         return f"<Worker {self.pid} {self._child.returncode}>"
 
     def tell(self, word: str, value: object, sockets: list[socket.socket] | None = None) -> None:
-        """Say one thing; a worker that is gone does not hear it, and whoever waits for its answer notices."""
+        """Send one message. If the worker is gone, the task that waits for its answer notices."""
         message = json.dumps({word: value}).encode() + b"\n"
         self._line.setblocking(True)
         try:
@@ -91,13 +91,13 @@ class Worker:
             self._line.setblocking(False)
 
     def ask(self) -> None:
-        """Ask for a sign of life. Once at a time: what a worker does not read must not fill the line and stop us."""
+        """Ask for a sign of life. One at a time: unread messages must not fill the socket and block us."""
         if self.has_answered:
             self.has_answered = False
             self.tell("ping", True)
 
     async def hear(self) -> Mapping[str, Any] | None:
-        """The next thing the worker says; None once it is gone."""
+        """The next message from the worker; None once it is gone."""
         from asyncio import get_running_loop  # the supervisor loads asyncio while its first worker starts
 
         while b"\n" not in self._heard:
@@ -130,11 +130,11 @@ class Worker:
         return code
 
     def stop(self) -> None:
-        """Ask it to finish what it is answering and to end."""
+        """Ask it to finish running answers and exit."""
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it now."""
+        """Kill it."""
         self._signal(signal.SIGKILL)
 
     def _signal(self, signum: signal.Signals) -> None:

@@ -1,8 +1,8 @@
 """Many workers on one set of sockets: start, watch, replace, reload, stop.
 
-Rule 1: a worker is retired only after its replacement serves; a worker that cannot start stops the start.
-Rule 2: nothing here serves a request, and neither aiohttp nor the metrics are imported: this process stays small, and
-what it runs survives the upgrade of everything else.
+Rule 1: a worker is stopped only after its replacement serves; if a worker cannot start, the start is aborted. Rule 2:
+nothing here serves a request, and neither aiohttp nor the metrics are imported: this process stays small, and its
+code keeps running while everything else is upgraded.
 """
 
 import asyncio
@@ -28,16 +28,16 @@ from nugetproxy.storage.occupants import Occupancy, Occupant
 
 T = TypeVar("T")
 
-# A worker that says nothing for so long will never serve. Loading takes half a second on an idle machine.
+# Seconds after which a silent worker is assumed never to serve. Loading takes half a second on an idle machine.
 START_TIMEOUT = 60.0
-# What systemd is told that a migration may take: a large database needs minutes.
+# Seconds that systemd is told a migration may take: a large database needs minutes.
 MIGRATION_SECONDS = 3600
-# How much longer than its own time-out a worker may take to close its files.
+# Seconds beyond its own timeout that a worker may take to close its files.
 KILL_AFTER = 5.0
-# Between two tries to replace a worker that keeps dying.
+# Seconds between two attempts to replace a worker that keeps dying.
 LONGEST_BACKOFF = 30.0
-# When a worker could not be replaced for so long, the others say that they are not ready. Without others we end:
-# clients would wait in the queue of a socket that nobody serves.
+# When a worker could not be replaced for so many seconds, the others report that they are not ready. Without others
+# we exit: clients would wait in the queue of a socket that nobody serves.
 GIVE_UP_AFTER = 60.0
 
 _log = logger()
@@ -45,9 +45,9 @@ _log = logger()
 
 @dataclass(frozen=True)
 class Plan:
-    """What the supervisor knows of the settings; the first worker of a start has read them and tells.
+    """What the supervisor knows of the settings, sent by the first worker of a start, which has read them.
 
-    `begin` is what to tell whoever started a server that nobody can push to yet; else it is empty.
+    `begin` is what to print at start if nobody can push yet; otherwise it is empty.
     """
 
     settings: str
@@ -64,7 +64,7 @@ class Plan:
 
     @classmethod
     def from_words(cls, words: Mapping[str, Any]) -> "Plan":
-        """Newer code may tell more than we know of."""
+        """Newer code may send more fields than we know."""
         return cls(**{field.name: words[field.name] for field in fields(cls)})
 
 
@@ -80,8 +80,9 @@ class Generation:
 class Supervisor:
     """One `nugetproxy serve`.
 
-    `source` is what workers read the settings from. `first` is a worker that was started and told to read them before
-    this module was even loaded, which saves its loading time. `announce` is called once, when requests are answered.
+    `source` is where workers read the settings from. `first` is a worker that was started and told to read them
+    before this module was loaded, which saves its loading time. `announce` is called once, when requests are
+    answered.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Supervisor:
         self._watchers: set[asyncio.Task[None]] = set()
         self._retirements: set[asyncio.Task[None]] = set()
         self._occupied: tuple[str, Occupancy] | None = None
-        # Why workers cannot be replaced, by the worker that died.
+        # Why workers cannot be replaced, keyed by the worker that died.
         self._missing: dict[int, str] = {}
         self._gave_up: list[str] = []
         self._stop = asyncio.Event()
@@ -113,9 +114,9 @@ class Supervisor:
         self._reload = asyncio.Event()
 
     async def run(self) -> int:
-        """Until told to stop; the exit status.
+        """Run until told to stop; return the exit status.
 
-        Raises CannotStart when the first start fails, or when no worker is left and none can be started.
+        Raises CannotStart if the first start fails, or if no worker is left and none can be started.
         """
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
@@ -147,7 +148,10 @@ class Supervisor:
     # --- starting ---
 
     async def _start(self, first: Worker, running: Generation | None = None) -> Generation:
-        """A generation that serves. Raises CannotStart, leaving nothing behind; `running` lends it its sockets."""
+        """
+        Start a generation that serves. Raises CannotStart, leaving nothing behind. `running` provides its sockets, if
+        given.
+        """
         sockets: list[socket.socket] = []
         started = [first]
         try:
@@ -168,7 +172,7 @@ class Supervisor:
                 worker.tell("serve", {"metrics": directory}, sockets)
             for worker in started:
                 await self._answer(worker, "ready")
-        except BaseException:  # cancelled, too: workers that nobody watches would go on for ever
+        except BaseException:  # also if cancelled: unsupervised workers would run forever
             await asyncio.gather(*(self._kill(worker) for worker in started))
             if (running is None or sockets is not running.sockets) and sockets is not self._given:
                 listening.close(sockets)
@@ -176,7 +180,7 @@ class Supervisor:
         return Generation(plan, sockets, started)
 
     async def _answer(self, worker: Worker, word: str) -> Any:
-        """What a starting worker says when asked for `word`. Raises CannotStart for anything else."""
+        """The answer of a starting worker that should say `word`. Raises CannotStart for any other answer."""
         try:
             async with asyncio.timeout(START_TIMEOUT):
                 message = await worker.hear()
@@ -202,7 +206,7 @@ class Supervisor:
             raise CannotStart([why]) from None
 
     def _occupy(self, data: str) -> None:
-        """Be seen by commands that need the data directory for themselves, also while no worker is left."""
+        """Be visible to commands that need exclusive use of the data directory, even while no worker is left."""
         if self._occupied is None or self._occupied[0] != data:
             before = self._occupied
             occupancy = occupants.enter(Path(data), Occupant("server", nugetproxy.__version__, os.getpid()))
@@ -220,7 +224,7 @@ class Supervisor:
             _keep(self._watchers, self._watch(generation, worker))
 
     async def _watch(self, generation: Generation, worker: Worker) -> None:
-        """Wait for a worker's end; when nobody asked for it, put another in its place."""
+        """Wait for a worker to end; if it was not asked to, replace it."""
         loop = asyncio.get_running_loop()
         backoff = 0.0
         while True:
@@ -244,7 +248,7 @@ class Supervisor:
             worker = replacement
 
     async def _replacement(self, generation: Generation, dead: int, backoff: float) -> tuple[Worker | None, float]:
-        """A new worker that serves, and how long to wait before the next; None when it is not wanted any more."""
+        """A new worker that serves, and how long to wait before the next; None if it is no longer needed."""
         loop = asyncio.get_running_loop()
         since, why = loop.time(), ""
         while True:
@@ -263,11 +267,11 @@ class Supervisor:
                 await self._answer(worker, "ready")
             except CannotStart as failed:
                 await self._kill(worker)
-                if str(failed) != why:  # else it was said before
+                if str(failed) != why:  # otherwise it was logged before
                     why = str(failed)
                     _log.error("worker_not_replaced", why=why, again_in=backoff)
                 continue
-            except BaseException:  # cancelled, too, as above
+            except BaseException:  # also if cancelled, as above
                 await self._kill(worker)
                 raise
             if self._is_wanted(generation):
@@ -287,7 +291,7 @@ class Supervisor:
             self._stop.set()
 
     def _say_who_is_missing(self, generation: Generation) -> None:
-        """Workers that are left tell those who ask for their readiness."""
+        """The remaining workers report it in their readiness."""
         for worker in generation.workers:
             worker.tell("trouble", "; ".join(f"a worker cannot be replaced: {why}" for why in self._missing.values()))
 
@@ -295,7 +299,7 @@ class Supervisor:
         return generation is self._serving and not self._stop.is_set()
 
     async def _renew(self, running: Generation) -> None:
-        """Replace all workers by new ones that read the settings anew; keep the old when that fails."""
+        """Replace all workers with new ones that read the settings again; keep the old ones if that fails."""
         self._notify.reloading()
         _log.info("reloading")
         try:
@@ -326,7 +330,7 @@ class Supervisor:
         await _cancelled(self._watchers)
         for worker in generation.workers:
             self._retire(worker, generation.plan.stop_timeout)
-        # Workers of an earlier generation may still be finishing, too.
+        # Workers of an earlier generation may still be finishing too.
         await asyncio.gather(*self._retirements)
         _log.info("stopped")
         return 0
@@ -335,7 +339,7 @@ class Supervisor:
         _keep(self._retirements, self._see_off(worker, patience))
 
     async def _see_off(self, worker: Worker, patience: float) -> None:
-        """A graceful end within `patience` seconds, else, or when we are asked twice to stop, a quick one."""
+        """Stop gracefully within `patience` seconds; after that, or if asked to stop a second time, kill."""
         worker.stop()
         ended = asyncio.ensure_future(worker.ended())
         impatient = asyncio.ensure_future(self._stop_now.wait())
@@ -354,7 +358,7 @@ class Supervisor:
         self._metrics.forget(worker.pid)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """What the work results in, or None when we are asked to stop first: then it is cancelled."""
+        """The result of the work, or None if we are asked to stop first: then it is cancelled."""
         working = asyncio.create_task(work)
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)

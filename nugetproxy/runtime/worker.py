@@ -1,8 +1,8 @@
-"""One worker process: understand the settings, take the sockets, serve until told to stop.
+"""One worker process: read the settings, take the sockets, serve until told to stop.
 
-`python -m nugetproxy.runtime.worker FD APPLICATION` is started by the supervisor only; `runtime.spawning` has the words
-the two exchange over FD. APPLICATION is "module:coroutine function"; see `Serving`. What a served request needs is
-imported as late as the metrics demand (their directory must be known first) and as early as everything else allows.
+`python -m nugetproxy.runtime.worker FD APPLICATION` is started by the supervisor only; `runtime.spawning` has the
+messages exchanged over FD. APPLICATION is "module:coroutine function"; see `Serving`. Modules that serve requests are
+imported late, because the metrics directory must be known first, but otherwise as early as possible.
 """
 
 import asyncio
@@ -33,29 +33,29 @@ from nugetproxy.storage.database.upgrading import bring_up_to_date
 Serving = Callable[[Config, list[socket.socket], Callable[[], None], asyncio.Event, Trouble], Awaitable[None]]
 """Serve on the sockets: call the function once requests are answered; when the event is set, finish and return.
 
-While there is trouble, the worker says that it is not ready.
+While there is trouble, the worker reports that it is not ready.
 """
 
 BAD_SETTINGS = 78  # EX_CONFIG, sysexits(3)
 
 _log = logger()
 
-# Slow to load and free of metrics: read in while the supervisor opens sockets.
+# Slow to load and free of metrics: loaded while the supervisor opens sockets.
 _LOADED_AHEAD = ("aiohttp.web", "lxml.etree", "diskcache", "cachetools", "asn1crypto.cms")
 
 
 def main() -> int:
-    """The life of a worker process; its exit status."""
+    """Run a worker process; return its exit status."""
     line = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(line.fileno(), False)
-    # Until it serves there is nothing to finish, and SIGTERM may end it at once.
+    # Until it serves there is nothing to finish, and SIGTERM may end it immediately.
     try:
         config, options = _understand(line)
     except ConfigError as refused:
         _tell(line, "refused", refused.problems)
         return BAD_SETTINGS
     logs.set_up(config.logs.format, config.logs.level)
-    if options is not None:  # once a start, not once a worker
+    if options is not None:  # once per start, not once per worker
         for name in unclaimed_mirrors(config):
             _log.warning("mirror_of_no_upstream", upstream=name, why=what_to_configure(config, name))
         for why in moved_upstreams(config):
@@ -115,10 +115,11 @@ def application(name: str) -> Serving:
 
 
 def _understand(line: socket.socket) -> tuple[Config, Mapping[str, Any] | None]:
-    """The settings, and where they were read from when they were read here."""
+    """The settings, and where they were read from if they were read here."""
     order, _ = _hear(line)
     if "use" in order:
-        # Another worker of this start has judged them; files it looked at may be gone since, and are not our affair.
+        # Another worker of this start has checked them; files that it read may be gone by now, which does not matter
+        # here.
         return Config.model_validate_json(order["use"]), None
     source = order["read"]
     config = load(Path(source["file"]) if source["file"] else None, os.environ, source["overrides"])
@@ -126,7 +127,7 @@ def _understand(line: socket.socket) -> tuple[Config, Mapping[str, Any] | None]:
 
 
 def _prepare(config: Config, line: socket.socket) -> None:
-    """Make the data directory fit for this version. Raises StorageUnavailable."""
+    """Prepare the data directory for this version. Raises StorageUnavailable."""
     path = Path(config.storage.path)
     if not data_directory.prepare(
         path, access_for(config.storage.mirror_access), offline=config.mirroring.mode == "offline"
@@ -162,18 +163,19 @@ def _plan(config: Config, source: Mapping[str, Any] | None) -> Mapping[str, Any]
 
 
 def _how_to_begin(config: Config, source: Mapping[str, Any]) -> str:
-    """Empty where nothing is hosted, and once there is an administrator."""
+    """Empty if hosting is disabled, or if there is an administrator."""
     path = config.storage.path
     if not config.hosting.enabled or has_administrator(Path(path)) or not can_write(Path(path)):
         return ""
-    # Told even where the file says it: a variable of this start may be unknown to the shell that it is typed into.
+    # Included even if the file sets it: a variable of this start may not be set in the shell where the command is
+    # typed.
     is_default = path == Config().storage.path and not source["file"]
-    # The supervisor may be of before an upgrade.
+    # The supervisor may be from before an upgrade.
     return how_to_begin("" if is_default else path, source["file"], source.get("program", "nugetproxy"))
 
 
 def _hear(line: socket.socket) -> tuple[dict[str, Any], list[socket.socket]]:
-    """The next order, and the sockets that came with it. Ends the process when the supervisor is gone."""
+    """The next message, and the sockets that came with it. Ends the process if the supervisor is gone."""
     received, descriptors = b"", list[int]()
     while not received.endswith(b"\n"):
         part, new, _, _ = socket.recv_fds(line, 65536, 64)
@@ -188,12 +190,12 @@ def _hear(line: socket.socket) -> tuple[dict[str, Any], list[socket.socket]]:
 
 def _tell(line: socket.socket, word: str, value: object) -> None:
     line.setblocking(True)
-    with contextlib.suppress(OSError):  # the supervisor is gone; we shall notice by the broken line
+    with contextlib.suppress(OSError):  # the supervisor is gone; the broken connection will show that
         line.sendall(json.dumps({word: value}).encode() + b"\n")
 
 
 class _Orders:
-    """What the supervisor says while we serve; when it is gone, we stop."""
+    """Handle messages from the supervisor while serving; stop when it is gone."""
 
     def __init__(self, line: socket.socket, stopping: asyncio.Event, trouble: Trouble) -> None:
         self._line, self._stopping, self._trouble = line, stopping, trouble

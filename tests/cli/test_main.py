@@ -86,7 +86,7 @@ class TestCheckConfig:
         right = run("check-config", "--data", str(tmp_path), "--upstream", "https://feed.example.com:81/v3/index.json")
 
         assert (ended.exit_code, right.exit_code, right.stderr) == (0, 0, "")
-        assert ended.stderr.startswith("nugetproxy: warning: what is kept in ")
+        assert ended.stderr.startswith("nugetproxy: warning: the content of ")
         assert "no upstream is named feed.example.com-81 (configured: nuget.org)" in ended.stderr
 
     def test_masks_a_proxys_password(self):

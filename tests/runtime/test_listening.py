@@ -33,12 +33,12 @@ def test_an_address_in_use_is_told():
 
 
 def test_a_strangers_address_is_told():
-    with pytest.raises(CannotListen, match="no address of this machine"):
+    with pytest.raises(CannotListen, match="not an address of this machine"):
         listen_on("192.0.2.1", 0)
 
 
 def test_an_unknown_name_is_told():
-    with pytest.raises(CannotListen, match="no address of this machine"):
+    with pytest.raises(CannotListen, match="not an address of this machine"):
         listen_on("nowhere.invalid", 0)
 
 

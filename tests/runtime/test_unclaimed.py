@@ -51,7 +51,7 @@ def test_what_filled_it_is_named(tmp_path, upstream, remedy):
     told = what_to_configure(config(tmp_path, "https://api.nuget.org/v3/index.json"), filled.name)
 
     assert told == (
-        f"what is kept in {tmp_path}/mirror/{filled.name} is not served: no upstream is named {filled.name} "
+        f"the content of {tmp_path}/mirror/{filled.name} is not served: no upstream is named {filled.name} "
         f"(configured: nuget.org). {remedy}"
     )
 

@@ -1,8 +1,8 @@
-"""Whether a body that an upstream sent is the package that was asked for.
+"""Checks whether a body sent by an upstream is the requested package.
 
-Length, hashes, identity, and the signature if there is one. How a package is made otherwise is not ours to judge: it
-may be ZIP64, and of its nuspec as much is read as the bounds of `nuget/nuspec_parser.py` allow.
-Pure judgement over bytes that lie still: who received them, and what becomes of them, is not known here.
+Length, hashes, identity, and the signature if there is one. Nothing else about the package is checked: it may be
+ZIP64, and its nuspec is read up to the limits of `nuget/nuspec_parser.py`. Pure checks of complete files: receiving
+and storing them does not belong here.
 """
 
 import base64
@@ -20,7 +20,7 @@ _SHA512_BYTES = 64
 
 
 class ContentRejectedError(Exception):
-    """The bytes fail a check: `check` is its name (length, hash, signature, archive, identity)."""
+    """The bytes failed a check; `check` is its name (length, hash, signature, archive, identity)."""
 
     def __init__(self, check: str, why: str) -> None:
         self.check = check
@@ -30,7 +30,7 @@ class ContentRejectedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What the upstream said about the body before sending it. `sha512` is base64, `md5` the digest."""
+    """What the upstream stated about the body before sending it. `sha512` is base64, `md5` the digest."""
 
     total: int | None = None
     sha512: str | None = None
@@ -39,7 +39,7 @@ class Stated:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What came. The digests were computed while it did."""
+    """What was received. The digests were computed on the way."""
 
     file: BinaryIO
     size: int
@@ -49,9 +49,9 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedContent:
-    """What reading the package told on the way. `content_hash` is that of lock files.
+    """What was read from the package during the checks. `content_hash` is that of lock files.
 
-    `nuspec` is None when it is too large to be held in memory: then it stays in the package alone.
+    `nuspec` is None if it is too large to be held in memory: then it is only in the package.
     """
 
     manifest: PackageManifest
@@ -60,12 +60,12 @@ class AcceptedContent:
 
 
 def check_content(received: Received, stated: Stated, identity: PackageIdentity) -> AcceptedContent:
-    """The cheap checks first. Blocks for as long as reading the file takes: call it in a thread.
+    """Run the checks, cheap ones first. Blocks while reading the file: call it in a thread.
 
     Raises ContentRejectedError.
     """
     if stated.total is not None and received.size != stated.total:
-        raise ContentRejectedError("length", f"{received.size} bytes came, {stated.total} were announced")
+        raise ContentRejectedError("length", f"{received.size} bytes were received, {stated.total} were announced")
     _check_hashes(received, stated)
     try:
         package = Nupkg(received.file)
@@ -73,9 +73,9 @@ def check_content(received: Received, stated: Stated, identity: PackageIdentity)
     except InvalidPackage as error:
         raise ContentRejectedError("archive", str(error)) from error
     if manifest.identity != identity:
-        raise ContentRejectedError("identity", f"{identity} was asked for, {manifest.identity} came")
+        raise ContentRejectedError("identity", f"{identity} was requested, {manifest.identity} was received")
     try:
-        # Most packages of nuget.org are signed. This finds a flipped byte even where the upstream states no hash.
+        # Most packages of nuget.org are signed. This detects a flipped byte even if the upstream states no hash.
         content_hash = check_signature(received.file).content_hash
     except InvalidPackage as error:
         raise ContentRejectedError("signature", str(error)) from error
@@ -85,13 +85,13 @@ def check_content(received: Received, stated: Stated, identity: PackageIdentity)
 def _check_hashes(received: Received, stated: Stated) -> None:
     sha512 = _sha512_in(stated.sha512)
     if sha512 is not None and sha512 != received.sha512:
-        raise ContentRejectedError("hash", "the bytes are not those of the SHA-512 that was announced")
+        raise ContentRejectedError("hash", "the bytes do not match the announced SHA-512")
     if stated.md5 is not None and stated.md5 != received.md5:
-        raise ContentRejectedError("hash", "the bytes are not those of the Content-MD5 that was announced")
+        raise ContentRejectedError("hash", "the bytes do not match the announced Content-MD5")
 
 
 def _sha512_in(text: str | None) -> bytes | None:
-    """None for a hash that is no hash: it was mangled on its way, and proves nothing about the bytes."""
+    """None for a malformed hash: it was damaged on the way, and proves nothing about the bytes."""
     try:
         digest = base64.b64decode(text or "", validate=True)
     except (binascii.Error, ValueError):

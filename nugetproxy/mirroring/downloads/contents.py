@@ -1,4 +1,4 @@
-"""What downloads are made of: what is wanted, where its bytes go, what is told of it when it is kept, and later on."""
+"""The data of downloads: what to fetch, where its bytes go, and what is reported when it is kept and later on."""
 
 import time
 from collections.abc import Callable
@@ -31,18 +31,18 @@ def watch_nothing(_: PackageIdentity) -> None:
 
 
 CONTENT_SECONDS: Final = 86_400.0
-"""How long a package file or a part of it is fresh. It never changes; a day is as good as for ever."""
+"""Seconds that a package file or a part of it is fresh. It never changes; a day is long enough."""
 
 
 def kept_content(content: C, since: float) -> Answer[C]:
-    """What is answered with a package file, or a part of it, that is kept since then (unix time in seconds)."""
+    """The caching data of a package file, or a part of it, that has been kept since then (unix time in seconds)."""
     age = max(0.0, time.time() - since)
     return Answer(content, Provenance(Outcome.HIT, age=age, fresh_for=CONTENT_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)
 class CommittedPackage:
-    """A package that has just been kept. `content_hash` is that of lock files, `sha512` of the file; both base64."""
+    """A package that has just been stored. `content_hash` is that of lock files, `sha512` of the file; both base64."""
 
     upstream: str
     identity: PackageIdentity
@@ -55,7 +55,7 @@ class CommittedPackage:
 
 @dataclass(frozen=True, slots=True)
 class WantedContent:
-    """What to fetch, and where it is kept: the package at `nupkg`, what its author wrote at `nuspec`."""
+    """What to fetch, and where to store it: the package at `nupkg`, its manifest at `nuspec`."""
 
     upstream: UpstreamClient
     identity: PackageIdentity
@@ -67,7 +67,7 @@ class WantedContent:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where bytes go, and the threads that wait for the disk."""
+    """Where bytes are written, and the threads that wait for the disk."""
 
     folder: SpoolFolder
     notices: SpoolNotices

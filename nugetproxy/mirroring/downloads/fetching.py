@@ -1,8 +1,8 @@
 """One download led by this process: from the upstream into a spool, checked, committed.
 
-Rule 1: a break in the middle is continued where the upstream can prove that it is the same file, else begun again.
-Rule 2: our disk's failure is not the client's: the bytes go on through memory, and are not kept.
-Who reads the bytes meanwhile is `growing`'s affair; who leads, `downloads`'.
+Rule 1: a broken download is resumed if the upstream can prove that it is the same file, otherwise restarted. Rule 2:
+a failure of our disk does not affect the client: the bytes are passed on through memory, and not stored. Readers of
+the growing bytes belong to `growing`; the choice of the leader to `mirrored_downloads`.
 """
 
 import asyncio
@@ -33,14 +33,14 @@ from nugetproxy.storage.leases import Lease
 from nugetproxy.storage.spool import BLOCK, ReadableBytes, Spool, disk_failures
 from nugetproxy.storage.spool_notices import SpoolNotice, Stage, stem_of
 
-# A body that breaks off although the client of the upstream did what it could to go on is asked for again: so often at
-# most, and only while every try brings at least one new byte.
+# A body that still breaks off after the upstream client tried to resume it is requested again: at most this many times,
+# and only while every try brings at least one new byte.
 MOST_BREAKS = 3
 _SECONDS_AFTER_A_BREAK = 0.1
-# Bytes of one package. Some feeds have packages over 4 GB; none are known over 16, and a stream without end must not
+# Bytes of one package. Some feeds have packages over 4 GB; none are known over 16, and an endless stream must not
 # fill the disk.
 MAX_PACKAGE_SIZE = 16 * 1024**3
-# Seconds a failure is left to be read by the other processes that wait for it: at least one look of the most patient.
+# Seconds that a failure stays readable for the other processes that wait: longer than the longest polling interval.
 _FAILURE_IS_SHOWN = 0.25
 
 _PARTIAL = 206
@@ -51,7 +51,9 @@ T = TypeVar("T")
 
 
 class ContentFetch:
-    """Fills one body. `run` is called once, by the holder of `lease`; it gives it back when others should not wait."""
+    """
+    Fills one body. `run` is called once, by the holder of `lease`; it releases the lease when others should not wait.
+    """
 
     def __init__(
         self, wanted: WantedContent, body: GrowingBody, places: Places, lease: Lease, patience: float,
@@ -102,7 +104,7 @@ class ContentFetch:
     # --- receiving ---
 
     async def _receive_accepted(self) -> tuple[AcceptedContent, Spool]:
-        """A body that fails a check is fetched once more, whole: the fault may lie with one edge of a network."""
+        """A body that fails a check is fetched once more in full: the fault may lie with one edge server."""
         try:
             return await self._receive_and_check()
         except ContentRejectedError as rejected:
@@ -147,7 +149,10 @@ class ContentFetch:
         return self._spool is not None and self._spool.size == self._stated.total
 
     async def _stream(self) -> UpstreamError | None:
-        """Receive until the end (None) or a break. Failures before the body raise: the client has bridged them."""
+        """
+        Receive until the end (None) or a break. Failures before the body are raised: the client has already retried
+        them.
+        """
         start = 0
         if self._spool is not None and self._validator and self._stated.total is not None:
             start = self._spool.size
@@ -164,13 +169,13 @@ class ContentFetch:
         return None
 
     async def _begin(self, answer: UpstreamDownload, start: int) -> None:
-        """Go on after the bytes that are there, or begin a new spool."""
+        """Continue after the bytes already received, or start a new spool."""
         if answer.status == _PARTIAL:
             if start and answer.start == start and answer.total in (None, self._stated.total):
                 metrics.UPSTREAM_RESUMED.labels(self._name).inc()
                 return
             self._validator = ""
-            raise UpstreamNonsense(self._name, "it sent another part than was asked for")
+            raise UpstreamNonsense(self._name, "it sent another range than requested")
         if answer.total is not None and answer.total > MAX_PACKAGE_SIZE:
             raise ContentRejectedError("length", f"{answer.total} bytes are announced")
         self._stated = Stated(answer.total, answer.sha512, answer.md5)
@@ -197,7 +202,7 @@ class ContentFetch:
         spool, total = self._spool, self._stated.total
         assert spool is not None, "it began"
         if spool.size + len(chunk) > (MAX_PACKAGE_SIZE if total is None else total):
-            raise ContentRejectedError("length", f"more than {total or MAX_PACKAGE_SIZE} bytes came")
+            raise ContentRejectedError("length", f"more than {total or MAX_PACKAGE_SIZE} bytes were received")
         if self._watcher is not None and not self._watcher(chunk):
             self._watcher = None
         try:
@@ -214,14 +219,14 @@ class ContentFetch:
             await self._body.replace(spool)
 
     async def _inherit(self, notice: SpoolNotice) -> None:
-        """Go on where a leader died: its bytes become ours by copying, which computes their hashes as well."""
+        """Continue where a leader died: its bytes are copied into our spool, which also computes their hashes."""
         source = self._body.source
         if source is None or not notice.validator or notice.total is None:
             return
         try:
             self._spool = await self._in_thread(self._copy, source)
         except StorageUnavailable:
-            return  # begin anew: that knows what to do without a disk
+            return  # start over: that path can do without a disk
         self._stated = Stated(notice.total, notice.sha512 or None, base64.b64decode(notice.md5) or None)
         self._validator = notice.validator
         self._body.use(self._spool, proven=self._spool.size)
@@ -255,7 +260,7 @@ class ContentFetch:
         )
 
     def _commit(self, spool: Spool, nuspec: bytes | None) -> Path:
-        """The nuspec first: a package that is found has it beside it, unless it is too large."""
+        """The nuspec first, so that a package that is found always has it next to it, unless it is too large."""
         if nuspec is not None:
             self._commit_nuspec(nuspec)
         self._places.blobs.commit(self._wanted.nupkg, spool)
@@ -270,7 +275,10 @@ class ContentFetch:
             small.discard()
 
     def _lose_the_disk(self, error: StorageUnavailable) -> None:
-        """From now on the bytes are ours alone, so nobody should wait for us: every process relays for its clients."""
+        """
+        From now on the bytes are only in this process, so others should not wait: every process relays to its own
+        clients.
+        """
         self._note_refusal("content_relayed", error)
         self._is_private, self._body.stored = True, False
         self._places.notices.withdraw(self._wanted.key)
@@ -283,7 +291,7 @@ class ContentFetch:
     # --- telling the other processes ---
 
     async def _tell(self, stage: Stage) -> None:
-        """A body that is withheld whole is not worth a notice: its followers find it committed."""
+        """A body that is withheld entirely needs no notice: its followers find it committed."""
         spool, total = self._spool, self._stated.total
         if self._is_private or spool is None or spool.path is None or (total is not None and total <= WITHHELD):
             return
@@ -319,5 +327,7 @@ def _check(spool: Spool, stated: Stated, identity: PackageIdentity) -> AcceptedC
 
 
 def _strong_validator(answer: UpstreamDownload) -> str:
-    """What may stand in If-Range: RFC 9110 wants byte for byte equality, which a weak entity tag does not promise."""
+    """
+    A validator for If-Range: RFC 9110 requires byte-for-byte equality, which a weak entity tag does not guarantee.
+    """
     return answer.last_modified if not answer.etag or answer.etag.startswith("W/") else answer.etag

@@ -1,7 +1,7 @@
-"""A download that another process of this machine leads, seen from here: its growing file, read as it grows.
+"""Following a download led by another process of this machine: its growing file is read as it grows.
 
-A follower asks no upstream. When the leader dies, however it dies, the kernel takes its lease back; the follower then
-holds it and is told to lead.
+A follower asks no upstream. When the leader dies, in whatever way, the kernel releases its lease; the follower then
+takes it and becomes the leader.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ from nugetproxy.storage.leases import Lease, Leases, pause_after
 from nugetproxy.storage.spool import OpenedFile, SpoolFolder
 from nugetproxy.storage.spool_notices import SpoolNotice, SpoolNotices, Stage
 
-# A try for the lease costs more than a look, and a dead leader is rare.
+# Trying to take the lease costs more than checking for progress, and dead leaders are rare.
 _LOOKS_PER_TRY = 4
-# Seconds without any news after which a leader is held to hang. It bounds its own waits well below this.
+# Seconds without progress after which a leader is considered to hang. Its own timeouts are well below this.
 _SILENCE = 180.0
 
 _FAILURES: dict[str, type[UpstreamError]] = {
@@ -34,7 +34,7 @@ _FAILURES: dict[str, type[UpstreamError]] = {
 
 
 class Following:
-    """One body, filled with what another process receives."""
+    """One body, filled with the bytes that another process receives."""
 
     def __init__(
         self,
@@ -62,13 +62,14 @@ class Following:
 
     @property
     def inheritance(self) -> SpoolNotice | None:
-        """What the last leader told about the very bytes that the body has; None when they are of an earlier one."""
+        """What the last leader reported about the bytes that the body has; None if they are from an earlier leader."""
         return self._told if self._body.source is self._file else None
 
     async def until_free(self) -> Lease | None:
-        """Follow until the body is settled (None) or nobody leads any more: then the lease, and the body is ours.
+        """Follow until the body is complete or failed (None), or until nobody leads: then return the lease.
 
-        Raises what the leader failed with, unless it failed before we came; UpstreamTimeout when it hangs.
+        With the lease, this process leads. Raises the leader's failure, unless it failed before we came;
+        UpstreamTimeout if it hangs.
         """
         looks = 0
         while not await self._look():
@@ -86,10 +87,10 @@ class Following:
         return None
 
     async def _settled_meanwhile(self, lease: Lease) -> bool:
-        """What the leader did last may have come between our last look and its giving the lease back."""
+        """The leader may have made progress between our last check and the release of its lease."""
         try:
             settled = await self._look()
-        except BaseException:  # cancelled, too: a lease that nobody gives back keeps everybody from fetching
+        except BaseException:  # also if cancelled: a lease that is never released keeps everyone from fetching
             lease.release()
             raise
         if settled:
@@ -97,7 +98,7 @@ class Following:
         return settled
 
     async def _until_committed(self) -> None:
-        """The readers have all they need; who asks next should find the file and not start another download."""
+        """The readers have all they need; the next request should find the file and not start another download."""
         while self._find() is None:
             if (lease := self._leases.try_hold(self._key)) is not None:
                 lease.release()
@@ -105,7 +106,7 @@ class Following:
             await asyncio.sleep(pause_after(0.0))
 
     async def _look(self) -> bool:
-        """Take in what has changed. True when the body is complete."""
+        """Read what has changed. True when the body is complete."""
         notice = self._notices.read(self._key)
         if notice is None:
             return await self._look_for_the_committed()
@@ -136,7 +137,7 @@ class Following:
     def _begin(self, notice: SpoolNotice) -> None:
         file = self._folder.open_part(notice.part)
         if file is None:
-            return  # withdrawn or committed between its notice and our look
+            return  # withdrawn or committed between its notice and our check
         self._file, self._part, self._seen, self._told = file, notice.part, 0, notice
         self._body.announce(notice.total, notice.content_type)
 
@@ -153,7 +154,7 @@ class Following:
 
 
 def notice_of_failure(key: str, failure: NugetproxyError) -> SpoolNotice | None:
-    """What to tell followers; None for what is only our own trouble, which they may not have."""
+    """What to report to followers; None for a problem of this process only, which they may not have."""
     ended = time.monotonic()
     if isinstance(failure, DocumentAbsent):
         return SpoolNotice(key, Stage.FAILED, failure=DocumentAbsent.__name__, why=failure.url, ended=ended)

@@ -1,9 +1,9 @@
 """The readers' side of a download: one growing body, any number of readers, each at its own offset.
 
-Rule 1: the end is withheld until the bytes passed every check. What was handed out before is never a whole.
-Rule 2: when the bytes must be fetched again, a reader goes on only if everything it was given is provably the beginning
-of the new bytes too. Else it breaks.
-Where the bytes come from (an upstream, or another process that asks it) is not known here.
+Rule 1: the end is withheld until the bytes have passed every check, so what was sent before is never a complete body.
+Rule 2: when the bytes must be fetched again, a reader continues only if everything it was given is proven to be the
+beginning of the new bytes too; otherwise its connection is broken off. Where the bytes come from (an upstream, or
+another process that asks it) is not known here.
 """
 
 import asyncio
@@ -14,23 +14,25 @@ from nugetproxy.executors.threads import DISK
 from nugetproxy.storage.spool import BLOCK, ReadableBytes
 
 WITHHELD = 64 * 1024
-"""Bytes at the end that nobody is given before the checks. A smaller package is held back whole, which leaves every
-failure of it an honest status."""
+"""
+Bytes at the end that no reader gets before the checks. A smaller package is held back entirely, so that each of its
+failures gets a proper status.
+"""
 
 
 class GrowingBody:
     """The bytes of one download as the readers of this process see them.
 
-    Whoever provides the bytes calls `announce`, `use` or `replace`, `grown`, and at last `complete` or `fail`.
+    The provider of the bytes calls `announce`, `use` or `replace`, `grown`, and finally `complete` or `fail`.
     """
 
     def __init__(self, upstream: str) -> None:
         self.total: int | None = None
         self.content_type = ""
         self.stored = True
-        """The bytes are (being) kept, not only relayed."""
+        """The bytes are stored, or will be, and not only relayed."""
         self.handed = 0
-        """The most any reader has been or is just being given, counted from the beginning."""
+        """How far any reader has been given bytes, or is being given them, counted from the beginning."""
         self._upstream = upstream
         self._announced = False
         self._complete = False
@@ -60,7 +62,7 @@ class GrowingBody:
         return self._failure is not None
 
     def announce(self, total: int | None, content_type: str) -> None:
-        """The upstream's head is known. Said again when the bytes are fetched again."""
+        """The upstream's head is known. Called again when the bytes are fetched again."""
         self.total, self.content_type, self._announced = total, content_type, True
         self.grown()
 
@@ -72,45 +74,47 @@ class GrowingBody:
         self.grown()
 
     async def replace(self, source: ReadableBytes) -> None:
-        """As `use`, proving by comparison. To be called when `source` has all that was handed out, or its end."""
+        """
+        Like `use`, with proof by comparison. Call it when `source` has all bytes that were handed out, or its end.
+        """
         old = self._source
         if old is None or not self.handed:
             self.use(source)
         else:
-            # Nothing more of the old bytes is handed out while they are compared: it would not be proven.
+            # No more of the old bytes are handed out while they are compared: they would not be proven.
             self._suspended = True
             self.use(source, await DISK.run(_common_length, old, source))
 
     def suspend(self) -> None:
-        """The bytes failed a check: hand out no more of them. They are kept only to be compared with the next."""
+        """The bytes failed a check: hand out no more of them. They are kept only for comparison with the next ones."""
         self._suspended = True
         if not self.handed:
             self._source = None
 
     def grown(self) -> None:
-        """Wake who waits."""
+        """Wake all waiting readers."""
         self._changed.set()
         self._changed.clear()
 
     def complete(self) -> None:
-        """All bytes are in the source and passed their checks."""
+        """All bytes are in the source and have passed the checks."""
         assert self._source is not None, "something was received"
         self._complete, self.total, self._announced = True, self._source.size, True
         self.grown()
 
     def fail(self, failure: NugetproxyError) -> None:
-        """Break every reader. Without effect on a complete body."""
+        """Break off every reader. No effect on a complete body."""
         if not self._complete:
-            # The spool is let go at once: it may lie in memory, and some readers take their time to notice.
+            # The spool is released immediately: it may be in memory, and slow readers take a while to notice.
             self._failure, self._source = failure, None
             self.grown()
 
     # --- for the readers ---
 
     async def opened(self) -> "OpenedBody":
-        """A reader's view, as soon as the upstream's head is known; for a body that is withheld whole, when it passed.
+        """A reader's view, as soon as the upstream's head is known; for a body withheld entirely, after the checks.
 
-        Raises what the download failed with: no byte was handed out, so the failure has an honest status.
+        Raises the download's failure: no byte was handed out, so the failure gets a proper status.
         """
         while not self._may_be_opened():
             self._raise_failure()
@@ -118,7 +122,7 @@ class GrowingBody:
         return OpenedBody(self)
 
     async def read_from(self, start: int, size: int | None) -> AsyncIterator[bytes]:
-        """The bytes from `start`, for a reader who was told `size`."""
+        """The bytes from `start`, for a reader that was given `size`."""
         position, generation = start, len(self._proven)
         while True:
             self._raise_failure()
@@ -143,7 +147,7 @@ class GrowingBody:
         return self._announced and self._failure is None and (has_more_than_is_withheld or self._ready() > 0)
 
     def _ready(self) -> int:
-        """Where the bytes end that may be handed out."""
+        """The end of the bytes that may be handed out."""
         if self._source is None or self._suspended:
             return 0
         if self._complete:
@@ -152,7 +156,9 @@ class GrowingBody:
         return min(size, (size if self.total is None else self.total) - WITHHELD)
 
     async def _block(self, position: int) -> bytes:
-        """The next bytes. Readers who keep pace share one block, so a crowd costs no more memory than one."""
+        """
+        The next bytes. Readers at the same position share one block, so many readers need no more memory than one.
+        """
         at, block = self._last_block
         if at == position and block:
             return block
@@ -178,7 +184,9 @@ class GrowingBody:
 
 
 class OpenedBody:
-    """A `feeds.base.GrowingContent` over a growing body. `size` is what the reader was told, whatever comes later."""
+    """
+    A `feeds.base.GrowingContent` over a growing body. `size` is what the reader was given, whatever changes later.
+    """
 
     def __init__(self, body: GrowingBody) -> None:
         self._body = body
@@ -201,14 +209,14 @@ class OpenedBody:
 
 
 def _common_length(old: ReadableBytes, new: ReadableBytes) -> int:
-    """How many bytes both begin with. Blocks."""
+    """The length of the common beginning in bytes. Blocks."""
     end = min(old.size, new.size)
     for offset in range(0, end, BLOCK):
         length = min(BLOCK, end - offset)
         try:
             ours, theirs = old.read(offset, length), new.read(offset, length)
         except OSError:
-            return offset  # what cannot be read is not proven
+            return offset  # unreadable bytes are not proven
         if ours != theirs or len(ours) != length:
             pairs = enumerate(zip(ours, theirs, strict=False))
             return offset + next((at for at, (a, b) in pairs if a != b), min(len(ours), len(theirs)))

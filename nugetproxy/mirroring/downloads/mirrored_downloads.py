@@ -1,10 +1,9 @@
 """MirroredDownloads: one upstream stream, many readers, one commit.
 
-Rule 1: a download is a task of this object and not of a request: whoever leaves harms nobody, and when all have left it
-is finished and kept all the same.
-Rule 2: among the processes that share a data directory, the one that holds the lease asks the upstream; the others
-follow.
-How bytes are fetched, followed and read is told in `fetching`, `following` and `growing`.
+Rule 1: a download is a task of this object and not of a request: a client that disconnects affects no other, and when
+all have disconnected it is still finished and stored. Rule 2: among the processes that share a data directory, the
+one that holds the lease asks the upstream; the others follow. Fetching, following and reading are in `fetching`,
+`following` and `growing`.
 """
 
 import asyncio
@@ -46,15 +45,15 @@ from nugetproxy.storage.spool_notices import SpoolNotice, SpoolNotices
 __all__ = ["CommittedPackage", "MirroredDownloads"]
 
 DEFAULT_PATIENCE = 30.0
-"""Seconds an upstream may need to come back, at the head and after each break: clients wait 100 s for a head."""
-# Enough that a slow check of a large package holds up no small one; waiting for a disk needs no more.
+"""Seconds an upstream may take to recover, for the head and after each break: clients wait 100 s for a head."""
+# Enough that a slow check of a large package does not delay small ones; waiting for a disk needs no more.
 _THREADS = 8
 
 _log = logger()
 
 
 class MirroredDownloads:
-    """What is kept of the upstreams' packages, and the downloads that run in this process."""
+    """The stored packages of the upstreams, and the downloads running in this process."""
 
     def __init__(
         self,
@@ -67,10 +66,10 @@ class MirroredDownloads:
         reserve: Reserve = NO_RESERVE,
         patience: float = DEFAULT_PATIENCE,
     ) -> None:
-        """`directory` holds `mirror` and `spool`; `memory_relay` is in bytes; `access` says who may read what is kept,
-        `reserve` what that leaves free on the disk.
+        """`directory` holds `mirror` and `spool`; `memory_relay` is in bytes.
 
-        Removes what dead processes left.
+        `access` says who may read stored packages, `reserve` how much disk space to leave free. Removes what dead
+        processes left.
         """
         self.on_commit: list[Callable[[CommittedPackage], None]] = []
         self.watch: Watch = watch_nothing
@@ -92,7 +91,7 @@ class MirroredDownloads:
         return f"<MirroredDownloads in {self._blobs!r}: {len(self._running)} running>"
 
     def find(self, upstream_name: str, identity: PackageIdentity) -> LocalFile | None:
-        """The kept package. Cheap enough for the loop; a disk that cannot be asked has nothing."""
+        """The kept package. Cheap enough for the event loop; if the disk fails, there is none."""
         key = _nupkg_key(upstream_name, identity)
         try:
             kept = self._blobs.stat(key)
@@ -104,7 +103,7 @@ class MirroredDownloads:
         return LocalFile(self._blobs.path(key), kept.size, int(kept.modified / 1e9), kept.etag)
 
     def kept_versions(self, upstream_name: str, lid: str) -> tuple[str, ...]:
-        """The lower-case versions whose package is kept, in no order that means anything."""
+        """The lower-case versions whose package is kept, in no particular order."""
         try:
             found = [info.key.segments for info in self._blobs.walk(upstream_name, lid)]
         except StorageUnavailable as error:
@@ -115,14 +114,14 @@ class MirroredDownloads:
     async def open(
         self, upstream: UpstreamClient, identity: PackageIdentity, url: str
     ) -> Answer[LocalFile | GrowingContent]:
-        """The package: a file when it is kept, else its bytes as they arrive.
+        """The package: a file if it is kept, otherwise its bytes as they arrive.
 
-        Comes back as soon as the upstream's head is known; for a package of 64 KiB or less when it passed its checks.
+        Returns as soon as the upstream's head is known; for a package of 64 KiB or less, after its checks.
 
         Raises:
             NotMirrored: offline, and it is not kept.
             DocumentAbsent: the upstream does not have it.
-            UpstreamError, StorageUnavailable: it cannot be had now; nobody was given a byte.
+            UpstreamError, StorageUnavailable: it is not available now; no byte was handed out.
         """
         if (kept := self._kept(upstream.name, identity)) is not None:
             return kept
@@ -134,7 +133,7 @@ class MirroredDownloads:
         else:
             metrics.COALESCED.labels("content").inc()
             if download.body.is_complete:
-                # All but the commit is done: its file is better than one more reader of the spool.
+                # Only the commit is left: the file is better than another reader of the spool.
                 await asyncio.wait([download.task])
                 if (kept := self._kept(upstream.name, identity)) is not None:
                     return kept
@@ -146,7 +145,7 @@ class MirroredDownloads:
         return None if kept is None else kept_content(kept, kept.modified)
 
     async def close(self, timeout: float) -> None:
-        """Let running downloads finish for `timeout` seconds, then break them: their readers see it."""
+        """Let running downloads finish for `timeout` seconds, then break them off, which their readers notice."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout)
         left = list(self._tasks)
@@ -173,7 +172,7 @@ class MirroredDownloads:
             del self._running[download.wanted.nupkg]
 
     async def _run(self, download: "_Download") -> None:
-        """Lead or follow until the body is settled. Raises nothing but a cancellation."""
+        """Lead or follow until the body is complete or failed. Raises nothing but cancellation."""
         wanted, body = download.wanted, download.body
         try:
             following = self._following(wanted, body)
@@ -190,7 +189,7 @@ class MirroredDownloads:
             raise
         except Exception:  # noqa: BLE001 - a fault of ours must not leave readers waiting for ever
             _log.exception("download_failed", package=str(wanted.identity))
-            body.fail(StorageUnavailable("the download failed in an unforeseen way"))
+            body.fail(StorageUnavailable("the download failed unexpectedly"))
 
     def _following(self, wanted: WantedContent, body: GrowingBody) -> Following:
         return Following(

@@ -1,4 +1,7 @@
-"""Backing up what is mirrored: packages, documents and the inventory. All could be fetched again while it exists."""
+"""
+Backing up mirrored content: packages, documents and the inventory. All of it can be fetched again while the upstream
+has it.
+"""
 
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from nugetproxy.storage.documents.strict import DATABASE
 
 
 def back_up_mirror(data: Path, backup: BackupWriter) -> None:
-    """Add what is kept of the upstreams of `data`, while more is fetched. Raises StorageUnavailable."""
+    """Add the content kept in `data`, while more may be fetched. Raises StorageUnavailable."""
     for path in (INVENTORY, f"documents/{DATABASE}"):
         if (data / path).exists():
             backup.add_database(path)

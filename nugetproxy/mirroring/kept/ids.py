@@ -1,4 +1,4 @@
-"""Which ids of upstreams are in use here: kept in the mirror, or asked for. Read from disk, beside a running server."""
+"""Which upstream ids are in use: kept in the mirror, or requested. Read from disk, while a server may be running."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from nugetproxy.storage.documents.urls import kept_urls
 
 
 def ids_in_use(data: Path, stem: str, matches: Callable[[str], bool]) -> dict[str, int]:
-    """How many versions are kept of each lower id that begins with `stem` and matches; 0 where its metadata alone is.
+    """The number of versions kept of each lower id that begins with `stem` and matches; 0 if only its metadata is kept.
 
-    An id whose list of versions, or registration, is kept was asked for by somebody and exists upstream. Raises
+    An id whose versions list or registration is kept was requested by a client and exists upstream. Raises
     StorageUnavailable.
     """
     found: Counter[str] = Counter()

@@ -1,7 +1,7 @@
-"""What the mirror keeps, as a ledger: for the search over kept packages, for totals, and for comparing hashes.
+"""The inventory of the mirror: for the search over kept packages, for totals, and for comparing hashes.
 
-The package files are the truth and the ledger follows them: a row is written after a file's commit, and `reconcile`
-makes the rows anew for a tree that was carried here without its ledger. Nothing in the way of a download waits for it.
+The package files are authoritative and the inventory follows them: a row is written after a file's commit, and
+`reconcile` creates the rows for a tree that was copied here without its inventory. No download waits for it.
 """
 
 import sqlite3
@@ -23,7 +23,7 @@ from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 _log = logger()
 
-# Rows put into one transaction by `reconcile`: enough to be quick, few enough that other writers hardly wait.
+# Rows per transaction in `reconcile`: enough to be fast, few enough that other writers hardly wait.
 _BATCH: Final = 200
 
 _UPSERT: Final = """
@@ -38,7 +38,7 @@ ON CONFLICT (upstream, lower_id, lower_version) DO UPDATE SET
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How many packages are kept, and their bytes."""
+    """The number of packages kept, and their bytes."""
 
     packages: int
     bytes: int
@@ -46,7 +46,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class KeptPackage:
-    """One kept package, as the ledger remembers it. `size` in bytes, `committed` in unix seconds."""
+    """One kept package, as recorded in the inventory. `size` in bytes, `committed` in unix seconds."""
 
     upstream: str
     manifest: PackageManifest
@@ -56,12 +56,12 @@ class KeptPackage:
 
 
 def open_ledger(path: Path, *, read_only: bool = False) -> SqliteDatabase:
-    """The ledger's database. It can be made anew from the files, so it never stops a start: an unreadable one is moved
-    aside, and where none can be written (a full disk) it lives in memory until the next start.
+    """The inventory's database. It can be rebuilt from the files, so it never prevents a start: an unreadable one is
+    moved aside, and if none can be written (a full disk) it is kept in memory until the next start.
 
-    `read_only`: nothing can be written there. One that is whole is used as it is, else it is made anew in memory.
+    `read_only`: nothing can be written there. A complete one is used as it is, otherwise it is rebuilt in memory.
 
-    Raises DataOfAnotherVersion for that of another version: a server that uses it may be running.
+    Raises DataOfAnotherVersion for one of another version: a server that uses it may be running.
     """
     if read_only:
         return _open_whole(path) or SqliteDatabase(path, "inventory", in_memory=True)
@@ -77,7 +77,7 @@ def open_ledger(path: Path, *, read_only: bool = False) -> SqliteDatabase:
 
 
 def _open_whole(path: Path) -> SqliteDatabase | None:
-    """None when it is missing, unreadable, of another version, or lacks what was never entered."""
+    """None if it is missing, unreadable, of another version, or incomplete."""
     if not path.exists():
         return None
     try:
@@ -92,13 +92,13 @@ def _open_whole(path: Path) -> SqliteDatabase | None:
 
 
 class Inventory:
-    """The ledger over one database."""
+    """The inventory over one database."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
 
     def add(self, package: KeptPackage) -> None:
-        """Enter a package. Returns at once; a failure to write is logged, since the file itself is safe."""
+        """Add a package. Returns immediately; a failure to write is only logged, since the file itself is safe."""
         future = self._database.submit(lambda connection: connection.execute(_UPSERT, _row(package)))
         future.add_done_callback(_log_failure)
 
@@ -108,7 +108,7 @@ class Inventory:
         return Totals(*rows[0])
 
     def content_hash(self, upstream: str, lower_id: str, lower_version: str) -> str | None:
-        """The base64 SHA-512 as lock files have it, None when the ledger does not know the package."""
+        """The base64 SHA-512 as in lock files, None if the package is not in the inventory."""
         rows = self._database.fetch(
             "SELECT content_hash FROM mirrored_packages WHERE upstream = ? AND lower_id = ? AND lower_version = ?",
             (upstream, lower_id, lower_version),
@@ -116,10 +116,11 @@ class Inventory:
         return str(rows[0][0]) if rows else None
 
     def search(self, upstream: str, text: str, package_type: str | None) -> list[str]:
-        """The ids (original casing) of kept packages of which every word of `text` occurs in id, title, tags, authors
-        or description; best first: exact id, id starts with it, id contains it, the rest.
+        """The ids (original casing) of kept packages that contain every word of `text`.
 
-        `package_type` is lower-case. Words may be scoped as nuget.org's query language has it (`packageid:`, `id:`).
+        Words are found in id, title, tags, authors and description. Best first: exact id, id starts with the text, id
+        contains it, the rest. `package_type` is lower-case. Words may be scoped as in nuget.org's query language
+        (`packageid:`, `id:`).
         """
         conditions, parameters = ["upstream = ?"], [upstream]
         words = []
@@ -165,10 +166,10 @@ class Inventory:
         return [str(row[0]) for row in rows]
 
     async def reconcile(self, tree: Path) -> int:
-        """Enter every package file below `tree` ({upstream}/{lower id}/{lower version}/), once in a ledger's life.
+        """Add every package file below `tree` ({upstream}/{lower id}/{lower version}/), once per inventory.
 
-        For a tree that came without its ledger (copied by hand, or carried across an air gap). What is interrupted is
-        begun again by the next start. Returns the number of packages entered. Runs in a thread, in the background.
+        For a tree that came without its inventory (copied by hand, or carried across an air gap). If interrupted, it
+        is done again at the next start. Returns the number of packages added. Runs in a thread, in the background.
         """
         if self._database.fetch("SELECT 1 FROM reconciled") or not tree.is_dir():
             return 0
@@ -183,7 +184,7 @@ class Inventory:
         return entered
 
 
-# Fields of the search language that one text answers here; a ranking engine is not needed while upstream is away.
+# Fields of the search language that are matched in one text here; ranking is not needed while the upstream is down.
 _TEXT_FIELDS: Final = frozenset({"title", "description", "tag", "tags", "author", "authors", "summary"})
 
 

@@ -15,13 +15,13 @@ __all__ = ["content_type_of", "kept_manifest", "part_of_package", "read_nuspec_o
 
 
 def part_of_package(file: LocalFile, package: PackageIdentity, part: Part) -> SmallContent | None:
-    """The part of a kept package, None when the package has no such part. Blocks: call it in a thread."""
+    """The part of a kept package, None if the package has no such part. Blocks: call it in a thread."""
     if part is Part.NUSPEC:
         nuspec = file.path.parent / package.nuspec_name
         try:
             return part_content(file, part, nuspec.read_bytes())
         except OSError:
-            pass  # kept by hand without its nuspec beside it, or that is too large
+            pass  # added by hand without its nuspec, or the nuspec is too large
     try:
         return read_part(file, part)
     except OSError:
@@ -29,11 +29,11 @@ def part_of_package(file: LocalFile, package: PackageIdentity, part: Part) -> Sm
 
 
 def kept_manifest(package: Path, nuspec: Path) -> PackageManifest:
-    """What the author of a kept package wrote, from `nuspec` beside it or from the package itself.
+    """The manifest of a kept package, from `nuspec` next to it or from the package itself.
 
     Raises:
         OSError: neither can be opened.
-        InvalidPackage: what is there is not readable.
+        InvalidPackage: the manifest is not readable.
     """
     try:
         with nuspec.open("rb") as file:
@@ -44,7 +44,7 @@ def kept_manifest(package: Path, nuspec: Path) -> PackageManifest:
 
 
 def read_nuspec_of(package: PackageIdentity) -> Callable[[bytes], None]:
-    """A check for what an upstream sends as the nuspec of `package`; raises UnreadableDocument."""
+    """A check for the nuspec of `package` sent by an upstream; raises UnreadableDocument."""
 
     def check(body: bytes) -> None:
         try:
@@ -58,7 +58,7 @@ def read_nuspec_of(package: PackageIdentity) -> Callable[[bytes], None]:
 
 
 def refuse_page(body: bytes) -> None:
-    """A check for other parts: no package has a web page for one, but captive portals answer everything with theirs.
+    """A check for other parts: none of them is a web page, but captive portals answer every request with one.
 
     Raises UnreadableDocument.
     """

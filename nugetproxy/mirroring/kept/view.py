@@ -1,9 +1,9 @@
-"""The view of one mirrored upstream that is made of kept packages alone.
+"""The view of one mirrored upstream that consists of kept packages only.
 
-It is what a client sees offline and while the upstream is considered down: lists, registrations and searches name only
-what can be downloaded, so a range always resolves to something installable. What upstream once stated about a kept
-version (listed, deprecated, vulnerable) is taken from the kept registration; a package without one is described from
-its own nuspec.
+Clients see it offline and while the upstream is considered down: lists, registrations and searches name only versions
+that can be downloaded, so a range always resolves to something installable. What the upstream once stated about a
+kept version (listed, deprecated, vulnerable) is taken from the kept registration; a package without one is described
+from its own nuspec.
 """
 
 import asyncio
@@ -31,23 +31,23 @@ from nugetproxy.protocol.v3.search import (
     visible_leaves,
 )
 
-# What this view answers is read from disk each time it is not hot; a moment's heat spares a busy farm that.
+# Seconds that answers of this view are fresh. They are read from disk unless hot; a short time helps a busy build farm.
 _KEPT_VIEW_SECONDS: Final = 2.0
 
 
 def kept_provenance(source: MirroredSource) -> Provenance:
-    """What is told of an answer of this view: why it is not the upstream's own."""
+    """The caching data of an answer of this view: why it is not the upstream's own."""
     if source.is_offline:
         return Provenance(Outcome.HIT, fresh_for=_KEPT_VIEW_SECONDS, detail="offline")
     return Provenance(Outcome.STALE, fresh_for=_KEPT_VIEW_SECONDS, detail="upstream-away")
 
 
 StatedLeaves = Callable[[PackageId], Awaitable[Iterable[Leaf]]]
-"""The leaves that the upstream is known to have stated for an id; asks nobody."""
+"""The leaves that the upstream is known to have stated for an id; sends no request."""
 
 
 class KeptPackages:
-    """What is kept of one upstream, by its name."""
+    """The kept packages of one upstream, by its name."""
 
     def __init__(self, upstream: str, downloads: MirroredDownloads, inventory: Inventory) -> None:
         self._upstream = upstream
@@ -55,23 +55,23 @@ class KeptPackages:
         self._inventory = inventory
 
     def versions(self, package_id: PackageId) -> tuple[NuGetVersion, ...]:
-        """The kept versions, ascending; empty when none is kept."""
+        """The kept versions, ascending; empty if there are none."""
         found = []
         for text in self._downloads.kept_versions(self._upstream, package_id.lower):
             try:
                 found.append(NuGetVersion.parse(text))
             except InvalidVersion:
-                continue  # a directory that a person made
+                continue  # a directory created by hand
         return tuple(sorted(found))
 
     async def registration(self, package_id: PackageId, stated: StatedLeaves) -> Registration | None:
-        """All kept versions as a complete registration, None when none is kept.
+        """All kept versions as a complete registration, None if there are none.
 
-        `stated` gives the leaves known from the upstream; for a kept version among them they are shown unchanged.
+        `stated` gives the leaves known from the upstream; those of kept versions are shown unchanged.
         """
         versions = self.versions(package_id)
         if not versions:
-            return None  # the upstream's statements are thousands of leaves sometimes
+            return None  # the upstream's leaves may be thousands
         known = {leaf.version: leaf for leaf in await stated(package_id)}
         leaves = []
         for version in versions:
@@ -81,9 +81,10 @@ class KeptPackages:
         return registration_of(leaves[-1].package_id, leaves) if leaves else None
 
     async def search(self, query: SearchQuery, stated: StatedLeaves) -> SearchPage:
-        """Kept packages that match, one hit an id, paged as asked. Never raises: an unreadable ledger finds nothing.
+        """Kept packages that match, one hit per id, paged as requested. Never raises.
 
-        `stated` gives the leaves known from the upstream for an id, as for `registration`.
+        An unreadable inventory finds nothing. `stated` gives the leaves known from the upstream for an id, as for
+        `registration`.
         """
         hits: list[SearchHit] = []
         try:
@@ -92,14 +93,16 @@ class KeptPackages:
             )
         except StorageUnavailable:
             ids = []
-        # Whether a version is visible depends on the query's level, which only its files tell. They are read as far as
-        # the wanted page goes; of the rest every id is counted, for reading a hundred thousand would stop the server.
+        # Whether a version is visible depends on the query's SemVer level, which requires its files. They are read up
+        # to the wanted page; after that every id is counted, because reading a hundred thousand would block the
+        # server.
         looked_at = 0
         for text in ids:
             if len(hits) >= query.skip + query.take:
                 break
             looked_at += 1
-            # Each id is some files to read, and a deep page is thousands of ids: others are answered in between.
+            # Each id means reading some files, and a deep page thousands of ids: other requests are answered in
+            # between.
             await asyncio.sleep(0)
             package_id = PackageId.parse(text)
             registration = await self.registration(package_id, stated)
@@ -109,7 +112,7 @@ class KeptPackages:
         return SearchPage(len(hits) + len(ids) - looked_at, tuple(hits[query.skip :]))
 
     async def complete(self, query: CompletionQuery, stated: StatedLeaves) -> CompletionPage:
-        """Ids that start with the query's text, or the listed versions of its id among what is kept."""
+        """Ids of kept packages that start with the query's text, or the listed versions of its id."""
         if query.asks_versions:
             package_id = PackageId.parse(query.package_id or "")
             registration = await self.registration(package_id, stated)
