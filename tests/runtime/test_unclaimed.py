@@ -62,7 +62,7 @@ def test_another_address_under_the_same_name_is_told(tmp_path):
     [told] = moved_upstreams(config(tmp_path, "https://feed.example.com/v3/index.json"))
     assert told == (
         "the upstream feed.example.com was https://old.example.com/index.json before and is "
-        "https://feed.example.com/v3/index.json now: its packages are served, but documents that were kept under the "
-        "old address are not"
+        "https://feed.example.com/v3/index.json now: its packages are served, but documents stored under the old "
+        "address are not"
     )
     assert moved_upstreams(config(tmp_path, "https://api.nuget.org/v3/index.json")) == ()

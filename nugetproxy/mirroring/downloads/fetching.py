@@ -77,12 +77,12 @@ class ContentFetch:
         return f"<ContentFetch {self._wanted.identity}: {self._spool!r}>"
 
     async def run(self, inherited: SpoolNotice | None) -> CommittedPackage | None:
-        """Fetch, check, release to the readers, commit. None when the package could not be kept.
+        """Fetch, check, release to the readers, commit. None if the package could not be stored.
 
-        `inherited` is what a leader that died told about the bytes that the body already has.
+        `inherited` is what a leader that died reported about the bytes that the body already has.
 
-        Raises what the upstream failed with (DocumentAbsent, UpstreamError), or StorageUnavailable when neither disk
-        nor memory can take the bytes.
+        Raises the upstream's failure (DocumentAbsent, UpstreamError), or StorageUnavailable if neither disk nor memory
+        can take the bytes.
         """
         try:
             if inherited is not None:
