@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import lane, mixed, proxies, pushes, reading, restore, search, tail, v2
+from benchmarks import hostile, lane, mixed, proxies, pushes, reading, restore, search, tail, v2
 from benchmarks.day import measure as day
 from benchmarks.day.world import World
 from benchmarks.processes import OURS
@@ -50,6 +50,9 @@ def main() -> None:
     who.add_argument("--rounds", type=int, default=5)
     mixing = what.add_parser("mixed", help="95 %% reads and 5 %% pushes on a large private feed")
     mixing.add_argument("--requests", type=int, default=500, help="of each of eight clients, each round")
+    against = what.add_parser("hostile", help="16 clients with expensive requests beside ordinary ones")
+    against.add_argument("--seconds", type=int, default=20, help="before and during each attack")
+    against.add_argument("--only", default="", help="only attacks with this text in their name")
     for command in (pushing, listing, mixing):
         command.add_argument("--ids", type=int, default=5000)
         command.add_argument("--versions", type=int, default=20, help="of each id")
@@ -87,6 +90,8 @@ def main() -> None:
             print(v2.measure(**options, seconds=asked.seconds, connections=asked.connections))
         case "reading":
             print(reading.measure(rounds=asked.rounds, seconds=asked.seconds, connections=asked.connections))
+        case "hostile":
+            print(hostile.measure(seconds=asked.seconds, only=asked.only))
         case "mixed":
             options = {"ids": asked.ids, "versions": asked.versions, "rounds": asked.rounds}
             print(mixed.measure(**options, requests=asked.requests))

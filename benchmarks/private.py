@@ -9,6 +9,7 @@ import base64
 import hashlib
 import http.client
 import io
+import itertools
 import multiprocessing
 import os
 import secrets
@@ -16,7 +17,7 @@ import sqlite3
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -93,22 +94,32 @@ class Feed:
 
 
 @contextmanager
-def feed(ids: int, versions: int) -> Iterator[Feed]:
-    """`ids` ids of `versions` versions each, one of 3,600 and one of 100; entered when the server has come to rest."""
+def feed(
+    ids: int,
+    versions: int,
+    *,
+    further: Iterable[PackageManifest] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Feed]:
+    """`ids` ids of `versions` versions each, one of 3,600, one of 100, and `further` versions; entered when the server
+    has come to rest.
+    """
     with tempfile.TemporaryDirectory(prefix="nugetproxy-bench-") as made:
         folder = Path(made)
         folder.chmod(0o755)  # nginx reads from it as another user
         data = folder / "data"
         data.mkdir()
         names = tuple(f"Contoso.{_WORDS[n % 15].title()}.Part{n:05}" for n in range(ids))
-        key = asyncio.run(_seed(data, names, versions))
-        with served(folder, data) as (base, pid):
+        key = asyncio.run(_seed(data, names, versions, further))
+        with served(folder, data, environment=environment) as (base, pid):
             yield Feed(base, pid, data, key, names, versions)
 
 
 @contextmanager
-def served(folder: Path, data: Path, *options: str) -> Iterator[tuple[str, int]]:
-    with nugetproxy(folder, _NOWHERE, "--offline", *options, data=data) as (base, pid):
+def served(
+    folder: Path, data: Path, *options: str, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, int]]:
+    with nugetproxy(folder, _NOWHERE, "--offline", *options, data=data, environment=environment) as (base, pid):
         rest(pid)
         yield base, pid
 
@@ -130,7 +141,7 @@ def package(package_id: str, version: str) -> bytes:
     return buffer.getvalue()
 
 
-async def _seed(data: Path, names: Sequence[str], versions: int) -> str:
+async def _seed(data: Path, names: Sequence[str], versions: int, further: Iterable[PackageManifest]) -> str:
     """The rows and files; the text of a key that may push."""
     database, revisions = open_main_database(data), Revisions(data)
     directory = Directory(database, revisions)
@@ -143,16 +154,18 @@ async def _seed(data: Path, names: Sequence[str], versions: int) -> str:
     pairs = [(name, f"1.{number}.0") for number in range(versions) for name in names]
     pairs += [(BIG, f"1.{number}.0") for number in range(BIG_VERSIONS)]
     pairs += [(GIANT, f"1.{number}.0") for number in range(GIANT_VERSIONS)]
-    began = time.time_ns() // 100 - 2 * len(pairs)
+    manifests = itertools.chain((_manifest(name, version) for name, version in pairs), further)
+    ticks = itertools.count(time.time_ns() // 100 - 2 * len(pairs) - _AT_ONCE)
 
-    for at in range(0, len(pairs), _AT_ONCE):
+    while batch := list(itertools.islice(manifests, _AT_ONCE)):
 
-        def work(connection: sqlite3.Connection, at: int = at) -> None:
-            for number, (name, version) in enumerate(pairs[at : at + _AT_ONCE], at):
-                pushed = sources.pushed(_manifest(name, version), (began + number) // 10)
-                search.index_package(connection, insert_package(connection, pushed, began + number))
-                if version == "1.0.0":
-                    ownership.add_first_owner(connection, name.lower(), owner.account_id)
+        def work(connection: sqlite3.Connection, batch: Sequence[PackageManifest] = batch) -> None:
+            for manifest in batch:
+                tick = next(ticks)
+                pushed = sources.pushed(manifest, tick // 10)
+                search.index_package(connection, insert_package(connection, pushed, tick))
+                if manifest.verbatim_version == "1.0.0":
+                    ownership.add_first_owner(connection, manifest.id.lower, owner.account_id)
 
         await database.write(work)
     directory.close()
