@@ -1,4 +1,6 @@
-"""Make packages for tests: valid by default, odd where a test asks for it. The same arguments give the same bytes."""
+"""
+Builds packages for tests: valid by default, invalid where a test asks for it. The same arguments give the same bytes.
+"""
 
 import base64
 import functools
@@ -129,7 +131,7 @@ def sign(
 ) -> bytes:
     """The package with a signature inside, behind its last entry or behind its first `after` ones.
 
-    The hash that is signed is simply that of the whole unsigned file: a signature is what was added to it.
+    The signed hash is simply that of the whole unsigned file, because the signature is appended to it.
     """
     digest = hashlib.new(algorithm, package).digest()
     p7s = make_signature(digest, algorithm, signer, countersigned=countersigned, owners=owners)
@@ -137,7 +139,7 @@ def sign(
 
 
 def insert_stored(package: bytes, name: str, content: bytes, after: int | None = None) -> bytes:
-    """One more entry in an archive that otherwise stays byte for byte what it was."""
+    """Adds one entry to an archive that otherwise stays the same byte for byte."""
     end = len(package) - 22
     count, directory_size, directory = struct.unpack("<HLL", package[end + 10 : end + 20])
     records = _records(package[directory : directory + directory_size])
@@ -247,7 +249,7 @@ def _tagged(tag: bytes, content: bytes) -> bytes:
 
 @functools.cache
 def _key(signer: Signer) -> ed25519.Ed25519PrivateKey:
-    # Not secret: nothing is protected by it, and the same bytes come out every time.
+    # Not secret: it protects nothing, and gives the same bytes every time.
     return ed25519.Ed25519PrivateKey.from_private_bytes(signer.ljust(32).encode())
 
 

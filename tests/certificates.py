@@ -1,4 +1,4 @@
-"""A private CA and server certificates for loopback, made anew for each test run."""
+"""A private CA and server certificates for loopback, created for each test run."""
 
 import datetime as dt
 import ipaddress

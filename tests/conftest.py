@@ -1,4 +1,4 @@
-"""Fixtures shared by the whole suite. What a test can build in one call is a builder, not a fixture."""
+"""Fixtures shared by the whole suite. Anything a test can build in one call is a builder, not a fixture."""
 
 import logging
 import sys
@@ -20,7 +20,7 @@ async def upstream() -> AsyncIterator[FakeUpstream]:
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
-    """What a test sets up of logging ends with it: the next one captures what it expects, in any order."""
+    """Logging set up by a test ends with it, so that the next one captures what it expects, in any order."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield
@@ -37,8 +37,9 @@ class InspectionInThreads(ThreadExecutor):
 
 @pytest.fixture(autouse=True)
 def inspections_in_threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server in this process inspects pushes in threads: to start a process costs more than most tests do. Tests that
-    are marked `processes`, and servers that are processes, do as they do in production.
+    """A server in this process inspects pushes in threads, because starting a process takes longer than most tests.
+
+    Tests marked `processes`, and servers in their own processes, use processes as in production.
     """
     parts = sys.modules.get("nugetproxy.runtime.hosting_parts")
     if parts is not None and "processes" not in request.keywords:
@@ -46,5 +47,8 @@ def inspections_in_threads(request: pytest.FixtureRequest, monkeypatch: pytest.M
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name a case with bytes by its argument: bytes such as gzip's tell the time, and workers must name it alike."""
+    """
+    Name a case with bytes by its argument: bytes such as gzip's contain the time, and all workers must use the same
+    name.
+    """
     return argname if isinstance(val, bytes) else None

@@ -1,4 +1,4 @@
-"""Being another version of the program: in this process, or as a copy of it for processes of their own."""
+"""Another version of the program: in this process, or as a copy for separate processes."""
 
 import shutil
 from pathlib import Path
@@ -15,7 +15,7 @@ _scripts = migrate._scripts
 
 
 def other_version(monkeypatch: pytest.MonkeyPatch, version: str, statement: str = "") -> None:
-    """Be `version` in this process, which knows a migration more for each schema when there is a statement."""
+    """Become `version` in this process, with one more migration for each schema if there is a statement."""
 
     def scripts(schema: str) -> dict[str, str]:
         return {**_scripts(schema), **({NEXT: statement} if statement else {})}
@@ -31,7 +31,7 @@ class Installed:
     def __init__(self, folder: Path) -> None:
         self._package = folder / "nugetproxy"
         shutil.copytree(Path(nugetproxy.__file__).parent, self._package)
-        # -m would look into the working directory first, which is that of this version.
+        # -m would search the working directory first, which has this version.
         self.environ = {"PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
 
     def upgrade(self, version: str) -> None:

@@ -1,4 +1,4 @@
-"""Loopback ports for processes that must be told theirs."""
+"""Loopback ports for processes that need to be given theirs."""
 
 import socket
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ def free_port() -> int:
 
 @contextmanager
 def dead_port() -> Iterator[int]:
-    """A port that refuses connections and that nobody else is given meanwhile."""
+    """A port that refuses connections and is given to nobody else meanwhile."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield int(bound.getsockname()[1])

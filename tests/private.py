@@ -1,4 +1,6 @@
-"""A private feed for tests: its accounts by the command line, packages that every client generation takes, pushes."""
+"""
+A private feed for tests: accounts through the command line, packages that every client generation accepts, pushes.
+"""
 
 import http.client
 import json
@@ -15,7 +17,7 @@ from tests.serving import Server
 
 PREFIX = "Contoso."
 PROTECTING = f'[feed]\nprotected_prefixes = ["{PREFIX}"]\n'
-"""Settings of a server on which ids below the prefix are ours alone."""
+"""Settings of a server on which ids under the prefix are protected."""
 
 _RELATIONSHIPS = (
     '<?xml version="1.0" encoding="utf-8"?>'
@@ -50,7 +52,7 @@ def package(
 
 
 class Accounts:
-    """`nugetproxy user`, `key` and the others on one data directory, beside the server that runs on it."""
+    """`nugetproxy user`, `key` and the other commands on one data directory, while its server runs."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
@@ -75,7 +77,7 @@ class Accounts:
 
 
 class Reply(NamedTuple):
-    """A status line and what came below it."""
+    """A status line and the body."""
 
     status: int
     reason: str
@@ -96,13 +98,13 @@ def send(server: Server, method: str, path: str, *, key: str = "", body: bytes |
 
 
 def push(server: Server, key: str, *packages: bytes) -> None:
-    """Each must be taken."""
+    """Each must be accepted."""
     for each in packages:
         reply = send(server, "PUT", "/api/v2/package/", key=key, body=each)
         assert reply.status == 201, reply
 
 
 def hosted_ids_asked(requests: Sequence[dict[str, Any]]) -> list[str]:
-    """Of what an upstream was asked, whatever names an id that is ours, in any casing or encoding."""
+    """The upstream requests that name one of our ids, in any casing or encoding."""
     asked = [unquote(f"{request['path']}?{request['query']}") for request in requests]
     return [each for each in asked if PREFIX.rstrip(".").lower() in each.lower()]

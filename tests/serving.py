@@ -15,7 +15,7 @@ from tests.ports import free_port
 
 
 class Server:
-    """Started by `with`, stopped by its end; `kill` and `start` in between as a test likes."""
+    """Started by `with`, stopped at its end; a test may call `kill` and `start` in between."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Server:
         return self._process.pid
 
     def workers(self) -> list[int]:
-        """The processes that serve; each is in a process group of its own."""
+        """The processes that serve; each is in its own process group."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
         return [int(pid) for pid in children.split()]
 

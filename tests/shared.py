@@ -1,5 +1,6 @@
-"""Where the shared test kit lies, and what to do when it does not: a person without it gets a skip with the reason, a
-CI run (CI is set) a failure."""
+"""
+Where the shared test kit is, and what to do without it: tests are skipped with the reason, or fail if CI is set.
+"""
 
 import os
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 
 def shared() -> Path:
-    """The folder with `clients/` and `nuget-org/`; skips the test (fails it under CI) when it is not there."""
+    """The folder with `clients/` and `nuget-org/`; skips the test (fails it under CI) if it is missing."""
     named = os.environ.get("NUGETPROXY_SHARED")
     folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared"
     if not (folder / "nuget-org" / "nuget_org.py").is_file():
@@ -18,7 +19,7 @@ def shared() -> Path:
 
 
 def lacking(reason: str) -> NoReturn:
-    """Skip for a person, fail for CI: there a missing tool would hide that nothing was tested."""
+    """Skip, or fail under CI, where a missing tool would hide that nothing was tested."""
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

@@ -42,7 +42,7 @@ class StandIn:
         assert "/v3/index.json" in line, f"the stand-in did not start: {line!r}"
 
     def die(self) -> None:
-        """Stop listening at once: what follows is refused."""
+        """Stop listening immediately: further connections are refused."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -66,7 +66,7 @@ class StandIn:
         self.control("settings", settings)
 
     def requests(self) -> dict[str, int]:
-        """How often each path was asked for since the last `forget`."""
+        """How often each path was requested since the last `forget`."""
         return dict(self.control("requests")["counts"])
 
     def log(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Make PDBs, the assemblies they belong to, and packages of both. The same arguments give the same bytes."""
+"""Builds PDBs, the assemblies they belong to, and packages of both. The same arguments give the same bytes."""
 
 import hashlib
 import struct

@@ -1,8 +1,8 @@
 """Slices: long work on the event loop, a few milliseconds at a time.
 
-For work in pure Python, which a thread would not do in parallel anyway: other requests are served between two slices.
-Of all work that needs more than one slice, one slice is done in several turns of the loop, however many such works
-there are. Work that releases the interpreter's lock (compressing, hashing) belongs in a thread instead.
+For work in pure Python, which would not run in parallel in a thread anyway: other requests are served between two
+slices. Of all work that needs more than one slice, one slice is done in several turns of the loop, however many such
+works there are. Work that releases the interpreter's lock (compressing, hashing) belongs in a thread instead.
 """
 
 import asyncio

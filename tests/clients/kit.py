@@ -16,11 +16,11 @@ from pathlib import Path
 from tests.shared import lacking, shared
 
 _CONTROLS = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[=>])")
-"""What a program tells its terminal, not its user."""
+"""Terminal control sequences."""
 
 _RUNTIME_ABORTED = "* Assertion at mono-"
 _DONE = re.compile(r"Your package was pushed\.|was deleted successfully\.")
-"""What must not be asked twice."""
+"""Commands that must not be repeated."""
 
 
 def clients_folder() -> Path:
@@ -46,7 +46,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Source:
-    """A package source of a nuget.config: its credentials, and the ids that are taken from it alone."""
+    """A package source in a nuget.config: its credentials, and the ids that come only from it."""
 
     url: str
     credentials: tuple[str, str] | None = None
@@ -141,7 +141,7 @@ class Workplace:
         return target
 
     def old_project(self, name: str, *references: tuple[str, str]) -> Path:
-        """The packages.config of a project as it was before package references."""
+        """The packages.config of a project from before package references."""
         target = self.folder / name
         target.mkdir()
         (target / f"{name}.csproj").write_text(_OLD_PROJECT)
@@ -175,7 +175,7 @@ class Workplace:
         return self._run_mono(["mono", str(exe), *arguments], {}, cwd, timeout)
 
     def old_nuget(self, *arguments: str, cwd: Path | None = None, timeout: float = 240) -> Run:
-        """nuget.exe 2.8.7 under mono, in a terminal: without one its `list` prints blank lines for ever."""
+        """nuget.exe 2.8.7 under mono, in a terminal: without one its `list` prints blank lines forever."""
         if shutil.which("nuget") is None or shutil.which("script") is None:
             lacking("no nuget.exe 2.8.7 (Debian's package nuget) or no script (bsdutils)")
         command = f"stty cols 200 rows 50; exec {shlex.join(['nuget', *arguments])}"
@@ -183,9 +183,9 @@ class Workplace:
         return Run(ran.code, _CONTROLS.sub("", ran.output).replace("\r", ""))
 
     def _run_mono(self, command: list[str], environ: dict[str, str], cwd: Path | None, timeout: float) -> Run:
-        """Run a client under mono, whose runtime now and then aborts itself while it ends its own threads.
+        """Run a client under mono, whose runtime sometimes aborts while it ends its own threads.
 
-        That says nothing of the client or of us: what the client had done is done, and what it had not is asked again.
+        This is a fault of neither the client nor the server: finished commands count, unfinished ones are repeated.
         """
         for _ in range(3):
             ran = self._run(command, environ, cwd, timeout)

@@ -1,6 +1,4 @@
-"""An upstream that offers what an attacker would publish against private ids, and a look for them into its log; and the
-server that hosts them.
-"""
+"""An upstream with packages that an attacker would publish, a check of its log, and the server with the real ones."""
 
 import json
 import re
@@ -16,14 +14,14 @@ from tests.serving import Server
 from tests.standin import StandIn
 
 THEIRS = re.compile(rb"contoso\.\w+.{0,60}(99\.0\.0|7\.7\.7)|Not from Contoso|Contoso\.Unhosted", re.IGNORECASE)
-"""What only the upstream has: versions, descriptions, and an id below our prefix that we do not host."""
+"""What only the upstream has: versions, descriptions, and an id under our prefix that we do not host."""
 
 
 @contextmanager
 def luring() -> Iterator[StandIn]:
-    """It has Contoso.Secret 99.0.0, Contoso.Logging 7.7.7 and more; at the end nobody may have asked about any of it.
+    """It has Contoso.Secret 99.0.0, Contoso.Logging 7.7.7 and more; at the end, none was requested.
 
-    The log is never emptied, so what a server asks late or behind its clients' backs is seen as well.
+    The log is never emptied, so late and background requests are included.
     """
     with StandIn() as standin:
         for package_id in ("Contoso.Unhosted", "Contoso.Aged", "Contoso.Tool"):
@@ -33,7 +31,7 @@ def luring() -> Iterator[StandIn]:
         advisory = {"id": "Contoso.Secret", "url": "https://example.org/Contoso.Unhosted", "severity": 3}
         standin.control("advisory", {**advisory, "versions": "(, 99.0.0)"})
         yield standin
-        assert standin.requests(), "an upstream that nobody asks proves nothing"
+        assert standin.requests(), "an upstream without any request proves nothing"
         assert ours_in(standin.log()) == []
 
 
@@ -49,7 +47,7 @@ def hosting_ours(folder: Path, upstream: StandIn, *more: bytes) -> Iterator[Serv
 
 
 def ours_in(requests: Sequence[dict[str, Any]]) -> list[str]:
-    """The requests, with all their headers, that name what is ours in any casing, encoding or width of letters."""
+    """The requests, with all their headers, that name one of our ids in any casing, encoding or width of letters."""
     return [each for each in map(_plain, requests) if PREFIX.rstrip(".").lower() in each]
 
 

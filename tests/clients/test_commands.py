@@ -36,7 +36,7 @@ def test_list_package_outdated_vulnerable_deprecated(workplace: Workplace) -> No
 
 def test_outdated_works_offline_over_what_is_kept(workplace: Workplace, server: Server, nuget_org: StandIn) -> None:
     """
-    Offline no newer version than the kept ones is offered, and no request leaves.
+    Offline, no version newer than the kept ones is offered, and no request is sent upstream.
     """
     project = workplace.project("reported", ("Newtonsoft.Json", "12.0.1"), audit=False)
     workplace.dotnet("restore", cwd=project).must_succeed()
@@ -62,7 +62,7 @@ def test_package_search_without_the_upstream_finds_what_is_kept(
     workplace: Workplace, server: Server, nuget_org: StandIn
 ) -> None:
     """
-    With the upstream gone, search answers from kept packages instead of failing.
+    With the upstream down, search answers from kept packages instead of failing.
     """
     project = workplace.project("one", ("Newtonsoft.Json", "13.0.3"), audit=False)
     workplace.dotnet("restore", cwd=project).must_succeed()
@@ -114,7 +114,7 @@ def test_nuget_exe_installs(workplace: Workplace) -> None:
 
 def test_an_unknown_id_is_said_to_be_unknown(workplace: Workplace) -> None:
     """
-    A definite absence is NU1101 at once, not a failing source.
+    A definite absence is NU1101 immediately, not a failing source.
     """
     project = workplace.project("unknown", ("No.Such.Package.Anywhere", "1.0.0"), audit=False)
     output = workplace.dotnet("restore", cwd=project).must_fail().output

@@ -1,7 +1,7 @@
 """Dependency confusion: the upstream offers higher versions of our private ids, and no document ever shows them.
 
-Each test ends with a look into the upstream's log: no request named one of our ids, in any casing or encoding. What
-clients and commands make of it is in test_confusion_commands.
+Each test ends with a check of the upstream's log: no request named one of our ids, in any casing or encoding. Clients
+and commands are in test_confusion_commands.
 """
 
 import urllib.error
@@ -108,7 +108,7 @@ class TestDocuments:
     @pytest.mark.parametrize("text", SEARCHES)
     def test_searches_show_ours_alone(self, server: Server, text: str) -> None:
         """
-        Whatever is asked, in every kind of search, also where the upstream is asked and offers its own.
+        In every kind of search, also where the upstream is asked and offers look-alikes.
         """
         for path in (
             f"/v3/query?q={text}&prerelease=true&semVerLevel=2.0.0&take=1000",
@@ -135,7 +135,7 @@ class TestDocuments:
 
 def test_a_mirror_that_hosts_nothing_has_none_of_them(tmp_path: Path, nuget_org: StandIn) -> None:
     """
-    The prefix protects also where the private packages are on another server.
+    The prefix also protects when the private packages are on another server.
     """
     config = f"{PROTECTING}[hosting]\nenabled = false\n"
     with Server(tmp_path / "data", upstream=nuget_org.url, config=config) as mirror:
@@ -151,14 +151,14 @@ def test_a_mirror_that_hosts_nothing_has_none_of_them(tmp_path: Path, nuget_org:
 
 def test_offline(tmp_path: Path) -> None:
     """
-    Without any upstream ours are served, and what a prefix protects now is not served from what was kept before.
+    Without any upstream ours are served, and ids under a newly protected prefix are not served from earlier copies.
     """
     data = tmp_path / "data"
     with StandIn() as nuget_org:
         with Server(data, upstream=nuget_org.url) as unprotected:
             assert status(unprotected, "/v3/flatcontainer/contoso.secret/99.0.0/contoso.secret.99.0.0.nupkg") == 200
             assert status(unprotected, "/v3/registration-gz-semver2/contoso.secret/index.json") == 200
-        # That a log without them means something: where nothing is protected they are in it.
+        # Shows that the check works: without protection the ids are in the log.
         assert len(ours_in(nuget_org.log())) >= 2
         nuget_org.forget()
         with Server(data, "--offline", upstream=nuget_org.url, config=PROTECTING) as server:

@@ -1,6 +1,6 @@
 """Dependency confusion: no client and no command of ours shows or fetches what the upstream offers under our ids.
 
-Each test ends with a look into the upstream's log, which is whole: no request named one of our ids.
+Each test ends with a check of the complete upstream log: no request named one of our ids.
 """
 
 import json
@@ -50,7 +50,7 @@ def server(hosting: Server, upstream: StandIn) -> Iterator[Server]:
 
 
 def tool() -> bytes:
-    """Enough of a .NET tool to be installed: any assembly will do where nobody runs it."""
+    """Enough of a .NET tool to be installed: any assembly is enough, because it is not run."""
     (file,) = (shared() / "nuget-org" / "packages" / "newtonsoft.json" / "13.0.3").glob("*.nupkg")
     with zipfile.ZipFile(file) as archive:
         assembly = archive.read("lib/netstandard2.0/Newtonsoft.Json.dll")
@@ -65,7 +65,7 @@ def names(folder: Path) -> list[str]:
 
 
 def ours_alone(run: Run) -> list[str]:
-    """The ids and versions below our prefix that a list shows, in their order."""
+    """The ids and versions under our prefix that a list shows, in order."""
     assert not THEIRS.search(run.must_succeed().output.encode()), run.output
     return sorted(re.sub(r"[ |]+", " ", found) for found in re.findall(r"Contoso\.\w+[ |]+[0-9.]+", run.output))
 
@@ -82,7 +82,7 @@ class TestSdk10:
 
     def test_a_version_of_theirs_is_not_found(self, workplace: Workplace) -> None:
         """
-        Not even when a public package, planted for it, asks for theirs.
+        Not even if a planted public package depends on theirs.
         """
         project = workplace.project("trapped", ("Public.Trap", "1.0.0"), audit=False)
         output = workplace.dotnet("restore", cwd=project).must_fail().output
@@ -187,7 +187,7 @@ class TestNuget2:
 
 def test_prewarm(hosting: Server, server: Server, upstream: StandIn, tmp_path: Path) -> None:
     """
-    A list that names them is told that they cannot be had; the rest of it is fetched, and ours are here already.
+    A list that names them gets an error for each; the rest is fetched, and ours are here already.
     """
     wanted = tmp_path / "wanted.txt"
     wanted.write_text(

@@ -1,4 +1,4 @@
-"""Over https with a private CA: the client then fetches RepositorySignatures and verifies every signature."""
+"""Over https with a private CA: the client fetches RepositorySignatures and verifies every signature."""
 
 import json
 import ssl
@@ -43,7 +43,7 @@ ca_file = "{ca.file}"
 
 def test_a_forged_package_is_refused(tmp_path: Path) -> None:
     """
-    A package whose bytes were changed upstream after it was signed is neither kept nor served.
+    A package that was changed upstream after signing is neither stored nor served.
     """
     with StandIn() as nuget_org, Server(tmp_path / "data", upstream=nuget_org.url) as server:
         nuget_org.faults({"match": r"dapper.*\.nupkg$", "kind": "corrupt", "times": 1000})

@@ -1,4 +1,4 @@
-"""What the kit makes of a client's end; needs no client."""
+"""How the kit interprets the end of a client; needs no client."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The official client behind us, over an upstream whose documents it could not read by itself, or that has nothing."""
+"""The official client through us, with an upstream whose documents it could not read directly, or that has nothing."""
 
 import asyncio
 import json

@@ -24,7 +24,7 @@ def test_a_warm_restore_asks_upstream_for_no_package(
     graph: str, restore: Callable[..., str], nuget_org: StandIn
 ) -> None:
     """
-    Cold: each package is fetched exactly once. Warm: none, and the lock file that came with the graph still holds.
+    Cold: each package is fetched exactly once. Warm: none, and the graph's lock file is still valid.
     """
     restore(graph, "--locked-mode")
     cold = nupkgs(nuget_org.requests())
@@ -66,7 +66,7 @@ def test_a_warm_restore_survives_a_dead_upstream(
     restore: Callable[..., str], server: Server, nuget_org: StandIn
 ) -> None:
     """
-    Online mode, upstream gone: the same restore works from what is kept, also after a restart of the server.
+    Online mode, upstream down: the same restore works from stored content, also after a restart of the server.
     """
     restore("web", "--locked-mode")
     nuget_org.die()
@@ -78,7 +78,7 @@ def test_a_warm_restore_survives_a_dead_upstream(
 
 def test_a_warm_restore_survives_a_silent_upstream(restore: Callable[..., str], nuget_org: StandIn) -> None:
     """
-    An upstream that takes connections and never answers is worse than a dead one, and restores all the same.
+    An upstream that accepts connections and never answers is worse than one that is down, but restores still work.
     """
     restore("web", "--locked-mode")
     nuget_org.faults({"match": "", "kind": "silent", "times": 100_000})
@@ -87,7 +87,7 @@ def test_a_warm_restore_survives_a_silent_upstream(restore: Callable[..., str], 
 
 def test_an_upstream_killed_half_way_is_bridged(restore: Callable[..., str], nuget_org: StandIn) -> None:
     """
-    The upstream dies in the middle of a cold restore and is back seconds later: the client never notices.
+    The upstream goes down in the middle of a cold restore and is back seconds later: the client does not notice.
     """
     nuget_org.settings(latency_ms=50)
     stop = threading.Event()
@@ -127,7 +127,7 @@ def test_a_cold_restore_gets_through_passing_faults(
     fault: dict[str, object], restore: Callable[..., str], nuget_org: StandIn
 ) -> None:
     """
-    Faults that pass are bridged by the server while the client's request is held: the lock file's hashes are met.
+    Temporary failures are retried by the server while the client's request is held: the lock file's hashes match.
     """
     nuget_org.faults(fault)
     restore("web", "--locked-mode")

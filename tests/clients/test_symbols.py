@@ -1,4 +1,4 @@
-"""Symbols that the real compiler made: packed, pushed over HTTP, found by the key that the assembly names."""
+"""Symbols from the real compiler: packed, pushed over HTTP, found by the key in the assembly."""
 
 import io
 import urllib.error
@@ -29,7 +29,7 @@ STEM = "lib/net10.0/Contoso.Debugged"
 
 
 class Packed(NamedTuple):
-    """What `dotnet pack` made."""
+    """The packages created by `dotnet pack`."""
 
     nupkg: bytes
     snupkg: bytes
@@ -44,7 +44,7 @@ class Packed(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Where a debugger looks for it."""
+        """The URL that a debugger uses."""
         return f"/symbols/contoso.debugged.pdb/{self.debug_directory.ids[0].key}/contoso.debugged.pdb"
 
 
@@ -85,7 +85,7 @@ def put_symbols(server: Server, key: str, content: bytes) -> Reply:
 
 def test_a_debugger_finds_the_compilers_pdb(packed: Packed, private: Server, key: str) -> None:
     """
-    By what the assembly's debug directory says and nothing else; the bytes are the compiler's.
+    Only by the assembly's debug directory; the bytes are the compiler's.
     """
     assert send(private, "PUT", "/api/v2/package/", key=key, body=packed.nupkg).status == 201
     assert put_symbols(private, key, packed.snupkg).status == 201
@@ -101,7 +101,7 @@ def test_a_debugger_finds_the_compilers_pdb(packed: Packed, private: Server, key
 
 def test_symbols_of_another_build_are_refused(packed: Packed, private: Server, key: str) -> None:
     """
-    One byte of the PDB is another: a debugger would not believe it, so it is not kept.
+    One byte of the PDB differs: a debugger would reject it, so it is not stored.
     """
     early = put_symbols(private, key, packed.snupkg)
     assert early.status == 403

@@ -1,4 +1,4 @@
-"""Clients that speak V2, over packages as their time made them."""
+"""Clients that use V2, with packages from their time."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,13 +88,13 @@ def test_old_list_of_all_versions(workplace: Workplace, source: str) -> None:
 def test_old_install_brings_dependencies(workplace: Workplace, source: str) -> None:
     workplace.old_nuget("install", "Alpha.Lib", "-OutputDirectory", "out", "-Source", source).must_succeed()
 
-    # A dependency comes in its lowest version, as always.
+    # A dependency is resolved to its lowest version, as always.
     assert installed(workplace.folder / "out") == {"Alpha.Lib.1.1.0", "Beta.Lib.1.0.0"}
 
 
 def test_old_install_of_a_version(workplace: Workplace, source: str) -> None:
     """
-    "1.0" is asked for as it stands and found as 1.0.0.
+    "1.0" is requested as written and found as 1.0.0.
     """
     ran = workplace.old_nuget("install", "Alpha.Lib", "-Version", "1.0", "-OutputDirectory", "out", "-Source", source)
     ran.must_succeed()
@@ -126,7 +126,7 @@ def test_old_restore_and_update(workplace: Workplace, source: str) -> None:
 
 def test_old_install_without_the_upstream(workplace: Workplace, source: str, nuget_org: StandIn) -> None:
     """
-    What was installed once can be installed again when the upstream is gone: V2 is made of what is kept.
+    A package installed once can be installed again when the upstream is down: V2 is built from stored content.
     """
     workplace.old_nuget("install", "Alpha.Lib", "-OutputDirectory", "one", "-Source", source).must_succeed()
     nuget_org.die()
@@ -159,7 +159,7 @@ def test_nuget_5_lists_a_v3_source_through_the_legacy_gallery(workplace: Workpla
 
 def test_dotnet_restores_from_a_v2_source(tmp_path: Path, source: str) -> None:
     """
-    The newest SDK still speaks V2 when the source's URL is one.
+    The newest SDK still uses V2 if the source is a V2 URL.
     """
     workplace = Workplace(tmp_path / "v2", source)
     (workplace.folder / "nuget.config").write_text(

@@ -65,7 +65,7 @@ def test_the_unit_does_not_start_again_with_wrong_settings() -> None:
 
 def test_the_watchdog_waits_longer_than_the_supervisor_for_its_workers() -> None:
     """
-    Which ends with a sentence about what is wrong, where the watchdog could only kill it.
+    The server then exits with a message about what is wrong, whereas the watchdog could only kill it.
     """
     [seconds] = re.findall(
         r"^WatchdogSec=(\d+)$", (DEPLOY / "systemd" / "nugetproxy.service").read_text(), re.MULTILINE
@@ -127,7 +127,7 @@ def test_behind_nginx_on_another_port_links_carry_it(tmp_path: Path) -> None:
 
 
 def _over_tls(port: int, path: str) -> bytes:
-    """What a client of nuget.example.com on this port is answered, once the port is open."""
+    """The answer to a client of nuget.example.com on this port, once the port is open."""
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
     deadline = time.monotonic() + 10
@@ -171,7 +171,7 @@ def test_the_compose_file_sets_only_known_variables() -> None:
 
 def test_the_compose_file_mounts_what_is_there_and_bounds_every_log() -> None:
     """
-    And it names no public URL: documents then name the host that a client asked for, on whatever machine.
+    It sets no public URL, so that documents contain the host that the client used, on any machine.
     """
     compose = (DEPLOY / "docker" / "compose.yaml").read_text()
     mounted = re.findall(r"^ +- (\.\./[^:]+):", compose, re.MULTILINE)
@@ -195,7 +195,7 @@ def test_grafana_is_given_the_prometheus_that_runs_beside_it_and_the_dashboard()
 
 def test_the_image_installs_what_the_project_declares() -> None:
     """
-    What the Dockerfile copies is enough to build the wheel: every file that pyproject.toml names is among it.
+    The Dockerfile copies enough to build the wheel: every file that pyproject.toml names.
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     copied = (DEPLOY / "docker" / "Dockerfile").read_text()

@@ -1,4 +1,4 @@
-"""Jobs in processes of their own: what comes back, what is lost, and that none stays."""
+"""Jobs in separate processes: what is returned, what is lost, and that no process is left."""
 
 import asyncio
 import os
@@ -36,7 +36,7 @@ async def test_a_job_is_done_by_a_process_that_gives_way(two: ProcessExecutor) -
     pid, niceness = await two.run(where)
     assert pid != os.getpid()
     assert niceness == min(19, os.nice(0) + NICENESS)
-    assert (await two.run(where))[0] == pid  # the second is started when the first is at work
+    assert (await two.run(where))[0] == pid  # the second is started while the first is busy
     assert two.jobs == 0
 
 
@@ -107,7 +107,7 @@ async def test_a_signal_to_all_does_not_end_what_is_under_way(two: ProcessExecut
 
 async def test_it_loads_neither_the_server_nor_the_metrics(two: ProcessExecutor, tmp_path: Path) -> None:
     """
-    Its memory is an interpreter's and the package parser's; what it counted nobody would gather.
+    Its memory is that of an interpreter and the package parser; nobody would collect its metrics.
     """
     (tmp_path / "x").write_bytes(b"x")
     with pytest.raises(InvalidPackage):

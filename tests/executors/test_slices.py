@@ -8,7 +8,7 @@ from nugetproxy.executors.slices import SLICE_SECONDS, TURNS_BETWEEN, in_slices
 
 
 class Clock:
-    """A clock that a step moves."""
+    """A clock that each step advances."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -53,14 +53,15 @@ async def test_long_work_lets_the_loop_turn():
 
 async def test_of_many_long_works_one_slice_is_done_in_each_turn():
     """
-    A slice each would be as long as the work of one: with fifty readers of fifty large documents nobody else is served.
+    One slice for each would take as long as the work of one: with fifty readers of fifty large documents nobody else
+    would be served.
     """
     clock, done = Clock(), list[str]()
     works = [steps(4, clock, SLICE_SECONDS, done, str(number)) for number in range(50)]
 
     counts = await turns(clock, done, *works)
 
-    # All begin right away, for nearly all work is short.
+    # All start immediately, because nearly all work is short.
     assert counts[0] == 50
     assert max(counts[1:]) == 1
     assert done[50:100] == [str(number) for number in range(50)], "in the order of asking"

@@ -1,4 +1,4 @@
-"""Named pools: at most so many at once, at most so many waiting, and nothing of the product runs outside of them."""
+"""Named pools: bounded running and waiting jobs, and no code of the product that runs outside of them."""
 
 import asyncio
 import contextvars
@@ -18,7 +18,7 @@ WHERE: contextvars.ContextVar[str] = contextvars.ContextVar("where")
 
 
 class Gate:
-    """Work that holds its thread until it is let go."""
+    """Work that holds its thread until it is released."""
 
     def __init__(self) -> None:
         self.open = threading.Event()
@@ -94,8 +94,8 @@ async def test_all_are_named_apart():
 
 def test_nothing_runs_in_the_default_pool():
     """
-    There it would stand between the event loop and the names it resolves, the files it sends. The supervisor serves
-    nobody: it waits for its children there.
+    In asyncio's default pool it would delay name resolution and file sending of the event loop. The supervisor serves
+    nobody, and waits for its children there.
     """
     root = Path(nugetproxy.__file__).parent
     found = [

@@ -1,4 +1,4 @@
-"""Jobs for other processes, in a module that is loaded there quickly."""
+"""Jobs for other processes, in a module that loads quickly."""
 
 import os
 import signal

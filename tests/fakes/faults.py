@@ -1,4 +1,4 @@
-"""How the fake upstream may misbehave: one value per way, composable, matched by path and counted by the fake.
+"""The faults of the fake upstream: one value per kind, composable, matched by path and counted by the fake.
 
 `upstream.fault("*.nupkg", truncated(1000), times=1)` - the first matching fault that still has times left applies.
 """
@@ -13,7 +13,7 @@ CAPTIVE_PORTAL = (
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done to one answer. The default does nothing: it lets a number of requests pass before the next fault."""
+    """The change to one answer. The default does nothing, to let a number of requests pass before the next fault."""
 
     delay: float = 0.0
     """Seconds before the head."""
@@ -37,7 +37,7 @@ class Fault:
     corrupt_at: int | None = None
     """This byte of the whole body is flipped."""
     gzip: bool = False
-    """Encoded though nobody asked."""
+    """Encoded although it was not requested."""
     chunked: bool = False
     """Sent in chunks, without a Content-Length."""
     length_off_by: int = 0
@@ -49,11 +49,11 @@ class Fault:
     ignores_conditions: bool = False
 
     bytes_per_second: float = 0.0
-    """Speed of the body; 0 is as fast as can be."""
+    """Speed of the body; 0 is as fast as possible."""
     cut_at: int | None = None
-    """Only so many bytes of the body are sent, then `cut_by` happens."""
+    """Only this many bytes of the body are sent, then `cut_by` happens."""
     cut_by: str = "close"
-    """close (orderly), reset, or stall (the connection stays open and nothing more comes)."""
+    """close (orderly), reset, or stall (the connection stays open and nothing more is sent)."""
 
 
 def slow(bytes_per_second: float) -> Fault:

@@ -1,4 +1,4 @@
-"""A Feed that answers from memory, fails on demand and remembers what it was asked."""
+"""A Feed that answers from memory, fails on demand and records its calls."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, TypeVar
@@ -59,7 +59,7 @@ class Growing:
         self.size = size
         self.content_type = content_type
         self.closed = 0
-        """How many readers are done, one way or another."""
+        """How many readers have ended, in whatever way."""
 
     async def chunks(self, start: int = 0) -> AsyncIterator[bytes]:
         try:

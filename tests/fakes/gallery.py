@@ -15,12 +15,12 @@ PAGE_SIZE = 64
 MOST_INLINED = 127
 UNLISTED = "1900-01-01T00:00:00+00:00"
 HIVES = {"registration5-semver1": False, "registration5-gz-semver1": False, "registration5-gz-semver2": True}
-"""The hives' folders, and whether SemVer 2 packages show in them."""
+"""The hives' folders, and whether they contain SemVer 2 packages."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """One answer's body and its own headers."""
+    """The body and the headers of one answer."""
 
     body: bytes
     content_type: str = "application/json"
@@ -42,7 +42,7 @@ class Gallery:
         self.certificates: list[bytes] = [b"not really a certificate, but bytes of one"]
         self.all_repository_signed = False
         self.extra: dict[str, Document] = {}
-        """Further documents by path; they win."""
+        """Further documents by path; they take precedence."""
 
     def add(self, package: GalleryPackage) -> None:
         self.packages.setdefault(package.lid, {})[package.lver] = package

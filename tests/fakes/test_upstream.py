@@ -1,4 +1,4 @@
-"""The fake upstream is honest: it sends what nuget.org sends, and its faults are the faults they claim to be."""
+"""The fake upstream is faithful: it sends what nuget.org sends, and its faults are what they claim to be."""
 
 import asyncio
 import gzip
@@ -16,7 +16,7 @@ from tests.fakes.upstream import FakeUpstream
 async def raw(
     upstream: FakeUpstream, path: str, *headers: str, method: str = "GET"
 ) -> tuple[str, dict[str, str], bytes]:
-    """Status line, headers and every body byte until the server closed; raises what the socket raises."""
+    """Status line, headers and every body byte until the server closed; raises the socket's exceptions."""
     reader, writer = await asyncio.open_connection(upstream.host, upstream.port)
     try:
         lines = [f"{method} {path} HTTP/1.1", "Host: fake", "Connection: close", *headers]

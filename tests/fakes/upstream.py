@@ -1,7 +1,7 @@
 """A V3 upstream on loopback for tests: real sockets, nuget.org's habits, faults on demand, every request counted.
 
-A plain asyncio server, because an HTTP library refuses to misbehave as upstreams do. As nuget.org's storage: ETags have
-no quotes, the gz hives send gzip whatever was asked, registrations are `no-store`, single ranges are answered.
+A plain asyncio server, because an HTTP library cannot misbehave as upstreams do. Like nuget.org's storage: ETags have
+no quotes, the gz hives always send gzip, registrations are `no-store`, single ranges are answered.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ from tests.fakes.faults import Fault
 from tests.fakes.gallery import Document, Gallery
 from tests.fakes.packages import GalleryPackage, build_package, read_package
 
-_FIRST_MODIFIED = 1_704_067_200  # 2024-01-01, and a minute later for every change of a document
+_FIRST_MODIFIED = 1_704_067_200  # 2024-01-01, plus one minute for every change of a document
 _BLOCK = 65_536
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """One request as it came; header names are lower-case."""
+    """One request as received; header names are lower-case."""
 
     method: str
     path: str
@@ -98,7 +98,7 @@ class FakeUpstream:
         await self.die()
 
     async def die(self) -> None:
-        """Break every connection and stop listening: new connections are refused."""
+        """Close every connection and stop listening: new connections are refused."""
         if self._server is None:
             return
         self._server.close()
@@ -145,14 +145,16 @@ class FakeUpstream:
     # --- how it behaves, and what it saw ---
 
     def fault(self, pattern: str, fault: Fault, times: float = float("inf")) -> None:
-        """Apply `fault` to the next `times` requests whose path matches the shell pattern; earlier plans go first."""
+        """
+        Apply `fault` to the next `times` requests whose path matches the shell pattern; earlier faults come first.
+        """
         self._faults.append(_Planned(pattern, fault, times))
 
     def heal(self) -> None:
         self._faults.clear()
 
     def requests_for(self, pattern: str) -> int:
-        """How many requests came whose path matches the shell pattern."""
+        """How many requests were received whose path matches the shell pattern."""
         return len(self.recorded(pattern))
 
     def recorded(self, pattern: str = "*") -> list[Recorded]:
@@ -175,7 +177,7 @@ class FakeUpstream:
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             aborted = False
         except asyncio.CancelledError:
-            pass  # only die() cancels: the connection is to break, and nobody waits for this task's own result
+            pass  # only die() cancels: the connection must break, and nobody waits for this task's result
         finally:
             self._open.discard(task)
             _end(writer, reset=aborted)
@@ -278,7 +280,7 @@ class FakeUpstream:
             if fault.bytes_per_second:
                 await asyncio.sleep(len(part) / fault.bytes_per_second)
         if fault.cut_at is not None:
-            await asyncio.sleep(0.01 if fault.cut_by == "reset" else 0)  # a reset discards what is still on its way
+            await asyncio.sleep(0.01 if fault.cut_by == "reset" else 0)  # a reset discards data in transit
             if fault.cut_by == "stall":
                 await asyncio.Event().wait()
             raise _HangupError(reset=fault.cut_by == "reset")

@@ -18,7 +18,7 @@ def stocked(upstream: FakeUpstream) -> FakeUpstream:
 
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Call it with seconds: for documents that much time has passed."""
+    """Call it with seconds: for documents, this much time has passed."""
     skipped = 0.0
     made = MirroredDocuments.__init__
 

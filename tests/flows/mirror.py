@@ -1,6 +1,7 @@
 """The whole application in this process, over a real socket and a fake upstream: `async with running(...) as mirror`.
 
-Documents grow old at once and failures are few, so that no test waits; a test that needs other rules says so.
+Documents become stale immediately and few failures are allowed, so that no test waits; a test that needs other rules
+sets them.
 """
 
 import copy
@@ -48,7 +49,7 @@ class Got:
 
 
 class Mirror:
-    """A running application and a client that adds nothing to its requests."""
+    """A running application, and a client that adds no headers to its requests."""
 
     def __init__(self, client: TestClient[web.Request, web.Application], services: Services, data: Path) -> None:
         self._client = client
@@ -85,7 +86,7 @@ def rules(**changed: Any) -> dict[str, Any]:
 
 
 def short_lived(**changed: Any) -> dict[str, Any]:
-    """As `rules`; documents are fresh for a moment only."""
+    """Like `rules`; documents are fresh for a moment only."""
     return rules(fresh=MOMENT) | {kind: rules(fresh=MOMENT, **changed)[kind] for kind in KINDS}
 
 

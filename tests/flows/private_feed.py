@@ -1,7 +1,7 @@
 """The private feed over a mirror, in this process: accounts, keys, pushes as every client makes them, raw connections.
 
-`async with opened(tmp_path, upstream) as house`. Ids below `Contoso.` are ours alone; `alice` administers, `bob` and
-`carol` do not.
+`async with opened(tmp_path, upstream) as house`. Ids under `Contoso.` are protected; `alice` is an administrator,
+`bob` and `carol` are not.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ EVERYTHING = (Scope.PUSH, Scope.UNLIST)
 
 
 class House:
-    """A running private feed. `key` is alice's: it may do everything."""
+    """A running private feed. `key` is alice's, with all scopes."""
 
     def __init__(self, services: Services, data: Path, port: int) -> None:
         self.services, self.data, self.port = services, data, port
@@ -45,7 +45,7 @@ class House:
         self.key = ""
 
     async def get(self, path: str, headers: Mapping[str, str] | None = None, *, method: str = "GET") -> Got:
-        """On a connection of its own, as the lane takes it: nobody in particular unless `headers` say so."""
+        """On a new connection, through the lane: anonymous unless `headers` have credentials."""
         return await self.exchange(head(method, path, {"Host": f"127.0.0.1:{self.port}", **(headers or {})}))
 
     async def json(self, path: str, headers: Mapping[str, str] | None = None) -> Any:
@@ -65,7 +65,7 @@ class House:
         days: float = 100.0,
         name: str = "",
     ) -> str:
-        """The text of a new key."""
+        """A new key, in clear text."""
         return (await self.new_key(owner, scopes, globs, days=days, name=name))[1]
 
     async def new_key(
@@ -82,7 +82,7 @@ class House:
         self, package: bytes | str = "Contoso.Utils", version: str = "1.0.0", *, key: str | None = None,
         path: str = PUSH, **more: Any,
     ) -> Got:  # fmt: skip
-        """As a script does: a raw body. `key` "" sends none."""
+        """Push as a script does: a raw body. With `key` "" none is sent."""
         body = package if isinstance(package, bytes) else make_nupkg(package, version, **more)
         return await self.send("PUT", path, key=key, body=body)
 
@@ -90,7 +90,7 @@ class House:
         self, method: str, path: str, *, key: str | None = None, body: bytes = b"",
         headers: Mapping[str, str] | None = None,
     ) -> Got:  # fmt: skip
-        """One request on a connection of its own."""
+        """One request on a new connection."""
         lines = {"Host": f"127.0.0.1:{self.port}", "Connection": "close", "Content-Length": str(len(body))}
         given = self.key if key is None else key
         if given:
@@ -98,7 +98,7 @@ class House:
         return await self.exchange(head(method, path, {**lines, **(headers or {})}) + body)
 
     async def exchange(self, request: bytes) -> Got:
-        """Raw bytes there, and the one answer to them."""
+        """Send raw bytes, and read the one answer to them."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(request)
@@ -111,7 +111,7 @@ class House:
         return sorted((self.data / "spool").glob("*"))
 
     async def no_leftovers(self) -> bool:
-        """Whether every spool goes, once those who filled it have noticed."""
+        """Whether all spools disappear, once their writers have noticed."""
         for _ in range(2000):
             if not self.leftovers():
                 return True
@@ -121,7 +121,7 @@ class House:
 
 @asynccontextmanager
 async def opened(data: Path, upstream: FakeUpstream, **sections: Any) -> AsyncIterator[House]:
-    """Sections of settings as `running` takes them; protected is `Contoso.` unless they say otherwise."""
+    """Sections of settings as `running` takes them; `Contoso.` is protected unless they say otherwise."""
     sections.setdefault("feed", {"protected_prefixes": ["Contoso."]})
     async with running(data, upstream, **sections) as mirror:
         yield await _furnished(House(mirror.services, data, mirror.port))
@@ -129,7 +129,7 @@ async def opened(data: Path, upstream: FakeUpstream, **sections: Any) -> AsyncIt
 
 @asynccontextmanager
 async def opened_with_lane(data: Path, upstream: FakeUpstream, **sections: Any) -> AsyncIterator[House]:
-    """As `opened`, with hot answers and the lane in front, as a worker has them."""
+    """Like `opened`, with hot answers and the lane in front, as in a worker."""
     sections.setdefault("feed", {"protected_prefixes": ["Contoso."]})
     config = settings_for(data, [{"name": "up", "service_index": upstream.url}], **sections)
     async with assemble(config) as services:
@@ -204,7 +204,7 @@ def official_form(package: bytes, name: str = "package.nupkg") -> tuple[dict[str
 
 
 def old_form(package: bytes) -> tuple[dict[str, str], bytes]:
-    """nuget.exe 2.8.7: nothing behind the closing delimiter."""
+    """nuget.exe 2.8.7: nothing after the closing delimiter."""
     boundary = "---------------------------8df485aed4ffe66"
     body = (
         f'--{boundary}\r\nContent-Disposition: form-data; name="package"; filename="package"\r\n'

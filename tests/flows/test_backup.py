@@ -1,4 +1,4 @@
-"""A server is backed up while it works, and what is restored elsewhere gives the same answers."""
+"""A server is backed up while it runs, and a restored copy gives the same answers."""
 
 import asyncio
 import sqlite3
@@ -25,7 +25,7 @@ HOSTED = (
 
 
 async def answers(house: House) -> dict[str, tuple[object, ...]]:
-    """What a client can tell apart, all for one host; the body of a refusal names its request."""
+    """Everything a client can distinguish, for one host; the body of a refusal contains its request id."""
 
     def told(got: Got) -> tuple[object, ...]:
         kept = (got.headers.get("etag"), got.headers.get("last-modified"), got.body) if got.status == 200 else ()
@@ -36,7 +36,7 @@ async def answers(house: House) -> dict[str, tuple[object, ...]]:
 
 async def test_every_answer_is_the_same_after_a_restore(stocked, tmp_path: Path):
     """
-    Pushed, unlisted and deleted versions, symbols, accounts, keys, the audit log, and what is mirrored.
+    Pushed, unlisted and deleted versions, symbols, accounts, keys, the audit log, and mirrored packages.
     """
     live, again = CommandLine(tmp_path / "live"), CommandLine(tmp_path / "again")
     async with opened(live.data, stocked, feed=FEED) as house:
@@ -69,7 +69,7 @@ async def test_a_backup_beside_pushes_holds_whole_packages(stocked, tmp_path: Pa
         stop = asyncio.Event()
         pushing = asyncio.create_task(push_until(house, stop))
         async with asyncio.timeout(20):
-            while len(list(live.data.rglob("*.nupkg"))) < 2:  # so the row of the first is there, too
+            while len(list(live.data.rglob("*.nupkg"))) < 2:  # so the row of the first is there too
                 await asyncio.sleep(0.01)
         await asyncio.to_thread(live.done, "backup", str(tmp_path / "backup"))
         stop.set()

@@ -1,4 +1,4 @@
-"""What no honest client sends, over raw sockets against a real server: a clear 4xx, and no trace on the disk."""
+"""Malformed and hostile requests over raw sockets to a real server: a clear 4xx, and no trace on disk."""
 
 import re
 import socket
@@ -80,14 +80,14 @@ HEADS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose upstream refuses connections: what is refused must not be looked for."""
+    """A server whose upstream refuses connections: refused requests must not reach it."""
     config = '[[mirroring.upstream]]\nservice_index = "http://127.0.0.1:9/v3/index.json"\npatience = "100ms"\n'
     with Server(tmp_path_factory.mktemp("bad") / "data", config=config) as running_server:
         yield running_server
 
 
 def sent(server: Server, request: bytes) -> bytes:
-    """What comes back until the server closes, or is silent for a while."""
+    """Everything received until the server closes, or is silent for a while."""
     received = b""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         try:
@@ -96,7 +96,7 @@ def sent(server: Server, request: bytes) -> bytes:
                 received += part
                 connection.settimeout(0.2)
         except (ConnectionError, TimeoutError):
-            pass  # it was told and closed before it had read all, or waits for more
+            pass  # it was refused and closed before it had read everything, or waits for more
     return received
 
 
@@ -121,7 +121,7 @@ def test_an_odd_target_is_refused(server, target):
 @pytest.mark.parametrize("name", HEADS)
 def test_an_odd_head_is_refused(server, name):
     """
-    One answer at most, and none that a second request hidden in the first could have got.
+    At most one answer, and none to a second request hidden in the first.
     """
     before = traces(server.data)
     hidden = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -146,7 +146,7 @@ def test_an_odd_head_is_refused(server, name):
 )
 async def test_an_odd_range_never_breaks_an_answer(stocked, tmp_path, value):
     """
-    416 for what the file does not have; what is no range at all is passed over.
+    416 for ranges beyond the file; an invalid range is ignored.
     """
     path = "/v3/flatcontainer/contoso.utils/1.0.0/contoso.utils.1.0.0.nupkg"
     async with running(tmp_path, stocked) as mirror:
@@ -157,7 +157,7 @@ async def test_an_odd_range_never_breaks_an_answer(stocked, tmp_path, value):
 
 def test_it_still_serves(server):
     """
-    After all of the above, in whatever order.
+    After all of the above, in any order.
     """
     assert server.get("/health/live") == b'{"live":true}'
     assert server.metric("nugetproxy_requests_total") > 0

@@ -1,4 +1,4 @@
-"""While everything expensive is stuck, what is cheap is answered: health, metrics, what is kept."""
+"""While all expensive work is stuck, cheap requests are answered: health, metrics, stored content."""
 
 import asyncio
 import threading
@@ -46,6 +46,6 @@ async def test_what_is_cheap_is_answered(upstream, tmp_path):
         async with occupied(EXPENSIVE), asyncio.timeout(10):
             for path in ("/health/live", "/health/ready", "/metrics", "/v3/index.json", *kept, *ours):
                 assert (await house.get(path)).status == 200, path
-            # Not in the hot table either: another spelling of the address is another line of it.
+            # Not from the hot table either: another spelling of the address is another entry.
             assert (await house.get(kept[2] + "?again", {"Accept-Encoding": "gzip"})).status == 200
             assert (await house.push(key="")).status == 401

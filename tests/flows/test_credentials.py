@@ -1,4 +1,4 @@
-"""What leaves the house: nothing of a client's request but the package it asks for, and to nobody else."""
+"""What is sent upstream: nothing of a client's request but the package it asks for, and to no other host."""
 
 import base64
 
@@ -67,7 +67,7 @@ class TestRedirects:
     @pytest.mark.parametrize("path", [PATHS[1], PATHS[2], PATHS[4]])
     async def test_to_a_foreign_host_is_refused(self, stocked, tmp_path, path):
         """
-        Whatever an upstream says, we ask nobody whom it did not name in its service index.
+        Whatever an upstream sends, no host is contacted that is not named in its service index.
         """
         async with FakeUpstream() as foreign:
             stocked.fault("/v3-flatcontainer/*", redirect(f"{foreign.base}/x"))

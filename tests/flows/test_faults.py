@@ -1,5 +1,6 @@
-"""Everything an upstream can do wrong with a package, through the whole application: bytes are right, or the client
-sees that they are not."""
+"""
+All faults of an upstream with a package, through the whole application: the bytes are right, or the client notices.
+"""
 
 import asyncio
 
@@ -55,7 +56,7 @@ def package(upstream: FakeUpstream) -> bytes:
 )
 async def test_one_fault_is_mended_before_the_client_sees_it(big, tmp_path, fault, requests):
     """
-    Continued where it broke off, or fetched anew: the client gets the package, and so does the next.
+    Resumed where it broke off, or fetched again: the client gets the package, and so does the next.
     """
     big.fault("*.nupkg", fault, times=1)
     async with running(tmp_path, big, upstream_settings=SETTINGS) as mirror:
@@ -108,7 +109,7 @@ async def test_a_lasting_fault_before_the_first_byte_is_told(big, tmp_path, faul
     big.fault("*.nupkg", fault)
     async with running(tmp_path, big, upstream_settings={"patience": 0.2}) as mirror:
         assert (await mirror.get(PATH)).status == code
-        async with asyncio.timeout(5):  # what went wrong is told to other processes for a moment
+        async with asyncio.timeout(5):  # the failure stays visible to other processes for a moment
             while [name for name in files_below(tmp_path) if name.startswith(("mirror/", "spool/"))]:
                 await asyncio.sleep(0.01)
 
@@ -126,7 +127,7 @@ async def test_a_lasting_fault_before_the_first_byte_is_told(big, tmp_path, faul
 )
 async def test_a_lasting_fault_in_the_body_breaks_the_answer(big, tmp_path, fault):
     """
-    A short or wrong body never looks complete, and nothing of it is kept.
+    A short or wrong body never looks complete, and nothing of it is stored.
     """
     big.fault("*.nupkg", fault)
     async with running(tmp_path, big, upstream_settings={"patience": 0.2, "read_timeout": 0.3}) as mirror:
@@ -144,7 +145,7 @@ async def test_a_lasting_fault_in_the_body_breaks_the_answer(big, tmp_path, faul
 
 async def test_a_package_of_another_name_is_refused(big, tmp_path):
     """
-    A cache in between that mixes its entries up does not poison ours.
+    A cache in between that mixes up its entries does not poison ours.
     """
     other = big.add_package("Other", "1.0.0", padding=SIZE)
     big.fault("*big.1.0.0.nupkg", status(200, body=other.nupkg))

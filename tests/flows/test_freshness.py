@@ -1,4 +1,4 @@
-"""Cold, warm and stale: how many requests reach the upstream, and what our answers say about it."""
+"""Cold, warm and stale: how many requests reach the upstream, and what our answers state."""
 
 import asyncio
 
@@ -36,7 +36,7 @@ async def test_a_fresh_document_is_not_asked_for_again(stocked, tmp_path, path, 
 @pytest.mark.parametrize(("path", "asked"), DOCUMENTS)
 async def test_an_old_document_costs_one_conditional_request(stocked, tmp_path, path, asked):
     """
-    The upstream's own entity tag goes back as it came, without the quotes that nuget.org leaves out.
+    The upstream's own entity tag is sent back unchanged, without the quotes that nuget.org omits.
     """
     async with running(tmp_path, stocked, freshness=short_lived()) as mirror:
         cold = await mirror.get(path)
@@ -160,7 +160,7 @@ class TestDoubt:
 
     async def test_a_doubt_that_cannot_be_settled_is_no_absence(self, stocked, tmp_path, later):
         """
-        The kept index lacks the version and the upstream fails: whether it exists cannot be known.
+        The stored index lacks the version and the upstream fails: whether it exists is unknown.
         """
         async with running(tmp_path, stocked, upstream_settings={"patience": 0.1}) as mirror:
             await mirror.get(REGISTRATION)
@@ -170,7 +170,7 @@ class TestDoubt:
 
     async def test_a_package_newer_than_the_list_makes_the_list_old(self, stocked, tmp_path):
         """
-        Somebody who downloads a version that our list lacks proves the list old.
+        A download of a version that our list lacks proves that the list is out of date.
         """
         async with running(tmp_path, stocked) as mirror:
             await mirror.get(VERSIONS)
@@ -184,7 +184,7 @@ class TestDoubt:
 class TestStale:
     async def test_is_served_while_the_upstream_is_slow(self, stocked, tmp_path):
         """
-        Past the rule's patience the kept copy is better than a late one; the refresh lands behind.
+        After the rule's patience the stored copy is better than a late one; the refresh completes in the background.
         """
         async with running(tmp_path, stocked, freshness=short_lived(patience=0.05)) as mirror:
             await mirror.get(VERSIONS)
@@ -195,12 +195,12 @@ class TestStale:
             await asyncio.sleep(0.35)
             assert "3.0.0" in (await mirror.json(VERSIONS))["versions"]
         assert "3.0.0" not in late.json["versions"]
-        # On a busy machine the service index may have been late before, and then nobody waits for this upstream.
+        # On a busy machine the service index may have been late before, and then no request waits for this upstream.
         assert late.cache.partition("detail=")[2] in ("upstream-late", "revalidating")
 
     async def test_is_served_at_once_within_its_grace(self, stocked, tmp_path):
         """
-        With stale_while_revalidate nobody waits: the refresh is for the next asker.
+        With stale_while_revalidate no request waits: the refresh is for the next one.
         """
         async with running(tmp_path, stocked, freshness=short_lived(stale_while_revalidate=60.0)) as mirror:
             await mirror.get(VERSIONS)
@@ -226,7 +226,7 @@ class TestStale:
 
     async def test_is_not_served_for_ever(self, stocked, tmp_path):
         """
-        Beyond stale_if_error a failure is told as one.
+        Beyond stale_if_error a failure is reported as one.
         """
         freshness = short_lived(stale_if_error=0.05)
         async with running(tmp_path, stocked, freshness=freshness, upstream_settings={"patience": 0.05}) as mirror:

@@ -1,4 +1,4 @@
-"""No room on the disk: clients are served as ever, it is counted, and nothing wrong is kept."""
+"""No room on the disk: clients are served as usual, failures are counted, and nothing wrong is stored."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ def failures(store: str) -> float:
 
 async def test_packages_are_relayed_whole(upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """
-    The disk is full after 100 KB; with room again the next asker's package is kept.
+    The disk is full after 100 KB; with room again the next requested package is stored.
     """
     package = upstream.add_package("Big", "1.0.0", padding=500_000)
     write, written, before = spool.write_to_disk, 0, failures("content")
@@ -65,8 +65,8 @@ async def test_documents_are_answered(stocked, tmp_path: Path, monkeypatch: pyte
 
 async def test_the_reserve_is_for_what_is_pushed(upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """
-    With nothing else left, mirrored packages and documents are relayed and pushes and accounts are kept; it is logged
-    once. With room again, everything is kept.
+    With only the reserve left, mirrored packages and documents are relayed while pushes and accounts are stored; this
+    is logged once. With room again, everything is stored.
     """
     package = upstream.add_package("Big", "1.0.0", padding=100_000)
     before, real, free = failures("content"), os.statvfs, 0
@@ -96,7 +96,7 @@ async def test_the_reserve_is_for_what_is_pushed(upstream, tmp_path: Path, monke
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 async def test_a_small_disk_that_a_mirror_filled_takes_pushes(upstream, tmp_path: Path):
     """
-    The automatic reserve of a real file system: what does not fit any more is relayed whole.
+    The automatic reserve of a real file system: packages that no longer fit are relayed completely.
     """
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "none", str(tmp_path)], capture_output=True)
     if mounted.returncode != 0:

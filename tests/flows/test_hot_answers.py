@@ -1,4 +1,4 @@
-"""The lane never keeps an answer longer than it is right. Over a real process, for only there the lane is."""
+"""The lane never keeps an answer longer than it is valid. With a real process, because only that has the lane."""
 
 import asyncio
 import json
@@ -12,7 +12,8 @@ LIST = "/v3/flatcontainer/contoso.utils/index.json"
 
 async def test_a_list_that_is_proved_old_is_not_hot_any_more(tmp_path: Path) -> None:
     """
-    A version is downloaded that the hot list lacks: the next asker of the list sees it, within the list's freshness.
+    A version is downloaded that the hot list lacks: the next request for the list shows it, although the list was
+    fresh.
     """
     async with FakeUpstream() as upstream:
         upstream.add_package("Contoso.Utils", "1.0.0")

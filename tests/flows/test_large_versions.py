@@ -7,7 +7,7 @@ from tests.fakes.upstream import FakeUpstream
 from tests.flows.mirror import running
 
 ID = "Wordy.Lib"
-# A usual version beside it, and the head of a document.
+# Room for a normal version as well, and the head of a document.
 MORE = 10_000
 
 

@@ -1,4 +1,4 @@
-"""What one client may cost: memory, measured at a real worker process, and the time of all others."""
+"""What one client may cost: memory, measured on a real worker process, and the time of all others."""
 
 import asyncio
 import socket
@@ -24,7 +24,7 @@ async def serving_a_huge_package(tmp_path: Path) -> AsyncIterator[tuple[Server, 
         server = Server(tmp_path / "data", upstream=upstream.url)
         try:
             await asyncio.to_thread(server.start)
-            # What a start fetches behind, and the first request of any kind, are not what is measured.
+            # Background fetches at start, and the first request of any kind, are not measured.
             await asyncio.to_thread(server.get, "/v3/index.json")
             await asyncio.to_thread(server.get, "/v3/flatcontainer/contoso.huge/index.json")
             worker = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()[0]
@@ -39,7 +39,7 @@ def memory(pid: int, field: str) -> int:
 
 
 async def ask(stack: AsyncExitStack, server: Server) -> socket.socket:
-    """A client that has asked for the package, with little room for what comes."""
+    """A client that has requested the package, with a small receive buffer."""
     client = stack.enter_context(socket.socket())
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     client.setblocking(False)
@@ -65,7 +65,7 @@ async def kept(server: Server) -> None:
 
 async def test_a_cold_package_of_any_size_takes_little_memory(tmp_path):
     """
-    Its bytes go through a file: while 100 MB pass, the worker grows by less than 64 MB.
+    Its bytes pass through a file: during 100 MB, the worker grows by less than 64 MB.
     """
     async with serving_a_huge_package(tmp_path) as (server, worker), AsyncExitStack() as stack:
         before = memory(worker, "VmRSS")
@@ -77,7 +77,7 @@ async def test_a_cold_package_of_any_size_takes_little_memory(tmp_path):
 
 async def test_slow_readers_of_a_cold_package_cost_a_few_megabytes_each(tmp_path):
     """
-    The download goes on into its file without them; what waits for a reader is one slice.
+    The download continues into its file without them; one slice is buffered for each reader.
     """
     async with serving_a_huge_package(tmp_path) as (server, worker), AsyncExitStack() as stack:
         before = memory(worker, "VmRSS")
@@ -91,7 +91,7 @@ async def test_slow_readers_of_a_cold_package_cost_a_few_megabytes_each(tmp_path
 
 async def test_slow_readers_of_a_kept_package_cost_a_few_megabytes_each(tmp_path):
     """
-    Pages of a mapped file are the page cache's; of its own the worker holds at most a slice for each connection.
+    Pages of a mapped file belong to the page cache; the worker itself holds at most one slice for each connection.
     """
     async with serving_a_huge_package(tmp_path) as (server, worker), AsyncExitStack() as stack:
         assert await read_all(await ask(stack, server)) > SIZE
@@ -120,7 +120,7 @@ async def test_a_deep_page_of_a_search_over_kept_packages_lets_others_through(tm
     async with running(tmp_path / "data", "http://127.0.0.1:9/v3/index.json", offline=True) as mirror:
         async with asyncio.timeout(20):
             while (await mirror.json("/v3/query"))["totalHits"] < 300:
-                await asyncio.sleep(0.02)  # the ledger is made anew behind
+                await asyncio.sleep(0.02)  # the inventory is rebuilt in the background
         search = asyncio.create_task(mirror.get("/v3/query?skip=290&take=10"))
         answered = 0
         while not search.done():

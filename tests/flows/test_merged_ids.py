@@ -1,4 +1,4 @@
-"""A patched build beside the public versions: what clients are told of a merged id while the upstream is in trouble."""
+"""A patched build next to the public versions: answers about a merged id while the upstream fails."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ OF_OURS = (
 
 @asynccontextmanager
 async def patched(data: Path, upstream: FakeUpstream, *, failures: int = 1) -> AsyncIterator[House]:
-    """The upstream has 3.0.0 and 5.0.0, we host a build between them. So many `failures`, and it is considered down."""
+    """The upstream has 3.0.0 and 5.0.0, we host a build between them. After `failures` it is considered down."""
     for version in ("3.0.0", "5.0.0"):
         upstream.add_package("Serilog", version)
     trouble: dict[str, Any] = {"patience": 0.05, "breaker_failures": failures, "breaker_probe": 0.05}
@@ -44,7 +44,7 @@ async def patched(data: Path, upstream: FakeUpstream, *, failures: int = 1) -> A
 
 
 async def die(upstream: FakeUpstream, house: House) -> None:
-    """What is kept is old, and one request finds the upstream dead."""
+    """Stored content is stale, and one request finds the upstream down."""
     await upstream.die()
     await asyncio.sleep(MOMENT * 1.5)
     await house.get("/v3/flatcontainer/nobody/index.json")
@@ -66,7 +66,7 @@ async def test_both_are_one_id(upstream, tmp_path):
 
 async def test_the_upstream_has_no_version_that_we_deleted(upstream, tmp_path):
     """
-    Nobody gets other bytes under its name, until an administrator gives it free.
+    Nobody gets different bytes under its name until an administrator frees it.
     """
     async with patched(tmp_path, upstream) as house:
         assert (await house.push("Serilog", "5.0.0")).status == 201
@@ -79,7 +79,7 @@ async def test_the_upstream_has_no_version_that_we_deleted(upstream, tmp_path):
 @pytest.mark.parametrize("version", ["4.0.0", "6.0.0"], ids=["theirs-is-later", "ours-is-later"])
 async def test_a_search_adds_the_downloads_of_both(upstream, tmp_path, version):
     """
-    The upstream tells of a thousand.
+    The upstream reports a thousand.
     """
     async with patched(tmp_path, upstream) as house:
         assert (await house.push("Serilog", version)).status == 201
@@ -101,7 +101,7 @@ async def test_a_search_tells_of_the_version_that_it_shows(upstream, tmp_path):
 @pytest.mark.parametrize("path", OF_THE_ID)
 async def test_half_of_an_id_is_never_shown_for_the_whole(upstream, tmp_path, path):
     """
-    Nothing of the other half is kept: neither "not found" nor a list in which a range finds something lower.
+    Nothing of the other half is stored: neither "not found" nor a list in which a range resolves to a lower version.
     """
     async with patched(tmp_path, upstream, failures=100) as house:
         upstream.fault("*", status(503))
@@ -121,7 +121,7 @@ async def test_a_version_of_ours_is_served_without_asking_the_upstream(upstream,
 
 async def test_its_entry_does_not_say_that_it_is_the_latest(upstream, tmp_path):
     """
-    Nobody knows, while the other half of the id is unknown.
+    This is unknown while the other half of the id is unknown.
     """
     path = f"/api/v2/Packages(Id='Serilog',Version='{OURS}')"
     async with patched(tmp_path, upstream) as house:
@@ -153,7 +153,7 @@ async def test_of_a_dead_upstream_what_is_kept_stands_beside_ours(upstream, tmp_
 
 async def test_of_a_dead_upstream_without_a_kept_package_the_kept_list_is_shown(upstream, tmp_path):
     """
-    The list is whole, so everything resolves as before; what was never downloaded cannot be had now.
+    The list is complete, so everything resolves as before; versions that were never downloaded are unavailable now.
     """
     async with patched(tmp_path, upstream) as house:
         await house.get(LIST)

@@ -1,4 +1,4 @@
-"""Prewarming from an upstream that has too many of our requests: nobody waits for it, so it waits as it is asked."""
+"""Prewarming from an upstream that throttles us: no client waits for a prewarm, so it waits as requested."""
 
 import asyncio
 from collections.abc import Callable
@@ -28,12 +28,12 @@ async def gallery(upstream: FakeUpstream) -> FakeUpstream:
 
 @pytest.fixture
 def in_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Call it with seconds: for the connections that much time has passed."""
+    """Call it with seconds: for connections, this much time has passed."""
     return skipping(monkeypatch)
 
 
 class Run:
-    """One prewarm whose rests take no time, and what it told of them."""
+    """One prewarm whose pauses take no time, and what it reported about them."""
 
     def __init__(self, mirror: Mirror, in_time: Callable[[float], None], *, parallel: int = 4) -> None:
         self._in_time = in_time
@@ -95,13 +95,13 @@ async def test_it_does_not_wait_for_ever(gallery, tmp_path, in_time):
 
     assert len(run.told) == MOST_RESTS
     assert report.documents == 0
-    # One refusal for each package. That its documents failed in the same way is not told again.
+    # One refusal for each package. The same failure of its documents is not reported again.
     assert sorted(refusal.what for refusal in report.refusals) == sorted(f"{name} 1.0.0" for name in NAMES)
 
 
 async def test_an_upstream_that_allows_some_at_a_time_is_emptied(gallery, tmp_path, in_time):
     """
-    More often refused than it would wait in vain.
+    Refused more often than it would wait without success.
     """
     for _ in range(MOST_RESTS + 2):
         gallery.fault("*.nupkg", Fault(), times=1)

@@ -1,4 +1,4 @@
-"""The private feed in a real server of two workers: what one of them is told, both know at once."""
+"""The private feed in a real server with two workers: a change through one of them is immediately visible in both."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from tests.serving import Server
 
 CLOSED = '[accounts]\nanonymous_read = "none"\n'
 FRESH = '[mirroring.freshness.search]\nfresh = "1h"\n'
-# What shows the newest version, in whichever way.
+# Every address that shows the newest version.
 RENDERINGS = (
     "/v3/flatcontainer/contoso.utils/index.json",
     "/v3/registration/contoso.utils/index.json",
@@ -73,7 +73,7 @@ class Visitor:
 
 @contextlib.asynccontextmanager
 async def visitors(server: Server, each: int = 1) -> AsyncIterator[list[Visitor]]:
-    """So many of each of the two workers; they take turns in the list."""
+    """This many of each of the two workers, alternating in the list."""
     found: dict[str, list[Visitor]] = {}
     everybody: list[Visitor] = []
     try:
@@ -102,7 +102,7 @@ async def served(data: Path, upstream: str, *sections: str) -> AsyncIterator[tup
 
 
 def key_of_bob(data: Path) -> str:
-    """By the commands, which run a loop of their own."""
+    """Through the commands, which run their own event loop."""
     accounts = Accounts(data)
     accounts.add_user("bob")
     return accounts.add_key("ci", "bob")
@@ -121,7 +121,7 @@ async def all_of(both: Sequence[Visitor], path: str) -> list[Got]:
 @pytest.mark.parametrize("order", [0, 1])
 async def test_a_push_shows_in_every_rendering_of_both_workers_at_once(upstream, tmp_path, order):
     """
-    Everything was asked for before and is hot, also that there was nothing; the first answers after the 201 are new.
+    Everything was requested before and is hot, including absences; the first answers after the 201 are new.
     """
     upstream.add_package("Public", "1.0.0")
     async with served(tmp_path / "data", upstream.url, FRESH) as (server, key), visitors(server) as both:
@@ -152,7 +152,7 @@ async def test_a_push_shows_in_every_rendering_of_both_workers_at_once(upstream,
 
 async def test_a_revoked_key_is_refused_by_the_very_next_request(upstream, tmp_path):
     """
-    Revoked by a command in another process, while its reader's answers are hot in both workers.
+    Revoked by a command in another process, while answers to its reader are hot in both workers.
     """
     data = tmp_path / "data"
     async with served(data, upstream.url, CLOSED) as (server, key), visitors(server) as both:
@@ -172,7 +172,7 @@ async def test_a_revoked_key_is_refused_by_the_very_next_request(upstream, tmp_p
 
 async def test_a_version_that_a_command_deleted_may_come_back_with_other_bytes(upstream, tmp_path):
     """
-    Deleted beside the running server while it is hot in both workers, and pushed again once its name is free.
+    Deleted by a command while it is hot in both workers, and pushed again once its name is free.
     """
     data = tmp_path / "data"
     first, other = package("1.0.0", "the first"), package("1.0.0", "the other")
@@ -200,7 +200,7 @@ async def test_a_version_that_a_command_deleted_may_come_back_with_other_bytes(u
 
 async def test_of_fifty_who_push_one_version_one_wins(upstream, tmp_path):
     """
-    Over both workers, each with other bytes: one 201, and what is served are its bytes; the others' are gone.
+    Over both workers, each with different bytes: one 201, whose bytes are served; the others' are gone.
     """
     data = tmp_path / "data"
     async with served(data, upstream.url) as (server, key):

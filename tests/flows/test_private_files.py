@@ -1,4 +1,4 @@
-"""What is kept is for the server's own user to read, whatever the umask of its start."""
+"""Stored files are readable only by the server's own user, whatever the umask at start."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""kill -9 of the whole server in the middle of pushes: no acknowledged push is lost, and none is half there."""
+"""kill -9 of the whole server in the middle of pushes: no acknowledged push is lost, and none is partly there."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""No secret shows: not in logs, metrics, refusals, answers, the audit log, nor in any byte of the data directory."""
+"""No secret appears: not in logs, metrics, refusals, answers, the audit log, nor in any byte of the data directory."""
 
 import asyncio
 import base64
@@ -31,7 +31,7 @@ PATHS = (
 
 
 def spellings(*secrets: str) -> list[bytes]:
-    """The secrets as they stand, in base64 as Basic sends them at any offset, quoted, and without their ends."""
+    """The secrets in clear text, in base64 as Basic sends them at any offset, quoted, and truncated."""
     found = set()
     for secret in secrets:
         found |= {secret, secret[4:-4], secret.upper(), secret.lower(), quote(secret), secret[::-1]}
@@ -46,7 +46,7 @@ def damaged(key: str) -> str:
 
 
 class Talker:
-    """Sends everything with every credential, and keeps what it is told."""
+    """Sends everything with every credential, and records the answers."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -108,7 +108,7 @@ async def test_no_secret_shows_anywhere(upstream, tmp_path, form):
             "/api/v2/package/create-verification-key/Contoso.Utils", {"X-NuGet-ApiKey": live}, method="POST"
         )
         verification = made.json["Key"]
-        talker.told.remove(made)  # where it is shown, this once
+        talker.told.remove(made)  # where it is shown, only once
         await talker.ask("/api/v2/verifykey/Contoso.Utils/1.0.0", {"X-NuGet-ApiKey": verification})
         metrics = await asyncio.to_thread(server.get, "/metrics")
         audit = await asyncio.to_thread(audited, data)
@@ -132,7 +132,7 @@ async def test_no_secret_shows_anywhere(upstream, tmp_path, form):
 @pytest.mark.parametrize("form", ["plain", "json"])
 async def test_an_unforeseen_failure_tells_no_secret(upstream, tmp_path, monkeypatch, form):
     """
-    Its traceback is logged, with lines of code and without what the variables held.
+    Its traceback is logged, with lines of code and without the values of variables.
     """
 
     async def fail(self: Publish, actor: object, spool: object, *, address: str) -> None:

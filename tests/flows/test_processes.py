@@ -58,7 +58,7 @@ def leftovers(data: Path) -> set[str]:
 
 
 def wrong(data: Path, upstream: FakeUpstream) -> set[str]:
-    """Kept packages whose bytes are not the upstream's."""
+    """Stored packages whose bytes differ from the upstream's."""
     return {
         str(path)
         for path in (data / "mirror").rglob("*.nupkg")
@@ -106,7 +106,7 @@ async def test_documents_are_fetched_once_by_all_workers(upstream, tmp_path):
 
 async def test_killed_in_the_middle_of_a_hundred_downloads(upstream, tmp_path):
     """
-    kill -9 of supervisor and workers; after a restart all is served right and nothing half-done lies about.
+    kill -9 of supervisor and workers; after a restart everything is served correctly and no partial files are left.
     """
     for number in range(100):
         upstream.add_package("Many", f"1.0.{number}", padding=200_000 + number)
@@ -140,7 +140,7 @@ async def test_killed_in_the_middle_of_a_hundred_downloads(upstream, tmp_path):
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 async def test_a_disk_that_is_full_to_the_last_byte(upstream, tmp_path):
     """
-    Nothing can be written at all, not even a document: clients notice nothing. With room again, packages are kept.
+    Nothing can be written at all, not even a document: clients notice nothing. With room again, packages are stored.
     """
     upstream.add_package("Many", "1.0.0", padding=2 * MEGABYTE)
     data = tmp_path / "data"
@@ -180,7 +180,7 @@ async def test_a_disk_that_is_full_to_the_last_byte(upstream, tmp_path):
 
 async def test_a_mirror_of_a_mirror_has_the_same(stocked, tmp_path):
     """
-    Two of us in a row: lists, registrations, bytes and advisories arrive as from the first.
+    Two servers in a chain: lists, registrations, bytes and advisories arrive as from the first.
     """
     for number in range(150):
         stocked.add_package("Big", f"1.0.{number}")
@@ -215,7 +215,7 @@ async def test_a_mirror_of_a_mirror_has_the_same(stocked, tmp_path):
 
 async def test_a_client_that_left_does_not_hold_up_the_stop(stocked, tmp_path):
     """
-    Its request is bridged over a silent upstream for half a minute; nobody waits for it any more.
+    Its request is retried for half a minute while the upstream is silent; nobody waits for it any more.
     """
     stocked.fault("*", silent())
     server = Server(tmp_path / "data", upstream=stocked.url)

@@ -1,4 +1,4 @@
-"""A data directory that cannot be written: a mirror on read-only media, and what was pushed before it went there."""
+"""A read-only data directory: a mirror on read-only media, with packages pushed before it was copied there."""
 
 import asyncio
 import contextlib
@@ -47,14 +47,14 @@ def snapshot(data: Path) -> dict[str, tuple[int, int]]:
 
 @pytest.fixture
 def unwritable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No directory says that it can be written; whether one is written all the same can be seen then."""
+    """No directory reports that it is writable; any write anyway is then detected."""
     real = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK and real(path, mode))
 
 
 async def test_what_is_kept_is_served_and_nothing_is_written(stocked, tmp_path: Path, request: pytest.FixtureRequest):
     """
-    Also what a killed server left in the logs of its databases.
+    Including what a killed server left in the logs of its databases.
     """
     live, data = tmp_path / "live", tmp_path / "data"
     async with opened(live, stocked, feed=PROTECTED) as house:
@@ -75,14 +75,14 @@ async def test_what_is_kept_is_served_and_nothing_is_written(stocked, tmp_path: 
                 assert (got.status, got.reason) == (503, REASON)
     assert snapshot(data) == before
     told = {line["event"] for line in lines if line["log_level"] in ("warning", "error")}
-    assert told - {"loop_lagged"} == {"database_copied", "cannot_answer"}  # a busy machine is nobody's fault
+    assert told - {"loop_lagged"} == {"database_copied", "cannot_answer"}  # the machine may be busy
 
 
 async def test_a_mirror_that_came_without_its_databases_is_read_from_its_files(
     stocked, tmp_path: Path, request: pytest.FixtureRequest
 ):
     """
-    The inventory is made in memory; nothing is hosted.
+    The inventory is built in memory; nothing is hosted.
     """
     async with opened(tmp_path, stocked, feed=PROTECTED) as house:
         await fill(house)

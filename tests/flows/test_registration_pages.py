@@ -1,4 +1,4 @@
-"""Registrations of many versions: pages are fetched ahead, once each, and asked for again when they changed."""
+"""Registrations of many versions: pages are fetched ahead, once each, and requested again if they changed."""
 
 import asyncio
 import json
@@ -91,7 +91,7 @@ async def test_old_hives_cost_the_same_pages(big, tmp_path):
 class TestCommits:
     async def test_a_page_of_the_named_commit_is_not_asked_for(self, big, tmp_path, later):
         """
-        Long past its freshness: the index vouches for it.
+        Long past its freshness: the index confirms it.
         """
         commit(big, "001")
         async with running(tmp_path, big) as mirror:
@@ -103,7 +103,7 @@ class TestCommits:
 
     async def test_a_page_of_another_commit_is_asked_for_however_fresh(self, big, tmp_path, later):
         """
-        Our copy of the page is fresh for an hour; the index that came later knows better.
+        Our copy of the page is fresh for an hour; a newer index overrides that.
         """
         commit(big, "001")
         async with running(tmp_path, big) as mirror:
@@ -136,7 +136,7 @@ class TestCommits:
 class TestHealing:
     async def test_an_index_whose_page_vanished_is_asked_for_once_more(self, big, tmp_path, later):
         """
-        A version more, and the last page has another name: a client with our old index still gets its versions.
+        With one more version the last page has another name: a client with our old index still gets its versions.
         """
         async with running(tmp_path, big) as mirror:
             async with asyncio.timeout(5):

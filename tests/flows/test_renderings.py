@@ -1,7 +1,7 @@
-"""Every rendering of an id says the same of its versions, wherever they come from and however many there are.
+"""Every rendering of an id agrees about its versions, wherever they come from and however many there are.
 
-What a rendering leaves out is a rule about the version (SemVer 2, unlisted), never an accident of who has it, of paging
-or of a hive whose pages were cut anew.
+A rendering leaves out versions only by a rule (SemVer 2, unlisted), never because of their source, paging or a hive
+with different page boundaries.
 """
 
 import re
@@ -29,7 +29,7 @@ class Version(NamedTuple):
         return "-" in self.text
 
 
-# Old hives show 127 of the upstream's, which are inlined; the new one 129, which are not.
+# Old hives show 127 of the upstream's versions, which are inlined; the new one 129, which are not.
 UPSTREAM = (
     *(Version(f"1.0.{number}") for number in range(124)), Version("2.0.0-beta"), Version("2.0.0-rc.1", is_semver2=True),
     Version("2.0.0", is_listed=False), Version("2.1.0-rc.1", is_semver2=True), Version("3.1.0"),
@@ -72,7 +72,7 @@ async def registered(house: House, hive: str) -> list[tuple[str, bool]]:
 
 
 async def fed(house: House, level: str) -> list[tuple[str, bool]]:
-    """As `registered`, of FindPackagesById to its last page."""
+    """Like `registered`, for all pages of FindPackagesById."""
     following, found = f"/api/v2/FindPackagesById()?id='Mix'{level}", []
     while following:
         text = (await house.get(following)).body.decode()

@@ -1,4 +1,4 @@
-"""Every resource through the whole application: nothing in an answer leads elsewhere, and HEAD tells what GET does."""
+"""Every resource through the whole application: no answer links elsewhere, and HEAD matches GET."""
 
 import re
 from typing import Any
@@ -52,7 +52,7 @@ def full(stocked: FakeUpstream) -> FakeUpstream:
 class TestWhatWeHandOut:
     async def test_no_url_leads_to_the_upstream(self, full, tmp_path):
         """
-        Whatever a client fetches next, it fetches from us; only links for people lead elsewhere.
+        All further requests of a client go to us; only links for people lead elsewhere.
         """
         async with running(tmp_path, full, **BEHIND_A_FRONT) as mirror:
             for path in DOCUMENTS:
@@ -90,7 +90,7 @@ class TestWhatWeHandOut:
 
     async def test_every_resource_of_our_index_answers(self, full, tmp_path):
         """
-        A client that believes the service index never meets a 404 of the house.
+        A client that follows the service index never gets a 404 for an unknown address.
         """
         async with running(tmp_path, full, **BEHIND_A_FRONT) as mirror:
             index = await mirror.json("/v3/index.json", HTTPS)
@@ -99,7 +99,7 @@ class TestWhatWeHandOut:
                 path = path.format(lower_id="contoso.utils", lower_version="1.0.0")
                 if path.endswith("/"):
                     path += "contoso.utils/index.json"
-                # What is pushed to is there too, and says which methods are right.
+                # Push addresses exist too, and state the allowed methods.
                 expected = 405 if "Publish/" in resource["@type"] else 200
                 assert (await mirror.get(path, HTTPS)).status == expected, resource
 
@@ -177,7 +177,7 @@ async def test_unicode_ids_are_mirrored(upstream, tmp_path):
 
 
 def _lasting(headers: dict[str, str]) -> dict[str, str]:
-    """What does not depend on when and how often it was asked."""
+    """Headers that do not depend on when and how often a resource was requested."""
     told = {name: value for name, value in headers.items() if name not in ("date", "x-request-id", "age")}
     return told | {name: re.sub(r"(max-age|ttl)=\d+", "", told[name]) for name in ("cache-control", "cache-status")}
 

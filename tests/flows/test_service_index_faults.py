@@ -1,5 +1,7 @@
-"""A service index that is missing or empty for a while: nobody is told that packages do not exist, and nothing that is
-kept is forgotten over it."""
+"""
+A service index that is temporarily missing or empty: no client is told that packages do not exist, and no stored
+content is lost.
+"""
 
 import asyncio
 
@@ -29,7 +31,7 @@ pytestmark = pytest.mark.parametrize(
 @pytest.mark.parametrize("path", [VERSIONS, REGISTRATION, PACKAGE], ids=["versions", "registration", "package"])
 async def test_cold_it_is_the_upstreams_failure_and_no_absence(stocked, tmp_path, fault, path):
     """
-    Clients take a 404 as final: a package that nobody looked for would not exist.
+    Clients take a 404 as final: a package that was never looked up would not exist.
     """
     stocked.fault(SERVICE_INDEX, fault)
     async with running(tmp_path, stocked, upstream_settings=IMPATIENT) as mirror:
@@ -50,7 +52,8 @@ async def test_warm_the_kept_one_leads_on(stocked, tmp_path, fault):
 @pytest.mark.parametrize("offline", [False, True], ids=["online", "offline"])
 async def test_what_is_kept_is_found_after_a_restart(stocked, tmp_path, fault, offline):
     """
-    The addresses of what is kept are in the index: with it the advisories would be lost, offline for ever.
+    The addresses of stored documents are in the index: without it the advisories would be lost, and offline
+    permanently.
     """
     async with running(tmp_path, stocked, upstream_settings=IMPATIENT, freshness=short_lived()) as mirror:
         kept = (await mirror.get(ADVISORIES)).body

@@ -1,4 +1,4 @@
-"""Two upstreams, each for its ids: the public look-alike of a private id is never asked and never shown."""
+"""Two upstreams, each for its ids: the public look-alike of a private id is never requested and never shown."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,7 +34,7 @@ async def both(
         {"name": "public", "service_index": public.url, "patience": 0.1},
         {"name": "private", "service_index": private.url, "patterns": [patterns], "patience": 0.1},
     ]
-    # Both searches are waited for, however busy the machine: what is kept here is not their answer.
+    # Both searches are waited for, however busy the machine: stored packages are not their answer.
     async with running(data, upstreams, mirroring={"search_timeout": 10.0}, **settings) as mirror:
         yield mirror
 

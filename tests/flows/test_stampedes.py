@@ -1,4 +1,4 @@
-"""Many askers at once: one upstream request, and everybody gets the same bytes."""
+"""Many simultaneous requests: one upstream request, and everyone gets the same bytes."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ BIG = 3_000_000
 )
 async def test_fifty_cold_askers_cost_one_request(stocked, tmp_path, path, asked):
     stocked.fault(asked, delay(0.1))
-    # On a busy machine fifty searches may take longer than one is usually waited for.
+    # On a busy machine fifty searches may take longer than the usual search timeout.
     async with running(tmp_path, stocked, mirroring={"search_timeout": "60s"}) as mirror:
         answers = await asyncio.gather(*(mirror.get(path) for _ in range(50)))
     assert {200} == {answer.status for answer in answers}
@@ -41,7 +41,7 @@ async def test_fifty_askers_of_different_resources_discover_the_upstream_once(st
 
 async def test_askers_of_a_growing_package_share_its_stream(upstream, tmp_path):
     """
-    Those who come while it arrives read the same bytes from the beginning; one who leaves harms nobody.
+    Readers that join during the download get the same bytes from the beginning; one that disconnects affects no other.
     """
     package = upstream.add_package("Big", "1.0.0", padding=BIG)
     upstream.fault("*.nupkg", slow(10_000_000))

@@ -1,4 +1,4 @@
-"""What somebody with ill intent sends, at the whole application: what it costs the upstream and leaves on the disk."""
+"""Hostile requests to the whole application: what they cost the upstream and leave on the disk."""
 
 import asyncio
 import gzip
@@ -12,20 +12,20 @@ from tests.fakes.gallery import Document
 from tests.flows.mirror import files_below, running
 
 BOMB = gzip.compress(bytes(200 * 2**20), 9)
-"""200 MiB of zeros in 200 KB, three times what a document may be."""
+"""200 MiB of zeros in 200 KB, three times the limit of a document."""
 
 PAGE = b"<!DOCTYPE html><html><script>alert(document.domain)</script></html>"
 
 
 def leases(data: Path) -> set[str]:
-    """Those that are held; a process that uses the directory has a lock of another kind there."""
+    """Those that are held; a process that uses the directory has a different kind of lock there."""
     return {name for name in files_below(data / "locks") if re.fullmatch("[0-9a-f]{40}", name)}
 
 
 class TestFloods:
     async def test_unknown_ids_leave_nothing_but_rows_that_go_first(self, upstream, tmp_path):
         """
-        Each costs the upstream one request however often it is asked for, and no file, lock or folder stays.
+        Each costs the upstream one request however often it is requested, and no file, lock or folder remains.
         """
         async with running(tmp_path / "data", upstream) as mirror:
             await mirror.get("/v3/index.json")
@@ -40,14 +40,14 @@ class TestFloods:
 
     async def test_unknown_packages_leave_no_folder(self, upstream, tmp_path):
         """
-        A folder is made at the commit: nothing that was not downloaded has one.
+        A folder is created at the commit: only downloaded packages have one.
         """
         async with running(tmp_path / "data", upstream) as mirror:
             urls = [f"/v3/flatcontainer/no{n}/1.0.0/no{n}.1.0.0.nupkg" for n in range(20)]
             answers = await asyncio.gather(*(mirror.get(url) for url in urls))
 
             assert {answer.status for answer in answers} == {404}
-            async with asyncio.timeout(5):  # the failure is left for a moment to be read by other workers
+            async with asyncio.timeout(5):  # the failure stays readable for other workers for a moment
                 while any(files_below(tmp_path / "data" / folder) for folder in ("mirror", "spool")) or leases(
                     tmp_path
                 ):
@@ -56,7 +56,7 @@ class TestFloods:
 
     async def test_host_names_share_one_document(self, stocked, tmp_path):
         """
-        Documents are kept by the upstream's URL: by how many names we are called is no upstream's affair.
+        Documents are stored by the upstream's URL: our own host names make no difference upstream.
         """
         async with running(tmp_path / "data", stocked) as mirror:
             for number in range(50):
@@ -75,7 +75,7 @@ class TestFloods:
 
     async def test_parameters_that_mean_nothing_make_no_new_question(self, stocked, tmp_path):
         """
-        What is asked of the upstream is built from the values that were understood, so noise finds the same document.
+        The upstream request is built from the parsed values, so unknown parameters lead to the same document.
         """
         async with running(tmp_path / "data", stocked) as mirror:
             for number in range(20):
@@ -107,7 +107,7 @@ class TestHostileUpstream:
     @pytest.mark.parametrize("part", ["icon", "readme", "license"])
     async def test_a_page_is_no_part_of_a_package(self, stocked, tmp_path, part):
         """
-        Whatever the upstream calls it, nothing runs as a page of ours.
+        Whatever type the upstream states, nothing runs as a page of ours.
         """
         path = f"/v3-flatcontainer/contoso.base/1.0.0/{part}"
         stocked.gallery.extra[path] = Document(PAGE, "text/html")
@@ -119,7 +119,7 @@ class TestHostileUpstream:
 
     async def test_an_image_with_a_script_runs_nowhere(self, stocked, tmp_path):
         """
-        Bytes that are no known image have a type that no browser opens, and a policy that forbids all of it.
+        Bytes that are not a known image get a type that no browser opens, and a policy that forbids everything.
         """
         script = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
         stocked.gallery.extra["/v3-flatcontainer/contoso.base/1.0.0/icon"] = Document(script, "image/svg+xml")
@@ -131,7 +131,7 @@ class TestHostileUpstream:
 
     async def test_headers_of_the_upstream_stay_there(self, stocked, tmp_path):
         """
-        Cookies, links and policies of another site mean nothing in our name.
+        Cookies, links and policies of another site are not passed on.
         """
         theirs = {"Set-Cookie": "a=b", "Link": "<x>", "Refresh": "0;url=http://x", "X-Evil": "1", "Server": "theirs"}
         stocked.fault("*", Fault(headers=theirs))

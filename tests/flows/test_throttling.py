@@ -1,4 +1,4 @@
-"""The upstream has too many of our requests: it is left alone as long as it asks, and everything else goes on."""
+"""The upstream throttles us: it is left alone for as long as it asks, and everything else continues."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from tests.mirroring.clients import skipping
 LIST = "/v3/flatcontainer/contoso.utils/index.json"
 TOO_MANY = status(429, retry_after=60)
 FLAT = "/v3-flatcontainer/*"
-# One failure would do to hold the upstream for dead, and nobody waits for long.
+# One failure is enough to consider the upstream down, and no request waits for long.
 SETTINGS: dict[str, Any] = {"patience": 2.0, "head_timeout": 20.0, "breaker_failures": 1}
 
 
 @pytest.fixture
 def in_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Call it with seconds: for the connections that much time has passed."""
+    """Call it with seconds: for connections, this much time has passed."""
     return skipping(monkeypatch)
 
 
@@ -33,7 +33,7 @@ def unknown(number: int) -> str:
 
 
 async def kept(mirror: Mirror) -> None:
-    """Have one version of Contoso.Utils and its documents kept, and its documents stale."""
+    """Store one version of Contoso.Utils and its documents, and make the documents stale."""
     for path in (LIST, "/v3/registration-gz-semver2/contoso.utils/index.json", package("contoso.utils", "1.0.0")):
         assert (await mirror.get(path)).status == 200
     async with asyncio.timeout(5):
@@ -57,7 +57,7 @@ async def test_it_is_told_as_what_it_is_and_never_as_not_found(stocked, tmp_path
 
 async def test_what_is_kept_is_served_and_nothing_is_hidden(stocked, tmp_path):
     """
-    The whole list, because "not there" would be final to clients and this passes.
+    The whole list, because "not there" would be final to clients and this is temporary.
     """
     async with running(tmp_path, stocked, freshness=short_lived(), upstream_settings=SETTINGS) as mirror:
         await kept(mirror)
@@ -71,7 +71,7 @@ async def test_what_is_kept_is_served_and_nothing_is_hidden(stocked, tmp_path):
 
 async def test_good_requests_are_served_again_when_the_time_is_over(stocked, tmp_path, in_time):
     """
-    A scanner asks for ids that do not exist until the upstream has enough; it costs nobody more than that.
+    A scanner requests ids that do not exist until the upstream throttles us; nobody else is affected beyond that.
     """
     async with running(tmp_path, stocked, upstream_settings=SETTINGS) as mirror:
         await mirror.get("/v3/index.json")
@@ -80,7 +80,7 @@ async def test_good_requests_are_served_again_when_the_time_is_over(stocked, tmp
         answers = await asyncio.gather(*(mirror.get(unknown(number)) for number in range(500)))
         assert {answer.status for answer in answers} == {404, 503}
         assert [answer.status for answer in answers].count(404) == 100
-        # Those that were under way when it had enough, and one that asked whether it meant it.
+        # Those in flight when it began to throttle, and one that asked again.
         assert stocked.requests_for(FLAT) <= 100 + 32 + 1
         assert (await mirror.get(LIST)).status == 503
 
@@ -96,7 +96,7 @@ async def test_it_is_not_held_to_be_dead(stocked, tmp_path, in_time):
         for number in range(5):
             await mirror.get(unknown(number))
             in_time(61)
-        # Probes ask for the index, and the first request has had it for good.
+        # Probes request the index, which the first request has fetched for good.
         assert stocked.requests_for("/v3/index.json") == 1
         stocked.heal()
         assert (await mirror.get(LIST)).status == 200
@@ -115,7 +115,7 @@ async def test_only_one_asks_first_when_the_time_is_over(stocked, tmp_path, in_t
 @pytest.mark.parametrize("path", ["/v3/query?q=contoso", "/v3/autocomplete?q=contoso"])
 async def test_a_search_that_has_enough_stops_no_package(stocked, tmp_path, path):
     """
-    Whether it is a server of its own or not.
+    Whether it is a separate server or not.
     """
     stocked.fault("/query", TOO_MANY)
     stocked.fault("/autocomplete", TOO_MANY)

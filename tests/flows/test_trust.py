@@ -1,4 +1,4 @@
-"""Advisories and repository signatures: a failure here is held against every restore, so there is none."""
+"""Advisories and repository signatures: a failure here would affect every restore, so there is none."""
 
 import asyncio
 import hashlib
@@ -53,7 +53,7 @@ class TestVulnerabilities:
     @pytest.mark.parametrize("fault", [*FAULTS, EMPTY])
     async def test_a_cold_failure_is_no_5xx_and_is_not_advertised(self, stocked, tmp_path, fault):
         """
-        A 5xx would hold every restore up for six seconds, and then fail it.
+        A 5xx would delay every restore by six seconds, and then fail it.
         """
         stocked.fault("/v3/vulnerabilities/*", fault)
         async with running(tmp_path, stocked, upstream_settings=IMPATIENT) as mirror:
@@ -113,7 +113,7 @@ class TestVulnerabilities:
 
     async def test_old_ones_are_told_as_old(self, stocked, tmp_path):
         """
-        Also those that stand in for a new index whose pages cannot be had.
+        Including those used in place of a new index whose pages cannot be fetched.
         """
         async with running(tmp_path, stocked, upstream_settings=IMPATIENT, freshness=short_lived()) as mirror:
             await mirror.get(BASE)
@@ -155,7 +155,7 @@ class TestVulnerabilities:
 class TestSignatures:
     async def test_are_advertised_over_https_only(self, stocked, tmp_path):
         """
-        Clients fail every restore over an http address in this document.
+        Clients fail every restore if this document contains an http address.
         """
         async with running(tmp_path, stocked, **BEHIND_A_FRONT) as mirror:
             assert "RepositorySignatures" in await types(mirror)
@@ -197,7 +197,7 @@ class TestSignatures:
 
     async def test_are_answered_to_who_remembers_what_the_upstream_named(self, stocked, tmp_path):
         """
-        The upstream names them no more, so neither do we; clients remember our index for half an hour.
+        The upstream no longer names them, so neither do we; clients remember our index for half an hour.
         """
         async with running(
             tmp_path, stocked, upstream_settings=IMPATIENT, freshness=short_lived(), **BEHIND_A_FRONT
@@ -228,7 +228,7 @@ class TestSignatures:
 
     async def test_certificates_are_kept_before_anyone_asks(self, stocked, tmp_path):
         """
-        Offline there are certificates although no client ever asked for one.
+        Offline there are certificates although no client ever requested one.
         """
         digest = hashlib.sha256(stocked.gallery.certificates[0]).hexdigest()
         path = f"/v3/repository-signatures/certificates/{digest}.crt"

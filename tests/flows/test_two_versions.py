@@ -1,4 +1,7 @@
-"""Two versions of the program on one data directory: nobody migrates what another version serves, and all say so."""
+"""
+Two versions of the program on one data directory: data that another version serves is not migrated, and errors say
+so.
+"""
 
 import os
 import signal
@@ -24,8 +27,8 @@ def applied(data: Path) -> set[str]:
 
 def test_newer_commands_leave_an_older_server_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """
-    Whether they read or write; a worker that dies is replaced as ever. Once the server is stopped, a newer one may
-    migrate, and then the older one says what to use.
+    Whether they read or write; a worker that dies is replaced as usual. Once the server is stopped, a newer one may
+    migrate, and then the older one says which version to use.
     """
     data = tmp_path / "data"
     wanted = tmp_path / "wanted.txt"
@@ -63,7 +66,7 @@ def test_newer_commands_leave_an_older_server_alone(tmp_path: Path, monkeypatch:
 
 def test_a_reload_into_a_version_that_must_migrate_is_refused(tmp_path: Path):
     """
-    The old workers go on; a restart migrates.
+    The old workers continue; a restart migrates.
     """
     data = tmp_path / "data"
     installed = Installed(tmp_path / "installed")

@@ -1,4 +1,7 @@
-"""The upstream fails, is silent or dies: passing faults are bridged; of a dead one the coherent kept view is left."""
+"""
+The upstream fails, is silent or goes down: temporary failures are retried; when it is down the view of kept packages
+remains.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +25,7 @@ def package(package_id: str, version: str) -> str:
 
 @asynccontextmanager
 async def bereft(stocked: FakeUpstream, tmp_path: Any, **settings: Any) -> AsyncIterator[Mirror]:
-    """A mirror that knows all documents and keeps Contoso.Utils 1.0.0 and 2.0.0; then its upstream dies."""
+    """A mirror that has all documents and Contoso.Utils 1.0.0 and 2.0.0; then its upstream goes down."""
     for number in range(150):
         stocked.add_package("Big", f"1.0.{number}")
     async with running(
@@ -41,7 +44,7 @@ async def bereft(stocked: FakeUpstream, tmp_path: Any, **settings: Any) -> Async
 
 
 async def kept(mirror: Mirror, packages: int) -> None:
-    """Wait until so many packages are committed."""
+    """Wait until this many packages are committed."""
     async with asyncio.timeout(5):
         while len(list(mirror.data.glob("mirror/*/*/*/*.nupkg"))) < packages:
             await asyncio.sleep(0.005)
@@ -60,7 +63,7 @@ class TestBridging:
     @pytest.mark.parametrize("path", [LIST, package("contoso.utils", "1.0.0")])
     async def test_a_passing_fault_is_not_seen(self, stocked, tmp_path, fault, path):
         """
-        The request is held and asked again: clients forgive silence for longer than errors.
+        The request is held and retried: clients tolerate silence for longer than errors.
         """
         async with running(tmp_path, stocked) as mirror:
             await mirror.get("/v3/index.json")
@@ -143,7 +146,7 @@ class TestDeadUpstream:
 
     async def test_what_was_never_fetched_cannot_be_known(self, stocked, tmp_path):
         """
-        Never "not found", and at once.
+        Never "not found", and immediately.
         """
         async with bereft(stocked, tmp_path) as mirror:
             for path in ("/v3/flatcontainer/another/index.json", package("another", "1.0.0"),
@@ -156,7 +159,7 @@ class TestDeadUpstream:
 
     async def test_a_reader_half_way_through_an_index_gets_its_pages(self, stocked, tmp_path):
         """
-        The index was read before; nothing of the asked page is kept, and its document is.
+        The index was read before; no package of the requested page is stored, but its document is.
         """
         async with bereft(stocked, tmp_path) as mirror:
             page = await mirror.json("/v3/registration-gz-semver2/big/page/1.0.0/1.0.63.json")
@@ -173,7 +176,7 @@ class TestDeadUpstream:
 
     async def test_its_return_is_noticed(self, stocked, tmp_path):
         """
-        The probe finds it; then the upstream's own lists are shown again.
+        The probe detects it; then the upstream's own lists are shown again.
         """
         async with bereft(stocked, tmp_path) as mirror:
             assert (await mirror.json(LIST))["versions"] == ["1.0.0", "2.0.0"]
@@ -258,7 +261,7 @@ class TestOffline:
 
     async def test_a_tree_without_its_documents_describes_itself(self, filled, stocked, tmp_path_factory):
         """
-        Package files copied by hand, with neither documents nor ledger, make a whole feed.
+        Package files copied by hand, with neither documents nor inventory, make a complete feed.
         """
         bare = tmp_path_factory.mktemp("bare")
         (filled / "mirror").rename(bare / "mirror")

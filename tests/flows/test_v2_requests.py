@@ -1,6 +1,6 @@
-"""The literal requests of the clients of V2, over the whole application: hosted and mirrored packages as one feed.
+"""The literal requests of V2 clients, through the whole application: hosted and mirrored packages as one feed.
 
-The upstream has look-alikes of what is ours. Offline the same is found: every public version was downloaded before.
+The upstream has look-alikes of our ids. Offline the same is found: every public version was downloaded before.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ BY_DOWNLOADS = (
     f"&searchTerm='tools'{NO_PRERELEASE}&$skip=0&$top=1"
 )
 
-# What is asked for, what is found, and how many there are before paging where that is more.
+# The request, what is found, and the count before paging if that is more.
 Shape = tuple[str, list[str], int]
 
 
@@ -52,7 +52,7 @@ def shape(path: str, found: list[str], count: int | None = None) -> Shape:
 
 
 def by_id(package_id: str, old: list[str], everything: list[str]) -> list[Shape]:
-    """What clients ask about one id, hosted or mirrored."""
+    """Requests about one id, hosted or mirrored."""
     quoted, lower = package_id.replace(".", "%2E"), package_id.lower()
     latest, newest = f"{package_id} 1.1.0", f"{package_id} 2.0.0-rc.1"
     one = [f"{package_id} 1.0.0"]
@@ -206,7 +206,7 @@ SHAPES = [
         f"{NO_PRERELEASE}&$skip=0&$top=30{LEVEL2}",
         STABLE["theirs"][::-1],
     ),
-    # names that only the upstream has, and may not have
+    # look-alikes that only the upstream has
     shape("/FindPackagesById()?id='Contoso.Secret'", []),
     shape(f"/Search()?searchTerm='Contoso.Secret'{NO_PRERELEASE}", []),
     shape("/Packages()?$filter=substringof('contoso.secret',tolower(Id))", []),
@@ -243,7 +243,7 @@ def package(package_id: str, version: str) -> bytes:
 
 
 async def found(house: House, path: str) -> tuple[list[str], int]:
-    """The entries, and the count that the page tells; for an entry 1. `$count` says the same."""
+    """The entries, and the count stated on the page; 1 for an entry. `$count` is the same."""
     got = await house.get(BASE + path, {"Accept": "application/atom+xml,application/xml"})
     assert got.status == 200, (path, got.status, got.reason)
     if got.headers["content-type"].startswith("application/atom+xml;type=entry"):
@@ -271,7 +271,7 @@ def asked_of(upstream: FakeUpstream) -> str:
 async def test_every_client_finds_what_is_hosted_and_what_is_mirrored(house, upstream):
     await find_everything(house)
 
-    # It was asked about much, and never about what is ours.
+    # It got many requests, and none about our ids.
     assert "public.tools" in asked_of(upstream)
     assert "contoso" not in asked_of(upstream)
 
@@ -284,7 +284,7 @@ async def test_every_client_finds_the_same_offline(house, upstream):
     await kept(house, sum(map(len, PUBLIC.values())))
     asked = len(upstream.log)
     async with running(house.data, upstream, offline=True, feed=PROTECTED) as mirror:
-        # How often something was downloaded elsewhere is not known here, so the name decides.
+        # Downloads from other servers are not known here, so the name decides.
         unlike = {BY_DOWNLOADS: ([OUR_LATEST], 2)}
         await find_everything(House(mirror.services, house.data, mirror.port), **unlike)
 

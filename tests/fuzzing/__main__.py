@@ -1,4 +1,4 @@
-"""`scripts/fuzz`: many inputs for every target, on several processors, with findings kept in a folder.
+"""`scripts/fuzz`: many inputs for every target, on several processors, with findings saved in a folder.
 
 scripts/fuzz --inputs 1000000            so many inputs, divided evenly among the targets
 scripts/fuzz --target nuspec --seed 7    one target, from other seeds
@@ -24,7 +24,7 @@ from tests.fuzzing.findings import Finding, keep, read, run, smaller
 from tests.fuzzing.targets import LONGEST, TARGETS
 
 BLOCK: Final = 1_000
-"""Inputs of one unit of work; each has a seed of its own, so any of them can be repeated alone."""
+"""Inputs of one unit of work; each has its own seed, so that it can be repeated alone."""
 
 _MEMORY: Final = 4 * 2**30
 _SIZES: Final = (8, 32, 64, 128, 256, LONGEST)
@@ -108,7 +108,7 @@ def _guided(name: str, arguments: list[str]) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="scripts/fuzz", description="Fuzz everything that reads a stranger's bytes.")
+    parser = argparse.ArgumentParser(prog="scripts/fuzz", description="Fuzz all code that reads untrusted bytes.")
     parser.add_argument("--inputs", type=int, default=100_000, help="in total (%(default)s)")
     parser.add_argument("--target", action="append", choices=tuple(TARGETS), help="only this one; may be repeated")
     parser.add_argument("--seed", type=int, default=1, help="where the inputs come from (%(default)s)")

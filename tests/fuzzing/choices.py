@@ -1,8 +1,8 @@
-"""Decisions out of bytes: the one source of chance of all fuzzing targets.
+"""Decisions derived from bytes: the only source of randomness of all fuzzing targets.
 
-The bytes may come from a random generator with a seed, from Hypothesis, which makes them smaller, or from a fuzzer that
-is guided by coverage: the same bytes always make the same input. When they are used up, every decision is the first one
-that is possible, so shorter bytes make simpler inputs.
+The bytes may come from a seeded random generator, from Hypothesis, which shrinks them, or from a coverage-guided
+fuzzer: the same bytes always make the same input. When they are used up, every decision is the first possible one, so
+shorter bytes make simpler inputs.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-# Where counters overflow, buffers end and signs change.
+# Values at which counters overflow, buffers end and signs change.
 _EDGES: Final = (
     *(0, 1, 2, 3, 7, 8, 15, 16, 31, 32, 63, 64, 65, 100, 127, 128, 129, 254, 255, 256, 257, 1000, 1023, 1024, 4096),
     *(2**15 - 1, 2**15, 2**16 - 2, 2**16 - 1, 2**16, 2**17, 2**24, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1, 2**32),
@@ -38,7 +38,7 @@ class Choices:
         return options[self.below(len(options))]
 
     def chance(self, one_in: int) -> bool:
-        """True once in so many times; False when the bytes are used up. `one_in` is at least 2."""
+        """True once in `one_in` times; False when the bytes are used up. `one_in` is at least 2."""
         return self.below(one_in) == 1
 
     def number(self) -> int:
@@ -51,18 +51,18 @@ class Choices:
         return int.from_bytes(self._take(8), "little")
 
     def some(self, make: Callable[[], T], most: int) -> list[T]:
-        """A list of at most so many; short ones are more likely."""
+        """A list of at most this length; short ones are more likely."""
         made: list[T] = []
         while len(made) < most and self.below(4):
             made.append(make())
         return made
 
     def text(self, alphabet: Sequence[str], most: int) -> str:
-        """A text of at most so many pieces of the alphabet."""
+        """A text of at most this many pieces of the alphabet."""
         return "".join(self.one_of(alphabet) for _ in range(self.below(most + 1)))
 
     def raw(self, most: int) -> bytes:
-        """At most so many bytes, as they come."""
+        """At most this many bytes, unchanged."""
         return self._take(self.below(most + 1), filled=False)
 
     def edited(self, content: bytes, most: int = 4) -> bytes:

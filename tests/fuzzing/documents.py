@@ -1,4 +1,4 @@
-"""Documents of upstreams: good ones in which some values are odd, read, rendered as ours, and read again."""
+"""Documents of upstreams: valid ones with some odd values, read, rendered as ours, and read again."""
 
 import json
 from collections.abc import Iterator
@@ -135,7 +135,9 @@ def use_page(body: bytes) -> None:
 
 
 def check_registration(registration: Registration, package_id: PackageId) -> None:
-    """Whatever an upstream said: ours is bounded, says the same to its readers, and leads to ourselves alone."""
+    """
+    Whatever an upstream sent: our document is bounded, has the same meaning for readers, and links only to ourselves.
+    """
     assert {PackageId.parse(each.package_id) for each in registration.leaves} <= {package_id}
     for hive in Hive:
         shown = [each for each in registration.leaves if each.fits and (hive.has_semver2 or not each.is_semver2)]
@@ -165,7 +167,7 @@ def _check_outlying(registration: Registration) -> None:
     if written is None:
         return
     again = read_index(_checked(written), PackageId.parse(registration.package_id))
-    # Two pages of the same bounds are one at ours, which has what lies between them.
+    # Two pages with the same bounds become one of ours, with the versions between them.
     bounds = dict.fromkeys((each.lower, each.upper) for each in registration.pages if each.leaves != ())
     assert [(each.lower, each.upper) for each in again.pages] == list(bounds)
 

@@ -1,4 +1,4 @@
-"""Findings: told apart by where they happen, made small, and kept so that they can be looked at and repeated."""
+"""Findings: distinguished by where they happen, minimised, and saved so that they can be inspected and repeated."""
 
 import contextlib
 import hashlib
@@ -15,7 +15,7 @@ from tests.fuzzing.choices import Choices
 from tests.fuzzing.target import Outcome, Target
 
 SLOW_SECONDS: Final = 2.0
-"""Of processor time for one input. The most expensive one that is meant to be read takes a quarter of it."""
+"""Processor time for one input. The most expensive valid one takes a quarter of it."""
 
 HUNG_SECONDS: Final = 60
 _SHRINKING_SECONDS: Final = 20.0
@@ -36,7 +36,7 @@ class Finding:
 
 
 def run(target: Target, data: bytes) -> Outcome | Finding:
-    """Make an input of `data` and use it."""
+    """Build an input from `data` and use it."""
     made = target.make(Choices(data))
     began = time.process_time()
     try:
@@ -53,7 +53,7 @@ def run(target: Target, data: bytes) -> Outcome | Finding:
 
 
 def smaller(target: Target, finding: Finding) -> Finding:
-    """The same finding with fewer and simpler choices, as far as that is found in a short time."""
+    """The same finding with fewer and simpler choices, as far as these are found in a short time."""
     until = time.monotonic() + _SHRINKING_SECONDS
     best = finding
     size = max(1, len(best.data) // 2)
@@ -75,7 +75,7 @@ def smaller(target: Target, finding: Finding) -> Finding:
 
 
 def keep(finding: Finding, folder: Path) -> Path:
-    """Write what is needed to look at a finding, and to repeat it: `FILE.choices` and `FILE.txt`."""
+    """Write what is needed to inspect and repeat a finding: `FILE.choices` and `FILE.txt`."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{finding.target.replace(' ', '-').replace('$', '')}-{hashlib.sha256(finding.data).hexdigest()[:12]}"
     (folder / f"{name}.txt").write_text(finding.report, "utf-8", "backslashreplace")
@@ -85,7 +85,7 @@ def keep(finding: Finding, folder: Path) -> Path:
 
 
 def read(path: Path) -> tuple[str, bytes]:
-    """The name of the target and the choices of a finding that was kept."""
+    """The name of the target and the choices of a saved finding."""
     name, _, data = path.read_bytes().partition(b"\n")
     return name.decode(), data
 

@@ -1,4 +1,4 @@
-"""One target guided by coverage. atheris is no requirement of ours: `pip install atheris` where this is wanted.
+"""One target, guided by coverage. atheris is not a dependency of the project: run `pip install atheris` to use this.
 
 python -m tests.fuzzing.guided TARGET [ARGUMENT OF LIBFUZZER...]
 """

@@ -1,4 +1,4 @@
-"""Single headers of requests, what is logged of them, and documents as they are kept with their headers."""
+"""Single request headers, how they are logged, and documents as they are stored with their headers."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def use_conditions(given: tuple[dict[str, str], str, int | None, int | None, str
             assert isinstance(verdict, Whole | NotModified | PreconditionFailed)
     if "Range" not in headers:
         assert not isinstance(verdict, Partial | Unsatisfiable)
-    # Names in lower case, as the lane may give them, mean the same.
+    # Names in lower case, as the lane may pass them, mean the same.
     lower = {name.lower(): value for name, value in headers.items()}
     assert evaluate(lower, etag=etag, modified=modified, size=size, method=method) == verdict
     head = evaluate(headers, etag=etag, modified=modified, size=size, method="HEAD")
@@ -126,7 +126,7 @@ def use_forwarding(headers: list[tuple[str, str]]) -> None:
 
 
 def make_line(choices: Choices) -> tuple[AccessLine, str]:
-    """What is logged of a request that holds a secret in one of the places where clients put one."""
+    """The log of a request with a secret in one of the places where clients put one."""
     secret = "s3cr3t" + "0123456789abcdef" * 2
     place = choices.one_of(
         (

@@ -1,4 +1,4 @@
-"""Requests as bytes and headers: the lane against aiohttp's parser, bodies in pieces against bodies in one."""
+"""Requests as bytes and headers: the lane compared with aiohttp's parser, bodies in chunks compared with whole ones."""
 
 import asyncio
 import json
@@ -61,7 +61,10 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def use_head(data: bytes) -> Outcome | None:
-    """What the lane would answer, aiohttp's parser reads as one request without a body that says the same."""
+    """
+    A request that the lane would answer is, to aiohttp's parser, one request without a body and with the same
+    meaning.
+    """
     refusal_of_length(data), is_unfinished(data)
     line_end = data.find(_LINE_END)
     if line_end < 0 or not data.endswith(b"\r\n\r\n") or not data.startswith((b"GET ", b"HEAD ")):
@@ -107,7 +110,7 @@ def use_head(data: bytes) -> Outcome | None:
 
 
 def make_form(choices: Choices) -> tuple[bytes, bytes, tuple[int, ...]]:
-    """A boundary, a body, and how long the pieces are in which it comes."""
+    """A boundary, a body, and the lengths of the chunks in which it arrives."""
     boundary = choices.one_of((b"b", b"-", b"--b--", b"boundary", b"a\r\n"[:1] * 70, b"4e2ca887-825e"))
     delimiter = b"--" + boundary
     pieces = (

@@ -1,4 +1,4 @@
-"""JSON documents that are nearly right: a good one, some of whose values are exchanged, left out or repeated."""
+"""Nearly valid JSON documents: a valid one with some values exchanged, left out or repeated."""
 
 import copy
 import json
@@ -9,10 +9,10 @@ from typing import Any, Final
 from tests.fuzzing.choices import Choices
 from tests.fuzzing.texts import address, framework, moment, odd_text, package_id, version, version_range
 
-# Values that are nested too deeply to be handled here are only written so.
+# Values nested too deeply to be handled here are only written as such.
 _DEEP: Final = re.compile(rb'"deep ([0-9]+)"')
 
-# Characters. Values that are repeated and then repeated again would otherwise be all that takes time.
+# Characters. Otherwise values that are repeated again and again would take all the time.
 _MOST_REPEATED: Final = 2_000_000
 
 _FITTING: Final[dict[str, Callable[[Choices], Any]]] = {
@@ -33,7 +33,7 @@ _FITTING: Final[dict[str, Callable[[Choices], Any]]] = {
     "packageContent": address,
     "url": address,
 }
-"""What stands in fields of these names."""
+"""Values for fields of these names."""
 
 
 def odd_value(choices: Choices) -> Any:
@@ -58,7 +58,7 @@ def odd_value(choices: Choices) -> Any:
 
 
 def changed_document(choices: Choices, document: Any, most: int = 4) -> Any:
-    """A copy with up to so many changes."""
+    """A copy with up to this many changes."""
     changed = copy.deepcopy(document)
     for _ in range(choices.below(most + 1)):
         changed = _changed_once(choices, changed)
@@ -66,7 +66,7 @@ def changed_document(choices: Choices, document: Any, most: int = 4) -> Any:
 
 
 def document_bytes(choices: Choices, documents: Sequence[Any], most: int = 4) -> bytes:
-    """One of the documents with some changes, as bytes that now and then are no JSON any more."""
+    """One of the documents with some changes, as bytes that sometimes are no longer JSON."""
     document = changed_document(choices, choices.one_of(documents), most)
     written = json.dumps(document, ensure_ascii=choices.one_of((False, True))).encode("utf-8")
     written = _DEEP.sub(lambda found: _nested(int(found[1])), written)
@@ -114,7 +114,7 @@ def _has(holder: Any, key: Any) -> bool:
 
 
 def _places(root: Any) -> list[tuple[Any, Any]]:
-    """Every place of a value, with what holds it. Deep ones are left out, which are of our own making."""
+    """The location of every value, with its container. Deeply nested ones are left out, because we created them."""
     found: list[tuple[Any, Any]] = []
     waiting = [root]
     while waiting and len(found) < 3_000:

@@ -1,4 +1,4 @@
-"""Ids, versions, ranges and frameworks: what is accepted can be written and read again, and orders as it should."""
+"""Ids, versions, ranges and frameworks: accepted ones survive a round trip and sort correctly."""
 
 import re
 from typing import Final
@@ -90,7 +90,7 @@ def use_framework(text: str) -> None:
     found = find_framework(text)
     if found is not None:
         assert short == found.short
-        # Of .NETFramework from 5 on, which does not exist, the short form is that of .NET.
+        # The short form of .NETFramework 5 and above, which does not exist, is that of .NET.
         if found.identifier != ".NETFramework" or found.version[0] < 5:
             assert short_framework_name(short) == short
             assert short_framework_name(found.long) == short
@@ -111,7 +111,7 @@ def use_patterns(given: tuple[str, str, str]) -> None:
     protected = protected_prefixes([], [reservation])
     assert protected.covers(lower) == reservation.matches(lower) == glob_matches(reservation.glob, lower)
     assert protected.resembles(lower) or not protected.covers(lower)
-    # A search for the id itself, however it is written, names it.
+    # A search for the id itself, however it is written, counts as naming it.
     if protected.covers(lower):
         for text in (package_id, lower, package_id.upper(), f'packageid:"{package_id}"', f"x {package_id} y"):
             assert protected.touches(text), text

@@ -41,12 +41,12 @@ _DECLARATIONS: Final = (
     '<!DOCTYPE x [<!ENTITY e "&#x41;">]>',
 )
 _ENCODINGS: Final = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32")
-# Characters of what is repeated: what is larger only takes longer.
+# Characters of repeated parts: longer ones only take more time.
 _LONGEST: Final = 300_000
 
 
 def make_nuspec(choices: Choices) -> bytes:
-    """A nuspec with everything that one may hold, in odd amounts."""
+    """A nuspec with everything it may contain, in unusual amounts."""
     head = [f"<id>{_text(package_id(choices))}</id>", f"<version>{_text(version(choices))}</version>"]
     if not choices.chance(4):
         head += ["<authors>A</authors>", "<description>D</description>"]
@@ -138,12 +138,12 @@ def _quoted(text: str) -> str:
 
 
 def _valid(text: str) -> str:
-    """What XML can hold; edits of bytes break the rest."""
+    """Characters that XML allows; byte edits cover the rest."""
     return "".join(c for c in text if c >= " " and c not in "\ufffe\uffff")
 
 
 def use_nuspec(nuspec: bytes) -> None:
-    """As a mirrored one: what it says is rendered within bounds, and what is rendered says it again."""
+    """As a mirrored one: it is rendered within limits, and reading the result gives the same."""
     parser = NuspecParser(MIRRORED)
     try:
         parser.parse(nuspec)
@@ -174,7 +174,7 @@ def check_renderings(manifest: PackageManifest) -> None:
         assert len(written) <= LARGEST_VERSION + 4_096
         (again,) = read_index(written, manifest.id).leaves
         assert (again.version, again.package_id, again.listed) == (leaf.version, manifest.id.text, True)
-        # Build metadata of a range is not rendered, and was a reason to call the version SemVer 2.
+        # Build metadata of a range is not rendered, although it makes the version SemVer 2.
         assert again.is_semver2 <= leaf.is_semver2
         assert [[each.id for each in group.dependencies] for group in manifest.dependency_groups] == [
             [each["id"] for each in group.get("dependencies", ())] for group in again.entry.get("dependencyGroups", ())
@@ -187,7 +187,7 @@ def check_renderings(manifest: PackageManifest) -> None:
 
 
 def use_pushed(nuspec: bytes) -> None:
-    """As a pushed one, in an otherwise honest package."""
+    """As a pushed one, in an otherwise valid package."""
     parser = NuspecParser(PUSHED)
     with contextlib.suppress(InvalidPackage):
         parser.parse(nuspec)
@@ -200,7 +200,7 @@ def use_pushed(nuspec: bytes) -> None:
     manifest = nupkg.manifest
     assert not manifest.is_partial
     leaf = leaf_from_manifest(manifest, published="2024-01-02T03:04:05.0000000+00:00")
-    assert leaf.fits, "what is accepted on push is shown whole"
+    assert leaf.fits, "a nuspec accepted on push is rendered in full"
     check_renderings(manifest)
 
 

@@ -1,6 +1,6 @@
-"""Packages: archives of which every field can lie, and good packages with damage, read, judged and compared.
+"""Packages: archives with false fields, and valid packages with damage, read, checked and compared.
 
-What is accepted must be what another reader of ZIP archives finds, in as many bytes as it says.
+Accepted content must be what another ZIP reader finds, with the stated sizes.
 """
 
 import io
@@ -54,7 +54,7 @@ _NAMES: Final = (
 
 
 def make_archive(choices: Choices) -> bytes:
-    """An archive with a nuspec, and lies in a few of its fields."""
+    """An archive with a nuspec, and false values in a few of its fields."""
     entries = [Written(b"Contoso.Utils.nuspec", make_nuspec()), Written(b"lib/net8.0/a.dll", b"a library " * 20)]
     entries += choices.some(lambda: _entry(choices), 3)
     for _ in range(choices.below(4)):
@@ -75,7 +75,7 @@ def _entry(choices: Choices) -> Written:
 
 
 def _lying(choices: Choices, entry: Written) -> Written:
-    """The entry with one field that is not true, or written in another way."""
+    """The entry with one false field, or one written in another way."""
     if choices.chance(5):
         return followed(entry, signature=choices.one_of((b"PK\x07\x08", b"")))
     number, stream = choices.number(), deflated(entry.content)
@@ -150,7 +150,7 @@ def _good_packages() -> tuple[bytes, ...]:
 
 
 def make_damaged(choices: Choices) -> bytes:
-    """A good package with damage in a few places."""
+    """A valid package with damage in a few places."""
     return choices.edited(choices.one_of(_good_packages()))
 
 
@@ -172,7 +172,7 @@ class _CountedFile(io.BytesIO):
 
 
 def use_package(package: bytes) -> None:
-    """As a mirrored one: what is read of it, and the two hashes of its content."""
+    """As a mirrored one: its metadata, and the two hashes of its content."""
     file = _CountedFile(package)
     nupkg = Nupkg(file)
     identity = nupkg.identity
@@ -189,7 +189,7 @@ def use_package(package: bytes) -> None:
 
 
 def use_pushed_package(package: bytes) -> None:
-    """What passes is read alike by zipfile: the same names, and as many bytes as it says."""
+    """zipfile reads an accepted package in the same way: the same names, and the stated sizes."""
     file = _CountedFile(package)
     nupkg = Nupkg(file)
     try:
@@ -206,7 +206,7 @@ def use_pushed_package(package: bytes) -> None:
 
 
 def _raw_name(info: zipfile.ZipInfo) -> bytes:
-    """zipfile decodes names that are not marked as UTF-8 in a way of its own."""
+    """zipfile decodes names that are not marked as UTF-8 differently."""
     return info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437")
 
 

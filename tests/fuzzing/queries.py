@@ -1,4 +1,4 @@
-"""What clients ask: OData options, batches and searches. An answer must not depend on which way it was found."""
+"""Queries of clients: OData options, batches and searches. An answer must not depend on how it was found."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ _WORDS: Final = (
 
 @cache
 def rows() -> tuple[Row, ...]:
-    """Rows that differ in everything that a filter may look at."""
+    """Rows that differ in everything that a filter may use."""
     made = []
     for number, (name, text) in enumerate(
         (("Contoso.Utils", "1.0.0"), ("Contoso.Utils", "2.0.0-rc.1"), ("contoso.other", "1.0.0.1"), ("İd", "3.0"))
@@ -127,7 +127,7 @@ def use_filter(text: str) -> None:
 def _mentions(row: Row, word: str) -> bool:
     package = row.package
     texts = (row.package_id, package.title, package.description, package.summary, package.authors, *package.tags)
-    # A search finds words, whatever parts them.
+    # A search finds words, whatever separates them.
     plain = " ".join("".join(c if c.isalnum() else " " for c in " ".join(texts).lower()).split())
     return all(part in plain for part in "".join(c if c.isalnum() else " " for c in word.lower()).split())
 
@@ -253,7 +253,7 @@ def use_search(params: dict[str, str]) -> None:
         assert 0 <= query.take <= MOST_TAKEN
         assert query.skip >= 0
         again = kind.from_params(dict(query.params()))
-        assert again.params() == query.params(), "what we ask an upstream is what we were asked"
+        assert again.params() == query.params(), "the upstream gets the query that we received"
         assert query.asks_nothing or query.skip <= DEEPEST_SKIP or isinstance(query, CompletionQuery)
     text = SearchQuery.from_params(params).text
     terms = search_terms(text)
@@ -263,7 +263,7 @@ def use_search(params: dict[str, str]) -> None:
 
 
 def _check_index(text: str) -> None:
-    """Nothing that is typed becomes syntax of the full-text index."""
+    """User input never becomes syntax of the full-text index."""
     asked = asked_by(search_terms(text), {})
     for expression in (asked.found, *asked.ranks, completed_by(text)):
         if expression.text is not None:

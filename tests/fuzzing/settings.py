@@ -1,4 +1,4 @@
-"""What operators give us: settings in files and variables, lock files to fetch ahead, users to import."""
+"""Input from operators: settings in files and variables, lock files to prewarm, users to import."""
 
 import re
 import tempfile
@@ -57,7 +57,7 @@ _VALUES: Final = (
 
 @cache
 def _lines() -> tuple[str, ...]:
-    """The reference, without what is only told in it."""
+    """The reference, without its explanatory text."""
     return tuple(line for line in _EXAMPLE.read_text("utf-8").splitlines() if line and not line.startswith("# "))
 
 

@@ -1,4 +1,4 @@
-"""What is fuzzed: how an input is made of choices, and what must hold for it whatever it is."""
+"""A fuzzing target: how an input is built from choices, and what must hold for every input."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`use` does with an input what the server does; it raises one of `refusals` for what is not accepted, and
-    AssertionError where something does not hold that must. Whatever else it raises is a finding too. It may return
-    Outcome.REFUSED for what is left to others.
+    """`use` processes an input as the server does, and raises one of `refusals` for input that is not accepted.
 
-    `refusals` are meant exactly: a class that is derived from one is no documented refusal.
+    It raises AssertionError if a property does not hold. Any other exception is a finding too. It may return
+    Outcome.REFUSED for input that is left to other code. `refusals` are matched exactly: a subclass is not a
+    documented refusal.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Target:
     refusals: tuple[type[NugetproxyError], ...] = ()
 
     def run(self, made: Any) -> Outcome:
-        """Raises whatever is a finding."""
+        """Raises every finding."""
         try:
             return self.use(made) or Outcome.ACCEPTED
         except self.refusals as error:

@@ -1,4 +1,4 @@
-"""The fuzzing targets, with some of their inputs; `scripts/fuzz` runs them with as many as somebody has time for."""
+"""The fuzzing targets, with some of their inputs; `scripts/fuzz` runs them with any number."""
 
 import re
 from collections import Counter
@@ -20,7 +20,7 @@ from tests.fuzzing.target import Outcome, Target
 from tests.fuzzing.targets import LONGEST, TARGETS
 
 INPUTS = 10_000
-"""In total, divided evenly. The same ones in each run: what fails here fails again."""
+"""In total, divided evenly. The same in each run, so that failures are reproducible."""
 
 EACH = -(-INPUTS // len(TARGETS))
 
@@ -42,7 +42,7 @@ def test_nothing_is_found(name):
         outcomes[target.run(target.make(Choices(data)))] += 1
 
     once()
-    # Inputs that are all refused, or all accepted where refusals are possible, would prove little.
+    # Inputs that are all refused, or all accepted although refusals are possible, would prove little.
     assert outcomes[Outcome.ACCEPTED] >= EACH // 25
     assert outcomes[Outcome.REFUSED] or not target.refusals
 

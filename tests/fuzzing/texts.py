@@ -1,4 +1,4 @@
-"""Texts as packages, upstreams and clients write them, and as nobody should."""
+"""Texts as packages, upstreams and clients write them, valid and invalid."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ LABELS: Final = (
 
 
 def odd_text(choices: Choices) -> str:
-    """Any text: short, long, or with characters that somebody reads differently."""
+    """Any text: short, long, or with characters that some parsers read differently."""
     match choices.below(5):
         case 0:
             return ""

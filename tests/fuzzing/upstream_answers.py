@@ -1,4 +1,4 @@
-"""What an upstream sends around its documents: addresses, gzip, and the heads and bodies of a download that breaks."""
+"""Upstream data other than documents: addresses, gzip, and the heads and bodies of a download that breaks."""
 
 import asyncio
 import contextlib
@@ -91,7 +91,7 @@ def _egress() -> Egress:
 
 
 def use_address(text: str) -> None:
-    """Even when the service index names it, it leads to the Internet only, whatever a resolver makes of its host."""
+    """Even if the service index names it, it leads only to the Internet, whatever its host resolves to."""
     _check_link(text)
     egress = _egress()
     egress._learned.clear()
@@ -165,7 +165,7 @@ _FILES: Final = (bytes(range(200)), bytes(reversed(range(200))), bytes(range(7, 
 
 
 class _Answer:
-    """As aiohttp has it: truthful about one of the files, whole or not."""
+    """Like aiohttp's: truthful about one of the files, complete or not."""
 
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
@@ -183,7 +183,7 @@ class _Answer:
         self._blocks: list[bytes] = []
 
     def to(self, headers: dict[str, str]) -> "_Answer":
-        """What it says to a request with these headers."""
+        """Its answer to a request with these headers."""
         body, start = _FILES[self.which], int(headers.get("Range", "bytes=0-")[6:-1])
         has = self._choices.below(4)
         if has & 1:
@@ -229,7 +229,7 @@ class _Answer:
 
 
 class _Upstream:
-    """In the place of connections, and of the patience with them."""
+    """Replaces connections and their retries."""
 
     def __init__(self, choices: Choices) -> None:
         self._choices = choices

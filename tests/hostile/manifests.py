@@ -1,7 +1,7 @@
-"""Manifests and metadata that nobody means well with, by name. Each is built when it is asked for: some are large.
+"""Hostile manifests and metadata, by name. Each is built on demand, because some are large.
 
-`MANIFESTS` are what a nuspec may say, `ENTRIES` the fields of a catalogEntry as an upstream may send them. `LEGAL` is
-the most that nuget.org accepts, which must survive.
+`MANIFESTS` are contents of a nuspec, `ENTRIES` the fields of a catalogEntry as an upstream may send them. `LEGAL` is
+the most that nuget.org accepts, which must be preserved.
 """
 
 from collections.abc import Callable, Iterable

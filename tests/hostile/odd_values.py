@@ -29,7 +29,7 @@ FIELDS = (
     *("prefixReserved", "projectUrl", "published", "readmeUrl", "registration", "requireLicenseAcceptance", "summary"),
     *("tags", "title", "totalDownloads", "verified", "versions", "vulnerabilities"),
 )
-"""Of a catalogEntry; clients look for the same in search hits."""
+"""Fields of a catalogEntry; clients read the same in search hits."""
 
 RANGES = (
     *(
@@ -120,7 +120,7 @@ VULNERABILITIES: tuple[dict[str, Any], ...] = (
 
 
 def odd_entries() -> Iterator[dict[str, Any]]:
-    """What one version each says of itself besides its id and version."""
+    """For one version each, its fields other than id and version."""
     yield from ({field: value} for field in FIELDS for value in STATED)
     yield from ({field.upper(): value} for field in FIELDS for value in STATED[-2:])
     yield from ({name: value} for name in ("Id", "ID", "Version", "VERSION") for value in ("Another.Id", 7, "9.9.9"))
@@ -148,7 +148,7 @@ def _depending(**changed: Any) -> dict[str, Any]:
 
 
 def odd_leaves(package_id: str) -> list[dict[str, Any]]:
-    """One leaf for each of `odd_entries`, the versions 1.0.0, 1.0.1 and so on; the next one is as it should be."""
+    """One leaf for each of `odd_entries`, the versions 1.0.0, 1.0.1 and so on; the next one is valid."""
     entries = [*odd_entries(), {}]
     return [
         leaf(f"1.0.{number}", package_id) | _with(number, package_id, entry) for number, entry in enumerate(entries)
@@ -161,7 +161,7 @@ def _with(number: int, package_id: str, entry: dict[str, Any]) -> dict[str, Any]
 
 
 def odd_index(package_id: str) -> bytes:
-    """A registration index with `odd_leaves` on one page, and leaves, pages and fields that nobody should believe."""
+    """A registration index with `odd_leaves` on one page, and leaves, pages and fields that must be ignored."""
     leaves: list[Any] = [
         *odd_leaves(package_id),
         None,
@@ -179,7 +179,7 @@ def odd_index(package_id: str) -> bytes:
 
 
 def odd_hits(package_id: str) -> bytes:
-    """A search answer of which each hit is odd in one place."""
+    """A search answer in which each hit has one odd value."""
     hits = [
         {
             "id": f"{package_id}.{number}",

@@ -1,4 +1,4 @@
-"""What a catalog says of one version, whoever wrote it."""
+"""What a catalog contains about one version, whoever wrote it."""
 
 import json
 from typing import Any
@@ -43,7 +43,7 @@ def entry(document: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def size(document: dict[str, Any]) -> int:
-    """Without the list of files, and without what we say of the form."""
+    """Without the list of files, and without our note about omissions."""
     return len(
         orjson.dumps({name: value for name, value in document.items() if name not in ("packageEntries", "@context")})
     )

@@ -1,4 +1,4 @@
-"""What was pushed before there were limits, and is in the database: everything that is asked of it stays small."""
+"""Versions in the database that were pushed before there were limits: every answer about them stays small."""
 
 import json
 from collections.abc import AsyncIterator

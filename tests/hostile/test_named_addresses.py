@@ -1,7 +1,7 @@
 """An upstream's documents may name any address; requests go only to the hosts that its service index and the settings
 name.
 
-Each test has a second server, on another port, that would answer whatever it is asked.
+Each test has a second server, on another port, that would answer every request.
 """
 
 from collections.abc import AsyncIterator
@@ -52,7 +52,7 @@ async def test_a_catalog_entry_elsewhere_is_not_fetched(stocked, elsewhere, tmp_
                                    {"id": "Contoso.Utils", "version": "2.0.0"}, []])  # fmt: skip
 async def test_a_catalog_entry_about_something_else_is_not_handed_on(stocked, tmp_path, other):
     """
-    Any path of the upstream's own host can be named, too: what lies there may be meant for its owner alone.
+    Any path of the upstream's own host can be named too, including documents that are meant only for its owner.
     """
 
     def name_the_secret(index: Any) -> None:

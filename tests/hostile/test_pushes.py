@@ -23,7 +23,7 @@ GROUPS = b"<dependencies>" + b"<group/>" * 400_000 + b"</dependencies>"
 
 
 class Work:
-    """What was done so far: elements visited in a nuspec, bytes of entries unpacked."""
+    """The work done so far: elements visited in a nuspec, bytes of entries unpacked."""
 
     def __init__(self) -> None:
         self.elements = self.unpacked = 0
@@ -52,7 +52,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
 
 
 def pushed(folder: Path, *, rest: bytes = b"", files: dict[str, bytes] | None = None) -> Path:
-    """A package whose nuspec holds `rest`, compressed as well as it can be."""
+    """A package whose nuspec contains `rest`, compressed as much as possible."""
     metadata = b"<id>Contoso.Hostile</id><version>1.0.0</version><authors>a</authors><description>d</description>"
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

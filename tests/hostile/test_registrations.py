@@ -23,7 +23,7 @@ LINKS = Links("https://packages.example.com/nuget")
 LONG_LINKS = Links("https://" + "h" * 253 + ".example")
 PUBLISHED = "2024-01-01T00:00:00+00:00"
 
-# Their dependencies, vulnerabilities or deprecation are too large: half of them would look like all.
+# Their dependencies, vulnerabilities or deprecation are too large: half of them would look complete.
 LEFT_OUT_ENTRIES = {"groups", "dependencies", "vulnerabilities", "long vulnerabilities", "reasons"}
 LEFT_OUT_MANIFESTS = {"groups", "frameworks", "dependencies", "a framework as long as a book"}
 
@@ -33,7 +33,7 @@ def mirrored(**entry: Any) -> Registration:
 
 
 def shown(registration: Registration, hive: Hive, links: Links) -> list[dict[str, Any]]:
-    """The leaves in the index and, which must be the same, in a page of them all."""
+    """The leaves in the index, which must be the same as in a page of all of them."""
     written = write_index(registration, hive, links)
     assert written is not None
     assert len(written) <= LARGEST_DOCUMENT
@@ -52,7 +52,7 @@ def versions(leaves: list[dict[str, Any]]) -> list[str]:
 
 
 def told(entry: dict[str, Any]) -> list[Any]:
-    """What restores act on, without what nobody reads."""
+    """The fields that restores use, without unused ones."""
     return [
         [group.get("targetFramework"), [[each["id"], each["range"]] for each in group.get("dependencies", [])]]
         for group in entry.get("dependencyGroups", [])
@@ -108,7 +108,7 @@ def test_the_most_that_nuget_org_accepts_is_whole(name, links):
 @pytest.mark.parametrize("name", sorted(LEFT_OUT_MANIFESTS))
 def test_what_was_pushed_before_there_were_limits_is_not_read(name):
     """
-    Nothing is built of it but the name: reading it took a second for each request.
+    Nothing but the name is used: reading it took a second for each request.
     """
     found = stored_manifest(written_manifest(MANIFESTS[name]()), "Contoso.Hostile", "1.0.0")
 
@@ -153,7 +153,7 @@ def test_large_versions_share_smaller_pages_that_are_not_inlined():
 
 def test_a_long_document_is_written_in_many_steps():
     """
-    Between them others are served: a step is a version, whatever the length of the document.
+    Others are served in between: a step is one version, whatever the length of the document.
     """
     registration = read_index(index(page([leaf(f"1.0.{each}") for each in range(100)])))
     lower, upper = NuGetVersion.parse("0.0.1"), NuGetVersion.parse("9.0.0")

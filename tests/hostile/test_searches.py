@@ -45,7 +45,7 @@ def test_a_mirrored_hit_is_small_or_left_out(name):
     hits = shown(read_search(answer(row("Hostile", **ENTRIES[name]()), row("Usual"))))
 
     assert max(len(orjson.dumps(hit)) for hit in hits) <= LARGEST_VERSION + 1_000
-    # Of a version that is known to be vulnerable nothing is said rather than that it is not.
+    # A version known to be vulnerable is left out rather than shown as not vulnerable.
     left_out = name in {"vulnerabilities", "long vulnerabilities", "reasons"}
     assert [hit["id"] for hit in hits] == (["Usual"] if left_out else ["Hostile", "Usual"])
 
@@ -80,7 +80,7 @@ def test_a_page_that_would_be_too_large_has_all_its_hits():
 
 def test_a_page_of_many_versions_shows_the_newest(monkeypatch):
     """
-    With a small bound: a page of so many bytes takes seconds to write.
+    With a small limit, because a page of the real size takes seconds to write.
     """
     monkeypatch.setattr("nugetproxy.protocol.v3.search_writer.LARGEST_DOCUMENT", 500_000)
     page = SearchPage(100, (SearchHit("Big", row("Big", 200)),) * 100)

@@ -1,4 +1,4 @@
-"""What an upstream's odd and hostile documents cost us, and what becomes of them in our answers."""
+"""The cost of odd and hostile upstream documents, and their effect on our answers."""
 
 import asyncio
 from typing import Any
@@ -48,7 +48,7 @@ class TestNothingHere:
     @pytest.mark.parametrize("answer", [status(204), status(200, body=b"{}")], ids=["204", "{}"])
     async def test_that_is_forgotten_as_a_404_is(self, stocked, tmp_path, answer):
         """
-        An absence never stands in for an answer that cannot be had.
+        An absence is never used in place of an answer that is not available.
         """
         path = "/v3-flatcontainer/contoso.none/index.json"
         stocked.fault(path, answer, times=1)
@@ -74,7 +74,7 @@ class TestNothingHere:
 
 class TestManyPages:
     def name(self, upstream: FakeUpstream, count: int) -> None:
-        """Have the index of `contoso.utils` name so many pages, each of one version."""
+        """Make the index of `contoso.utils` name this many pages, each with one version."""
 
         def fill(index: Any) -> None:
             leaf = index["items"][0]["items"][0]
@@ -127,7 +127,7 @@ async def test_pages_that_are_large_together_are_not_all_loaded(stocked, tmp_pat
 
 async def test_a_document_that_trickles_is_not_waited_for(stocked, tmp_path):
     """
-    A byte now and then keeps every silence short; it is the whole that takes hours.
+    A byte now and then prevents every read timeout, but the whole document takes hours.
     """
     stocked.fault("*/contoso.utils/index.json", Fault(bytes_per_second=20))
     async with running(tmp_path, stocked, upstream_settings={"patience": 0.2}) as mirror, asyncio.timeout(10):
@@ -237,7 +237,7 @@ class TestRenderings:
 
     async def test_nor_are_those_of_a_package_that_is_kept(self, upstream, tmp_path):
         """
-        Without the upstream a kept package is described by its own nuspec.
+        Without the upstream, a kept package is described by its own nuspec.
         """
         links = "".join(f"<{name}>{SCRIPT}</{name}>" for name in ("projectUrl", "licenseUrl", "iconUrl"))
         package = make_nupkg("Contoso.Odd", more=links)

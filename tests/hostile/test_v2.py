@@ -27,7 +27,7 @@ from tests.protocol.writing import rows_of_leaves, write_feed
 LINKS = Links("https://packages.example.com/nuget")
 ATOM = "{http://www.w3.org/2005/Atom}"
 
-# Also what repeats its framework with each dependency, which in V2 is too much.
+# Including those that repeat their framework with each dependency, which is too large in V2.
 LEFT_OUT_MANIFESTS = {
     *("groups", "frameworks", "dependencies", "a framework as long as a book"),
     "dependencies on a framework of 2,000 letters",
@@ -97,7 +97,7 @@ def test_what_the_catalog_of_an_upstream_says_is_small(field):
 
 def test_a_single_property_and_entry_that_is_too_large_is_refused():
     """
-    The entry of a version is not left out but asked for: without its dependencies it would lie.
+    The entry of a version was requested and cannot be left out; without its dependencies it would be wrong.
     """
     row, _ = rows_of_leaves(hosted("dependencies on a framework of 2,000 letters"), LINKS, level2=True)
 

@@ -1,4 +1,4 @@
-"""Documents of the fake upstream, changed into what no upstream should send."""
+"""Documents of the fake upstream, changed into ones that no upstream should send."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ REGISTRATIONS = "/v3/registration5-gz-semver2"
 
 
 def rewrite(upstream: FakeUpstream, path: str, change: Callable[[Any], object]) -> None:
-    """Replace the document at `path` by itself as `change` leaves it."""
+    """Replace the document at `path` with the result of `change`."""
     found = upstream.gallery.find(path)
     assert found is not None, path
     document = json.loads(found.body)
@@ -20,7 +20,7 @@ def rewrite(upstream: FakeUpstream, path: str, change: Callable[[Any], object]) 
 
 
 def put(upstream: FakeUpstream, path: str, document: Any) -> None:
-    """Have `document` at `path`, whatever the gallery holds."""
+    """Put `document` at `path`, whatever the gallery has."""
     upstream.gallery.extra[path] = Document(json.dumps(document).encode())
 
 

@@ -1,4 +1,4 @@
-"""Upstream clients for tests: impatient, and of the fake upstream."""
+"""Upstream clients for tests: with short timeouts, for the fake upstream."""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -38,7 +38,7 @@ async def a_client(upstream: FakeUpstream, *, offline: bool = False, **settings:
 
 
 def skipping(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Call what is returned with seconds: for all connections made from now on that much time has passed."""
+    """Call the result with seconds: for all connections created from now on, this much time has passed."""
     skipped = 0.0
     made = Connections.__init__
 

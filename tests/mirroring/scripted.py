@@ -1,4 +1,4 @@
-"""An upstream whose downloads go by a script: what each request answers, and where it waits for the test."""
+"""An upstream whose downloads follow a script: the answer to each request, and where it waits for the test."""
 
 import asyncio
 import base64
@@ -65,7 +65,7 @@ class ScriptedDownload:
 
 
 class ScriptedUpstream:
-    """Answers one script after another, the last for ever; `requests` are (start, if_range) as they came."""
+    """Answers one script after another, and repeats the last; `requests` are (start, if_range) in order of arrival."""
 
     def __init__(self, *scripts: Script, name: str = "nuget.org") -> None:
         self.name = name

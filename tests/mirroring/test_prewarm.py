@@ -1,4 +1,4 @@
-"""Which of several mentions of a package count, and who rests when an upstream wants to be left alone."""
+"""How repeated packages count, and who pauses when an upstream wants to be left alone."""
 
 import asyncio
 import base64
@@ -37,7 +37,7 @@ def test_each_identity_once_with_every_hash(mentioned, expected):
 
 
 class BusyFeed:
-    """Refuses everybody as long as it is `busy`, and counts who asks it."""
+    """Refuses every request while it is `busy`, and counts them."""
 
     def __init__(self, failure: Exception) -> None:
         self.busy = True
@@ -66,7 +66,7 @@ class BusyFeed:
 
 
 async def prewarmed(feed: BusyFeed, *, parallel: int) -> list[float]:
-    """The rests of a prewarm of twenty packages; during the first the feed comes to have time again."""
+    """The pauses of a prewarm of twenty packages; during the first one the feed recovers."""
     rests: list[float] = []
 
     async def sleep(seconds: float) -> None:

@@ -3,7 +3,7 @@
 GET /pid     the worker's process id
 GET /slow    the same, half-way held until /release or the stop
 GET /die     ends the worker without an answer
-GET /trouble what the supervisor says is wrong
+GET /trouble the trouble reported by the supervisor
 GET /limit   the worker's soft limit of open files
 GET /metrics the worker's metrics directory
 """
@@ -65,7 +65,7 @@ async def serve(
             writer.close()
 
     def accept(listening: socket.socket) -> None:
-        # Not asyncio's server: it would forget who was accepted in the turn of the stop.
+        # Not asyncio's server, which would lose connections accepted in the same loop iteration as the stop.
         with contextlib.suppress(BlockingIOError):
             accepted, _ = listening.accept()
             accepted.setblocking(False)

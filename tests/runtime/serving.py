@@ -1,4 +1,4 @@
-"""A real `nugetproxy serve` in processes of its own, for tests; its workers serve `tests.runtime.dummy` unless told."""
+"""A real `nugetproxy serve` in separate processes, for tests; by default its workers serve `tests.runtime.dummy`."""
 
 import contextlib
 import os
@@ -80,7 +80,7 @@ class Served:
         return {int(pid) for pid in children.split()}
 
     def close(self) -> None:
-        """End it, in the way that leaves nothing behind; the second signal makes it quick."""
+        """Stop it without leaving processes behind; the second signal makes it quick."""
         for _ in range(200):
             self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -94,7 +94,7 @@ class Served:
 
 @contextlib.contextmanager
 def serving(data: Path, *arguments: str, **how: Any) -> Iterator[Served]:
-    """A command that answers requests; whatever it still runs is gone afterwards."""
+    """A command that answers requests; all its processes are gone afterwards."""
     served = Served(data, *arguments, **how)
     try:
         yield served.wait_until_ready()
@@ -103,7 +103,7 @@ def serving(data: Path, *arguments: str, **how: Any) -> Iterator[Served]:
 
 
 def read_answer(asked: socket.socket) -> str:
-    """The body of an answer that ends with its connection. Raises ConnectionError when it is cut short."""
+    """The body of an answer that ends with its connection. Raises ConnectionError if it is cut short."""
     received = b""
     while part := asked.recv(65536):
         received += part

@@ -1,4 +1,4 @@
-"""What is logged of the upstreams at a start."""
+"""What is logged about the upstreams at start."""
 
 import asyncio
 from collections.abc import MutableMapping
@@ -16,7 +16,7 @@ from tests.runtime.serving import eventually, serving
 
 
 async def told(data: Path, *upstreams: str, workers: int = 1, mode: str = "online") -> list[MutableMapping[str, Any]]:
-    """The events of a start with so many workers."""
+    """The events of a start with this many workers."""
     config = Config.model_validate(
         {
             "storage": {"path": str(data)},

@@ -1,4 +1,4 @@
-"""What a data directory knows of the upstreams that filled it."""
+"""The record of the upstreams that filled a data directory."""
 
 import json
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_names_addresses_and_patterns_are_noted_and_no_credentials(tmp_path: Pat
 
 def test_those_of_earlier_starts_are_remembered_after_those_of_now(tmp_path: Path):
     """
-    A name has one address, the last; nothing new is not written again.
+    A name has one address, the last one; an unchanged record is not written again.
     """
     remember(tmp_path, [CORP, PUBLIC])
     moved = UpstreamSettings(name="Corp", service_index="https://new.example.com/v3/index.json")
@@ -60,7 +60,7 @@ def test_those_of_earlier_starts_are_remembered_after_those_of_now(tmp_path: Pat
 
 def test_offline_without_a_word_they_are_taken_from_there(tmp_path: Path):
     """
-    Those that something is kept of.
+    Those with stored content.
     """
     remember(tmp_path, [CORP, OTHER])
     keep(tmp_path, "corp")

@@ -1,4 +1,4 @@
-"""Listening sockets: where, on what, and what is said when it cannot be."""
+"""Listening sockets: addresses, and the errors when they cannot be opened."""
 
 import os
 import socket
@@ -48,10 +48,10 @@ def test_what_systemd_gave_to_others_is_not_ours(environ):
 
 
 class TestInherited:
-    """Each in a process of its own, whose descriptor 3 is what systemd would have opened."""
+    """Each in its own process, whose descriptor 3 is what systemd would have opened."""
 
     def taken(self, descriptor: int) -> tuple[int, str]:
-        """How `inherited` ends, and what it says."""
+        """The exit status of `inherited`, and its output."""
         code = (
             "import os; from nugetproxy.runtime.listening import *\n"
             "environ = {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '1'}\n"

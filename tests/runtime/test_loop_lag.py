@@ -1,4 +1,4 @@
-"""How late the event loop is: measured always, logged with what ran when it is much."""
+"""Lag of the event loop: always measured, and logged with what ran if it is long."""
 
 import asyncio
 import threading

@@ -27,7 +27,7 @@ def _unfrozen() -> Iterator[None]:
 @pytest.mark.usefixtures("_unfrozen")
 async def test_a_worker_does_not_collect_what_was_loaded_before_it_is_ready():
     """
-    Modules are a hundred thousand objects, and to look through them stops everybody for 50 ms.
+    Modules are a hundred thousand objects, and walking through them blocks everything for 50 ms.
     """
     stopping, left = asyncio.Event(), list[int]()
     lanes: Any = NoLanes()

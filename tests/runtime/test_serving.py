@@ -1,4 +1,4 @@
-"""The whole command as users run it, offline and with nothing kept: real workers, real sockets, no upstream."""
+"""The whole command as users run it, offline and with an empty store: real workers, real sockets, no upstream."""
 
 import http.client
 import json
@@ -53,7 +53,7 @@ def test_the_announced_source_answers(served):
 
 def test_metrics_add_up_over_the_workers(served):
     """
-    Each connection may reach another worker; whichever answers tells of all.
+    Each connection may reach a different worker; whichever answers reports all of them.
     """
     for _ in range(20):
         get(served.port, "/v3/index.json")
@@ -172,7 +172,7 @@ def test_a_server_that_nobody_can_push_to_says_how_to_begin(served):
 
 def test_packages_of_an_upstream_that_is_not_configured_are_pointed_out_once(tmp_path):
     """
-    Else a mirror that was filled from --upstream, started without it, shows nothing and says nothing.
+    Otherwise a mirror filled with --upstream and started without it would be empty without any message.
     """
     (tmp_path / "kept/mirror/feed.example.com/contoso.utils").mkdir(parents=True)
     with serving(tmp_path / "kept", "--offline", "--workers", "2", application=None) as served:

@@ -1,4 +1,4 @@
-"""Supervision, with real processes, sockets and signals; what the workers serve is a stand-in."""
+"""Supervision, with real processes, sockets and signals; the workers serve a stand-in application."""
 
 import contextlib
 import itertools
@@ -224,7 +224,7 @@ class TestReplacement:
 
     def test_the_others_are_not_ready_when_one_cannot_be_replaced(self, data):
         """
-        They go on serving, and say why until it is replaced after all.
+        They keep serving, and report why until it is replaced.
         """
         with serving(data, "--workers", "2", module=IMPATIENT) as served:
             (data / "fail").write_text("the disk is full")
@@ -238,7 +238,7 @@ class TestReplacement:
 
     def test_without_any_worker_it_stops_listening_and_says_why(self, data):
         """
-        A process manager starts it again; until then clients are refused and do not wait in a queue.
+        A process manager restarts it; until then clients are refused instead of waiting in a queue.
         """
         with serving(data, module=IMPATIENT) as served:
             (data / "fail").write_text("the disk is full")
@@ -259,7 +259,7 @@ class TestReplacement:
 class TestReload:
     def test_new_workers_read_the_settings_anew_and_nobody_is_refused(self, data, tmp_path):
         """
-        While one asker after another connects, every one of them gets an answer.
+        While clients connect one after the other, each of them gets an answer.
         """
         settings = tmp_path / "n.toml"
         settings.write_text("[server]\nworkers = 1\n")
@@ -378,7 +378,7 @@ class TestStop:
 
 
 def received(told: socket.socket) -> Iterator[bytes]:
-    """What comes, until nothing comes for the socket's time-out."""
+    """Everything received until the socket times out."""
     with contextlib.suppress(TimeoutError):
         while True:
             yield told.recv(100)

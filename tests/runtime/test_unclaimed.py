@@ -1,4 +1,4 @@
-"""Which folders of a mirror belong to nobody."""
+"""Folders of a mirror that belong to no configured upstream."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def test_a_directory_that_does_not_exist_has_none(tmp_path):
 )
 def test_folders_that_keep_something_are_named(tmp_path, url, unclaimed):
     """
-    A URL gives the same name at every start. An empty folder, or a file, is nobody's loss.
+    A URL gives the same name at every start. Empty folders and files do not matter.
     """
     for folder in ("nuget.org/a", "Feed.example.com-81/a", "empty"):
         (tmp_path / "mirror" / folder).mkdir(parents=True)

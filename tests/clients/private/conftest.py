@@ -1,4 +1,4 @@
-"""A private feed over a stand-in for nuget.org, its accounts, and alice's key: each made once for a module."""
+"""A private feed over a stand-in for nuget.org, its accounts, and alice's key: each created once per module."""
 
 from collections.abc import Iterator
 

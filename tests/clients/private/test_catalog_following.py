@@ -1,4 +1,4 @@
-"""The catalog of what is hosted, followed with a cursor: nothing is missed and nothing is told twice."""
+"""The catalog of hosted packages, followed with a cursor: no event is missed or repeated."""
 
 import http.client
 import itertools
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 
 PUBLISHERS = 4
 ACTS = CATALOG_PAGE_SIZE // PUBLISHERS + 15
-"""Of each publisher: together they fill a page and begin another."""
+"""Per publisher: together they fill a page and start another."""
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +31,14 @@ def nuget_org() -> Iterator[StandIn]:
 
 @dataclass
 class Follower:
-    """Reads a catalog as its documentation says: what is newer than a cursor, oldest first."""
+    """Reads a catalog as documented: events newer than a cursor, oldest first."""
 
     server: Server
     cursor: str = ""
     requests: list[str] = field(default_factory=list)
 
     def items(self) -> list[dict[str, Any]]:
-        """The events since the last time, as pages tell them."""
+        """The events since the last call, as listed in the pages."""
         index = self._read(self._catalog())
         pages = [self._read(page["@id"]) for page in index["items"] if page["commitTimeStamp"] > self.cursor]
         items = [item for page in pages for item in page["items"] if item["commitTimeStamp"] > self.cursor]
@@ -85,7 +85,7 @@ def test_each_act_is_seen_once_in_its_order(private: Server, key: str) -> None:
 
 def test_a_deletion_for_good_is_in_it(private: Server, accounts: Accounts) -> None:
     """
-    A mirror that follows learns that it must forget a version.
+    A mirror that follows the catalog learns that a version was deleted.
     """
     accounts.run("user", "add", "root", "--admin")
     key = accounts.add_key("root", "root")
@@ -102,7 +102,7 @@ def test_a_deletion_for_good_is_in_it(private: Server, accounts: Accounts) -> No
 
 @pytest.fixture
 def busy(tmp_path: Path, nuget_org: StandIn) -> Iterator[Server]:
-    """Two processes serve it, so that what one of them keeps ready is out of date by what the other does."""
+    """Two processes serve it, so that hot answers of one are outdated by acts of the other."""
     config = f"{PROTECTING}[server]\nworkers = 2\n"
     with Server(tmp_path / "busy", upstream=nuget_org.url, config=config) as running:
         yield running
@@ -126,7 +126,7 @@ def publish(server: Server, key: str, package_id: str) -> list[bool]:
 
 def test_nothing_is_missed_while_others_publish(busy: Server, tmp_path: Path) -> None:
     """
-    Four publish at once over the end of a page. The follower starts anew from its stored cursor for every look.
+    Four publish in parallel across the end of a page. The follower starts again from its stored cursor every time.
     """
     accounts = Accounts(busy.data)
     accounts.add_user("alice")

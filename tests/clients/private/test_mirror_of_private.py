@@ -1,4 +1,4 @@
-"""A second nugetproxy mirrors the first: what is hosted there is mirrored here, and follows every act over there."""
+"""A second nugetproxy mirrors the first: packages hosted by the first are mirrored, and follow every act there."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from tests.standin import StandIn
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 
 FRESH = 0.2
-"""Seconds for which the quick second believes what the first told it; then it asks before it answers."""
+"""Seconds for which the second trusts its copies; after that it asks before it answers."""
 QUICK = "".join(
     f'[mirroring.freshness.{kind}]\nfresh = "{FRESH}s"\nabsent = "{FRESH}s"\nstale_if_error = "365d"\n'
     for kind in ("versions", "registration", "registration_page", "search")
@@ -40,7 +40,7 @@ def server(tmp_path: Path, first: Server) -> Iterator[Server]:
 
 def test_restore_through_it(first: Server, workplace: Workplace, key: str) -> None:
     """
-    Private and public packages together, two servers away, and again when the first is gone.
+    Private and public packages together, through two servers, and again when the first is down.
     """
     needs = [("Serilog", "4.3.0")]
     push(first, key, package("Contoso.Far", dependencies=needs), package("Contoso.Far", "1.1.0", dependencies=needs))
@@ -68,7 +68,7 @@ def test_search_through_it(first: Server, workplace: Workplace, key: str) -> Non
 
 @dataclass(frozen=True)
 class Pair:
-    """A first that nobody reads without credentials, and a second that has some and answers anybody."""
+    """A first server that requires credentials, and a second that has some and allows anonymous reading."""
 
     first: Server
     second: Server
@@ -79,7 +79,7 @@ class Pair:
         push(self.first, self.key, *(package(package_id, version) for version in versions))
 
     def act(self, method: str, path: str, *, key: str = "", body: bytes | None = None) -> None:
-        """On the first; then long enough that the second no longer believes what it knows."""
+        """On the first; then wait until the copies of the second are no longer fresh."""
         reply = send(self.first, method, f"/api/v2/package/{path}", key=key or self.key, body=body)
         assert reply.status in (200, 204), reply
         time.sleep(FRESH + 0.05)
@@ -123,7 +123,7 @@ def shown(workplace: Workplace, package_id: str) -> list[str]:
 
 
 def found(pair: Pair, package_id: str) -> list[str]:
-    """The versions that the second's search tells of."""
+    """The versions that the second's search shows."""
     hits = json.loads(pair.second.get(f"/v3/query?q=packageid:{package_id}"))["data"]
     return [str(each["version"]) for hit in hits for each in hit["versions"]]
 
@@ -147,7 +147,7 @@ class TestWhatAClientOfTheSecondSees:
 
     def test_unlisting_and_relisting(self, pair: Pair, beyond: Workplace) -> None:
         """
-        What is unlisted is not found, and still restored by who names it.
+        An unlisted version is not found, but is still restored by its version.
         """
         pair.push("Contoso.Hiding", "1.0.0", "1.1.0")
         assert shown(beyond, "Contoso.Hiding") == ["1.0.0", "1.1.0"]
@@ -175,7 +175,7 @@ class TestWhatAClientOfTheSecondSees:
 
     def test_a_deletion_for_good(self, pair: Pair, beyond: Workplace) -> None:
         """
-        It is nowhere to be found. Who restored it from the second still can: a build that was locked stays whole.
+        It is not found anywhere. It can still be restored from the second, so that locked builds keep working.
         """
         pair.push("Contoso.Leaked", "1.0.0", "1.1.0", "1.2.0")
         assert shown(beyond, "Contoso.Leaked") == pair.versions("Contoso.Leaked") == ["1.0.0", "1.1.0", "1.2.0"]

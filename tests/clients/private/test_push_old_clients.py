@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def nuget_org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
-    """It has packages that 2.8.7 can read."""
+    """An upstream with packages that 2.8.7 can read."""
     folder = tmp_path_factory.mktemp("public")
     for package_id, version in (("Public.Lib", "1.0.0"), ("Public.Library", "1.0.0"), ("Public.Library", "1.1.0")):
         (folder / f"{package_id}.{version}.nupkg").write_bytes(package(package_id, version))
@@ -48,7 +48,7 @@ def installed(folder: Path) -> set[str]:
 @pytest.mark.parametrize("protocol", ["v3", "v2"])
 def test_nuget_5(protocol: str, workplace: Workplace, v2: str, key: str) -> None:
     """
-    Push, install with a private and a public dependency, unlist, and see it gone from the list.
+    Push, install with a private and a public dependency, unlist, and check that it is gone from the list.
     """
     source = v2 if protocol == "v2" else workplace.source
     name, base = f"Contoso.Five.{protocol}", f"Contoso.Five.{protocol}.Base"
@@ -106,7 +106,7 @@ class TestNuget2:
 
     def test_install_with_dependencies(self, workplace: Workplace, server: Server, v2: str, key: str) -> None:
         """
-        What is hosted and what is mirrored are one graph.
+        Hosted and mirrored packages form one graph.
         """
         needs = [("Contoso.Two.Base", "1.0.0"), ("Public.Lib", "1.0.0")]
         push(server, key, package("Contoso.Two.Base"), package("Contoso.Two.App", dependencies=needs))
@@ -117,7 +117,7 @@ class TestNuget2:
 
     def test_delete(self, workplace: Workplace, server: Server, v2: str, key: str) -> None:
         """
-        It is unlisted: gone from the list, where what is mirrored stands beside ours, and still installed by version.
+        It is unlisted: gone from the list, which also shows mirrored packages, but still installed by version.
         """
         push(server, key, package("Contoso.Two.Lib"), package("Contoso.Two.Lib", "1.1.0"))
         deleted = workplace.old_nuget("delete", "Contoso.Two.Lib", "1.1.0", key, "-Source", v2, "-NonInteractive")
@@ -132,7 +132,7 @@ class TestNuget2:
 
     def test_what_is_mirrored_is_nobodys_to_delete(self, workplace: Workplace, v2: str, key: str) -> None:
         """
-        The list shows it beside ours, and the one address takes deletions: the upstream's packages stay as they are.
+        The list shows it next to ours, and the same address accepts deletions: the upstream's packages are unaffected.
         """
         ran = workplace.old_nuget("delete", "Public.Lib", "1.0.0", key, "-Source", v2, "-NonInteractive")
 
@@ -140,7 +140,7 @@ class TestNuget2:
 
     def test_restore_and_update(self, workplace: Workplace, server: Server, v2: str, key: str) -> None:
         """
-        An update moves hosted and mirrored packages in one go, and passes over what is unlisted.
+        One update covers hosted and mirrored packages, and skips unlisted versions.
         """
         push(server, key, *(package("Contoso.Two.Ageing", version) for version in ("1.0.0", "1.1.0", "1.2.0")))
         assert send(server, "DELETE", "/api/v2/package/Contoso.Two.Ageing/1.2.0", key=key).status == 204
@@ -161,7 +161,7 @@ class TestNuget2:
 
 def test_nuget_2_offline(tmp_path: Path, nuget_org: StandIn) -> None:
     """
-    What was prewarmed and what is hosted are listed and installed with no upstream at all.
+    Prewarmed and hosted packages are listed and installed without any upstream.
     """
     wanted, data, config = tmp_path / "wanted.txt", tmp_path / "data", tmp_path / "data.toml"
     wanted.write_text("Public.Library 1.0.0\n")

@@ -1,4 +1,4 @@
-"""Feeds that not everybody may read: real clients with credentials, and what they say without."""
+"""Feeds that require credentials: real clients with credentials, and their errors without."""
 
 import re
 from collections import Counter
@@ -58,7 +58,7 @@ def half(tmp_path_factory: pytest.TempPathFactory, nuget_org: StandIn) -> Iterat
 
 @dataclass
 class Counted:
-    """How many requests a server has answered so since this was made."""
+    """How many requests the server has answered this way since this was created."""
 
     server: Server
 
@@ -86,7 +86,7 @@ def both(workplace: Workplace) -> Path:
 class TestNobodyReadsWithoutCredentials:
     def test_a_password(self, closed: Closed, tmp_path: Path, nuget_org: StandIn) -> None:
         """
-        Each request comes twice, without credentials and with them; the upstream is asked once for each thing.
+        Each request is sent twice, without and with credentials; the upstream gets each only once.
         """
         workplace = closed.workplace(tmp_path, PASSWORD)
         counted = Counted(closed.server)
@@ -102,7 +102,7 @@ class TestNobodyReadsWithoutCredentials:
 
     def test_a_key_as_password(self, closed: Closed, tmp_path: Path) -> None:
         """
-        As pipelines do it: any key will do for reading, under any name.
+        As in pipelines: any key is enough for reading, with any user name.
         """
         reader = closed.accounts.add_key("reader", "alice", scopes=["read"])
         workplace = closed.workplace(tmp_path, reader)

@@ -28,7 +28,7 @@ REFUSED_KEY = (
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Path:
-    """A .nupkg that depends on a public package, its .snupkg beside it, as `dotnet pack` makes them."""
+    """A .nupkg that depends on a public package, and its .snupkg, as created by `dotnet pack`."""
     workplace = Workplace(tmp_path_factory.mktemp("packing") / "work", server.url)
     project = workplace.folder / "Contoso.Greeting"
     project.mkdir()
@@ -40,7 +40,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Path:
 
 @pytest.fixture(scope="module")
 def pushed(packed: Path, accounts: Accounts, tmp_path_factory: pytest.TempPathFactory, server: Server) -> str:
-    """What `dotnet nuget push` said of it, with a key that ends soon."""
+    """The output of `dotnet nuget push`, with a key that expires soon."""
     soon = accounts.add_key("soon", "alice", expires="5d")
     workplace = Workplace(tmp_path_factory.mktemp("pushing") / "work", server.url)
     return workplace.dotnet("nuget", "push", str(packed), "-s", "here", "-k", soon).must_succeed().output
@@ -48,7 +48,7 @@ def pushed(packed: Path, accounts: Accounts, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    """A package that is nowhere yet."""
+    """A package that does not exist yet."""
     file = tmp_path / "Contoso.Never.1.0.0.nupkg"
     file.write_bytes(package("Contoso.Never"))
     return file
@@ -64,7 +64,7 @@ def found(workplace: Workplace, text: str) -> list[str]:
 class TestPush:
     def test_the_package_and_its_symbols(self, pushed: str, packed: Path, server: Server) -> None:
         """
-        One command, two pushes, and what is downloaded is the very file.
+        One command, two pushes, and the download is the same file.
         """
         assert pushed.count("Your package was pushed.") == 2
         assert "Pushing Contoso.Greeting.1.0.0.snupkg" in pushed
@@ -91,7 +91,7 @@ class TestPush:
         output = workplace.dotnet("nuget", "push", str(made), "-s", "here", "-k", "wrong").must_fail().output
 
         assert REFUSED_KEY in output
-        # A refusal ends it: the body is not sent three times.
+        # A refusal is final: the body is not sent three times.
         assert output.count("PUT ") == 1
 
     def test_no_key(self, made: Path, workplace: Workplace) -> None:
@@ -108,7 +108,7 @@ class TestPush:
 
     def test_a_revoked_key(self, made: Path, workplace: Workplace, accounts: Accounts) -> None:
         """
-        Revoked beside the running server, and refused at once.
+        Revoked while the server runs, and refused immediately.
         """
         gone = accounts.add_key("gone", "alice")
         accounts.run("key", "revoke", "gone")
@@ -124,7 +124,7 @@ class TestPush:
 
     def test_an_id_that_is_not_protected(self, workplace: Workplace, key: str) -> None:
         """
-        What could be public may not be pushed: no private package shadows a public one by accident.
+        Ids that may be public cannot be pushed: no private package shadows a public one by accident.
         """
         file = workplace.folder / "Serilog.99.0.0.nupkg"
         file.write_bytes(package("Serilog", "99.0.0"))
@@ -159,7 +159,7 @@ class TestRestore:
 
     def test_with_a_source_mapping(self, pushed: str, workplace: Workplace, server: Server, nuget_org: StandIn) -> None:
         """
-        Where clients keep a public source beside ours, a mapping takes our ids from us alone.
+        If clients have a public source as well, a source mapping restricts our ids to our feed.
         """
         nuget_org.forget()
         ours = Source(server.url, patterns=("Contoso.*",))
@@ -172,7 +172,7 @@ class TestRestore:
 
     def test_a_push_is_seen_at_once(self, workplace: Workplace, server: Server, key: str) -> None:
         """
-        That there was no such version was an answer of a moment ago, also to the fastest of answers.
+        A moment ago the version did not exist, also in hot answers.
         """
         push(server, key, package("Contoso.Growing", "1.0.0"))
         project = workplace.project("growing", ("Contoso.Growing", "[2.0.0]"), audit=False)
@@ -207,7 +207,7 @@ class TestUnlist:
 
 def test_outdated(workplace: Workplace, server: Server, key: str) -> None:
     """
-    The newest listed version is offered, the unlisted above it is not.
+    The newest listed version is offered, a newer unlisted one is not.
     """
     push(server, key, *(package("Contoso.Ageing", version) for version in ("1.0.0", "1.1.0", "1.2.0")))
     Workplace(workplace.folder.parent / "other", server.url).dotnet(

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Path:
-    """A .nupkg that depends on a public package, its .snupkg beside it, as the SDK's `pack` makes them."""
+    """A .nupkg that depends on a public package, and its .snupkg, as created by the SDK's `pack`."""
     workplace = Workplace(tmp_path_factory.mktemp("packing") / "work", server.url)
     project = workplace.project("Contoso.Core", ("Newtonsoft.Json", "13.0.3"), frameworks="netcoreapp3.1")
     (project / "Core.cs").write_text("namespace Contoso { public class Core { } }")
@@ -38,7 +38,7 @@ def restored(workplace: Workplace, package_id: str) -> list[str]:
 
 def test_push_sends_the_package_and_its_symbols(pushed: str, packed: Path, server: Server) -> None:
     """
-    One command, two pushes, and what is downloaded are the very files.
+    One command, two pushes, and the downloads are the same files.
     """
     assert pushed.count("Your package was pushed.") == 2
     assert "Pushing Contoso.Core.1.0.0.snupkg" in pushed
@@ -76,7 +76,7 @@ def test_restore_private_and_public_together(pushed: str, workplace: Workplace, 
 
 def test_delete_unlists(workplace: Workplace, server: Server, key: str) -> None:
     """
-    Nobody finds it, and whoever names it still gets it.
+    It is not found, but still restored by its version.
     """
     push(server, key, package("Contoso.Leaving", "1.0.0"), package("Contoso.Leaving", "1.1.0"))
     deleted = workplace.dotnet31(

@@ -1,4 +1,4 @@
-"""Pushing without `--api-key`: the credentials of the source in nuget.config are enough, as they are for reading."""
+"""Pushing without `--api-key`: the credentials of the source in nuget.config are enough, as for reading."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def versions(server: Server, package_id: str) -> list[str]:
 
 
 class Client:
-    """One client's push and delete, with what nuget.config says for the source `here`, and no key."""
+    """One client's push and delete, with the credentials for the source `here` in nuget.config, and no key."""
 
     def __init__(self, name: str, folder: Path, server: Server, credentials: tuple[str, str] | None) -> None:
         self._name = name

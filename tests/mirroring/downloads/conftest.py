@@ -1,4 +1,4 @@
-"""Downloads that do not wait before they go on."""
+"""Downloads that do not wait before they continue."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

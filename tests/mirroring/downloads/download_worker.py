@@ -1,4 +1,4 @@
-"""One process that downloads one package through the real client, and tells on its output how it went.
+"""One process that downloads one package through the real client, and reports the result on its output.
 
 Lines: `asking`, `first` with the first byte, then `whole DIGEST` (SHA-256 of what the reader got) or `broken ERROR`.
 """

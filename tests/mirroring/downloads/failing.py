@@ -1,4 +1,4 @@
-"""Packages, and a reader that notes what it was given, for downloads that fail."""
+"""Packages, and a reader that records what it was given, for downloads that fail."""
 
 import os
 from pathlib import Path
@@ -26,7 +26,7 @@ def flipped(body: bytes, at: int) -> bytes:
 
 
 class Reader:
-    """One asker: what it was told, what it was given, and how it ended."""
+    """One reader: the announced size, the bytes received, and how it ended."""
 
     def __init__(self) -> None:
         self.size: int | None = None
@@ -48,7 +48,7 @@ class Reader:
 
     @property
     def looks_complete(self) -> bool:
-        """As a client sees it: a clean end, or as many bytes as were announced."""
+        """From a client's point of view: a clean end, or as many bytes as announced."""
         return self.failure is None or len(self.body) == self.size
 
 

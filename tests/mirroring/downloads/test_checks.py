@@ -46,7 +46,7 @@ def flipped(body: bytes, at: int) -> bytes:
 )
 def test_a_package_that_is_what_was_stated_is_accepted(stated: Stated):
     """
-    A hash that is no hash proves nothing against the bytes.
+    A malformed hash proves nothing about the bytes.
     """
     accepted = check_content(received(UNSIGNED), stated, IDENTITY)
 
@@ -139,7 +139,7 @@ def test_real_packages_are_accepted():
 
 def test_a_flipped_byte_of_a_real_package_is_refused():
     """
-    Nothing but the package itself tells: its signature covers every byte.
+    Only the package itself shows it: its signature covers every byte.
     """
     packages = real_packages()
     assert packages

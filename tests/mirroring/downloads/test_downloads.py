@@ -101,7 +101,7 @@ async def test_what_is_kept_is_not_asked_for_again(make: Make):
 
 async def test_who_asks_after_the_last_byte_gets_the_file(downloads: MirroredDownloads):
     """
-    Readers are done before the commit; who asks in between waits for it.
+    Readers finish before the commit; a request in between waits for it.
     """
     upstream = ScriptedUpstream(Script(LARGE))
     await fetched(downloads, upstream)
@@ -275,7 +275,7 @@ async def test_a_failure_before_the_head_reaches_every_asker(downloads: Mirrored
 
 async def test_a_failure_is_not_remembered(downloads: MirroredDownloads):
     """
-    Who asks afterwards has the upstream asked again.
+    A later request asks the upstream again.
     """
     upstream = ScriptedUpstream(Script(fails=UpstreamUnavailable("nuget.org", "503")), Script(SMALL))
     with pytest.raises(UpstreamUnavailable):
@@ -299,7 +299,7 @@ async def test_closing_breaks_what_does_not_end(downloads: MirroredDownloads, tm
 
 async def test_a_nuspec_that_is_too_large_stays_in_the_package(downloads: MirroredDownloads):
     """
-    The package is passed on and kept all the same, and what reads its manifest reads the beginning.
+    The package is still passed on and stored, and its manifest is read up to the limit.
     """
     package = make_nupkg(nuspec=make_nuspec(more="<!-- x -->" * 1_800_000))
     assert await fetched(downloads, ScriptedUpstream(Script(package))) == package

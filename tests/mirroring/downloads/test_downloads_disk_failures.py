@@ -1,4 +1,4 @@
-"""What readers see, and what is kept, when our own disk fails; and how little memory a download needs."""
+"""What readers get, and what is stored, when our own disk fails; and how little memory a download needs."""
 
 import asyncio
 import errno
@@ -52,7 +52,7 @@ async def test_a_disk_that_fails_is_not_the_clients_concern(
     downloads: MirroredDownloads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, code: int
 ):
     """
-    Every asker gets the right bytes from one request; nothing is kept and nothing is left.
+    Every reader gets the right bytes from one request; nothing is stored and nothing is left behind.
     """
     before = store_failures()
     monkeypatch.setattr(spool, "write_to_disk", full_after(size, code))
@@ -136,7 +136,7 @@ async def test_over_the_memory_bound_a_refusal_comes_before_the_first_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """
-    And when the first download is done, its memory serves the next.
+    When the first download is done, its memory is available for the next.
     """
     downloads = MirroredDownloads(tmp_path, Leases(tmp_path / "leases"), len(LARGE) + 10, Mode.ONLINE)
     monkeypatch.setattr(spool, "write_to_disk", full_after(0))
@@ -179,7 +179,7 @@ async def test_a_failed_commit_is_not_the_clients_concern(
 
 async def test_a_large_package_needs_little_memory(downloads: MirroredDownloads, monkeypatch: pytest.MonkeyPatch):
     """
-    64 MB, a quick and a slow reader: what is held at once stays below 4 MB.
+    64 MB, a fast and a slow reader: memory stays below 4 MB.
     """
     body = make_nupkg(payload=bytes(64_000_000))
     upstream = ScriptedUpstream(Script(body))

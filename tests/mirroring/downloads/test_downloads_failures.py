@@ -1,4 +1,4 @@
-"""What readers see, and what is kept, when the upstream sends something wrong."""
+"""What readers get, and what is stored, when the upstream sends something wrong."""
 
 import asyncio
 import os
@@ -86,7 +86,7 @@ async def test_wrong_bytes_never_look_complete(
     downloads: MirroredDownloads, tmp_path: Path, check: str, good: bytes, script: Script
 ):
     """
-    They are fetched once more, refused again, and not kept; the next asker is given good ones.
+    They are fetched once more, refused again, and not stored; the next request gets good ones.
     """
     before = rejected(check)
     upstream = ScriptedUpstream(script, script, Script(good))
@@ -114,7 +114,7 @@ async def test_a_stated_hash_is_checked(downloads: MirroredDownloads):
 
 async def test_a_small_package_that_is_wrong_once_is_never_noticed(downloads: MirroredDownloads):
     """
-    It was withheld whole, so the second fetch is all that anybody sees.
+    It was withheld entirely, so readers see only the second fetch.
     """
     upstream = ScriptedUpstream(Script(flipped(SMALL, len(SMALL) - 3)), Script(SMALL))
     readers = await asyncio.gather(*(Reader().read(downloads, upstream) for _ in range(5)))
@@ -125,7 +125,7 @@ async def test_a_small_package_that_is_wrong_once_is_never_noticed(downloads: Mi
 
 async def test_readers_go_on_when_what_they_were_given_is_a_true_prefix(downloads: MirroredDownloads):
     """
-    The wrong byte lay in the part that was withheld.
+    The wrong byte was in the part that was withheld.
     """
     upstream = ScriptedUpstream(Script(flipped(SIGNED, len(SIGNED) - 40_000)), Script(SIGNED))
     readers = await asyncio.gather(*(Reader().read(downloads, upstream) for _ in range(5)))
@@ -136,7 +136,7 @@ async def test_readers_go_on_when_what_they_were_given_is_a_true_prefix(download
 
 async def test_a_reader_who_was_given_a_wrong_byte_breaks_and_the_others_go_on(downloads: MirroredDownloads):
     """
-    One was given the wrong byte; one has asked and read nothing yet; one comes later.
+    One was given the wrong byte, one has read nothing yet, one joins later.
     """
     more = asyncio.Event()
     upstream = ScriptedUpstream(Script(flipped(SIGNED, 200_000)), Script(SIGNED, waits={300_000: more}))
@@ -156,7 +156,8 @@ async def test_a_reader_who_was_given_a_wrong_byte_breaks_and_the_others_go_on(d
 
 async def test_a_package_that_changes_while_it_is_resumed_is_never_mixed(downloads: MirroredDownloads, tmp_path: Path):
     """
-    The second answer is another file of the same size: who has bytes of the first breaks, the second is kept.
+    The second answer is another file of the same size: readers with bytes of the first are broken off, the second is
+    stored.
     """
     other = make_nupkg(payload=os.urandom(700_000))
     first = Script(LARGE, etag="one", breaks_at=300_000, breaks_with=BROKEN)
@@ -181,7 +182,7 @@ async def test_a_package_that_changes_its_size_breaks_its_readers(downloads: Mir
 @pytest.mark.parametrize("etag", ["0x8D1", ""])
 async def test_a_break_in_the_middle_is_bridged(downloads: MirroredDownloads, etag: str):
     """
-    By going on where it broke when there is a validator, else from the beginning; readers see nothing of it.
+    By resuming where it broke if there is a validator, otherwise from the beginning; readers do not notice.
     """
     upstream = ScriptedUpstream(
         Script(LARGE, etag=etag, breaks_at=300_000, breaks_with=BROKEN), Script(LARGE, etag=etag)

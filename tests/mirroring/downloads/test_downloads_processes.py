@@ -1,4 +1,4 @@
-"""Real processes that share a data directory and die by SIGKILL, before a real upstream."""
+"""Real processes that share a data directory and die by SIGKILL, with a real upstream."""
 
 import asyncio
 import hashlib
@@ -66,7 +66,7 @@ def kept(tmp_path: Path) -> bytes:
 
 async def test_two_processes_ask_once_and_both_stream(gallery: FakeUpstream, tmp_path: Path):
     """
-    Both have first bytes while the upstream has not sent the last.
+    Both have first bytes before the upstream has sent the last.
     """
     both_ask = asyncio.Event()
     gallery.fault(PATH, Fault(until=both_ask, bytes_per_second=1_500_000))
@@ -89,7 +89,7 @@ async def test_a_follower_goes_on_when_the_leader_is_killed(
     gallery: FakeUpstream, tmp_path: Path, drop: frozenset[str]
 ):
     """
-    Its reader never notices; the upstream is asked for the rest where a validator proves that it is the same file.
+    Its reader never notices; the upstream is asked for the rest if a validator proves that it is the same file.
     """
     gallery.fault(PATH, Fault(drop=drop, cut_at=800_000, cut_by="stall"), times=1)
     gallery.fault(PATH, Fault(drop=drop))
@@ -128,7 +128,7 @@ async def test_a_reader_breaks_when_the_leader_is_killed_and_the_package_has_cha
 
 async def test_nothing_half_done_is_found_after_a_kill(gallery: FakeUpstream, tmp_path: Path):
     """
-    The next process sweeps what the killed one left, and fetches.
+    The next process removes what the killed one left, and fetches.
     """
     gallery.fault(PATH, faults.stalled(800_000), times=1)
     async with worker(tmp_path, gallery) as killed:

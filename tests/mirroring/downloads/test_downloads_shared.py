@@ -1,6 +1,6 @@
-"""Downloads that several holders of one data directory want at once: the one with the lease asks, the others follow.
+"""Simultaneous downloads by several users of one data directory: the one with the lease asks, the others follow.
 
-Two objects in one process are to each other what two processes are: they share files and leases, nothing else.
+Two objects in one process behave like two processes: they share files and leases, nothing else.
 """
 
 import asyncio
@@ -107,7 +107,7 @@ async def test_a_follower_gives_first_bytes_before_the_last_are_there(pair: list
 )
 async def test_a_failure_reaches_the_followers_too(pair: list[MirroredDownloads], failure: NugetproxyError):
     """
-    Nobody who was waiting asks the upstream a second time.
+    None of the waiting ones asks the upstream a second time.
     """
     gate = asyncio.Event()
     upstream = ScriptedUpstream(Script(head=gate, fails=failure))
@@ -150,7 +150,7 @@ async def test_a_leader_whose_disk_fails_holds_up_nobody(
     pair: list[MirroredDownloads], monkeypatch: pytest.MonkeyPatch
 ):
     """
-    Each process relays for its own clients then: a request each, and nobody waits for another's memory.
+    Each process then relays to its own clients: one request each, and none waits for another's memory.
     """
     gate = asyncio.Event()
     upstream = ScriptedUpstream(Script(LARGE, waits={500_000: gate}), Script(LARGE))
@@ -186,7 +186,7 @@ async def test_a_leader_that_hangs_is_not_waited_for_for_ever(
 
 async def test_a_leader_that_stops_is_followed_by_another(pair: list[MirroredDownloads], tmp_path: Path):
     """
-    Stopped midway, its follower goes on from the bytes that are there.
+    If it stops midway, its follower continues from the bytes already received.
     """
     upstream = ScriptedUpstream(Script(LARGE, waits={300_000: asyncio.Event()}), Script(LARGE))
     leading = await opened(pair[0], upstream)
@@ -216,7 +216,7 @@ async def test_a_notice_of_a_dead_leader_without_its_bytes_misleads_nobody(
 
 
 class Leader:
-    """Another process, as its files show it: it tells what it likes, and dies when told."""
+    """Another process, as seen through its files: it reports anything, and dies on command."""
 
     def __init__(self, directory: Path) -> None:
         self._folder = SpoolFolder(directory / "spool", MemoryBudget(0))
@@ -239,7 +239,7 @@ class Leader:
 
 async def test_bytes_are_never_completed_by_the_word_about_others(pair: list[MirroredDownloads], tmp_path: Path):
     """
-    The leader began anew and ended before its follower could open the second part: the first is not the whole.
+    The leader restarted and ended before its follower could open the second part: the first is incomplete.
     """
     leader = Leader(tmp_path)
     leader.sends(bytes(len(LARGE)))
@@ -259,7 +259,7 @@ async def test_bytes_are_never_completed_by_the_word_about_others(pair: list[Mir
 
 async def test_bytes_are_never_continued_by_the_validator_of_others(pair: list[MirroredDownloads], tmp_path: Path):
     """
-    The leader died soon after it began anew: its readers still have the bytes of the first part, its word is of the
+    The leader died soon after it restarted: its readers still have bytes of the first part, its notice is about the
     second.
     """
     leader = Leader(tmp_path)
@@ -292,7 +292,7 @@ async def test_bytes_of_a_dead_leader_are_continued(pair: list[MirroredDownloads
 
 async def test_what_a_dead_leader_was_told_to_expect_still_counts(pair: list[MirroredDownloads], tmp_path: Path):
     """
-    Its bytes are wrong where only the stated hash shows it, in the part that nobody was given.
+    Its bytes are wrong in the withheld part, which only the stated hash shows.
     """
     at = len(LARGE) - 40_000
     wrong = LARGE[:at] + bytes([LARGE[at] ^ 1]) + LARGE[at + 1 :]

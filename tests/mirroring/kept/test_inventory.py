@@ -1,4 +1,4 @@
-"""The ledger made anew for a tree that came without one."""
+"""The inventory rebuilt for a tree that came without one."""
 
 import shutil
 from contextlib import closing
@@ -32,7 +32,7 @@ def put(tree: Path, count: int) -> None:
 
 async def test_every_package_is_entered(inventory, tree, monkeypatch):
     """
-    Batches lose nothing where they meet.
+    Nothing is lost between batches.
     """
     monkeypatch.setattr(ledger, "_BATCH", 3)
     put(tree, 10)
@@ -43,7 +43,7 @@ async def test_every_package_is_entered(inventory, tree, monkeypatch):
 
 async def test_an_interrupted_walk_is_begun_again(inventory, tree, monkeypatch):
     """
-    A server that was stopped half-way would otherwise never learn of the rest.
+    Otherwise a server stopped halfway would never add the rest.
     """
     monkeypatch.setattr(ledger, "_BATCH", 3)
     put(tree, 10)

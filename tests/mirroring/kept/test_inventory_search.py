@@ -1,4 +1,4 @@
-"""The ledger of what is kept: it follows the files, and no trouble with it stops anything."""
+"""The inventory of kept packages: it follows the files, and its failures stop nothing."""
 
 import sqlite3
 from pathlib import Path
@@ -94,7 +94,7 @@ class TestOpening:
 
     async def test_where_nothing_can_be_written_it_lives_in_memory(self, tmp_path):
         """
-        A full or read-only disk does not stop a start.
+        A full or read-only disk does not prevent a start.
         """
         database = open_ledger(tmp_path / "no such folder" / "inventory.db")
         try:

@@ -1,4 +1,4 @@
-"""The view of kept packages: what is listed can be downloaded, and what the upstream stated is told unchanged."""
+"""The view of kept packages: listed versions can be downloaded, and the upstream's statements are shown unchanged."""
 
 from pathlib import Path
 from typing import cast
@@ -19,7 +19,7 @@ from tests.fakes.feed import a_leaf
 
 
 class Tree:
-    """What is kept, as MirroredDownloads tells it; counts how often an id's folder is listed."""
+    """Kept packages, with the interface of MirroredDownloads; counts how often an id's folder is listed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -62,7 +62,7 @@ def kept(tree: Tree, inventory: Inventory) -> KeptPackages:
 
 
 async def settle(inventory: Inventory) -> None:
-    """Entries are written behind; this waits for those that were begun."""
+    """Entries are written in the background; this waits for pending ones."""
     await inventory._database.write(lambda _: None)
 
 
@@ -149,7 +149,7 @@ class TestSearch:
 
     async def test_reads_no_more_ids_than_the_page_needs(self, kept, tree, inventory):
         """
-        A hundred thousand kept ids must not stop the server for one search.
+        A hundred thousand kept ids must not block the server for one search.
         """
         for number in range(30):
             tree.add(inventory, f"P{number}", "1.0.0")

@@ -38,7 +38,7 @@ def test_it_opens_after_so_many_failures():
 
 def test_failures_at_the_same_moment_are_one():
     """
-    A restart that breaks fifty requests at once is one failure.
+    A restart that breaks fifty requests is one failure.
     """
     breaker = a_breaker(3)
     fail(breaker, *[0.0] * 50, *[1.9] * 50)
@@ -65,7 +65,7 @@ def test_it_does_not_open_while_callers_still_bridge(patience, failures, opens):
 
 def test_silence_counts_like_the_failures_that_a_host_that_refuses_would_have_shown():
     """
-    Twenty seconds without an answer, twice: with one failure a time-out it took a minute and a half to give up.
+    Twenty seconds without an answer, twice: with one failure per timeout it took a minute and a half to give up.
     """
     breaker = a_breaker(5, spacing=7.5)
     breaker.failed(20.0, silent_for=20.0)

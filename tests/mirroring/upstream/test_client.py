@@ -302,7 +302,7 @@ async def test_connections_are_bounded(upstream):
 
 async def test_waiting_for_a_connection_is_not_the_upstreams_failure(upstream):
     """
-    Whoever waits longer for a free connection than the head time-out is not told that the upstream is silent.
+    Waiting longer for a free connection than the head timeout is not reported as an upstream timeout.
     """
     upstream.fault("/v3/*", faults.delay(0.25))
     async with a_client(upstream, connections=1, head_timeout=0.7) as client:

@@ -1,4 +1,4 @@
-"""Undoing gzip, in pieces and with every ending."""
+"""Decompressing gzip, in pieces and with every kind of ending."""
 
 import gzip
 

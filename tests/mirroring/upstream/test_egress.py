@@ -1,4 +1,4 @@
-"""Who may be asked, with which credentials, through which proxy."""
+"""Which hosts may be asked, with which credentials, through which proxy."""
 
 from ipaddress import ip_address
 from typing import Any
@@ -152,7 +152,7 @@ INSIDE = [
 @pytest.mark.parametrize("url", INSIDE)
 def test_a_public_upstream_cannot_send_us_to_an_address_of_our_own(url):
     """
-    Its documents would else let it ask our neighbours in our name.
+    Otherwise its documents could make us send requests inside our own network.
     """
     egress = an_egress()
     egress.allow(url)
@@ -221,7 +221,7 @@ PUBLIC_HOME, INSIDE_HOME = HOME, "https://10.0.0.1/index.json"
 )
 def test_which_addresses_are_refused(home, is_named, address, refused):
     """
-    What a name stands for is judged when it was resolved; an address that the settings spell is for that server alone.
+    A name is checked when it is resolved; an address in the settings is allowed only for that server.
     """
     egress = an_egress(service_index=home, allowed_hosts=["192.168.7.7", "100.100.100.200"])
 
@@ -244,7 +244,7 @@ def test_what_is_no_url_allows_nothing():
 
 def test_a_strangers_user_and_password_are_dropped():
     """
-    The HTTP client would make an Authorization header of them.
+    The HTTP client would create an Authorization header from them.
     """
     assert str(an_egress().checked(URL("https://u:p@feed.example/x"))) == "https://feed.example/x"
 

@@ -1,4 +1,4 @@
-"""How long to wait, and what an upstream's words mean."""
+"""How long to wait, and what an upstream's answers mean."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""What the first contact with an upstream tells: each way in which settings can be wrong, over real sockets."""
+"""What the first contact with an upstream reports: each way in which settings can be wrong, over real sockets."""
 
 import asyncio
 import socket
@@ -136,7 +136,7 @@ async def test_a_port_that_speaks_no_tls():
 
 @asynccontextmanager
 async def a_server(answer: bytes, *, after: bytes) -> AsyncIterator[int]:
-    """Its port: it gives every connection the same answer as soon as this was read."""
+    """Its port: every connection gets the same answer as soon as this was read."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(after)
@@ -180,7 +180,7 @@ async def test_a_proxy_that_cannot_be_used():
 
 async def test_a_proxy_that_works(upstream):
     """
-    The upstream plays the proxy too: it takes requests for whole URLs.
+    The upstream acts as the proxy too: it accepts requests for whole URLs.
     """
     async with FakeUpstream() as proxy:
         told = await contact("http://feed.example/v3/index.json", {"HTTP_PROXY": proxy.base})

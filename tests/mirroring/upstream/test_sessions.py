@@ -1,4 +1,4 @@
-"""Where connections are made: over real sockets, with names that resolve to what a test likes.
+"""Where connections are made: over real sockets, with names that resolve as a test chooses.
 
 Everything here listens on loopback, so 127.0.0.2 is declared a public address; 127.0.0.1 is one of our own.
 """
@@ -67,7 +67,7 @@ async def public_client(home: FakeUpstream, **settings: Any) -> AsyncIterator[Up
 
 @pytest.fixture
 async def inside() -> AsyncIterator[FakeUpstream]:
-    """A server in our own network that no upstream has any business with."""
+    """A server in our own network that no upstream may reach."""
     async with FakeUpstream(host=OURS) as running:
         running.add_package("A", "1.0.0")
         yield running
@@ -75,7 +75,7 @@ async def inside() -> AsyncIterator[FakeUpstream]:
 
 async def test_the_service_index_may_lie_in_our_own_network(names, upstream):
     """
-    The operator named it: a mirror inside may have the public name.
+    The operator named it: an internal mirror may have the public name.
     """
     async with public_client(upstream) as client:
         assert (await client.fetch(f"http://feed.example:{upstream.port}/v3/index.json", patience=0)).status == 200
@@ -95,7 +95,7 @@ async def test_a_name_of_the_service_index_that_leads_inside_is_not_connected_to
     assert [(each["event"], each["host"], each["address"]) for each in logs] == [
         ("upstream_address_refused", "cdn.example", OURS)
     ]
-    assert health.name == "GOOD", "nothing was asked, so nothing is known"
+    assert health.name == "GOOD", "no request was sent, so nothing is known"
 
 
 async def test_a_redirect_to_a_name_that_leads_inside_is_not_followed(names, upstream, inside):
@@ -124,7 +124,7 @@ async def test_a_download_is_not_connected_either(names, upstream, inside):
 
 async def test_a_name_that_leads_inside_the_second_time_is_refused_then(names, upstream, inside):
     """
-    The answer that is checked is the one that is connected to: there is no moment in between (DNS rebinding).
+    The checked address is the one that is connected to: there is no gap in between (DNS rebinding).
     """
     cdn = FakeUpstream(host=PUBLIC)
     cdn.port = inside.port
@@ -133,7 +133,7 @@ async def test_a_name_that_leads_inside_the_second_time_is_refused_then(names, u
         assert (await client.fetch(cdn.url.replace(PUBLIC, "cdn.example"), patience=0)).status == 200
 
         names.addresses["cdn.example"] = [OURS]
-        await cdn.die()  # or its connection would be used again
+        await cdn.die()  # otherwise its connection would be reused
         with pytest.raises(UpstreamNonsense, match="leads to"):
             await client.fetch(cdn.url.replace(PUBLIC, "cdn.example"), patience=5)
 
@@ -162,7 +162,7 @@ async def test_several_addresses_of_which_none_is_public(names, upstream, addres
 
 async def test_a_connection_of_the_service_index_is_not_lent_to_a_name_of_the_upstream(names, inside):
     """
-    Both are the same server and port: the one may be asked there, the other may not.
+    Both are the same server and port: one name may be used there, the other may not.
     """
     names.addresses["feed.example."] = [OURS]
     names.addresses["cdn.example"] = [OURS]
@@ -186,7 +186,7 @@ ALLOWED = [
 @pytest.mark.parametrize(("allowed", "is_reached"), ALLOWED)
 async def test_allowed_hosts_opens_the_hosts_that_it_names(names, upstream, inside, allowed, is_reached):
     """
-    A wildcard names none: whoever has a name below that domain would decide where it leads.
+    A wildcard names no host: the owner of a name under that domain would decide where it leads.
     """
     names.addresses |= {"cdn.example": [OURS], "a.example.net": [OURS], "a.cdn.example": [OURS]}
     host = allowed[0].replace("*", "a").partition(":")[0]
@@ -219,7 +219,7 @@ async def test_no_name_leads_to_the_metadata_service_of_a_cloud(names, upstream,
 
 async def test_names_are_not_resolved_where_a_proxy_does_it(names, upstream, inside):
     """
-    The proxy lies inside and is asked for a name that leads inside; this the proxy must refuse itself.
+    The proxy is internal and is asked for a name that leads inside; the proxy itself must refuse this.
     """
     environ = {"HTTP_PROXY": inside.base}
     async with public_client(upstream, environ=environ) as client:

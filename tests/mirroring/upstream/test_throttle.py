@@ -1,4 +1,4 @@
-"""For how long a host is left alone, and who comes first afterwards."""
+"""For how long a host is left alone, and which request goes first afterwards."""
 
 import pytest
 

@@ -93,7 +93,7 @@ async def test_while_open_the_time_to_come_back_is_told(upstream):
 
 async def test_callers_who_bridge_fail_when_the_breaker_opens(upstream):
     """
-    However long their patience, and although the pause before their next try is not over.
+    However long their patience, and even if the pause before their next try is not over.
     """
     upstream.fault("/slow", faults.status(503, retry_after=20))
     upstream.fault("/v3/*", faults.status(503))
@@ -248,7 +248,7 @@ async def test_another_host_is_probed_where_it_failed(upstream):
 
 async def test_failures_at_the_same_moment_do_not_open_it(upstream):
     """
-    A restart that breaks twenty requests is bridged for all twenty.
+    After a restart that breaks twenty requests, all twenty are retried.
     """
     upstream.fault(LIST, faults.status(503), times=20)
     pacing = Pacing(first_pause=0.005, longest_pause=0.02, spacing=5, overdue=1)
@@ -260,7 +260,7 @@ async def test_failures_at_the_same_moment_do_not_open_it(upstream):
 
 async def test_a_silent_host_is_found_out_by_impatient_callers(upstream):
     """
-    Search gives up long before the head time-out; its host must not stay trusted for that.
+    Search gives up long before the head timeout; that must still count against its host.
     """
     upstream.fault("/query", faults.silent())
     async with a_client(upstream, breaker_failures=2, breaker_probe=60, head_timeout=30) as client:
@@ -273,7 +273,7 @@ async def test_a_silent_host_is_found_out_by_impatient_callers(upstream):
 
 async def test_a_redirect_to_a_stranger_makes_suspect(upstream):
     """
-    A captive portal answers everything: the kept copies are better than waiting for it.
+    A captive portal answers everything: stored copies are better than waiting for it.
     """
     upstream.fault("*", faults.redirect("http://portal.invalid/"))
     async with a_client(upstream) as client:

@@ -141,7 +141,7 @@ async def test_beginning_past_the_end_is_nonsense(upstream, client, package):
 
 async def test_a_reader_that_waits_holds_the_sender_back(upstream, client):
     """
-    What is not read is not fetched: memory stays bounded however large the file.
+    Unread bytes are not fetched: memory stays bounded however large the file.
     """
     upstream.add_package("A", "1.0.0", padding=30_000_000)
     async with client.download(upstream.base + PATH, patience=1) as download:

@@ -1,4 +1,4 @@
-"""The ways to an upstream: through an outgoing proxy, and over TLS with a private CA."""
+"""Paths to an upstream: through an outgoing proxy, and over TLS with a private CA."""
 
 import asyncio
 import ssl

@@ -1,4 +1,4 @@
-"""A download that breaks is continued where it broke, and two files are never mixed."""
+"""A broken download is resumed where it broke, and two files are never mixed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -235,7 +235,7 @@ async def test_a_break_at_the_very_end_of_a_file_of_unknown_size_is_its_end(upst
 )
 async def test_patience_ends(upstream, client, package, fault, error):
     """
-    A few bytes per connection are no progress: patience is not renewed for them.
+    A few bytes per connection are not progress: they do not renew the patience.
     """
     upstream.fault("*.nupkg", fault)
 

@@ -1,4 +1,4 @@
-"""What a client does with a host that says that it has too many of our requests."""
+"""How a client treats a host that throttles us."""
 
 import asyncio
 from collections.abc import Callable
@@ -23,12 +23,12 @@ NUPKG = f"{FLAT}a/1.0.0/a.1.0.0.nupkg"
 
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Call it with seconds: for connections that much time has passed."""
+    """Call it with seconds: for connections, this much time has passed."""
     return skipping(monkeypatch)
 
 
 async def failure(client: UpstreamClient, url: str, patience: float = 5) -> UpstreamError:
-    """Of a request that fails; the first one is sent twice, for a wait of a minute must be told twice."""
+    """For a request that fails; the first one is sent twice, because a wait of a minute must be confirmed."""
     with pytest.raises(UpstreamUnavailable) as caught:
         await client.fetch(url, patience=patience)
     return caught.value
@@ -185,7 +185,7 @@ async def test_many_refusals_do_not_open_the_breaker(upstream, later):
 
 async def test_what_is_kept_of_it_is_served_meanwhile(upstream, later):
     """
-    Its health is what says so: nobody who has a copy waits.
+    Its health shows it: requests with a stored copy do not wait.
     """
     upstream.fault("*", faults.status(429, retry_after=60), times=2)
     async with a_client(upstream) as client:
@@ -244,7 +244,7 @@ async def test_a_503_that_names_a_time_is_one_too(upstream):
 
 async def test_one_document_that_is_always_refused_so_holds_no_other_back(upstream):
     """
-    A 503 may be the affair of that document alone.
+    A 503 may concern that document only.
     """
     upstream.fault(LIST, faults.status(503, retry_after=60))
     async with a_client(upstream, breaker_failures=100) as client:
@@ -369,7 +369,7 @@ async def test_behind_a_redirect_neither(upstream):
 
 async def test_a_second_look_that_waits_for_its_answer_is_no_further_failure(upstream):
     """
-    Who waits behind it does not know that it failed: the breaker counts only what did.
+    Requests waiting behind it have not failed: the breaker counts only those that did.
     """
     held = asyncio.Event()
     upstream.fault("*", faults.status(503, retry_after=300), times=1)
