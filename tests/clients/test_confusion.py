@@ -102,11 +102,11 @@ class TestDocuments:
         assert not THEIRS.search(body)
 
     @pytest.mark.parametrize("path", ABSENT)
-    def test_of_what_only_the_upstream_has_are_absent(self, server: Server, path: str) -> None:
+    def test_ids_that_only_the_upstream_has_are_absent(self, server: Server, path: str) -> None:
         assert status(server, path) == 404
 
     @pytest.mark.parametrize("text", SEARCHES)
-    def test_searches_show_ours_alone(self, server: Server, text: str) -> None:
+    def test_searches_show_only_ours(self, server: Server, text: str) -> None:
         """
         In every kind of search, also where the upstream is asked and offers look-alikes.
         """
@@ -125,7 +125,7 @@ class TestDocuments:
         for name in ("base", "update"):
             assert b"contoso" not in server.get(f"/v3/vulnerabilities/{name}.json").lower()
 
-    def test_what_the_upstream_offers_is_told_to_whoever_watches(self, server: Server) -> None:
+    def test_offers_of_the_upstream_are_reported(self, server: Server) -> None:
         before = server.metric("nugetproxy_protected_appeared_total")
         server.get("/v3/query?q=unhosted&take=7")
 

@@ -40,7 +40,7 @@ async def test_a_job_is_done_by_a_process_that_gives_way(two: ProcessExecutor) -
     assert two.jobs == 0
 
 
-async def test_what_fails_is_told_as_it_was(two: ProcessExecutor) -> None:
+async def test_failures_are_returned_unchanged(two: ProcessExecutor) -> None:
     with pytest.raises(TooLarge, match="the thing is larger than the limit of 5 bytes") as told:
         await two.run(refuse, what="the thing")
     assert (told.value.what, told.value.limit) == ("the thing", 5)
@@ -74,7 +74,7 @@ async def test_a_job_without_end_is_ended(tmp_path: Path) -> None:
     await executor.close()
 
 
-async def test_who_is_cancelled_gets_nobody_elses_answer(two: ProcessExecutor, tmp_path: Path) -> None:
+async def test_a_cancelled_caller_never_gets_another_answer(two: ProcessExecutor, tmp_path: Path) -> None:
     first = asyncio.create_task(two.run(wait_for, tmp_path / "go"))
     await asyncio.sleep(0.2)
     first.cancel()

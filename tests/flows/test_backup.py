@@ -110,7 +110,7 @@ class TestCommands:
         told = line.refused("restore", str(tmp_path / "backup"))
         assert f"while {line.data} is used by a server of nugetproxy 1.0 (process 7): stop it first" in told
 
-    def test_what_could_not_be_backed_up_is_told_both_times(self, tmp_path: Path):
+    def test_what_could_not_be_backed_up_is_reported_both_times(self, tmp_path: Path):
         line, again = CommandLine(tmp_path / "data"), CommandLine(tmp_path / "again")
         line.done("user", "add", "alice")
         with sqlite3.connect(line.data / "nugetproxy.db") as connection:

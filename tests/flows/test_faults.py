@@ -54,7 +54,7 @@ def package(upstream: FakeUpstream) -> bytes:
         pytest.param(chunked(), 1, id="chunked"),
     ],
 )
-async def test_one_fault_is_mended_before_the_client_sees_it(big, tmp_path, fault, requests):
+async def test_one_fault_is_repaired_before_the_client_sees_it(big, tmp_path, fault, requests):
     """
     Resumed where it broke off, or fetched again: the client gets the package, and so does the next.
     """
@@ -105,7 +105,7 @@ async def test_retry_after_is_kept_to(big, tmp_path):
         pytest.param(no_length(), 502, id="no length"),
     ],
 )
-async def test_a_lasting_fault_before_the_first_byte_is_told(big, tmp_path, fault, code):
+async def test_a_lasting_fault_before_the_first_byte_is_reported(big, tmp_path, fault, code):
     big.fault("*.nupkg", fault)
     async with running(tmp_path, big, upstream_settings={"patience": 0.2}) as mirror:
         assert (await mirror.get(PATH)).status == code
@@ -174,13 +174,13 @@ class TestDocuments:
             pytest.param(status(500), id="500"),
         ],
     )
-    async def test_one_fault_is_mended(self, big, tmp_path, path, pattern, fault):
+    async def test_one_fault_is_repaired(self, big, tmp_path, path, pattern, fault):
         big.fault(pattern, fault, times=1)
         async with running(tmp_path, big, upstream_settings=SETTINGS) as mirror:
             assert (await mirror.get(path)).status == 200
         assert big.requests_for(pattern) == 2
 
-    async def test_a_captive_portal_is_told_and_not_kept(self, big, tmp_path, path, pattern):
+    async def test_a_captive_portal_is_reported_and_not_kept(self, big, tmp_path, path, pattern):
         big.fault(pattern, captive_portal())
         async with running(tmp_path, big, upstream_settings={"patience": 0.1}) as mirror:
             assert (await mirror.get(path)).status == 502

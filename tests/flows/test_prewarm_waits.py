@@ -78,7 +78,7 @@ async def test_what_an_upstream_bridges_is_not_told(gallery, tmp_path, in_time):
     assert (report.refusals, run.told) == ([], [])
 
 
-async def test_why_is_told(gallery, tmp_path, in_time):
+async def test_why_is_reported(gallery, tmp_path, in_time):
     gallery.fault("*.nupkg", status(429, retry_after=60), times=5)
     async with running(tmp_path, gallery) as mirror:
         run = Run(mirror, in_time)

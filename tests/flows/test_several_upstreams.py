@@ -43,7 +43,7 @@ NUPKG = "/v3/flatcontainer/contoso.secret/{0}/contoso.secret.{0}.nupkg"
 
 
 class TestALookAlike:
-    async def test_is_never_asked_for(self, public, private, tmp_path):
+    async def test_is_never_requested(self, public, private, tmp_path):
         async with both(tmp_path, public, private) as mirror:
             for path in ("/v3/flatcontainer/contoso.secret/index.json", NUPKG.format("1.0.0"), NUPKG.format("99.0.0"),
                          *(f"/v3/{hive}/contoso.secret/index.json" for hive in ("registration", "registration-gz")),
@@ -77,7 +77,7 @@ class TestALookAlike:
 
 
 class TestEqualPatterns:
-    async def test_the_first_that_knows_the_id_answers_for_all_of_it(self, public, private, tmp_path):
+    async def test_the_first_that_has_the_id_answers_for_all_of_it(self, public, private, tmp_path):
         """
         List, registration and file come from one upstream, whichever documents the other has.
         """

@@ -42,7 +42,7 @@ async def kept(mirror: Mirror) -> None:
     await asyncio.sleep(MOMENT * 1.5)
 
 
-async def test_it_is_told_as_what_it_is_and_never_as_not_found(stocked, tmp_path):
+async def test_it_is_reported_as_it_is_and_never_as_not_found(stocked, tmp_path):
     stocked.fault(FLAT, TOO_MANY)
     async with running(tmp_path, stocked, upstream_settings=SETTINGS) as mirror:
         await mirror.get(unknown(0))

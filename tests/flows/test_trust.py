@@ -129,7 +129,7 @@ class TestVulnerabilities:
         async with running(tmp_path, stocked, upstream_settings=IMPATIENT) as mirror:
             assert [page["@name"] for page in await mirror.json(INDEX)] == ["base"]
 
-    async def test_gzip_that_nobody_asked_for_is_read(self, stocked, tmp_path):
+    async def test_unrequested_gzip_is_read(self, stocked, tmp_path):
         stocked.fault("*vulnerabilit*", gzip_unasked())
         async with running(tmp_path, stocked) as mirror:
             assert await mirror.json(BASE) == stocked.gallery.advisories

@@ -70,7 +70,7 @@ class TestBridging:
             stocked.fault("/v3-flatcontainer/*", fault, times=2)
             assert (await mirror.get(path)).status == 200
 
-    async def test_a_lasting_fault_is_told_when_patience_is_spent(self, stocked, tmp_path):
+    async def test_a_lasting_fault_is_reported_when_patience_is_spent(self, stocked, tmp_path):
         stocked.fault("*", status(503))
         async with running(tmp_path, stocked, upstream_settings={"patience": 0.3}) as mirror:
             for path in (LIST, package("contoso.utils", "1.0.0"), "/v3/registration/contoso.utils/index.json",

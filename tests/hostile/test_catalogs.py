@@ -50,7 +50,7 @@ def size(document: dict[str, Any]) -> int:
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
-def test_the_event_of_a_hosted_version_is_told_whole_or_says_what_is_missing(name):
+def test_the_event_of_a_hosted_version_is_complete_or_names_what_is_missing(name):
     document = details(name, FILES[:2])
 
     assert size(document) <= LARGEST_VERSION

@@ -85,7 +85,7 @@ async def test_those_who_are_refused_together_rest_once():
     assert await prewarmed(feed, parallel=8) == [60]
 
 
-async def test_while_one_rests_nobody_asks():
+async def test_while_one_pauses_no_other_asks():
     feed = BusyFeed(UpstreamUnavailable("busy", "answered 429", 60))
     await prewarmed(feed, parallel=8)
 

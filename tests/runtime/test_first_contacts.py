@@ -35,7 +35,7 @@ async def told(data: Path, *upstreams: str, workers: int = 1, mode: str = "onlin
     return logs
 
 
-async def test_each_upstream_is_told_of(upstream, tmp_path):
+async def test_each_upstream_is_logged(upstream, tmp_path):
     async with FakeUpstream() as closed:
         closed.fault("*", faults.status(401))
         events = await told(tmp_path, upstream.url, closed.url)

@@ -102,7 +102,7 @@ def test_nothing_kept_is_no_reason_to_forget_them(tmp_path: Path):
     "text",
     ["{", "{}", "[1]", '[{"name": "corp"}]', '[{"name": "../x", "service_index": "https://a/", "patterns": ["*"]}]'],
 )
-def test_a_record_that_cannot_be_read_is_told_and_left_out(tmp_path: Path, text: str):
+def test_a_record_that_cannot_be_read_is_reported_and_left_out(tmp_path: Path, text: str):
     (tmp_path / FILE).write_text(text)
     with structlog.testing.capture_logs() as lines:
         found = known(tmp_path)
@@ -110,7 +110,7 @@ def test_a_record_that_cannot_be_read_is_told_and_left_out(tmp_path: Path, text:
     assert [line["event"] for line in lines] == ([] if text == "{}" else ["upstreams_unreadable"])
 
 
-def test_a_record_that_cannot_be_written_is_told(tmp_path: Path):
+def test_a_record_that_cannot_be_written_is_reported(tmp_path: Path):
     (tmp_path / "file").touch()
     with structlog.testing.capture_logs() as lines:
         remember(tmp_path / "file", [CORP])

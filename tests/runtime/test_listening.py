@@ -27,17 +27,17 @@ def test_connections_are_accepted():
         close(opened)
 
 
-def test_an_address_in_use_is_told():
+def test_an_address_in_use_is_reported():
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(CannotListen, match="in use"):
         listen_on("127.0.0.1", other.getsockname()[1])
 
 
-def test_a_strangers_address_is_told():
+def test_a_foreign_address_is_reported():
     with pytest.raises(CannotListen, match="not an address of this machine"):
         listen_on("192.0.2.1", 0)
 
 
-def test_an_unknown_name_is_told():
+def test_an_unknown_name_is_reported():
     with pytest.raises(CannotListen, match="not an address of this machine"):
         listen_on("nowhere.invalid", 0)
 
@@ -69,7 +69,7 @@ class TestInherited:
         with socket.create_server(("127.0.0.1", 0)) as listening:
             assert self.taken(listening.fileno()) == (0, f"[{listening.getsockname()[1]}]\n")
 
-    def test_anything_else_is_told(self, tmp_path):
+    def test_anything_else_is_reported(self, tmp_path):
         with (
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
             socket.socket(socket.AF_INET, socket.SOCK_STREAM) as bound,

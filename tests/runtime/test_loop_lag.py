@@ -93,7 +93,7 @@ async def test_one_line_says_how_often_it_was() -> None:
     assert told[1] >= 2
 
 
-async def test_a_loop_that_does_not_come_back_is_told_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_loop_that_does_not_come_back_is_reported_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop_lag, "STUCK", 0.2)
     lags: list[float] = []
     with capture_logs() as events:

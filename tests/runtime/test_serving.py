@@ -131,7 +131,7 @@ def trusting(folder) -> ssl.SSLContext:
     return context
 
 
-def test_a_data_directory_that_cannot_be_used_is_told(tmp_path):
+def test_a_data_directory_that_cannot_be_used_is_reported(tmp_path):
     from tests.runtime.serving import Served
 
     (tmp_path / "file").write_text("")
@@ -161,7 +161,7 @@ def test_uvloop_is_used_where_it_is_installed(monkeypatch):
         _loop_factory("uvloop")
 
 
-def test_a_server_that_nobody_can_push_to_says_how_to_begin(served):
+def test_without_accounts_the_start_says_how_to_create_one(served):
     assert served.process.stdout is not None
     told = [served.process.stdout.readline() for _ in range(4)]
 

@@ -107,7 +107,7 @@ class TestStart:
                 assert served.port == port
                 assert int(served.get("/pid")) in served.workers()
 
-    def test_systemd_is_told(self, data, tmp_path):
+    def test_systemd_is_notified(self, data, tmp_path):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
             systemd.bind(str(tmp_path / "notify"))
             systemd.settimeout(30)
@@ -120,7 +120,7 @@ class TestStart:
                 served.signal(signal.SIGTERM)
                 assert systemd.recv(100) == b"STOPPING=1"
 
-    def test_systemd_is_told_that_it_lives_while_every_worker_answers(self, data, tmp_path):
+    def test_the_watchdog_is_notified_while_every_worker_answers(self, data, tmp_path):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
             systemd.bind(str(tmp_path / "notify"))
             systemd.settimeout(30)
@@ -167,7 +167,7 @@ class TestFailingStart:
         assert "server.workers" in log
         assert "server.public_url" in log
 
-    def test_a_port_in_use_is_told(self, data):
+    def test_a_port_in_use_is_reported(self, data):
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
             code, log = refused(data, listen=f"127.0.0.1:{port}")
@@ -175,7 +175,7 @@ class TestFailingStart:
         assert code == 1
         assert f"127.0.0.1:{port} is in use by another program; choose another with --listen" in log
 
-    def test_an_inherited_descriptor_that_is_no_listening_socket_is_told(self, data):
+    def test_an_inherited_descriptor_that_is_no_listening_socket_is_reported(self, data):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
             code, log = refused(data, before=activating(other), pass_fds=[other.fileno()])
 
@@ -257,7 +257,7 @@ class TestReplacement:
 
 
 class TestReload:
-    def test_new_workers_read_the_settings_anew_and_nobody_is_refused(self, data, tmp_path):
+    def test_new_workers_read_the_settings_again_and_no_client_is_refused(self, data, tmp_path):
         """
         While clients connect one after the other, each of them gets an answer.
         """

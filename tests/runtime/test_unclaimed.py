@@ -56,7 +56,7 @@ def test_what_filled_it_is_named(tmp_path, upstream, remedy):
     )
 
 
-def test_another_address_under_the_same_name_is_told(tmp_path):
+def test_another_address_under_the_same_name_is_reported(tmp_path):
     remember(tmp_path, [UpstreamSettings(name="Feed.example.com", service_index="https://old.example.com/index.json")])
 
     [told] = moved_upstreams(config(tmp_path, "https://feed.example.com/v3/index.json"))

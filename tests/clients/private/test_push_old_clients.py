@@ -65,7 +65,7 @@ def test_nuget_5(protocol: str, workplace: Workplace, v2: str, key: str) -> None
     assert lines(listed) == [f"{name} 1.0.0"]
 
 
-def test_nuget_5_is_told_why_not(workplace: Workplace, key: str) -> None:
+def test_nuget_5_shows_the_reason(workplace: Workplace, key: str) -> None:
     file = written(workplace, "Contoso.Five.Twice")
     workplace.nuget_exe("push", file, "-Source", workplace.source, "-ApiKey", key, "-NonInteractive").must_succeed()
     output = workplace.nuget_exe("push", file, "-Source", workplace.source, "-ApiKey", key, "-NonInteractive")
@@ -91,7 +91,7 @@ class TestNuget2:
 
         assert "Your package was pushed." in output.output
 
-    def test_is_told_why_not(self, workplace: Workplace, server: Server, v2: str, key: str) -> None:
+    def test_is_reported_why_not(self, workplace: Workplace, server: Server, v2: str, key: str) -> None:
         push(server, key, package("Contoso.Two.Twice"))
         file = written(workplace, "Contoso.Two.Twice")
         output = workplace.old_nuget("push", file, key, "-Source", v2, "-NonInteractive").must_fail().output
@@ -130,7 +130,7 @@ class TestNuget2:
         ).must_succeed()
         assert installed(workplace.folder / "out") == {"Contoso.Two.Lib.1.1.0"}
 
-    def test_what_is_mirrored_is_nobodys_to_delete(self, workplace: Workplace, v2: str, key: str) -> None:
+    def test_mirrored_packages_cannot_be_deleted(self, workplace: Workplace, v2: str, key: str) -> None:
         """
         The list shows it next to ours, and the same address accepts deletions: the upstream's packages are unaffected.
         """

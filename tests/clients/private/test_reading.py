@@ -167,7 +167,7 @@ class TestEverybodyReadsWhatIsMirrored:
         # The list and the package of ours.
         assert counted.since()["401"] == 2
 
-    def test_search_shows_strangers_what_is_mirrored(self, half: Closed, tmp_path: Path) -> None:
+    def test_anonymous_search_shows_only_mirrored_packages(self, half: Closed, tmp_path: Path) -> None:
         workplace = half.workplace(tmp_path, None)
         output = workplace.dotnet("package", "search", "dapper").must_succeed().output
         assert "Dapper" in output

@@ -77,7 +77,7 @@ def test_a_key_stored_as_password_pushes_under_any_name(server, accounts, tmp_pa
 
 
 @pytest.mark.parametrize("client", ["SDK 10", "nuget.exe"])
-def test_without_a_key_and_without_credentials_the_reason_is_told(server, tmp_path, client) -> None:
+def test_without_a_key_and_without_credentials_the_reason_is_reported(server, tmp_path, client) -> None:
     run = Client(client, tmp_path, server, None).push("Contoso.Nobody", package("Contoso.Nobody"))
 
     assert KEY_NEEDED in run.must_fail().output
@@ -85,7 +85,7 @@ def test_without_a_key_and_without_credentials_the_reason_is_told(server, tmp_pa
     assert versions(server, "Contoso.Nobody") == []
 
 
-def test_a_wrong_password_is_told(server, accounts, tmp_path) -> None:
+def test_a_wrong_password_is_reported(server, accounts, tmp_path) -> None:
     run = Client("SDK 10", tmp_path, server, ("alice", "wrong")).push("Contoso.Nobody", package("Contoso.Nobody"))
 
     assert (

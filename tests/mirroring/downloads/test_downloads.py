@@ -212,7 +212,7 @@ async def test_a_reader_begins_where_it_wants(downloads: MirroredDownloads):
     assert await body_of(answer, len(LARGE)) == b""
 
 
-async def test_a_slow_reader_and_one_that_leaves_harm_nobody(downloads: MirroredDownloads):
+async def test_a_slow_reader_and_one_that_leaves_affect_no_other(downloads: MirroredDownloads):
     gate = asyncio.Event()
     upstream = ScriptedUpstream(Script(LARGE, waits={400_000: gate}))
     slow, leaving, quick = [await downloads.open(upstream.client, IDENTITY, URL) for _ in range(3)]

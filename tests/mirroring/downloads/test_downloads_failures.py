@@ -28,7 +28,7 @@ from tests.mirroring.scripted import Script, ScriptedUpstream
 
 @pytest.mark.parametrize("states_total", [True, False])
 @pytest.mark.parametrize(("body", "cut"), [(LARGE, 500_000), (LARGE, len(LARGE) - 1), (SMALL, 100)])
-async def test_nobody_takes_a_truncated_body_for_a_whole(
+async def test_a_truncated_body_never_looks_complete(
     downloads: MirroredDownloads, tmp_path: Path, body: bytes, cut: int, states_total: bool
 ):
     upstream = ScriptedUpstream(Script(body, breaks_at=cut, breaks_with=BROKEN, etag="", states_total=states_total))

@@ -146,7 +146,7 @@ async def test_a_follower_goes_on_when_its_bytes_are_a_prefix_of_the_second_try(
     assert len(upstream.requests) == 2
 
 
-async def test_a_leader_whose_disk_fails_holds_up_nobody(
+async def test_a_leader_whose_disk_fails_delays_no_other(
     pair: list[MirroredDownloads], monkeypatch: pytest.MonkeyPatch
 ):
     """
@@ -205,7 +205,7 @@ async def test_a_leader_that_stops_is_followed_by_another(pair: list[MirroredDow
     assert kept(tmp_path) == LARGE
 
 
-async def test_a_notice_of_a_dead_leader_without_its_bytes_misleads_nobody(
+async def test_a_notice_of_a_dead_leader_without_its_bytes_is_ignored(
     pair: list[MirroredDownloads], tmp_path: Path
 ):
     notices = SpoolNotices(tmp_path / "spool")
@@ -315,7 +315,7 @@ async def test_all_bytes_of_a_dead_leader_are_only_checked(pair: list[MirroredDo
     assert upstream.requests == []
 
 
-async def test_bytes_of_a_dead_leader_that_cannot_be_copied_are_fetched_anew(
+async def test_bytes_of_a_dead_leader_that_cannot_be_copied_are_fetched_again(
     pair: list[MirroredDownloads], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def full(*_: object) -> int:

@@ -108,7 +108,7 @@ def test_with_one_failure_allowed_none_is_waited_for():
     assert breaker.is_open
 
 
-def test_a_success_between_starts_the_count_anew():
+def test_a_success_in_between_restarts_the_count():
     breaker = a_breaker(3)
     fail(breaker, 0.0, 2.0)
     breaker.succeeded()

@@ -187,7 +187,7 @@ async def test_retry_after_is_honoured(upstream, client):
     assert upstream.requests_for(LIST) == 2
 
 
-async def test_a_retry_after_beyond_patience_that_is_told_twice_fails_at_once_and_is_told(upstream, client):
+async def test_a_confirmed_retry_after_beyond_patience_fails_immediately_and_is_reported(upstream, client):
     upstream.fault(LIST, faults.status(429, retry_after=60))
 
     with pytest.raises(UpstreamUnavailable, match="answered 429 Too Many Requests") as caught:
@@ -256,7 +256,7 @@ async def test_a_body_at_the_limit_is_taken(upstream, client):
     assert len((await client.fetch(f"{upstream.base}/v3/large.json", patience=0, limit=3_000_000)).body) == 3_000_000
 
 
-async def test_an_encoding_nobody_asked_for_is_nonsense(upstream, client):
+async def test_an_unrequested_encoding_is_nonsense(upstream, client):
     upstream.fault(LIST, faults.Fault(headers={"Content-Encoding": "br"}))
 
     with pytest.raises(UpstreamNonsense, match="encoding"):
@@ -311,7 +311,7 @@ async def test_waiting_for_a_connection_is_not_the_upstreams_failure(upstream):
     assert [answer.status for answer in answers] == [404] * 4
 
 
-async def test_who_leaves_harms_nobody(upstream, client):
+async def test_a_caller_that_leaves_affects_no_other(upstream, client):
     release = asyncio.Event()
     upstream.fault("/v3/x.json", faults.until(release))
     leaver = asyncio.create_task(client.fetch(f"{upstream.base}/v3/x.json", patience=0))

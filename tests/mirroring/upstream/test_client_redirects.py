@@ -38,7 +38,7 @@ async def test_a_circle_of_redirects_ends(upstream, client):
     assert upstream.requests_for("/circle") == 6
 
 
-async def test_a_redirect_to_a_stranger_is_not_followed(upstream, client):
+async def test_a_redirect_to_another_host_is_not_followed(upstream, client):
     async with FakeUpstream() as stranger:
         upstream.fault("/moved", faults.redirect(stranger.url))
 
@@ -76,7 +76,7 @@ async def test_a_header_credential_goes_home_only(upstream, tmp_path):
         assert "x-api-key" not in other.log[0].headers
 
 
-async def test_a_url_of_a_stranger_is_not_asked_until_allowed(upstream, client):
+async def test_a_url_of_another_host_is_not_requested_until_allowed(upstream, client):
     async with FakeUpstream() as other:
         with pytest.raises(UpstreamNonsense, match="not an allowed host"):
             await client.fetch(other.url, patience=0)

@@ -166,7 +166,7 @@ def test_a_public_upstream_cannot_send_us_to_an_address_of_our_own(url):
     ["https://%31%32%37.0.0.1/x", "https://localhost%2e/x", "https://a..example/x", "https://08.0.0.1/x",
      "https://x.1/x", "https://xn--a/x", "https://a b/x"],
 )  # fmt: skip
-def test_a_host_that_nobody_can_spell_is_refused(url):
+def test_an_invalid_host_is_refused(url):
     egress = an_egress()
     egress.allow(url)
 
@@ -242,7 +242,7 @@ def test_what_is_no_url_allows_nothing():
     egress.allow("nonsense")
 
 
-def test_a_strangers_user_and_password_are_dropped():
+def test_user_and_password_of_another_host_are_dropped():
     """
     The HTTP client would create an Authorization header from them.
     """

@@ -26,7 +26,7 @@ def test_at_first_everybody_may_ask():
 
 
 @pytest.mark.parametrize(("now", "left"), [(100.0, 10.0), (104.0, 6.0), (110.0, None), (1e9, None)])
-def test_nobody_may_ask_until_the_time_is_over(now, left):
+def test_no_request_is_sent_until_the_time_is_over(now, left):
     assert left == a_throttle().left(now)
 
 
@@ -53,7 +53,7 @@ def test_when_it_left_without_an_answer_the_next_goes_first():
     assert (throttle.left(110.0), throttle.begin()) == (None, True)
 
 
-def test_when_it_was_refused_the_time_begins_anew():
+def test_after_a_refusal_the_time_starts_again():
     throttle = a_throttle()
     throttle.begin()
     throttle.end()
@@ -62,7 +62,7 @@ def test_when_it_was_refused_the_time_begins_anew():
     assert throttle.left(112.0) == 9.0
 
 
-def test_the_last_wait_is_told():
+def test_the_last_wait_is_returned():
     assert a_throttle(retry_after=10.0).over() == 10.0
 
 
@@ -105,11 +105,11 @@ def test_a_late_refusal_after_all_was_over_counts():
     assert throttle.left(111.0) == pytest.approx(PAUSE)
 
 
-def test_a_wait_that_nobody_survives_is_not_believed_at_once():
+def test_a_wait_beyond_patience_must_be_confirmed():
     assert a_throttle(retry_after=120.0).left(100.0) == LOOK
 
 
-def test_it_is_when_who_goes_first_is_told_the_same():
+def test_it_is_confirmed_by_the_same_answer_to_the_first():
     throttle = a_throttle(retry_after=120.0)
     throttle.begin()
     throttle.end()

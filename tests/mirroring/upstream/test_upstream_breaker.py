@@ -65,7 +65,7 @@ async def test_a_404_and_a_304_are_successes(upstream):
     assert package.version == "1.0.0"
 
 
-async def test_an_open_breaker_fails_at_once_and_asks_nobody(upstream):
+async def test_an_open_breaker_fails_immediately_and_sends_nothing(upstream):
     upstream.fault("*", faults.status(503))
     async with a_client(upstream, breaker_failures=3, breaker_probe=60) as client:
         await fails(client, upstream.base + LIST, times=3)
@@ -81,7 +81,7 @@ async def test_an_open_breaker_fails_at_once_and_asks_nobody(upstream):
     assert len(upstream.log) == 3
 
 
-async def test_while_open_the_time_to_come_back_is_told(upstream):
+async def test_while_open_the_time_to_come_back_is_reported(upstream):
     upstream.fault("*", faults.status(503))
     async with a_client(upstream, breaker_failures=1, breaker_probe=5) as client:
         await fails(client, upstream.url)
@@ -271,7 +271,7 @@ async def test_a_silent_host_is_found_out_by_impatient_callers(upstream):
         assert client.health == Health.DEAD
 
 
-async def test_a_redirect_to_a_stranger_makes_suspect(upstream):
+async def test_a_redirect_to_another_host_makes_suspect(upstream):
     """
     A captive portal answers everything: stored copies are better than waiting for it.
     """

@@ -59,7 +59,7 @@ async def test_nothing_is_stated_that_was_not_sent(upstream, client, package):
 
 
 @pytest.mark.parametrize("status", [204, 404, 410])
-async def test_an_absent_file_is_told_before_the_first_byte(upstream, client, status):
+async def test_an_absent_file_is_reported_before_the_first_byte(upstream, client, status):
     upstream.fault("*", faults.status(status))
 
     with pytest.raises(DocumentAbsent):
@@ -91,7 +91,7 @@ async def test_a_file_whose_end_cannot_be_seen_is_refused(upstream, client, pack
         await received(client, upstream)
 
 
-async def test_gzip_nobody_asked_for_is_undone(upstream, client, package):
+async def test_unrequested_gzip_is_decompressed(upstream, client, package):
     upstream.fault("*.nupkg", faults.gzip_unasked())
     async with client.download(upstream.base + PATH, patience=0) as download:
         assert (download.total, download.md5) == (None, None)

@@ -30,7 +30,7 @@ async def test_a_private_ca_is_trusted_when_named(authority):
         assert (await client.fetch(upstream.url, patience=0)).status == 200
 
 
-async def test_a_certificate_of_a_stranger_is_unavailable(authority):
+async def test_an_unknown_certificate_is_unavailable(authority):
     async with FakeUpstream(tls=authority[1]) as upstream, a_client(upstream) as client:
         with pytest.raises(UpstreamUnavailable, match="certificate verify failed"):
             await client.fetch(upstream.url, patience=0)
@@ -49,7 +49,7 @@ async def test_from_https_there_is_no_way_to_http(authority, upstream):
 
 
 @pytest.mark.parametrize("content", [None, "not a certificate"])
-async def test_a_ca_file_that_cannot_be_used_is_told_at_start(upstream, tmp_path, content):
+async def test_a_ca_file_that_cannot_be_used_is_reported_at_start(upstream, tmp_path, content):
     if content is not None:
         (tmp_path / "ca.pem").write_text(content)
 

@@ -87,7 +87,7 @@ async def revive_soon(upstream: FakeUpstream) -> None:
     await upstream.revive()
 
 
-async def test_a_break_before_the_first_byte_begins_anew(upstream, client, package):
+async def test_a_break_before_the_first_byte_begins_again(upstream, client, package):
     upstream.fault("*.nupkg", faults.truncated(0), times=1)
 
     assert package.nupkg == await received(client, upstream)

@@ -47,7 +47,7 @@ async def test_a_host_that_asks_to_wait_is_not_asked(upstream):
     assert [r.path for r in upstream.log] == [LIST, LIST]
 
 
-async def test_why_and_for_how_long_is_told(upstream):
+async def test_why_and_for_how_long_is_reported(upstream):
     upstream.fault("*", faults.status(429, retry_after=60))
     async with a_client(upstream) as client:
         await failure(client, upstream.base + LIST)
@@ -124,7 +124,7 @@ async def test_one_goes_first_when_the_time_is_over(upstream, later):
     assert asked == 3
 
 
-async def test_when_that_one_is_refused_nobody_follows(upstream, later):
+async def test_if_that_one_is_refused_no_other_follows(upstream, later):
     upstream.fault("*", faults.status(429, retry_after=60))
     async with a_client(upstream) as client:
         await failure(client, upstream.base + LIST)
@@ -273,7 +273,7 @@ async def test_other_refusals_are_not(upstream, fault):
     assert len(upstream.log) == 3
 
 
-async def test_who_waits_for_a_connection_meanwhile_asks_nobody(upstream):
+async def test_requests_waiting_for_a_connection_are_not_sent(upstream):
     held = asyncio.Event()
     upstream.fault("*", faults.Fault(until=held, status=429, headers={"Retry-After": "60"}))
     async with a_client(upstream, connections=1, head_timeout=5) as client:
@@ -326,7 +326,7 @@ async def test_it_is_logged_once_for_all_who_were_refused_together(upstream):
     assert [log["event"] for log in logs if log["log_level"] != "debug"] == ["upstream_asks_to_wait"]
 
 
-async def test_a_wait_that_nobody_notices_is_not_logged(upstream):
+async def test_an_unnoticeable_wait_is_not_logged(upstream):
     upstream.fault("*", faults.status(429, retry_after=0), times=2)
     with capture_logs() as logs:
         async with a_client(upstream) as client:
@@ -336,7 +336,7 @@ async def test_a_wait_that_nobody_notices_is_not_logged(upstream):
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_one_refusal_alone_fails_nobody(upstream, status):
+async def test_a_single_refusal_fails_no_request(upstream, status):
     """
     Another server of a content network would have answered, and so would a plain second try.
     """
