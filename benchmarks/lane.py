@@ -1,7 +1,7 @@
-"""The lane alone: hot answers that were put into the table by hand, against nginx with the same answers cached.
+"""The lane alone: hot answers put into the table directly, against nginx with the same answers cached.
 
-Needs no upstream, so it runs anywhere in a minute and shows what a change to the lane does. The served process is this
-module too: `python -m benchmarks.lane PORT LOOP FOLDER`.
+Needs no upstream, so it runs anywhere in a minute and shows the effect of a change to the lane. The served process is
+this module too: `python -m benchmarks.lane PORT LOOP FOLDER`.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ def _leaf(number: int) -> str:
 
 
 async def serve(port: int, folder: Path) -> None:
-    """The answers of `TARGETS`, hot, and cold too for the first asker."""
+    """The answers of `TARGETS`, hot, and also cold for the first request."""
     listed = b'{"versions":[' + b",".join(b'"1.%d.0"' % minor for minor in range(80)) + b"]}"
     page = "".join(_leaf(number) for number in range(120)).encode()
     files = {}

@@ -1,7 +1,8 @@
-"""Bounds rather than ratios: how soon we serve over a million kept files, and how little memory a huge package takes.
+"""Limits rather than ratios:
 
-Nothing else is compared with here. The tree's files are hard links of a few, so that making it takes a minute and
-little space; what a start does with them is the same.
+how soon a server with a million stored files is ready, and how little memory a huge package takes. There is no
+comparison with another server. The files are hard links to a few, so that creating them takes a minute and little
+space; a start treats them the same.
 """
 
 import http.server
@@ -27,7 +28,7 @@ from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage, open_led
 from nugetproxy.nuget.nuspec import read_nuspec
 from nugetproxy.nuget.version import NuGetVersion
 
-# The name of the upstream that is mirrored when no settings are given.
+# The name of the upstream that is mirrored without settings.
 UPSTREAM = "nuget.org"
 MEGABYTE = 1_000_000
 
@@ -52,7 +53,7 @@ def measure(*, ids: int, versions: int, size: int, rounds: int) -> str:
     lines = [
         f"Load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; medians of {rounds} rounds.",
         "",
-        "| what | measured | lowest and highest round | wanted |",
+        "| what | measured | lowest and highest round | target |",
         "| --- | --- | --- | --- |",
         *rows,
     ]
@@ -74,7 +75,7 @@ def _starts(folder: Path, ids: int, versions: int, rounds: int) -> Iterator[str]
         for file in data.glob("inventory.db*"):
             file.unlink()
         found.append(_start(data))
-    yield _row_of_starts("the same, its ledger made anew meanwhile", found)
+    yield _row_of_starts("the same, while its inventory is rebuilt", found)
     _told("removing the tree", lambda: subprocess.run(["rm", "-rf", str(data)], check=True))
 
 
@@ -122,7 +123,7 @@ def make_tree(data: Path, ids: int, versions: int) -> None:
 
 
 def make_ledger(data: Path, ids: int, versions: int) -> None:
-    """The ledger as it would be after all these packages were fetched."""
+    """The inventory as it would be after fetching all these packages."""
     with closing(open_ledger(data / "inventory.db")) as database:
         inventory = Inventory(database)
         for number in range(ids):
@@ -153,7 +154,7 @@ def _streaming(folder: Path, size: int, rounds: int) -> Iterator[str]:
                 _first_answer(port, "/health/ready", (200,))
                 _first_answer(port, "/v3/index.json", (200,))
                 worker = family(pid)[1]
-                time.sleep(1)  # what a start leaves behind is settled
+                time.sleep(1)  # background work of the start has finished
                 before = memory(worker, "VmRSS")
                 idle.append(before)
                 received = _discard(
@@ -166,8 +167,8 @@ def _streaming(folder: Path, size: int, rounds: int) -> Iterator[str]:
             shutil.rmtree(data)
     yield _row_of_bytes("resident memory of an idle worker", idle, "")
     wanted = f"{STREAMING_GROWTH / MEGABYTE:.0f} MB"
-    yield _row_of_bytes(f"its growth at most while {size / MEGABYTE:,.0f} MB pass cold", highest, wanted)
-    yield _row_of_bytes("its growth when they have passed", growth, wanted)
+    yield _row_of_bytes(f"its maximum growth during a cold download of {size / MEGABYTE:,.0f} MB", highest, wanted)
+    yield _row_of_bytes("its growth afterwards", growth, wanted)
 
 
 def _row_of_bytes(what: str, found: list[int], wanted: str) -> str:
@@ -176,7 +177,7 @@ def _row_of_bytes(what: str, found: list[int], wanted: str) -> str:
 
 
 def make_huge_package(path: Path, size: int) -> None:
-    """A valid package of a little over `size` bytes, nearly all of them a hole in the file."""
+    """A valid package of slightly more than `size` bytes, nearly all of them a hole in the file."""
     with path.open("wb") as file, zipfile.ZipFile(_Holed(file), "w") as archive:
         archive.writestr(f"{name_of(0)}.nuspec", _NUSPEC.format(id=name_of(0), version="1.0.0"))
         entry = zipfile.ZipInfo("content/zeros.bin")
@@ -206,7 +207,7 @@ class _Holed:
 
 @contextmanager
 def _upstream(package: Path) -> Iterator[str]:
-    """A V3 feed that has one package and says nothing else; its service index."""
+    """A V3 feed with one package and nothing else; its service index."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -244,7 +245,7 @@ def _upstream(package: Path) -> Iterator[str]:
 
 
 def _discard(port: int, target: str) -> int:
-    """The body's bytes, none of which are kept here either."""
+    """Reads the body's bytes without keeping them."""
     block = bytearray(1 << 20)
     with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
         client.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
@@ -264,7 +265,7 @@ def _discard(port: int, target: str) -> int:
 
 @contextmanager
 def _serving(data: Path, port: int, *options: str) -> Iterator[int]:
-    """`nugetproxy serve` with nothing but these options; its process id."""
+    """`nugetproxy serve` with only these options; its process id."""
     data.mkdir(parents=True, exist_ok=True)
     (data / "mirror").mkdir(exist_ok=True)
     log = data.with_name(f"{data.name}.log")

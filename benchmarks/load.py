@@ -1,4 +1,4 @@
-"""Load by wrk, in turn on each server, and the table of what came out."""
+"""Load from wrk, alternating between the servers, and the table of results."""
 
 import os
 import re
@@ -24,15 +24,18 @@ CLIENT_HEADERS = {
 
 
 QUIET: Final = 0.1
-"""A round counts when other processes used less of the machine's processors than this share."""
+"""A round counts if other processes used less than this share of the machine's processors."""
 
 PATIENCE: Final = 8
-"""How many times as many rounds are made at most to find quiet ones."""
+"""The most rounds, as a multiple, that are run to find quiet ones."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of wrk: requests per second, processor seconds a request on both sides, and the share others used."""
+    """
+    One run of wrk: requests per second, processor seconds per request on both sides, and the share used by other
+    processes.
+    """
 
     rate: float
     server_cpu: float
@@ -65,8 +68,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class Server:
-    """What is measured: an address with the target to ask for, and the process that answers. `headers` are sent beside
-    those of every client; `is_refused`: every answer is to be a refusal.
+    """What is measured: an address with the target to request, and the process that answers.
+
+    `headers` are sent in addition to those of every client; `is_refused`: every answer must be a refusal.
     """
 
     url: str
@@ -76,7 +80,7 @@ class Server:
 
 
 def wrk(server: Server, seconds: int, connections: int) -> tuple[float, int]:
-    """Requests per second and in all; exits when another kind of answer came back than was to come."""
+    """Requests per second and in total; exits if an answer is not of the expected kind."""
     program = shutil.which("wrk")
     if program is None:
         sys.exit("this benchmark needs wrk (package wrk)")
@@ -88,16 +92,16 @@ def wrk(server: Server, seconds: int, connections: int) -> tuple[float, int]:
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
     assert total is not None
     if int(refused[1] if refused else 0) != (int(total[1]) if server.is_refused else 0):
-        sys.exit(f"{server.url} was not answered as it should be:\n{output}")
+        sys.exit(f"{server.url} was not answered as expected:\n{output}")
     rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
     assert rate is not None
     return float(rate[1]), int(total[1])
 
 
 def in_turn(servers: Mapping[str, Server], *, rounds: int, seconds: int, connections: int) -> dict[str, Measured]:
-    """Every server by name, one after the other, in rounds, so that what the machine does meanwhile hits all.
+    """Every server by name, one after the other, in rounds, so that other load on the machine affects all.
 
-    On a machine with other work the `rounds` least disturbed rounds are kept.
+    On a machine with other work the `rounds` least disturbed rounds are used.
     """
     made: list[dict[str, Run]] = []
     while len(made) < rounds * PATIENCE:
@@ -123,14 +127,14 @@ def _disturbance(made: Mapping[str, Run]) -> float:
 
 
 def _children_cpu() -> float:
-    """Processor seconds of children that have ended; here that is wrk."""
+    """Processor seconds of children that have ended, here wrk."""
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     return spent.ru_utime + spent.ru_stime
 
 
 @dataclass
 class Row:
-    """One line of the table: what was asked for, and what each server made of it."""
+    """One line of the table: the request, and the results of each server."""
 
     answer: str
     measured: dict[str, Measured]
@@ -140,7 +144,7 @@ class Row:
 def table(rows: list[Row], ours: str, theirs: str) -> str:
     """Medians and their ratio, as Markdown; with the processor time of server and client, and how quiet it was."""
     lines = [
-        f"| answer | {theirs}, req/s | {ours}, req/s | ratio | rounds | wanted | CPU µs, {theirs} | {ours} | others |",
+        f"| answer | {theirs}, req/s | {ours}, req/s | ratio | rounds | target | CPU µs, {theirs} | {ours} | others |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:

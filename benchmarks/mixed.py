@@ -1,6 +1,6 @@
 """Reads while packages are pushed: 95 requests that read for 5 that push, against the same reads alone.
 
-Each push makes every process forget its hot answers, so this is where reading must not depend on them.
+Each push invalidates hot answers in every process, so this shows reads that cannot rely on them.
 """
 
 import random
@@ -16,7 +16,7 @@ SEARCH_SECONDS: Final = 0.020
 
 
 def measure(*, ids: int, versions: int, requests: int, rounds: int) -> str:
-    """The table, as Markdown. `requests` by each of eight clients, each round."""
+    """The table, as Markdown. `requests` from each of eight clients, per round."""
     alone: dict[str, list[float]] = {}
     beside: dict[str, list[float]] = {}
     rates: dict[bool, list[float]] = {False: [], True: []}
@@ -32,7 +32,7 @@ def measure(*, ids: int, versions: int, requests: int, rounds: int) -> str:
                 rates[is_mixed].append(len(timed) / lasted)
     lines = [
         f"{ids * versions:,} versions hosted, {CLIENTS} clients at once, {rounds} rounds of {requests * CLIENTS:,}.",
-        f"Requests a second: {max(rates[False]):.0f} when only read, {max(rates[True]):.0f} with pushes.",
+        f"Requests per second: {max(rates[False]):.0f} with reads only, {max(rates[True]):.0f} with pushes.",
         "",
         "| request | alone: median | p95 | longest | with pushes: median | p95 | longest | p95, ratio |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -45,7 +45,7 @@ def measure(*, ids: int, versions: int, requests: int, rounds: int) -> str:
 
 
 def _plan(over: Feed, requests: int, name: str, *, is_mixed: bool) -> Iterator[Request]:
-    """What a restore asks for, of ids of which some are asked far more often, and now and then a search."""
+    """The requests of a restore, for ids of which some are requested far more often, and occasionally a search."""
     choose = random.Random(name)
     for number in range(requests):
         if is_mixed and choose.random() < PUSHES:

@@ -1,6 +1,6 @@
-"""A mixture of requests, sent by wrk in a given order: for benchmarks in which no single address is asked.
+"""A mixture of requests, sent by wrk in a given order: for benchmarks with many addresses.
 
-Each server has a mixture of its own: the addresses and entity tags of two servers differ, what is asked for does not.
+Each server has its own mixture: addresses and entity tags differ between servers, the requested content does not.
 """
 
 import re
@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.load import CLIENT_HEADERS
 from benchmarks.processes import LOAD_CORE, cpu_seconds, pinned
 
-# wrk's random order of requests is no help: every server must be asked the same things in the same order.
+# wrk's random order of requests does not help: every server must get the same requests in the same order.
 _SCRIPT = r"""
 local prepared, at = {}, 0
 function init(args)
@@ -44,7 +44,7 @@ end
 
 @dataclass(frozen=True)
 class Wanted:
-    """One request: a path with its query, and headers beside those of every client."""
+    """One request: a path with its query, and headers in addition to those of every client."""
 
     target: str
     headers: tuple[tuple[str, str], ...] = ()
@@ -52,7 +52,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Load:
-    """What one closed-loop run came to. Processor seconds are for one request."""
+    """The result of one closed-loop run. Processor seconds are for one request."""
 
     rate: float
     bytes_a_second: float
@@ -69,7 +69,7 @@ def write_mixture(wanted: Sequence[Wanted], path: Path) -> Path:
 def closed_loop(
     base: str, pid: int, mixture: Path, *, seconds: int, connections: int, start: int = 0, core: str = LOAD_CORE
 ) -> Load:
-    """Each of `connections` sends its next request when the last was answered. Exits when one failed."""
+    """Each of `connections` sends its next request after the last was answered. Exits if one failed."""
     program = shutil.which("wrk")
     if program is None:
         sys.exit("this benchmark needs wrk (package wrk)")

@@ -1,7 +1,7 @@
-"""A private feed with very many versions to measure on, its server, and clients that are processes of their own.
+"""A private feed with very many versions to measure, its server, and clients in separate processes.
 
-The feed is made by writing the rows that pushes write, two thousand at a time, with files that are hard links of a few:
-a minute instead of an hour, and to the server the same.
+The feed is created by writing the rows that pushes write, two thousand at a time, with files that are hard links to a
+few: a minute instead of an hour, and the same for the server.
 """
 
 import asyncio
@@ -87,7 +87,7 @@ class Feed:
     versions: int
 
     def changed(self) -> None:
-        """Have every process forget what it keeps ready, as a push does."""
+        """Invalidate hot answers in every process, as a push does."""
         revisions = Revisions(self.data)
         revisions.bump_hosting()
         revisions.close()
@@ -101,9 +101,9 @@ def feed(
     further: Iterable[PackageManifest] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Feed]:
-    """`ids` ids of `versions` versions each, one of 3,600, one of 100, and `further` versions; entered when the server
-    has come to rest.
-    """
+    """`ids` ids of `versions` versions each, one of 3,600, one of 100, and `further` versions.
+
+    It is entered when the server is idle."""
     with tempfile.TemporaryDirectory(prefix="nugetproxy-bench-") as made:
         folder = Path(made)
         folder.chmod(0o755)  # nginx reads from it as another user
@@ -125,7 +125,7 @@ def served(
 
 
 def rest(pid: int) -> None:
-    """Wait until a server does nothing for a second: at its start it looks whether every file is there."""
+    """Wait until a server has been idle for a second: at its start it checks that every file exists."""
     used, deadline = -1.0, time.monotonic() + 120
     while (now := cpu_seconds(pid)) - used > 0.05 and time.monotonic() < deadline:
         used = now
@@ -186,7 +186,7 @@ def _manifest(name: str, version: str) -> PackageManifest:
 
 
 class _Sources:
-    """Files for the rows, each with a name of its own."""
+    """Files for the rows, each with its own name."""
 
     def __init__(self, data: Path) -> None:
         self._blobs = data / "hosted"
@@ -216,7 +216,7 @@ class _Sources:
 
 @dataclass(frozen=True)
 class Request:
-    """`kind` is what its time is counted under."""
+    """`kind` is the category of its time."""
 
     kind: str
     target: str
@@ -226,13 +226,13 @@ class Request:
 
 
 Timed = tuple[str, float]
-"""A kind, and how many seconds it took to the last byte."""
+"""A kind, and the seconds until the last byte."""
 
 
 def asked(base: str, plans: Sequence[Sequence[Request]], key: str = "") -> tuple[list[Timed], float]:
-    """Every plan by a client of its own, one request after the other on one connection; also how long it all took.
+    """Run every plan with its own client, one request after the other on one connection; also return the total time.
 
-    Raises RuntimeError when anything is answered with another status than wanted.
+    Raises RuntimeError if an answer has an unexpected status.
     """
     context = multiprocessing.get_context("fork")
     start = context.Barrier(len(plans) + 1)

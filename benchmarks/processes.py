@@ -1,4 +1,4 @@
-"""The servers that are measured, as child processes: started, found ready, weighed, stopped."""
+"""The measured servers as child processes: starting, waiting until ready, measuring memory, stopping."""
 
 import contextlib
 import getpass
@@ -19,12 +19,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 OURS = f"{shlex.quote(sys.executable)} -m nugetproxy serve"
 
-# Processes under measurement share one core, the load has the other.
+# Measured processes share one core, the load generator has the other.
 SERVER_CORE, LOAD_CORE = "0", "1"
 
 NGINX_PROGRAM = shutil.which("nginx") or "/usr/sbin/nginx"
 
-# What is in `{http}` makes it a proxy or a server of files.
+# `{http}` makes it a proxy or a file server.
 _NGINX = """
 worker_processes 1;
 daemon off;
@@ -74,10 +74,10 @@ _STATIC = """
 
 
 def shared() -> Path:
-    """Where the stand-in for nuget.org and the .NET SDK lie; exits with a sentence when nowhere."""
+    """Where the stand-in for nuget.org and the .NET SDK are; exits with a message if they are missing."""
     folder = Path(os.environ.get("NUGETPROXY_SHARED", ROOT.parent / "shared"))
     if not (folder / "nuget-org" / "nuget_org.py").is_file():
-        sys.exit(f"this benchmark needs the stand-in for nuget.org under NUGETPROXY_SHARED; nothing is at {folder}")
+        sys.exit(f"this benchmark needs the stand-in for nuget.org under NUGETPROXY_SHARED; not found at {folder}")
     return folder
 
 
@@ -133,7 +133,7 @@ def fetch(url: str, headers: Mapping[str, str] | None = None) -> bytes:
 
 
 def control(upstream: str, what: str, order: Any, method: str = "POST") -> bytes:
-    """Tell the stand-in at `upstream` (scheme, host and port) how to behave."""
+    """Set the behaviour of the stand-in at `upstream` (scheme, host and port)."""
     body = None if order is None else json.dumps(order).encode()
     request = urllib.request.Request(f"{upstream}/_control/{what}", data=body, method=method)
     with urllib.request.urlopen(request, timeout=60) as answer:
@@ -182,7 +182,7 @@ def _nginx(own: Path, port: int, http: str) -> Iterator[int]:
     settings = own / "nginx.conf"
     settings.write_text(_NGINX.format(folder=own, user=getpass.getuser(), http=http))
     command = [NGINX_PROGRAM, "-p", str(own), "-c", str(settings), "-e", str(own / "error.log")]
-    # Any answer will do, a 404 too.
+    # Any answer is enough, even a 404.
     with running(pinned(command, SERVER_CORE), f"http://127.0.0.1:{port}/", own / "output.log") as process:
         yield process.pid
 
@@ -223,7 +223,7 @@ def family(pid: int) -> list[int]:
 
 
 def resident(pid: int) -> dict[int, int]:
-    """Bytes of resident memory of each process of a family."""
+    """Bytes of resident memory of each process in a tree."""
     found = {}
     for member in family(pid):
         with contextlib.suppress(OSError, ValueError):
@@ -233,7 +233,7 @@ def resident(pid: int) -> dict[int, int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time that a family of processes has used so far."""
+    """Processor time that a tree of processes has used so far."""
     ticks = 0
     for member in family(pid):
         with contextlib.suppress(OSError):

@@ -1,6 +1,7 @@
-"""Us against nginx `proxy_cache`, one worker each, over the same stand-in for nuget.org; and a cold stampede.
+"""nugetproxy against nginx `proxy_cache`, one worker each, with the same stand-in for nuget.org; and a cold stampede.
 
-nginx is Debian's, with its access log on; ours has metrics and access log on. Both are warm when the rounds begin.
+nginx is Debian's, with its access log on; nugetproxy has metrics and access log on. Both are warm when the rounds
+begin.
 """
 
 import selectors
@@ -25,7 +26,7 @@ STAMPEDE = 200
 def measure(*, rounds: int, seconds: int, connections: int, command: str = OURS, only: str = "") -> str:
     with tempfile.TemporaryDirectory(prefix="nugetproxy-bench-") as scratch:
         folder = Path(scratch)
-        folder.chmod(0o755)  # nginx's worker has another user
+        folder.chmod(0o755)  # nginx's worker runs as another user
         with (
             standing_in(folder) as upstream,
             nginx(folder, upstream) as (theirs, their_pid),
@@ -59,7 +60,7 @@ def measure(*, rounds: int, seconds: int, connections: int, command: str = OURS,
 
 
 def stampede(*, command: str = OURS) -> str:
-    """All at once, nothing kept: one package of 20 MB, asked for by 200 clients of each proxy."""
+    """Simultaneously, with nothing stored: one package of 20 MB, requested by 200 clients of each proxy."""
     said = []
     for name in ("nginx", "nugetproxy"):
         with tempfile.TemporaryDirectory(prefix="nugetproxy-bench-") as scratch:
@@ -86,7 +87,7 @@ def _publish(upstream: str) -> None:
 
 
 def _answers() -> list[tuple[str, str, str, float]]:
-    """Name, our target, the target at nginx (which mirrors nuget.org's own paths), and the ratio we want."""
+    """Name, our target, the target at nginx (which mirrors nuget.org's own paths), and the target ratio."""
     registration = f"{REGISTRATION.lower()}/index.json"
     return [
         ("versions list", "/v3/flatcontainer/dapper/index.json", "/v3-flatcontainer/dapper/index.json", 1.0),
@@ -110,9 +111,9 @@ def _their_nupkg(lower_id: str, version: str) -> str:
 
 
 def _all_at_once(url: str) -> tuple[float, set[str]]:
-    """Seconds until the last of the clients has its whole body, and the checksums of what they got.
+    """Seconds until the last client has its whole body, and the checksums of the bodies.
 
-    One thread and plain sockets: the clients must not be what is measured.
+    One thread and plain sockets, so that the clients are not what is measured.
     """
     parts = urlsplit(url)
     request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode()
@@ -138,7 +139,7 @@ def _all_at_once(url: str) -> tuple[float, set[str]]:
                 client.close()
                 continue
             piece = room[:size]
-            if head is not None:  # proxies write different heads: only what follows is compared
+            if head is not None:  # proxies write different heads: only the bodies are compared
                 head += piece
                 end = head.find(b"\r\n\r\n")
                 if end < 0:

@@ -1,4 +1,4 @@
-"""Pushes into a feed of a hundred thousand versions, against files of the same size that are written and synced."""
+"""Pushes into a feed of a hundred thousand versions, compared with writing and syncing files of the same size."""
 
 import os
 import tempfile
@@ -15,7 +15,7 @@ CROWD: Final = 8
 
 
 def measure(*, ids: int, versions: int, pushes: int, rounds: int) -> str:
-    """The table, as Markdown: `pushes` a round, by one client and by eight at once, new ids and next versions."""
+    """The table, as Markdown: `pushes` per round, by one client and by eight in parallel, new ids and next versions."""
     found: dict[str, list[float]] = {}
     rates: dict[str, list[float]] = {}
     with feed(ids, versions) as over, tempfile.TemporaryDirectory(dir=over.data) as beside:
@@ -42,7 +42,7 @@ def measure(*, ids: int, versions: int, pushes: int, rounds: int) -> str:
     lines = [
         f"{ids * versions:,} versions hosted; packages of 300 KB; {rounds} rounds of {pushes}.",
         "",
-        "| act | a second | median | p95 | longest | of synced files, median | wanted |",
+        "| act | per second | median | p95 | longest | median, relative to synced files | target |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for what, times in found.items():
@@ -56,7 +56,7 @@ def measure(*, ids: int, versions: int, pushes: int, rounds: int) -> str:
 
 
 def _write(folder: Path, content: bytes, count: int, threads: int) -> tuple[list[float], float]:
-    """What no push can do without: each file written, synced, renamed, and its folder synced."""
+    """The minimum of every push: each file written, synced, renamed, and its folder synced."""
     times: list[float] = []
 
     def work(mine: int) -> None:

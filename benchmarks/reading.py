@@ -1,7 +1,7 @@
-"""Reading with credentials against reading without: the same hot answers of one private feed, from two servers over it.
+"""Reading with credentials against reading without: the same hot answers of one private feed, from two servers.
 
-One lets everybody read, the other nobody in particular; what the latter answers to who says nothing is the 401 that
-every NuGet client meets before each answer.
+One allows anonymous reading, the other requires credentials; without them the latter answers with the 401 that every
+NuGet client gets before each answer.
 """
 
 import base64

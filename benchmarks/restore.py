@@ -1,7 +1,7 @@
 """Wall time of a real `dotnet restore`, from the first byte to the last line, by where its packages come from.
 
-Every run has its own packages folder and HTTP cache, so it really downloads. The order is turned around within a round,
-so that what the machine does meanwhile hits all sources.
+Every run has its own packages folder and HTTP cache, so it really downloads. The order is reversed within a round, so
+that other load on the machine affects all sources.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.processes import OURS, control, nugetproxy, shared, standing_in
 
 FAR = {"latency_ms": 50, "connect_ms": 100}
-"""About what nuget.org is for many, in milliseconds."""
+"""A typical latency to nuget.org, in milliseconds."""
 
 CHAIN = """<Project Sdk="Microsoft.NET.Sdk">
   <PropertyGroup><TargetFramework>net10.0</TargetFramework></PropertyGroup>
@@ -57,7 +57,7 @@ def measure(*, rounds: int, command: str = OURS) -> str:
 
 
 def restore(place: Path, graph: str, source: str, sdk: dict[str, str]) -> float:
-    """Seconds of one restore in a new place; exits with the client's words when it fails."""
+    """Seconds of one restore in a new folder; exits with the client's output if it fails."""
     project = place / "project"
     if graph == "Made.Chain00":
         project.mkdir(parents=True)
@@ -134,7 +134,7 @@ def _warm(place: Path, graph: str, sdk: dict[str, str], command: str) -> Iterato
 
 @contextlib.contextmanager
 def _dead(place: Path, graph: str, sdk: dict[str, str], command: str) -> Iterator[str]:
-    """Warm, then the upstream is gone before our server is started again: nothing is known of it but what is kept."""
+    """Warm, then the upstream goes down before the server is started again: only stored content is available."""
     data = place / "data"
     with standing_in(place) as upstream, nugetproxy(place, upstream, command=command, data=data) as (base, _):
         restore(place / "warm", graph, f"{base}/v3/index.json", sdk)
@@ -146,14 +146,14 @@ SOURCES: dict[str, Source] = {
     "static folder": _static_folder,
     "upstream, 0 ms": _near,
     "upstream, 50 ms": _far,
-    "us cold, 50 ms": _cold,
+    "nugetproxy cold, 50 ms": _cold,
     "us warm": _warm,
     "us, upstream dead": _dead,
 }
 
 
 def _sdk(folder: Path) -> dict[str, str]:
-    """The environment in which `dotnet` runs, and nothing else of ours."""
+    """The environment in which `dotnet` runs, without our own variables."""
     setup = shared() / "clients" / "setup-dotnet10"
     if not setup.is_file():
         sys.exit("this benchmark needs clients/setup-dotnet10 under NUGETPROXY_SHARED")

@@ -1,6 +1,6 @@
-"""Search over a hundred thousand hosted versions, and what keeping its index costs a push. Bounds, not ratios.
+"""Search over a hundred thousand hosted versions, and the cost of its index for a push. Limits, not ratios.
 
-Everything is what a worker does for a request, without HTTP: the thread that reads is in it, writing JSON is not.
+Measured is the work of a worker for a request, without HTTP: including the reading thread, without writing JSON.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ _AUTHORS = ("Platform Team", "Payments", "Jane Roe", "John Doe", "Data Group", "
 
 
 def measure(*, ids: int, versions: int, rounds: int, pushes: int) -> str:
-    """The tables, as Markdown. `rounds` is how often each question is asked."""
+    """The tables, as Markdown. `rounds` is how often each query is run."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory(prefix="nugetproxy-search-") as folder:
         return asyncio.run(_measured(Path(folder), ids, versions, rounds, pushes))
@@ -65,7 +65,7 @@ async def _measured(folder: Path, ids: int, versions: int, rounds: int, pushes: 
         lines = [
             f"{told}, indexing took {indexing * 1000:.2f} ms a version.",
             "",
-            "| question | found | median | p95 | longest | wanted |",
+            "| query | found | median | p95 | longest | target |",
             "| --- | --- | --- | --- | --- | --- |",
         ]
         everything: list[float] = []
@@ -73,7 +73,7 @@ async def _measured(folder: Path, ids: int, versions: int, rounds: int, pushes: 
             lines.append(f"| {what} | {total} | {_row(times)} | |")
             everything += times
         lines.append(f"| all of these | | {_row(everything)} | p95 {SEARCH_SECONDS * 1000:g} ms |")
-        lines += ["", "| act | | median | p95 | longest | wanted |", "| --- | --- | --- | --- | --- | --- |"]
+        lines += ["", "| act | | median | p95 | longest | target |", "| --- | --- | --- | --- | --- | --- |"]
         for what, times in await _pushed(shelf, names, pushes):
             lines.append(f"| {what} | | {_row(times)} | {PUSH_SECONDS * 1000:g} ms |")
         return "\n".join(lines)
@@ -87,7 +87,8 @@ def _row(times: list[float]) -> str:
     return " | ".join(f"{seconds * 1000:.1f} ms" for seconds in (statistics.median(ordered), p95, ordered[-1]))
 
 
-# --- a private feed of a large house ----------------------------------------------------------------------------------
+# --- a private feed of a large company
+# ----------------------------------------------------------------------------------
 
 
 def _names(count: int) -> list[str]:
@@ -114,7 +115,7 @@ def _manifests(name: str, versions: int, choose: random.Random) -> Iterator[Pack
 
 
 async def _fill(shelf: Shelf, names: list[str], versions: int) -> float:
-    """Every version in the order of its number, as years of pushes come; seconds of indexing for each."""
+    """Every version in the order of its number, as pushed over years; seconds of indexing for each."""
     choose = random.Random(5)
     all_of = [list(_manifests(name, versions, choose)) for name in names]
     batch: list[PackageManifest] = []
@@ -146,7 +147,7 @@ async def _fill(shelf: Shelf, names: list[str], versions: int) -> float:
 
 
 class _Timed:
-    """The index, with a watch."""
+    """The index, with timing."""
 
     def __init__(self, search: HostedSearch) -> None:
         self._search = search
@@ -171,9 +172,9 @@ async def _asked(search: HostedSearch, names: list[str], rounds: int) -> list[tu
         return choose.choice(names)
 
     texts: dict[str, Callable[[], str]] = {
-        "nothing: the most downloaded": lambda: "",
+        "empty: the most downloaded": lambda: "",
         "a word": word,
-        "a word that most have": lambda: choose.choice(_COMMON[:12]),
+        "a word in most packages": lambda: choose.choice(_COMMON[:12]),
         "the company": lambda: "contoso",
         "two words": lambda: f"{word()} {word()}",
         "three words": lambda: f"{word()} {word()} {choose.choice(_COMMON)}",
@@ -220,7 +221,7 @@ async def _complete(search: HostedSearch, query: CompletionQuery) -> int:
 
 
 async def _timed(what: str, rounds: int, ask: Callable[[], Awaitable[int]]) -> tuple[str, int, list[float]]:
-    """The median of what was found, and how long each took."""
+    """The median number found, and how long each took."""
     totals, times = [], []
     for _ in range(rounds):
         began = time.perf_counter()
@@ -257,7 +258,7 @@ async def _push(shelf: Shelf, actor: Any, name: str, version: str) -> float:
 
 
 async def _listings(shelf: Shelf, name: str, count: int) -> list[float]:
-    """The worst for the index: it looks through all versions for one that is shown to everybody."""
+    """The worst case for the index: it searches all versions for one that is visible to everyone."""
     await shelf.stock([package(name, "0.0.1")])
     times = []
     for number in range(count):

@@ -1,7 +1,7 @@
-"""The long tail in small: everything is kept, little of it is hot, and it is asked for in random order.
+"""A small long-tail benchmark: everything is stored, little of it is hot, and requests come in random order.
 
-All packages and documents of the stand-in for nuget.org, hot memory of 10 MB, nginx `proxy_cache` with its access log
-beside us; one worker each, everything in the page cache of both. `benchmarks/day.py` is the large form.
+All packages and documents of the stand-in for nuget.org, hot memory of 10 MB, compared with nginx `proxy_cache` with
+its access log; one worker each, everything in the page cache. `benchmarks/day` is the large form.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from benchmarks.processes import OURS, nginx, nugetproxy, shared, standing_in
 
 HOT_MEMORY: Final = "10 MB"
 FRESH: Final = "1h"
-"""nginx is told to keep answers this long, too: what is measured is what is kept, not how it is refreshed."""
+"""nginx keeps answers this long too: cached content is measured, not refreshing it."""
 
 PASSES: Final = 20
 """How often each address is in a mixture, each pass in another order."""
@@ -35,7 +35,7 @@ def measure(*, rounds: int, seconds: int, connections: int, command: str = OURS,
     environment = {"NUGETPROXY_SERVER__HOT_MEMORY": HOT_MEMORY, **_fresh()}
     with tempfile.TemporaryDirectory(prefix="nugetproxy-bench-") as scratch:
         folder = Path(scratch)
-        folder.chmod(0o755)  # nginx's worker has another user
+        folder.chmod(0o755)  # nginx's worker runs as another user
         with (
             standing_in(folder) as upstream,
             nginx(folder, upstream) as (theirs, their_pid),
@@ -98,7 +98,7 @@ def _targets(roots: tuple[str, str], pick: tuple[int, int]) -> list[str]:
 
 
 def _warm(theirs: str, ours: str, addresses: tuple[list[str], list[str]]) -> int:
-    """Ask both for everything, twice; exits when a package differs. Gives the bytes of our answers."""
+    """Request everything from both, twice; exits if a package differs. Returns the number of bytes of our answers."""
     size = 0
     for _ in range(2):
         size = 0

@@ -1,7 +1,7 @@
-"""Documents made of hosted versions: V2 lists and registrations, hot against nginx with the same bytes, and not hot.
+"""Documents built from hosted versions: V2 lists and registrations, hot against nginx with the same bytes, and not hot.
 
-"First" is the first request after a start; "after a push" is one after any change of the feed, which makes every
-process forget its hot answers.
+"First" is the first request after a start; "after a push" is one after any change of the feed, which invalidates hot
+answers in every process.
 """
 
 import statistics
@@ -71,7 +71,7 @@ def _targets(over: Feed) -> dict[str, str]:
 
 
 def _fetched(url: str) -> tuple[bytes, str]:
-    """The body as it is sent, and its encoding."""
+    """The body as sent, and its encoding."""
     with urllib.request.urlopen(urllib.request.Request(url, headers=CLIENT_HEADERS), timeout=60) as answer:
         return answer.read(), answer.headers.get("Content-Encoding", "")
 

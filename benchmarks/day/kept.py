@@ -1,4 +1,4 @@
-"""The two mirrors of the day, filled once and kept for the next run: ours in a data directory, nginx's in its cache."""
+"""The two mirrors, filled once and kept for the next run: ours in a data directory, nginx's in its cache."""
 
 import base64
 import contextlib
@@ -21,7 +21,7 @@ from benchmarks.load import CLIENT_HEADERS
 from benchmarks.processes import LOAD_CORE, OURS, pinned, running
 
 UPSTREAM_PORT: Final = 39_217
-"""Fixed: what is kept is known by the upstream's address."""
+"""Fixed, because stored documents are identified by the upstream's address."""
 
 LONG: Final = "365d"
 _FILLERS: Final = 12
@@ -32,7 +32,7 @@ FRESHNESS: Final = {f"NUGETPROXY_MIRRORING__FRESHNESS__{kind}__FRESH": LONG for 
 
 @dataclass(frozen=True)
 class Kept:
-    """Where everything lies. `key` is an API key that may read."""
+    """Where everything is stored. `key` is an API key that may read."""
 
     folder: Path
     world: World
@@ -73,7 +73,7 @@ def upstream(kept: Kept) -> Iterator[str]:
 
 
 def make_key(kept: Kept, command: str = OURS) -> None:
-    """A user and a key of theirs, by the command line."""
+    """A user and a key, created on the command line."""
     if (kept.folder / "key").exists():
         return
     program, data = shlex.split(command)[:-1], ["--data", str(kept.ours)]
@@ -84,7 +84,7 @@ def make_key(kept: Kept, command: str = OURS) -> None:
 
 
 def fill(kept: Kept, port: int, what: str) -> None:
-    """Ask a server for everything that it is to keep."""
+    """Request everything that the server should store."""
     world = kept.world
     targets = ["/v3/index.json", "/v3/vulnerabilities/index.json", "/v3/vulnerabilities/base.json"]
     for name in world.names:
@@ -116,7 +116,7 @@ def fill(kept: Kept, port: int, what: str) -> None:
 
 
 def forget_pages(kept: Kept) -> None:
-    """Let what is kept leave the page cache, as after a night or another job on the machine."""
+    """Drop the stored files from the page cache, as after a night or another job on the machine."""
     os.sync()
     for folder, _, files in os.walk(kept.folder):
         for file in files:
@@ -129,7 +129,7 @@ def forget_pages(kept: Kept) -> None:
 
 
 def remember_pages(kept: Kept) -> None:
-    """Bring what is kept into the page cache."""
+    """Load the stored files into the page cache."""
     room = bytearray(4 * 1024 * 1024)
     for folder, _, files in os.walk(kept.folder):
         for file in files:

@@ -1,7 +1,7 @@
-"""`scripts/bench day`: a company's traffic over a kept mirror, against nginx `proxy_cache` that holds the same.
+"""`scripts/bench day`: a company's traffic over a filled mirror, against nginx `proxy_cache` with the same content.
 
 Closed loop by wrk, then an open loop at 60 % of what nginx reached, with latencies from when each request was due. One
-worker each pinned to one core and the load to the other, or two workers on both. Everything is a ratio of one run.
+worker each pinned to one core and the load to the other, or two workers on both. All results are ratios within one run.
 """
 
 import contextlib
@@ -133,7 +133,7 @@ def _measured(
 ) -> str:
     if not is_cold:
         mirrors.remember_pages(kept)
-    for server in (theirs, ours):  # once through, so that both know what is asked often
+    for server in (theirs, ours):  # one pass, so that both learn which content is requested often
         closed_loop(server.base, server.pid, mixtures[server.name], seconds=seconds, connections=CONNECTIONS)
     runs: dict[str, list[Load]] = {theirs.name: [], ours.name: []}
     before = _metrics(ours)
@@ -152,9 +152,9 @@ def _measured(
     lines = [
         "| closed loop | nginx | nugetproxy | ratio | rounds |",
         "| --- | --- | --- | --- | --- |",
-        f"| requests a second | {rates} |",
+        f"| requests per second | {rates} |",
         *(
-            f"| processor µs a request, {side} | {a * 1e6:,.0f} | {b * 1e6:,.0f} | {b / a:.2f} | |"
+            f"| CPU µs per request, {side} | {a * 1e6:,.0f} | {b * 1e6:,.0f} | {b / a:.2f} | |"
             for side, a, b in (
                 ("server", them.server_cpu, us.server_cpu),
                 ("client", them.client_cpu, us.client_cpu),
@@ -194,7 +194,7 @@ def _at_a_rate(
             command += [str(seconds), str(OPEN_CONNECTIONS), str(mixtures[server.name]), str(start)]
             output = subprocess.run(pinned(command, LOAD_CORE), capture_output=True, text=True, check=True, cwd=ROOT)
             found[server.name].append(json.loads(output.stdout))
-    yield f"| at {rate:,.0f} requests a second | nginx | nugetproxy | ratio | rounds |"
+    yield f"| at {rate:,.0f} requests per second | nginx | nugetproxy | ratio | rounds |"
     yield "| --- | --- | --- | --- | --- |"
     for figure in ("p50", "p99", "p999"):
         them, us = ([run[figure] for run in found[server.name]] for server in servers)
@@ -209,7 +209,7 @@ def _at_a_rate(
 
 
 def _requests(server: Running, asked: Sequence[Asked], kept: Kept) -> list[Wanted]:
-    """What is asked, with the entity tags that this server gives."""
+    """The requests, with the entity tags of this server."""
     tags: dict[str, str] = {}
     connection = _connection(server)
     for each in asked:
@@ -248,7 +248,7 @@ def _metrics(server: Running) -> dict[str, float]:
 
 
 def _told(before: Mapping[str, float], after: Mapping[str, float]) -> Iterator[str]:
-    """Which tier answered how much, and the event loop's lag, as the metrics tell it."""
+    """The share of answers from each tier, and the event loop's lag, according to the metrics."""
     grown = {name: value - before.get(name, 0.0) for name, value in after.items()}
     tiers = {
         match[1]: value
@@ -266,7 +266,7 @@ def _told(before: Mapping[str, float], after: Mapping[str, float]) -> Iterator[s
     count = grown.get("nugetproxy_loop_lag_seconds_count", 0.0)
     if lags and count:
         p99 = next((bound for bound, value in lags if value >= 0.99 * count), float("inf"))
-        yield f"Event loop lag: 99 % of {count:.0f} looks below {p99 * 1e3:g} ms.  "
+        yield f"Event loop lag: 99 % of {count:.0f} measurements below {p99 * 1e3:g} ms.  "
 
 
 def _fill(kept: Kept, upstream: str, folder: Path, command: str) -> None:
@@ -302,7 +302,7 @@ def _nginx(kept: Kept, upstream: str, folder: Path, workers: int, is_tls: bool) 
     )
     command = [NGINX_PROGRAM, "-p", str(own), "-c", str(settings), "-e", str(own / "error.log")]
     core = SERVER_CORE if workers == 1 else f"{SERVER_CORE},{LOAD_CORE}"
-    # The cache is read in by a process of its own: asked only once that is through, else it would be measured, too.
+    # A separate process loads the cache: wait until it is done, because otherwise it would be measured too.
     with running(pinned(command, core), f"http://127.0.0.1:{port}/", own / "output.log") as process:
         time.sleep(5)
         yield Running("nginx", port, process.pid, is_tls)
@@ -328,7 +328,7 @@ def _ours(
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for loopback; made once."""
+    """A self-signed certificate for loopback; created once."""
     chain, key = folder / "chain.pem", folder / "key.pem"
     if not chain.exists():
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]

@@ -1,7 +1,7 @@
 """Requests at a fixed rate, whatever the server does: latency from the moment when a request was due.
 
-A closed loop asks less while the server is slow, and so does not see it; here whoever waits is counted with all of the
-wait. One thread and plain sockets.
+A closed loop sends fewer requests while the server is slow, and so hides it; here the full waiting time counts. One
+thread and plain sockets.
 
 `python -m benchmarks.day.open_loop HOST PORT RATE SECONDS CONNECTIONS MIXTURE START` prints percentiles as JSON.
 """
@@ -38,7 +38,7 @@ class _Connection:
             raise RuntimeError("a request did not fit into the socket")
 
     def read(self) -> bool:
-        """Take what came; whether the answer is complete."""
+        """Process received bytes; return whether the answer is complete."""
         while True:
             try:
                 size = self.socket.recv_into(_ROOM)

@@ -1,4 +1,4 @@
-"""What the company's builds ask for, in the shape of recorded restores, as one long list of requests."""
+"""The requests of the company's builds, modelled on recorded restores, as one long list."""
 
 import random
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from benchmarks.day.world import Popularity, World
 
 IDS_OF_A_RESTORE: Final = 40
 CONDITIONAL: Final = 0.5
-"""Of the lists: agents that keep their HTTP cache ask again with If-None-Match."""
+"""Share of lists: agents that keep their HTTP cache ask again with If-None-Match."""
 REGISTRATIONS: Final = 0.2
 PACKAGES: Final = 1 / 3
 """Agents with empty package folders."""
 SEARCHES: Final = 0.1
-"""Of the restores: somebody looks for a package meanwhile."""
+"""Per restore: searches by people at the same time."""
 WITH_CREDENTIALS: Final = 0.05
 
 _WORDS: Final = ("json", "http", "logging", "cloud", "data")
@@ -22,7 +22,7 @@ _WORDS: Final = ("json", "http", "logging", "cloud", "data")
 
 @dataclass(frozen=True)
 class Asked:
-    """`is_conditional`: with the entity tag that this server gave for it. `names_itself`: with credentials."""
+    """`is_conditional`: with the entity tag that this server sent. `names_itself`: with credentials."""
 
     kind: str
     target: str
@@ -31,7 +31,7 @@ class Asked:
 
 
 def traffic(world: World, restores: int) -> list[Asked]:
-    """The requests of so many restores, those of eight at a time mixed with each other, as a server sees them."""
+    """The requests of this many restores, interleaved eight at a time, as a server sees them."""
     choose = random.Random(f"traffic {world.seed}")
     kept: dict[str, list[str]] = {}
     for package in world.on_disk:

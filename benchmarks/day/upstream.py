@@ -1,4 +1,4 @@
-"""The upstream of the day: a V3 feed that makes its answers from the seed.
+"""The upstream: a V3 feed that generates its answers from the seed.
 
 `python -m benchmarks.day.upstream PORT WORLD`. Its paths are ours, so that nginx in front of it
 answers the same addresses as we do.

@@ -1,7 +1,8 @@
-"""The company's feed, out of a seed: ids, versions, sizes, popularity, and the bytes of each document and package.
+"""The company's feed, generated from a seed:
 
-Nothing here is stored: everything can be made again from the seed, so the upstream needs no disk. What the figures are
-like was read off nuget.org: most ids have a few versions, a few have hundreds; packages are log-normal in size.
+ids, versions, sizes, popularity, and the bytes of each document and package. Nothing is stored here: everything can
+be generated again from the seed, so the upstream needs no disk. The distributions follow nuget.org: most ids have a
+few versions, a few have hundreds; package sizes are log-normal.
 """
 
 import bisect
@@ -26,7 +27,7 @@ _BLOCK: Final = random.Random(7).randbytes(4 * 1024 * 1024)
 
 
 def _prose(size: int) -> str:
-    """Made-up words that compress about as well as descriptions do."""
+    """Made-up words that compress about as well as descriptions."""
     choose = random.Random(8)
     words = ["".join(choose.choices("etaoinshrdlu", k=choose.randint(2, 9))) for _ in range(600)]
     return " ".join(choose.choices(words, k=size // 6))
@@ -153,7 +154,7 @@ class World:
         return gzip.compress(json.dumps(whole).encode(), 5, mtime=0)
 
     def nupkg(self, package: Package) -> bytes:
-        """An unsigned package that passes for one: a nuspec, and bytes that do not compress."""
+        """A minimal unsigned package: a nuspec, and bytes that do not compress."""
         written = io.BytesIO()
         at = int.from_bytes(hashlib.sha256(f"{package.lower_id} {package.version}".encode()).digest()[:3], "big")
         with zipfile.ZipFile(written, "w") as archive:
@@ -174,7 +175,7 @@ class World:
 
 
 class Popularity:
-    """Zipf with s = 1: how often the id of each rank is asked for."""
+    """Zipf with s = 1: how often the id of each rank is requested."""
 
     def __init__(self, count: int) -> None:
         self._sums = list(accumulate(1 / (rank + 1) for rank in range(count)))

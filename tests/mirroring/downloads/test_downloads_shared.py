@@ -205,9 +205,7 @@ async def test_a_leader_that_stops_is_followed_by_another(pair: list[MirroredDow
     assert kept(tmp_path) == LARGE
 
 
-async def test_a_notice_of_a_dead_leader_without_its_bytes_is_ignored(
-    pair: list[MirroredDownloads], tmp_path: Path
-):
+async def test_a_notice_of_a_dead_leader_without_its_bytes_is_ignored(pair: list[MirroredDownloads], tmp_path: Path):
     notices = SpoolNotices(tmp_path / "spool")
     (tmp_path / "spool").mkdir(exist_ok=True)
     notices.write(SpoolNotice(KEY, Stage.COMPLETE, "gone.part", len(LARGE), validator="0x8D1"))
