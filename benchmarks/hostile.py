@@ -43,13 +43,13 @@ _PATIENCE: Final = 280
 
 @dataclass(frozen=True)
 class Outcome:
-    """Seconds that the trickle's requests took, by kind; answers to the attack by status; the loop's lag in
-    seconds: the bounds of the buckets that hold its 99th percentile and its largest value.
+    """Seconds that the trickle's requests took, by kind; answers to the attack by status; the loop's
+    largest lag in seconds, as the upper bound of its bucket.
     """
 
     times: dict[str, list[float]]
     answers: Counter[int | str]
-    lag: tuple[float, float]
+    lag: float
 
 
 def measure(*, seconds: int, only: str = "") -> str:
@@ -67,8 +67,8 @@ def measure(*, seconds: int, only: str = "") -> str:
         (
             f"{ATTACKERS} clients, {seconds} seconds for each attack. Quiet → under attack; bold: above the goal.",
             "",
-            f"| attack | answered | lag: p99 | largest lag | {' | '.join(f'{kind}: p99' for kind in KINDS)} |",
-            f"|{' --- |' * (4 + len(KINDS))}",
+            f"| attack | answered | largest lag | {' | '.join(f'{kind}: p99' for kind in KINDS)} |",
+            f"|{' --- |' * (3 + len(KINDS))}",
             *rows,
         )
     )
@@ -76,8 +76,7 @@ def measure(*, seconds: int, only: str = "") -> str:
 
 def _row(attack: Attack, seconds: int, quiet: Outcome, under: Outcome) -> str:
     status, count = under.answers.most_common(1)[0]
-    cells = [f"{count / seconds:.0f}/s: {status}"]
-    cells += [f"{_ms(before)} → {_ms(after)}" for before, after in zip(quiet.lag, under.lag, strict=True)]
+    cells = [f"{count / seconds:.0f}/s: {status}", f"{_ms(quiet.lag)} → {_ms(under.lag)}"]
     for kind, times in quiet.times.items():
         before, after = _p99(times), _p99(under.times[kind])
         mark = "" if after <= max(TIMES * before, LONGEST) else "**"
@@ -202,8 +201,6 @@ def _buckets(over: Feed) -> dict[float, float]:
     return found
 
 
-def _lag_between(before: Mapping[float, float], after: Mapping[float, float]) -> tuple[float, float]:
+def _lag_between(before: Mapping[float, float], after: Mapping[float, float]) -> float:
     counts = {bound: after[bound] - before.get(bound, 0) for bound in sorted(after)}
-    total = counts[max(counts)]
-    at_most = [next(bound for bound, count in counts.items() if count >= share * total) for share in (0.99, 1)]
-    return at_most[0], at_most[1]
+    return next(bound for bound, count in counts.items() if count >= counts[max(counts)])
