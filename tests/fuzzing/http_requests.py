@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from functools import cache
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import Any, Final, cast
 
+from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser
 
 from nugetproxy.errors import InvalidRequest
-from nugetproxy.web.http.aiohttp_connection import MAX_FIELD, MAX_FIELDS, MAX_LINE
+from nugetproxy.web.http.aiohttp_connection import MAX_FIELD, MAX_FIELDS, MAX_LINE, _Parser
 from nugetproxy.web.http.compression import accepted
 from nugetproxy.web.http.targets import refuse_odd_target
 from nugetproxy.web.lane.request_head import read_head, split
@@ -60,6 +63,18 @@ def _loop() -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
+def _parser() -> HttpRequestParser:
+    return HttpRequestParser(
+        BaseProtocol(_loop()),
+        _loop(),
+        2**16,
+        max_line_size=MAX_LINE,
+        max_field_size=MAX_FIELD,
+        max_headers=MAX_FIELDS,
+        auto_decompress=False,
+    )
+
+
 def use_head(data: bytes) -> Outcome | None:
     """
     A request that the lane would answer is, to aiohttp's parser, one request without a body and with the same
@@ -74,17 +89,8 @@ def use_head(data: bytes) -> Outcome | None:
     head = read_head(block, b"http", is_behind_proxy=True)
     if head is None or target != TARGET:
         return Outcome.REFUSED
-    parser = HttpRequestParser(
-        BaseProtocol(_loop()),
-        _loop(),
-        2**16,
-        max_line_size=MAX_LINE,
-        max_field_size=MAX_FIELD,
-        max_headers=MAX_FIELDS,
-        auto_decompress=False,
-    )
     try:
-        messages, is_upgraded, tail = parser.feed_data(data)
+        messages, is_upgraded, tail = _parser().feed_data(data)
     except HttpProcessingError as error:
         raise AssertionError(f"aiohttp refuses it: {error}") from error
     ((message, _),) = messages
@@ -198,16 +204,47 @@ def use_content_type(text: str) -> None:
 
 def make_target(choices: Choices) -> str:
     pieces = ("/", "v3", "..", ".", "%2e", "%2F", "\\", "%5c", "%00", "#", "?", " ", "%", "%zz", "a", "api/v2/", "%C3")
-    return choices.one_of(("/", "", "http://x/", "*")) + "".join(choices.some(lambda: choices.one_of(pieces), 10))
+    hosts = (
+        "[a]@",
+        "[::1]:1@",
+        "xn--a",
+        "xn--a.xn--b",
+        "[",
+        "]",
+        "[::1",
+        "a:99999",
+        "a:x",
+        "@",
+        ":",
+        "%41",
+        "é",
+        "u@[::1]",
+    )
+    if not choices.below(4):
+        return "/" + "".join(choices.some(lambda: choices.one_of(("v3", "/", "a", "%C3%A9", "é", "?q=", "~")), 10))
+    beginning = choices.one_of(("/", "", "http://x/", "*", "//", "http://", "https://u:p@", "a:", "x://"))
+    host = choices.one_of(hosts) + "/" if choices.chance(3) else ""
+    return beginning + host + "".join(choices.some(lambda: choices.one_of((*pieces, *hosts)), 10))
 
 
 def use_target(target: str) -> None:
+    _check_parsed(target)
     refuse_odd_target(target)
     path = target.partition("?")[0]
     assert path.startswith("/")
     assert not {".", ".."} & set(path.split("/"))
     assert "\\" not in path
     assert "#" not in target
+
+
+def _check_parsed(target: str) -> None:
+    """aiohttp's parser refuses it, or makes a request of it."""
+    parser = _Parser(_parser())
+    protocol = SimpleNamespace(transport=None, ssl_context=None, peername=None, sockname=None)
+    for method in ("GET", "OPTIONS", "CONNECT"):
+        with suppress(HttpProcessingError):
+            ((message, payload), *_), *_ = parser.feed_data(f"{method} {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            web.BaseRequest(message, payload, *cast(Any, (protocol, None, None, _loop())))
 
 
 TARGETS: Final = (

@@ -7,7 +7,7 @@ then handles everything: slower and with its own messages, but never wrong.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
@@ -26,7 +26,7 @@ MAX_FIELD: Final = 12 * 1024
 MAX_FIELDS: Final = 128
 """Headers of one request."""
 
-_NAMES = ("_waiter", "_messages", "_close", "_force_close", "_upgraded", "_payload_parser", "_buffer_paused")
+_NAMES = ("_waiter", "_messages", "_close", "_force_close", "_upgraded", "_payload_parser", "_parser", "_buffer_paused")
 
 
 def handler_options(idle_timeout: float) -> dict[str, Any]:
@@ -53,6 +53,8 @@ def handler_for(server: web.Server, refuse: Refuse) -> web.RequestHandler:
         return server()
     handler = _Handler(server, loop=asyncio.get_running_loop(), **options)
     handler.refuse = refuse
+    if can_tell():
+        handler._parser = cast(Any, _Parser(handler._parser))
     return handler
 
 
@@ -164,6 +166,31 @@ class _Handler(web.RequestHandler):
         if isinstance(resp, web.HTTPExpectationFailed):
             resp = self.handle_error(request, resp.status, UnknownExpectation())
         return await super().finish_response(request, resp, start_time)
+
+
+class _Parser:
+    """aiohttp's parser, but a target whose host cannot be read is refused like any other malformed target.
+
+    The parser lets an IndexError through for `http://[a]@/`, and the request reads the host of `http://xn--a/` where
+    nobody catches the error: the first would end the connection with a traceback, the second would leave it open.
+    """
+
+    def __init__(self, parser: Any) -> None:
+        self._parser = parser
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
+
+    def feed_data(self, data: bytes) -> Any:
+        """Raises HttpProcessingError."""
+        try:
+            fed = self._parser.feed_data(data)
+            for message, _ in fed[0]:
+                if message.url.raw_host is not None:  # absolute form, or CONNECT
+                    _ = message.url.host
+        except (IndexError, UnicodeError) as error:
+            raise InvalidURLError("the target has no readable host") from error
+        return fed
 
 
 class _Answered(web.Response):

@@ -24,6 +24,13 @@ UNREADABLE = {
     "two lengths": (b"PUT /echo HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, "malformed"),
     "NUL": (b"GET /s3cret\x00 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "malformed"),
     "NUL in a header": (b"GET / HTTP/1.1\r\nHost: x\r\nA: s3cret\x00\r\n\r\n", 400, "malformed"),
+    "brackets before an @": (b"GET http://[s3cret]@/ HTTP/1.1\r\nHost: x\r\n\r\n", 400, "target is malformed"),
+    "a host that cannot be decoded": (
+        b"GET http://xn--a/s3cret HTTP/1.1\r\nHost: x\r\n\r\n",
+        400,
+        "target is malformed",
+    ),
+    "CONNECT to such a host": (b"CONNECT /xn--a.xn--b HTTP/1.1\r\nHost: x\r\n\r\n", 400, "target is malformed"),
     "long line": (get("/echo?" + SECRET * 6000), 414, "request line is longer than 32 KiB"),
     "endless line": (b"GET /" + b"s3cret" * 8000, 414, "request line is longer than 32 KiB"),
     "long header": (get("/echo", "A: " + SECRET * 2100), 431, "a header is longer than 12 KiB"),
