@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import hostile, lane, mixed, proxies, pushes, reading, restore, search, tail, v2
+from benchmarks import foreseen, hostile, lane, mixed, proxies, pushes, reading, restore, search, tail, v2
 from benchmarks.day import measure as day
 from benchmarks.day.world import World
 from benchmarks.processes import OURS
@@ -34,6 +34,7 @@ def main() -> None:
     crowd = what.add_parser("stampede", help="200 simultaneous clients request one cold package of 20 MB")
     client = what.add_parser("restore", help="a real `dotnet restore` from six kinds of sources")
     client.add_argument("--rounds", type=int, default=3)
+    client.add_argument("--foresight", action="store_true", help="only cold, with and without foresight")
     finding = what.add_parser("search", help="search and pushes over very many hosted versions")
     finding.add_argument("--ids", type=int, default=5000)
     finding.add_argument("--versions", type=int, default=20, help="of each id")
@@ -78,7 +79,9 @@ def main() -> None:
         case "stampede":
             print(proxies.stampede(command=asked.command))
         case "restore":
-            print(restore.measure(rounds=asked.rounds, command=asked.command))
+            if not asked.foresight:
+                print(restore.measure(rounds=asked.rounds, command=asked.command))
+            print(foreseen.measure(rounds=asked.rounds, command=asked.command))
         case "search":
             options = {"ids": asked.ids, "versions": asked.versions, "rounds": asked.rounds}
             print(search.measure(**options, pushes=asked.pushes))

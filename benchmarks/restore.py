@@ -36,7 +36,7 @@ def measure(*, rounds: int, command: str = OURS) -> str:
     """A table of medians in seconds for `graphs/web` (63 packages) and for a chain of 30 packages."""
     with tempfile.TemporaryDirectory(prefix="nugetproxy-bench-") as scratch:
         folder = Path(scratch)
-        sdk = _sdk(folder)
+        sdk = sdk_environment(folder)
         lines = [
             "| restored | " + " | ".join(SOURCES) + " |",
             "| --- |" + " --- |" * len(SOURCES),
@@ -152,7 +152,7 @@ SOURCES: dict[str, Source] = {
 }
 
 
-def _sdk(folder: Path) -> dict[str, str]:
+def sdk_environment(folder: Path) -> dict[str, str]:
     """The environment in which `dotnet` runs, without our own variables."""
     setup = shared() / "clients" / "setup-dotnet10"
     if not setup.is_file():

@@ -32,7 +32,7 @@ from nugetproxy.mirroring.feed import MirrorFeed
 from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage, open_ledger
 from nugetproxy.mirroring.kept.view import KeptPackages
 from nugetproxy.mirroring.upstream.client import UpstreamClient
-from nugetproxy.runtime.foresight_parts import foresight_over
+from nugetproxy.runtime.foresight_parts import Mirrored, foresight_over
 from nugetproxy.runtime.hosting_parts import appeared, attempted, over
 from nugetproxy.runtime.known_upstreams import remember
 from nugetproxy.runtime.readiness import Readiness
@@ -102,7 +102,7 @@ async def assemble(
         downloads.on_commit.append(lambda package: inventory.add(_kept(package)))
 
         mirrors: list[tuple[UpstreamSettings, MirrorFeed]] = []
-        sources: list[tuple[MappedSource, UpstreamClient]] = []
+        upstreams: list[Mirrored] = []
         for settings in config.mirroring.upstream:
             upstream = UpstreamClient(
                 settings,
@@ -113,21 +113,22 @@ async def assemble(
             )
             await upstream.start()
             stack.push_async_callback(upstream.close)
+            kept = KeptPackages(settings.name, downloads, inventory)
             mirror = MirrorFeed(
                 MirroredSource(upstream, service_index=settings.service_index, mode=mode, documents=documents),
                 downloads=downloads,
-                kept=KeptPackages(settings.name, downloads, inventory),
+                kept=kept,
                 search_timeout=config.mirroring.search_timeout,
                 absent_seconds=config.mirroring.freshness.versions.absent,
             )
             mirrors.append((settings, mirror))
-            sources.append((MappedSource(settings.name, mirror, settings.patterns), upstream))
+            upstreams.append(Mirrored(MappedSource(settings.name, mirror, settings.patterns), upstream, kept))
 
         feed: Feed
         if len(mirrors) == 1 and "*" in mirrors[0][0].patterns:
             feed = mirrors[0][1]
         else:
-            feed = Mapped([source for source, _ in sources])
+            feed = Mapped([each.source for each in upstreams])
 
         readiness = Readiness(path, MIRROR)
         background = [
@@ -143,7 +144,7 @@ async def assemble(
             # Protected ids are never requested upstream, whether or not they are hosted here.
             settled = protected_prefixes(config.feed.protected_prefixes, ())
             feed = Protected(lambda: settled, feed, attempted, appeared)
-        foresight = foresight_over(sources, downloads, reserve, private, config, stack)
+        foresight = foresight_over(upstreams, downloads, reserve, private, config, stack)
 
         yield Services(
             config=config,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from typing import NamedTuple
 
 from nugetproxy.accounts.reservations import protected_prefixes
 from nugetproxy.config import Config
@@ -10,12 +11,23 @@ from nugetproxy.feeds.mapped import MappedSource, sources_for
 from nugetproxy.mirroring.downloads.mirrored_downloads import MirroredDownloads
 from nugetproxy.mirroring.foresight.admission import AheadUpstream
 from nugetproxy.mirroring.foresight.foresight import Foresight
+from nugetproxy.mirroring.kept.view import KeptPackages
+from nugetproxy.nuget.identity import PackageId
+from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.runtime.hosting_parts import PrivateFeed
 from nugetproxy.storage.reserve import Reserve
 
 
+class Mirrored(NamedTuple):
+    """One upstream: which ids it is asked about, its client, and what is kept of it."""
+
+    source: MappedSource
+    client: AheadUpstream
+    kept: KeptPackages
+
+
 def foresight_over(
-    upstreams: Sequence[tuple[MappedSource, AheadUpstream]],
+    upstreams: Sequence[Mirrored],
     downloads: MirroredDownloads,
     reserve: Reserve,
     private: PrivateFeed | None,
@@ -25,8 +37,8 @@ def foresight_over(
     """Foresight over these upstreams, closed by `stack`; None when it is switched off, or there is nobody to ask."""
     if not config.mirroring.foresight or config.mirroring.mode == "offline":
         return None
-    clients = {source.name: client for source, client in upstreams}
-    sources = [source for source, _ in upstreams]
+    by_name = {upstream.source.name: upstream for upstream in upstreams}
+    sources = [upstream.source for upstream in upstreams]
     configured = protected_prefixes(config.feed.protected_prefixes, ())
 
     def upstreams_of(lower_id: str) -> list[AheadUpstream]:
@@ -36,7 +48,7 @@ def foresight_over(
         else:
             protected = private.accounts.ownership.protected()
             is_ours = protected.resembles(lower_id) or private.hosting.packages.knows(lower_id)
-        return [] if is_ours else [clients[source.name] for source in sources_for(sources, lower_id)]
+        return [] if is_ours else [by_name[source.name].client for source in sources_for(sources, lower_id)]
 
     def has_disk() -> bool:
         try:
@@ -45,7 +57,10 @@ def foresight_over(
             return False
         return True
 
-    foresight = Foresight(upstreams_of, has_disk=has_disk)
+    def kept(upstream: str, package_id: PackageId) -> Sequence[NuGetVersion]:
+        return by_name[upstream].kept.versions(package_id)
+
+    foresight = Foresight(upstreams_of, kept=kept, has_disk=has_disk)
     stack.push_async_callback(foresight.close)
     downloads.watch = foresight.watch
     downloads.on_commit.append(foresight.committed)

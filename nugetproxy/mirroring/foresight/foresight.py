@@ -32,6 +32,7 @@ from nugetproxy.nuget.first_bytes import LARGEST_NUSPEC, FirstBytes
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.manifest import DependencyGroup, PackageManifest
 from nugetproxy.nuget.nuspec import read_nuspec
+from nugetproxy.nuget.version import NuGetVersion
 
 MOST_QUEUED: Final = 1_000
 """Fetches that wait for room, of all restores; further ones are left to the clients."""
@@ -59,25 +60,35 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class _Fetch:
-    """The package `package`, or without one the versions for `need`."""
+    """The package `package`, or without one the versions for `need`; if that is met, they are all that is fetched."""
 
     asker: Asker
     upstreams: Sequence[AheadUpstream]
     queued: float
     need: Need | None = None
     package: PackageIdentity | None = None
+    is_met: bool = False
+
+
+KeptVersions = Callable[[str, PackageId], Sequence[NuGetVersion]]
+
+
+def nothing_kept(_upstream: str, _package_id: PackageId) -> Sequence[NuGetVersion]:
+    """A `KeptVersions` of nothing."""
+    return ()
 
 
 class Foresight:
     """Fetching ahead, for one event loop."""
 
     def __init__(
-        self, upstreams_of: Callable[[str], Sequence[AheadUpstream]], *, has_disk: Callable[[], bool] = lambda: True,
-        clock: Callable[[], float] = time.monotonic,
+        self, upstreams_of: Callable[[str], Sequence[AheadUpstream]], *, kept: KeptVersions = nothing_kept,
+        has_disk: Callable[[], bool] = lambda: True, clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         """`upstreams_of` gives the upstreams that may be asked about a lower id: none for what is hosted or protected.
-        It may raise NugetproxyError."""
+        It may raise NugetproxyError. `kept` gives the versions of an id that are kept of an upstream, by its name."""
         self._upstreams_of = upstreams_of
+        self._kept = kept
         self._clock = clock
         self._admission = Admission(has_disk)
         self._ledger = Ledger()
@@ -114,7 +125,7 @@ class Foresight:
     def versions_asked(self, asker: Asker, package_id: PackageId) -> None:
         """A client asks for the versions of an id."""
         self._ledger.use(package_id.lower)
-        self._plan(asker, asker.restore.asked_for_list(package_id.lower))
+        self._plan(asker, asker.restore.asked_for_list(package_id.lower), is_kept=False)
 
     def package_asked(self, asker: Asker, package: PackageIdentity) -> None:
         """A client asks for a package; to be called before the feed is asked."""
@@ -138,7 +149,7 @@ class Foresight:
         def see(block: bytes) -> bool:
             nuspec = first.feed(block)
             if nuspec is not None:
-                self._read(package, nuspec)
+                self._read(package, nuspec, is_kept=False)
             return not first.is_over
 
         return see
@@ -146,39 +157,39 @@ class Foresight:
     def committed(self, package: CommittedPackage) -> None:
         """A package was kept: if its first bytes told nothing, its manifest does."""
         if package.identity in self._interested:
-            self._learn(package.identity, package.manifest)
+            self._learn(package.identity, package.manifest, is_kept=False)
 
     async def _read_kept(self, asker: Asker, package: PackageIdentity) -> None:
         content = (await asker.feed.content(package, Part.NUSPEC)).value
         if isinstance(content, LocalFile) and content.size <= LARGEST_NUSPEC:
-            self._read(package, await PACKAGES.run(content.path.read_bytes))
+            self._read(package, await PACKAGES.run(content.path.read_bytes), is_kept=True)
         elif isinstance(content, SmallContent):
-            self._read(package, content.body)
+            self._read(package, content.body, is_kept=True)
 
-    def _read(self, package: PackageIdentity, nuspec: bytes) -> None:
+    def _read(self, package: PackageIdentity, nuspec: bytes, *, is_kept: bool) -> None:
         if len(nuspec) > LARGEST_NUSPEC:
             return
         try:
-            self._learn(package, read_nuspec(nuspec))
+            self._learn(package, read_nuspec(nuspec), is_kept=is_kept)
         except (InvalidPackage, InvalidPackageId, InvalidVersion) as error:
             _log.debug("foresight_blind", package=str(package), why=str(error))
         except Exception:  # noqa: BLE001 - a download must not fail because of what reads along
             _log.exception("foresight_failed", package=str(package))
 
-    def _learn(self, package: PackageIdentity, manifest: PackageManifest) -> None:
+    def _learn(self, package: PackageIdentity, manifest: PackageManifest, *, is_kept: bool) -> None:
         askers = self._interested.pop(package, [])
         groups = manifest.dependency_groups
         if manifest.identity != package or sum(len(group.dependencies) for group in groups) > MOST_DEPENDENCIES:
             groups = ()
         self._known[package] = groups
         for asker in askers:
-            self._expand(asker, package)
+            self._plan(asker, asker.restore.learn(package, groups), is_kept=is_kept)
 
     def _expand(self, asker: Asker, package: PackageIdentity) -> None:
         """Plan what the package needs, now or when it is known."""
         groups = self._known.get(package)
         if groups is not None:
-            self._plan(asker, asker.restore.learn(package, groups))
+            self._plan(asker, asker.restore.learn(package, groups), is_kept=True)
             return
         askers = self._interested.setdefault(package, [])
         if asker not in askers:
@@ -188,26 +199,45 @@ class Foresight:
 
     # --- the plan ---
 
-    def _plan(self, asker: Asker, needs: Sequence[Need]) -> None:
-        """Queue the versions and the package of each need, and of what is known to be needed by these in turn."""
+    def _plan(self, asker: Asker, needs: Sequence[Need], *, is_kept: bool) -> None:
+        """Queue the versions and the package of each need, and of what is known to be needed by these in turn.
+
+        `is_kept`: the package that has these needs is kept, so an earlier restore may have had them too. Then nothing
+        is fetched for a need that a kept version meets: most likely, this restore chooses that version as well.
+        """
         if self._is_closed:
             return
-        left = deque(needs)
+        left = deque((need, is_kept) for need in needs)
         while left:
-            need = left.popleft()
+            need, is_old = left.popleft()
             upstreams = self._may_be_asked(need.id.lower)
             if not upstreams:
                 continue
-            if need.exact is None or need.id.lower not in self._settled:
-                self._add(_Fetch(asker, upstreams, self._clock(), need=need))
+            is_met = is_old and self._is_met(need, upstreams)
+            if need.id.lower not in self._settled or (need.exact is None and not is_met):
+                self._add(_Fetch(asker, upstreams, self._clock(), need=need, is_met=is_met))
+            if is_met:
+                continue
             # The lowest version that a range names exists nearly always: it is not waited for the list to say so.
             if need.exact is not None and asker.restore.plan(need.exact):
                 groups = self._known.get(need.exact)
                 if groups is not None:
-                    left += asker.restore.learn(need.exact, groups)
+                    left += ((each, True) for each in asker.restore.learn(need.exact, groups))
                 if groups is None or need.exact not in self._settled:
                     self._add(_Fetch(asker, upstreams, self._clock(), package=need.exact))
         self._begin()
+
+    def _is_met(self, need: Need, upstreams: Sequence[AheadUpstream]) -> bool:
+        """Whether a version that fits is kept. What is kept is looked up in the file system, so not too often."""
+        key = (need.id.lower, need.range.normalized)
+        if key in self._settled:
+            return True
+        is_met = any(
+            need.range.satisfies(version) for upstream in upstreams for version in self._kept(upstream.name, need.id)
+        )
+        if is_met:
+            self._settled[key] = None
+        return is_met
 
     def _may_be_asked(self, lower_id: str) -> Sequence[AheadUpstream]:
         try:
@@ -273,9 +303,9 @@ class Foresight:
         if fetch.package is not None:
             await self._fetch_package(fetch.asker, fetch.package)
         elif fetch.need is not None:
-            await self._fetch_versions(fetch.asker, fetch.need)
+            await self._fetch_versions(fetch.asker, fetch.need, is_met=fetch.is_met)
 
-    async def _fetch_versions(self, asker: Asker, need: Need) -> None:
+    async def _fetch_versions(self, asker: Asker, need: Need, *, is_met: bool) -> None:
         key = need.id.lower
         is_new = self._ledger.begin(key, Kind.VERSIONS, self._clock())
         if not is_new and need.exact is not None:
@@ -287,7 +317,7 @@ class Foresight:
             if is_new:
                 self._settle(key, was_fetched=answer is not None and _was_fetched(answer.provenance.outcome))
         best = need.range.best_match(answer.value)
-        if best is None:
+        if best is None or is_met:
             return
         package = PackageIdentity.parse(need.id.text, best.normalized)
         if asker.restore.plan(package):

@@ -4,16 +4,17 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 from nugetproxy.errors import PackageNotFound, VersionNotFound
-from nugetproxy.feeds.base import Answer, Feed, GrowingContent, PackageContent, Part
+from nugetproxy.feeds.base import Answer, Feed, GrowingContent, LocalFile, PackageContent, Part, SmallContent
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.mirroring.foresight.foresight import Foresight
 from nugetproxy.mirroring.upstream.pace import Speed
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
-from tests.builders import make_nupkg
+from tests.builders import make_nupkg, make_nuspec
 from tests.fakes.feed import Growing
 
 
@@ -37,12 +38,13 @@ Graph = Mapping[str, Sequence[tuple[str, str]]]
 
 @dataclass
 class GraphFeed:
-    """Packages by `Id version`, with their dependencies. Each fetch of a package is shown to `foresight` as it arrives;
-    nothing is answered while `open` is not set."""
+    """Packages by `Id version`, with their dependencies. One that is not `kept` is shown to `foresight` when it is
+    fetched, which takes until `open` is set."""
 
     graph: Graph
     foresight: Foresight | None = None
     open: asyncio.Event = field(default_factory=asyncio.Event)
+    kept: set[str] = field(default_factory=set)
     lists: list[str] = field(default_factory=list)
     packages: list[str] = field(default_factory=list)
     running: Counter[str] = field(default_factory=Counter)
@@ -65,7 +67,12 @@ class GraphFeed:
 
     async def content(self, package: PackageIdentity, part: Part) -> Answer[PackageContent]:
         name = str(package)
+        if part is Part.NUSPEC:
+            nuspec = make_nuspec(*name.split(), dependencies=self.graph[name])
+            return Answer(SmallContent(nuspec, "", ""), Provenance(Outcome.HIT))
         self.packages.append(name)
+        if name in self.kept:
+            return Answer(LocalFile(Path("kept"), 1, 0, "etag"), Provenance(Outcome.HIT))
         await self._wait("packages")
         if name not in self.graph:
             raise VersionNotFound(*name.split())
@@ -75,6 +82,9 @@ class GraphFeed:
             watcher(nupkg)
         content: GrowingContent = Growing([nupkg], size=len(nupkg))
         return Answer(content, Provenance(Outcome.MISS))
+
+    def kept_versions(self, package_id: PackageId) -> list[NuGetVersion]:
+        return [NuGetVersion.parse(name.split()[1]) for name in self.kept if name.split()[0] == package_id.text]
 
     async def _wait(self, what: str) -> None:
         self.running[what] += 1

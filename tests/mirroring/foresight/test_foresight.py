@@ -26,7 +26,9 @@ class Restoring:
     def __init__(self, graph: Graph, *, ours: str = "", has_disk: bool = True) -> None:
         self.upstream = ScriptedUpstream()
         self.foresight = Foresight(
-            lambda lower_id: [] if ours and lower_id.startswith(ours) else [self.upstream], has_disk=lambda: has_disk
+            lambda lower_id: [] if ours and lower_id.startswith(ours) else [self.upstream],
+            kept=lambda upstream, package_id: self.feed.kept_versions(package_id) if upstream == "up" else (),
+            has_disk=lambda: has_disk,
         )
         self.feed = GraphFeed(graph, self.foresight)
         self.asker = self.of("session")
@@ -94,6 +96,26 @@ async def test_a_version_below_one_that_the_client_has_is_left_out():
         await restore.ask("A 1.0.0")
         await settled(restore.foresight)
         assert restore.feed.packages == []
+
+
+async def test_what_a_kept_package_needs_is_fetched_unless_a_kept_version_will_do():
+    """
+    A restore may have passed over the lowest version for a higher one, and the next will do so again.
+    """
+    graph = {
+        "A 1.0.0": [("B", "1.0.0"), ("C", "1.0.0"), ("D", "(1.0.0, )"), ("E", "2.0.0")],
+        **dict.fromkeys(("B 1.0.0", "B 2.0.0", "C 1.0.0", "D 1.5.0", "D 2.0.0", "E 1.0.0", "E 2.0.0"), ()),
+    }
+    async with restoring(graph) as restore:
+        restore.feed.kept |= {"A 1.0.0", "B 2.0.0", "D 2.0.0", "E 1.0.0"}
+        await restore.ask("A 1.0.0")
+        await settled(restore.foresight)
+        assert sorted(restore.feed.packages) == ["C 1.0.0", "E 2.0.0"]
+        assert sorted(restore.feed.lists) == ["B", "C", "D", "E"]
+        await restore.ask("A 1.0.0", session="another")
+        await settled(restore.foresight)
+        assert len(restore.feed.packages) == 2
+        assert len(restore.feed.lists) == 4
 
 
 async def test_an_id_that_is_ours_is_asked_of_nobody():
