@@ -285,4 +285,5 @@ def _with_byte_order_mark(data: bytes) -> bytes:
 def _first_line(error: Exception) -> str:
     # The text of a SyntaxError ends in a file name, and there is no file.
     lines = str(error.msg if isinstance(error, etree.XMLSyntaxError) else error).splitlines()
-    return lines[0] if lines else type(error).__name__
+    # It may quote names whose characters no version of Unicode has assigned yet.
+    return "".join(c if c.isprintable() else "?" for c in lines[0]) if lines else type(error).__name__

@@ -195,3 +195,9 @@ def test_a_nuspec_that_a_push_accepts_is_read_completely():
     data = written(dependencies(1, 2, 1_000) + within("packageTypes", '<packageType name="A"/>', 32))
     assert [len(group.dependencies) for group in read_nuspec(data).dependency_groups] == [1, 2, 1_000]
     assert len(metadata_element(data)) == 4
+
+
+def test_a_name_that_cannot_be_printed_is_not_repeated():
+    with pytest.raises(InvalidPackage, match=r"attribute a\?, line 1") as refused:
+        NuspecParser(MIRRORED).parse("<package a\u2d72/>".encode())
+    assert str(refused.value).isprintable()
