@@ -27,7 +27,7 @@ def main() -> None:
     whole_day.add_argument("--rounds", type=int, default=3)
     whole_day.add_argument("--seconds", type=int, default=10, help="of load, each round and server")
     whole_day.add_argument("--workers", type=int, default=1)
-    whole_day.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio")
+    whole_day.add_argument("--loop", choices=("auto", "asyncio", "uvloop"), default="auto")
     whole_day.add_argument("--tls", action="store_true", help="both servers speak TLS")
     whole_day.add_argument("--cold", action="store_true", help="empty the page cache before each round")
     whole_day.add_argument("--small", action="store_true", help="a hundredth of it, to try the benchmark")
