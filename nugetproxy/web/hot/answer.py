@@ -112,6 +112,8 @@ class HotAnswer:
     """Of a document's bytes: two answers with the same digest are two forms of one document."""
     since: float = field(default_factory=time.monotonic)
     """When `provenance` was valid, on the monotonic clock."""
+    position: int = -1
+    """Where `overflow` has this very answer, as it counts positions; -1: nowhere."""
 
     outcome: str = field(init=False)
     _ages: AgingLines = field(init=False)

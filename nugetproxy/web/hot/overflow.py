@@ -61,8 +61,13 @@ class Overflow:
         self._writing: asyncio.Task[None] | None = None
 
     def put(self, key: Key, answer: HotAnswer) -> None:
-        """Keep the answer of a document, unless it is too large or documents come faster than the disk writes them."""
+        """Keep the answer of a document, unless it is too large or documents come faster than the disk writes them.
+
+        One that was found here and is evicted from memory again is still here, and is not written a second time.
+        """
         if self._descriptor < 0 or (self._writing is not None and len(self._gathered) >= BATCH):
+            return
+        if answer.position >= 0 and self._slots[hash(key) % SLOTS] == answer.position + 1 and self._is_safe(answer):
             return
         forms = [form.body for form in (answer.identity, answer.gzip) if form is not None]
         if any(not isinstance(body, bytes) or len(body) > LARGEST for body in forms):
@@ -70,7 +75,8 @@ class Overflow:
         record = _record(key, answer)
         if len(record) > BATCH:
             return
-        self._slots[hash(key) % SLOTS] = self._start + len(self._gathered) + 1
+        answer.position = self._start + len(self._gathered)
+        self._slots[hash(key) % SLOTS] = answer.position + 1
         self._gathered += record
         if len(self._gathered) >= BATCH and self._writing is None:
             self._write()
@@ -78,7 +84,10 @@ class Overflow:
     def find(self, key: Key) -> HotAnswer | None:
         """None also when the disk would have to be waited for."""
         position = self._slots[hash(key) % SLOTS] - 1
-        return self._answer_at(position, key) if position >= 0 else None
+        answer = self._answer_at(position, key) if position >= 0 else None
+        if answer is not None:
+            answer.position = position
+        return answer
 
     def forget(self, key: Key) -> None:
         """Make this key unfindable."""
@@ -108,6 +117,10 @@ class Overflow:
         if len(head) < whole:
             head += self._bytes_at(position + len(head), whole - len(head))
         return _answer(key, memoryview(head), lengths) if len(head) >= whole else None
+
+    def _is_safe(self, answer: HotAnswer) -> bool:
+        """Whether its record will not be overwritten soon: by then it may have left memory without a new one."""
+        return answer.position > self._start - self._size // 2
 
     def _bytes_at(self, position: int, count: int) -> bytes:
         """Up to `count` bytes; fewer at an end, none if they are lost or not in the page cache."""

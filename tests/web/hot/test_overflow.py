@@ -243,3 +243,34 @@ async def test_an_answer_for_one_host_is_not_found_for_another(overflow):
     assert table.find(b"/a", b"http://b", time.monotonic()) is None
     assert table.find(b"/a http://a", b"http://a", time.monotonic()) is None
     assert find(table, "/a") is not None
+
+
+async def test_what_was_found_here_is_not_written_again(overflow):
+    """
+    Unless its record would soon be overwritten.
+    """
+    overflow.put(b"/a", hot_json(b"a" * 1000))
+    found = overflow.find(b"/a")
+    assert found is not None
+    before = len(overflow._gathered)
+    for _ in range(3):
+        overflow.put(b"/a", found)
+    assert len(overflow._gathered) == before
+
+    body = os.urandom(100_000)
+    for number in range(SMALLEST_FILE // len(body) - 5):
+        overflow.put(b"/%d" % number, hot_json(body))
+        await written(overflow)
+    position = found.position
+    overflow.put(b"/a", found)
+    assert found.position > position
+    assert told(overflow.find(b"/a")) == told(found)
+
+
+async def test_what_another_answer_displaced_is_written_again(overflow):
+    overflow.put(b"/a", hot_json(b"a"))
+    found = overflow.find(b"/a")
+    assert found is not None
+    overflow.forget(b"/a")
+    overflow.put(b"/a", found)
+    assert told(overflow.find(b"/a")) == told(found)
