@@ -18,6 +18,7 @@ SLOW_SECONDS: Final = 2.0
 """Processor time for one input. The most expensive valid one takes a quarter of it."""
 
 HUNG_SECONDS: Final = 60
+"""Of processor time, after which an input is given up."""
 _SHRINKING_SECONDS: Final = 20.0
 
 
@@ -95,10 +96,11 @@ def _at_most(seconds: int) -> Iterator[None]:
     def stop(_: int, __: FrameType | None) -> None:
         raise Slow(f"still running after {seconds} s")
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
+    # Processor time, because a busy or suspended machine is no finding.
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
