@@ -112,7 +112,7 @@ class MirrorFeed:
         # A client may still be reading the pages of an index from before the upstream was considered down.
         if kept is not None and (self._source.is_offline or kept.value.overlapping(lower, upper)):
             return kept
-        return await self._registrations.loaded(package_id, lambda registration: registration.overlapping(lower, upper))
+        return await self._registrations.between(package_id, lower, upper)
 
     async def complete_registration(self, package_id: PackageId) -> Answer[Registration]:
         kept = await self._kept_registration(package_id)

@@ -73,6 +73,20 @@ async def test_reading_one_after_another_costs_one_request_a_page(big, tmp_path)
     assert big.requests_for(f"{THEIRS}/index.json") == 1
 
 
+async def test_a_page_sets_the_next_ones_under_way(big, tmp_path):
+    """
+    A client that has the index from before reads its pages only; those before them stay unread.
+    """
+    async with running(tmp_path, big) as mirror:
+        page = await mirror.json(f"{OURS}/page/1.0.64/1.0.127.json")
+        await settled(big, f"{THEIRS}/page/*", 3)
+        await mirror.json(f"{OURS}/page/1.0.128/1.0.191.json")
+        await mirror.json(f"{OURS}/page/1.0.192/1.0.199.json")
+    assert page["count"] == 64
+    assert big.requests_for(f"{THEIRS}/page/*") == 3
+    assert big.requests_for(f"{THEIRS}/page/1.0.0/*") == 0
+
+
 async def test_many_readers_cost_no_more(big, tmp_path):
     async with running(tmp_path, big) as mirror:
         read = await asyncio.gather(*(read_all(mirror) for _ in range(10)))

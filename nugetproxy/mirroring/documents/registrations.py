@@ -9,6 +9,7 @@ other tasks.
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from cachetools import LRUCache
@@ -21,6 +22,7 @@ from nugetproxy.mirroring.documents.mirrored_documents import KeptDocument
 from nugetproxy.mirroring.documents.readers import IndexOf, PageOf
 from nugetproxy.mirroring.documents.source import MirroredSource, quoted
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.documents import text_of
 from nugetproxy.protocol.v3.registration import Leaf, Page, Registration
 
@@ -61,8 +63,21 @@ class MirroredRegistrations:
         Vague pages are loaded: clients could not use the index without their bounds.
         """
         answer, index = await self._loaded(package_id, lambda _: ())
-        await self._fetch_ahead(index)
+        await self._fetch_ahead(index, index.registration.outlying[:_MOST_AHEAD])
         return answer
+
+    async def between(self, package_id: PackageId, lower: NuGetVersion, upper: NuGetVersion) -> Answer[Registration]:
+        """The registration with the pages that overlap `lower`..`upper`; the next ones are on their way.
+
+        A client may have kept the index, or it may name more pages than are fetched ahead with it.
+        """
+
+        def following(registration: Registration) -> Sequence[Page]:
+            behind = (page for page in registration.outlying if page.lower > upper and not page.is_vague)
+            return list(islice(behind, _AT_ONCE))
+
+        loaded = await self._loaded(package_id, lambda found: found.overlapping(lower, upper), ahead=following)
+        return loaded[0]
 
     async def loaded(
         self, package_id: PackageId, wanted: Callable[[Registration], Sequence[Page]], *, doubt: bool = False
@@ -103,9 +118,11 @@ class MirroredRegistrations:
         return leaves
 
     async def _loaded(
-        self, package_id: PackageId, wanted: Callable[[Registration], Sequence[Page]], *, doubt: bool = False
-    ) -> tuple[Answer[Registration], _Index]:
+        self, package_id: PackageId, wanted: Callable[[Registration], Sequence[Page]], *, doubt: bool = False,
+        ahead: Callable[[Registration], Sequence[Page]] = lambda _: (),
+    ) -> tuple[Answer[Registration], _Index]:  # fmt: skip
         index = await self._index(package_id, doubt=doubt)
+        await self._fetch_ahead(index, ahead(index.registration))
         try:
             return await self._with_pages(index, wanted), index
         except DocumentAbsent:
@@ -130,9 +147,9 @@ class MirroredRegistrations:
         except DocumentAbsent as error:
             raise PackageNotFound(package_id.text) from error
 
-    async def _fetch_ahead(self, index: _Index) -> None:
+    async def _fetch_ahead(self, index: _Index, pages: Sequence[Page]) -> None:
         wanted = []
-        for number, page in enumerate(index.registration.outlying[:_MOST_AHEAD]):
+        for number, page in enumerate(pages, 1):
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
             if await self._is_current(page, index):
