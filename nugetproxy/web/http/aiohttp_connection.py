@@ -7,6 +7,7 @@ then handles everything: slower and with its own messages, but never wrong.
 
 import asyncio
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final, cast
 
 from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, web
@@ -25,6 +26,8 @@ MAX_FIELD: Final = 12 * 1024
 
 MAX_FIELDS: Final = 128
 """Headers of one request."""
+
+_EMPTY_LINE: Final = b"\r\n\r\n"
 
 _NAMES = ("_waiter", "_messages", "_close", "_force_close", "_upgraded", "_payload_parser", "_parser", "_buffer_paused")
 
@@ -51,8 +54,7 @@ def handler_for(server: web.Server, refuse: Refuse) -> web.RequestHandler:
     options = getattr(server, "_kwargs", None)
     if options is None:
         return server()
-    handler = _Handler(server, loop=asyncio.get_running_loop(), **options)
-    handler.refuse = refuse
+    handler = _Handler(server, refuse, **options)
     if can_tell():
         handler._parser = cast(Any, _Parser(handler._parser))
     return handler
@@ -81,9 +83,17 @@ def is_between_requests(handler: Any) -> bool:
     )
 
 
+def finish(handler: web.RequestHandler) -> None:
+    """Close after the current response, or now if there is none. A request body that is still arriving is received."""
+    if isinstance(handler, _Handler) and handler.is_receiving():
+        handler.is_finishing = True
+    else:
+        handler.close()  # which also drops everything that arrives from now on
+
+
 def is_last_request(handler: Any) -> bool:
-    """Whether the connection closes after the current response: `handler.close()` was called."""
-    return bool(getattr(handler, "_close", False))
+    """Whether the connection closes after the current response."""
+    return bool(getattr(handler, "_close", False) or getattr(handler, "is_finishing", False))
 
 
 def refusal_of(error: HttpProcessingError) -> tuple[int, str]:
@@ -139,9 +149,29 @@ class UnknownExpectation(HttpProcessingError):
 
 
 class _Handler(web.RequestHandler):
-    __slots__ = ("refuse",)
+    __slots__ = ("is_finishing", "newest_body", "refuse")
 
-    refuse: Refuse
+    def __init__(self, server: web.Server, refuse: Refuse, **options: Any) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **options)
+        self.refuse = refuse
+        self.is_finishing = False  # the connection closes after the current response
+        self.newest_body: Any = None  # that of the last request whose head has arrived
+
+    def is_receiving(self) -> bool:
+        """Whether the body of a request has not arrived completely. Only that of the last one can be incomplete."""
+        return self.newest_body is not None and not self.newest_body.is_eof()
+
+    def data_received(self, data: bytes) -> None:
+        before = len(self._messages)
+        super().data_received(data)
+        # No protocol is switched to, and aiohttp's parser drops the bytes behind a request that wants to: what follows
+        # could begin in the middle of another request. It is only safe when nothing followed.
+        for message, payload in islice(self._messages, before, None):
+            self.newest_body = payload
+            if getattr(message, "upgrade", False):
+                is_alone = payload.is_eof() and data.find(_EMPTY_LINE) == len(data) - len(_EMPTY_LINE)
+                if not is_alone:
+                    finish(self)
 
     def handle_error(
         self,
@@ -165,6 +195,8 @@ class _Handler(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         if isinstance(resp, web.HTTPExpectationFailed):
             resp = self.handle_error(request, resp.status, UnknownExpectation())
+        if self.is_finishing:
+            resp.force_close()
         return await super().finish_response(request, resp, start_time)
 
 

@@ -16,6 +16,7 @@ from typing import Final, cast
 from nugetproxy.httpcache.conditional import NotModified, Partial, PreconditionFailed, Unsatisfiable, Verdict, Whole
 from nugetproxy.web.hot.answer import HotAnswer, HotVariant
 from nugetproxy.web.hot.open_files import KeptFile
+from nugetproxy.web.http.aiohttp_connection import finish
 from nugetproxy.web.http.portions import HIGH_WATER
 from nugetproxy.web.http.request_ids import request_id
 from nugetproxy.web.lane.backlog import keep_unsent_low
@@ -188,7 +189,7 @@ class Lane(Watched):
         self._handed_tail = (self._handed_tail + data[-4:])[-4:]
         handler.data_received(data)
         if self._close_after:
-            handler.close()
+            finish(handler)
 
     def _hold(self, data: bytes) -> None:
         if not self._held and not self._transport.is_closing():

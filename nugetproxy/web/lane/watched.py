@@ -10,7 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
-from nugetproxy.web.http.aiohttp_connection import is_between_requests
+from nugetproxy.web.http.aiohttp_connection import finish, is_between_requests
 from nugetproxy.web.http.errors import refused
 from nugetproxy.web.http.request_ids import request_id
 from nugetproxy.web.lane.backlog import Backlog, unread_bytes
@@ -112,7 +112,7 @@ class Watched(asyncio.BufferedProtocol):
         self._close_after = True
         if not self.is_idle():
             if self._handed and self._handler is not None:
-                self._handler.close()
+                finish(self._handler)
         elif self._is_resting() and not unread_bytes(self._transport):
             self._transport.close()
         # Else a request is on its way: it is answered, unless it takes longer than LAST_REQUEST_SECONDS.

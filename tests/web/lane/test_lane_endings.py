@@ -1,6 +1,7 @@
 """How connections end: time-outs, limits, a client that stops reading, a graceful stop."""
 
 import asyncio
+import json
 import os
 import socket
 from typing import Any
@@ -242,6 +243,32 @@ def test_a_stop_closes_idle_connections_and_finishes_running_answers(loop):
             return idle_closed, whole, answered, ends, await stopping
 
     assert run_on(loop, scenario) == (True, True, b"held", [True, True], 0)
+
+
+@pytest.mark.parametrize("sent", [0, 1000], ids=["head on its way", "in the body"])
+def test_a_stop_receives_the_rest_of_a_request(loop, sent):
+    """
+    A push that is under way is not lost because of a restart.
+    """
+
+    async def scenario():
+        async with serving(**PATIENT) as served:
+            client = await served.open()
+            await client.ask(get("/echo"))
+            push = b"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000
+            if sent:
+                client.writer.write(push[:sent])
+                while len(served.seen) < 2:
+                    await asyncio.sleep(0.005)
+            else:
+                os.write(client.writer.get_extra_info("socket").fileno(), push[:40])
+            stopping = asyncio.create_task(served.server.drain(10))
+            await asyncio.sleep(0.02)
+            client.writer.write(push[sent or 40 :])
+            reply = await client.reply()
+            return json.loads(reply.body)["body"], await client.is_closed(), await stopping
+
+    assert run_on(loop, scenario) == (200_000, True, 0)
 
 
 def test_a_stop_waits_no_longer_than_it_may(loop):
