@@ -1,6 +1,7 @@
 """nugetproxy health: whether the server of these settings is ready, for container engines, scripts and people."""
 
 import http.client
+import re
 import ssl
 import sys
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _PATH: Final = "/health/ready"
 _LONGEST_REASON: Final = 500
+_USERINFO: Final = re.compile(r"(?<=//)[^/?#]*@")
 
 
 @click.command()
@@ -29,10 +31,11 @@ def health(url: str | None, timeout: float, **options: object) -> None:
     It requests the address that `serve` listens on with the same options, environment and file.
     """
     base = url.rstrip("/") if url else own_url(load_config(options).server)
+    named = _USERINFO.sub("***@", base)
     if why := problem(base, timeout, is_own=url is None):
-        complain([f"{base} is not ready: {why}"])
+        complain([f"{named} is not ready: {why}"])
         sys.exit(REFUSED)
-    click.echo(f"{base} is ready.")
+    click.echo(f"{named} is ready.")
 
 
 def own_url(server: "ServerSettings") -> str:

@@ -62,7 +62,7 @@ from nugetproxy.logs import logger
 from nugetproxy.nuget.archive import ArchiveLimits
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.protocol.v3.deprecation import Deprecation
+from nugetproxy.protocol.v3.deprecation import LONGEST_MESSAGE, Deprecation
 from nugetproxy.storage.blobs.base import BlobKey
 from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase, fetching
 from nugetproxy.storage.revisions import Revisions
@@ -271,10 +271,15 @@ class Publish:
     ) -> None:
         """Mark all these versions as deprecated, or none; None removes the mark.
 
-        Raises as `unlist`; InvalidRequest when no version is named.
+        Raises as `unlist`; InvalidRequest when no version is named, or the message is too long.
         """
         if not versions:
             raise InvalidRequest("name the versions to deprecate")
+        if deprecation is not None and len(deprecation.message) > LONGEST_MESSAGE:
+            raise InvalidRequest(
+                f"the message of a deprecation has at most {LONGEST_MESSAGE} characters; this one has "
+                f"{len(deprecation.message)}"
+            )
         act = "deprecate" if deprecation is not None else "undeprecate"
 
         def change(before: HostedPackage) -> HostedPackage:

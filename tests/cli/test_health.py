@@ -73,6 +73,13 @@ def test_the_reason_is_printed_when_it_is_not(url):
     assert ended.stderr == f"nugetproxy: {url} is not ready: status 503: the disk is gone\n"
 
 
+def test_credentials_in_the_url_are_not_printed(url):
+    for address in (url, "http://127.0.0.1:1"):
+        ended = health("--url", address.replace("//", "//alice:s3cret@") + "/good")
+        assert "s3cret" not in ended.output
+        assert "http://***@127.0.0.1:" in ended.output
+
+
 def test_nobody_listens():
     port = free_port()
     ended = health("--listen", f"127.0.0.1:{port}")

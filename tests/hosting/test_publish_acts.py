@@ -1,5 +1,7 @@
 """Unlist, relist, deprecate, delete: what each changes, and what it refuses."""
 
+from dataclasses import replace
+
 import pytest
 
 from nugetproxy.accounts.model import Actor
@@ -13,7 +15,7 @@ from nugetproxy.errors import (
 from nugetproxy.hosting.publish import ListedVerb
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.protocol.v3.deprecation import Deprecation
+from nugetproxy.protocol.v3.deprecation import LONGEST_MESSAGE, Deprecation
 from tests.hosting.house import House
 
 UTILS = PackageId.parse("Contoso.Utils")
@@ -113,6 +115,16 @@ async def test_a_deprecation_can_be_removed(house: House) -> None:
 async def test_a_deprecation_names_versions(house: House) -> None:
     with pytest.raises(InvalidRequest):
         await house.publish.deprecate(await house.actor(), UTILS, [], OLD, address=HERE)
+
+
+async def test_the_message_of_a_deprecation_is_limited(house: House) -> None:
+    alice = await house.actor()
+    await house.push(alice)
+    fits, too_long = (replace(OLD, message="\u00e4" * length) for length in (LONGEST_MESSAGE, LONGEST_MESSAGE + 1))
+    await house.publish.deprecate(alice, UTILS, [ONE.version], fits, address=HERE)
+    with pytest.raises(InvalidRequest, match="at most 4000 characters; this one has 4001"):
+        await house.publish.deprecate(alice, UTILS, [ONE.version], too_long, address=HERE)
+    assert house.packages.of("contoso.utils")[0].deprecation == fits
 
 
 # --- delete -----------------------------------------------------------------------------------------------------------

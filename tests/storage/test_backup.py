@@ -92,6 +92,16 @@ class TestWriting:
         with pytest.raises(InvalidRequest, match=r"is not empty, perhaps after an interrupted backup"):
             BackupWriter(data, folder, link=False)
 
+    @pytest.mark.parametrize("inside", ["", "backup", "mirror/backup", "../data/backup"])
+    def test_a_folder_inside_the_data_directory_is_refused(self, data: Path, inside: str):
+        """
+        A backup with the mirror would copy itself for ever.
+        """
+        before = files_below(data)
+        with pytest.raises(InvalidRequest, match="is inside the data directory"):
+            BackupWriter(data, data / inside, link=False)
+        assert files_below(data) == before
+
     def test_missing_files_are_reported(self, data: Path, tmp_path: Path):
         writer = BackupWriter(data, tmp_path / "backup", link=True)
         assert writer.add("hosted/packages/b/1.0.0/b.nupkg") is None

@@ -12,6 +12,9 @@ from nugetproxy.nuget.version import NuGetVersion
 REASONS = ("Legacy", "CriticalBugs", "Other")
 ANY_VERSION = "*"
 
+LONGEST_MESSAGE = 4000
+"""Characters of a message. Every document about the version repeats it."""
+
 
 def at_least(version: NuGetVersion) -> str:
     """The range of an alternative starting with this version, as nuget.org writes it."""

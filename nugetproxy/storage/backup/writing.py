@@ -21,9 +21,13 @@ class BackupWriter:
     """
 
     def __init__(self, data: Path, folder: Path, *, link: bool) -> None:
-        """Raises InvalidRequest for a folder that is not empty, StorageUnavailable for one that cannot be created."""
+        """Raises InvalidRequest for a folder that is not empty or is inside the data directory, StorageUnavailable for
+        one that cannot be created.
+        """
         self._data, self._folder, self._link = data, folder, link
         self._files: dict[str, BackedUpFile] = {}
+        if folder.resolve().is_relative_to(data.resolve()):
+            raise InvalidRequest(f"{folder} is inside the data directory {data}: name a folder outside it")
         try:
             folder.mkdir(PRIVATE.folder, parents=True, exist_ok=True)
             if any(folder.iterdir()):
