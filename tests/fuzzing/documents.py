@@ -211,7 +211,7 @@ def _check_v2(registration: Registration) -> None:
     entries = etree.fromstring(written).findall("{*}entry")
     assert len(entries) <= len(rows)
     for entry in entries:
-        assert len(etree.tostring(entry)) <= 2 * LARGEST_VERSION
+        assert len(etree.tostring(entry, encoding="utf-8")) <= 2 * LARGEST_VERSION
 
 
 def _checked(written: bytes) -> bytes:
