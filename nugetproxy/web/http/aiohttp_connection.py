@@ -180,6 +180,8 @@ class _Handler(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
+        if isinstance(exc, ConnectionError) and (self.transport is None or self.transport.is_closing()):
+            return _Answered(status=status)  # the client left before it was told to continue
         if not isinstance(exc, HttpProcessingError) or self.transport is None:
             return super().handle_error(request, status, exc, message)
         # Detached, else aiohttp closes it immediately, and a client that is still sending gets a reset, not a response.

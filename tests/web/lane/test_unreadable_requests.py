@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 
 import pytest
@@ -165,3 +166,21 @@ def test_long_requests_of_legitimate_clients_are_read(loop, lane, request_bytes)
             return (await served.ask(request_bytes)).status
 
     assert run_on(loop, scenario) == 200
+
+
+def test_a_client_that_leaves_before_it_hears_to_continue_is_no_error(loop, caplog):
+    """
+    aiohttp would log a traceback for each of them.
+    """
+
+    async def scenario():
+        async with serving() as served:
+            for _ in range(20):
+                client = await served.open()
+                client.writer.write(get("/echo", "Expect: 100-continue", "Content-Length: 5"))
+                client.writer.write_eof()
+                await client.reader.read()
+            return served.seen
+
+    assert run_on(loop, scenario) == []
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
