@@ -103,6 +103,9 @@ def load_config(options: Mapping[str, Any]) -> "Config":
         sys.exit(BAD_SETTINGS)
 
 
+_DATA_VARIABLE: Final = "NUGETPROXY_STORAGE__PATH"
+
+
 class Settings:
     """The settings that the options name, loaded only when needed: that takes longer than most commands."""
 
@@ -116,12 +119,14 @@ class Settings:
 
     @property
     def data(self) -> Path:
-        """The data directory. Without a file or a variable that may name another one, the settings are not loaded."""
+        """The data directory. The settings are loaded only when a file or another variable may name it."""
         given = self._options.get("data")
+        if given is None:
+            given = os.environ.get(_DATA_VARIABLE)
+        if given:
+            return Path(given)
         elsewhere = self._options.get("config") or any(name.startswith("NUGETPROXY_") for name in os.environ)
-        if elsewhere or given == "":
-            return Path(self.config.storage.path)
-        return Path(given or DEFAULT_DATA)
+        return Path(self.config.storage.path) if elsewhere or given == "" else Path(DEFAULT_DATA)
 
 
 def _with(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:

@@ -44,3 +44,15 @@ def test_help_loads_nothing_heavy(arguments):
 @pytest.mark.parametrize("arguments", [("user", "list"), ("key", "list"), ("package", "list")], ids=" ".join)
 def test_a_command_loads_what_it_uses(alice, arguments):
     assert loaded(*arguments, "--data", str(alice.data)) & HEAVY == set()
+
+
+def test_the_settings_are_not_loaded_for_a_path_that_is_given(alice, tmp_path, monkeypatch):
+    """
+    As in the container, which names it in a variable, and with the options of the unit.
+    """
+    (tmp_path / "settings.toml").write_text("[storage]\n")
+    assert (
+        loaded("key", "list", "--config", str(tmp_path / "settings.toml"), "--data", str(alice.data)) & HEAVY == set()
+    )
+    monkeypatch.setenv("NUGETPROXY_STORAGE__PATH", str(alice.data))
+    assert loaded("key", "list") & HEAVY == set()

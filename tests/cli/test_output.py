@@ -36,7 +36,7 @@ def test_with_json_a_refusal_is_json(alice, arguments, kind, code, told):
 
 def test_with_json_wrong_settings_are_json(alice, monkeypatch):
     monkeypatch.setenv("NUGETPROXY_SERVER__WORKERS", "0")
-    refusal = json.loads(alice.refused("user", "list", "--json", code=78))
+    refusal = json.loads(alice.refused("key", "add", "ci", "--owner", "alice", "--json", code=78))
 
     assert refusal["kind"] == "settings"
     assert [problem.partition(":")[0] for problem in refusal["problems"]] == ["server.workers"]
