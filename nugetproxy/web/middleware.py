@@ -14,7 +14,7 @@ from nugetproxy.errors import InvalidRequest, NugetproxyError, StorageUnavailabl
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.logs import about, logger
 from nugetproxy.web.answers.responses import STANDING_HEADERS
-from nugetproxy.web.http.aiohttp_connection import is_last_request, refuse_other_versions
+from nugetproxy.web.http.aiohttp_connection import is_last_request, note_answered, refuse_other_versions
 from nugetproxy.web.http.errors import Refusal, refusal_for, refused
 from nugetproxy.web.http.request_ids import request_id
 from nugetproxy.web.http.targets import refuse_key, refuse_odd_target
@@ -53,6 +53,7 @@ async def answering(request: web.Request, handler: Handler) -> web.StreamRespons
         if request.transport is not None:
             request.transport.abort()
     _account(request, response, note, arrived)
+    note_answered(request.protocol)
     return response
 
 

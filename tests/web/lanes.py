@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import os
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from nugetproxy.config import ServerSettings
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.runtime.listening import listen_on
 from nugetproxy.web.hot.answer import HotAnswer, HotVariant
 from nugetproxy.web.hot.table import HotTable
-from nugetproxy.web.http.aiohttp_connection import handler_options
+from nugetproxy.web.http.aiohttp_connection import handler_options, note_answered
 from nugetproxy.web.lane.server import LaneServer
 from nugetproxy.web.lane.shared import LaneShared
 from nugetproxy.web.telemetry.access import AccessLog
@@ -118,7 +120,18 @@ async def serving(
         seen.append(request.raw_path)
         return web.Response(status=404, body=b"none")
 
-    app = web.Application()
+    @web.middleware
+    async def answering(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Sends the response itself, as the real one does."""
+        response = await handler(request)
+        await response.prepare(request)
+        await response.write_eof()
+        note_answered(request.protocol)
+        if request.query_string == "slow":
+            time.sleep(0.02)  # the loop is busy; the client has its response and goes on
+        return response
+
+    app = web.Application(middlewares=[answering])
     app.router.add_route("*", "/held", held)
     app.router.add_route("*", "/large", large)
     app.router.add_route("*", "/echo", echo)

@@ -83,6 +83,29 @@ def is_between_requests(handler: Any) -> bool:
     )
 
 
+def note_answered(handler: Any) -> None:
+    """The response to the current request is sent, and its body received: the last act of whoever answers requests."""
+    if isinstance(handler, _Handler):
+        handler.has_answered = True
+
+
+def is_tidying(handler: Any) -> bool:
+    """Whether it will be between two requests in a turn or two of the loop.
+
+    The client may have the response already, and its next request is here before the handler's tasks have ended.
+    """
+    return (
+        isinstance(handler, _Handler)
+        and handler.has_answered
+        and not handler.is_finishing
+        and not handler.is_receiving()
+        and not handler._messages
+        and not handler._close
+        and not handler._force_close
+        and not handler._upgraded
+    )
+
+
 def finish(handler: web.RequestHandler) -> None:
     """Close after the current response, or now if there is none. A request body that is still arriving is received."""
     if isinstance(handler, _Handler) and handler.is_receiving():
@@ -149,12 +172,13 @@ class UnknownExpectation(HttpProcessingError):
 
 
 class _Handler(web.RequestHandler):
-    __slots__ = ("is_finishing", "newest_body", "refuse")
+    __slots__ = ("has_answered", "is_finishing", "newest_body", "refuse")
 
     def __init__(self, server: web.Server, refuse: Refuse, **options: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self.refuse = refuse
         self.is_finishing = False  # the connection closes after the current response
+        self.has_answered = False  # everything it was given; only its own tidying is left
         self.newest_body: Any = None  # that of the last request whose head has arrived
 
     def is_receiving(self) -> bool:
@@ -162,6 +186,7 @@ class _Handler(web.RequestHandler):
         return self.newest_body is not None and not self.newest_body.is_eof()
 
     def data_received(self, data: bytes) -> None:
+        self.has_answered = False
         before = len(self._messages)
         super().data_received(data)
         # No protocol is switched to, and aiohttp's parser drops the bytes behind a request that wants to: what follows

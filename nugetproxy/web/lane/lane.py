@@ -16,7 +16,7 @@ from typing import Final, cast
 from nugetproxy.httpcache.conditional import NotModified, Partial, PreconditionFailed, Unsatisfiable, Verdict, Whole
 from nugetproxy.web.hot.answer import HotAnswer, HotVariant
 from nugetproxy.web.hot.open_files import KeptFile
-from nugetproxy.web.http.aiohttp_connection import finish
+from nugetproxy.web.http.aiohttp_connection import finish, is_tidying
 from nugetproxy.web.http.portions import HIGH_WATER
 from nugetproxy.web.http.request_ids import request_id
 from nugetproxy.web.lane.backlog import keep_unsent_low
@@ -28,6 +28,9 @@ from nugetproxy.web.lane.shared import LaneShared
 from nugetproxy.web.lane.unfinished_head import is_unfinished, refusal_of_length
 from nugetproxy.web.lane.watched import Watched
 from nugetproxy.web.telemetry.access import AccessLine
+
+TIDYING_TURNS: Final = 8
+"""Turns of the loop that aiohttp has to end a request that it has answered. It takes two or three."""
 
 JOINED: Final = 32 * 1024
 """Bytes of a body that is copied behind its head and written in one go; a longer one is a `LongBody`."""
@@ -52,7 +55,7 @@ _Asked = tuple[HotAnswer, str, bytes, str, str, str, float, float, int]
 class Lane(Watched):
     """One connection."""
 
-    __slots__ = ("_asked", "_descriptor", "_known", "_paused", "_scheme")
+    __slots__ = ("_asked", "_descriptor", "_known", "_paused", "_scheme", "_turns")
 
     def __init__(self, shared: LaneShared) -> None:
         super().__init__(shared)
@@ -61,6 +64,7 @@ class Lane(Watched):
         self._asked: _Asked | None = None  # the request that `_running` answers
         self._descriptor = -1  # the socket's, without TLS
         self._paused = False
+        self._turns = 0  # of the loop that aiohttp is still given to end a request; what arrives meanwhile is held
 
     # --- asyncio's calls ---
 
@@ -131,10 +135,16 @@ class Lane(Watched):
     def _take(self, data: bytes) -> None:
         if self._running is not None:
             self._hold(data)
+        elif self._turns:
+            self._held += data
         elif self._is_refused:
             pass
         elif self._handed and not self._is_handed_back():
-            self._hand(data)
+            if self._handed_tail == _EMPTY_LINE and is_tidying(self._handler):
+                self._held, self._turns = data, TIDYING_TURNS
+                asyncio.get_running_loop().call_soon(self._look_again)
+            else:
+                self._hand(data)
         elif self._paused:
             # Earlier responses are still unread: more of them would pile up here without limit.
             self._hold(data)
@@ -178,6 +188,21 @@ class Lane(Watched):
             self._head = b""
             self._hand(data)
 
+    def _look_again(self) -> None:
+        """See whether aiohttp has ended its request, so that the next one need not be its as well."""
+        self._turns -= 1
+        if self._turns and self._held and is_tidying(self._handler) and not self._is_handed_back():
+            asyncio.get_running_loop().call_soon(self._look_again)
+            return
+        self._turns = 0
+        held, self._held = self._held, b""
+        if not held or self._is_refused or self._transport.is_closing():
+            return
+        if self._handed and not self._is_handed_back():
+            self._hand(held)
+        else:
+            self._take(held)
+
     def _hand(self, data: bytes) -> None:
         handler = self._handler
         if handler is None:
@@ -197,6 +222,8 @@ class Lane(Watched):
         self._held += data
 
     def _release(self) -> None:
+        if self._turns:
+            return  # `_look_again` takes it
         held, self._held = self._held, b""
         if held and not self._transport.is_closing():
             self._transport.resume_reading()

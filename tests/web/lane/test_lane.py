@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import os
+import socket
 
 import pytest
 
@@ -35,6 +36,62 @@ def test_targets_that_are_not_hot_are_answered_by_aiohttp(loop):
     reply, seen = run_on(loop, scenario)
 
     assert (reply.status, seen) == (200, ["/echo"])
+
+
+def test_a_connection_comes_back_from_aiohttp_however_quick_its_client_is(loop):
+    """
+    The next request may arrive before aiohttp has ended its tasks; the lane answers it all the same.
+    """
+
+    async def scenario():
+        async with serving() as served:
+            served.hot.offer("/hot", None, hot_json(b"hot"))
+            replies = await asyncio.to_thread(by_turns, served.port, 10)
+            return replies, served.seen, served.hot.found_in_memory
+
+    replies, seen, found = run_on(loop, scenario)
+
+    assert [body.endswith(b"hot") for body in replies] == [False, True] * 10
+    assert (seen, found) == (["/echo?slow"] * 10, 10)
+
+
+def by_turns(port: int, times: int) -> list[bytes]:
+    """The responses to a target that is not hot and one that is, in turn, each requested when the last one came."""
+    replies = []
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        for target in ["/echo?slow", "/hot"] * times:
+            connection.sendall(get(target))
+            received = b""
+            while b"\r\n\r\n" not in received or not received.endswith((b"hot", b"}")):
+                received += connection.recv(65536)
+            replies.append(received)
+    return replies
+
+
+def test_what_arrives_while_aiohttp_ends_a_request_is_not_lost(loop):
+    """
+    Two requests at once behind one that was just answered: the first is not a whole chunk, so aiohttp has both.
+    """
+
+    async def scenario():
+        async with serving() as served:
+            served.hot.offer("/hot", None, hot_json(b"hot"))
+            return await asyncio.to_thread(two_behind_one, served.port), served.seen
+
+    received, seen = run_on(loop, scenario)
+
+    assert received.count(b"HTTP/1.1 200 OK") == 3
+    assert seen == ["/echo?slow", "/echo?1", "/echo?2"]
+
+
+def two_behind_one(port: int) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(get("/echo?slow"))
+        received = connection.recv(65536)
+        connection.sendall(get("/echo?1") + get("/echo?2"))
+        while received.count(b"}") < 3:
+            received += connection.recv(65536)
+    return received
 
 
 def test_a_head_request_gets_the_head_alone(loop):
