@@ -62,13 +62,19 @@ async def test_a_chain_is_here_before_the_client_asks_for_its_second_link(upstre
     assert upstream.requests_for("*secret*") == 0
 
 
-async def test_what_a_kept_package_needs_is_fetched_too(upstream, tmp_path):
+async def test_what_a_kept_package_needs_is_fetched_once_something_is_not_kept(upstream, tmp_path):
+    """
+    Until then the restore may be warm, and costs nothing extra.
+    """
     stock(upstream)
     async with mirroring(tmp_path, upstream) as mirror:
         assert (await mirror.get(package(0))).status == 200
     assert asked(upstream) == ["link0.1.0.0.nupkg"]
     async with mirroring(tmp_path, upstream) as mirror:
         assert (await mirror.get(package(0), NUGET)).status == 200
+        await all_quiet(mirror)
+        assert asked(upstream) == ["link0.1.0.0.nupkg"]
+        assert (await mirror.get("/v3/flatcontainer/link1/index.json", NUGET)).status == 200
         await all_quiet(mirror)
     assert len(asked(upstream)) == 2 * LINKS - 1
     assert upstream.requests_for("*secret*") == 0

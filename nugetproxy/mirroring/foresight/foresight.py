@@ -134,9 +134,26 @@ class Foresight:
         self._expand(asker, package)
 
     def package_answered(self, asker: Asker, package: PackageIdentity, content: PackageContent) -> None:
-        """The feed answered: the dependencies of a package that was kept are read from what is kept."""
-        if isinstance(content, LocalFile) and package in self._interested and not self._is_closed:
+        """The feed answered: the dependencies of a package that was kept are read from what is kept.
+
+        Not while everything that the restore asks for is kept: most restores are warm, and reading is expensive.
+        """
+        if not isinstance(content, LocalFile):
+            self.missed(asker)
+        elif package not in self._interested or self._is_closed:
+            pass
+        elif asker.restore.is_cold:
             self._start(self._read_kept(asker, package))
+        else:
+            asker.restore.read_later(package)
+
+    def missed(self, asker: Asker) -> None:
+        """Something that a client asked for was not kept."""
+        if asker.restore.is_cold or self._is_closed:
+            return
+        for package in asker.restore.becomes_cold():
+            if package in self._interested:
+                self._start(self._read_kept(asker, package))
 
     # --- what packages need ---
 

@@ -34,10 +34,28 @@ class Restore:
         # By lower id, the dependencies of the first package that names it in any of its groups.
         self._mentions: dict[str, Sequence[DependencyGroup]] = {}
         self._planned: set[tuple[str, str]] = set()
+        self._is_cold = False
+        self._unread: list[PackageIdentity] = []
 
     def __repr__(self) -> str:
         names = ", ".join(framework.short for framework in self.frameworks)
         return f"<Restore for {names}: {len(self._packages)} packages, {len(self._planned)} planned>"
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether something it asked for had to be fetched. Foresight costs a restore nothing while it is warm."""
+        return self._is_cold
+
+    def read_later(self, package: PackageIdentity) -> None:
+        """Its dependencies matter once the restore is cold."""
+        if len(self._unread) < MOST_PLANNED:
+            self._unread.append(package)
+
+    def becomes_cold(self) -> list[PackageIdentity]:
+        """Something had to be fetched. Returns the packages to read now."""
+        self._is_cold = True
+        unread, self._unread = self._unread, []
+        return unread
 
     def asked_for(self, package: PackageIdentity) -> None:
         """The client asks for a package."""

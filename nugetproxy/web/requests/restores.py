@@ -6,6 +6,7 @@ Only NuGet's own clients send a session id, and only of them it is known which v
 from aiohttp import web
 
 from nugetproxy.feeds.base import PackageContent
+from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.mirroring.foresight.foresight import Asker
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.web.requests.incoming import feed
@@ -20,6 +21,13 @@ def versions_asked(request: web.Request, package_id: PackageId) -> None:
     foresight, asker = request.app[SERVICES].foresight, _asker(request)
     if foresight is not None and asker is not None:
         foresight.versions_asked(asker, package_id)
+
+
+def versions_answered(request: web.Request, outcome: Outcome) -> None:
+    """To be called with how the feed answered."""
+    foresight, asker = request.app[SERVICES].foresight, _asker(request) if outcome is Outcome.MISS else None
+    if foresight is not None and asker is not None:
+        foresight.missed(asker)
 
 
 def package_asked(request: web.Request, package: PackageIdentity) -> None:

@@ -27,6 +27,7 @@ async def versions(request: web.Request) -> web.StreamResponse:
     package = package_id(request)
     restores.versions_asked(request, package)
     answer = await feed(request).versions(package)
+    restores.versions_answered(request, answer.provenance.outcome)
     body = write_versions(answer.value)
     return await document(request, body, answer.provenance, Resource.VERSIONS, holds_links=False)
 

@@ -110,8 +110,12 @@ async def test_what_a_kept_package_needs_is_fetched_unless_a_kept_version_will_d
         restore.feed.kept |= {"A 1.0.0", "B 2.0.0", "D 2.0.0", "E 1.0.0"}
         await restore.ask("A 1.0.0")
         await settled(restore.foresight)
+        assert restore.feed.packages == restore.feed.lists == []
+        restore.foresight.missed(restore.asker)
+        await settled(restore.foresight)
         assert sorted(restore.feed.packages) == ["C 1.0.0", "E 2.0.0"]
         assert sorted(restore.feed.lists) == ["B", "C", "D", "E"]
+        restore.foresight.missed(restore.of("another"))
         await restore.ask("A 1.0.0", session="another")
         await settled(restore.foresight)
         assert len(restore.feed.packages) == 2
