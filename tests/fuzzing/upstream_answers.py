@@ -190,8 +190,11 @@ class _Answer:
             self.headers["ETag"] = self._choices.one_of(('"{}"', '"{}"', "{}", 'W/"{}"')).format(self.which)
         if has & 2:
             self.headers["Last-Modified"] = self._date()
-        # A date that does not match is heeded: who ignores it and sends no validator cannot be seen through.
-        is_another = headers.get("If-Range", "").startswith("Tue") and headers["If-Range"] != self._date()
+        # Who ignores If-Range and sends no validator cannot be seen through, where a 206 would not have to have one.
+        wanted = headers.get("If-Range", "")
+        is_date = wanted.startswith("Tue")
+        is_seen = "Last-Modified" in self.headers if is_date else "ETag" in self.headers or start < len(body)
+        is_another = bool(wanted) and wanted not in (self._date(), f'"{self.which}"', str(self.which)) and not is_seen
         if self.status == 200 and start and not self.ignores_ranges and not is_another:
             self.status = 206 if start < len(body) else 416
             self.headers["Content-Range"] = (

@@ -222,11 +222,17 @@ class UpstreamDownload:
             if not same or exchange.length != self.total or self._encoding(exchange):
                 raise self._nonsense("the file changed during the download")
             self._skip = self._position
-        elif exchange.status == 416 and exchange.header("Content-Range") == f"bytes */{self._position}":
+        elif self._ends_here(exchange):
             exchange.succeed()
-            self.close()  # it broke at the end of a file of unknown size: nothing is missing
+            self.close()
         else:
             raise self._nonsense(f"it answered {exchange.status} in the middle of the file")
+
+    def _ends_here(self, exchange: Exchange) -> bool:
+        """Whether a 416 shows that nothing is missing: the stream broke at the end of a file of unknown size."""
+        size = f"bytes */{self._position}"
+        is_all = exchange.status == 416 and self.total is None and exchange.header("Content-Range") == size
+        return is_all and not self._contradicts(exchange)
 
     def _confirms(self, exchange: Exchange) -> bool:
         """Whether the answer shows that it is of the same file."""

@@ -229,6 +229,16 @@ async def test_a_break_at_the_very_end_of_a_file_of_unknown_size_is_its_end(upst
     assert upstream.requests_for(PATH) == 2
 
 
+@pytest.mark.parametrize("first", [faults.Fault(cut_at=100_000), faults.Fault(cut_at=100_000, chunked=True)])
+async def test_a_file_that_is_shorter_now_is_not_the_end_of_a_longer_one(upstream, client, package, first):
+    upstream.fault("*.nupkg", first, times=1)
+    shorter = {"Content-Range": "bytes */100000", "ETag": '"another"'}
+    upstream.fault("*.nupkg", faults.Fault(status=416, headers=shorter))
+
+    with pytest.raises(UpstreamNonsense, match="answered 416 in the middle"):
+        await received(client, upstream)
+
+
 @pytest.mark.parametrize(
     ("fault", "error"),
     [(faults.truncated(1000), UpstreamUnavailable), (faults.stalled(1000), UpstreamTimeout)],
