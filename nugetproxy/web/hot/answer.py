@@ -146,8 +146,9 @@ class HotAnswer:
         size = None if isinstance(variant.body, bytes) else variant.size
         return evaluate(conditions, etag=variant.etag, modified=variant.modified, size=size, method=method)
 
-    def head(self, variant: HotVariant, verdict: Verdict, date: str, request_id: str, now: float) -> bytes:
-        """The head of the response: a 200, 206 or 304, as `verdict` is Whole, Partial or NotModified.
+    def head(self, variant: HotVariant, verdict: Verdict, date: str, now: float) -> bytes:
+        """The head of the response, a 200, 206 or 304, as `verdict` is Whole, Partial or NotModified: up to the request
+        id, which ends it.
 
         `date` is the Date line; `now` is on the monotonic clock.
         """
@@ -160,4 +161,4 @@ class HotAnswer:
         else:
             length = f"Content-Length: {variant.size}\r\n"
             start = f"HTTP/1.1 200 OK\r\n{variant.lines(with_body=True)}{length}"
-        return f"{start}{live}{date}X-Request-Id: {request_id}\r\n\r\n".encode("latin-1")
+        return f"{start}{live}{date}X-Request-Id: ".encode("latin-1")

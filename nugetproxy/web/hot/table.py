@@ -142,19 +142,12 @@ class HotTable:
 
     def find(self, target: bytes, host: bytes, now: float) -> HotAnswer | None:
         """The answer for `target`; `host` is `scheme://` and the Host value. `now` is on the monotonic clock."""
-        answer = self._find(target, host, now)
-        if answer is None:
-            self.not_found += 1
-        else:
-            self.found_in_memory += 1
-        return answer
-
-    def _find(self, target: bytes, host: bytes, now: float) -> HotAnswer | None:
         if not self._is_current():
+            self.not_found += 1
             return None
         key: Key = target
-        answer = self._documents.answers.get(key)
         part = self._documents
+        answer = part.answers.get(key)
         if answer is None:
             part = self._routes
             answer = part.answers.get(key)
@@ -162,29 +155,33 @@ class HotTable:
                 part, key = self._documents, (target, host)
                 answer = part.answers.get(key)
                 if answer is None:
-                    return self._overflown(target, host, now) if self._overflow is not None else None
-        if answer.expires <= now:
+                    return self._overflown(target, host, now)
+        if answer.expires <= now or (part is self._routes and not self._is_there(answer, now)):
             part.drop(key)
-            return None
-        file = answer.file
-        if file is not None and not file.is_there(now):
-            self.files.forget(file)
-            part.drop(key)
+            self.not_found += 1
             return None
         part.answers.move_to_end(key)
+        self.found_in_memory += 1
         return answer
+
+    def _is_there(self, answer: HotAnswer, now: float) -> bool:
+        file = answer.file
+        if file is None or file.is_there(now):
+            return True
+        self.files.forget(file)
+        return False
 
     def _overflown(self, target: bytes, host: bytes, now: float) -> HotAnswer | None:
         """A document that did not fit into memory. Requested again, it replaces one that is not in use."""
-        assert self._overflow is not None
         keys: tuple[Key, Key] = (target, (target, host))
-        for key in keys:
-            answer = self._overflow.find(key)
-            if answer is not None and answer.expires > now:
-                self._documents.keep(key, answer)
-                self.found_on_disk += 1
-                self.found_in_memory -= 1  # counted by `find`
-                return answer
+        if self._overflow is not None:
+            for key in keys:
+                answer = self._overflow.find(key)
+                if answer is not None and answer.expires > now:
+                    self._documents.keep(key, answer)
+                    self.found_on_disk += 1
+                    return answer
+        self.not_found += 1
         return None
 
     def discard(self, target: str, host: str | None) -> None:

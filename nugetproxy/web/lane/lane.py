@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 from nugetproxy.httpcache.conditional import NotModified, Partial, PreconditionFailed, Unsatisfiable, Verdict, Whole
-from nugetproxy.web.hot.answer import HotAnswer, HotVariant
+from nugetproxy.web.hot.answer import HotAnswer
 from nugetproxy.web.hot.open_files import KeptFile
 from nugetproxy.web.http.aiohttp_connection import finish, is_tidying
 from nugetproxy.web.http.portions import HIGH_WATER
@@ -248,26 +248,29 @@ class Lane(Watched):
         variant = answer.variant_for(head.codings)
         if variant is None:
             return False
-        verdict: Verdict = answer.verdict(variant, conditions, method) if conditions else _WHOLE
-        if isinstance(verdict, PreconditionFailed | Unsatisfiable):
-            return False
-        file = None
-        if isinstance(variant.body, KeptFile) and method == "GET" and not isinstance(verdict, NotModified):
-            file = self._shared.open(variant.body)
+        verdict: Verdict = _WHOLE
+        status = 200
+        if conditions:
+            verdict = answer.verdict(variant, conditions, method)
+            if isinstance(verdict, PreconditionFailed | Unsatisfiable):
+                return False
+            status = 304 if isinstance(verdict, NotModified) else 206 if isinstance(verdict, Partial) else 200
+        file, content = None, variant.body
+        if isinstance(content, KeptFile) and method == "GET" and status != 304:
+            file = self._shared.open(content)
             if file is None:
                 return False
         wall = time.time()
         name = request_id(head.request_id)
-        start = answer.head(variant, verdict, self._shared.date(wall), name, now)
+        start = b"%b%b\r\n\r\n" % (self._shared.head(answer, variant, verdict, wall, now), name.encode("latin-1"))
         self._head = b""
         self._was_used = True
         if answer.counted is not None and method == "GET":
             answer.counted()
-        status = 304 if isinstance(verdict, NotModified) else 206 if isinstance(verdict, Partial) else 200
         asked = (answer, method, target, head.agent, actor, name, wall, now, status)
         if method == "HEAD" or status == 304:
             self._transport.write(start)
-            self._answered(asked, 0)
+            self._record(asked, 0, answer.outcome)
         elif file is not None:
             first, end = (verdict.start, verdict.end) if isinstance(verdict, Partial) else (0, file.size)
             self._asked = asked
@@ -276,18 +279,15 @@ class Lane(Watched):
             )
             body.start(start)
         else:
-            self._send_bytes(variant, start, asked)
+            assert isinstance(content, bytes)
+            if len(content) <= JOINED:
+                self._transport.write(start + content)
+                self._record(asked, len(content), answer.outcome)
+            else:
+                self._asked = asked
+                self._running = long = LongBody(self._transport, self._descriptor, content, self._end_running)
+                long.start(start)
         return True
-
-    def _send_bytes(self, variant: HotVariant, start: bytes, asked: _Asked) -> None:
-        assert isinstance(variant.body, bytes)
-        if len(variant.body) <= JOINED:
-            self._transport.write(start + variant.body)
-            self._answered(asked, len(variant.body))
-        else:
-            self._asked = asked
-            self._running = body = LongBody(self._transport, self._descriptor, variant.body, self._end_running)
-            body.start(start)
 
     def _challenge(self, answer: HotAnswer, head: RequestHead, method: str, target: bytes, now: float) -> None:
         """Send the 401: there is an answer, but it is not public."""
@@ -304,11 +304,8 @@ class Lane(Watched):
         assert running is not None
         assert asked is not None
         running.stop()
-        self._answered(asked, running.sent)
+        self._record(asked, running.sent, asked[0].outcome)
         self._release()
-
-    def _answered(self, asked: _Asked, sent: int) -> None:
-        self._record(asked, sent, asked[0].outcome)
 
     def _record(self, asked: _Asked, sent: int, outcome: str) -> None:
         answer, method, target, agent, actor, name, wall, began, status = asked

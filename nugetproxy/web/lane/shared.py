@@ -12,6 +12,8 @@ from aiohttp import web
 
 from nugetproxy import metrics
 from nugetproxy.config import ServerSettings
+from nugetproxy.httpcache.conditional import Verdict, Whole
+from nugetproxy.web.hot.answer import HotAnswer, HotVariant
 from nugetproxy.web.hot.open_files import KeptFile, OpenFile
 from nugetproxy.web.hot.table import HotTable
 from nugetproxy.web.http.aiohttp_connection import KEEPALIVE_SECONDS, Refuse, can_tell, handler_for
@@ -22,6 +24,9 @@ from nugetproxy.web.telemetry.tally import Tally
 
 DISK_THREADS: Final = 4
 """Threads that wait for the disk, so that the loop does not."""
+
+MAX_RENDERED: Final = 1024
+"""Heads of this second that are remembered."""
 
 MAX_KNOWN_HEADS: Final = 1024
 """Parsed header blocks that are remembered. A client repeats its own word for word, request after request."""
@@ -57,6 +62,7 @@ class LaneShared:
         self.disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="lane-disk")
         """Reads into the page cache what is about to be sent."""
         self._second, self._date = -1, ""
+        self._rendered: dict[HotAnswer, tuple[HotVariant, bytes]] = {}
         self._heads: dict[bytes, dict[bytes, RequestHead]] = {b"http": {}, b"https": {}}
 
     def _count_lookups(self) -> None:
@@ -87,12 +93,24 @@ class LaneShared:
             known[block] = head
         return head
 
-    def date(self, wall: float) -> str:
-        """The Date line of this second. `wall` in unix seconds."""
+    def head(self, answer: HotAnswer, variant: HotVariant, verdict: Verdict, wall: float, now: float) -> bytes:
+        """As `HotAnswer.head`, with the Date of this second. `wall` in unix seconds.
+
+        Those of whole bodies are rendered once a second: they change no more often.
+        """
         second = int(wall)
         if second != self._second:
             self._second, self._date = second, f"Date: {formatdate(second, usegmt=True)}\r\n"
-        return self._date
+            self._rendered.clear()
+        if not isinstance(verdict, Whole):
+            return answer.head(variant, verdict, self._date, now)
+        known = self._rendered.get(answer)
+        if known is not None and known[0] is variant:
+            return known[1]
+        head = answer.head(variant, verdict, self._date, now)
+        if len(self._rendered) < MAX_RENDERED:
+            self._rendered[answer] = variant, head
+        return head
 
     def open(self, file: KeptFile) -> OpenFile | None:
         """None when it cannot be opened, or is a different file by now."""

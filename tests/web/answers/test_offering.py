@@ -153,7 +153,7 @@ async def test_a_hot_answer_says_what_the_long_way_says(path, accept_encoding, t
         assert found is not None
         variant = found.variant_for(codings)
         assert variant is not None
-        rendered = found.head(variant, Whole(), "Date: today\r\n", "id", found.since)
+        rendered = found.head(variant, Whole(), "Date: today\r\n", found.since)
         hot_body = variant.body if isinstance(variant.body, bytes) else file.read_bytes()
 
     lines = [line.split(": ", 1) for line in rendered.decode().splitlines()[1:] if line]

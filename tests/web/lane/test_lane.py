@@ -9,8 +9,10 @@ import socket
 import pytest
 
 from nugetproxy import metrics
+from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.web.hot.answer import HotAnswer, HotVariant
 from nugetproxy.web.lane.unfinished_head import MAX_HEAD
-from tests.web.lanes import LOOPS, get, hot_json, run_on, serving
+from tests.web.lanes import JSON_HEADERS, LOOPS, get, hot_json, run_on, serving
 
 pytestmark = pytest.mark.parametrize("loop", LOOPS)
 
@@ -26,6 +28,28 @@ def test_a_hot_target_never_reaches_aiohttp(loop):
     reply, seen = run_on(loop, scenario)
 
     assert (reply.status, reply.reason, reply.body, seen) == (200, "OK", b'{"a":1}', [])
+
+
+def test_a_newer_answer_has_its_own_head_within_the_same_second(loop):
+    """
+    Heads are rendered once a second for each answer.
+    """
+
+    async def scenario():
+        async with serving() as served:
+            replies = []
+            for detail in ("offline", ""):
+                variant = HotVariant(JSON_HEADERS, b"{}")
+                served.hot.offer(
+                    "/hot", None, HotAnswer("versions", Provenance(Outcome.HIT, 5.0, 60.0, detail=detail), variant)
+                )
+                replies += [await served.ask(get("/hot")), await served.ask(get("/hot"))]
+            return [(reply.header("Cache-Status"), reply.header("X-Request-Id")) for reply in replies]
+
+    told = run_on(loop, scenario)
+
+    assert ["detail=offline" in status for status, _ in told] == [True, True, False, False]
+    assert len({name for _, name in told}) == 4
 
 
 def test_targets_that_are_not_hot_are_answered_by_aiohttp(loop):
