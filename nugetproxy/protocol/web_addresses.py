@@ -15,6 +15,7 @@ _ADDRESS: Final = re.compile(
     r"(?:[/?#][^\x00-\x1f\x7f]*)?"
 )
 _HIGHEST_PORT: Final = 65_535
+_LONGEST_NAME: Final = 254  # of the DNS, with a final dot
 _REMEMBERED: Final = 4_096
 _LONGEST_REMEMBERED: Final = 512
 
@@ -35,7 +36,7 @@ def web_address(text: str) -> str:
 
 def _read(text: str) -> str:
     match = _ADDRESS.fullmatch(text := text.strip(" \t\r\n"))
-    if match is None or int(match["port"] or "0") > _HIGHEST_PORT:
+    if match is None or int(match["port"] or "0") > _HIGHEST_PORT or len(match["name"] or "") > _LONGEST_NAME:
         return ""
     try:
         if match["ipv6"] is not None:

@@ -188,6 +188,7 @@ class TestRestoring:
             (lambda m: m["files"].update({"locks/x": m["files"][BLOB]}), "is damaged: its entry 'locks/x'"),
             (lambda m: m["files"][BLOB].update(size="7"), "is damaged"),
             (lambda m: m["files"][BLOB].update(sha512="0"), "is damaged"),
+            (lambda m: m.update(format=2, version="9\0"), r"was written by a newer nugetproxy \(\?\)"),
             (lambda m: m.update(version=[[1]]), "is damaged: its version, its time or a damaged file is not a text"),
             (lambda m: m.pop("files"), "is damaged: it has no 'files'"),
             (lambda m: m.update(files=[]), "is damaged"),

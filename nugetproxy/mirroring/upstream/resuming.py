@@ -208,6 +208,7 @@ class UpstreamDownload:
     async def _reopen(self) -> None:
         if self._exchange is not None:
             return
+        self._skip = 0  # an answer that sent the whole file again may have broken before the position
         exchange = await self._ask(self._position, self._validator)
         if exchange.status == 206:
             _, total = self._read_range(exchange, self._position)

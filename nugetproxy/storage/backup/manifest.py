@@ -64,7 +64,9 @@ class Manifest:
         except ValueError:
             raise InvalidRequest(f"{folder / FILE} is not JSON") from None
         if isinstance(given, dict) and isinstance(given.get("format"), int) and given["format"] > FORMAT:
-            raise InvalidRequest(f"{folder} was written by a newer nugetproxy ({given.get('version')}): use that one")
+            version = given.get("version")
+            shown = version if isinstance(version, str) and version.isprintable() and len(version) < 40 else "?"
+            raise InvalidRequest(f"{folder} was written by a newer nugetproxy ({shown}): use that one")
         try:
             return cls._of(given)
         except KeyError as error:

@@ -24,10 +24,15 @@ class _Place(Enum):
     BEHIND = auto()
 
 
+LONGEST_PARAMETERS: Final = 1_000
+"""Characters of a header with parameters, such as a Content-Type."""
+
+
 def boundary_of(content_type: str) -> bytes:
     """The boundary that a Content-Type header names, with or without quotes. Raises InvalidRequest."""
     message = Message()
-    message["Content-Type"] = content_type
+    # Its parser takes a time that grows with the square of the length.
+    message["Content-Type"] = content_type if len(content_type) <= LONGEST_PARAMETERS else ""
     boundary = message.get_boundary("")
     if not 0 < len(boundary) <= LONGEST_BOUNDARY or not boundary.isascii() or not boundary.isprintable():
         raise InvalidRequest("the Content-Type of a multipart body must name its boundary")

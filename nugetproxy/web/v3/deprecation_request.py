@@ -18,7 +18,7 @@ from nugetproxy.hosting.publish import ListedVerb
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.deprecation import ANY_VERSION, Deprecation, at_least
-from nugetproxy.web.requests.first_part import boundary_of
+from nugetproxy.web.requests.first_part import LONGEST_PARAMETERS, boundary_of
 
 T = TypeVar("T")
 
@@ -146,6 +146,8 @@ def _name_of_part(head: bytes) -> str:
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"content-disposition":
+            if len(value) > LONGEST_PARAMETERS:
+                raise InvalidRequest(f"a Content-Disposition is longer than {LONGEST_PARAMETERS} bytes")
             message = Message()
             message["Content-Disposition"] = _text(value).replace("\n", " ").strip()
             found = message.get_param("name", "", "Content-Disposition")

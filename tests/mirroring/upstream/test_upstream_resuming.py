@@ -136,6 +136,14 @@ async def test_an_upstream_without_ranges_that_breaks_again_is_asked_again(upstr
     assert package.nupkg == await received(client, upstream)
 
 
+async def test_a_whole_answer_that_breaks_before_the_position_does_not_shift_the_next(upstream, client, package):
+    upstream.fault("*.nupkg", faults.Fault(cut_at=200_000, chunked=True), times=1)
+    upstream.fault("*.nupkg", faults.Fault(cut_at=100_000, chunked=True, ignores_range=True), times=1)
+    upstream.fault("*.nupkg", faults.Fault(chunked=True))
+
+    assert package.nupkg == await received(client, upstream)
+
+
 @pytest.mark.parametrize(
     "going_on",
     [

@@ -96,3 +96,8 @@ def test_holds_no_more_than_it_must():
     part.feed(b"--x\r\n\r\n")
 
     assert len(part.feed(b"z" * 1000)) >= 1000 - len(b"\r\n--x")
+
+
+def test_a_content_type_of_very_many_parameters_is_not_parsed():
+    with pytest.raises(InvalidRequest, match="must name its boundary"):
+        boundary_of("multipart/form-data; boundary=x" + "; a=b" * 200)

@@ -134,3 +134,10 @@ def test_any_body_is_read_or_refused(content_type, body):
     for whole in (body, multipart(("versions", "1.0"))[:60] + body + b"\r\n------x--"):
         with suppress(InvalidRequest):
             assert read_deprecation([("versions", "1.0")], content_type, whole).versions
+
+
+def test_a_part_with_very_many_parameters_is_not_parsed():
+    body = b'--x\r\nContent-Disposition: form-data; name="' + b";" * 1_000 + b'"\r\n\r\n1.0.0\r\n--x--'
+
+    with pytest.raises(InvalidRequest, match="longer than 1000 bytes"):
+        read_deprecation([], "multipart/form-data; boundary=x", body)
