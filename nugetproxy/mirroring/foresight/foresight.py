@@ -313,7 +313,7 @@ class Foresight:
             await work
         except NugetproxyError as error:
             _log.debug("foresight_in_vain", why=str(error))
-        except Exception:  # noqa: BLE001 - nobody waits for it, so it is told here
+        except Exception:  # noqa: BLE001 - nobody waits for it, so it is logged here
             _log.exception("foresight_failed")
 
     async def _run(self, fetch: _Fetch) -> None:

@@ -29,7 +29,7 @@ class Bridging:
         self.renew()
 
     def renew(self) -> None:
-        """There was progress: start the patience anew."""
+        """There was progress: start the patience again."""
         self._failures = 0
         self._deadline = self._clock() + self._patience
 

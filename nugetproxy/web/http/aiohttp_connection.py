@@ -84,7 +84,7 @@ def is_between_requests(handler: Any) -> bool:
 
 
 def note_answered(handler: Any) -> None:
-    """The response to the current request is sent, and its body received: the last act of whoever answers requests."""
+    """The response to the current request is sent, and its body received. The last call of the code that answers."""
     if isinstance(handler, _Handler):
         handler.has_answered = True
 

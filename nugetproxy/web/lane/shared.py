@@ -12,7 +12,7 @@ from aiohttp import web
 
 from nugetproxy import metrics
 from nugetproxy.config import ServerSettings
-from nugetproxy.httpcache.conditional import Verdict, Whole
+from nugetproxy.httpcache.conditional import NotModified, Verdict, Whole
 from nugetproxy.web.hot.answer import HotAnswer, HotVariant
 from nugetproxy.web.hot.open_files import KeptFile, OpenFile
 from nugetproxy.web.hot.table import HotTable
@@ -63,6 +63,7 @@ class LaneShared:
         """Reads into the page cache what is about to be sent."""
         self._second, self._date = -1, ""
         self._rendered: dict[HotAnswer, tuple[HotVariant, bytes]] = {}
+        self._unmodified: dict[HotAnswer, tuple[HotVariant, bytes]] = {}
         self._heads: dict[bytes, dict[bytes, RequestHead]] = {b"http": {}, b"https": {}}
 
     def _count_lookups(self) -> None:
@@ -96,20 +97,25 @@ class LaneShared:
     def head(self, answer: HotAnswer, variant: HotVariant, verdict: Verdict, wall: float, now: float) -> bytes:
         """As `HotAnswer.head`, with the Date of this second. `wall` in unix seconds.
 
-        Those of whole bodies are rendered once a second: they change no more often.
+        Those of whole bodies and of unmodified ones are rendered once a second: they change no more often.
         """
         second = int(wall)
         if second != self._second:
             self._second, self._date = second, f"Date: {formatdate(second, usegmt=True)}\r\n"
             self._rendered.clear()
-        if not isinstance(verdict, Whole):
+            self._unmodified.clear()
+        if isinstance(verdict, Whole):
+            rendered = self._rendered
+        elif isinstance(verdict, NotModified):
+            rendered = self._unmodified
+        else:
             return answer.head(variant, verdict, self._date, now)
-        known = self._rendered.get(answer)
+        known = rendered.get(answer)
         if known is not None and known[0] is variant:
             return known[1]
         head = answer.head(variant, verdict, self._date, now)
-        if len(self._rendered) < MAX_RENDERED:
-            self._rendered[answer] = variant, head
+        if len(rendered) < MAX_RENDERED:
+            rendered[answer] = variant, head
         return head
 
     def open(self, file: KeptFile) -> OpenFile | None:

@@ -44,12 +44,15 @@ def test_a_newer_answer_has_its_own_head_within_the_same_second(loop):
                     "/hot", None, HotAnswer("versions", Provenance(Outcome.HIT, 5.0, 60.0, detail=detail), variant)
                 )
                 replies += [await served.ask(get("/hot")), await served.ask(get("/hot"))]
+                unmodified = [await served.ask(get("/hot", 'If-None-Match: "e"')) for _ in range(2)]
+                assert [reply.status for reply in unmodified] == [304, 304]
+                replies += unmodified
             return [(reply.header("Cache-Status"), reply.header("X-Request-Id")) for reply in replies]
 
     told = run_on(loop, scenario)
 
-    assert ["detail=offline" in status for status, _ in told] == [True, True, False, False]
-    assert len({name for _, name in told}) == 4
+    assert ["detail=offline" in status for status, _ in told] == [True] * 4 + [False] * 4
+    assert len({name for _, name in told}) == 8
 
 
 def test_targets_that_are_not_hot_are_answered_by_aiohttp(loop):
