@@ -4,7 +4,6 @@ Browsers and IDEs show these to users. Source: docs/reference/nuspec.
 """
 
 import posixpath
-import re
 from collections.abc import Iterator
 from typing import Final, Literal
 
@@ -13,21 +12,16 @@ from lxml import etree
 from nugetproxy.errors import InvalidPackage
 from nugetproxy.nuget.archive import shown
 from nugetproxy.nuget.elements import attribute, children, text_of
+from nugetproxy.nuget.licence_expression import LONGEST_EXPRESSION, parse_expression
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.nupkg import Nupkg
 
 LARGEST_PART: Final = 1024 * 1024
 """Bytes of an icon, readme or licence, as on nuget.org."""
 
-LONGEST_LICENSE: Final = 500
-
 _ENDINGS: Final = {"readme": (".md",), "icon": (".png", ".jpg", ".jpeg"), "license": ("", ".txt", ".md")}
 _IMAGES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _LICENSE_VERSION: Final = "1.0.0"
-_TOKEN = re.compile(r"\s*([()]|[A-Za-z0-9.-]+\+?)")
-_OPERATORS: Final = frozenset({"AND", "OR", "WITH"})
-# A sensible expression of 500 characters has far fewer nested brackets.
-_DEEPEST: Final = 50
 
 
 def part_problems(nupkg: Nupkg, metadata: etree._Element) -> Iterator[str]:
@@ -88,49 +82,10 @@ def _license_problems(element: etree._Element) -> Iterator[str]:
         yield f"its license uses version {shown(version)} of the syntax; only {_LICENSE_VERSION} is supported"
     if not text:
         yield "its license is empty; expected an SPDX expression or a file"
-    elif len(text) > LONGEST_LICENSE:
-        yield f"its license has {len(text)} characters; the limit is {LONGEST_LICENSE}"
-    elif kind == "expression" and not is_license_expression(text):
+    elif len(text) > LONGEST_EXPRESSION:
+        yield f"its license has {len(text)} characters; the limit is {LONGEST_EXPRESSION}"
+    elif kind == "expression" and parse_expression(text) is None:
         yield f"its license {shown(text)} is not an SPDX expression such as 'MIT OR Apache-2.0'"
-
-
-def is_license_expression(text: str) -> bool:
-    """Whether a string has the syntax of an SPDX licence expression. Licence names are not checked."""
-    tokens = _tokens(text)
-    if tokens is None:
-        return False
-    depth, wants_name, after_with = 0, True, False
-    for token in tokens:
-        if token == "(":  # noqa: S105 - a bracket
-            if not wants_name or after_with or depth == _DEEPEST:
-                return False
-            depth += 1
-        elif token == ")":  # noqa: S105 - a bracket
-            if wants_name or not depth:
-                return False
-            depth -= 1
-            after_with = False
-        elif token in _OPERATORS:
-            if wants_name or (token == "WITH" and after_with):  # noqa: S105 - an operator
-                return False
-            wants_name, after_with = True, token == "WITH"  # noqa: S105 - an operator
-        elif wants_name:
-            wants_name = False
-        else:
-            return False
-    return bool(tokens) and not wants_name and not depth
-
-
-def _tokens(text: str) -> list[str] | None:
-    found: list[str] = []
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            return None if text[position:].strip() else found
-        found.append(match[1])
-        position = match.end()
-    return found
 
 
 def _is_text(content: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nugetproxy.nuget.push_rules_parts import LARGEST_PART, is_license_expression
+from nugetproxy.nuget.push_rules_parts import LARGEST_PART
 from tests.builders import make_nupkg, make_nuspec
 from tests.nuget.test_push_rules import warnings, why_not, with_nuspec
 
@@ -71,36 +71,6 @@ def test_flat_dependencies_beside_groups_cause_a_warning():
 
 
 # --- licences ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "is_right"),
-    [
-        ("MIT", True),
-        ("Apache-2.0+", True),
-        ("(MIT)", True),
-        ("MIT OR Apache-2.0", True),
-        ("MIT AND (LGPL-2.1-only OR BSD-3-Clause)", True),
-        ("GPL-2.0-only WITH Classpath-exception-2.0", True),
-        ("(GPL-2.0-only WITH Classpath-exception-2.0) OR MIT", True),
-        ("LicenseRef-Contoso", True),
-        ("", False),
-        ("MIT or Apache-2.0", False),
-        ("MIT Apache-2.0", False),
-        ("MIT OR", False),
-        ("OR MIT", False),
-        ("(MIT", False),
-        ("MIT)", False),
-        ("()", False),
-        ("MIT (BSD)", False),
-        ("MIT WITH (A)", False),
-        ("A WITH B WITH C", False),
-        ("MIT, BSD", False),
-        ("(" * 200 + "MIT" + ")" * 200, False),
-    ],
-)
-def test_license_expressions(text, is_right):
-    assert is_license_expression(text) is is_right
 
 
 @pytest.mark.parametrize(
