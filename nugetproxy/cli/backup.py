@@ -33,6 +33,7 @@ def backup(folder: Path, with_mirror: bool, copy: bool, as_json: bool, **options
     """
     from nugetproxy.hosting.backup import back_up_hosting
     from nugetproxy.mirroring.kept.backup import back_up_mirror
+    from nugetproxy.storage.backup.last import LastBackup, note_backup
     from nugetproxy.storage.backup.writing import BackupWriter
     from nugetproxy.storage.database.opening import MAIN, open_main_database
 
@@ -54,6 +55,11 @@ def backup(folder: Path, with_mirror: bool, copy: bool, as_json: bool, **options
             raise
     except NugetproxyError as error:
         refuse(error)
+    if has_main:
+        try:
+            note_backup(data, LastBackup(manifest.created, str(folder.absolute()), len(manifest.damaged)))
+        except StorageUnavailable as error:  # the backup is complete all the same
+            note(f"nugetproxy doctor will not know of this backup: {error}")
     report(as_json, _shown(folder, manifest), f"Backed up {_counted(manifest)} to {folder}.")
     _tell_damaged(manifest)
 

@@ -51,22 +51,33 @@ def problem(base: str, timeout: float, *, is_own: bool) -> str:
 
     `is_own`: its certificate is not verified, because it names the host that clients use and not this address.
     """
+    status, body, why = ask(base, _PATH, timeout, is_own=is_own, most=_LONGEST_REASON)
+    if why:
+        return why
+    text = body.decode("utf-8", "replace").strip()
+    return "" if status == http.client.OK else f"status {status}: {text or http.client.responses.get(status, '')}"
+
+
+def ask(base: str, path: str, timeout: float, *, is_own: bool, most: int) -> tuple[int, bytes, str]:
+    """The status of a GET of `path` below `base`, at most `most` bytes of the body, and an empty text; else why not.
+
+    `is_own` as in `problem`.
+    """
     parts = urlsplit(base)
     try:
         connection = _connection(parts, timeout, is_own=is_own)
     except ValueError:
-        return "not an http or https URL"
+        return 0, b"", "not an http or https URL"
     try:
-        connection.request("GET", parts.path + _PATH)
+        connection.request("GET", parts.path + path)
         answer = connection.getresponse()
-        text = answer.read(_LONGEST_REASON).decode("utf-8", "replace").strip()
+        return answer.status, answer.read(most), ""
     except TimeoutError:
-        return f"no answer within {timeout:g} s"
+        return 0, b"", f"no answer within {timeout:g} s"
     except (OSError, http.client.HTTPException) as error:
-        return getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return 0, b"", getattr(error, "strerror", None) or str(error) or type(error).__name__
     finally:
         connection.close()
-    return "" if answer.status == http.client.OK else f"status {answer.status}: {text or answer.reason}"
 
 
 def _connection(parts: SplitResult, timeout: float, *, is_own: bool) -> http.client.HTTPConnection:

@@ -14,6 +14,7 @@ from nugetproxy.cli.tree import CommandTree
 _COMMANDS: Final = {
     "serve": ("nugetproxy.cli.serve", "serve"),
     "health": ("nugetproxy.cli.health", "health"),
+    "doctor": ("nugetproxy.cli.doctor", "doctor"),
     "prewarm": ("nugetproxy.cli.mirror", "prewarm"),
     "user": ("nugetproxy.cli.users", "user"),
     "org": ("nugetproxy.cli.organizations", "org"),
@@ -38,6 +39,6 @@ _COMMANDS: Final = {
 def main() -> None:
     """A caching proxy for nuget.org, or any NuGet feed, and a private NuGet server, as one feed.
 
-    `serve` runs it, `health` checks it. `prewarm` fills the mirror ahead of time. The commands from `user` to `audit`
-    manage the private feed: give them the same --data or --config as `serve`.
+    `serve` runs it, `health` checks it, `doctor` finds out what is wrong. `prewarm` fills the mirror ahead of time. The
+    commands from `user` to `audit` manage the private feed: give them the same --data or --config as `serve`.
     """

@@ -11,6 +11,7 @@ from typing import Final
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.logs import logger
 from nugetproxy.storage.access import PRIVATE, Access, close_file, set_folder_mode
+from nugetproxy.storage.backup.last import FILE as LAST_BACKUP
 from nugetproxy.storage.database.opening import INVENTORY, MAIN, SIDE_FILES, can_write, refuse_half
 from nugetproxy.storage.occupants import LOCKS
 
@@ -19,7 +20,9 @@ MIRROR: Final = "mirror"
 _PRIVATE_PARTS: Final = ("spool", LOCKS, "documents")
 _DATABASES: Final = (MAIN, INVENTORY)
 # Everything that a server or a command of any version has created there.
-_OURS: Final = frozenset({MIRROR, *_PRIVATE_PARTS, "hosted", "metrics", "revisions", "upstreams.json", "lost+found"})
+_OURS: Final = frozenset(
+    {MIRROR, *_PRIVATE_PARTS, "hosted", "metrics", "revisions", "upstreams.json", LAST_BACKUP, "lost+found"}
+)
 
 _log = logger()
 

@@ -86,7 +86,7 @@ def alone(directory: Path, doing: str) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(_door(directory))
-            others = _occupants(directory)
+            others = occupants(directory)
         except OSError as error:
             raise StorageUnavailable(f"cannot {doing}: {directory}: {error.strerror}") from error
         if others:
@@ -106,7 +106,7 @@ def _door(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _occupants(directory: Path) -> list[Occupant]:
+def occupants(directory: Path) -> list[Occupant]:
     """Those whose lock is held, servers first. Removes the entries of processes that have ended. Raises OSError."""
     found = []
     for path in (directory / LOCKS).glob(f"{_PREFIX}*"):

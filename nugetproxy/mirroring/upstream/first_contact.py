@@ -7,6 +7,7 @@ who is told, is decided by `runtime.first_contacts` and `check-config --connect`
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
 from yarl import URL
 
@@ -32,6 +33,8 @@ class FirstContact:
     seconds: float
     why: str
     remedy: str
+    clock_ahead: float | None = None
+    """Seconds by which its clock is ahead of ours, to within a second; None if it did not tell."""
 
 
 async def first_contact(settings: UpstreamSettings, *, user_agent: str, environ: Mapping[str, str]) -> FirstContact:
@@ -42,18 +45,34 @@ async def first_contact(settings: UpstreamSettings, *, user_agent: str, environ:
     """
     url = read_url(settings.service_index)
     through = why = remedy = ""
+    clock_ahead = None
     began = time.monotonic()
     client = UpstreamClient(settings, user_agent=user_agent, environ=environ)
     await client.start()
     try:
         through = str(Egress(settings, environ).proxy(url) or "")
         bound = settings.connect_timeout + settings.head_timeout + settings.read_timeout
-        why, remedy = judge_service_index(await client.fetch(settings.service_index, patience=0, timeout=bound))
+        answer = await client.fetch(settings.service_index, patience=0, timeout=bound)
+        clock_ahead = clock_difference(answer.headers, time.time())
+        why, remedy = judge_service_index(answer)
     except UpstreamError as error:
         why, remedy = error.why, error.remedy
     finally:
         await client.close()
-    return FirstContact(settings.name, _shown(url), through, time.monotonic() - began, why, remedy)
+    return FirstContact(settings.name, _shown(url), through, time.monotonic() - began, why, remedy, clock_ahead)
+
+
+def clock_difference(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds by which the sender's clock is ahead of `now` (unix seconds); None if its headers do not tell.
+
+    A cache on the way sends the `Date` of the original answer, and its `Age` in seconds.
+    """
+    try:
+        sent = parsedate_to_datetime(headers["date"]).timestamp()
+        age = int(headers.get("age", "0"))
+    except (KeyError, ValueError, OverflowError):
+        return None
+    return sent + age - now
 
 
 def judge_service_index(answer: ReceivedAnswer) -> tuple[str, str]:

@@ -12,7 +12,12 @@ import pytest
 
 from nugetproxy.config import UpstreamSettings
 from nugetproxy.httpcache.stored import ReceivedAnswer
-from nugetproxy.mirroring.upstream.first_contact import FirstContact, first_contact, judge_service_index
+from nugetproxy.mirroring.upstream.first_contact import (
+    FirstContact,
+    clock_difference,
+    first_contact,
+    judge_service_index,
+)
 from tests.certificates import PrivateCA
 from tests.fakes import faults
 from tests.fakes.upstream import FakeUpstream
@@ -187,3 +192,18 @@ async def test_a_proxy_that_works(upstream):
 
     assert told.through == f"the proxy {proxy.base} (from HTTP_PROXY)"
     assert [each.path for each in proxy.log] == ["http://feed.example/v3/index.json"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "ahead"),
+    [
+        ({"date": "Fri, 15 Jan 2027 08:00:07 GMT"}, 7.0),
+        ({"date": "Fri, 15 Jan 2027 07:59:00 GMT", "age": "30"}, -30.0),
+        ({"date": "Fri, 15 Jan 2027 08:00:00 GMT", "age": "soon"}, None),
+        ({"date": "yesterday"}, None),
+        ({"date": ""}, None),
+        ({}, None),
+    ],
+)
+def test_the_clock_of_an_upstream(headers, ahead):
+    assert clock_difference(headers, 1_800_000_000.0) == ahead

@@ -1,0 +1,1 @@
+"""What `nugetproxy doctor` checks: `facts` says what it looks at, `gathering` finds it out, `judgement` decides."""
