@@ -269,6 +269,10 @@ class StorageUnavailable(NugetproxyError):
     """The local disk or database failed (full, read-only, missing)."""
 
 
+class FileReplaced(StorageUnavailable):
+    """A stored file was removed or replaced after it was looked up: look it up again."""
+
+
 class DocumentTooLarge(NugetproxyError):
     """The document exceeds what we render; truncated, it would look complete. `limit` is in bytes."""
 

@@ -107,6 +107,11 @@ STORED_BYTES = Gauge(
     multiprocess_mode="livemostrecent",
 )
 STORED_PACKAGES = Gauge("nugetproxy_stored_packages", "Packages kept on disk.", multiprocess_mode="livemostrecent")
+QUARANTINED = Counter(
+    "nugetproxy_mirror_quarantined_total",
+    "Kept packages that were found to be damaged or changed, and moved to quarantine.",
+    ["upstream"],
+)
 DISK_FREE = Gauge(
     "nugetproxy_disk_free_bytes",
     "Free bytes on the file system of the data directory.",
@@ -168,5 +173,6 @@ def begin_at_zero(upstreams: Iterable[str]) -> None:
         LOGINS_FAILED.labels(credentials)
     for upstream in upstreams:
         UPSTREAM_RESUMED.labels(upstream)
+        QUARANTINED.labels(upstream)
         for check in ("length", "hash", "signature", "archive", "identity"):
             CONTENT_REJECTED.labels(upstream, check)

@@ -57,8 +57,13 @@ class MirrorFeed:
         kept: KeptPackages,
         search_timeout: float,
         absent_seconds: float,
+        used: Callable[[str, PackageIdentity], None] = lambda _upstream, _package: None,
     ) -> None:
-        """`search_timeout` and `absent_seconds` (how long a missing package file is remembered) are in seconds."""
+        """`search_timeout` and `absent_seconds` (how long a missing package file is remembered) are in seconds.
+
+        `used` is told of each use of a package, with the name of the upstream.
+        """
+        self._used = used
         self._source = source
         self._registrations = MirroredRegistrations(source)
         self._trust = MirroredTrust(source)
@@ -162,8 +167,9 @@ class MirrorFeed:
     # --- contents -----------------------------------------------------------------------------------------------------
 
     async def content(self, package: PackageIdentity, part: Part) -> Answer[PackageContent]:
-        kept = self._downloads.find(self._source.name, package)
+        kept = await self._downloads.kept(self._source.name, package)
         if part is Part.NUPKG:
+            self._used(self._source.name, package)
             return kept_content(kept, kept.modified) if kept is not None else await self._download(package)
         if kept is not None:
             found = await PACKAGES.run(part_of_package, kept, package, part)

@@ -29,7 +29,11 @@ from nugetproxy.mirroring.documents.mirrored_documents import MirroredDocuments
 from nugetproxy.mirroring.documents.source import MirroredSource
 from nugetproxy.mirroring.downloads.mirrored_downloads import CommittedPackage, MirroredDownloads
 from nugetproxy.mirroring.feed import MirrorFeed
+from nugetproxy.mirroring.kept.files import KeptFiles
+from nugetproxy.mirroring.kept.guard import KeptGuard
 from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage, open_ledger
+from nugetproxy.mirroring.kept.last_use import LastUse
+from nugetproxy.mirroring.kept.quarantine import Quarantine
 from nugetproxy.mirroring.kept.view import KeptPackages
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.runtime.foresight_parts import Mirrored, foresight_over
@@ -39,6 +43,7 @@ from nugetproxy.runtime.readiness import Readiness
 from nugetproxy.services import Services
 from nugetproxy.storage import data_directory, occupants
 from nugetproxy.storage.access import access_for
+from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.data_directory import MIRROR
 from nugetproxy.storage.database.opening import INVENTORY
 from nugetproxy.storage.documents.disk import DiskDocuments
@@ -100,6 +105,10 @@ async def assemble(
         )
         stack.push_async_callback(downloads.close, min(_LAST_SECONDS, config.server.stop_timeout))
         downloads.on_commit.append(lambda package: inventory.add(_kept(package)))
+        files = KeptFiles(database)
+        last_use = LastUse(files)
+        stack.push_async_callback(last_use.flush)
+        downloads.guard = KeptGuard(files, FilesystemBlobs(path / MIRROR, access), Quarantine(path, files), leases)
 
         mirrors: list[tuple[UpstreamSettings, MirrorFeed]] = []
         upstreams: list[Mirrored] = []
@@ -120,6 +129,7 @@ async def assemble(
                 kept=kept,
                 search_timeout=config.mirroring.search_timeout,
                 absent_seconds=config.mirroring.freshness.versions.absent,
+                used=last_use.note,
             )
             mirrors.append((settings, mirror))
             upstreams.append(Mirrored(MappedSource(settings.name, mirror, settings.patterns), upstream, kept))
@@ -134,6 +144,7 @@ async def assemble(
         background = [
             asyncio.create_task(readiness.run()),
             asyncio.create_task(_gauges(path, reserve, disk, inventory, [mirror for _, mirror in mirrors])),
+            asyncio.create_task(last_use.run()),
             asyncio.create_task(_reconcile(inventory, leases, path / MIRROR)),
             *(asyncio.create_task(_warm(mirror)) for _, mirror in mirrors),
         ]
@@ -196,6 +207,9 @@ def _kept(package: CommittedPackage) -> KeptPackage:
         size=package.size,
         content_hash=package.content_hash,
         committed=int(time.time()),
+        modified=package.modified,
+        sha512=package.sha512,
+        fetch_milliseconds=package.milliseconds,
     )
 
 

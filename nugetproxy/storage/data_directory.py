@@ -16,12 +16,23 @@ from nugetproxy.storage.database.opening import INVENTORY, MAIN, SIDE_FILES, can
 from nugetproxy.storage.occupants import LOCKS
 
 MIRROR: Final = "mirror"
+QUARANTINE: Final = "quarantine"
 
 _PRIVATE_PARTS: Final = ("spool", LOCKS, "documents")
 _DATABASES: Final = (MAIN, INVENTORY)
 # Everything that a server or a command of any version has created there.
 _OURS: Final = frozenset(
-    {MIRROR, *_PRIVATE_PARTS, "hosted", "metrics", "revisions", "upstreams.json", LAST_BACKUP, "lost+found"}
+    {
+        MIRROR,
+        QUARANTINE,
+        *_PRIVATE_PARTS,
+        "hosted",
+        "metrics",
+        "revisions",
+        "upstreams.json",
+        LAST_BACKUP,
+        "lost+found",
+    }
 )
 
 _log = logger()

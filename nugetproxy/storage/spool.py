@@ -208,6 +208,13 @@ class Spool:
             self._path.rename(target)
         self._path = None
 
+    def take_time_of(self, other: "Spool") -> None:
+        """Give the file the modification time of another. Raises StorageUnavailable."""
+        if self._path is not None and other.path is not None:
+            with disk_failures("set the time of a spool"):
+                modified = other.path.stat().st_mtime_ns
+                os.utime(self._path, ns=(modified, modified))
+
     def discard(self) -> None:
         """Remove the file name. Current readers can finish; the space is free after the last one."""
         if self._path is not None:

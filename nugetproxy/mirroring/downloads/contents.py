@@ -5,14 +5,14 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from nugetproxy.feeds.base import Answer, PackageContent
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.manifest import PackageManifest
-from nugetproxy.storage.blobs.base import BlobKey, BlobStore
+from nugetproxy.storage.blobs.base import BlobInfo, BlobKey, BlobStore
 from nugetproxy.storage.refusals import Refusals
 from nugetproxy.storage.spool import SpoolFolder
 from nugetproxy.storage.spool_notices import SpoolNotices
@@ -42,7 +42,10 @@ def kept_content(content: C, since: float) -> Answer[C]:
 
 @dataclass(frozen=True, slots=True)
 class CommittedPackage:
-    """A package that has just been stored. `content_hash` is that of lock files, `sha512` of the file; both base64."""
+    """A package that has just been stored. `content_hash` is that of lock files, `sha512` of the file; both base64.
+
+    `modified` is the file's time in nanoseconds, `milliseconds` how long the download took.
+    """
 
     upstream: str
     identity: PackageIdentity
@@ -51,6 +54,28 @@ class CommittedPackage:
     size: int
     content_hash: str
     sha512: str
+    modified: int = 0
+    milliseconds: int = 0
+
+
+def package_key(upstream: str, lower_id: str, lower_version: str) -> BlobKey:
+    """Where the package file of a version is kept."""
+    return BlobKey.of(upstream, lower_id, lower_version, f"{lower_id}.{lower_version}.nupkg")
+
+
+def lease_of(key: BlobKey) -> str:
+    """The lease under which a package file is downloaded, moved or removed."""
+    return f"content:{key}"
+
+
+class Guard(Protocol):
+    """Whether kept files are still as they were committed."""
+
+    def looks_right(self, kept: BlobInfo) -> bool:
+        """By size and time only: cheap enough for the event loop."""
+
+    async def examine(self, key: BlobKey) -> None:
+        """Read a file that does not look right. Afterwards it does, or it is gone. Raises StorageUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ the growing bytes belong to `growing`; the choice of the leader to `mirrored_dow
 
 import asyncio
 import base64
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from nugetproxy import metrics
@@ -29,6 +29,7 @@ from nugetproxy.mirroring.downloads.following import notice_of_failure
 from nugetproxy.mirroring.downloads.growing import WITHHELD, GrowingBody
 from nugetproxy.mirroring.upstream.resuming import UpstreamDownload
 from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.storage.blobs.base import BlobInfo
 from nugetproxy.storage.leases import Lease
 from nugetproxy.storage.spool import BLOCK, ReadableBytes, Spool, disk_failures
 from nugetproxy.storage.spool_notices import SpoolNotice, Stage, stem_of
@@ -61,6 +62,7 @@ class ContentFetch:
     ) -> None:  # fmt: skip
         self._watch = watch
         self._watcher: Watcher | None = None
+        self._began = time.monotonic()
         self._wanted = wanted
         self._name = wanted.upstream.name
         self._body = body
@@ -249,27 +251,43 @@ class ContentFetch:
         if spool.path is None:
             return None
         try:
-            path = await self._in_thread(self._commit, spool, accepted.nuspec)
+            kept = await self._in_thread(self._commit, spool, accepted.nuspec)
         except StorageUnavailable as error:
             self._note_refusal("content_not_kept", error)
             return None
         self._places.refusals.kept()
+        if kept is None:
+            return None
         sha512 = base64.b64encode(spool.sha512).decode()
         return CommittedPackage(
-            self._name, self._wanted.identity, accepted.manifest, path, spool.size, accepted.content_hash, sha512
+            self._name,
+            self._wanted.identity,
+            accepted.manifest,
+            self._places.blobs.path(self._wanted.nupkg),
+            kept.size,
+            accepted.content_hash,
+            sha512,
+            kept.modified,
+            max(1, round((time.monotonic() - self._began) * 1000)),
         )
 
-    def _commit(self, spool: Spool, nuspec: bytes | None) -> Path:
-        """The nuspec first, so that a package that is found always has it next to it, unless it is too large."""
-        if nuspec is not None:
-            self._commit_nuspec(nuspec)
-        self._places.blobs.commit(self._wanted.nupkg, spool)
-        return self._places.blobs.path(self._wanted.nupkg)
+    def _commit(self, spool: Spool, nuspec: bytes | None) -> BlobInfo | None:
+        """The nuspec first, so that a package that is found always has it next to it, unless it is too large.
 
-    def _commit_nuspec(self, nuspec: bytes) -> None:
+        None if a file is there already, which keeps its bytes: the inventory must not describe it by ours.
+        """
+        if self._places.blobs.stat(self._wanted.nupkg) is not None:
+            return None
+        if nuspec is not None:
+            self._commit_nuspec(nuspec, spool)
+        return self._places.blobs.commit(self._wanted.nupkg, spool)
+
+    def _commit_nuspec(self, nuspec: bytes, package: Spool) -> None:
+        """With the time of the package, which shows later that nobody changed it."""
         small = self._places.folder.create(stem_of(self._wanted.key))
         try:
             small.append(nuspec)
+            small.take_time_of(package)
             self._places.blobs.commit(self._wanted.nuspec, small)
         finally:
             small.discard()

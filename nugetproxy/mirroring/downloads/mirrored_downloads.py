@@ -21,10 +21,13 @@ from nugetproxy.logs import logger
 from nugetproxy.mirroring.downloads.contents import (
     CONTENT_SECONDS,
     CommittedPackage,
+    Guard,
     Places,
     WantedContent,
     Watch,
     kept_content,
+    lease_of,
+    package_key,
     watch_nothing,
 )
 from nugetproxy.mirroring.downloads.fetching import ContentFetch
@@ -33,7 +36,7 @@ from nugetproxy.mirroring.downloads.growing import GrowingBody
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.access import PRIVATE, Access
-from nugetproxy.storage.blobs.base import BlobKey
+from nugetproxy.storage.blobs.base import BlobInfo, BlobKey
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.data_directory import MIRROR
 from nugetproxy.storage.leases import Lease, Leases
@@ -73,6 +76,7 @@ class MirroredDownloads:
         """
         self.on_commit: list[Callable[[CommittedPackage], None]] = []
         self.watch: Watch = watch_nothing
+        self.guard: Guard | None = None
         self._leases = leases
         self._mode = mode
         self._patience = patience
@@ -91,16 +95,36 @@ class MirroredDownloads:
         return f"<MirroredDownloads in {self._blobs!r}: {len(self._running)} running>"
 
     def find(self, upstream_name: str, identity: PackageIdentity) -> LocalFile | None:
-        """The kept package. Cheap enough for the event loop; if the disk fails, there is none."""
-        key = _nupkg_key(upstream_name, identity)
+        """The kept package, not compared with the inventory. Cheap enough for the event loop; if the disk fails, there
+        is none."""
+        kept = self._stat(_nupkg_key(upstream_name, identity))
+        return None if kept is None else self._file(kept)
+
+    async def kept(self, upstream_name: str, identity: PackageIdentity) -> LocalFile | None:
+        """The kept package, for serving it: a file that was cut short or changed is not one."""
+        kept = self._stat(key := _nupkg_key(upstream_name, identity))
+        if kept is None:
+            return None
         try:
-            kept = self._blobs.stat(key)
+            if self.guard is not None and not self.guard.looks_right(kept):
+                await self.guard.examine(key)
+                kept = self._stat(key)
+                if kept is None or not self.guard.looks_right(kept):
+                    return None
         except StorageUnavailable as error:
             _log.error("content_lookup_failed", why=str(error))
             return None
-        if kept is None:
+        return self._file(kept)
+
+    def _stat(self, key: BlobKey) -> BlobInfo | None:
+        try:
+            return self._blobs.stat(key)
+        except StorageUnavailable as error:
+            _log.error("content_lookup_failed", why=str(error))
             return None
-        return LocalFile(self._blobs.path(key), kept.size, int(kept.modified / 1e9), kept.etag)
+
+    def _file(self, kept: BlobInfo) -> LocalFile:
+        return LocalFile(self._blobs.path(kept.key), kept.size, int(kept.modified / 1e9), kept.etag)
 
     def kept_versions(self, upstream_name: str, lid: str) -> tuple[str, ...]:
         """The lower-case versions whose package is kept, in no particular order."""
@@ -123,7 +147,7 @@ class MirroredDownloads:
             DocumentAbsent: the upstream does not have it.
             UpstreamError, StorageUnavailable: it is not available now; no byte was handed out.
         """
-        if (kept := self._kept(upstream.name, identity)) is not None:
+        if (kept := await self._kept(upstream.name, identity)) is not None:
             return kept
         if self._mode is Mode.OFFLINE:
             raise NotMirrored(str(identity))
@@ -135,13 +159,13 @@ class MirroredDownloads:
             if download.body.is_complete:
                 # Only the commit is left: the file is better than another reader of the spool.
                 await asyncio.wait([download.task])
-                if (kept := self._kept(upstream.name, identity)) is not None:
+                if (kept := await self._kept(upstream.name, identity)) is not None:
                     return kept
         opened = await download.body.opened()
         return Answer(opened, Provenance(Outcome.MISS, fresh_for=CONTENT_SECONDS, stored=download.body.stored))
 
-    def _kept(self, upstream_name: str, identity: PackageIdentity) -> Answer[LocalFile | GrowingContent] | None:
-        kept = self.find(upstream_name, identity)
+    async def _kept(self, upstream_name: str, identity: PackageIdentity) -> Answer[LocalFile | GrowingContent] | None:
+        kept = await self.kept(upstream_name, identity)
         return None if kept is None else kept_content(kept, kept.modified)
 
     async def close(self, timeout: float) -> None:
@@ -158,7 +182,7 @@ class MirroredDownloads:
 
     def _start(self, key: BlobKey, upstream: UpstreamClient, identity: PackageIdentity, url: str) -> "_Download":
         nuspec = BlobKey.of(*key.segments[:-1], identity.nuspec_name)
-        wanted = WantedContent(upstream, identity, url, f"content:{key}", key, nuspec)
+        wanted = WantedContent(upstream, identity, url, lease_of(key), key, nuspec)
         download = _Download(wanted, GrowingBody(upstream.name))
         download.task = asyncio.create_task(self._run(download), name=f"download {identity}")
         self._running[key] = download
@@ -229,4 +253,4 @@ class _Download:
 
 
 def _nupkg_key(upstream_name: str, identity: PackageIdentity) -> BlobKey:
-    return BlobKey.of(upstream_name, identity.lower_id, identity.lower_version, identity.nupkg_name)
+    return package_key(upstream_name, identity.lower_id, identity.lower_version)

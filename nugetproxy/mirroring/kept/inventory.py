@@ -15,6 +15,7 @@ from typing import Any, Final
 from nugetproxy.errors import DataOfAnotherVersion, InvalidPackage, StorageUnavailable
 from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.logs import logger
+from nugetproxy.mirroring.kept.files import write_files
 from nugetproxy.mirroring.kept.parts import kept_manifest
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.signature import content_hash
@@ -46,13 +47,18 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class KeptPackage:
-    """One kept package, as recorded in the inventory. `size` in bytes, `committed` in unix seconds."""
+    """One kept package, as recorded in the inventory. `size` in bytes, `committed` in unix seconds; the rest as in
+    `kept.files`."""
 
     upstream: str
     manifest: PackageManifest
     size: int
     content_hash: str
     committed: int
+    modified: int = 0
+    sha512: str = ""
+    fetch_milliseconds: int = 0
+    verified: int = 0
 
 
 def open_ledger(path: Path, *, read_only: bool = False) -> SqliteDatabase:
@@ -99,7 +105,7 @@ class Inventory:
 
     def add(self, package: KeptPackage) -> None:
         """Add a package. Returns immediately; a failure to write is only logged, since the file itself is safe."""
-        future = self._database.submit(lambda connection: connection.execute(_UPSERT, _row(package)))
+        future = self._database.submit(_inserting([package]))
         future.add_done_callback(_log_failure)
 
     def totals(self) -> Totals:
@@ -207,13 +213,30 @@ def _row(package: KeptPackage) -> tuple[object, ...]:
     )
 
 
+def _file_row(package: KeptPackage) -> tuple[object, ...]:
+    identity = package.manifest.identity
+    return (
+        package.upstream,
+        identity.lower_id,
+        identity.lower_version,
+        package.size,
+        package.modified,
+        package.sha512,
+        package.fetch_milliseconds,
+        package.committed,
+        package.committed,
+        package.verified,
+    )
+
+
 def _inserting(batch: Iterable[KeptPackage]) -> Any:
-    rows = [_row(package) for package in batch]
-    return lambda connection: _insert_all(connection, rows)
+    packages = list(batch)
+    return lambda connection: _insert_all(connection, packages)
 
 
-def _insert_all(connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
-    connection.executemany(_UPSERT, rows)
+def _insert_all(connection: sqlite3.Connection, packages: list[KeptPackage]) -> None:
+    connection.executemany(_UPSERT, map(_row, packages))
+    write_files(connection, map(_file_row, packages))
 
 
 def _packages_below(tree: Path) -> Iterator[KeptPackage]:
@@ -229,7 +252,7 @@ def _packages_below(tree: Path) -> Iterator[KeptPackage]:
         except (OSError, InvalidPackage) as error:
             _log.warning("kept_package_unreadable", path=str(path), error=str(error))
             continue
-        yield KeptPackage(upstream, manifest, stat.st_size, digest, int(stat.st_mtime))
+        yield KeptPackage(upstream, manifest, stat.st_size, digest, int(stat.st_mtime), stat.st_mtime_ns)
 
 
 def _log_failure(future: "Future[Any]") -> None:

@@ -11,7 +11,7 @@ from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.nupkg import Nupkg
 from nugetproxy.nuget.nuspec import LARGEST_NUSPEC, read_nuspec
 
-__all__ = ["content_type_of", "kept_manifest", "part_of_package", "read_nuspec_of", "refuse_page"]
+__all__ = ["content_type_of", "is_original", "kept_manifest", "part_of_package", "read_nuspec_of", "refuse_page"]
 
 
 def part_of_package(file: LocalFile, package: PackageIdentity, part: Part) -> SmallContent | None:
@@ -19,7 +19,8 @@ def part_of_package(file: LocalFile, package: PackageIdentity, part: Part) -> Sm
     if part is Part.NUSPEC:
         nuspec = file.path.parent / package.nuspec_name
         try:
-            return part_content(file, part, nuspec.read_bytes())
+            if is_original(nuspec, file.path):
+                return part_content(file, part, nuspec.read_bytes())
         except OSError:
             pass  # added by hand without its nuspec, or the nuspec is too large
     try:
@@ -36,11 +37,20 @@ def kept_manifest(package: Path, nuspec: Path) -> PackageManifest:
         InvalidPackage: the manifest is not readable.
     """
     try:
-        with nuspec.open("rb") as file:
-            return read_nuspec(file.read(LARGEST_NUSPEC + 1))
+        if is_original(nuspec, package):
+            with nuspec.open("rb") as file:
+                return read_nuspec(file.read(LARGEST_NUSPEC + 1))
     except FileNotFoundError:
-        with package.open("rb") as file:
-            return Nupkg(file).manifest
+        pass
+    with package.open("rb") as file:
+        return Nupkg(file).manifest
+
+
+def is_original(nuspec: Path, package: Path) -> bool:
+    """Whether a nuspec has the time of its package, which it gets when both are stored. Any other may have been changed
+    since, and the one inside the package is read instead. Raises OSError.
+    """
+    return nuspec.stat().st_mtime_ns == package.stat().st_mtime_ns
 
 
 def read_nuspec_of(package: PackageIdentity) -> Callable[[bytes], None]:

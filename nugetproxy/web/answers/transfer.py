@@ -13,7 +13,7 @@ from typing import Final
 from aiofiles.threadpool import wrap
 from aiohttp import HttpVersion11, web
 
-from nugetproxy.errors import NugetproxyError, StorageUnavailable
+from nugetproxy.errors import FileReplaced, NugetproxyError, StorageUnavailable
 from nugetproxy.feeds.base import GrowingContent, LocalFile
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.logs import logger
@@ -37,7 +37,8 @@ async def send_file(
     """Bytes `start` up to, not including, `end` of `file`.
 
     Raises:
-        StorageUnavailable: the file is gone or has the wrong size. Nothing was sent.
+        FileReplaced: the file is gone or has the wrong size. Nothing was sent.
+        StorageUnavailable: it cannot be read. Nothing was sent.
     """
     count = end - start
     if request.method == "HEAD":
@@ -179,11 +180,13 @@ def _taken_by_kernel(transport: asyncio.Transport, descriptor: int, source: io.F
 def _opened(file: LocalFile) -> io.FileIO:
     try:
         source = io.FileIO(file.path)
+    except FileNotFoundError as error:
+        raise FileReplaced(f"{file.path.name} cannot be read: {error.strerror}") from error
     except OSError as error:
         raise StorageUnavailable(f"{file.path.name} cannot be read: {error.strerror}") from error
     if os.fstat(source.fileno()).st_size != file.size:
         source.close()
-        raise StorageUnavailable(f"{file.path.name} does not have the {file.size} bytes it should have")
+        raise FileReplaced(f"{file.path.name} does not have the {file.size} bytes it should have")
     return source
 
 

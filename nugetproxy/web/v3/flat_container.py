@@ -7,8 +7,8 @@ import math
 
 from aiohttp import web
 
-from nugetproxy.errors import InvalidVersion
-from nugetproxy.feeds.base import Part
+from nugetproxy.errors import FileReplaced, InvalidVersion
+from nugetproxy.feeds.base import Answer, PackageContent, Part
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.flat_container import write_versions
@@ -52,6 +52,16 @@ async def send_part(
     if part is Part.NUPKG:
         restores.package_answered(request, package, answer.value)
         count_download(request, package, answer.provenance)
+    try:
+        return await _send(request, answer, resource, meant_for)
+    except FileReplaced:
+        # Between lookup and opening: evicted, or found to be damaged. The upstream has it, so the client gets it.
+        return await _send(request, await feed(request).content(package, part), resource, meant_for)
+
+
+async def _send(
+    request: web.Request, answer: Answer[PackageContent], resource: Resource, meant_for: float | None
+) -> web.StreamResponse:
     if meant_for is None:
         return await content(request, answer.value, answer.provenance, resource)
     max_age = max(0, math.floor(meant_for))

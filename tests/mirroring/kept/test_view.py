@@ -1,5 +1,6 @@
 """The view of kept packages: listed versions can be downloaded, and the upstream's statements are shown unchanged."""
 
+import os
 from pathlib import Path
 from typing import cast
 
@@ -32,6 +33,8 @@ class Tree:
         content = make_nuspec(package_id, version, **nuspec)  # type: ignore[arg-type]  # texts only
         (place / f"{lower}.nuspec").write_bytes(content)
         (place / "package").write_bytes(b"zip")
+        for each in place.iterdir():
+            os.utime(each, ns=(1, 1))
         inventory.add(KeptPackage("up", read_nuspec(content), 3, "hash", 0))
 
     def find(self, upstream: str, package: PackageIdentity) -> LocalFile | None:

@@ -1,0 +1,53 @@
+"""When kept packages were last used: gathered in memory, written in batches.
+
+Noting a use costs a dictionary entry. A hot package is looked up again every few minutes
+(`web.answers.responses.HOT_FILE_SECONDS`), so the fast path does not have to note anything. Uses since the last batch
+are lost when a process is killed: the package then looks unused for some seconds longer than it was.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.logs import logger
+from nugetproxy.mirroring.kept.files import FileKey, KeptFiles
+from nugetproxy.nuget.identity import PackageIdentity
+
+BATCH_SECONDS: Final = 30.0
+# While the disk is full, a crawler must not make this grow forever.
+_MOST_PENDING: Final = 200_000
+
+_log = logger()
+
+
+class LastUse:
+    """The uses of one process. `clock` is in unix seconds."""
+
+    def __init__(self, files: KeptFiles, clock: Callable[[], float] = time.time) -> None:
+        self._files = files
+        self._clock = clock
+        self._pending: dict[FileKey, int] = {}
+
+    def note(self, upstream: str, package: PackageIdentity) -> None:
+        key = (upstream, package.lower_id, package.lower_version)
+        if key in self._pending or len(self._pending) < _MOST_PENDING:
+            self._pending[key] = int(self._clock())
+
+    async def flush(self) -> None:
+        """Write the uses. Uses that cannot be written are kept for later; never raises because of the disk."""
+        if not self._pending or self._files.is_read_only:
+            return
+        batch, self._pending = self._pending, {}
+        try:
+            await self._files.note_uses(batch)
+        except StorageUnavailable as error:
+            self._pending = batch | self._pending
+            _log.warning("last_use_not_written", error=str(error))
+
+    async def run(self, seconds: float = BATCH_SECONDS) -> None:
+        """Flush at this interval until cancelled; the canceller flushes once more."""
+        while True:
+            await asyncio.sleep(seconds)
+            await self.flush()

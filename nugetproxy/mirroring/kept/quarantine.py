@@ -1,0 +1,76 @@
+"""Files that were found to be wrong, moved out of the mirror: never served, and kept for a month to be looked into.
+
+A plain folder, `quarantine/` in the data directory. Which files are wrong is decided by `guard` and `mirroring.care`.
+"""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from nugetproxy import metrics
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.logs import logger
+from nugetproxy.mirroring.kept.files import KeptFiles, QuarantinedFile
+from nugetproxy.storage.blobs.base import BlobKey
+from nugetproxy.storage.data_directory import MIRROR, QUARANTINE
+from nugetproxy.storage.private_files import make_private_folder
+from nugetproxy.storage.spool import disk_failures
+
+KEPT_FOR: Final = 30 * 86400.0
+"""Seconds after which a quarantined file is deleted."""
+
+_log = logger()
+
+
+class Quarantine:
+    """The quarantine of the data directory `directory`."""
+
+    def __init__(self, directory: Path, files: KeptFiles) -> None:
+        self._mirror = directory / MIRROR
+        self._folder = directory / QUARANTINE
+        self._files = files
+
+    def take(self, key: BlobKey, why: str) -> QuarantinedFile | None:
+        """Move a package file here and remove its nuspec; None if it is not there. Blocks; raises StorageUnavailable.
+
+        The caller holds the lease of the package, and calls `record` with the result.
+        """
+        upstream, lower_id, lower_version = key.segments[:3]
+        path, now = self._mirror.joinpath(*key.segments), time.time()
+        with disk_failures("move a file to quarantine"):
+            make_private_folder(self._folder)
+            name = f"{upstream}-{key.segments[-1]}.{int(now * 1000)}"
+            try:
+                size = path.stat().st_size
+                path.rename(self._folder / name)
+                (self._folder / name).chmod(0o600)
+            except FileNotFoundError:
+                return None
+        with suppress(OSError):
+            path.with_name(f"{lower_id}.nuspec").unlink(missing_ok=True)
+            path.parent.rmdir()
+            path.parent.parent.rmdir()
+        return QuarantinedFile(name, (upstream, lower_id, lower_version), size, why, int(now))
+
+    async def record(self, taken: QuarantinedFile) -> None:
+        """Report a file that was moved here. A failure to write is only logged: the file itself is out of the way."""
+        upstream, lower_id, lower_version = taken.key
+        metrics.QUARANTINED.labels(upstream).inc()
+        _log.error("kept_package_quarantined", upstream=upstream, package=f"{lower_id} {lower_version}", why=taken.why,
+                   file=f"{QUARANTINE}/{taken.file}")  # fmt: skip
+        try:
+            await self._files.quarantine(taken)
+        except StorageUnavailable as error:
+            _log.warning("inventory_not_written", error=str(error))
+
+    async def sweep(self, now: float) -> int:
+        """Delete the files that have been here for `KEPT_FOR`; returns how many. Raises StorageUnavailable."""
+        old = [each.file for each in await self._files.quarantined() if each.found < now - KEPT_FOR]
+        for file in old:
+            with suppress(OSError):
+                os.unlink(self._folder / file)  # noqa: PTH108 - the name is ours
+        if old:
+            await self._files.forget_quarantined(old)
+        return len(old)
