@@ -128,6 +128,15 @@ VULNERABILITY_AGE = Gauge(
     multiprocess_mode="livemax",
 )
 
+ADVISORIES = Gauge(
+    "nugetproxy_advisories", "Advisories of our own that are in effect.", multiprocess_mode="livemostrecent"
+)
+ADVISORIES_UNREADABLE = Gauge(
+    "nugetproxy_advisories_unreadable",
+    "1 while a file of feed.advisories cannot be read, so that earlier content is in effect.",
+    multiprocess_mode="livemax",
+)
+
 # --- the private feed ---
 
 PROTECTED_ATTEMPTS = Counter(

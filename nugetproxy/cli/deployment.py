@@ -28,10 +28,17 @@ def check_config(connect: bool, **options: object) -> None:
     exit code is 1 if an upstream cannot be used.
     """
     from nugetproxy.config import describe
+    from nugetproxy.errors import ConfigError
+    from nugetproxy.runtime.advisory_sources import check_advisories
     from nugetproxy.runtime.known_upstreams import with_known_upstreams
     from nugetproxy.runtime.unclaimed import moved_upstreams, unclaimed_mirrors, what_to_configure
 
     config = with_known_upstreams(load_config(options))
+    try:
+        check_advisories(config)
+    except ConfigError as refused:
+        complain(refused.problems, "settings", BAD_SETTINGS)
+        sys.exit(BAD_SETTINGS)
     if not connect:
         click.echo(describe(config), nl=False)
     for name in unclaimed_mirrors(config):

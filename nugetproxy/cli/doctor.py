@@ -78,6 +78,7 @@ def _examine(options: Mapping[str, Any], backup_age: float) -> "Facts":
 
     from nugetproxy.config import load
     from nugetproxy.errors import ConfigError
+    from nugetproxy.runtime.advisory_sources import check_advisories
     from nugetproxy.runtime.assembly import USER_AGENT
     from nugetproxy.runtime.doctor.facts import Facts
     from nugetproxy.runtime.doctor.gathering import (
@@ -94,6 +95,7 @@ def _examine(options: Mapping[str, Any], backup_age: float) -> "Facts":
     facts = Facts(now=time.time(), backup_age=backup_age)
     try:
         config = with_known_upstreams(load(options.get("config"), os.environ, overrides(options)))
+        check_advisories(config)
         contacts = asyncio.run(contact_facts(config, USER_AGENT, os.environ))
     except ConfigError as refused:
         return replace(facts, settings_problems=tuple(refused.problems))

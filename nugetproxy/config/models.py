@@ -315,6 +315,7 @@ class MirroringSettings(Section):
 class FeedSettings(Section):
     protected_prefixes: tuple[Prefix, ...] = ()
     merged_ids: tuple[Pattern, ...] = ()
+    advisories: str = ""
 
 
 class HostingSettings(Section):

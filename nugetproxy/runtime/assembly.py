@@ -19,6 +19,7 @@ from nugetproxy import metrics
 from nugetproxy.accounts.reservations import protected_prefixes
 from nugetproxy.config import Config, FreshnessSettings, UpstreamSettings
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.feeds.advised import Advised
 from nugetproxy.feeds.base import Feed
 from nugetproxy.feeds.mapped import Mapped, MappedSource
 from nugetproxy.feeds.protected import Protected
@@ -36,6 +37,7 @@ from nugetproxy.mirroring.kept.last_use import LastUse
 from nugetproxy.mirroring.kept.quarantine import Quarantine
 from nugetproxy.mirroring.kept.view import KeptPackages
 from nugetproxy.mirroring.upstream.client import UpstreamClient
+from nugetproxy.runtime.advisory_files import AdvisoryFiles
 from nugetproxy.runtime.foresight_parts import Mirrored, foresight_over
 from nugetproxy.runtime.hosting_parts import appeared, attempted, over
 from nugetproxy.runtime.known_upstreams import remember
@@ -150,11 +152,20 @@ async def assemble(
         ]
         stack.push_async_callback(_end, background)
 
-        private = over(feed, config, path, leases, stack, read_only=read_only) if config.hosting.enabled else None
-        if private is None:
+        advisories = None
+        if config.feed.advisories:
+            advised = AdvisoryFiles(Path(config.feed.advisories), path, changes.happened)
+            stack.push_async_callback(_end, [asyncio.create_task(advised.run())])
+            advisories = advised.current
+        private = None
+        if config.hosting.enabled:
+            private = over(feed, config, path, leases, stack, advisories, read_only=read_only)
+        else:
             # Protected ids are never requested upstream, whether or not they are hosted here.
             settled = protected_prefixes(config.feed.protected_prefixes, ())
             feed = Protected(lambda: settled, feed, attempted, appeared)
+            if advisories is not None:
+                feed = Advised(advisories, feed)
         foresight = foresight_over(upstreams, downloads, reserve, private, config, stack)
 
         yield Services(

@@ -4,7 +4,7 @@ Separate from `assembly` because a mirror without hosting needs none of this.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from nugetproxy.config import Config
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.executors.processes import ProcessExecutor
 from nugetproxy.executors.threads import UPKEEP
+from nugetproxy.feeds.advised import Advised
 from nugetproxy.feeds.base import Feed
 from nugetproxy.feeds.overlay import Overlay
 from nugetproxy.feeds.protected import Protected
@@ -41,6 +42,7 @@ from nugetproxy.nuget.archive import ArchiveLimits
 from nugetproxy.nuget.push_rules import check_push
 from nugetproxy.nuget.push_rules_archive import PushLimits
 from nugetproxy.nuget.symbols_package import SymbolsLimits
+from nugetproxy.protocol.advisories.values import Advisories
 from nugetproxy.services import AccountServices, HostingServices
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.blobs.opening import open_hosted_blobs
@@ -76,9 +78,18 @@ class PrivateFeed:
 
 
 def over(
-    below: Feed, config: Config, path: Path, leases: Leases, stack: AsyncExitStack, *, read_only: bool = False
+    below: Feed,
+    config: Config,
+    path: Path,
+    leases: Leases,
+    stack: AsyncExitStack,
+    advisories: Callable[[], Advisories] | None,
+    *,
+    read_only: bool = False,
 ) -> PrivateFeed:
     """The private feed over `below`; its parts are closed by `stack`, its jobs run until then.
+
+    `advisories` are our own, None if the settings name none.
 
     `read_only`: nothing can be written below `path`. Hosted packages are served, and every act is refused.
 
@@ -144,9 +155,19 @@ def over(
     stack.push_async_callback(statistics.flush)
     if not read_only:
         _run(stack, _keep_up(leases, database, packages, symbols, blobs), statistics.run(), _catch_up(search))
+    merged = _merged(config.feed.merged_ids)
+    feed: Feed = Overlay(hosted, protected, merged)
+    mirrored: Feed = protected
+    if advisories is not None:
+
+        def ours_alone(lower_ids: Collection[str]) -> Collection[str]:
+            prefixes, known = ownership.protected(), packages.known_among(lower_ids)
+            return {each for each in lower_ids if prefixes.resembles(each) or (each in known and not merged(each))}
+
+        feed, mirrored = Advised(advisories, feed), Advised(advisories, protected, ours_alone)
     return PrivateFeed(
-        feed=Overlay(hosted, protected, _merged(config.feed.merged_ids)),
-        mirrored=protected,
+        feed=feed,
+        mirrored=mirrored,
         accounts=AccountServices(directory, ownership, audit, Attempts(config.accounts.failed_logins_per_minute)),
         hosting=HostingServices(
             publish=publish,

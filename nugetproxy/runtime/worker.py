@@ -123,6 +123,8 @@ def _understand(line: socket.socket) -> tuple[Config, Mapping[str, Any] | None]:
         return Config.model_validate_json(order["use"]), None
     source = order["read"]
     config = load(Path(source["file"]) if source["file"] else None, os.environ, source["overrides"])
+    if config.feed.advisories:
+        importlib.import_module("nugetproxy.runtime.advisory_sources").check_advisories(config)
     return with_known_upstreams(config), source
 
 

@@ -10,6 +10,7 @@ from nugetproxy.errors import InvalidPackageId
 from nugetproxy.feeds.base import HOSTED
 from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.nuget.identity import PackageId
+from nugetproxy.protocol.advisories.values import PAGE
 from nugetproxy.web.http.resource import Resource
 from nugetproxy.web.requests.incoming import client_address
 from nugetproxy.web.requests.keys import CHALLENGED, FEED, GATE, NOTE, SERVICES
@@ -50,7 +51,9 @@ def depends_on_reader(request: web.Request, resource: Resource) -> bool:
     """Whether the response at this address differs between authenticated and anonymous clients."""
     gate = request.app[GATE]
     is_divided = gate is not None and gate.anonymous_read == "mirrored"
-    return is_divided and "id" not in request.match_info and resource not in _SAME_FOR_ALL
+    # The page with our own advisories names packages that were pushed.
+    names_ours = resource is Resource.VULNERABILITIES and request.match_info.get("file") == f"{PAGE}.json"
+    return is_divided and "id" not in request.match_info and (names_ours or resource not in _SAME_FOR_ALL)
 
 
 def _names_ours(request: web.Request) -> bool:
