@@ -17,12 +17,13 @@ from nugetproxy.config.models import (
     ServerSettings,
     StorageSettings,
     UpstreamSettings,
-    parse_duration,
     parse_listen,
     parse_size,
 )
+from nugetproxy.config.policy import PolicyRuleSettings, PolicySettings, parse_until
 from nugetproxy.config.reading import load
 from nugetproxy.config.shown import describe
+from nugetproxy.config.values import parse_duration
 
 __all__ = [
     "AccountSettings",
@@ -34,6 +35,8 @@ __all__ = [
     "LogSettings",
     "MetricsSettings",
     "MirroringSettings",
+    "PolicyRuleSettings",
+    "PolicySettings",
     "ServerSettings",
     "StorageSettings",
     "UpstreamSettings",
@@ -42,4 +45,5 @@ __all__ = [
     "parse_duration",
     "parse_listen",
     "parse_size",
+    "parse_until",
 ]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nugetproxy.config.models import Config, ServerSettings, UpstreamSettings
+from nugetproxy.config.policy import problems_of_rules
 
 Problem = tuple[tuple[str | int, ...], str]
 """The path of a setting, and what is wrong with its value."""
@@ -21,6 +22,7 @@ def problems_between(config: Config) -> list[Problem]:
         *_storage(Path(config.storage.path)),
         *_upstreams(config.mirroring.upstream),
         *_reading(config),
+        *problems_of_rules(config.policy),
     ]
 
 

@@ -11,18 +11,17 @@ from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from nugetproxy.config.hosts import canonical_host, parse_allowed_host
+from nugetproxy.config.policy import PolicySettings
+from nugetproxy.config.values import Duration, Section
 
 _SOURCE_PATH = "/v3/index.json"
 _LONGEST_NAME = 64
 _SMALLEST_DOCUMENTS = 10_000_000
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-_DURATIONS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LARGEST_SIZE = 2**63 - 1
-# A hundred years in seconds, within the range of event loop timers.
-_LONGEST_DURATION = 100 * 365 * 86400.0
 
 
 def parse_size(text: object) -> int:
@@ -36,19 +35,6 @@ def parse_size(text: object) -> int:
     if size is None or size > _LARGEST_SIZE:
         raise ValueError('expected a size such as "200 GB" or "64 MiB"')
     return int(size)
-
-
-def parse_duration(text: object) -> float:
-    """Convert a duration, as text ("15m", "1.5s", "30d") or a number, to seconds. Raises ValueError."""
-    seconds: float | None = None
-    if isinstance(text, int | float) and not isinstance(text, bool):
-        seconds = text
-    elif isinstance(text, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text, re.ASCII)):
-        unit = _DURATIONS.get(match[2])
-        seconds = float(match[1]) * unit if unit is not None else None
-    if seconds is None or not abs(seconds) <= _LONGEST_DURATION:
-        raise ValueError('expected a duration such as "250ms", "30s", "15m", "2h" or "7d"')
-    return float(seconds)
 
 
 def parse_listen(text: str) -> tuple[str, int]:
@@ -204,15 +190,10 @@ def _enough_for_documents(size: int) -> int:
 
 
 Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, allow_inf_nan=False)]
 Network = Annotated[str, AfterValidator(_checked_network)]
 Pattern = Annotated[str, AfterValidator(_checked_pattern)]
 Prefix = Annotated[str, AfterValidator(_checked_prefix)]
 Host = Annotated[str, AfterValidator(_checked_host)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class ServerSettings(Section):
@@ -354,3 +335,4 @@ class Config(Section):
     accounts: AccountSettings = AccountSettings()
     logs: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    policy: PolicySettings = PolicySettings()

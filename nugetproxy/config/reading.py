@@ -15,8 +15,9 @@ from typing import Any, get_args, get_origin
 from pydantic import ValidationError
 
 from nugetproxy.config.checks import problems_between
-from nugetproxy.config.models import Config, Section, distinct_names
+from nugetproxy.config.models import Config, distinct_names
 from nugetproxy.config.shown import masked
+from nugetproxy.config.values import Section
 from nugetproxy.errors import ConfigError
 
 Place = tuple[str | int, ...]
@@ -99,6 +100,7 @@ class _Gathered:
         self.values: dict[str, Any] = Config().model_dump()
         # Empty, so that an upstream with only a URL is named after it.
         self.values["mirroring"]["upstream"] = [{}]
+        self.values["policy"]["rule"] = []
         self.origins: dict[Place, str] = {}
         self.problems: list[str] = []
 
@@ -154,11 +156,13 @@ class _Gathered:
             for place in refused:
                 self._forget(place)
             config, _ = self._validated(quiet=True)
+        # Without its invalid values, a rule may seem to lack what it has.
+        broken = {place[:3] for place in refused if place[:2] == ("policy", "rule")}
         if config is not None:
             self.problems += [
-                f"{dotted(place)}: {why}{self._origin(place)}"
+                f"{self._named(place)}: {why}{self._origin(place)}"
                 for place, why in problems_between(config)
-                if place not in refused
+                if place not in refused and place[:3] not in broken
             ]
         if self.problems or config is None:
             raise ConfigError([_one_line(problem) for problem in self.problems])
@@ -177,11 +181,12 @@ class _Gathered:
 
     def _sentence(self, place: Place, kind: str, message: str) -> str:
         origin = self._origin(place)
+        named = self._named(place)
         if kind == "extra_forbidden":
-            return f"{dotted(place)}: unknown key{origin}{_nearest_key(place)}"
+            return f"{named}: unknown key{origin}{_nearest_key(place)}"
         value = self._value_at(place)
         if kind == "too_short":
-            return f"{dotted(place)}: expected at least one{origin}"
+            return f"{named}: expected at least one{origin}"
         message = (
             message.removeprefix("Value error, ")
             .replace("Input should be", "expected")
@@ -193,7 +198,12 @@ class _Gathered:
             if isinstance(value, str | int | float)
             else ""
         )
-        return f"{dotted(place)}: {message}{got}{origin}"
+        return f"{named}: {message}{got}{origin}"
+
+    def _named(self, place: Place) -> str:
+        """The path, and the name of the policy rule that it belongs to."""
+        name = self._value_at((*place[:3], "name")) if place[:2] == ("policy", "rule") else None
+        return f"{dotted(place)} (rule {name!r})" if isinstance(name, str) and name else dotted(place)
 
     def _origin(self, place: Place) -> str:
         """The origin of the value at a path, or of the nearest one above; empty for a default."""
@@ -218,7 +228,7 @@ class _Gathered:
         for part in place[:-1]:
             if isinstance(part, int):
                 if not isinstance(container, list) or part > len(container):
-                    raise ValueError("the indexes of upstreams must count from 0 without a gap")
+                    raise ValueError("the indexes of a list of tables must count from 0 without a gap")
                 if part == len(container):
                     container.append({})
                 container = container[part]

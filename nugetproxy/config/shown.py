@@ -3,7 +3,8 @@
 import json
 import re
 
-from nugetproxy.config.models import Config, Section
+from nugetproxy.config.models import Config
+from nugetproxy.config.values import Section
 
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "m"), (1.0, "s"))
 _SIZES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "KB"))

@@ -2,8 +2,9 @@
 
 import pytest
 
-from nugetproxy.config.models import parse_duration, parse_size
+from nugetproxy.config.models import parse_size
 from nugetproxy.config.reading import load
+from nugetproxy.config.values import parse_duration
 from nugetproxy.errors import ConfigError
 
 DIGITS = "9" * 5_000

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from nugetproxy.accounts.import_file import read_users
 from nugetproxy.config.hosts import canonical_host, parse_allowed_host
-from nugetproxy.config.models import parse_duration, parse_listen, parse_size, upstream_name
+from nugetproxy.config.models import parse_listen, parse_size, upstream_name
 from nugetproxy.config.reading import keys, load, variable
 from nugetproxy.config.shown import describe
+from nugetproxy.config.values import parse_duration
 from nugetproxy.errors import ConfigError, InvalidRequest
 from nugetproxy.nuget.lock_files import read_wanted
 from nugetproxy.storage.backup.manifest import FILE, Manifest

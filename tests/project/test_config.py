@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from nugetproxy.config import Config, load
+from nugetproxy.config import Config, PolicyRuleSettings, load
 from nugetproxy.config.reading import keys, variable
 from nugetproxy.errors import ConfigError
 from tests.project.settings import loaded
 
+LISTS = (("mirroring", "upstream"), ("policy", "rule"))
+"""Lists of tables."""
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 
 
@@ -21,15 +23,22 @@ class TestExample:
         assert Config() == load(EXAMPLE, {})
 
     def test_has_every_key(self):
-        written = set(_places(tomllib.loads(EXAMPLE.read_text())))
+        text = EXAMPLE.read_text()
+        written = set(_places(tomllib.loads(text + _commented_rule(text))))
 
-        assert {place for place in keys() if place != ("mirroring", "upstream")} == written
+        assert {place for place in keys() if place not in LISTS} == written
+
+    def test_gives_every_default_of_a_rule(self):
+        text = EXAMPLE.read_text()
+        written = Config.model_validate(tomllib.loads(_commented_rule(text))).policy.rule[0]
+
+        assert written.model_copy(update={"name": ""}) == PolicyRuleSettings()
 
     def test_names_the_variable_of_every_key(self):
         lines = EXAMPLE.read_text().splitlines()
         named = re.findall(r"# (NUGETPROXY_\w+)$", "\n".join(lines), re.MULTILINE)
 
-        assert [variable(place) for place in keys() if place != ("mirroring", "upstream")] == named
+        assert [variable(place) for place in keys() if place not in LISTS and place[0] != "policy"] == named
 
     def test_describes_every_key(self):
         """
@@ -41,8 +50,16 @@ class TestExample:
             key = str(place[-1])
             if place[:2] == ("mirroring", "freshness"):
                 assert re.search(rf"^#   {key}: .*\.$", text, re.MULTILINE), key
-            elif place != ("mirroring", "upstream"):
+            elif place[:2] == ("policy", "rule"):
+                assert len(place) == 2 or re.search(rf"^# # .*\.\n# {key} = ", text, re.MULTILINE), key
+            elif place not in LISTS:
                 assert re.search(rf"^# .*\.\n# {variable(place)}\n{key} = ", text, re.MULTILINE), key
+
+
+def _commented_rule(text: str) -> str:
+    """The rule that the example shows in comments, as TOML."""
+    start = text.index("# [[policy.rule]]")
+    return "\n" + "\n".join(line.removeprefix("# ") for line in text[start:].splitlines())
 
 
 def _places(value: object, above: tuple[str | int, ...] = ()):
