@@ -99,6 +99,17 @@ class Forbidden(NugetproxyError):
     """The client is known but not allowed to do this, or the API key is unknown; both look alike to the client."""
 
 
+class Withheld(NugetproxyError):
+    """A rule of the policy withholds the version, which the client asked for by name. `rule` is the name of the rule.
+
+    Lists simply leave the version out: only direct downloads are refused like this.
+    """
+
+    def __init__(self, sentence: str, rule: str) -> None:
+        self.rule = rule
+        super().__init__(sentence)
+
+
 class Conflict(NugetproxyError):
     """The request conflicts with the current state."""
 
@@ -147,6 +158,14 @@ class PackageNotFound(NugetproxyError):
     def __init__(self, package_id: str, why: str = "") -> None:
         self.package_id = package_id
         super().__init__(f"package {_shown(package_id)} does not exist here" + (f": {why}" if why else ""))
+
+
+class AllWithheld(PackageNotFound):
+    """The policy withholds every version of the id. `warning` is a sentence for users, with the rule."""
+
+    def __init__(self, package_id: str, warning: str) -> None:
+        self.warning = warning
+        super().__init__(package_id, warning)
 
 
 class NotMirrored(PackageNotFound):

@@ -143,6 +143,15 @@ PROTECTED_ATTEMPTS = Counter(
     "nugetproxy_protected_attempts_total",
     "Requests about ids under protected prefixes that are not hosted here; no upstream was asked.",
 )
+POLICY_REFUSED = Counter(
+    "nugetproxy_policy_refused_total", "Downloads refused by a rule of the policy, by rule.", ["rule"]
+)
+POLICY_HIDDEN = Counter(
+    "nugetproxy_policy_hidden_total", "Versions left out of a list by a rule of the policy, by rule.", ["rule"]
+)
+POLICY_WARNED = Counter(
+    "nugetproxy_policy_warned_total", 'Versions that a rule of mode "warn" would withhold, by rule.', ["rule"]
+)
 PROTECTED_APPEARED = Counter(
     "nugetproxy_protected_appeared_total",
     "Ids under protected prefixes that an upstream named in its answers; they were hidden.",

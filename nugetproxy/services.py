@@ -12,6 +12,7 @@ from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.config import Config
 from nugetproxy.feeds.base import Feed
+from nugetproxy.feeds.screening import Screening
 from nugetproxy.hosting.acts import PushQueue
 from nugetproxy.hosting.events import HostedEvents
 from nugetproxy.hosting.packages import HostedPackages
@@ -60,7 +61,7 @@ class Services:
 
     `ready` says whether requests can be served now, or why not; it never raises. `started` is when this process was
     assembled, in seconds since the epoch. `name` is the product's, with its version after a slash. `foresight` is None
-    when it is switched off, and offline.
+    when it is switched off, and offline. `screening` is None without rules of the policy.
 
     The rest is None where nothing is hosted; `mirrored` is the feed for clients that may not see hosted packages.
     `changes` differs after any change, in any process, that previous answers may depend on.
@@ -77,3 +78,4 @@ class Services:
     accounts: AccountServices | None = None
     revisions: Revisions | None = None
     foresight: Foresight | None = None
+    screening: Screening | None = None

@@ -12,7 +12,6 @@ from typing import Final, TypeVar
 from nugetproxy.accounts import keys, members, records
 from nugetproxy.accounts.audit import AuditEntry, insert_audit
 from nugetproxy.accounts.credentials import Passwords, digest_of, is_same, key_id_of, mint_key
-from nugetproxy.accounts.globs import EVERYTHING
 from nugetproxy.accounts.key_uses import KeyUses
 from nugetproxy.accounts.model import (
     COMMAND_LINE,
@@ -26,6 +25,7 @@ from nugetproxy.accounts.model import (
     checked_account_name,
     now_us,
 )
+from nugetproxy.nuget.globs import EVERYTHING
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.database.telling import write_and_tell
 from nugetproxy.storage.revisions import Revisions

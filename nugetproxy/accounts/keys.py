@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import Iterable
 
 from nugetproxy.accounts.credentials import KEY_PREFIX, MintedKey, key_id_of
-from nugetproxy.accounts.globs import EVERYTHING, checked_glob
 from nugetproxy.accounts.model import DAY, Account, Actor, ApiKey, Scope
 from nugetproxy.accounts.permissions import KEY_REFUSED, may_end_key, may_make_key, require
 from nugetproxy.accounts.records import (
@@ -17,6 +16,7 @@ from nugetproxy.accounts.records import (
     memberships_of,
 )
 from nugetproxy.errors import ApiKeyNotFound, Conflict, Forbidden, InvalidRequest
+from nugetproxy.nuget.globs import EVERYTHING, checked_glob
 from nugetproxy.storage.database.sqlite import Fetch, fetching
 
 LONGEST_KEY_NAME = 64

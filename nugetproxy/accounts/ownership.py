@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from nugetproxy.accounts import records
 from nugetproxy.accounts.audit import AuditEntry, insert_audit
-from nugetproxy.accounts.globs import any_glob_matches
 from nugetproxy.accounts.model import COMMAND_LINE, Account, Actor, now_us
 from nugetproxy.accounts.permissions import PackageFacts, PushReach
 from nugetproxy.accounts.reservations import (
@@ -22,6 +21,7 @@ from nugetproxy.accounts.reservations import (
     protected_prefixes,
 )
 from nugetproxy.errors import Conflict, Forbidden
+from nugetproxy.nuget.globs import any_glob_matches
 from nugetproxy.nuget.identity import PackageId, lower_invariant
 from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase
 from nugetproxy.storage.database.telling import write_and_tell

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from textwrap import shorten
 from typing import Final, Literal
 
-from nugetproxy.accounts.globs import EVERYTHING, any_glob_matches, globs_overlap
 from nugetproxy.accounts.model import Account, Actor, ApiKey, Role, Scope
 from nugetproxy.accounts.reservations import Reservation
 from nugetproxy.errors import Forbidden, IdReserved, NotAuthenticated, NugetproxyError
+from nugetproxy.nuget.globs import EVERYTHING, any_glob_matches, globs_overlap
 from nugetproxy.nuget.identity import PackageId, lower_invariant
 
 AnonymousRead = Literal["all", "mirrored", "none"]

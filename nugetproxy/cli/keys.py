@@ -41,7 +41,7 @@ def add(
 
     async def work(managed: "Managed") -> tuple[ApiKey, str]:
         from nugetproxy.accounts.directory import DEFAULT_SCOPES
-        from nugetproxy.accounts.globs import EVERYTHING
+        from nugetproxy.nuget.globs import EVERYTHING
 
         life = managed.config.accounts.key_lifetime if expires is None else expires
         return await managed.directory.add_key(

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from nugetproxy.config.values import Duration, Section
 from nugetproxy.errors import InvalidVersionRange
+from nugetproxy.nuget.licences import wrong_entry
 from nugetproxy.nuget.version_range import VersionRange
 
 LONGEST_REASON: Final = 200
@@ -16,13 +17,12 @@ LONGEST_REASON: Final = 200
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _GLOB = re.compile(r"[\w.*-]{1,100}")
-_LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+:-]{0,99}", re.ASCII)
 
 # Keys that select which versions a rule is about, and keys about the facts of a version. A block rule needs one of
 # either, an allow rule as well.
 _CONDITIONS: Final = (
     *("ids", "versions", "younger_than", "first_seen_within", "severity", "licences", "licences_except"),
-    *("unsigned", "install_scripts", "looks_like", "owners"),
+    *("unsigned", "install_scripts", "owners"),
 )
 
 
@@ -73,8 +73,8 @@ def _checked_range(text: str) -> str:
 
 
 def _checked_licence(text: str) -> str:
-    if not _LICENCE.fullmatch(text):
-        raise ValueError('expected an SPDX identifier such as "MIT" or "GPL-3.0-only"')
+    if why := wrong_entry(text):
+        raise ValueError(f'expected an SPDX identifier such as "MIT" or "GPL-3.0-only": {why}')
     return text
 
 
@@ -105,7 +105,6 @@ class PolicyRuleSettings(Section):
     unknown_licence: Literal["match", "ignore"] = "match"
     unsigned: bool = False
     install_scripts: bool = False
-    looks_like: tuple[Glob, ...] = ()
     owners: tuple[str, ...] = ()
     mode: Literal["enforce", "warn"] = "enforce"
     because: Annotated[str, AfterValidator(_checked_reason)] = ""
@@ -134,5 +133,7 @@ def problems_of_rules(policy: PolicySettings) -> Iterator[tuple[tuple[str | int,
             yield (*place, "mode"), '"warn" is for rules that block'
         if rule.grace and not rule.severity:
             yield (*place, "grace"), "needs severity: it delays what a new advisory does"
-        if rule.licences and rule.licences_except:
+        if rule.action == "allow" and rule.licences_except:
+            yield (*place, "licences_except"), "is for rules that block; use licences"
+        elif rule.licences and rule.licences_except:
             yield (*place, "licences_except"), "cannot be combined with licences: name the licences in one of them"

@@ -26,10 +26,11 @@ HOSTED: Final = "hosted"
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """A value and where it came from."""
+    """A value and where it came from. `warnings` are sentences for the client's user."""
 
     value: T
     provenance: Provenance = OWN
+    warnings: tuple[str, ...] = ()
 
 
 class Part(StrEnum):

@@ -138,7 +138,8 @@ class Overlay:
             value = unite(ours, below.value, owned)
         if value is None:
             raise absence or PackageNotFound(package_id.text)
-        return Answer(value, hosted.provenance.joined(below.provenance) if hosted else below.provenance)
+        provenance = hosted.provenance.joined(below.provenance) if hosted else below.provenance
+        return Answer(value, provenance, below.warnings)
 
     async def _of_version(self, package: PackageIdentity, ask: Callable[[Feed], Awaitable[T]]) -> T:
         try:

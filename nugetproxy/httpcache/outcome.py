@@ -1,5 +1,6 @@
 """How a response was produced: the vocabulary shared by cache, metrics, logs and `Cache-Status`."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,6 +41,8 @@ class Provenance:
     """With MISS or REFRESHED: the response is stored."""
     detail: str = ""
     """A token for Cache-Status, for example why a stale copy was served; never untrusted text."""
+    valid_for: float = math.inf
+    """Seconds for which the response may be repeated at most, however fresh it is: then policy may change it."""
 
     def joined(self, other: "Provenance") -> "Provenance":
         """The provenance of a response made from two: the worse outcome, the higher age, the shorter freshness."""
@@ -60,6 +63,7 @@ class Provenance:
             min(self.fresh_for, other.fresh_for),
             self.stored or other.stored,
             worse.detail,
+            min(self.valid_for, other.valid_for),
         )
 
 

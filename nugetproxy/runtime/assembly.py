@@ -1,6 +1,7 @@
 """The composition root: settings in, the object graph out. The only place that knows which concrete classes are in use.
 
-clients -> web -> Overlay(hosted, below=Protected) -> [Mapped, if there are several upstreams] -> MirrorFeed
+clients -> web -> Overlay(hosted, below=Protected) -> [Screened, if there are rules of the policy]
+        -> [Mapped, if there are several upstreams] -> MirrorFeed
         -> documents, downloads -> upstream
 """
 
@@ -41,6 +42,7 @@ from nugetproxy.runtime.advisory_files import AdvisoryFiles
 from nugetproxy.runtime.foresight_parts import Mirrored, foresight_over
 from nugetproxy.runtime.hosting_parts import appeared, attempted, over
 from nugetproxy.runtime.known_upstreams import remember
+from nugetproxy.runtime.policy_parts import screened
 from nugetproxy.runtime.readiness import Readiness
 from nugetproxy.services import Services
 from nugetproxy.storage import data_directory, occupants
@@ -142,6 +144,12 @@ async def assemble(
         else:
             feed = Mapped([each.source for each in upstreams])
 
+        kept_packages = [each.kept for each in upstreams]
+        policy = screened(
+            feed, config.policy, path, kept_packages, stack, read_only=read_only, changed=changes.happened
+        )
+        if policy is not None:
+            feed = policy.feed
         readiness = Readiness(path, MIRROR)
         background = [
             asyncio.create_task(readiness.run()),
@@ -167,6 +175,7 @@ async def assemble(
             if advisories is not None:
                 feed = Advised(advisories, feed)
         foresight = foresight_over(upstreams, downloads, reserve, private, config, stack)
+        sources = [changes.seen, *((private.changes,) if private else (policy.changes,) if policy else ())]
 
         yield Services(
             config=config,
@@ -174,12 +183,13 @@ async def assemble(
             ready=readiness.ready,
             started=time.time(),
             name=f"nugetproxy/{nugetproxy.__version__}",
-            changes=changes.seen if private is None else lambda: changes.seen() + private.changes(),
+            changes=changes.seen if len(sources) == 1 else lambda: sum(source() for source in sources),
             mirrored=private.mirrored if private is not None else None,
             hosting=private.hosting if private is not None else None,
             accounts=private.accounts if private is not None else None,
             revisions=private.revisions if private is not None else None,
             foresight=foresight,
+            screening=policy.screening if policy is not None else None,
         )
 
 

@@ -15,7 +15,6 @@ from nugetproxy import metrics
 from nugetproxy.accounts.attempts import Attempts
 from nugetproxy.accounts.audit import AuditLog
 from nugetproxy.accounts.directory import Directory
-from nugetproxy.accounts.globs import any_glob_matches
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.config import Config
 from nugetproxy.errors import StorageUnavailable
@@ -39,6 +38,7 @@ from nugetproxy.hosting.upkeep import check_blobs, sweep_unreferenced_blobs
 from nugetproxy.hosting.verification import VerificationKeys
 from nugetproxy.logs import logger
 from nugetproxy.nuget.archive import ArchiveLimits
+from nugetproxy.nuget.globs import any_glob_matches
 from nugetproxy.nuget.push_rules import check_push
 from nugetproxy.nuget.push_rules_archive import PushLimits
 from nugetproxy.nuget.symbols_package import SymbolsLimits

@@ -141,7 +141,7 @@ def _prepare(config: Config, line: socket.socket) -> None:
         _log.info("migrating")
         _tell(line, "migrating", True)
 
-    applied = bring_up_to_date(path, hosting=config.hosting.enabled, begin=begin)
+    applied = bring_up_to_date(path, hosting=config.hosting.enabled or bool(config.policy.rule), begin=begin)
     for file, names in applied.items():
         _log.info("migrated", database=file, applied=names)
 

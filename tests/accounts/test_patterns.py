@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nugetproxy.accounts import search_words
-from nugetproxy.accounts.globs import checked_glob, glob_matches, globs_overlap
 from nugetproxy.accounts.reservations import (
     ProtectedPrefixes,
     Reservation,
@@ -19,6 +18,7 @@ from nugetproxy.accounts.reservations import (
     protected_prefixes,
 )
 from nugetproxy.errors import InvalidRequest
+from nugetproxy.nuget.globs import checked_glob, glob_matches, globs_overlap
 
 # Few letters, so that matches occur.
 IDS = st.from_regex(r"[ab]{1,3}(\.[ab]{1,3}){0,3}", fullmatch=True)

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from nugetproxy.accounts.globs import any_glob_matches
 from nugetproxy.accounts.model import ANONYMOUS, COMMAND_LINE, Actor, Role, Scope
 from nugetproxy.accounts.permissions import ALLOWED, PackageFacts, PushReach, Refused, may_push, may_push_anything
 from nugetproxy.accounts.reservations import Reservation, most_specific_first, protected_prefixes
 from nugetproxy.errors import Forbidden, NotAuthenticated
+from nugetproxy.nuget.globs import any_glob_matches
 from nugetproxy.nuget.identity import PackageId
 from tests.accounts.actors import ACME, ALICE, BOBBY, account, by_key, by_password, outcome, reserved
 from tests.accounts.places import NOON

@@ -229,6 +229,7 @@ class Gallery:
             "iconUrl": f"{self.base}/v3-flatcontainer/{quote(p.lid)}/{p.lver}/icon" if "icon" in p.metadata else "",
             "id": p.id,
             "language": "",
+            **({"licenseExpression": p.licence} if p.licence else {}),
             "licenseUrl": f"https://www.nuget.org/packages/{quote(p.id)}/{p.version}/license",
             "listed": p.listed,
             "packageContent": self.content_url(p),

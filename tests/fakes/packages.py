@@ -25,6 +25,7 @@ class GalleryPackage:
     published: str = "2020-01-02T03:04:05.678+00:00"
     deprecation: dict[str, Any] | None = None
     vulnerabilities: tuple[dict[str, Any], ...] = ()
+    licence: str = ""
 
     @property
     def id(self) -> str:

@@ -130,7 +130,7 @@ class FakeUpstream:
     ) -> GalleryPackage:  # fmt: skip
         """Publish a .nupkg (bytes), or build a minimal one from an id and a version.
 
-        `facts` are the gallery's own: listed, published, deprecation, vulnerabilities.
+        `facts` are the gallery's own: listed, published, deprecation, vulnerabilities, licence.
         """
         nupkg = package if isinstance(package, bytes) else build_package(package, version, dependencies, padding)
         added = read_package(nupkg)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.licences import StatedLicence
 from nugetproxy.nuget.version import NuGetVersion
 
 
@@ -68,8 +69,7 @@ class Facts:
     """One version.
 
     Read from the upstream's registration: `published` (the true time: when nuget.org has overwritten it, the catalog's
-    `created`), `licence` (an SPDX expression, mapped from legacy URLs; "" if the package states none, None if it could
-    not be read), `advisories`.
+    `created`), `licence`, `advisories`. From its search: `owners` of the id.
     Known here: `first_seen` (of the version), `id_first_seen`, `is_kept` (fetched before, and served since),
     `is_pinned` (named by a lock file that was prewarmed).
     `package` is None until the file was read. `looks_like` is the known id that this id can be mistaken for, or "".
@@ -81,8 +81,9 @@ class Facts:
     published: float | None = None
     first_seen: float | None = None
     id_first_seen: float | None = None
-    licence: str | None = None
+    licence: StatedLicence | None = None
     advisories: tuple[Advisory, ...] | None = None
+    owners: tuple[str, ...] | None = None
     package: PackageFacts | None = None
     looks_like: str = ""
     is_kept: bool = False

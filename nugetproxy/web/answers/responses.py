@@ -215,6 +215,7 @@ def offer_hot(
         lasts = HOT_OWN_SECONDS
     else:
         lasts = provenance.fresh_for
+    lasts = min(lasts, provenance.valid_for)
     if lasts <= 0:
         return
     is_news = provenance.outcome in (Outcome.MISS, Outcome.REFRESHED)  # the next client gets it from the cache

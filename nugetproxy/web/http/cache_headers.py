@@ -82,11 +82,12 @@ def cache_control(provenance: Provenance, max_age: int | None, *, is_private: bo
     """
     who = "private" if is_private else "public"
     if max_age is None:
-        fresh_for = provenance.fresh_for
+        fresh_for = min(provenance.fresh_for, provenance.valid_for)
         if provenance.outcome is Outcome.STALE or fresh_for <= 0:
             return "private, no-cache" if is_private else "no-cache"
         return f"{who}, max-age={math.floor(max(0.0, provenance.age) + fresh_for)}"
-    return f"{who}, max-age={math.floor(max(0.0, provenance.age)) + max_age}"
+    lasts = math.floor(min(max_age, max(0.0, provenance.valid_for)))
+    return f"{who}, max-age={math.floor(max(0.0, provenance.age)) + lasts}"
 
 
 def _detail(text: str) -> str:

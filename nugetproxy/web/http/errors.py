@@ -17,6 +17,9 @@ from nugetproxy.web.http.resource import Resource
 LONGEST_REASON = 512
 """Characters of a reason phrase. Some reverse proxies reject a status line above 1 KiB."""
 
+WARNING = "X-NuGet-Warning"
+"""The header whose text restore and push print as a warning (nuget-protocol: push)."""
+
 DEFAULT_RETRY_AFTER = 5
 """Seconds to wait when nothing better is known: about as long as a transient failure lasts."""
 
@@ -28,6 +31,10 @@ def _no_headers(_: errors.NugetproxyError) -> Mapping[str, str]:
 def _retry_after(error: errors.NugetproxyError) -> Mapping[str, str]:
     seconds = getattr(error, "retry_after", None)
     return {"Retry-After": str(DEFAULT_RETRY_AFTER if seconds is None else max(1, math.ceil(seconds)))}
+
+
+def _policy_warning(error: errors.NugetproxyError) -> Mapping[str, str]:
+    return {WARNING: reason_phrase(getattr(error, "warning", ""))}
 
 
 REALM = "nugetproxy"
@@ -58,11 +65,13 @@ TABLE: Mapping[type[errors.NugetproxyError], Row] = {
     errors.Busy: Row(503, _retry_after),
     errors.NotAuthenticated: Row(401, _challenge),
     errors.Forbidden: Row(403),
+    errors.Withheld: Row(403),
     errors.Conflict: Row(409),
     errors.PackageExists: Row(409),
     errors.VersionBurnt: Row(409),
     errors.IdReserved: Row(409),
     errors.PackageNotFound: Row(404),
+    errors.AllWithheld: Row(404, _policy_warning),
     errors.NotMirrored: Row(404),
     errors.VersionNotFound: Row(404),
     errors.PartNotFound: Row(404),

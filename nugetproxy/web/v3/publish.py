@@ -17,6 +17,7 @@ from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.services import HostingServices
 from nugetproxy.storage.spool import Spool
+from nugetproxy.web.http.errors import WARNING
 from nugetproxy.web.requests.incoming import client_address, identity, mirrors_only, package_id
 from nugetproxy.web.requests.keys import GATE, NOTE, SERVICES
 from nugetproxy.web.requests.uploads import receive, small_body
@@ -157,7 +158,7 @@ def warning_headers(actor: Actor, warnings: tuple[str, ...]) -> list[tuple[str, 
             f"Your API key '{actor.key.name}' expires in {left} day(s). Create a new one with: "
             f"nugetproxy key rotate {actor.key.key_id}"
         )
-    return [("X-NuGet-Warning", "".join(c if " " <= c <= "~" else "?" for c in line)) for line in sentences]
+    return [(WARNING, "".join(c if " " <= c <= "~" else "?" for c in line)) for line in sentences]
 
 
 @contextmanager

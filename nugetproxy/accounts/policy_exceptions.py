@@ -1,0 +1,96 @@
+"""Exceptions from the policy: versions that an operator allowed although a rule withholds them.
+
+What rules withhold belongs to `feeds.policy`. Each change has its line in the audit log.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Final
+
+from nugetproxy.accounts.audit import AuditEntry, insert_audit
+from nugetproxy.accounts.model import Actor, now_us
+from nugetproxy.errors import InvalidRequest, InvalidVersion
+from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.revisions import Revisions
+
+LONGEST_REASON: Final = 200
+_COLUMNS: Final = "lower_id, lower_version, until, because, made_by, made_at"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyException:
+    """One allowed version. The times are in unix microseconds; `by` is the name of the actor."""
+
+    lower_id: str
+    version: NuGetVersion
+    until: int
+    because: str
+    by: str
+    at: int
+
+
+class PolicyExceptions:
+    """The exceptions of one data directory."""
+
+    def __init__(self, database: SqliteDatabase, revisions: Revisions) -> None:
+        self._database = database
+        self._revisions = revisions
+        self._known: tuple[int, dict[str, dict[NuGetVersion, PolicyException]]] | None = None
+
+    def of_id(self, lower_id: str) -> dict[NuGetVersion, PolicyException]:
+        """The exceptions of an id, also those that have ended. Raises StorageUnavailable."""
+        revision = self._revisions.accounts
+        if self._known is None or self._known[0] != revision:
+            by_id: dict[str, dict[NuGetVersion, PolicyException]] = {}
+            for each in self.all():
+                by_id.setdefault(each.lower_id, {})[each.version] = each
+            self._known = revision, by_id
+        return self._known[1].get(lower_id, {})
+
+    def all(self) -> list[PolicyException]:
+        """By id and version. Raises StorageUnavailable."""
+        rows = self._database.fetch(f"SELECT {_COLUMNS} FROM policy_exceptions ORDER BY lower_id, made_at")  # noqa: S608  names are ours
+        found = []
+        for lower_id, version, *rest in rows:
+            try:
+                found.append(PolicyException(lower_id, NuGetVersion.parse(version), *rest))
+            except InvalidVersion:
+                continue
+        return found
+
+    async def allow(self, package: PackageIdentity, *, until: int, because: str, by: Actor) -> PolicyException:
+        """Allow a version, or change until when it is allowed. Raises InvalidRequest, StorageUnavailable."""
+        because = because.strip()
+        if not because or len(because) > LONGEST_REASON or not because.isprintable():
+            raise InvalidRequest(f"the reason must be one line of 1 to {LONGEST_REASON} characters")
+        now = now_us()
+        if until <= now:
+            raise InvalidRequest("the end of the exception is in the past")
+        made = PolicyException(package.lower_id, package.version, until, because, by.name, now)
+        row = (package.lower_id, package.lower_version, until, because, by.name, now)
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO policy_exceptions VALUES (?, ?, ?, ?, ?, ?)", row)
+            insert_audit(connection, AuditEntry(by.name, "policy.allow", str(package), detail=because))
+
+        await self._database.write(write)
+        self._revisions.bump_accounts()
+        return made
+
+    async def revoke(self, package: PackageIdentity, *, by: Actor) -> None:
+        """End an exception. Raises InvalidRequest if there is none, StorageUnavailable."""
+
+        def write(connection: sqlite3.Connection) -> int:
+            deleted = connection.execute(
+                "DELETE FROM policy_exceptions WHERE lower_id = ? AND lower_version = ?",
+                (package.lower_id, package.lower_version),
+            )
+            if deleted.rowcount:
+                insert_audit(connection, AuditEntry(by.name, "policy.revoke", str(package)))
+            return deleted.rowcount
+
+        if not await self._database.write(write):
+            raise InvalidRequest(f"there is no exception for {package}; see nugetproxy policy list")
+        self._revisions.bump_accounts()

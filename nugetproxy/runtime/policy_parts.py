@@ -1,0 +1,98 @@
+"""The policy in the composition: its rules over the feed of the upstreams. Nothing of it exists without rules."""
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from nugetproxy import metrics
+from nugetproxy.accounts.policy_exceptions import PolicyExceptions
+from nugetproxy.config import PolicySettings
+from nugetproxy.executors.threads import PACKAGES
+from nugetproxy.feeds.base import Feed
+from nugetproxy.feeds.policy.facts import PackageFacts
+from nugetproxy.feeds.policy.inspection import inspect_package
+from nugetproxy.feeds.policy.memory import PolicyMemory
+from nugetproxy.feeds.policy.rules import rule_of
+from nugetproxy.feeds.policy.verdicts import Exemption, Exemptions
+from nugetproxy.feeds.screened import Screened
+from nugetproxy.feeds.screening import Policy, Screening
+from nugetproxy.logs import logger
+from nugetproxy.mirroring.kept.view import KeptPackages
+from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.storage.database.opening import open_main_database
+from nugetproxy.storage.revisions import Revisions
+
+_log = logger()
+
+
+class ScreenedFeed:
+    """`feed` is what clients may see of the feed below; `changes` differs after any change of exceptions."""
+
+    def __init__(self, feed: Screened, screening: Screening, changes: Callable[[], int]) -> None:
+        self.feed = feed
+        self.screening = screening
+        self.changes = changes
+
+
+def screened(
+    below: Feed,
+    settings: PolicySettings,
+    path: Path,
+    kept: Sequence[KeptPackages],
+    stack: AsyncExitStack,
+    *,
+    read_only: bool,
+    changed: Callable[[], None],
+) -> ScreenedFeed | None:
+    """The policy over `below`, its parts closed by `stack`; None without rules.
+
+    Raises StorageUnavailable: without the database it is not known which exceptions there are.
+    """
+    if not settings.rule:
+        return None
+    revisions = Revisions(None if read_only else path)
+    stack.callback(revisions.close)
+    database = open_main_database(path, reading=read_only)
+    stack.callback(database.close)
+    exceptions = PolicyExceptions(database, revisions)
+
+    def exemptions(lower_id: str) -> Exemptions:
+        return {
+            version: Exemption(each.until / 1e6, each.because, each.by)
+            for version, each in exceptions.of_id(lower_id).items()
+        }
+
+    def kept_versions(package_id: PackageId) -> Collection[NuGetVersion]:
+        return {version for each in kept for version in each.versions(package_id)}
+
+    policy = Policy(
+        rules=tuple(map(rule_of, settings.rule)),
+        memory=PolicyMemory(database),
+        revision=lambda: revisions.accounts,
+        exemptions=exemptions,
+        kept=kept_versions,
+        inspect=_inspect,
+        observer=_Observer(),
+    )
+    screening = Screening(below, policy, changed=changed)
+    return ScreenedFeed(Screened(below, screening), screening, lambda: revisions.accounts)
+
+
+async def _inspect(file: Path) -> PackageFacts:
+    return await PACKAGES.run(inspect_package, file)
+
+
+class _Observer:
+    """Counts and logs what the policy does."""
+
+    def refused(self, package: PackageIdentity, rule: str) -> None:
+        metrics.POLICY_REFUSED.labels(rule).inc()
+        _log.info("policy_refused", package=str(package), rule=rule)
+
+    def hidden(self, rule: str, count: int) -> None:
+        metrics.POLICY_HIDDEN.labels(rule).inc(count)
+
+    def warned(self, package_id: PackageId, rule: str, count: int) -> None:
+        metrics.POLICY_WARNED.labels(rule).inc(count)
+        _log.info("policy_warned", package=package_id.text, rule=rule, versions=count)
