@@ -112,20 +112,6 @@ QUARANTINED = Counter(
     "Kept packages that were found to be damaged or changed, and moved to quarantine.",
     ["upstream"],
 )
-MIRROR_BUDGET = Gauge(
-    "nugetproxy_mirror_budget_bytes",
-    "Bytes that mirrored packages may take (mirroring.budget); 0 means no limit.",
-    multiprocess_mode="livemostrecent",
-)
-MIRROR_DAYS_UNTIL_FULL = Gauge(
-    "nugetproxy_mirror_days_until_full",
-    "Days until only the reserve of the disk is left, at the rate of the last week; +Inf if that will not happen.",
-    multiprocess_mode="livemostrecent",
-)
-EVICTED_PACKAGES = Counter(
-    "nugetproxy_mirror_evicted_packages_total", "Mirrored packages evicted to stay within the budget.", ["upstream"]
-)
-EVICTED_BYTES = Counter("nugetproxy_mirror_evicted_bytes_total", "Bytes of the evicted packages.", ["upstream"])
 DISK_FREE = Gauge(
     "nugetproxy_disk_free_bytes",
     "Free bytes on the file system of the data directory.",
@@ -152,6 +138,12 @@ ADVISORIES_UNREADABLE = Gauge(
 )
 
 # --- the private feed ---
+
+RETIRED = Counter(
+    "nugetproxy_retired_total",
+    "Pushed versions that rules of hosting.retention have retired, by action (unlist, delete).",
+    ["action"],
+)
 
 PROTECTED_ATTEMPTS = Counter(
     "nugetproxy_protected_attempts_total",
@@ -206,7 +198,5 @@ def begin_at_zero(upstreams: Iterable[str]) -> None:
     for upstream in upstreams:
         UPSTREAM_RESUMED.labels(upstream)
         QUARANTINED.labels(upstream)
-        EVICTED_PACKAGES.labels(upstream)
-        EVICTED_BYTES.labels(upstream)
         for check in ("length", "hash", "signature", "archive", "identity"):
             CONTENT_REJECTED.labels(upstream, check)

@@ -7,11 +7,15 @@ from nugetproxy.cli.output import iso
 
 if TYPE_CHECKING:
     from nugetproxy.hosting.packages import HostedPackage
+    from nugetproxy.hosting.retention import Retirement
     from nugetproxy.hosting.summaries import PackageSummary
     from nugetproxy.nuget.identity import PackageIdentity
 
 SUMMARY_HEADS = ("ID", "OWNERS", "LATEST", "VERSIONS", "BYTES", "DOWNLOADS")
 VERSION_HEADS = ("VERSION", "STATE", "PUBLISHED", "BYTES", "DOWNLOADS")
+
+
+RETIRED_HEADS = ("ID", "VERSION", "ACTION", "RULE", "PUSHED", "BYTES", "DOWNLOADS")
 
 
 def named(package: "PackageIdentity") -> dict[str, Any]:
@@ -128,3 +132,21 @@ def _deprecation(value: Mapping[str, Any]) -> str:
     if value["alternate"]:
         text += f"; use {value['alternate']} {value['alternate_range']}"
     return f"{text}: {value['message']}" if value["message"] else text
+
+
+def retired(retirement: "Retirement") -> dict[str, Any]:
+    """A version that a rule retires, for --json."""
+    version, rule = retirement.version, retirement.rule
+    return {
+        **named(version.identity),
+        "action": rule.action.value,
+        "rule": rule.name,
+        "pushed": iso(version.pushed),
+        "bytes": version.size,
+        "downloads": version.downloads,
+    }
+
+
+def retired_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """`retired` as a line of a table."""
+    return (*(str(row[name]) for name in ("id", "version", "action", "rule", "pushed", "bytes", "downloads")),)

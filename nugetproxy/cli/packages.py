@@ -3,6 +3,8 @@
 The acts and their rules are those of `hosting.publish`, as over HTTP; the command line has an administrator's rights.
 """
 
+import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -179,6 +181,41 @@ def delete(package_id: str, version: str, allow_reuse: bool, as_json: bool, **op
         {**reports.named(done), "deleted": True, "reusable": allow_reuse},
         f"Deleted {done}. This version {again}.",
     )
+
+
+@package.command("retain")
+@click.option("--dry-run", is_flag=True, help="Only list what would be retired.")
+@managing_options
+def retain(dry_run: bool, as_json: bool, **options: object) -> None:
+    """Retire versions as the rules of hosting.retention say.
+
+    A server does so every day; this does it now. The rules come from the settings: name the --config of the server.
+    """
+
+    async def work(managed: "Managed") -> list[dict[str, Any]]:
+        from nugetproxy.cli.output import note
+        from nugetproxy.hosting.retiring import Retiring
+        from nugetproxy.runtime.retention_rules import rules_at
+
+        rules = rules_at(managed.config.hosting.retention, time.time())
+        if not rules:
+            note("the settings have no rules: see hosting.retention in the example of the settings")
+        retiring = Retiring(managed.database, lambda: rules)
+        if dry_run:
+            return [reports.retired(each) async for each in retiring.due()]
+        async with _publishing(managed) as publish:
+            return [reports.retired(each) async for each in retiring.retire(publish, managed.by)]
+
+    rows = manage(options, work, reading=dry_run)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(reports.RETIRED_HEADS, list(map(reports.retired_cells, rows)), "Nothing is due.")
+    counts = Counter(str(row["action"]) for row in rows)
+    if rows and dry_run:
+        click.echo(f"Would unlist {counts['unlist']} and delete {counts['delete']} versions. Nothing was changed.")
+    elif rows:
+        click.echo(f"Unlisted {counts['unlist']} and deleted {counts['delete']} versions.")
 
 
 @asynccontextmanager

@@ -17,12 +17,12 @@ from nugetproxy.config.models import (
     ServerSettings,
     StorageSettings,
     UpstreamSettings,
-    parse_budget,
     parse_listen,
     parse_size,
 )
 from nugetproxy.config.policy import PolicyRuleSettings, PolicySettings, parse_until
 from nugetproxy.config.reading import load
+from nugetproxy.config.retention import RetentionRuleSettings
 from nugetproxy.config.shown import describe
 from nugetproxy.config.values import parse_duration
 
@@ -38,12 +38,12 @@ __all__ = [
     "MirroringSettings",
     "PolicyRuleSettings",
     "PolicySettings",
+    "RetentionRuleSettings",
     "ServerSettings",
     "StorageSettings",
     "UpstreamSettings",
     "describe",
     "load",
-    "parse_budget",
     "parse_duration",
     "parse_listen",
     "parse_size",

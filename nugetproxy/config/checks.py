@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nugetproxy.config.models import Config, ServerSettings, UpstreamSettings
 from nugetproxy.config.policy import problems_of_rules
+from nugetproxy.config.retention import problems_of_retention
 
 Problem = tuple[tuple[str | int, ...], str]
 """The path of a setting, and what is wrong with its value."""
@@ -23,6 +24,7 @@ def problems_between(config: Config) -> list[Problem]:
         *_upstreams(config.mirroring.upstream),
         *_reading(config),
         *problems_of_rules(config.policy),
+        *problems_of_retention(config.hosting.retention),
     ]
 
 

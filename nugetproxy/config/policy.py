@@ -84,6 +84,8 @@ def _checked_reason(text: str) -> str:
     return text
 
 
+RuleName = Annotated[str, AfterValidator(_checked_name)]
+Range = Annotated[str, AfterValidator(_checked_range)]
 Glob = Annotated[str, AfterValidator(_checked_glob)]
 Licence = Annotated[str, AfterValidator(_checked_licence)]
 
@@ -91,11 +93,11 @@ Licence = Annotated[str, AfterValidator(_checked_licence)]
 class PolicyRuleSettings(Section):
     """One rule. A rule is about a version if all conditions that it names are met; an empty value names none."""
 
-    name: Annotated[str, AfterValidator(_checked_name)] = ""
+    name: RuleName = ""
     action: Literal["block", "allow"] = "block"
     ids: tuple[Glob, ...] = ()
     except_ids: tuple[Glob, ...] = ()
-    versions: Annotated[str, AfterValidator(_checked_range)] = ""
+    versions: Range = ""
     younger_than: Duration = 0.0
     first_seen_within: Duration = 0.0
     severity: Literal["", "low", "moderate", "high", "critical"] = ""

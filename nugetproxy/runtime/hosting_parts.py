@@ -43,6 +43,7 @@ from nugetproxy.nuget.push_rules import check_push
 from nugetproxy.nuget.push_rules_archive import PushLimits
 from nugetproxy.nuget.symbols_package import SymbolsLimits
 from nugetproxy.protocol.advisories.values import Advisories
+from nugetproxy.runtime.retention_job import keep_retiring
 from nugetproxy.services import AccountServices, HostingServices
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.blobs.opening import open_hosted_blobs
@@ -155,6 +156,8 @@ def over(
     stack.push_async_callback(statistics.flush)
     if not read_only:
         _run(stack, _keep_up(leases, database, packages, symbols, blobs), statistics.run(), _catch_up(search))
+        if config.hosting.retention:
+            _run(stack, keep_retiring(database, publish, leases, config.hosting.retention))
     merged = _merged(config.feed.merged_ids)
     feed: Feed = Overlay(hosted, protected, merged)
     mirrored: Feed = protected

@@ -248,3 +248,41 @@ def test_a_running_server_is_notified(feed):
     server.close()
 
     assert seen == sorted(set(seen))
+
+
+class TestRetain:
+    RULES = '[[hosting.retention]]\nname = "ci"\naction = "delete"\nkeep_prereleases = 1\n'
+
+    @pytest.fixture
+    def settings(self, feed, tmp_path):
+        push(feed.data, "2.0.0-rc")
+        file = tmp_path / "settings.toml"
+        file.write_text(self.RULES)
+        return str(file)
+
+    def test_a_dry_run_changes_nothing(self, feed, settings):
+        told = feed.done("package", "retain", "--dry-run", "--config", settings)
+
+        assert re.search(r"^Contoso\.Utils  2\.0\.0-beta  delete  ci ", told, re.MULTILINE)
+        assert told.endswith("Would unlist 0 and delete 1 versions. Nothing was changed.\n")
+        assert files(feed.data) == 4
+
+    def test_it_retires_what_is_due(self, feed, settings):
+        [row] = feed.json("package", "retain", "--config", settings)
+
+        assert (row["id"], row["version"], row["action"], row["rule"]) == (
+            "Contoso.Utils",
+            "2.0.0-beta",
+            "delete",
+            "ci",
+        )
+        assert files(feed.data) == 3
+        assert feed.audited()[-1]["actor"] == f"{ME}, rule ci"
+        assert feed.json("package", "retain", "--config", settings) == []
+
+    def test_without_rules_it_says_so(self, feed):
+        ended = feed.run("package", "retain")
+
+        assert (ended.exit_code, ended.stdout) == (0, "")
+        assert "the settings have no rules" in ended.stderr
+        assert "Nothing is due." in ended.stderr

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from nugetproxy.config import Config, PolicyRuleSettings, load
+from nugetproxy.config import Config, PolicyRuleSettings, RetentionRuleSettings, load
 from nugetproxy.config.reading import keys, variable
 from nugetproxy.errors import ConfigError
 from tests.project.settings import loaded
 
-LISTS = (("mirroring", "upstream"), ("policy", "rule"))
+COMMENTED = (("hosting", "retention"), ("policy", "rule"))
+"""Lists of tables that are empty by default: the example has one table of each in comments."""
+LISTS = (("mirroring", "upstream"), *COMMENTED)
 """Lists of tables."""
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 
@@ -24,21 +26,21 @@ class TestExample:
 
     def test_has_every_key(self):
         text = EXAMPLE.read_text()
-        written = set(_places(tomllib.loads(text + _commented_rule(text))))
+        written = {*_places(tomllib.loads(text)), *_places(tomllib.loads(_commented_tables(text)))}
 
         assert {place for place in keys() if place not in LISTS} == written
 
     def test_gives_every_default_of_a_rule(self):
-        text = EXAMPLE.read_text()
-        written = Config.model_validate(tomllib.loads(_commented_rule(text))).policy.rule[0]
+        written = Config.model_validate(tomllib.loads(_commented_tables(EXAMPLE.read_text())))
 
-        assert written.model_copy(update={"name": ""}) == PolicyRuleSettings()
+        assert written.hosting.retention[0].model_copy(update={"name": ""}) == RetentionRuleSettings()
+        assert written.policy.rule[0].model_copy(update={"name": ""}) == PolicyRuleSettings()
 
     def test_names_the_variable_of_every_key(self):
         lines = EXAMPLE.read_text().splitlines()
         named = re.findall(r"# (NUGETPROXY_\w+)$", "\n".join(lines), re.MULTILINE)
 
-        assert [variable(place) for place in keys() if place not in LISTS and place[0] != "policy"] == named
+        assert [variable(p) for p in keys() if p not in LISTS and p[:2] not in COMMENTED] == named
 
     def test_describes_every_key(self):
         """
@@ -50,16 +52,16 @@ class TestExample:
             key = str(place[-1])
             if place[:2] == ("mirroring", "freshness"):
                 assert re.search(rf"^#   {key}: .*\.$", text, re.MULTILINE), key
-            elif place[:2] == ("policy", "rule"):
+            elif place[:2] in COMMENTED:
                 assert len(place) == 2 or re.search(rf"^# # .*\.\n# {key} = ", text, re.MULTILINE), key
             elif place not in LISTS:
                 assert re.search(rf"^# .*\.\n# {variable(place)}\n{key} = ", text, re.MULTILINE), key
 
 
-def _commented_rule(text: str) -> str:
-    """The rule that the example shows in comments, as TOML."""
-    start = text.index("# [[policy.rule]]")
-    return "\n" + "\n".join(line.removeprefix("# ") for line in text[start:].splitlines())
+def _commented_tables(text: str) -> str:
+    """The tables that the example has in comments, as TOML."""
+    tables = re.findall(r"^# \[\[.*\n(?:# .*\n)*", text, re.MULTILINE)
+    return "".join(re.sub(r"^# ", "", table, flags=re.MULTILINE) for table in tables)
 
 
 def _places(value: object, above: tuple[str | int, ...] = ()):
