@@ -16,6 +16,8 @@ _COMMANDS: Final = {
     "health": ("nugetproxy.cli.health", "health"),
     "doctor": ("nugetproxy.cli.doctor", "doctor"),
     "prewarm": ("nugetproxy.cli.mirror", "prewarm"),
+    "explain": ("nugetproxy.cli.explain", "explain"),
+    "policy": ("nugetproxy.cli.policy", "policy"),
     "user": ("nugetproxy.cli.users", "user"),
     "org": ("nugetproxy.cli.organizations", "org"),
     "key": ("nugetproxy.cli.keys", "key"),

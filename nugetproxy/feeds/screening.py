@@ -109,7 +109,7 @@ class Screening:
     """The verdicts on all ids of the feed below."""
 
     def __init__(self, below: Feed, policy: Policy, *, changed: Callable[[], None] = lambda: None) -> None:
-        """`changed` is called when earlier answers may no longer be repeated."""
+        """Facts are read from `below`. `changed` is called when earlier answers may no longer be repeated."""
         self._below = below
         self.policy = policy
         self._changed = changed
@@ -219,6 +219,11 @@ class Screening:
             return None
         await self.policy.memory.remember_file(package, file.etag, facts)
         return facts
+
+    async def explained(self, package_id: PackageId) -> tuple[tuple[NuGetVersion, ...], Screen | None]:
+        """All versions of an id, ascending, and the verdicts on them (None if no rule is about it). Raises as `of`."""
+        versions = (await self._below.versions(package_id)).value
+        return versions, await self.of(package_id)
 
     # --- facts ---
 

@@ -41,6 +41,7 @@ from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.runtime.advisory_files import AdvisoryFiles
 from nugetproxy.runtime.foresight_parts import Mirrored, foresight_over
 from nugetproxy.runtime.hosting_parts import appeared, attempted, over
+from nugetproxy.runtime.known_policy import remember_policy
 from nugetproxy.runtime.known_upstreams import remember
 from nugetproxy.runtime.policy_parts import screened
 from nugetproxy.runtime.readiness import Readiness
@@ -144,12 +145,25 @@ async def assemble(
         else:
             feed = Mapped([each.source for each in upstreams])
 
-        kept_packages = [each.kept for each in upstreams]
+        advisories = None
+        if config.feed.advisories:
+            advised = AdvisoryFiles(Path(config.feed.advisories), path, changes.happened)
+            stack.push_async_callback(_end, [asyncio.create_task(advised.run())])
+            advisories = advised.current
         policy = screened(
-            feed, config.policy, path, kept_packages, stack, read_only=read_only, changed=changes.happened
+            feed,
+            config.policy,
+            path,
+            stack,
+            facts=feed if advisories is None else Advised(advisories, feed),
+            kept=[each.kept for each in upstreams],
+            read_only=read_only,
+            changed=changes.happened,
         )
         if policy is not None:
             feed = policy.feed
+        if what == "worker" and not read_only:
+            remember_policy(path, config.policy)
         readiness = Readiness(path, MIRROR)
         background = [
             asyncio.create_task(readiness.run()),
@@ -160,11 +174,6 @@ async def assemble(
         ]
         stack.push_async_callback(_end, background)
 
-        advisories = None
-        if config.feed.advisories:
-            advised = AdvisoryFiles(Path(config.feed.advisories), path, changes.happened)
-            stack.push_async_callback(_end, [asyncio.create_task(advised.run())])
-            advisories = advised.current
         private = None
         if config.hosting.enabled:
             private = over(feed, config, path, leases, stack, advisories, read_only=read_only)

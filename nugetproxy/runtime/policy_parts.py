@@ -39,13 +39,15 @@ def screened(
     below: Feed,
     settings: PolicySettings,
     path: Path,
-    kept: Sequence[KeptPackages],
     stack: AsyncExitStack,
     *,
+    facts: Feed,
+    kept: Sequence[KeptPackages],
     read_only: bool,
     changed: Callable[[], None],
 ) -> ScreenedFeed | None:
-    """The policy over `below`, its parts closed by `stack`; None without rules.
+    """The policy over `below`, its parts closed by `stack`; None without rules. `facts` is the same feed, possibly with
+    more advisories.
 
     Raises StorageUnavailable: without the database it is not known which exceptions there are.
     """
@@ -75,7 +77,7 @@ def screened(
         inspect=_inspect,
         observer=_Observer(),
     )
-    screening = Screening(below, policy, changed=changed)
+    screening = Screening(facts, policy, changed=changed)
     return ScreenedFeed(Screened(below, screening), screening, lambda: revisions.accounts)
 
 

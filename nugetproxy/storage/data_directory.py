@@ -30,6 +30,7 @@ _OURS: Final = frozenset(
         "metrics",
         "revisions",
         "upstreams.json",
+        "policy.json",
         "advisories.json",
         LAST_BACKUP,
         "lost+found",

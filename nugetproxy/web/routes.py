@@ -19,6 +19,7 @@ from nugetproxy.web.v2.batch import batch
 from nugetproxy.web.v2.routes import V2_BATCH, V2_ROUTES
 from nugetproxy.web.v3 import publish
 from nugetproxy.web.v3.catalog import catalog_document, catalog_leaf
+from nugetproxy.web.v3.explain import explain
 from nugetproxy.web.v3.flat_container import package_content, versions
 from nugetproxy.web.v3.registration import catalog_entry, registration_document, registration_page
 from nugetproxy.web.v3.search import autocomplete, search
@@ -56,6 +57,8 @@ ROUTES = (
     Route("/v3/repository-signatures/{version}/{file}", repository_signatures, Resource.SIGNATURES),
     Route("/v3/catalog0/{file}", catalog_document, Resource.CATALOG),
     Route("/v3/catalog0/data/{stamp}/{file}", catalog_leaf, Resource.CATALOG),
+    Route("/v3/explain/{id}", explain, Resource.EXPLAIN),
+    Route("/v3/explain/{id}/{version}", explain, Resource.EXPLAIN),
     Route("/api/v2/verifykey/{id}", publish.verify_key, Resource.PUBLISH),
     Route("/api/v2/verifykey/{id}/{version}", publish.verify_key, Resource.PUBLISH),
     *(Route(*row) for row in SYMBOL_ROUTES),

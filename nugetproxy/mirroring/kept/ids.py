@@ -1,11 +1,13 @@
 """Which upstream ids are in use: kept in the mirror, or requested. Read from disk, while a server may be running."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from nugetproxy.errors import StorageUnavailable
+from nugetproxy.errors import InvalidRequest, StorageUnavailable
+from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.documents.urls import kept_urls
 
 
@@ -29,6 +31,19 @@ def ids_in_use(data: Path, stem: str, matches: Callable[[str], bool]) -> dict[st
         if document == "index.json" and lower.startswith(stem) and matches(lower):
             found[lower] += 0
     return dict(found)
+
+
+def kept_identities(data: Path) -> list[PackageIdentity]:
+    """Every package whose file is kept, by id and version. Raises StorageUnavailable."""
+    found: set[PackageIdentity] = set()
+    try:
+        for upstream in _folders(data / "mirror"):
+            for file in upstream.glob("*/*/*.nupkg"):
+                with contextlib.suppress(InvalidRequest):
+                    found.add(PackageIdentity.parse(file.parts[-3], file.parts[-2]))
+    except OSError as error:
+        raise StorageUnavailable(f"{error.filename} cannot be read: {error.strerror}") from error
+    return sorted(found, key=lambda package: (package.lower_id, package.version.sort_key))
 
 
 def _folders(path: Path) -> list[Path]:

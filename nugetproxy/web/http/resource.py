@@ -30,6 +30,7 @@ class Resource(StrEnum):
     PUBLISH = "publish"
     SYMBOLS = "symbols"
     CATALOG = "catalog"
+    EXPLAIN = "explain"
     HOME = "home"
     HEALTH = "health"
     METRICS = "metrics"
