@@ -112,6 +112,20 @@ QUARANTINED = Counter(
     "Kept packages that were found to be damaged or changed, and moved to quarantine.",
     ["upstream"],
 )
+MIRROR_BUDGET = Gauge(
+    "nugetproxy_mirror_budget_bytes",
+    "Bytes that mirrored packages may take (mirroring.budget); 0 means no limit.",
+    multiprocess_mode="livemostrecent",
+)
+MIRROR_DAYS_UNTIL_FULL = Gauge(
+    "nugetproxy_mirror_days_until_full",
+    "Days until only the reserve of the disk is left, at the rate of the last week; +Inf if that will not happen.",
+    multiprocess_mode="livemostrecent",
+)
+EVICTED_PACKAGES = Counter(
+    "nugetproxy_mirror_evicted_packages_total", "Mirrored packages evicted to stay within the budget.", ["upstream"]
+)
+EVICTED_BYTES = Counter("nugetproxy_mirror_evicted_bytes_total", "Bytes of the evicted packages.", ["upstream"])
 DISK_FREE = Gauge(
     "nugetproxy_disk_free_bytes",
     "Free bytes on the file system of the data directory.",
@@ -198,5 +212,7 @@ def begin_at_zero(upstreams: Iterable[str]) -> None:
     for upstream in upstreams:
         UPSTREAM_RESUMED.labels(upstream)
         QUARANTINED.labels(upstream)
+        EVICTED_PACKAGES.labels(upstream)
+        EVICTED_BYTES.labels(upstream)
         for check in ("length", "hash", "signature", "archive", "identity"):
             CONTENT_REJECTED.labels(upstream, check)

@@ -20,7 +20,11 @@ from nugetproxy.hosting.publish import Publish
 from nugetproxy.hosting.statistics import Statistics
 from nugetproxy.hosting.symbols import Symbols
 from nugetproxy.hosting.verification import VerificationKeys
+from nugetproxy.mirroring.care.eviction import Eviction
+from nugetproxy.mirroring.care.upkeep import Upkeep
 from nugetproxy.mirroring.foresight.foresight import Foresight
+from nugetproxy.mirroring.kept.files import KeptFiles
+from nugetproxy.mirroring.kept.inventory import Inventory
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import SpoolFolder
 
@@ -56,6 +60,16 @@ class AccountServices:
 
 
 @dataclass(frozen=True)
+class CareServices:
+    """The upkeep of the mirror: for commands, and for what runs in the background."""
+
+    inventory: Inventory
+    files: KeptFiles
+    eviction: Eviction
+    upkeep: Upkeep
+
+
+@dataclass(frozen=True)
 class Services:
     """The services of one running process for its handlers.
 
@@ -79,3 +93,4 @@ class Services:
     revisions: Revisions | None = None
     foresight: Foresight | None = None
     screening: Screening | None = None
+    care: CareServices | None = None

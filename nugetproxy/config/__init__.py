@@ -17,6 +17,7 @@ from nugetproxy.config.models import (
     ServerSettings,
     StorageSettings,
     UpstreamSettings,
+    parse_budget,
     parse_listen,
     parse_size,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "UpstreamSettings",
     "describe",
     "load",
+    "parse_budget",
     "parse_duration",
     "parse_listen",
     "parse_size",

@@ -4,6 +4,7 @@
 machine, are in `config.checks`; `config.reading` reads the sources.
 """
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ _LONGEST_NAME = 64
 _SMALLEST_DOCUMENTS = 10_000_000
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _LARGEST_SIZE = 2**63 - 1
+_BUDGET = 'expected "none", a size such as "200 GB" or a share of the disk such as "80%"'
 
 
 def parse_size(text: object) -> int:
@@ -36,6 +38,21 @@ def parse_size(text: object) -> int:
     if size is None or size > _LARGEST_SIZE:
         raise ValueError('expected a size such as "200 GB" or "64 MiB"')
     return int(size)
+
+
+def parse_budget(text: str) -> int | float | None:
+    """Convert `mirroring.budget`: a size to bytes, "80%" to 0.8, "none" to None. Raises ValueError."""
+    if text == "none":
+        return None
+    if match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text, re.ASCII):
+        share = float(match[1]) / 100
+        if 0 < share <= 1:
+            return share
+    else:
+        with contextlib.suppress(ValueError):
+            if size := parse_size(text):
+                return size
+    raise ValueError(_BUDGET)
 
 
 def parse_listen(text: str) -> tuple[str, int]:
@@ -65,6 +82,14 @@ def _parsed_reserve(given: object) -> object:
     if size < 0:
         raise ValueError('expected "auto" or a size such as "5 GB"')
     return size
+
+
+def _checked_budget(given: object) -> object:
+    text = str(given) if isinstance(given, int) and not isinstance(given, bool) else given
+    if not isinstance(text, str):
+        raise ValueError(_BUDGET)  # noqa: TRY004 - pydantic reports only this one
+    parse_budget(text)
+    return text
 
 
 def distinct_names(service_indexes: Sequence[str]) -> list[str]:
@@ -290,6 +315,7 @@ class MirroringSettings(Section):
     mode: Literal["online", "offline"] = "online"
     search_timeout: Duration = 5.0
     foresight: bool = True
+    budget: Annotated[str, BeforeValidator(_checked_budget)] = "none"
     upstream: tuple[UpstreamSettings, ...] = Field(default=(UpstreamSettings(),), min_length=1)
     freshness: Freshness = Freshness()
 

@@ -118,6 +118,9 @@ SEARCHES: Final = ThreadExecutor("searches", 2, waiting=256)
 PACKAGES: Final = ThreadExecutor("packages", 2, waiting=256)
 """Parts (readme, icon, licence) being read from stored packages."""
 
+SIGNATURES: Final = ThreadExecutor("signatures", 2, waiting=256)
+"""Signatures of packages being verified: a few milliseconds each, besides hashing the file."""
+
 INSPECTION: Final = ThreadExecutor("inspection", 2)
 """Pushed files being unpacked, parsed and checked, if there are no processes for it (`executors.processes`)."""
 
@@ -134,4 +137,5 @@ ALL: Final = (
     COMPRESSION,
     SEARCHES,
     PACKAGES,
+    SIGNATURES,
 )

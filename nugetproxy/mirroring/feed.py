@@ -23,6 +23,7 @@ from nugetproxy.errors import (
 from nugetproxy.executors.threads import PACKAGES
 from nugetproxy.feeds.base import Answer, CatalogEntry, Offered, PackageContent, Part, SmallContent
 from nugetproxy.httpcache.freshness import DocumentKind
+from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.mirroring.documents.mirrored_documents import KeptDocument
 from nugetproxy.mirroring.documents.readers import CatalogEntryOf
 from nugetproxy.mirroring.documents.registrations import MirroredRegistrations
@@ -103,6 +104,19 @@ class MirrorFeed:
             return Answer(await self._source.read(document, read_versions), document.provenance)
         except DocumentAbsent as error:
             raise PackageNotFound(package_id.text) from error
+
+    async def still_offers(self, package: PackageIdentity) -> bool | None:
+        """Whether the upstream has the version now, so that it could be fetched again; None if it cannot be asked."""
+        if self._source.only_kept:
+            return None
+        try:
+            answer = await self.versions(package.id)
+        except PackageNotFound:
+            return False
+        except NugetproxyError:
+            return None
+        is_current = answer.provenance.outcome in (Outcome.HIT, Outcome.REFRESHED, Outcome.MISS)
+        return package.version in answer.value if is_current else None
 
     async def registration(self, package_id: PackageId) -> Answer[Registration]:
         kept = await self._kept_registration(package_id)

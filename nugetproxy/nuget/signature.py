@@ -22,7 +22,7 @@ from nugetproxy.nuget.archive import (
     read_local_header,
 )
 from nugetproxy.nuget.archive_contents import read_entry
-from nugetproxy.nuget.signature_cms import PackageSignature, SignatureKind, read_signature
+from nugetproxy.nuget.signature_cms import PackageSignature, SignatureKind, read_signature, read_stated_hash
 
 __all__ = [
     "CheckedContent",
@@ -31,6 +31,7 @@ __all__ = [
     "check_content",
     "check_signed_content",
     "content_hash",
+    "read_intact_signature",
     "read_package_signature",
     "read_signature",
 ]
@@ -81,12 +82,19 @@ def check_content(file: BinaryIO) -> CheckedContent:
         layout.refuse_disguised_signature()
         digests = layout.digests([_LOCK_FILE_ALGORITHM])
         return CheckedContent(False, base64.b64encode(digests[_LOCK_FILE_ALGORITHM]).decode())
-    layout.refuse_loose_ends()
-    promise = read_signature(read_entry(file, layout.signature, LARGEST_SIGNATURE))
-    digests = layout.digests([_LOCK_FILE_ALGORITHM, promise.hash_algorithm])
-    if base64.b64encode(digests[promise.hash_algorithm]).decode() != promise.content_hash:
-        raise InvalidPackage("its content does not match its signature: bytes were changed")
+    digests = _checked_digests(layout, read_entry(file, layout.signature, LARGEST_SIGNATURE), [_LOCK_FILE_ALGORITHM])
     return CheckedContent(True, base64.b64encode(digests[_LOCK_FILE_ALGORITHM]).decode())
+
+
+def read_intact_signature(file: BinaryIO) -> bytes | None:
+    """`.signature.p7s` after `check_signed_content`, None if the package is unsigned. Raises as it does."""
+    layout = _Layout.of(file)
+    if layout.signature is None:
+        layout.refuse_disguised_signature()
+        return None
+    p7s = read_entry(file, layout.signature, LARGEST_SIGNATURE)
+    _checked_digests(layout, p7s, [])
+    return p7s
 
 
 def read_package_signature(file: BinaryIO) -> PackageSignature | None:
@@ -195,3 +203,13 @@ class _Layout:
                 _, name, _ = read_local_header(self.file, entry)
                 if name == SIGNATURE_NAME.encode():
                     raise InvalidPackage("the two headers of its signature differ")
+
+
+def _checked_digests(layout: _Layout, p7s: bytes, algorithms: list[str]) -> dict[str, bytes]:
+    """The digests of the content by these algorithms and the signature's, if the signature is over this content."""
+    layout.refuse_loose_ends()
+    algorithm, stated = read_stated_hash(p7s)
+    digests = layout.digests({*algorithms, algorithm})
+    if base64.b64encode(digests[algorithm]).decode() != stated:
+        raise InvalidPackage("its content does not match its signature: bytes were changed")
+    return digests

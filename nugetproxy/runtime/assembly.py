@@ -31,14 +31,11 @@ from nugetproxy.mirroring.documents.mirrored_documents import MirroredDocuments
 from nugetproxy.mirroring.documents.source import MirroredSource
 from nugetproxy.mirroring.downloads.mirrored_downloads import CommittedPackage, MirroredDownloads
 from nugetproxy.mirroring.feed import MirrorFeed
-from nugetproxy.mirroring.kept.files import KeptFiles
-from nugetproxy.mirroring.kept.guard import KeptGuard
 from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage, open_ledger
-from nugetproxy.mirroring.kept.last_use import LastUse
-from nugetproxy.mirroring.kept.quarantine import Quarantine
 from nugetproxy.mirroring.kept.view import KeptPackages
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.runtime.advisory_files import AdvisoryFiles
+from nugetproxy.runtime.care_parts import care_over, kept_parts
 from nugetproxy.runtime.foresight_parts import Mirrored, foresight_over
 from nugetproxy.runtime.hosting_parts import appeared, attempted, over
 from nugetproxy.runtime.known_policy import remember_policy
@@ -48,7 +45,6 @@ from nugetproxy.runtime.readiness import Readiness
 from nugetproxy.services import Services
 from nugetproxy.storage import data_directory, occupants
 from nugetproxy.storage.access import access_for
-from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.data_directory import MIRROR
 from nugetproxy.storage.database.opening import INVENTORY
 from nugetproxy.storage.documents.disk import DiskDocuments
@@ -65,6 +61,8 @@ _HOT_DOCUMENTS: Final = 32_000_000
 _GAUGE_SECONDS: Final = 5.0
 # Requests still being answered were waited for before; downloads without a reader may be finished next time.
 _LAST_SECONDS: Final = 2.0
+# The kinds of process that fill the mirror, and so keep it within its budget.
+_FILLING: Final = frozenset({"worker", "prewarm"})
 
 
 @asynccontextmanager
@@ -110,10 +108,7 @@ async def assemble(
         )
         stack.push_async_callback(downloads.close, min(_LAST_SECONDS, config.server.stop_timeout))
         downloads.on_commit.append(lambda package: inventory.add(_kept(package)))
-        files = KeptFiles(database)
-        last_use = LastUse(files)
-        stack.push_async_callback(last_use.flush)
-        downloads.guard = KeptGuard(files, FilesystemBlobs(path / MIRROR, access), Quarantine(path, files), leases)
+        parts = kept_parts(database, path, access, leases, downloads, stack)
 
         mirrors: list[tuple[UpstreamSettings, MirrorFeed]] = []
         upstreams: list[Mirrored] = []
@@ -134,7 +129,7 @@ async def assemble(
                 kept=kept,
                 search_timeout=config.mirroring.search_timeout,
                 absent_seconds=config.mirroring.freshness.versions.absent,
-                used=last_use.note,
+                used=parts.last_use.note,
             )
             mirrors.append((settings, mirror))
             upstreams.append(Mirrored(MappedSource(settings.name, mirror, settings.patterns), upstream, kept))
@@ -168,7 +163,7 @@ async def assemble(
         background = [
             asyncio.create_task(readiness.run()),
             asyncio.create_task(_gauges(path, reserve, disk, inventory, [mirror for _, mirror in mirrors])),
-            asyncio.create_task(last_use.run()),
+            asyncio.create_task(parts.last_use.run()),
             asyncio.create_task(_reconcile(inventory, leases, path / MIRROR)),
             *(asyncio.create_task(_warm(mirror)) for _, mirror in mirrors),
         ]
@@ -183,6 +178,17 @@ async def assemble(
             feed = Protected(lambda: settled, feed, attempted, appeared)
             if advisories is not None:
                 feed = Advised(advisories, feed)
+        care = care_over(
+            parts,
+            {settings.name: mirror for settings, mirror in mirrors},
+            private,
+            config,
+            path,
+            leases,
+            reserve,
+            stack,
+            runs=what in _FILLING,
+        )
         foresight = foresight_over(upstreams, downloads, reserve, private, config, stack)
         sources = [changes.seen, *((private.changes,) if private else (policy.changes,) if policy else ())]
 
@@ -199,6 +205,7 @@ async def assemble(
             revisions=private.revisions if private is not None else None,
             foresight=foresight,
             screening=policy.screening if policy is not None else None,
+            care=care,
         )
 
 

@@ -18,6 +18,11 @@ _ONE: Final = "upstream = ? AND lower_id = ? AND lower_version = ?"
 _COLUMNS: Final = (
     "upstream, lower_id, lower_version, size, modified, sha512, fetch_milliseconds, committed, used, verified, is_gone"
 )
+_KEY: Final = "upstream, lower_id, lower_version"
+_PINNED: Final = (
+    "mirrored_pins.lower_id = mirrored_files.lower_id"
+    " AND mirrored_pins.lower_version IN ('', mirrored_files.lower_version)"
+)
 _UPSERT: Final = f"""
 INSERT INTO mirrored_files ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)
 ON CONFLICT (upstream, lower_id, lower_version) DO UPDATE SET
@@ -116,6 +121,20 @@ class KeptFiles:
                 parameters,
             )
         )
+        return [KeptFile(*row) for row in rows]
+
+    async def oldest(self, limit: int | None, after: KeptFile | None = None) -> list[KeptFile]:
+        """The files that may be evicted, least recently used first: not pinned, and not known to be gone upstream.
+
+        At most `limit`, after the file `after` in this order. Read in a thread.
+        """
+        beyond = "" if after is None else f" AND (used, {_KEY}) > (?, ?, ?, ?)"
+        sql = (
+            f"SELECT {_COLUMNS} FROM mirrored_files WHERE is_gone = 0 AND NOT EXISTS"  # noqa: S608 - ours
+            f" (SELECT 1 FROM mirrored_pins WHERE {_PINNED}){beyond} ORDER BY used, {_KEY} LIMIT ?"
+        )
+        parameters = (*(() if after is None else (after.used, *after.key)), -1 if limit is None else limit)
+        rows = await self._database.read(lambda fetch: fetch(sql, parameters))
         return [KeptFile(*row) for row in rows]
 
     async def committed_since(self, moment: float) -> int:

@@ -16,6 +16,8 @@ from nugetproxy.mirroring.kept.files import FileKey, KeptFiles
 from nugetproxy.nuget.identity import PackageIdentity
 
 BATCH_SECONDS: Final = 30.0
+IN_USE_SECONDS: Final = 10.0
+"""A package that was looked up less than this ago is probably still being sent."""
 # While the disk is full, a crawler must not make this grow forever.
 _MOST_PENDING: Final = 200_000
 
@@ -34,6 +36,10 @@ class LastUse:
         key = (upstream, package.lower_id, package.lower_version)
         if key in self._pending or len(self._pending) < _MOST_PENDING:
             self._pending[key] = int(self._clock())
+
+    def is_recent(self, key: FileKey, seconds: float = IN_USE_SECONDS) -> bool:
+        """Whether this process noted a use in the last seconds."""
+        return self._clock() - seconds < self._pending.get(key, 0)
 
     async def flush(self) -> None:
         """Write the uses. Uses that cannot be written are kept for later; never raises because of the disk."""

@@ -8,11 +8,13 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from nugetproxy.storage.access import PRIVATE, Access, set_folder_mode
 from nugetproxy.storage.blobs.base import BlobInfo, BlobKey
 from nugetproxy.storage.spool import Spool, disk_failures
+
+_TRIES: Final = 5
 
 
 class FilesystemBlobs:
@@ -107,8 +109,11 @@ def _make_folders(folder: Path, mode: int) -> None:
     """Like `mkdir -p`, with `mode` whatever the umask; every new folder's name is safe from power loss."""
     if folder.is_dir():
         return
-    _make_folders(folder.parent, mode)
-    folder.mkdir(mode, exist_ok=True)
+    for _ in range(_TRIES):
+        _make_folders(folder.parent, mode)
+        with suppress(FileNotFoundError):  # the parent was empty, and deleted meanwhile
+            folder.mkdir(mode, exist_ok=True)
+            break
     with suppress(OSError):  # a file system without modes; `apply_access` has reported it at startup
         set_folder_mode(folder, mode)
     sync_folder(folder.parent)

@@ -1,0 +1,188 @@
+"""Evicting mirrored packages, in small steps off the event loop, one process at a time.
+
+A package goes only if the upstream says that it still has it: what cannot be fetched again stays, and is marked.
+Clients that are reading a file finish reading it; a client that asks for it a moment later gets it from the upstream.
+Hosted packages are stored elsewhere and cannot be reached from here. The order belongs to `ranking`, the amount to
+`budget`.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from nugetproxy import metrics
+from nugetproxy.errors import InvalidRequest
+from nugetproxy.executors.threads import UPKEEP
+from nugetproxy.logs import logger
+from nugetproxy.mirroring.care.ranking import ranked
+from nugetproxy.mirroring.downloads.contents import lease_of, package_key
+from nugetproxy.mirroring.kept.files import FileKey, KeptFile, KeptFiles
+from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.storage.blobs.base import BlobKey, BlobStore
+from nugetproxy.storage.leases import Leases
+
+LEASE: Final = "mirror eviction"
+"""Held by the process that evicts."""
+
+StillOffered = Callable[[PackageIdentity], Awaitable[bool | None]]
+"""Whether an upstream has a version now; None if it cannot be asked."""
+
+# Rows ranked at once. Reading a hundred thousand in one go would hold the interpreter's lock for too long.
+_WINDOW: Final = 2000
+# Files removed in one go of the thread.
+_BATCH: Final = 50
+# An upstream that could not be asked so often in a row is not asked again in this run.
+_MOST_UNKNOWN: Final = 3
+
+_log = logger()
+
+
+@dataclass
+class Evicted:
+    """What was evicted, or would be, and how many packages stayed for which reason. `bytes` is the sum of sizes."""
+
+    files: list[KeptFile] = field(default_factory=list)
+    bytes: int = 0
+    gone: int = 0
+    """The upstream no longer has them."""
+    unknown: int = 0
+    """The upstream could not be asked."""
+    busy: int = 0
+    """They were being served or downloaded."""
+
+
+class Eviction:
+    """Evicts packages of `upstreams` (by name), whose files are in `blobs`."""
+
+    def __init__(
+        self,
+        files: KeptFiles,
+        blobs: BlobStore,
+        leases: Leases,
+        upstreams: Mapping[str, StillOffered],
+        *,
+        in_use: Callable[[FileKey], bool] = lambda _: False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`in_use` tells whether a package was used a moment ago. `clock` is in unix seconds."""
+        self._files = files
+        self._blobs = blobs
+        self._leases = leases
+        self._upstreams = upstreams
+        self._in_use = in_use
+        self._clock = clock
+
+    async def plan(self, needed: int) -> Evicted:
+        """What `free` would evict if the upstreams still have everything; asks nobody and changes nothing."""
+        return await UPKEEP.run(_planned, await self._files.oldest(None), needed, self._clock())
+
+    async def free(self, needed: int) -> Evicted:
+        """Evict until `needed` bytes are free, or nothing more may go. The caller holds `LEASE`.
+
+        Raises StorageUnavailable.
+        """
+        now, result = self._clock(), Evicted()
+        await self._files.bring_back_to(int(now))
+        run = _Run(self._upstreams)
+        last: KeptFile | None = None
+        while result.bytes < needed and (window := await self._files.oldest(_WINDOW, after=last)):
+            last = window[-1]
+            await self._evict(await UPKEEP.run(ranked, window, now), needed, run, result)
+        if result.files:
+            _log.info("mirror_evicted", packages=len(result.files), bytes=result.bytes, gone=result.gone,
+                      unknown=result.unknown)  # fmt: skip
+        return result
+
+    async def evict(self, files: Sequence[KeptFile], *, ask: bool = True) -> Evicted:
+        """Evict these packages. `ask` is False for those that are to go even if they cannot be fetched again."""
+        result = Evicted()
+        await self._evict(files, sum(file.size for file in files) + 1, _Run(self._upstreams, ask=ask), result)
+        return result
+
+    async def _evict(self, files: Sequence[KeptFile], needed: int, run: "_Run", result: Evicted) -> None:
+        batch: list[KeptFile] = []
+        for file in files:
+            if result.bytes >= needed:
+                return
+            if self._in_use(file.key):
+                result.busy += 1
+                continue
+            offered = await run.is_offered(file)
+            if offered is None:
+                result.unknown += 1
+            elif not offered:
+                result.gone += 1
+                await self._files.mark_gone(file.key)
+            else:
+                batch.append(file)
+            if len(batch) == _BATCH or result.bytes + sum(each.size for each in batch) >= needed:
+                await self._remove(batch, result)
+                batch = []
+        await self._remove(batch, result)
+
+    async def _remove(self, batch: Sequence[KeptFile], result: Evicted) -> None:
+        if not batch:
+            return
+        began = time.monotonic()
+        removed, busy = await UPKEEP.run(self._delete, batch)
+        result.busy += busy
+        await self._files.remove(removed)
+        for file in removed:
+            metrics.EVICTED_PACKAGES.labels(file.upstream).inc()
+            metrics.EVICTED_BYTES.labels(file.upstream).inc(file.size)
+        result.files += removed
+        result.bytes += sum(file.size for file in removed)
+        await asyncio.sleep(time.monotonic() - began)  # half of the time belongs to the clients
+
+    def _delete(self, batch: Sequence[KeptFile]) -> tuple[list[KeptFile], int]:
+        """The files that are gone now, and the number of those that another process is using. Blocks.
+
+        Raises StorageUnavailable.
+        """
+        removed = []
+        for file in batch:
+            key = package_key(*file.key)
+            lease = self._leases.try_hold(lease_of(key))
+            if lease is None:
+                continue
+            with lease:
+                # The package first: a process that is killed here leaves a manifest, which is overwritten or swept.
+                self._blobs.delete(key)
+                self._blobs.delete(BlobKey.of(*key.segments[:3], f"{file.lower_id}.nuspec"))
+            removed.append(file)
+        return removed, len(batch) - len(removed)
+
+
+class _Run:
+    """What the upstreams said during one run."""
+
+    def __init__(self, upstreams: Mapping[str, StillOffered], *, ask: bool = True) -> None:
+        self._upstreams = upstreams
+        self._ask = ask
+        self._unknown: dict[str, int] = {}
+
+    async def is_offered(self, file: KeptFile) -> bool | None:
+        if not self._ask:
+            return True
+        ask = self._upstreams.get(file.upstream)
+        if ask is None or self._unknown.get(file.upstream, 0) >= _MOST_UNKNOWN:
+            return None
+        try:
+            identity = PackageIdentity.parse(file.lower_id, file.lower_version)
+        except InvalidRequest:
+            return None  # a folder created by hand
+        offered = await ask(identity)
+        self._unknown[file.upstream] = self._unknown.get(file.upstream, 0) + 1 if offered is None else 0
+        return offered
+
+
+def _planned(candidates: Sequence[KeptFile], needed: int, now: float) -> Evicted:
+    result = Evicted()
+    for file in ranked(candidates, now):
+        if result.bytes >= needed:
+            break
+        result.files.append(file)
+        result.bytes += file.size
+    return result

@@ -1,0 +1,103 @@
+"""The mirror's upkeep in the composition: what is known of kept files, the guard over them, and eviction."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from nugetproxy.accounts.reservations import protected_prefixes
+from nugetproxy.config import Config, parse_budget
+from nugetproxy.mirroring.care.eviction import Eviction
+from nugetproxy.mirroring.care.upkeep import Upkeep
+from nugetproxy.mirroring.downloads.mirrored_downloads import MirroredDownloads
+from nugetproxy.mirroring.feed import MirrorFeed
+from nugetproxy.mirroring.kept.files import KeptFiles
+from nugetproxy.mirroring.kept.guard import KeptGuard
+from nugetproxy.mirroring.kept.inventory import Inventory
+from nugetproxy.mirroring.kept.last_use import LastUse
+from nugetproxy.mirroring.kept.quarantine import Quarantine
+from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.runtime.hosting_parts import PrivateFeed
+from nugetproxy.services import CareServices
+from nugetproxy.storage.access import Access
+from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
+from nugetproxy.storage.data_directory import MIRROR
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.leases import Leases
+from nugetproxy.storage.reserve import Reserve
+
+
+@dataclass(frozen=True, slots=True)
+class KeptParts:
+    """What downloads and feeds need of the mirror's upkeep."""
+
+    inventory: Inventory
+    files: KeptFiles
+    last_use: LastUse
+    quarantine: Quarantine
+    blobs: FilesystemBlobs
+
+
+def kept_parts(
+    database: SqliteDatabase,
+    path: Path,
+    access: Access,
+    leases: Leases,
+    downloads: MirroredDownloads,
+    stack: AsyncExitStack,
+) -> KeptParts:
+    """The parts over the inventory in `database`; `downloads` is guarded from now on, and `stack` closes them."""
+    files = KeptFiles(database)
+    parts = KeptParts(
+        Inventory(database), files, LastUse(files), Quarantine(path, files), FilesystemBlobs(path / MIRROR, access)
+    )
+    downloads.guard = KeptGuard(files, parts.blobs, parts.quarantine, leases)
+    stack.push_async_callback(parts.last_use.flush)
+    return parts
+
+
+def care_over(
+    parts: KeptParts,
+    mirrors: dict[str, MirrorFeed],
+    private: PrivateFeed | None,
+    config: Config,
+    path: Path,
+    leases: Leases,
+    reserve: Reserve,
+    stack: AsyncExitStack,
+    *,
+    runs: bool,
+) -> CareServices:
+    """Eviction from the mirror; in the background too if `runs`, until `stack` ends it.
+
+    Offline nothing is evicted: nothing could be fetched again.
+    """
+    is_ours = _is_ours(config, private)
+    asks = {name: partial(_still_offers, mirror, is_ours) for name, mirror in mirrors.items()}
+    eviction = Eviction(parts.files, parts.blobs, leases, asks, in_use=parts.last_use.is_recent)
+    budget = parse_budget(config.mirroring.budget)
+    upkeep = Upkeep(path, budget, reserve, parts.inventory, parts.files, eviction, leases)
+    if runs and not parts.files.is_read_only and config.mirroring.mode == "online":
+        task = asyncio.create_task(upkeep.run(), name="mirror upkeep")
+        stack.push_async_callback(_ended, task)
+    return CareServices(parts.inventory, parts.files, eviction, upkeep)
+
+
+async def _still_offers(mirror: MirrorFeed, is_ours: Callable[[str], bool], package: PackageIdentity) -> bool | None:
+    """No upstream is asked about ids that are ours, even if it was before they were."""
+    return None if is_ours(package.lower_id) else await mirror.still_offers(package)
+
+
+def _is_ours(config: Config, private: PrivateFeed | None) -> Callable[[str], bool]:
+    """Whether a lower id is protected or hosted."""
+    if private is None:
+        return protected_prefixes(config.feed.protected_prefixes, ()).resembles
+    accounts, packages = private.accounts, private.hosting.packages
+    return lambda lower_id: accounts.ownership.protected().resembles(lower_id) or packages.knows(lower_id)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

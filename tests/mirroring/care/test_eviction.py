@@ -1,0 +1,168 @@
+"""Eviction: what goes, what stays, and what is left when it is interrupted."""
+
+import shutil
+import time
+from contextlib import closing
+
+import pytest
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.mirroring.care.eviction import Eviction
+from nugetproxy.mirroring.downloads.contents import lease_of, package_key
+from nugetproxy.mirroring.kept.inventory import Totals, open_ledger
+from nugetproxy.storage.leases import Leases
+from tests.mirroring.care.packages import DAY, Mirror
+
+NOW = 100 * DAY
+
+
+class Upstream:
+    """Answers whether it has a package: `answers` by lower id, True for all others."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, bool | None] = {}
+        self.asked: list[str] = []
+
+    async def still_offers(self, package) -> bool | None:
+        self.asked.append(package.lower_id)
+        return self.answers.get(package.lower_id, True)
+
+
+@pytest.fixture
+async def mirror(tmp_path):
+    with closing(open_ledger(tmp_path / "inventory.db")) as database:
+        made = Mirror(tmp_path, database)
+        for number in range(5):
+            await made.keep(f"p{number}", used=number * DAY)
+        yield made
+
+
+@pytest.fixture
+def upstream() -> Upstream:
+    return Upstream()
+
+
+@pytest.fixture
+def eviction(mirror, upstream, tmp_path) -> Eviction:
+    return made(mirror, upstream)
+
+
+def made(mirror: Mirror, upstream: Upstream, **options) -> Eviction:
+    leases = Leases(mirror.data / "locks")
+    return Eviction(mirror.files, mirror.blobs, leases, {"up": upstream.still_offers}, clock=lambda: NOW, **options)
+
+
+async def test_the_least_recently_used_go_until_enough_is_free(mirror, eviction):
+    evicted = await eviction.free(1_500)
+
+    assert [file.lower_id for file in evicted.files] == ["p0", "p1"]
+    assert (evicted.bytes, mirror.names()) == (2_000, ["p2", "p3", "p4"])
+    assert mirror.inventory.totals() == Totals(3, 3_000)
+    assert sorted(path.name for path in (mirror.data / "mirror" / "up").iterdir()) == ["p2", "p3", "p4"]
+
+
+async def test_a_plan_changes_nothing_and_asks_nobody(mirror, eviction, upstream):
+    plan = await eviction.plan(1_500)
+
+    assert [file.lower_id for file in plan.files] == ["p0", "p1"]
+    assert (len(mirror.names()), upstream.asked) == (5, [])
+
+
+@pytest.mark.parametrize(("answer", "gone", "unknown"), [(False, 1, 0), (None, 0, 1)])
+async def test_what_cannot_be_fetched_again_stays(mirror, eviction, upstream, answer, gone, unknown):
+    upstream.answers["p0"] = answer
+    evicted = await eviction.free(1_000)
+
+    assert (mirror.names(), evicted.gone, evicted.unknown) == (["p0", "p2", "p3", "p4"], gone, unknown)
+
+
+async def test_what_is_gone_is_not_asked_about_again(mirror, eviction, upstream):
+    upstream.answers["p0"] = False
+    await eviction.free(1_000)
+    await eviction.free(1_000)
+
+    assert upstream.asked == ["p0", "p1", "p2"]
+
+
+async def test_an_upstream_that_does_not_answer_is_left_alone_and_loses_nothing(mirror, eviction, upstream):
+    upstream.answers = dict.fromkeys(["p0", "p1", "p2", "p3", "p4"])
+    evicted = await eviction.free(10**9)
+
+    assert (len(mirror.names()), evicted.unknown, len(upstream.asked)) == (5, 5, 3)
+
+
+async def test_a_package_of_no_configured_upstream_stays(mirror):
+    leases = Leases(mirror.data / "locks")
+    await Eviction(mirror.files, mirror.blobs, leases, {}).free(10**9)
+
+    assert len(mirror.names()) == 5
+
+
+async def test_what_is_downloaded_or_served_stays(mirror, upstream):
+    eviction = made(mirror, upstream, in_use=lambda key: key[1] == "p0")
+    async with Leases(mirror.data / "locks").hold(lease_of(package_key("up", "p1", "1.0.0"))):
+        evicted = await eviction.free(1_000)
+
+    assert evicted.busy == 2
+    assert mirror.names() == ["p0", "p1", "p3", "p4"]
+
+
+async def test_named_packages_go_even_if_they_cannot_be_fetched_again(mirror, eviction, upstream):
+    upstream.answers["p4"] = False
+    wanted = [file for file in await mirror.files.all() if file.lower_id == "p4"]
+    assert (await eviction.evict(wanted)).gone == 1
+    assert (await eviction.evict(wanted, ask=False)).bytes == 1_000
+    assert mirror.names() == ["p0", "p1", "p2", "p3"]
+
+
+async def test_a_file_that_is_missing_only_loses_its_row(mirror, eviction):
+    """
+    As left by a process that was killed between the file and its row.
+    """
+    mirror.blobs.delete(package_key("up", "p0", "1.0.0"))
+    await eviction.free(1_000)
+
+    assert mirror.inventory.totals() == Totals(4, 4_000)
+    assert not (mirror.data / "mirror" / "up" / "p0").exists()
+
+
+async def test_a_package_that_was_committed_again_keeps_its_row(mirror):
+    [old] = await mirror.files.all("p0")
+    shutil.rmtree(mirror.data / "mirror" / "up" / "p0")
+    await mirror.keep("p0", used=50)
+    await mirror.files.remove([old])
+
+    assert mirror.inventory.totals() == Totals(5, 5_000)
+
+
+async def test_uses_in_the_future_become_now(mirror, eviction):
+    await mirror.files.note_uses({("up", "p0", "1.0.0"): NOW + 9 * DAY})
+    await eviction.free(1_000)
+
+    assert max(file.used for file in await mirror.files.all()) == NOW
+
+
+async def test_the_disk_fails(mirror, eviction, monkeypatch):
+    async def full(*_):
+        raise StorageUnavailable("no space left on device")
+
+    monkeypatch.setattr(mirror.files, "_write", full)
+    with pytest.raises(StorageUnavailable):
+        await eviction.free(1_000)
+
+
+async def test_a_plan_for_a_hundred_thousand_packages(mirror, eviction):
+    """
+    A command that only looks must not take minutes.
+    """
+
+    def fill(connection) -> None:
+        rows = ((f"q{n}", n, n) for n in range(100_000))
+        connection.executemany("INSERT INTO mirrored_files VALUES ('up', ?, '1', 1000, 0, '', 0, ?, ?, 0, 0)", rows)
+
+    await mirror.database.write(fill)
+    began = time.process_time()
+    plan = await eviction.plan(50_000_000)
+
+    assert len(plan.files) == 50_000
+    assert time.process_time() - began < 10
