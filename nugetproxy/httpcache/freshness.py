@@ -3,6 +3,7 @@
 The rules come from the settings; the current time is always an argument.
 """
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,6 +12,10 @@ from nugetproxy.httpcache.stored import StoredResponse
 # Seconds. A copy confirmed further in the future was written before the clock was set back, and its age is unknown.
 # Without this limit it would count as fresh until the clock catches up, perhaps for years.
 CLOCK_SKEW = 60.0
+
+
+POLLS = 3.0
+"""Intervals after the beginning of a complete poll for which the catalog counts as followed."""
 
 
 class DocumentKind(StrEnum):
@@ -26,6 +31,10 @@ class DocumentKind(StrEnum):
     VULNERABILITIES = "vulnerabilities"
     SIGNATURES = "signatures"
 
+
+FOLLOWED = frozenset({DocumentKind.VERSIONS, DocumentKind.REGISTRATION})
+"""Kinds that a catalog covers: one document for each id, whose URL follows from the id. Registration pages need no
+longer life: while the index names the commit of the kept page, it is served without revalidation."""
 
 NAMED_BY_UPSTREAM = frozenset({DocumentKind.SERVICE_INDEX, DocumentKind.VULNERABILITIES, DocumentKind.SIGNATURES})
 """Kinds that the upstream or the configuration refers to, so they must exist. "Does not exist" is a failure for them:
@@ -46,6 +55,22 @@ class FreshnessRule:
     """How long a "does not exist" is cached."""
     patience: float
     """How long a request waits for a refresh before it gets the stale copy."""
+    followed: float = 0.0
+    """How long a copy is served without revalidation while the upstream's catalog is followed."""
+    followed_until: float = -math.inf
+    """When that ends, in seconds since the epoch: until then, a change that the catalog names has expired the copy."""
+
+
+def followed_until(polled: float | None, interval: float, now: float) -> float:
+    """How long the catalog's silence about a document may be trusted, in seconds since the epoch.
+
+    `polled` is when the last poll that read the catalog to its end began. A few polls may fail before documents are
+    revalidated as without a catalog. A poll in the future was recorded before the clock was set back, and proves
+    nothing.
+    """
+    if polled is None or polled > now + CLOCK_SKEW:
+        return -math.inf
+    return polled + POLLS * interval
 
 
 def age(stored: StoredResponse, now: float) -> float:
@@ -57,7 +82,10 @@ def remaining(stored: StoredResponse, rule: FreshnessRule, now: float) -> float:
     """Seconds for which the copy stays fresh; zero or less if it must be revalidated."""
     if not _has_trusted_age(stored, now):
         return 0.0
-    return (rule.absent if stored.is_absence else rule.fresh) - age(stored, now)
+    if stored.is_absence:
+        return rule.absent - age(stored, now)
+    followed = min(rule.followed - age(stored, now), rule.followed_until - now)
+    return max(rule.fresh - age(stored, now), followed)
 
 
 def is_fresh(stored: StoredResponse, rule: FreshnessRule, now: float) -> bool:

@@ -129,3 +129,32 @@ class DocumentStoreContract:
         await store.put(a_document(url=ONE, body=bytes(500_000)))
 
         assert store.size_bytes() >= before + 500_000
+
+    async def test_everything_below_an_address_can_be_expired(self, store):
+        """
+        The documents of one id are expired, not those of an id that begins alike; bodies and times stay.
+        """
+        folder = "https://upstream.test/registrations/x/"
+        inside = [a_document(url=folder + name) for name in ("index.json", "page/1.0.0/2.0.0.json")]
+        outside = a_document(url="https://upstream.test/registrations/x.y/index.json")
+        for document in (*inside, outside):
+            await store.put(document)
+
+        assert {document.url for document in inside} == set(await store.expire([folder]))
+        assert [replace(document, expired=True) for document in inside] == [store.get(each.url) for each in inside]
+        assert outside == store.get(outside.url)
+
+    async def test_what_is_expired_is_not_expired_again(self, store):
+        await store.put(an_absence())
+
+        assert [[an_absence().url], []] == [await store.expire([an_absence().url]) for _ in range(2)]
+        assert store.get(an_absence().url).expired
+
+    async def test_a_confirmation_after_an_expiry_counts(self, store):
+        document = a_document(url=ONE)
+        await store.put(document)
+        await store.expire([ONE])
+        confirmed = replace(document, confirmed=NOON + 5)
+        await store.confirm(confirmed)
+
+        assert confirmed == store.get(ONE) == store.get(ONE, skip_hot=True)

@@ -1,9 +1,13 @@
+import math
+from dataclasses import replace
+
 import pytest
 
 from nugetproxy.config import Freshness
 from nugetproxy.httpcache.freshness import (
     DocumentKind,
     age,
+    followed_until,
     is_fresh,
     may_be_revalidated_behind,
     may_stand_in,
@@ -105,3 +109,38 @@ def test_how_long_a_copy_is_useful(stored, rule, expected):
 
 def test_kinds_are_named_as_in_the_settings():
     assert set(Freshness.model_fields) == {kind.value for kind in DocumentKind}
+
+
+@pytest.mark.parametrize(
+    ("stored", "until", "expected"),
+    [
+        (a_document(age=600), NOON + 180, 180.0),
+        (a_document(age=3500), NOON + 180, 100.0),
+        (a_document(age=3700), NOON + 180, -100.0),
+        (a_document(age=20), NOON + 10, 40.0),
+        (a_document(age=600), NOON - 5, -5.0),
+        (a_document(age=600), -math.inf, -540.0),
+        (a_document(age=600, expired=True), NOON + 180, 0.0),
+        (a_document(age=-3600), NOON + 180, 0.0),
+        (an_absence(age=600), NOON + 180, -590.0),
+    ],
+)
+def test_how_long_a_copy_stays_fresh_while_a_catalog_is_followed(stored, until, expected):
+    """
+    As long as the rule says and the catalog was read lately; an absence no longer than without a catalog.
+    """
+    assert expected == remaining(stored, replace(_RULE, followed=3600, followed_until=until), NOON)
+
+
+@pytest.mark.parametrize(
+    ("polled", "expected"),
+    [
+        (NOON - 10, NOON + 170),
+        (NOON - 1000, NOON - 820),
+        (NOON + 50, NOON + 230),
+        (NOON + 70, -math.inf),
+        (None, -math.inf),
+    ],
+)
+def test_how_long_a_poll_is_relied_on(polled, expected):
+    assert expected == followed_until(polled, 60, NOON)

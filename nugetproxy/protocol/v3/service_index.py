@@ -21,6 +21,8 @@ _CONTEXT = {
 }
 
 
+# In the entry of a catalog: what its feed offers and the catalog does not name. So another mirror does not rely on it.
+_OMITTED = "nugetproxy:omitted"
 # The highest clientVersion that an entry may require: we know what this client knows.
 _CLIENT_VERSION = NuGetVersion(7, 9)
 # Maximum number of search services tried in turn; nuget.org lists two.
@@ -52,7 +54,7 @@ def write_service_index(
     if hosting:
         offered.append(_resource(resources.PACKAGE_PUBLISH, links.publish()))
         offered.append(_resource(resources.SYMBOL_PACKAGE_PUBLISH, links.symbol_publish()))
-        offered.append(_resource(resources.CATALOG, links.catalog_index()))
+        offered.append({**_resource(resources.CATALOG, links.catalog_index()), _OMITTED: "mirrored packages"})
     # An http:// address for signatures makes every restore from the source fail, so https only.
     if repository_signatures and links.is_https:
         offered += [
@@ -77,7 +79,7 @@ def read_service_index(body: bytes) -> UpstreamEndpoints:
         raise UnreadableDocument("service index", "its version is not 3.x")
     if not isinstance(entries, list):
         raise UnreadableDocument("service index", "resources is not an array")
-    by_type = _by_type(entries)
+    by_type = _by_type([entry for entry in entries if not (isinstance(entry, dict) and _OMITTED in entry)])
     return UpstreamEndpoints(
         flat_container=_folder(_first(by_type, resources.ACCEPTED_FLAT_CONTAINER)),
         registrations=_folder(_first(by_type, resources.ACCEPTED_REGISTRATIONS)),

@@ -4,6 +4,7 @@ A store decides nothing about freshness and never drops a document for its age: 
 upstream fails. It only limits its size: documents useful for a short time go first, then the least recently used.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from nugetproxy.httpcache.stored import StoredResponse
@@ -34,6 +35,15 @@ class DocumentStore(Protocol):
 
         Raises:
             StorageUnavailable: the clock is not updated.
+        """
+
+    async def expire(self, starts: Sequence[str]) -> list[str]:
+        """Mark every document, and every absence, whose URL starts with one of these as expired.
+
+        Returns the URLs of those that were not expired before.
+
+        Raises:
+            StorageUnavailable: any of them may still count as fresh.
         """
 
     async def delete(self, url: str) -> None:

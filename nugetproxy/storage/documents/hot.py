@@ -1,5 +1,7 @@
 """The most requested documents, in this process's memory, above the store that all processes share."""
 
+from collections.abc import Callable, Sequence
+
 from cachetools import LRUCache
 
 from nugetproxy.httpcache.stored import StoredResponse
@@ -18,16 +20,27 @@ class HotDocuments:
     there is.
     """
 
-    def __init__(self, below: DocumentStore, max_bytes: int) -> None:
+    def __init__(self, below: DocumentStore, max_bytes: int, changes: Callable[[], int] = lambda: 0) -> None:
+        """`changes` returns a new value once another process may have expired documents: each is then compared with
+        the store below at its next use.
+        """
         self._below = below
+        self._changes = changes
+        self._seen = changes()
+        self._unsure: set[str] = set()
         self._largest = max_bytes // _LARGEST_PART
         self._hot: LRUCache[str, StoredResponse] = LRUCache(max_bytes, getsizeof=_weight)
 
     def get(self, url: str, *, skip_hot: bool = False) -> StoredResponse | None:
         """See DocumentStore. Even with `skip_hot`, the hot copy wins if the upstream confirmed it later."""
         hot: StoredResponse | None = self._hot.get(url)
-        if hot is not None and not skip_hot:
+        seen = self._changes()  # before reading below: an expiry after it is noticed at the next use
+        if seen != self._seen:
+            self._seen = seen
+            self._unsure = set(self._hot)
+        if hot is not None and not skip_hot and url not in self._unsure:
             return hot
+        self._unsure.discard(url)
         stored = self._below.get(url, skip_hot=skip_hot)
         if stored is None or (hot is not None and _last_word(hot) > _last_word(stored)):
             return hot
@@ -45,6 +58,13 @@ class HotDocuments:
         if hot is None or (hot.fetched, hot.digest) == (stored.fetched, stored.digest):
             self._hold(stored)
         await self._below.confirm(stored)
+
+    async def expire(self, starts: Sequence[str]) -> list[str]:
+        """See DocumentStore."""
+        expired = await self._below.expire(starts)
+        for url in expired:
+            self._hot.pop(url, None)
+        return expired
 
     async def delete(self, url: str) -> None:
         """See DocumentStore."""

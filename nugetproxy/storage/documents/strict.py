@@ -109,6 +109,27 @@ class DocumentCache(diskcache.Cache):  # type: ignore[misc]  # diskcache has no 
                 (now, now, stored.url),
             )
 
+    def expire(self, starts: Iterable[str]) -> list[str]:
+        """Mark the documents whose URLs start with one of these as expired; return those that were not."""
+        expired = []
+        for start in starts:
+            rows = self._sql(
+                "SELECT key, value FROM Cache WHERE raw = 1 AND key >= ? AND key < ?", (start, start + "\U0010ffff")
+            ).fetchall()
+            for url, value in rows:
+                try:
+                    stored = self._with_clock(StoredResponse.from_bytes(value))
+                except (ValueError, TypeError):
+                    continue  # it cannot be read, so it is not served either
+                if not stored.expired:
+                    self.set(clock_key(url), Clock.of(replace(stored, expired=True)).to_bytes())
+                    expired.append(url)
+        return expired
+
+    def _with_clock(self, stored: StoredResponse) -> StoredResponse:
+        rows = self._sql("SELECT value FROM Cache WHERE raw = 1 AND key = ?", (clock_key(stored.url),)).fetchall()
+        return Clock.from_bytes(rows[0][0]).moved(stored) if rows else stored
+
     def forget(self, url: str) -> None:
         """Remove a document and its clock."""
         with self._transact() as (sql, _):

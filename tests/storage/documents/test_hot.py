@@ -138,3 +138,16 @@ async def test_a_document_that_became_large_leaves_no_old_copy(below):
 
 def test_its_size_is_that_on_disk(below):
     assert HotDocuments(below, 100_000).size_bytes() == 7
+
+
+async def test_after_a_change_elsewhere_each_document_is_compared_once(below):
+    changes = 0
+    hot = HotDocuments(below, 1_000_000, lambda: changes)
+    document = a_document(url=ONE)
+    await hot.put(document)
+    below.kept[ONE] = replace(document, expired=True)
+    assert not kept(hot).expired
+    changes += 1
+
+    assert [True, True] == [kept(hot).expired for _ in range(2)]
+    assert below.gets == 1
