@@ -93,6 +93,31 @@ FORESIGHT_WASTED_BYTES = Counter(
     "Bytes of packages fetched ahead that no client of the same worker asked for within two minutes.",
 )
 
+# --- the catalog ---
+
+CATALOG_POLLS = Counter(
+    "nugetproxy_catalog_polls_total",
+    "Polls of an upstream's catalog, by result (changed, unchanged, behind, failed).",
+    ["upstream", "result"],
+)
+CATALOG_LAG = Gauge(
+    "nugetproxy_catalog_lag_seconds",
+    "Seconds since an upstream's catalog was last read to its end.",
+    ["upstream"],
+    multiprocess_mode="livemostrecent",
+)
+CATALOG_ITEMS = Counter(
+    "nugetproxy_catalog_items_total", "Events read from a catalog, by kind (details, delete).", ["upstream", "kind"]
+)
+CATALOG_EXPIRED = Counter(
+    "nugetproxy_catalog_expired_total", "Stored documents that an event of a catalog expired.", ["upstream"]
+)
+CATALOG_CONFLICTS = Counter(
+    "nugetproxy_catalog_conflicts_total",
+    "Stored packages for which a catalog states another hash or size.",
+    ["upstream"],
+)
+
 # --- storage ---
 
 STORE_FAILURES = Counter(
@@ -214,5 +239,9 @@ def begin_at_zero(upstreams: Iterable[str]) -> None:
         QUARANTINED.labels(upstream)
         EVICTED_PACKAGES.labels(upstream)
         EVICTED_BYTES.labels(upstream)
+        CATALOG_EXPIRED.labels(upstream)
+        CATALOG_CONFLICTS.labels(upstream)
+        for result in ("changed", "unchanged", "behind", "failed"):
+            CATALOG_POLLS.labels(upstream, result)
         for check in ("length", "hash", "signature", "archive", "identity"):
             CONTENT_REJECTED.labels(upstream, check)

@@ -25,8 +25,9 @@ from nugetproxy.feeds.base import Feed
 from nugetproxy.feeds.mapped import Mapped, MappedSource
 from nugetproxy.feeds.protected import Protected
 from nugetproxy.httpcache.decisions import Mode
-from nugetproxy.httpcache.freshness import DocumentKind, FreshnessRule
+from nugetproxy.httpcache.freshness import FOLLOWED, DocumentKind, FreshnessRule
 from nugetproxy.logs import logger
+from nugetproxy.mirroring.catalog.record import CatalogRecord
 from nugetproxy.mirroring.documents.mirrored_documents import MirroredDocuments
 from nugetproxy.mirroring.documents.source import MirroredSource
 from nugetproxy.mirroring.downloads.mirrored_downloads import CommittedPackage, MirroredDownloads
@@ -36,6 +37,7 @@ from nugetproxy.mirroring.kept.view import KeptPackages
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.runtime.advisory_files import AdvisoryFiles
 from nugetproxy.runtime.care_parts import care_over, kept_parts
+from nugetproxy.runtime.catalog_parts import followers
 from nugetproxy.runtime.foresight_parts import Mirrored, foresight_over
 from nugetproxy.runtime.hosting_parts import appeared, attempted, over
 from nugetproxy.runtime.known_policy import remember_policy
@@ -91,10 +93,17 @@ async def assemble(
         stack.callback(disk.close)
         patience = {settings.name: settings.patience for settings in config.mirroring.upstream}
         metrics.begin_at_zero(patience)
-        hot = HotDocuments(disk, _HOT_DOCUMENTS)
+        record = CatalogRecord(database, config.mirroring.catalog_poll)
+        hot = HotDocuments(disk, _HOT_DOCUMENTS, record.changes)
         changes = _Changes()
         documents = MirroredDocuments(
-            hot, leases, freshness_rules(config), mode, patience=patience, changed=changes.happened
+            hot,
+            leases,
+            freshness_rules(config),
+            mode,
+            patience=patience,
+            changed=changes.happened,
+            followed=record.until,
         )
         stack.push_async_callback(documents.close)
         downloads = MirroredDownloads(
@@ -110,6 +119,7 @@ async def assemble(
         downloads.on_commit.append(lambda package: inventory.add(_kept(package)))
         parts = kept_parts(database, path, access, leases, downloads, stack)
 
+        mirrored_sources: list[MirroredSource] = []
         mirrors: list[tuple[UpstreamSettings, MirrorFeed]] = []
         upstreams: list[Mirrored] = []
         for settings in config.mirroring.upstream:
@@ -123,8 +133,11 @@ async def assemble(
             await upstream.start()
             stack.push_async_callback(upstream.close)
             kept = KeptPackages(settings.name, downloads, inventory)
+            mirrored_sources.append(
+                MirroredSource(upstream, service_index=settings.service_index, mode=mode, documents=documents)
+            )
             mirror = MirrorFeed(
-                MirroredSource(upstream, service_index=settings.service_index, mode=mode, documents=documents),
+                mirrored_sources[-1],
                 downloads=downloads,
                 kept=kept,
                 search_timeout=config.mirroring.search_timeout,
@@ -167,6 +180,16 @@ async def assemble(
             asyncio.create_task(_reconcile(inventory, leases, path / MIRROR)),
             *(asyncio.create_task(_warm(mirror)) for _, mirror in mirrors),
         ]
+        if what == "worker":
+            background += followers(
+                mirrored_sources,
+                config.mirroring,
+                record,
+                downloads,
+                parts.files,
+                leases,
+                changed=lambda _: changes.happened(),
+            )
         stack.push_async_callback(_end, background)
 
         private = None
@@ -224,16 +247,21 @@ class _Changes:
 
 def freshness_rules(config: Config) -> dict[DocumentKind, FreshnessRule]:
     """The rule of each kind of document, from the settings of the same name."""
-    return {kind: _rule(getattr(config.mirroring.freshness, kind.value)) for kind in DocumentKind}
+    followed = config.mirroring.catalog_fresh if config.mirroring.catalog != "off" else 0.0
+    return {
+        kind: _rule(getattr(config.mirroring.freshness, kind.value), followed if kind in FOLLOWED else 0.0)
+        for kind in DocumentKind
+    }
 
 
-def _rule(settings: FreshnessSettings) -> FreshnessRule:
+def _rule(settings: FreshnessSettings, followed: float) -> FreshnessRule:
     return FreshnessRule(
         fresh=settings.fresh,
         stale_while_revalidate=settings.stale_while_revalidate,
         stale_if_error=settings.stale_if_error,
         absent=settings.absent,
         patience=settings.patience,
+        followed=followed,
     )
 
 

@@ -100,6 +100,7 @@ def settings_for(
         "logs": {"access": False},
         "mirroring": {
             "mode": "offline" if offline else "online",
+            "catalog": "off",
             "search_timeout": 3.0,
             "upstream": [impatient | upstream for upstream in upstreams],
             "freshness": freshness or rules(),

@@ -5,6 +5,7 @@ When to fetch, and what a caller gets if the fetch fails, is decided in `mirrore
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, assert_never
@@ -125,6 +126,8 @@ class DocumentFlights:
         self._resting: TTLCache[str, None] = TTLCache(_REMEMBERED_URLS, _REST, timer=ticks)
         self._nonsense: TTLCache[str, list[UpstreamNonsense]] = TTLCache(_REMEMBERED_URLS, _NONSENSE_REST, timer=ticks)
         self._overdue: set[str] = set()
+        self.unwritten = -math.inf
+        """When a document could last not be written, in seconds since the epoch."""
         self._refusals = Refusals("documents_kept_again")
 
     async def run(self, flight: Flight) -> Landed:
@@ -164,6 +167,7 @@ class DocumentFlights:
         try:
             await writing
         except StorageUnavailable as error:
+            self.unwritten = self._clock()
             metrics.STORE_FAILURES.labels("documents").inc()
             self._refusals.refused("document_not_kept", str(error))
             return False

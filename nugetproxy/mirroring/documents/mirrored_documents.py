@@ -7,8 +7,9 @@ document belongs to its reader; here it is bytes that may be `check`ed before th
 
 import asyncio
 import contextlib
+import math
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -75,8 +76,11 @@ class MirroredDocuments:
         patience: Mapping[str, float] | None = None,
         ticks: Callable[[], float] = time.monotonic,
         changed: Callable[[], None] = lambda: None,
+        followed: Callable[[str], float] = lambda _: -math.inf,
     ) -> None:
-        """`changed` is called when a document that may have been served as fresh no longer is."""
+        """`changed` is called when a document that may have been served as fresh no longer is. `followed` returns, by
+        upstream name, until when its catalog names every change (see `FreshnessRule.followed_until`).
+        """
         self._store = store
         self._changed = changed
         self._rules = rules
@@ -84,6 +88,8 @@ class MirroredDocuments:
         self._clock = clock
         self._flights = DocumentFlights(store, leases, mode, clock, ticks, patience or {})
         self._looked: TTLCache[str, None] = TTLCache(_REMEMBERED_URLS, _LOOK_AGAIN, timer=ticks)
+        self._followed = followed
+        self._followed_rules: dict[tuple[str, DocumentKind], FreshnessRule] = {}
         self._behind: set[asyncio.Task[None]] = set()
         self._ahead: set[str] = set()
         self._ahead_slots = asyncio.Semaphore(_AHEAD)
@@ -110,7 +116,7 @@ class MirroredDocuments:
             NotMirrored: offline, and it is not kept.
             UpstreamError: it cannot be fetched now, and no stale copy may be used.
         """
-        rule = self._rules[kind]
+        rule = self._rule(upstream.name, kind)
         stored = self._look(url, rule)
         verdict = before(
             stored,
@@ -172,12 +178,35 @@ class MirroredDocuments:
         if stored is not None and not stored.expired:
             self._do_behind(self._mark_expired(stored))
 
+    async def expire_below(self, starts: Sequence[str]) -> list[str]:
+        """Expire all documents whose URLs start with one of these, in the store that all processes share.
+
+        Returns the URLs of those that were not expired before. Raises StorageUnavailable.
+        """
+        return await self._store.expire(starts)
+
     async def close(self) -> None:
         """Cancel the running fetches; callers still waiting get UpstreamUnavailable."""
         for task in self._behind:
             task.cancel()
         await asyncio.gather(*self._behind, return_exceptions=True)
         await self._flights.close()
+
+    # --- rules --------------------------------------------------------------------------------------------------------
+
+    def _rule(self, upstream: str, kind: DocumentKind) -> FreshnessRule:
+        """The rule that holds now: a longer one while the upstream's catalog is followed."""
+        rule = self._rules[kind]
+        if not rule.followed:
+            return rule
+        until = self._followed(upstream)
+        # A copy that could not be written is in this process only, where the process that follows cannot expire it.
+        if until == -math.inf or self._clock() - self._flights.unwritten <= rule.followed:
+            return rule
+        known = self._followed_rules.get((upstream, kind))
+        if known is None or known.followed_until != until:
+            known = self._followed_rules[upstream, kind] = replace(rule, followed_until=until)
+        return known
 
     # --- reading ------------------------------------------------------------------------------------------------------
 

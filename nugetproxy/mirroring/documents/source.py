@@ -5,7 +5,7 @@ or must be fetched, and `mirrored_documents` carries that out; the meaning of a 
 """
 
 import hashlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from functools import partial
 from threading import Lock
 from typing import Any, Final, TypeVar
@@ -150,6 +150,22 @@ class MirroredSource:
         """Make the next request for it ask the upstream."""
         self._documents.expire(url)
 
+    async def expire_about(self, lower_ids: Collection[str]) -> set[str]:
+        """Expire the versions lists and registrations (with their pages) of these ids, for all processes.
+
+        Returns the ids with documents that were not expired before. Raises UpstreamError without a service index, and
+        StorageUnavailable.
+        """
+        endpoints = await self.endpoints()
+        starts: dict[str, str] = {}
+        for lower_id in lower_ids:
+            if endpoints.flat_container is not None:
+                starts[f"{endpoints.flat_container}{quoted(lower_id)}/index.json"] = lower_id
+            if endpoints.registrations is not None:
+                starts[f"{endpoints.registrations}{quoted(lower_id)}/"] = lower_id
+        expired = await self._documents.expire_below(tuple(starts))
+        return {starts[_longest_start(url, starts)] for url in expired}
+
     def prefetch(self, urls: list[str], kind: DocumentKind, read: Callable[[bytes], object]) -> None:
         """Fetch documents in the background; `read` as in `ask`."""
         self._documents.prefetch(self.upstream, urls, kind, check=partial(self._check, read))
@@ -188,3 +204,10 @@ class MirroredSource:
 def quoted(lower_id: str) -> str:
     """A lower-case id as a path segment: old packages have non-ASCII ids."""
     return quote(lower_id, safe="")
+
+
+def _longest_start(url: str, starts: Collection[str]) -> str:
+    """The URL itself, or the folder above it, that is one of these."""
+    while url not in starts:
+        url = url[: url.rindex("/", 0, len(url) - 1) + 1]
+    return url
