@@ -15,7 +15,8 @@ _COMMANDS: Final = {
     "serve": ("nugetproxy.cli.serve", "serve"),
     "health": ("nugetproxy.cli.health", "health"),
     "doctor": ("nugetproxy.cli.doctor", "doctor"),
-    "prewarm": ("nugetproxy.cli.mirror", "prewarm"),
+    "prewarm": ("nugetproxy.cli.prewarm", "prewarm"),
+    "mirror": ("nugetproxy.cli.mirror", "mirror"),
     "explain": ("nugetproxy.cli.explain", "explain"),
     "policy": ("nugetproxy.cli.policy", "policy"),
     "user": ("nugetproxy.cli.users", "user"),
@@ -41,6 +42,7 @@ _COMMANDS: Final = {
 def main() -> None:
     """A caching proxy for nuget.org, or any NuGet feed, and a private NuGet server, as one feed.
 
-    `serve` runs it, `health` checks it, `doctor` finds out what is wrong. `prewarm` fills the mirror ahead of time. The
-    commands from `user` to `audit` manage the private feed: give them the same --data or --config as `serve`.
+    `serve` runs it, `health` checks it, `doctor` finds out what is wrong. `prewarm` fills the mirror ahead of time,
+    `mirror` takes care of it. The commands from `user` to `audit` manage the private feed: give them the same --data or
+    --config as `serve`.
     """

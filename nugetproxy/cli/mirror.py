@@ -1,116 +1,201 @@
-"""nugetproxy prewarm: fill the mirror ahead of time."""
+"""nugetproxy mirror: the packages kept from upstreams, what keeps them, and their care."""
 
-import math
-import os
-import pwd
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from nugetproxy.cli.options import config_options, load_config
-from nugetproxy.cli.output import REFUSED, USAGE, complain, note
-from nugetproxy.errors import InvalidRequest, NugetproxyError
+from nugetproxy.cli import mirror_reports as reports
+from nugetproxy.cli.managing import managing_options
+from nugetproxy.cli.mirror_care import evict
+from nugetproxy.cli.output import REFUSED, complain, print_fields, print_json, print_table, report
+from nugetproxy.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from nugetproxy.config import Config
-    from nugetproxy.nuget.lock_files import Wanted
+    from nugetproxy.cli.opened_mirror import OpenedMirror
+
+_STATES = ("kept", "gone", "pinned", "quarantined")
 
 
-@click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@config_options
-@click.option(
-    "--parallel", type=click.IntRange(1, 64), default=8, show_default=True, help="Packages fetched at the same time."
-)
-def prewarm(files: tuple[Path, ...], parallel: int, **options: object) -> None:
-    """Fetch packages into the mirror ahead of time.
+@click.group()
+def mirror() -> None:
+    """Mirrored packages: list, pin, evict. Works beside a running server, and without one."""
 
-    Their documents are fetched too, so that a server with --offline and the same --data and --upstream can serve them.
 
-    FILES are packages.lock.json, project.assets.json, or plain lists with one "Id Version" per line. Packages that are
-    already in the mirror are not fetched again, so to resume an interrupted run, run it again; a server may be running.
-    The contentHash of a lock file is compared with the package in the mirror.
+mirror.add_command(evict)
 
-    If an upstream asks for fewer requests or is considered down, prewarm waits for it and says so. After four
-    consecutive waits without success, of up to five minutes each, it gives up on the missing packages.
 
-    Run it as the user that the server runs as. Exit code: 0 if everything is kept, 1 if something could not be fetched
-    (each is listed with the reason), 2 if a file cannot be read.
+@mirror.command("list")
+@click.argument("package_id", required=False)
+@click.option("--state", type=click.Choice(_STATES), help="Only these. `gone`: the upstream no longer has them.")
+@managing_options
+def list_kept(package_id: str | None, state: str | None, as_json: bool, **options: object) -> None:
+    """List the kept packages, or the kept versions of one."""
+    from nugetproxy.cli.opened_mirror import on_mirror
+
+    async def work(opened: "OpenedMirror") -> list[dict[str, Any]]:
+        lower = None if package_id is None else _lower(package_id)
+        pins: dict[str, list[Any]] = {}
+        for pin in opened.pins.all():
+            pins.setdefault(pin.lower_id, []).append(pin)
+        if state == "quarantined":
+            found = await opened.files.quarantined()
+            return [reports.quarantined(file) for file in found if lower in (None, file.key[1])]
+        rows = []
+        for file in await opened.files.all(lower):
+            over = [each for each in pins.get(file.lower_id, ()) if each.lower_version in ("", file.lower_version)]
+            row = reports.kept(file, over)
+            if state in (None, row["state"]) or (state == "pinned" and over):
+                rows.append(row)
+        return rows
+
+    rows = on_mirror(options, work)
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(reports.KEPT_HEADS, list(map(reports.kept_cells, rows)), "No such package is kept.")
+
+
+@mirror.command("show")
+@click.argument("package_id")
+@click.argument("version")
+@managing_options
+def show(package_id: str, version: str, as_json: bool, **options: object) -> None:
+    """Show what is known of a version: its files, its pins, and what was quarantined."""
+    from nugetproxy.cli.opened_mirror import on_mirror
+
+    async def work(opened: "OpenedMirror") -> dict[str, Any]:
+        lower_id, lower_version = _lower_identity(package_id, version)
+        pins = opened.pins.of(lower_id, lower_version)
+        files = [file for file in await opened.files.all(lower_id) if file.lower_version == lower_version]
+        bad = [each for each in await opened.files.quarantined() if each.key[1:] == (lower_id, lower_version)]
+        return {
+            "id": lower_id,
+            "version": lower_version,
+            "files": [reports.kept(file, pins) for file in files],
+            "pins": list(map(reports.pin, pins)),
+            "quarantined": list(map(reports.quarantined, bad)),
+        }
+
+    row = on_mirror(options, work)
+    if not (row["files"] or row["pins"] or row["quarantined"]):
+        complain([f"{package_id} {version} is not kept"], "version_not_found")
+        raise SystemExit(REFUSED)
+    if as_json:
+        print_json(row)
+        return
+    for file in row["files"]:
+        print_fields([(name, "-" if value is None else str(value)) for name, value in file.items()])
+    for each in row["pins"]:
+        click.echo(f"Pinned by {each['name']} since {each['since']}: {each['because'] or '-'}")
+    for each in row["quarantined"]:
+        click.echo(f"Quarantined {each['found']}: {each['why']}")
+
+
+@mirror.command("pin")
+@click.argument("package_id")
+@click.argument("version", required=False)
+@click.option("--name", default="command line", show_default=True, help="What the pin belongs to, such as a release.")
+@click.option("--because", default="", metavar="TEXT", help="Why the package must stay.")
+@managing_options
+def pin(package_id: str, version: str | None, name: str, because: str, as_json: bool, **options: object) -> None:
+    """Keep a version, or all versions of an id, whatever the budget of the mirror.
+
+    It need not be kept yet. Pins with different names are independent: a package stays until the last one is removed.
     """
-    import asyncio
+    from nugetproxy.cli.opened_mirror import on_mirror
+    from nugetproxy.mirroring.kept.pins import Pin
 
-    from nugetproxy import logs
-    from nugetproxy.nuget.lock_files import Wanted, read_wanted
-    from nugetproxy.runtime.known_upstreams import with_known_upstreams
+    lower_id, lower_version = _lower_identity(package_id, version)
+    made = Pin(lower_id, lower_version, name, because, int(time.time()))
 
-    config = with_known_upstreams(load_config(options))
-    if owner := _owner_that_root_would_shut_out(Path(config.storage.path)):
-        path = config.storage.path
-        complain([f"{path} belongs to {owner}: run this as {owner}, or the server cannot use what root writes there"])
-        sys.exit(REFUSED)
-    # The report lists what could not be fetched; a log at the usual level would repeat it between progress bars.
-    logs.set_up(config.logs.format, "warning" if config.logs.level == "info" else config.logs.level)
-    wanted: list[Wanted] = []
-    for file in files:
-        try:
-            wanted.extend(read_wanted(str(file), file.read_bytes()))
-        except InvalidRequest as error:
-            complain([str(error)])
-            sys.exit(USAGE)
-        except OSError as error:
-            complain([f"{file} cannot be read: {error.strerror}"])
-            sys.exit(USAGE)
-    if not wanted:
-        note("the files name no packages")
-        sys.exit(0)
+    async def work(opened: "OpenedMirror") -> None:
+        await opened.pins.add(made)
+
+    on_mirror(options, work, writing=True)
+    report(as_json, reports.pin(made), f"Pinned {_spelled(package_id, version)} ({name}).")
+
+
+@mirror.command("unpin")
+@click.argument("package_id")
+@click.argument("version", required=False)
+@click.option("--name", help="Only the pin of this name.  [default: all pins of the package]")
+@managing_options
+def unpin(package_id: str, version: str | None, name: str | None, as_json: bool, **options: object) -> None:
+    """Remove the pins of a version, or those of an id. Exit code 1 if there are none."""
+    from nugetproxy.cli.opened_mirror import on_mirror
+
+    lower_id, lower_version = _lower_identity(package_id, version)
+
+    async def work(opened: "OpenedMirror") -> int:
+        return await opened.pins.remove(lower_id, lower_version, name)
+
+    removed = on_mirror(options, work, writing=True)
+    if not removed:
+        complain([f"{_spelled(package_id, version)} is not pinned"], "pin_not_found")
+        raise SystemExit(REFUSED)
+    report(as_json, {"id": lower_id, "version": lower_version or None, "unpinned": removed},
+           f"Unpinned {_spelled(package_id, version)}.")  # fmt: skip
+
+
+@mirror.command("statistics")
+@managing_options
+def statistics(as_json: bool, **options: object) -> None:
+    """Show how large the mirror is, how fast it grows, and when the disk will be full."""
+    from nugetproxy.cli.opened_mirror import on_mirror
+
+    row = on_mirror(options, _statistics)
+    if as_json:
+        print_json(row)
+    else:
+        print_fields(reports.statistics_fields(row))
+
+
+async def _statistics(opened: "OpenedMirror") -> dict[str, Any]:
+    from nugetproxy.config import parse_budget
+    from nugetproxy.mirroring.care.budget import days_until_full, limit_of
+    from nugetproxy.mirroring.care.upkeep import disk_of
+    from nugetproxy.storage.reserve import Reserve
+
+    config = opened.settings.config
+    reserve = Reserve(opened.data, None if config.storage.reserve == "auto" else config.storage.reserve)
+    disk = disk_of(opened.data, reserve)
+    totals, counts = opened.inventory.totals(), await opened.files.counts()
+    limit = limit_of(parse_budget(config.mirroring.budget), disk)
+    per_day = await opened.files.committed_since(time.time() - 7 * 86400) / 7
+    return {
+        "packages": totals.packages,
+        "bytes": totals.bytes,
+        "budget": limit,
+        "upstreams": {name: {"packages": packages, "bytes": size} for name, packages, size in counts.upstreams},
+        "pinned": counts.pinned,
+        "gone": counts.gone,
+        "quarantined": len(await opened.files.quarantined()),
+        "never_verified": counts.never_verified,
+        "least_recently_used": reports.moment(counts.oldest_use),
+        "bytes_per_day": round(per_day),
+        "disk_free": disk.free,
+        "disk_reserve": disk.reserve,
+        "days_until_full": reports.days(days_until_full(totals.bytes, limit, disk, per_day)),
+    }
+
+
+def _lower(package_id: str) -> str:
+    from nugetproxy.nuget.identity import PackageId
+
+    return PackageId.parse(package_id).lower
+
+
+def _lower_identity(package_id: str, version: str | None) -> tuple[str, str]:
+    """The version is empty if none is named. Exits for what is not an id or a version."""
+    from nugetproxy.cli.output import refuse
+    from nugetproxy.nuget.version import NuGetVersion
+
     try:
-        complete = asyncio.run(_run(config, wanted, parallel))
-    except NugetproxyError as error:
-        complain([str(error)])
-        sys.exit(REFUSED)
-    sys.exit(0 if complete else REFUSED)
+        return _lower(package_id), "" if version is None else NuGetVersion.parse(version).normalized.lower()
+    except InvalidRequest as error:
+        refuse(error)
 
 
-def _owner_that_root_would_shut_out(data: Path) -> str:
-    """The user who owns the mirror, if we are root and that user is not: new folders would be root's. Else empty."""
-    mirror = data / "mirror"
-    filled = mirror if mirror.is_dir() else data
-    if os.geteuid() != 0 or not filled.is_dir() or (owner := filled.stat().st_uid) == 0:
-        return ""
-    try:
-        return pwd.getpwuid(owner).pw_name
-    except KeyError:
-        return f"uid {owner}"
-
-
-async def _run(config: "Config", wanted: "list[Wanted]", parallel: int) -> bool:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from nugetproxy.mirroring.prewarm import Prewarm, hashes_by_identity
-    from nugetproxy.runtime.assembly import assemble
-
-    console = Console(stderr=True)
-    packages = hashes_by_identity(wanted)
-    ids = {package.id for package in packages}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    async with assemble(config, os.environ, what="prewarm") as services:
-        with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
-            bar = progress.add_task("prewarming", total=len(packages) + len(ids))
-
-            def tell(seconds: float, why: str) -> None:
-                progress.console.print(f"Waiting {math.ceil(seconds)} s: {why}", highlight=False, markup=False,
-                                       soft_wrap=True)  # fmt: skip
-
-            run = Prewarm(services.feed, parallel=parallel, advanced=lambda _: progress.advance(bar), resting=tell)
-            report = await run.run(wanted)
-    for refusal in report.refusals:
-        click.echo(f"Could not be fetched: {refusal.what}: {refusal.why}", err=True)
-    click.echo(
-        f"Packages: {report.wanted} ({report.kept_before} kept before, {report.fetched} fetched, "
-        f"{report.bytes_fetched / 1e6:.1f} MB). "
-        f"Ids with documents: {report.documents}. Problems: {len(report.refusals)}."
-    )
-    return report.is_complete
+def _spelled(package_id: str, version: str | None) -> str:
+    return f"all versions of {package_id}" if version is None else f"{package_id} {version}"

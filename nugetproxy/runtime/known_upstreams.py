@@ -62,6 +62,16 @@ def with_known_upstreams(config: Config) -> Config:
     return config.model_copy(update={"mirroring": config.mirroring.model_copy(update={"upstream": upstreams})})
 
 
+def with_recorded_upstreams(config: Config) -> Config:
+    """As `with_known_upstreams`, also online: for commands that take care of stored packages."""
+    if any(each.model_fields_set for each in config.mirroring.upstream):
+        return config
+    noted = known(Path(config.storage.path))
+    if not noted:
+        return config
+    return config.model_copy(update={"mirroring": config.mirroring.model_copy(update={"upstream": noted})})
+
+
 def _noted(upstream: UpstreamSettings) -> dict[str, object]:
     return upstream.model_dump(mode="json", include=set(_FIELDS))
 

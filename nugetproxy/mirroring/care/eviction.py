@@ -9,6 +9,7 @@ Hosted packages are stored elsewhere and cannot be reached from here. The order 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,7 +22,7 @@ from nugetproxy.mirroring.downloads.contents import lease_of, package_key
 from nugetproxy.mirroring.kept.files import FileKey, KeptFile, KeptFiles
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobKey, BlobStore
-from nugetproxy.storage.leases import Leases
+from nugetproxy.storage.leases import Lease, Leases
 
 LEASE: Final = "mirror eviction"
 """Held by the process that evicts."""
@@ -53,6 +54,12 @@ class Evicted:
     """They were being served or downloaded."""
 
 
+async def plan(files: KeptFiles, needed: int, now: float) -> Evicted:
+    """What `Eviction.free` would evict at `now` (unix seconds) if the upstreams still have everything. Asks nobody and
+    changes nothing. Raises StorageUnavailable."""
+    return await UPKEEP.run(_planned, await files.oldest(None), needed, now)
+
+
 class Eviction:
     """Evicts packages of `upstreams` (by name), whose files are in `blobs`."""
 
@@ -74,9 +81,9 @@ class Eviction:
         self._in_use = in_use
         self._clock = clock
 
-    async def plan(self, needed: int) -> Evicted:
-        """What `free` would evict if the upstreams still have everything; asks nobody and changes nothing."""
-        return await UPKEEP.run(_planned, await self._files.oldest(None), needed, self._clock())
+    def alone(self) -> AbstractAsyncContextManager[Lease]:
+        """Wait for the right to evict, for commands."""
+        return self._leases.hold(LEASE)
 
     async def free(self, needed: int) -> Evicted:
         """Evict until `needed` bytes are free, or nothing more may go. The caller holds `LEASE`.

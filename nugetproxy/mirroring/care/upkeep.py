@@ -26,6 +26,12 @@ _WEEK: Final = 7 * 86400.0
 _log = logger()
 
 
+def disk_of(directory: Path, reserve: Reserve) -> Disk:
+    """The file system of the data directory. Raises OSError."""
+    found = os.statvfs(directory)
+    return Disk(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, reserve.size)
+
+
 class Upkeep:
     """Compares the mirror in `directory` with `budget` (see `budget.limit_of`). `clock` is in unix seconds."""
 
@@ -51,11 +57,6 @@ class Upkeep:
         self._not_before = 0.0
         self._is_over = False
 
-    def disk(self) -> Disk:
-        """Raises OSError."""
-        found = os.statvfs(self._directory)
-        return Disk(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, self._reserve.size)
-
     async def run(self) -> None:
         """Until cancelled."""
         forecast_at = 0.0
@@ -75,7 +76,7 @@ class Upkeep:
 
     async def look(self) -> None:
         """Evict if the mirror is over its budget. Raises OSError, StorageUnavailable."""
-        disk, kept = self.disk(), self._inventory.totals().bytes
+        disk, kept = disk_of(self._directory, self._reserve), self._inventory.totals().bytes
         limit = limit_of(self._budget, disk)
         metrics.MIRROR_BUDGET.set(limit or 0)
         needed = to_free(kept, limit, disk)
@@ -96,7 +97,7 @@ class Upkeep:
 
     async def forecast(self) -> float:
         """Days until the disk is full, also as a metric. Raises OSError, StorageUnavailable."""
-        disk, kept = self.disk(), self._inventory.totals().bytes
+        disk, kept = disk_of(self._directory, self._reserve), self._inventory.totals().bytes
         per_day = await self._files.committed_since(self._clock() - _WEEK) / 7
         days = days_until_full(kept, limit_of(self._budget, disk), disk, per_day)
         metrics.MIRROR_DAYS_UNTIL_FULL.set(days)

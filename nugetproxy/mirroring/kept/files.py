@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase
 
 FileKey = tuple[str, str, str]
 """Upstream, lower id, lower version."""
@@ -91,6 +91,17 @@ class QuarantinedFile:
     found: int
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many files are in which condition. `upstreams` has the name, packages and bytes of each."""
+
+    upstreams: list[tuple[str, int, int]]
+    pinned: int
+    gone: int
+    never_verified: int
+    oldest_use: int
+
+
 class KeptFiles:
     """The rows, in the inventory's database. Writes raise StorageUnavailable; so do reads."""
 
@@ -136,6 +147,19 @@ class KeptFiles:
         parameters = (*(() if after is None else (after.used, *after.key)), -1 if limit is None else limit)
         rows = await self._database.read(lambda fetch: fetch(sql, parameters))
         return [KeptFile(*row) for row in rows]
+
+    async def pinned_among(self, lower_id: str) -> frozenset[str]:
+        """The kept versions of an id that are pinned."""
+        sql = (
+            "SELECT lower_version FROM mirrored_files WHERE lower_id = ? AND EXISTS"  # noqa: S608 - ours
+            f" (SELECT 1 FROM mirrored_pins WHERE {_PINNED})"
+        )
+        rows = await self._database.read(lambda fetch: fetch(sql, (lower_id,)))
+        return frozenset(row[0] for row in rows)
+
+    async def counts(self) -> Counts:
+        """Read in a thread."""
+        return await self._database.read(_counted)
 
     async def committed_since(self, moment: float) -> int:
         """Bytes of the files committed after this unix time."""
@@ -197,6 +221,17 @@ class KeptFiles:
 
     async def forget_quarantined(self, files: Iterable[str]) -> None:
         await self._write("DELETE FROM quarantined_files WHERE file = ?", [(file,) for file in files])
+
+
+def _counted(fetch: Fetch) -> Counts:
+    upstreams = fetch("SELECT upstream, count(*), sum(size) FROM mirrored_files GROUP BY upstream", ())
+    [[gone, never_verified, oldest_use]] = fetch(
+        "SELECT coalesce(sum(is_gone), 0), coalesce(sum(verified = 0), 0), coalesce(min(used), 0) FROM mirrored_files",
+        (),
+    )
+    pinned = f"SELECT count(*) FROM mirrored_files WHERE EXISTS (SELECT 1 FROM mirrored_pins WHERE {_PINNED})"  # noqa: S608
+    return Counts([(row[0], row[1], row[2]) for row in upstreams], fetch(pinned, ())[0][0], gone, never_verified,
+                  oldest_use)  # fmt: skip
 
 
 def write_files(connection: sqlite3.Connection, rows: Iterable[tuple[object, ...]]) -> None:

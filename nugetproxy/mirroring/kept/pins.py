@@ -1,0 +1,69 @@
+"""Pins: packages that stay in the mirror whatever its budget, each with a name, a reason and a time.
+
+A pin may be made before its package is kept. It is not part of what can be rebuilt from the files: it is lost with the
+inventory, and then its packages are evicted like others, if the upstream still has them.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+
+ALL_VERSIONS: Final = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """`lower_version` is empty for all versions of the id; `since` is in unix seconds."""
+
+    lower_id: str
+    lower_version: str
+    name: str
+    reason: str
+    since: int
+
+
+class Pins:
+    """The pins, in the inventory's database. All methods raise StorageUnavailable."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def add(self, pin: Pin) -> None:
+        """A pin of the same package with the same name is replaced."""
+        row = (pin.lower_id, pin.lower_version, pin.name, pin.reason, pin.since)
+        await self._database.write(
+            lambda connection: (
+                connection.execute("INSERT OR REPLACE INTO mirrored_pins VALUES (?, ?, ?, ?, ?)", row).rowcount
+            )
+        )
+
+    async def remove(self, lower_id: str, lower_version: str, name: str | None = None) -> int:
+        """Remove the pin of this name, or all pins, of exactly this package; returns how many there were."""
+        condition, parameters = ("", ()) if name is None else (" AND name = ?", (name,))
+        removed = await self._database.write(
+            lambda connection: (
+                connection.execute(
+                    f"DELETE FROM mirrored_pins WHERE lower_id = ? AND lower_version = ?{condition}",  # noqa: S608 - ours
+                    (lower_id, lower_version, *parameters),
+                ).rowcount
+            )
+        )
+        return int(removed)
+
+    def all(self) -> list[Pin]:
+        """By id and version."""
+        rows = self._database.fetch(
+            "SELECT lower_id, lower_version, name, reason, since FROM mirrored_pins"
+            " ORDER BY lower_id, lower_version, name"
+        )
+        return [Pin(*row) for row in rows]
+
+    def of(self, lower_id: str, lower_version: str) -> list[Pin]:
+        """The pins that keep this version."""
+        rows = self._database.fetch(
+            "SELECT lower_id, lower_version, name, reason, since FROM mirrored_pins"
+            " WHERE lower_id = ? AND lower_version IN ('', ?) ORDER BY name",
+            (lower_id, lower_version),
+        )
+        return [Pin(*row) for row in rows]
