@@ -87,6 +87,7 @@ def _examine(options: Mapping[str, Any], backup_age: float) -> "Facts":
         contact_facts,
         database_facts,
         disk_facts,
+        hiding_rules,
         occupant_facts,
     )
     from nugetproxy.runtime.known_upstreams import with_known_upstreams
@@ -113,6 +114,8 @@ def _examine(options: Mapping[str, Any], backup_age: float) -> "Facts":
         is_offline=config.mirroring.mode == "offline",
         contacts=contacts,
         source=_source(config),
+        has_policy=bool(config.policy.rule),
+        hiding_rules=hiding_rules(config.policy, facts.now),
         backup=backup_facts(path),
     )
 

@@ -31,14 +31,17 @@ class Advised:
         advisories: Callable[[], Advisories],
         below: Feed,
         hidden: Callable[[Collection[str]], Collection[str]] = lambda _: (),
+        *,
+        dated: bool = False,
     ) -> None:
         """`hidden` selects, of the lower-case ids with advisories, those that readers of this feed may not learn of.
 
-        It is called for each vulnerability document that is rendered.
+        It is called for each vulnerability document that is rendered. `dated` as in `Advisories.page`: not for clients.
         """
         self._advisories = advisories
         self._below = below
         self._hidden = hidden
+        self._dated = dated
 
     async def offered(self) -> Offered:
         offered = await self._below.offered()
@@ -119,7 +122,7 @@ class Advised:
         if not advisories:
             return await self._below.vulnerabilities()
         below, provenance = await self._pages_below()
-        ours = VulnerabilityPages((advisories.page(self._hidden(advisories.by_id.keys())),))
+        ours = VulnerabilityPages((advisories.page(self._hidden(advisories.by_id.keys()), dated=self._dated),))
         return Answer(merge_vulnerabilities([(PAGE, ours), ("upstream", below)]), provenance)
 
     async def _pages_below(self) -> tuple[VulnerabilityPages, Provenance]:

@@ -31,16 +31,21 @@ class AdvisoryFiles:
     """The current advisories of one process. `changed` is called after they changed."""
 
     def __init__(self, source: Path, data: Path, changed: Callable[[], None] = lambda: None) -> None:
-        """Reads them, and never raises: see the module. Blocks."""
+        """Reads them, and never raises: see the module. Blocks.
+
+        `changed` is called here too if they changed since the last process that used the data directory read them.
+        """
         self._source = source
         self._copy = data / COPY
         self._changed = changed
         self._seen: Signature | None = None
         self._why = ""
-        self._current = Advisories()
-        self.refresh()
-        if not self._current:
-            self._use_copy()
+        self._current = self._copied()
+        if self.refresh():
+            changed()
+        elif self._why:
+            _log.warning("advisories_of_copy", advisories=self._current.count)
+        metrics.ADVISORIES.set(self._current.count)
 
     def current(self) -> Advisories:
         return self._current
@@ -69,12 +74,13 @@ class AdvisoryFiles:
         self._why = ""
         metrics.ADVISORIES_UNREADABLE.set(0)
         metrics.ADVISORIES.set(found.count)
-        if found.by_id == self._current.by_id:
-            return False
+        if before is None or found.by_id != self._current.by_id:
+            _log.info("advisories_read", advisories=found.count, ids=len(found.by_id))
+        is_new = found.by_id != self._current.by_id
         self._current = found
-        _log.info("advisories_read", advisories=found.count, ids=len(found.by_id))
-        self._write_copy()
-        return True
+        if is_new:
+            self._write_copy()
+        return is_new
 
     def _is_news(self, error: UnreadableDocument) -> bool:
         before, self._why = self._why, str(error)
@@ -82,16 +88,13 @@ class AdvisoryFiles:
 
     def _write_copy(self) -> None:
         try:
-            replace_private(self._copy, written_page(self._current.page().body))
+            replace_private(self._copy, written_page(self._current.page(dated=True).body))
         except StorageUnavailable as error:  # only needed when a worker is replaced while a file is broken
             _log.warning("advisories_not_copied", error=str(error))
 
-    def _use_copy(self) -> None:
-        if not self._why:
-            return  # there are none
+    def _copied(self) -> Advisories:
+        """The last good content that is known; empty if none is."""
         try:
-            self._current = merged([read_advisories(self._copy.read_bytes())], Advisories().updated)
+            return merged([read_advisories(self._copy.read_bytes())], Advisories().updated)
         except (OSError, UnreadableDocument):
-            return
-        metrics.ADVISORIES.set(self._current.count)
-        _log.warning("advisories_of_copy", advisories=self._current.count)
+            return Advisories()

@@ -163,7 +163,7 @@ async def assemble(
             config.policy,
             path,
             stack,
-            facts=feed if advisories is None else Advised(advisories, feed),
+            facts=feed if advisories is None else Advised(advisories, feed, dated=True),
             kept=[each.kept for each in upstreams],
             read_only=read_only,
             changed=changes.happened,

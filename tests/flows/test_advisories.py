@@ -102,6 +102,21 @@ async def test_names_of_pushed_packages_are_for_their_readers_only(upstream, tmp
             assert sorted(await feed.json(PAGE)) == ["serilog"]
 
 
+async def test_rules_of_the_policy_know_them(upstream, tmp_path, file):
+    upstream.add_package("Serilog", "4.0.0")
+    upstream.add_package("Serilog", "4.1.0")
+    settings = {
+        "feed": {"advisories": str(file)},
+        "policy": {"rule": [{"name": "known", "action": "block", "severity": "critical"}]},
+    }
+    async with opened(tmp_path / "data", upstream, **settings) as feed:
+        assert (await feed.json("/v3/flatcontainer/serilog/index.json"))["versions"] == ["4.1.0"]
+        refused = await feed.get("/v3/flatcontainer/serilog/4.0.0/serilog.4.0.0.nupkg")
+        assert (refused.status, OURS in refused.reason) == (403, True)
+        assert list(await feed.json(PAGE)) == ["contoso.secret", "serilog"]
+        assert "published" not in (await feed.json(PAGE))["serilog"][0]
+
+
 def test_a_server_does_not_start_with_a_broken_file(tmp_path):
     broken = tmp_path / "advisories.json"
     broken.write_text('{"Contoso.A": [{"url": "https://c.example", "severity": 9, "versions": "(, )"}]}')

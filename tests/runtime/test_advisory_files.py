@@ -26,10 +26,14 @@ class Files:
         self.source.mkdir()
         self.write("a.json", page("A"))
         self.changes = 0
+        """Announced by any of the processes."""
         self.files = self.opened()
 
     def opened(self) -> AdvisoryFiles:
-        return AdvisoryFiles(self.source, self.data, lambda: None)
+        return AdvisoryFiles(self.source, self.data, self.changed)
+
+    def changed(self) -> None:
+        self.changes += 1
 
     def write(self, name: str, body: bytes) -> None:
         file = self.source / name
@@ -113,6 +117,29 @@ def test_a_process_that_starts_meanwhile_uses_the_copy(files):
 
     assert files.ids == ["a"]
     assert (files.data / COPY).stat().st_mode & 0o777 == 0o600
+
+
+def test_only_a_start_that_finds_other_advisories_than_the_last_one_announces_a_change(files):
+    """
+    Answers that survive restarts depend on it.
+    """
+    osv = {
+        "id": "GHSA-1",
+        "affected": [{"package": {"ecosystem": "NuGet", "name": "B"}, "versions": ["1.0", "1.1.0-rc.1"]}],
+        "published": "2026-02-01T03:04:05.678Z",
+    }
+    files.write("b.json", json.dumps(osv).encode())
+    assert files.changes == 1
+
+    files.files = files.opened()
+    assert (files.changes, files.ids) == (2, ["a", "b"])
+    files.files = files.opened()
+    assert (files.changes, files.ids) == (2, ["a", "b"])
+    assert files.files.current().by_id["b"][0].published == 1769915045
+
+    (files.source / "a.json").unlink()
+    files.files = files.opened()
+    assert (files.changes, files.ids) == (3, ["b"])
 
 
 def test_a_copy_is_not_used_when_there_are_no_advisories(files):

@@ -7,20 +7,12 @@ Times are in seconds since the epoch.
 """
 
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.licences import StatedLicence
 from nugetproxy.nuget.version import NuGetVersion
-
-
-class Severity(IntEnum):
-    """Of an advisory; the numbers are those of the protocol (docs/api/vulnerability-info)."""
-
-    LOW = 0
-    MODERATE = 1
-    HIGH = 2
-    CRITICAL = 3
+from nugetproxy.protocol.advisories.values import Severity as Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ Only what affects packages of the ecosystem NuGet is read. Withdrawn records aff
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from typing import Any, Final
 
 from nugetproxy.errors import InvalidPackageId, InvalidVersion, UnreadableDocument
@@ -12,7 +11,7 @@ from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.nuget.version_range import VersionRange
 from nugetproxy.protocol.advisories.cvss import base_score
-from nugetproxy.protocol.advisories.values import Advisory, Severity
+from nugetproxy.protocol.advisories.values import Advisory, Severity, published_at
 from nugetproxy.protocol.documents import text_of
 from nugetproxy.protocol.web_addresses import web_address
 
@@ -62,7 +61,7 @@ def read_osv(record: dict[str, Any]) -> dict[str, list[Advisory]]:
         except InvalidPackageId as error:
             raise UnreadableDocument(WHAT, str(error)) from error
         about = (url_of(record), severity_of(record, affected))
-        published = _moment(record.get("published"))
+        published = published_at(record.get("published"))
         rows = [Advisory(*about, interval, published) for interval in intervals_of(affected)]
         found.setdefault(package_id.lower, []).extend(rows)
     return found
@@ -175,14 +174,6 @@ def _severity_of_score(score: float) -> Severity:
     if score >= 7.0:
         return Severity.HIGH
     return Severity.MODERATE if score >= 4.0 else Severity.LOW
-
-
-def _moment(text: object) -> float | None:
-    try:
-        found = datetime.fromisoformat(text_of(text))
-    except ValueError:
-        return None
-    return found.timestamp() if found.tzinfo is not None else None
 
 
 def _objects(value: object, name: str) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from nugetproxy.errors import InvalidPackageId, InvalidVersionRange, UnreadableD
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.version_range import VersionRange
 from nugetproxy.protocol.advisories.osv import is_osv, read_osv
-from nugetproxy.protocol.advisories.values import Advisory, Severity
+from nugetproxy.protocol.advisories.values import Advisory, Severity, published_at
 from nugetproxy.protocol.documents import read_array, read_object, text_of
 from nugetproxy.protocol.v3.vulnerabilities import MOST_ADVISORIES
 from nugetproxy.protocol.web_addresses import web_address
@@ -74,7 +74,7 @@ def _advisory(name: str, row: object) -> Advisory:
     if not isinstance(versions, str) or not versions.strip():
         raise UnreadableDocument(_PAGE, f'{name}: expected "versions" to be a range such as "(, 2.0.0)"')
     try:
-        return Advisory(url, severity, VersionRange.parse(versions))
+        return Advisory(url, severity, VersionRange.parse(versions), published_at(given.get("published")))
     except InvalidVersionRange as error:
         raise UnreadableDocument(_PAGE, f"{name}: {error}") from error
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum
 from typing import Any, Final
 
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.nuget.version_range import VersionRange
+from nugetproxy.protocol.documents import text_of
+from nugetproxy.protocol.times import text_of_microseconds
 from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPage
 
 PAGE: Final = "private"
@@ -29,7 +32,7 @@ class Advisory:
     url: str
     severity: Severity
     versions: VersionRange
-    published: float | None = None
+    published: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +62,26 @@ class Advisories:
         """The severity of the worst known vulnerability of a version; None if none is known."""
         return max((each.severity for each in self.about(lower_id, version)), default=None)
 
-    def page(self, without: Collection[str] = ()) -> VulnerabilityPage:
-        """As a vulnerability page, without these ids (lower-case)."""
+    def page(self, without: Collection[str] = (), *, dated: bool = False) -> VulnerabilityPage:
+        """As a vulnerability page, without these ids (lower-case).
+
+        `dated`: with the times of publication, which are no part of the protocol.
+        """
         body = {
-            lower_id: [_row(advisory) for advisory in advisories]
+            lower_id: [_row(advisory, dated=dated) for advisory in advisories]
             for lower_id, advisories in self.by_id.items()
             if lower_id not in without
         }
         return VulnerabilityPage(PAGE, self.updated, body)
+
+
+def published_at(text: object) -> int | None:
+    """An ISO 8601 time with an offset, in whole unix seconds; None for anything else."""
+    try:
+        found = datetime.fromisoformat(text_of(text))
+        return int(found.timestamp()) if found.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def merged(several: Iterable[Mapping[str, Iterable[Advisory]]], updated: str) -> Advisories:
@@ -99,5 +114,8 @@ def _vulnerability(advisory: Advisory, *, numbers: bool) -> dict[str, Any]:
     return {"@type": "Vulnerability", "advisoryUrl": advisory.url, "severity": str(severity)}
 
 
-def _row(advisory: Advisory) -> dict[str, Any]:
-    return {"url": advisory.url, "severity": int(advisory.severity), "versions": advisory.versions.normalized}
+def _row(advisory: Advisory, *, dated: bool) -> dict[str, Any]:
+    row = {"url": advisory.url, "severity": int(advisory.severity), "versions": advisory.versions.normalized}
+    if dated and advisory.published is not None:
+        row["published"] = text_of_microseconds(advisory.published * 1_000_000)
+    return row

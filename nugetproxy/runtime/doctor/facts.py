@@ -93,5 +93,8 @@ class Facts:
     is_offline: bool = False
     contacts: tuple[FirstContact, ...] = ()
     source: Source | None = None
+    has_policy: bool = False
+    hiding_rules: tuple[str, ...] = ()
+    """Rules of the policy that withhold every package, as far as one can tell."""
     backup: Backup | None = None
     backup_age: float = 7 * 86_400.0

@@ -18,9 +18,16 @@ from typing import Final
 
 from asn1crypto import pem, x509
 
-from nugetproxy.config import Config
+from nugetproxy.config import Config, PolicySettings
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.feeds.policy.facts import Facts as PackageToJudge
+from nugetproxy.feeds.policy.facts import PackageFacts, SignatureState
+from nugetproxy.feeds.policy.rules import rule_of
+from nugetproxy.feeds.policy.verdicts import judge
 from nugetproxy.mirroring.upstream.first_contact import FirstContact, first_contact
+from nugetproxy.nuget.identity import PackageId
+from nugetproxy.nuget.licences import stated_licence
+from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.runtime.doctor.facts import Backup, Certificate, Databases, Disk
 from nugetproxy.storage.backup.last import last_backup
 from nugetproxy.storage.database.opening import can_write, open_main_database
@@ -30,6 +37,8 @@ from nugetproxy.storage.reserve import Reserve
 
 _PROBE: Final = 4096
 _PROBES: Final = 5
+# Seconds. No rule about age is meant to withhold what is older.
+_LONG_AGO: Final = 5 * 365 * 86_400.0
 # X509_V_ERR_CERT_HAS_EXPIRED: the chain itself is complete, and its end is a fact of its own. Source: OpenSSL.
 _EXPIRED: Final = 10
 
@@ -156,6 +165,40 @@ async def contact_facts(config: Config, user_agent: str, environ: Mapping[str, s
         return ()
     asked = (first_contact(each, user_agent=user_agent, environ=environ) for each in config.mirroring.upstream)
     return tuple(await asyncio.gather(*asked))
+
+
+def hiding_rules(settings: PolicySettings, now: float) -> tuple[str, ...]:
+    """The rules that withhold every package: those that withhold two ordinary ones. None if a rule allows some.
+
+    `now` in unix seconds.
+    """
+    rules = tuple(map(rule_of, settings.rule))
+    if any(not rule.is_block and (rule.until is None or now < rule.until) for rule in rules):
+        return ()
+    ordinary = [
+        _ordinary(*each, now) for each in (("Example.One", "1.0.0", "MIT"), ("Other.Two", "12.3.4", "Apache-2.0"))
+    ]
+    return tuple(
+        rule.name
+        for rule in rules
+        if all(judge(facts, (rule,), None, now, has_file=True).is_withheld for facts in ordinary)
+    )
+
+
+def _ordinary(name: str, version: str, licence: str, now: float) -> PackageToJudge:
+    """An old, signed package with a free licence, that was seen long ago."""
+    long_ago = now - _LONG_AGO
+    return PackageToJudge(
+        PackageId.parse(name),
+        NuGetVersion.parse(version),
+        published=long_ago,
+        first_seen=long_ago,
+        id_first_seen=long_ago,
+        licence=stated_licence(licence),
+        advisories=(),
+        owners=(name.lower(),),
+        package=PackageFacts(SignatureState.REPOSITORY),
+    )
 
 
 def backup_facts(path: Path) -> Backup | None:

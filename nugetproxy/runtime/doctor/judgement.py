@@ -72,6 +72,7 @@ def _all(facts: Facts) -> Iterator[Finding]:
     if facts.source is not None:
         yield _server(facts.source, facts.occupants)
         yield _source(facts.source)
+    yield from _policy(facts)
     if facts.is_hosting:
         yield _backup(facts)
 
@@ -232,6 +233,15 @@ def _source(source: Source) -> Finding:
         return Finding("source", Level.WARNING, source.url, do)
     reach = " (this machine only)" if source.is_for_this_machine and not source.is_public_url_set else ""
     return Finding("source", Level.OK, f"{source.url}{reach}")
+
+
+def _policy(facts: Facts) -> Iterator[Finding]:
+    if facts.has_policy and not facts.hiding_rules:
+        yield Finding("policy", Level.OK, "ordinary packages pass")
+    for rule in facts.hiding_rules:
+        what = f"the rule {rule} withholds even packages that are old, signed, free and without vulnerabilities"
+        do = "Limit it by ids, or add a rule that allows; `nugetproxy explain ID` shows the verdict on a package."
+        yield Finding("policy", Level.BROKEN, what, do)
 
 
 def _backup(facts: Facts) -> Finding:

@@ -4,13 +4,14 @@ import os
 
 import pytest
 
-from nugetproxy.config import Config
+from nugetproxy.config import Config, PolicySettings
 from nugetproxy.runtime.doctor.facts import Backup
 from nugetproxy.runtime.doctor.gathering import (
     backup_facts,
     certificate_facts,
     database_facts,
     disk_facts,
+    hiding_rules,
     occupant_facts,
 )
 from nugetproxy.storage.backup.last import FILE, LastBackup, last_backup, note_backup
@@ -98,3 +99,27 @@ def test_the_last_backup(tmp_path):
         assert last_backup(tmp_path) is None
     note_backup(tmp_path, LastBackup("yesterday", "/backups/1", 0))
     assert backup_facts(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("rules", "hiding"),
+    [
+        ([], []),
+        ([{"ids": ["*"]}], ["r0"]),
+        ([{"versions": "(,100.0]"}], ["r0"]),
+        ([{"younger_than": "7d", "severity": "high", "unsigned": True}], []),
+        ([{"younger_than": "7d"}, {"younger_than": "9000d"}], ["r1"]),
+        ([{"licences_except": ["MIT"]}], []),
+        ([{"licences_except": ["GPL-3.0-only"]}], ["r0"]),
+        ([{"ids": ["Contoso.*"]}], []),
+        ([{"ids": ["*"], "mode": "warn"}], []),
+        ([{"ids": ["*"], "until": "2026-01-01"}], []),
+        # Only what is on a list is allowed: that is meant.
+        ([{"ids": ["*"]}, {"action": "allow", "ids": ["Serilog"]}], []),
+        ([{"ids": ["*"]}, {"action": "allow", "ids": ["Serilog"], "until": "2026-01-01"}], ["r0"]),
+    ],
+)
+def test_rules_that_hide_everything(rules, hiding):
+    named = [{"name": f"r{number}", "action": "block", **rule} for number, rule in enumerate(rules)]
+
+    assert list(hiding_rules(PolicySettings.model_validate({"rule": named}), 1_800_000_000.0)) == hiding

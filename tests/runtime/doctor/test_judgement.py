@@ -99,6 +99,8 @@ def test_all_is_well():
             replace(WELL, certificate=None, source=Source("http://127.0.0.1:8550/v3/index.json", "", False, True)),
             "source", 0, "this machine only", "",
         ),
+        (replace(WELL, has_policy=True), "policy", 0, "ordinary packages pass", ""),
+        (replace(WELL, has_policy=True, hiding_rules=("all",)), "policy", 2, "the rule all withholds", "explain"),
         (replace(WELL, backup=None), "backup", 1, "never", "nugetproxy backup"),
         (replace(WELL, backup=Backup(NOW - 8 * DAY, "/b")), "backup", 1, "8 days ago, in /b", "nugetproxy backup"),
         (replace(WELL, backup=Backup(NOW - 7 * DAY, "/b")), "backup", 0, "7 days ago", ""),
