@@ -23,6 +23,7 @@ def problems_between(config: Config) -> list[Problem]:
         *_storage(Path(config.storage.path)),
         *_upstreams(config.mirroring.upstream),
         *_reading(config),
+        *_trusted_roots(config.policy.trusted_roots),
         *problems_of_rules(config.policy),
         *problems_of_retention(config.hosting.retention),
     ]
@@ -82,6 +83,11 @@ def _upstreams(upstreams: tuple[UpstreamSettings, ...]) -> Iterator[Problem]:
             file = getattr(upstream, name)
             if file and (why := check(file)):
                 yield (*place, name), why
+
+
+def _trusted_roots(file: str) -> Iterator[Problem]:
+    if file and (why := _unreadable(file)):
+        yield ("policy", "trusted_roots"), why
 
 
 def _unreadable(file: str) -> str:

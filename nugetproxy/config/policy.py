@@ -16,6 +16,7 @@ LONGEST_REASON: Final = 200
 """Characters of `because`: it is part of a status line and of headers."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_FINGERPRINT = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
 _GLOB = re.compile(r"[\w.*-]{1,100}")
 
 # Keys that select which versions a rule is about, and keys about the facts of a version. A block rule needs one of
@@ -86,6 +87,15 @@ def _checked_reason(text: str) -> str:
 
 RuleName = Annotated[str, AfterValidator(_checked_name)]
 Range = Annotated[str, AfterValidator(_checked_range)]
+
+
+def _checked_fingerprint(text: str) -> str:
+    if not _FINGERPRINT.fullmatch(text):
+        raise ValueError("expected the SHA-256 fingerprint of a certificate: 64 hexadecimal digits")
+    return text.lower()
+
+
+Fingerprint = Annotated[str, AfterValidator(_checked_fingerprint)]
 Glob = Annotated[str, AfterValidator(_checked_glob)]
 Licence = Annotated[str, AfterValidator(_checked_licence)]
 
@@ -114,6 +124,8 @@ class PolicyRuleSettings(Section):
 
 
 class PolicySettings(Section):
+    trusted_roots: str = ""
+    repository_certificates: tuple[Fingerprint, ...] = ()
     rule: tuple[PolicyRuleSettings, ...] = ()
 
 

@@ -22,8 +22,10 @@ from nugetproxy.feeds.policy.facts import Facts, PackageFacts
 from nugetproxy.feeds.policy.memory import PolicyMemory
 from nugetproxy.feeds.policy.rules import Rule
 from nugetproxy.feeds.policy.sentences import refusal, warning
+from nugetproxy.feeds.policy.trust import NOBODY, ConfiguredTrust
 from nugetproxy.feeds.policy.verdicts import Exemptions, Verdict, judge, judge_all
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.signature_verification import SignatureTrust
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.registration import Leaf, Registration
 from nugetproxy.protocol.v3.search import SearchQuery
@@ -58,7 +60,8 @@ class Policy:
 
     `revision` differs after any change of exceptions; `exemptions(lower_id)` returns those of an id. `kept` returns the
     versions of an id that are on our disk. `inspect` reads a package file in another thread; it raises NugetproxyError
-    or OSError. `resembled` returns the id in a list that an id can be mistaken for, or "".
+    or OSError. `trust` is added to what the feed publishes. `resembled` returns the id in a list that an id can be
+    mistaken for, or "".
     """
 
     rules: tuple[Rule, ...]
@@ -66,8 +69,9 @@ class Policy:
     revision: Callable[[], int]
     exemptions: Callable[[str], Exemptions]
     kept: Callable[[PackageId], Collection[NuGetVersion]]
-    inspect: Callable[[Path], Awaitable[PackageFacts]]
+    inspect: Callable[[Path, SignatureTrust], Awaitable[PackageFacts]]
     observer: Observer
+    trust: ConfiguredTrust = NOBODY
     resembled: Callable[[str, Sequence[str]], str] = lambda _lower_id, _known: ""
     clock: Callable[[], float] = time.time
 
@@ -210,14 +214,15 @@ class Screening:
         return found
 
     async def _read(self, package: PackageIdentity, file: LocalFile) -> PackageFacts | None:
+        trust = await self._trust()
         known = self.policy.memory.files(package.lower_id).get(package.version)
-        if known is not None and known[0] == file.etag:
+        if known is not None and known[0] == _judged_as(file.etag, trust):
             return known[1]
         try:
-            facts = await self.policy.inspect(file.path)
+            facts = await self.policy.inspect(file.path, trust)
         except (NugetproxyError, OSError):
             return None
-        await self.policy.memory.remember_file(package, file.etag, facts)
+        await self.policy.memory.remember_file(package, _judged_as(file.etag, trust), facts)
         return facts
 
     async def explained(self, package_id: PackageId) -> tuple[tuple[NuGetVersion, ...], Screen | None]:
@@ -255,7 +260,7 @@ class Screening:
         if undated or any(rule.first_seen_within for rule in rules):
             seen = await self.policy.memory.seen(lower_id, undated, now)
         needs_files = any(rule.needs_file for rule in rules)
-        files = self.policy.memory.files(lower_id) if needs_files else {}
+        files = await self._files(lower_id) if needs_files else {}
         kept = frozenset(self.policy.kept(package_id))
         pins = self.policy.memory.pins(lower_id) if needs_age else frozenset()
         advisories = await self._advisories(lower_id)
@@ -273,13 +278,28 @@ class Screening:
                 licence=reading.licence_of(leaf),
                 advisories=reading.advisories_of(leaf, advisories),
                 owners=owners,
-                package=files[leaf.version][1] if leaf.version in files else None,
+                package=files.get(leaf.version),
                 looks_like=looks_like,
                 is_kept=leaf.version in kept,
                 is_pinned=leaf.version in pins,
             )
             for leaf in leaves
         ]
+
+    async def _files(self, lower_id: str) -> dict[NuGetVersion, PackageFacts]:
+        """What is known of package files, as far as the same signers are trusted now."""
+        known = self.policy.memory.files(lower_id)
+        if not known:
+            return {}
+        end = _judged_as("", await self._trust())
+        return {version: facts for version, (judged_as, facts) in known.items() if judged_as.endswith(end)}
+
+    async def _trust(self) -> SignatureTrust:
+        try:
+            published = (await self._below.signatures()).value
+        except DocumentNotFound:
+            return self.policy.trust.joined(None)
+        return self.policy.trust.joined(published)
 
     async def _published(
         self, package_id: PackageId, leaves: Sequence[Leaf], rules: tuple[Rule, ...], now: float
@@ -328,3 +348,8 @@ class Screening:
         except NugetproxyError:
             return None
         return next((reading.owners_of(hit.raw) for hit in hits if PackageId.parse(hit.id) == package_id), None)
+
+
+def _judged_as(etag: str, trust: SignatureTrust) -> str:
+    """The file and the trust that a signature was verified with."""
+    return f"{etag} {trust.key}"

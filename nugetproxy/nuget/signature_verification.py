@@ -6,6 +6,7 @@ rules. All functions are pure and take some milliseconds: call them in a thread.
 Source: docs/reference/Signed-Packages-Reference, and the signed-package specification it refers to.
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -38,6 +39,12 @@ class SignatureTrust:
 
     repository_fingerprints: frozenset[str] = frozenset()
     roots: tuple[Certificate, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Differs when what is trusted differs: a result of verification is kept under it."""
+        trusted = sorted({*self.repository_fingerprints, *(f"root {root.fingerprint}" for root in self.roots)})
+        return hashlib.sha256("\n".join(trusted).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

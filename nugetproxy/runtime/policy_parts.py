@@ -7,18 +7,22 @@ from pathlib import Path
 from nugetproxy import metrics
 from nugetproxy.accounts.policy_exceptions import PolicyExceptions
 from nugetproxy.config import PolicySettings
-from nugetproxy.executors.threads import PACKAGES
+from nugetproxy.errors import ConfigError
+from nugetproxy.executors.threads import SIGNATURES
 from nugetproxy.feeds.base import Feed
 from nugetproxy.feeds.policy.facts import PackageFacts
 from nugetproxy.feeds.policy.inspection import inspect_package
 from nugetproxy.feeds.policy.memory import PolicyMemory
 from nugetproxy.feeds.policy.rules import rule_of
+from nugetproxy.feeds.policy.trust import ConfiguredTrust
 from nugetproxy.feeds.policy.verdicts import Exemption, Exemptions
 from nugetproxy.feeds.screened import Screened
 from nugetproxy.feeds.screening import Policy, Screening
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.kept.view import KeptPackages
+from nugetproxy.nuget.certificates import Certificate, read_roots
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.signature_verification import SignatureTrust
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.storage.database.opening import open_main_database
 from nugetproxy.storage.revisions import Revisions
@@ -49,7 +53,7 @@ def screened(
     """The policy over `below`, its parts closed by `stack`; None without rules. `facts` is the same feed, possibly with
     more advisories.
 
-    Raises StorageUnavailable: without the database it is not known which exceptions there are.
+    Raises StorageUnavailable: without the database it is not known which exceptions there are. Raises ConfigError.
     """
     if not settings.rule:
         return None
@@ -76,13 +80,25 @@ def screened(
         kept=kept_versions,
         inspect=_inspect,
         observer=_Observer(),
+        trust=_trust(settings),
     )
     screening = Screening(facts, policy, changed=changed)
     return ScreenedFeed(Screened(below, screening), screening, lambda: revisions.accounts)
 
 
-async def _inspect(file: Path) -> PackageFacts:
-    return await PACKAGES.run(inspect_package, file)
+async def _inspect(file: Path, trust: SignatureTrust) -> PackageFacts:
+    return await SIGNATURES.run(inspect_package, file, trust)
+
+
+def _trust(settings: PolicySettings) -> ConfiguredTrust:
+    """Raises ConfigError."""
+    roots: tuple[Certificate, ...] = ()
+    if settings.trusted_roots:
+        try:
+            roots = read_roots(Path(settings.trusted_roots).read_bytes())
+        except (OSError, ValueError) as error:
+            raise ConfigError([f"policy.trusted_roots: cannot use {settings.trusted_roots}: {error}"]) from error
+    return ConfiguredTrust(frozenset(each.lower() for each in settings.repository_certificates), roots)
 
 
 class _Observer:

@@ -44,6 +44,14 @@ def test_a_bad_rule_is_named_with_its_key(tmp_path, keys, place, why):
     assert found[0].lower().startswith(f"policy.rule[0].{place} (rule 'r'): {why}")
 
 
+def test_whom_to_trust_is_checked(tmp_path):
+    found = problems(tmp_path, '[policy]\ntrusted_roots = "/nowhere.pem"\nrepository_certificates = ["ab:cd"]\n')
+
+    assert any("repository_certificates[0]" in each and "64 hexadecimal digits" in each for each in found)
+    found = problems(tmp_path, '[policy]\ntrusted_roots = "/nowhere.pem"\n')
+    assert found[0].startswith("policy.trusted_roots: /nowhere.pem cannot be read")
+
+
 def test_names_and_actions_are_required_and_names_unique(tmp_path):
     found = problems(
         tmp_path, f'{RULE}ids = ["*"]\n[[policy.rule]]\nids = ["*"]\n{RULE.replace("r", "R", 0)}ids = ["a"]'

@@ -25,6 +25,11 @@ class RepositorySignatures:
     all_repository_signed: bool
     certificates: tuple[dict[str, Any], ...] = field(repr=False)
 
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """SHA-256 of the certificates, in lower-case hex."""
+        return frozenset(map(_fingerprint, self.certificates))
+
     @cached_property
     def addresses(self) -> dict[str, str]:
         """The certificates' URLs at the upstream, by fingerprint; certificates without a URL are missing."""
