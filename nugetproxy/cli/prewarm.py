@@ -85,6 +85,9 @@ async def _run(config: "Config", wanted: "list[Wanted]", parallel: int) -> bool:
     ids = {package.id for package in packages}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     async with assemble(config, os.environ, what="prewarm") as services:
+        if services.screening is not None:
+            # Somebody chose these versions: rules about age do not apply to them.
+            await services.screening.pin(packages)
         with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
             bar = progress.add_task("prewarming", total=len(packages) + len(ids))
 

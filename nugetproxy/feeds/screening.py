@@ -225,6 +225,14 @@ class Screening:
         await self.policy.memory.remember_file(package, _judged_as(file.etag, trust), facts)
         return facts
 
+    async def pin(self, packages: Collection[PackageIdentity]) -> None:
+        """Exempt versions from rules about age: a lock file that is being prewarmed names them.
+
+        Raises StorageUnavailable.
+        """
+        await self.policy.memory.pin(packages)
+        self._screens.clear()
+
     async def explained(self, package_id: PackageId) -> tuple[tuple[NuGetVersion, ...], Screen | None]:
         """All versions of an id, ascending, and the verdicts on them (None if no rule is about it). Raises as `of`."""
         versions = (await self._below.versions(package_id)).value

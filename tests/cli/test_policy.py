@@ -96,6 +96,17 @@ class TestExceptions:
         alice.refused("policy", "revoke", "Risky", "2.0", code=2)
 
 
+async def test_versions_of_a_prewarmed_lock_file_are_exempt_from_rules_about_age(line, risky, tmp_path: Path):
+    wanted = tmp_path / "wanted.txt"
+    wanted.write_text("Risky 2.0.0\n")
+    rules = tmp_path / "n.toml"
+    rules.write_text(RULE)
+
+    await run(line, "prewarm", str(wanted), "--config", str(rules), "--upstream", risky.url)
+
+    assert (await told(line, "explain", "Risky", "2.0.0", "--upstream", risky.url))["state"] == "visible"
+
+
 class TestTry:
     async def test_against_a_lock_file_a_log_and_what_is_kept(self, line, risky, tmp_path: Path):
         rules, lock, log = tmp_path / "rules.toml", tmp_path / "packages.lock.json", tmp_path / "access.log"

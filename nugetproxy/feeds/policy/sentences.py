@@ -74,7 +74,7 @@ def _listed(versions: Sequence[NuGetVersion], verb: str = "") -> str:
 def _reason(verdict: Verdict) -> str:
     unevaluated = "" if verdict.is_evaluated else "; the rule cannot be evaluated, so the version is withheld"
     until = f", until {time_text(verdict.until)}" if verdict.until is not None else ""
-    because = f" ({verdict.because})" if verdict.because else ""
+    because = f"; {verdict.because}" if verdict.because else ""
     return f"it {verdict.why}{unevaluated}{until}{because}"
 
 
