@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import foreseen, hostile, lane, mixed, proxies, pushes, reading, restore, search, tail, v2
+from benchmarks import foreseen, freshness, hostile, lane, mixed, proxies, pushes, reading, restore, search, tail, v2
 from benchmarks.day import measure as day
 from benchmarks.day.world import World
 from benchmarks.processes import OURS
@@ -31,6 +31,9 @@ def main() -> None:
     whole_day.add_argument("--tls", action="store_true", help="both servers speak TLS")
     whole_day.add_argument("--cold", action="store_true", help="empty the page cache before each round")
     whole_day.add_argument("--small", action="store_true", help="a hundredth of it, to try the benchmark")
+    followed = what.add_parser("freshness", help="upstream requests with and without following the catalog")
+    followed.add_argument("--restores", type=int, default=1500, help="an hour")
+    followed.add_argument("--hours", type=int, default=12, help="that are measured")
     crowd = what.add_parser("stampede", help="200 simultaneous clients request one cold package of 20 MB")
     client = what.add_parser("restore", help="a real `dotnet restore` from six kinds of sources")
     client.add_argument("--rounds", type=int, default=3)
@@ -76,6 +79,8 @@ def main() -> None:
             options = {"rounds": asked.rounds, "seconds": asked.seconds, "workers": asked.workers}
             how = {"loop": asked.loop, "is_tls": asked.tls, "is_cold": asked.cold, "command": asked.command}
             print(day.measure(world=world, **options, **how))
+        case "freshness":
+            print(freshness.measure(restores=asked.restores, hours=asked.hours))
         case "stampede":
             print(proxies.stampede(command=asked.command))
         case "restore":

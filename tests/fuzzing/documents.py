@@ -13,6 +13,7 @@ from nugetproxy.errors import DocumentTooLarge, EmptyDocument, UnreadableDocumen
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.protocol.bounds import LARGEST_DOCUMENT, LARGEST_VERSION
 from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v3.catalog_reader import read_catalog_index, read_catalog_page, read_stated_file
 from nugetproxy.protocol.v3.flat_container import read_versions, write_versions
 from nugetproxy.protocol.v3.registration import (
     Hive,
@@ -288,6 +289,36 @@ def use_catalog_entry(body: bytes) -> None:
     assert str(written["id"]).lower() == VULNERABLE.lower_id
 
 
+def make_catalog_index(choices: Choices) -> bytes:
+    return document_bytes(choices, (_kept("catalog-index"),))
+
+
+def use_catalog_index(body: bytes) -> None:
+    pages = read_catalog_index(body)
+    assert [page.commit.stamp for page in pages.pages] == sorted(page.commit.stamp for page in pages.pages)
+    assert len({page.url for page in pages.pages}) == len(pages.pages)
+    assert all(page.url.lower().startswith(("http://", "https://")) for page in pages.pages)
+    assert pages.after(pages.newest.stamp) == ()
+
+
+def make_catalog_page(choices: Choices) -> bytes:
+    return document_bytes(choices, (_kept("catalog-page"),))
+
+
+def use_catalog_page(body: bytes) -> None:
+    found = read_catalog_page(body)
+    assert len(found.changes) <= len(orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))["items"])
+    for change in found.changes:
+        assert change.commit in found.commits
+        assert change.commit.stamp <= found.newest
+        assert change.package is None or change.package.id == change.package_id
+
+
+def use_catalog_leaf(body: bytes) -> None:
+    stated = read_stated_file(body, VULNERABLE)
+    assert stated.size is None or stated.size > 0
+
+
 def make_service_index(choices: Choices) -> bytes:
     return document_bytes(choices, (_kept("service-index"),))
 
@@ -355,6 +386,9 @@ TARGETS: Final = (
     Target("autocomplete answer", make_completion, use_completion, _REFUSALS),
     Target("versions list", make_versions, use_versions, _REFUSALS),
     Target("catalog entry", make_catalog_entry, use_catalog_entry, _REFUSALS),
+    Target("catalog index", make_catalog_index, use_catalog_index, _REFUSALS),
+    Target("catalog page", make_catalog_page, use_catalog_page, _REFUSALS),
+    Target("catalog leaf", make_catalog_entry, use_catalog_leaf, _REFUSALS),
     Target("service index", make_service_index, use_service_index, _REFUSALS),
     Target("vulnerability index", make_vulnerability_index, use_vulnerability_index, _REFUSALS),
     Target("vulnerability page", make_vulnerability_page, use_vulnerability_page, _REFUSALS),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nugetproxy.errors import UnreadableDocument
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v3.catalog_reader import read_catalog_index, read_catalog_page
 from nugetproxy.protocol.v3.flat_container import read_versions, write_versions
 from nugetproxy.protocol.v3.registration import (
     Hive,
@@ -107,6 +108,8 @@ USES: dict[str, Callable[[bytes], object]] = {
     "catalog-entry-made.vulnerable": lambda body: write_catalog_entry(
         A_LEAF, read_catalog_entry(body, VULNERABLE), LINKS
     ),
+    "catalog-index": read_catalog_index,
+    "catalog-page": read_catalog_page,
     "search": lambda body: write_search(read_search(body), QUERY, LINKS),
     "autocomplete": lambda body: write_completion(read_completion(body, of_versions=False), CompletionQuery(), LINKS),
     "vulnerability-index": use_vulnerability_index,
