@@ -77,8 +77,10 @@ class Services:
     assembled, in seconds since the epoch. `name` is the product's, with its version after a slash. `foresight` is None
     when it is switched off, and offline. `screening` is None without rules of the policy.
 
+    `changes` differs after any change, in any process, that previous answers may depend on. `epoch` differs only after
+    those that concern the answers about all packages; `revisions.packages` has the others.
+
     The rest is None where nothing is hosted; `mirrored` is the feed for clients that may not see hosted packages.
-    `changes` differs after any change, in any process, that previous answers may depend on.
     """
 
     config: Config
@@ -87,6 +89,7 @@ class Services:
     started: float
     name: str
     changes: Callable[[], int] = lambda: 0
+    epoch: Callable[[], int] = lambda: 0
     mirrored: Feed | None = None
     hosting: HostingServices | None = None
     accounts: AccountServices | None = None

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from nugetproxy.accounts.model import now_us
+from nugetproxy.errors import StorageUnavailable
 from nugetproxy.logs import mask_text
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
@@ -62,6 +63,15 @@ class _Refused:
     since: float
     written: int = 0
     left_out: int = 0
+
+
+def newest_entry(database: SqliteDatabase) -> int:
+    """The number of the newest line; 0 if there is none, and if the database is closed or cannot be read."""
+    try:
+        [(number,)] = database.fetch("SELECT max(number) FROM audit_log")
+    except StorageUnavailable:
+        return 0
+    return number or 0
 
 
 class AuditLog:

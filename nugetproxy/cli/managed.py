@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nugetproxy.accounts.audit import AuditLog
+from nugetproxy.accounts.audit import AuditLog, newest_entry
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.model import Actor, command_line
 from nugetproxy.accounts.ownership import Ownership
@@ -61,6 +61,7 @@ def opened(settings: Settings, *, may_create: bool = False, reading: bool = Fals
     try:
         revisions = Revisions(None if reading else path)
         try:
+            revisions.catch_up(lambda: newest_entry(database))
             yield Managed(settings, path, database, revisions)
         finally:
             revisions.close()

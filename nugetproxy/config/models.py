@@ -232,7 +232,7 @@ class ServerSettings(Section):
     lane: bool = True
     loop: Literal["auto", "asyncio", "uvloop"] = "auto"
     hot_memory: Size = 64_000_000
-    hot_disk: Size = 256_000_000
+    hot_disk: Size = 512_000_000
     header_timeout: Duration = 10.0
     idle_timeout: Duration = 120.0
     stall_timeout: Duration = 60.0

@@ -180,7 +180,7 @@ class Publish:
                     raise
         finally:
             spool.discard()
-        self._revisions.bump_hosting()
+        self._revisions.bump_hosting(package.identity.lower_id)
         _log.info("package_pushed", package=str(package.identity), bytes=package.size, by=actor.name)
         return Pushed(package.identity, found.warnings)
 
@@ -321,7 +321,7 @@ class Publish:
                     insert_audit(connection, done(actor, act, before.identity, address))
 
             await self._database.write(enter)
-        self._revisions.bump_hosting()
+        self._revisions.bump_hosting(package_id.lower)
 
     # --- delete -------------------------------------------------------------------------------------------------------
 
@@ -356,7 +356,7 @@ class Publish:
                 return before
 
             removed: HostedPackage | None = await self._database.write(enter)
-        self._revisions.bump_hosting()
+        self._revisions.bump_hosting(package.lower_id)
         if removed is not None:
             await COMMITS.run(self._contents.discard, removed.blob)
 

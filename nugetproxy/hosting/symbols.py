@@ -212,7 +212,7 @@ class Symbols:
         finally:
             for each in (spool, *(file.spool for file in files)):
                 each.discard()
-        self._revisions.bump_hosting()
+        self._revisions.bump_hosting(package.lower_id)
         await COMMITS.run(self._discard, replaced)
         _log.info("symbols_pushed", package=str(package), files=len(files), by=actor.name)
         return PushedSymbols(stored.identity, len(files))

@@ -230,7 +230,7 @@ class MirrorFeed:
         listed = self._source.peek(url)
         with contextlib.suppress(DocumentAbsent, UpstreamNonsense):
             if listed is not None and package.version not in await self._source.read(listed, read_versions):
-                self._source.expire(url)
+                self._source.expire(url, package.id)
 
     async def _fetched_part(self, package: PackageIdentity, part: Part, *, kept: bool) -> Answer[PackageContent]:
         """A part from the upstream, because the kept package does not have it or the package is not kept."""

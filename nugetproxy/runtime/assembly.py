@@ -39,7 +39,7 @@ from nugetproxy.runtime.advisory_files import AdvisoryFiles
 from nugetproxy.runtime.care_parts import care_over, kept_parts
 from nugetproxy.runtime.catalog_parts import followers
 from nugetproxy.runtime.foresight_parts import Mirrored, foresight_over
-from nugetproxy.runtime.hosting_parts import appeared, attempted, over
+from nugetproxy.runtime.hosting_parts import PrivateFeed, appeared, attempted, over
 from nugetproxy.runtime.known_policy import remember_policy
 from nugetproxy.runtime.known_upstreams import remember
 from nugetproxy.runtime.policy_parts import screened
@@ -54,6 +54,7 @@ from nugetproxy.storage.documents.hot import HotDocuments
 from nugetproxy.storage.leases import Leases
 from nugetproxy.storage.occupants import Occupant
 from nugetproxy.storage.reserve import Reserve
+from nugetproxy.storage.revisions import ALL, ANY, Revisions
 
 _log = logger()
 
@@ -85,7 +86,10 @@ async def assemble(
         if mode is Mode.ONLINE:
             remember(path, config.mirroring.upstream)
         leases = Leases(path / "locks")
-        reserve = Reserve(path, None if config.storage.reserve == "auto" else config.storage.reserve)
+        revisions = Revisions(None if read_only else path)
+        stack.callback(revisions.close)
+        packages = revisions.packages
+        reserve = Reserve.of(config.storage)
         database = open_ledger(path / INVENTORY, read_only=read_only)
         stack.callback(database.close)
         inventory = Inventory(database)
@@ -102,7 +106,7 @@ async def assemble(
             freshness_rules(config),
             mode,
             patience=patience,
-            changed=changes.happened,
+            changed=revisions.bump_packages,
             followed=record.until,
         )
         stack.push_async_callback(documents.close)
@@ -155,18 +159,18 @@ async def assemble(
 
         advisories = None
         if config.feed.advisories:
-            advised = AdvisoryFiles(Path(config.feed.advisories), path, changes.happened)
+            advised = AdvisoryFiles(Path(config.feed.advisories), path, revisions.bump_all)
             stack.push_async_callback(_end, [asyncio.create_task(advised.run())])
             advisories = advised.current
         policy = screened(
             feed,
             config.policy,
             path,
+            revisions,
             stack,
             facts=feed if advisories is None else Advised(advisories, feed, dated=True),
             kept=[each.kept for each in upstreams],
             read_only=read_only,
-            changed=changes.happened,
         )
         if policy is not None:
             feed = policy.feed
@@ -188,13 +192,13 @@ async def assemble(
                 downloads,
                 parts.files,
                 leases,
-                changed=lambda _: changes.happened(),
+                changed=revisions.bump_packages,
             )
         stack.push_async_callback(_end, background)
 
-        private = None
+        private: PrivateFeed | None = None
         if config.hosting.enabled:
-            private = over(feed, config, path, leases, stack, advisories, read_only=read_only)
+            private = over(feed, config, path, leases, revisions, stack, advisories, read_only=read_only)
         else:
             # Protected ids are never requested upstream, whether or not they are hosted here.
             settled = protected_prefixes(config.feed.protected_prefixes, ())
@@ -213,7 +217,6 @@ async def assemble(
             runs=what in _FILLING,
         )
         foresight = foresight_over(upstreams, downloads, reserve, private, config, stack)
-        sources = [changes.seen, *((private.changes,) if private else (policy.changes,) if policy else ())]
 
         yield Services(
             config=config,
@@ -221,11 +224,12 @@ async def assemble(
             ready=readiness.ready,
             started=time.time(),
             name=f"nugetproxy/{nugetproxy.__version__}",
-            changes=changes.seen if len(sources) == 1 else lambda: sum(source() for source in sources),
+            changes=lambda: changes.count + packages[ANY],
+            epoch=lambda: changes.count + packages[ALL],
             mirrored=private.mirrored if private is not None else None,
             hosting=private.hosting if private is not None else None,
             accounts=private.accounts if private is not None else None,
-            revisions=private.revisions if private is not None else None,
+            revisions=revisions,
             foresight=foresight,
             screening=policy.screening if policy is not None else None,
             care=care,
@@ -233,16 +237,13 @@ async def assemble(
 
 
 class _Changes:
-    """Counts events that may invalidate earlier answers: an upstream that went down or came back, an outdated list."""
+    """Counts events in this process that may invalidate earlier answers: an upstream went down or came back."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self.count = 0
 
     def happened(self) -> None:
-        self._count += 1
-
-    def seen(self) -> int:
-        return self._count
+        self.count += 1
 
 
 def freshness_rules(config: Config) -> dict[DocumentKind, FreshnessRule]:

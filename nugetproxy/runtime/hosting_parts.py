@@ -13,7 +13,7 @@ from typing import Final
 
 from nugetproxy import metrics
 from nugetproxy.accounts.attempts import Attempts
-from nugetproxy.accounts.audit import AuditLog
+from nugetproxy.accounts.audit import AuditLog, newest_entry
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.config import Config
@@ -71,11 +71,6 @@ class PrivateFeed:
     mirrored: Feed
     accounts: AccountServices
     hosting: HostingServices
-    revisions: Revisions
-
-    def changes(self) -> int:
-        """Changes whenever anything changed here that earlier answers may depend on. Both counters only grow."""
-        return self.revisions.accounts + self.revisions.hosting
 
 
 def over(
@@ -83,6 +78,7 @@ def over(
     config: Config,
     path: Path,
     leases: Leases,
+    revisions: Revisions,
     stack: AsyncExitStack,
     advisories: Callable[[], Advisories] | None,
     *,
@@ -96,13 +92,9 @@ def over(
 
     Raises StorageUnavailable: without the database it is not known which ids are protected, so there is no start.
     """
-    revisions = Revisions(None if read_only else path)
-    stack.callback(revisions.close)
-    # If a process was killed between its commit and the increment, others still use what they had in memory.
-    revisions.bump_accounts()
-    revisions.bump_hosting()
     database = open_main_database(path, reading=read_only)
     stack.callback(database.close)
+    revisions.catch_up(lambda: newest_entry(database))
     directory = Directory(database, revisions)
     stack.callback(directory.close)
     ownership = Ownership(
@@ -185,7 +177,6 @@ def over(
             max_symbols_size=config.hosting.max_symbols_size,
             is_read_only=read_only,
         ),
-        revisions=revisions,
     )
 
 

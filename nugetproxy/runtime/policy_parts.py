@@ -1,10 +1,11 @@
 """The policy in the composition: its rules over the feed of the upstreams. Nothing of it exists without rules."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from nugetproxy import metrics
+from nugetproxy.accounts.audit import newest_entry
 from nugetproxy.accounts.policy_exceptions import PolicyExceptions
 from nugetproxy.config import PolicySettings
 from nugetproxy.errors import ConfigError
@@ -31,24 +32,23 @@ _log = logger()
 
 
 class ScreenedFeed:
-    """`feed` is what clients may see of the feed below; `changes` differs after any change of exceptions."""
+    """`feed` is what clients may see of the feed below."""
 
-    def __init__(self, feed: Screened, screening: Screening, changes: Callable[[], int]) -> None:
+    def __init__(self, feed: Screened, screening: Screening) -> None:
         self.feed = feed
         self.screening = screening
-        self.changes = changes
 
 
 def screened(
     below: Feed,
     settings: PolicySettings,
     path: Path,
+    revisions: Revisions,
     stack: AsyncExitStack,
     *,
     facts: Feed,
     kept: Sequence[KeptPackages],
     read_only: bool,
-    changed: Callable[[], None],
 ) -> ScreenedFeed | None:
     """The policy over `below`, its parts closed by `stack`; None without rules. `facts` is the same feed, possibly with
     more advisories.
@@ -57,10 +57,9 @@ def screened(
     """
     if not settings.rule:
         return None
-    revisions = Revisions(None if read_only else path)
-    stack.callback(revisions.close)
     database = open_main_database(path, reading=read_only)
     stack.callback(database.close)
+    revisions.catch_up(lambda: newest_entry(database))
     exceptions = PolicyExceptions(database, revisions)
 
     def exemptions(lower_id: str) -> Exemptions:
@@ -82,8 +81,8 @@ def screened(
         observer=_Observer(),
         trust=_trust(settings),
     )
-    screening = Screening(facts, policy, changed=changed)
-    return ScreenedFeed(Screened(below, screening), screening, lambda: revisions.accounts)
+    screening = Screening(facts, policy, changed=revisions.bump_all)
+    return ScreenedFeed(Screened(below, screening), screening)
 
 
 async def _inspect(file: Path, trust: SignatureTrust) -> PackageFacts:

@@ -8,14 +8,17 @@ import gc
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from aiohttp import web
 
+import nugetproxy
 from nugetproxy.config import Config, ServerSettings
-from nugetproxy.errors import ConfigError
+from nugetproxy.errors import ConfigError, StorageUnavailable
 from nugetproxy.logs import logger
 from nugetproxy.runtime.assembly import USER_AGENT, assemble
 from nugetproxy.runtime.first_contacts import tell_first_contacts
@@ -23,15 +26,21 @@ from nugetproxy.runtime.listening import tls_context
 from nugetproxy.runtime.loop_lag import LoopLag
 from nugetproxy.runtime.trouble import Trouble
 from nugetproxy.services import Services
+from nugetproxy.storage.data_directory import ANSWERS
+from nugetproxy.storage.reserve import Reserve
+from nugetproxy.web.answers.responses import counting
 from nugetproxy.web.application import make_application
-from nugetproxy.web.hot.overflow import Overflow
+from nugetproxy.web.hot.answer_file import AnswerFile
 from nugetproxy.web.hot.table import HotTable
 from nugetproxy.web.http.aiohttp_connection import handler_options
+from nugetproxy.web.http.compression import FORM
 from nugetproxy.web.lane.server import LaneServer
 from nugetproxy.web.lane.shared import LaneShared
 from nugetproxy.web.requests.keys import ACCESS, GATE
 
 Ready = Callable[[], Awaitable[tuple[bool, str]]]
+
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 _log = logger()
 
@@ -92,13 +101,42 @@ async def _serve(
 
 
 def _hot_table(config: Config, services: Services) -> HotTable:
-    overflow = None
-    if config.server.hot_disk:
+    file, folder = None, Path(config.storage.path)
+    if config.server.hot_disk and services.revisions is not None:
         try:
-            overflow = Overflow(Path(config.storage.path) / "spool", config.server.hot_disk)
-        except OSError as error:  # perhaps read-only media: then they are rendered again
-            _log.info("hot_overflow_unavailable", why=error.strerror)
-    return HotTable(config.server.hot_memory, services.changes, overflow)
+            reserve = Reserve.of(config.storage)
+            file = AnswerFile(folder / ANSWERS, config.server.hot_disk, _identity(config, folder), reserve)
+        except (OSError, StorageUnavailable) as error:  # perhaps read-only media: then they are rendered again
+            _log.info("hot_file_unavailable", why=str(error))
+    return HotTable(
+        config.server.hot_memory,
+        services.changes,
+        epoch=services.epoch,
+        packages=services.revisions.packages if services.revisions is not None else None,
+        file=file,
+        counting=lambda count: counting(services, count),
+    )
+
+
+def _identity(config: Config, folder: Path) -> bytes:
+    """Differs whenever stored answers may not be used: other settings, another program, another data directory, and
+    after a boot, because the clock that they expire by starts again.
+    """
+    program = Path(nugetproxy.__file__).parent
+    files = [(str(file), file.stat().st_mtime_ns) for file in sorted(program.rglob("*.py"))]
+    place = folder.stat()
+    boot = _BOOT.read_text() if _BOOT.exists() else str(os.getppid())
+    known = (
+        config,
+        nugetproxy.__version__,
+        sys.version,
+        FORM,
+        files,
+        str(folder.absolute()),
+        place.st_dev,
+        place.st_ino,
+    )
+    return repr((known, boot)).encode()
 
 
 def _unless(trouble: Trouble, ready: Ready) -> Ready:

@@ -17,6 +17,8 @@ from nugetproxy.storage.occupants import LOCKS
 
 MIRROR: Final = "mirror"
 QUARANTINE: Final = "quarantine"
+ANSWERS: Final = "answers"
+"""The file of rendered answers."""
 
 _PRIVATE_PARTS: Final = ("spool", LOCKS, "documents")
 _DATABASES: Final = (MAIN, INVENTORY)
@@ -29,6 +31,7 @@ _OURS: Final = frozenset(
         "hosted",
         "metrics",
         "revisions",
+        ANSWERS,
         "upstreams.json",
         "policy.json",
         "advisories.json",

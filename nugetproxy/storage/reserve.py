@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from nugetproxy.config import StorageSettings
 from nugetproxy.errors import StorageUnavailable
 
 AUTOMATIC: Final = 1_000_000_000
@@ -18,6 +19,11 @@ class Reserve:
     def __init__(self, directory: Path, size: int | None) -> None:
         self._directory = directory
         self._size = size
+
+    @classmethod
+    def of(cls, settings: StorageSettings) -> "Reserve":
+        """That of the data directory."""
+        return cls(Path(settings.path), None if settings.reserve == "auto" else settings.reserve)
 
     @property
     def size(self) -> int:

@@ -1,8 +1,9 @@
-"""Two counters shared by all processes of a data directory: how often accounts and hosted packages changed.
+"""Counters shared by all processes of a data directory: what changed that earlier answers may depend on.
 
 Everything cached in memory (hot answers, learned credentials, prefix tables) remembers the number it was built under
 and is invalid once the number differs. Reading a counter is a read of shared memory, cheap enough for every request.
-The counters do not say what changed.
+There is a counter for accounts, one for hosted packages, and one for each of 65,536 groups of package ids, because most
+changes concern the answers about one id.
 """
 
 import contextlib
@@ -10,7 +11,8 @@ import fcntl
 import mmap
 import os
 import threading
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -19,17 +21,36 @@ from nugetproxy.storage.private_files import open_private
 
 FILE: Final = "revisions"
 
+GROUPS: Final = 65_536
+"""Groups of package ids. Two ids of a group share a counter: a change of one only costs the other a new rendering."""
+
+ANY: Final = GROUPS
+"""The place in `Revisions.packages` of the counter that differs once anything about any package changed."""
+
+ALL: Final = GROUPS + 1
+"""The place of the counter that differs once something changed that may concern the answers about all packages."""
+
+# Native 64-bit counters: accounts, hosted packages, the newest change that all processes were told of; then those of
+# the groups, ANY and ALL.
 _ACCOUNTS: Final = 0
 _HOSTING: Final = 1
-_SIZE: Final = 16  # two native 64-bit counters
+_TOLD: Final = 2
+_PACKAGES: Final = 3
+_SIZE: Final = 8 * (_PACKAGES + GROUPS + 2)
+_SIZE_BEFORE: Final = 16  # of versions that only had the first two counters
+
+
+def group_of(lower_id: str) -> int:
+    """The place of this id's counter in `Revisions.packages`."""
+    return zlib.crc32(lower_id.encode()) % GROUPS
 
 
 class Revisions:
-    """The counters in `directory`, which must exist. Both only grow, also across restarts.
+    """The counters in `directory`, which must exist. They only grow, also across restarts.
 
     The order that makes them correct: a writer commits, then bumps; a reader reads the counter, then the data it
     caches. So data cached under a number is never older than that number. A process killed between its commit and its
-    bump leaves others with outdated data: bump both when a process takes over from one that may have died.
+    bump leaves others with outdated data: see `catch_up`.
     """
 
     def __init__(self, directory: Path | None) -> None:
@@ -39,19 +60,24 @@ class Revisions:
         """
         # flock keeps other processes out, but not other threads of this one: they share the descriptor.
         self._lock = threading.Lock()
+        self._newest: Callable[[], int] = lambda: 0
         self._descriptor = (
             os.memfd_create(FILE, os.MFD_CLOEXEC) if directory is None else open_private(directory / FILE)
         )
         try:
             with self._alone():
-                if os.fstat(self._descriptor).st_size < _SIZE:
+                there = os.fstat(self._descriptor).st_size
+                if there < _SIZE:
                     # Written, not truncated to: a hole in a mapped file on a full disk kills the process touching it.
-                    os.pwrite(self._descriptor, bytes(_SIZE), 0)
+                    start = there if there == _SIZE_BEFORE else 0
+                    os.pwrite(self._descriptor, bytes(_SIZE - start), start)
             self._memory = mmap.mmap(self._descriptor, _SIZE)
         except OSError as error:
             os.close(self._descriptor)
             raise StorageUnavailable(f"{FILE} cannot be used: {error.strerror}") from error
         self._counters = memoryview(self._memory).cast("Q")
+        self.packages: memoryview = self._counters[_PACKAGES:]
+        """By `group_of`: differs once anything about a package id of the group changed. See ANY and ALL, too."""
 
     @property
     def accounts(self) -> int:
@@ -63,23 +89,50 @@ class Revisions:
         """Differs once anything about hosted packages has changed."""
         return self._counters[_HOSTING]
 
-    def bump_accounts(self) -> None:
-        """Notify all processes, after the commit. Waits for other writers of the counters, for microseconds."""
-        self._bump(_ACCOUNTS)
+    def catch_up(self, newest: Callable[[], int]) -> None:
+        """Call this when a process takes over from one that may have died between its commit and its bump.
 
-    def bump_hosting(self) -> None:
-        """As `bump_accounts`."""
-        self._bump(_HOSTING)
+        `newest` returns the number of the newest entry of the audit log; every commit that needs a bump adds one. Each
+        bump notes it first: so a commit was announced if its entry is not newer than the noted one.
+        """
+        self._newest = newest
+        if self._counters[_TOLD] != newest():
+            self.bump_accounts()
+            self.bump_hosting()
+
+    def bump_accounts(self) -> None:
+        """Notify all processes, after the commit. Waits for other writers of the counters, for microseconds.
+
+        All answers are outdated: owners and prefixes are part of many.
+        """
+        self._bump((_ACCOUNTS, _PACKAGES + ANY, _PACKAGES + ALL))
+
+    def bump_hosting(self, lower_id: str | None = None) -> None:
+        """As `bump_accounts`, after a change of hosted packages of this id; None: of any."""
+        group = ALL if lower_id is None else group_of(lower_id)
+        self._bump((_HOSTING, _PACKAGES + group, _PACKAGES + ANY))
+
+    def bump_all(self) -> None:
+        """Notify all processes of a change that may concern the answers about all packages, but no rights."""
+        self._bump((_PACKAGES + ANY, _PACKAGES + ALL))
+
+    def bump_packages(self, lower_ids: Iterable[str]) -> None:
+        """Notify all processes that what the mirror says about these ids has changed."""
+        self._bump((*{_PACKAGES + group_of(each) for each in lower_ids}, _PACKAGES + ANY))
 
     def close(self) -> None:
         """Release the memory; nothing may be read afterwards."""
+        self.packages.release()
         self._counters.release()
         self._memory.close()
         os.close(self._descriptor)
 
-    def _bump(self, counter: int) -> None:
+    def _bump(self, counters: Iterable[int]) -> None:
+        told = self._newest()
         with self._alone():
-            self._counters[counter] += 1
+            for counter in counters:
+                self._counters[counter] += 1
+            self._counters[_TOLD] = max(told, self._counters[_TOLD])
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

@@ -145,7 +145,7 @@ async def test_a_disk_that_is_full_to_the_last_byte(upstream, tmp_path):
     upstream.add_package("Many", "1.0.0", padding=2 * MEGABYTE)
     data = tmp_path / "data"
     data.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(data)], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(data)], capture_output=True)
     if mounted.returncode != 0:
         pytest.skip(f"cannot mount a small file system here: {mounted.stderr.decode()}")
     server = Server(data, upstream=upstream.url)
@@ -267,3 +267,31 @@ def _said(server: Server, path: str) -> Any:
 
 def _package(upstream: FakeUpstream, number: int) -> bytes:
     return upstream.gallery.packages["many"][f"1.0.{number}"].nupkg
+
+
+async def test_rendered_answers_are_shared_and_survive_a_restart(upstream, tmp_path):
+    """
+    What one worker rendered is found by the others and after a restart, until something about that package changes.
+    """
+    upstream.add_package("Many", "1.0.0")
+    upstream.add_package("Few", "1.0.0")
+    server = Server(tmp_path / "data", "--workers", "2", upstream=upstream.url)
+    paths = [f"/v3/flatcontainer/{name}/index.json" for name in ("many", "few")]
+    try:
+        await started(server)
+        async with aiohttp.ClientSession() as session:
+            before = [await fetch(session, server.base + path) for path in paths]
+            while "nugetproxy serves" not in server.log:  # all workers are there, and stop in an orderly way
+                await asyncio.sleep(0.02)
+        await stopped(server)
+        await started(server)
+        async with aiohttp.ClientSession() as session, aiohttp.ClientSession() as another:
+            after = [await fetch(one, server.base + path) for one in (session, another) for path in paths * 5]
+            await asyncio.sleep(0.5)  # until they are counted
+        lines = (await asyncio.to_thread(server.get, "/metrics")).decode().splitlines()
+    finally:
+        await stopped(server)
+    assert after == before * 10
+    found = dict(line.rsplit(" ", 1) for line in lines if line.startswith("nugetproxy_hot_lookups_total{"))
+    assert float(found['nugetproxy_hot_lookups_total{found="disk"}']) >= 2
+    assert float(found['nugetproxy_hot_lookups_total{found="none"}']) <= 8  # health and metrics, never the lists

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nugetproxy.errors import StorageUnavailable
-from nugetproxy.storage.revisions import FILE, Revisions
+from nugetproxy.storage.revisions import ALL, ANY, FILE, Revisions, group_of
 
 BUMPING = """
 import sys
@@ -118,3 +118,59 @@ def test_a_file_cut_short_is_filled(tmp_path):
 
     assert (opened.accounts, opened.hosting) == (0, 0)
     opened.close()
+
+
+def test_counters_of_an_earlier_version_go_on(tmp_path):
+    (tmp_path / FILE).write_bytes((7).to_bytes(8, sys.byteorder) + (9).to_bytes(8, sys.byteorder))
+
+    revisions = Revisions(tmp_path)
+
+    assert (revisions.accounts, revisions.hosting, revisions.packages[ANY]) == (7, 9, 0)
+    revisions.close()
+
+
+def seen(revisions: Revisions, lower_id: str) -> tuple[int, ...]:
+    return tuple(revisions.packages[place] for place in (group_of(lower_id), ANY, ALL))
+
+
+def test_a_change_of_a_package_concerns_its_group_only(revisions):
+    assert group_of("contoso.one") != group_of("contoso.two")
+
+    revisions.bump_hosting("contoso.one")
+    revisions.bump_packages(["contoso.one", "contoso.one"])
+
+    assert seen(revisions, "contoso.one") == (2, 2, 0)
+    assert seen(revisions, "contoso.two") == (0, 2, 0)
+    assert (revisions.accounts, revisions.hosting) == (0, 1)
+
+
+@pytest.mark.parametrize("bump", ["bump_accounts", "bump_hosting"])
+def test_a_change_without_a_package_concerns_all(revisions, bump):
+    getattr(revisions, bump)()
+
+    assert seen(revisions, "contoso.one") == (0, 1, 1)
+
+
+@pytest.mark.parametrize(("newest", "bumped"), [(0, 0), (5, 1)])
+def test_a_change_that_nobody_was_told_of_is_caught_up_with(revisions, newest, bumped):
+    revisions.catch_up(lambda: newest)
+
+    assert (revisions.accounts, revisions.hosting) == (bumped, bumped)
+
+
+def test_what_was_told_is_not_told_again_at_the_next_start(revisions, tmp_path):
+    entries = [3]
+    revisions.catch_up(lambda: entries[-1])
+    entries.append(4)
+    revisions.bump_hosting("a")
+    before = (revisions.accounts, revisions.hosting)
+
+    again = Revisions(tmp_path)
+    again.catch_up(lambda: entries[-1])
+    at_start = (again.accounts, again.hosting)
+    entries.append(5)  # committed, and killed before the bump
+    again.catch_up(lambda: entries[-1])
+
+    assert at_start == before
+    assert (again.accounts, again.hosting) == (before[0] + 1, before[1] + 1)
+    again.close()

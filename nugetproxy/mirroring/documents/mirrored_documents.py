@@ -75,11 +75,11 @@ class MirroredDocuments:
         *,
         patience: Mapping[str, float] | None = None,
         ticks: Callable[[], float] = time.monotonic,
-        changed: Callable[[], None] = lambda: None,
+        changed: Callable[[Iterable[str]], None] = lambda _: None,
         followed: Callable[[str], float] = lambda _: -math.inf,
     ) -> None:
-        """`changed` is called when a document that may have been served as fresh no longer is. `followed` returns, by
-        upstream name, until when its catalog names every change (see `FreshnessRule.followed_until`).
+        """`changed` is called with lowercase package ids when what may have been served as fresh no longer is. `followed`
+        returns, by upstream name, until when its catalog names every change (see `FreshnessRule.followed_until`).
         """
         self._store = store
         self._changed = changed
@@ -172,11 +172,14 @@ class MirroredDocuments:
                 self._ahead.add(url)
                 self._do_behind(self._fetch_ahead(upstream, url, kind, check))
 
-    def expire(self, url: str) -> None:
-        """A newer version is known to exist: the copy is revalidated at its next use, and remains a fallback."""
+    def expire(self, url: str, lower_id: str) -> None:
+        """A newer version is known to exist: the copy is revalidated at its next use, and remains a fallback.
+
+        `lower_id` is the package that the document is about.
+        """
         stored = self._store.get(url)
         if stored is not None and not stored.expired:
-            self._do_behind(self._mark_expired(stored))
+            self._do_behind(self._mark_expired(stored, lower_id))
 
     async def expire_below(self, starts: Sequence[str]) -> list[str]:
         """Expire all documents whose URLs start with one of these, in the store that all processes share.
@@ -297,6 +300,6 @@ class MirroredDocuments:
         finally:
             self._ahead.discard(url)
 
-    async def _mark_expired(self, stored: StoredResponse) -> None:
+    async def _mark_expired(self, stored: StoredResponse, lower_id: str) -> None:
         await self._flights.write(self._store.confirm(replace(stored, expired=True)))
-        self._changed()
+        self._changed((lower_id,))

@@ -155,7 +155,7 @@ class MirroredRegistrations:
             if await self._is_current(page, index):
                 continue
             if self._is_outdated(page, index):
-                self._source.expire(page.url)
+                self._source.expire(page.url, index.package_id)
             wanted.append(page.url)
         if wanted:
             self._source.prefetch(wanted, DocumentKind.REGISTRATION_PAGE, PageOf(index.package_id))

@@ -146,9 +146,9 @@ class MirroredSource:
         """The kept copy, without asking the upstream."""
         return self._documents.peek(url)
 
-    def expire(self, url: str) -> None:
-        """Make the next request for it ask the upstream."""
-        self._documents.expire(url)
+    def expire(self, url: str, package_id: PackageId) -> None:
+        """Make the next request for a document about this package ask the upstream."""
+        self._documents.expire(url, package_id.lower)
 
     async def expire_about(self, lower_ids: Collection[str]) -> set[str]:
         """Expire the versions lists and registrations (with their pages) of these ids, for all processes.

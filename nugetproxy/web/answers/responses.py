@@ -25,6 +25,8 @@ from nugetproxy.httpcache.conditional import (
 )
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.services import Services
+from nugetproxy.storage.revisions import ANY, group_of
 from nugetproxy.web.answers.transfer import send_bytes, send_file, send_growing
 from nugetproxy.web.hot.answer import HotAnswer, HotVariant
 from nugetproxy.web.http.cache_headers import cache_control, file_headers, live_headers
@@ -42,8 +44,10 @@ CONTENT_MAX_AGE: Final = 3600
 HOT_OWN_SECONDS: Final = 5.0
 """How long a document that we generate (the service index) stays hot: what the feed offers may change."""
 
-HOT_FILE_SECONDS: Final = 300.0
-"""How long a package stays hot before the feed is asked again whether it may be served."""
+HOT_FILE_SECONDS: Final = 3600.0
+"""How long a package stays hot before the feed is asked again whether it may be served. A missing or replaced file is
+noticed sooner (`web.hot.open_files`), as are changes of hosted packages.
+"""
 
 STANDING_HEADERS: Final = (("Server", "nugetproxy"), ("X-Content-Type-Options", "nosniff"))
 """Sent with every response."""
@@ -222,6 +226,8 @@ def offer_hot(
     shown = replace(provenance, outcome=Outcome.HIT, detail="") if is_news else provenance
     if depends_on_reader(request, resource):
         return
+    package_id = request.match_info.get("id")
+    count = f"{package_id}/{request.match_info.get('version', '')}" if is_file and provenance.detail == HOSTED else ""
     answer = HotAnswer(
         resource.value,
         shown,
@@ -229,11 +235,13 @@ def offer_hot(
         gzip,
         is_negotiated,
         needs_reader=is_for_readers(request, provenance),
-        counted=_counting(request) if is_file and provenance.detail == HOSTED else None,
+        count=count,
+        counted=counting(request.app[SERVICES], count),
         gzip_unasked=gzip_unasked,
         digest=digest,
         has_ttl=not is_file,
         expires=time.monotonic() + lasts,
+        group=ANY if package_id is None else group_of(package_id.lower()),
     )
     table.offer(request.raw_path, asked.host_key if holds_links else None, answer, request[NOTE].seen)
 
@@ -245,11 +253,13 @@ def count_download(request: web.Request, package: PackageIdentity, provenance: P
         hosting.statistics.count(package)
 
 
-def _counting(request: web.Request) -> Callable[[], None] | None:
-    hosting = request.app[SERVICES].hosting
-    if hosting is None or "version" not in request.match_info:
+def counting(services: Services, count: str) -> Callable[[], None] | None:
+    """Counts a download of the package "id/version"; None for other texts, and where nothing is hosted."""
+    package_id, _, version = count.partition("/")
+    hosting = services.hosting
+    if hosting is None or not version:
         return None
-    package = PackageIdentity.parse(request.match_info["id"], request.match_info["version"])
+    package = PackageIdentity.parse(package_id, version)
     return lambda: hosting.statistics.count(package)
 
 

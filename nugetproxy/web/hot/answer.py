@@ -5,13 +5,14 @@ Which answers are kept, and for how long, is decided in `web.hot.table`; how the
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.httpcache.conditional import NotModified, Partial, Verdict, evaluate
 from nugetproxy.httpcache.outcome import Provenance
+from nugetproxy.storage.revisions import ANY
 from nugetproxy.web.hot.open_files import KeptFile
 from nugetproxy.web.http.cache_headers import AgingLines
 from nugetproxy.web.http.compression import Codings
@@ -57,9 +58,11 @@ class HotVariant:
         self.body = body
 
     @classmethod
-    def from_description(cls, description: list[str], body: bytes) -> "HotVariant":
-        """The form of a document, from the result of `described`."""
-        form = cls((), body)
+    def from_description(
+        cls, description: Sequence[str], body: bytes | KeptFile, modified: int | None = None
+    ) -> "HotVariant":
+        """The form that `described` described."""
+        form = cls((), body, modified=modified)
         shared, of_body, form.etag = description
         form._shared, form._of_body = sys.intern(shared), sys.intern(of_body)
         return form
@@ -108,12 +111,20 @@ class HotAnswer:
     """Called for each GET that is answered with it."""
     gzip_unasked: bool = False
     """A client without Accept-Encoding gets gzip too (the gz hives)."""
+    count: str = ""
+    """What `counted` counts, as `HotTable` was told to make it again from this; empty: nothing."""
     digest: str = ""
     """Of a document's bytes: two answers with the same digest are two forms of one document."""
+    epoch: int = 0
+    """The counter of changes that concern all packages when the answer was made: with another one it is outdated."""
+    group: int = ANY
+    """The package that it is about, as `storage.revisions.group_of` has it; ANY: it may be about any package."""
+    generation: int = 0
+    """The counter of that group when the answer was made: with another one it is outdated."""
     since: float = field(default_factory=time.monotonic)
     """When `provenance` was valid, on the monotonic clock."""
     position: int = -1
-    """Where `overflow` has this very answer, as it counts positions; -1: nowhere."""
+    """Where `answer_file` has this very answer, as it counts positions; -1: nowhere."""
 
     outcome: str = field(init=False)
     _ages: AgingLines = field(init=False)

@@ -51,6 +51,13 @@ class KeptFile:
         self.changed = found.st_mtime_ns
         self.check_at = time.monotonic() + RECHECK_SECONDS
 
+    @classmethod
+    def known(cls, path: str, size: int, inode: int, changed: int) -> "KeptFile":
+        """One that was seen earlier; `is_there` checks it at its first use."""
+        file = cls.__new__(cls)
+        file.path, file.size, file.inode, file.changed, file.check_at = path, size, inode, changed, 0.0
+        return file
+
     def is_there(self, now: float) -> bool:
         """Whether it is still the same file; checked only every few seconds. `now` is on the monotonic clock."""
         if now < self.check_at:

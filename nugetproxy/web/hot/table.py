@@ -4,20 +4,23 @@ Answers are offered where documents and contents are served (`web.answers.respon
 decided in `web.lane.lane`. Nothing here parses a request, and nothing found here needs JSON or compression.
 
 A document is kept with its bytes. A package is kept as a route: its rendered head and its path; its bytes stay in the
-page cache. The two have separate budgets, and an answer that is requested once evicts none that is in use.
+page cache. The two have separate budgets, and an answer that is requested once evicts none that is in use. Behind the
+memory of one worker there is the file of all (`web.hot.answer_file`).
 """
 
 import re
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from nugetproxy.feeds.base import LocalFile
+from nugetproxy.feeds.base import HOSTED, LocalFile
+from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.logs import logger
+from nugetproxy.storage.revisions import ALL
 from nugetproxy.web.hot.answer import HotAnswer, Key
+from nugetproxy.web.hot.answer_file import AnswerFile
 from nugetproxy.web.hot.open_files import KeptFile, OpenFiles
-from nugetproxy.web.hot.overflow import Overflow
 
 log = logger()
 
@@ -29,6 +32,9 @@ ROUTES: Final = 0.4
 
 SEEN_ONCE: Final = 16_384
 """Number of remembered targets that were offered once while the table was full."""
+
+_LASTING: Final = frozenset(("", HOSTED, "offline"))
+"""Details of answers that do not depend on what this process alone knows, such as an upstream that is down."""
 
 
 class _Part:
@@ -87,22 +93,33 @@ class HotTable:
     """Hot answers by raw target. Only for the event loop's thread."""
 
     def __init__(
-        self, max_bytes: int, changes: Callable[[], int] = lambda: 0, overflow: Overflow | None = None
+        self,
+        max_bytes: int,
+        changes: Callable[[], int] = lambda: 0,
+        *,
+        epoch: Callable[[], int] | None = None,
+        packages: Mapping[int, int] | memoryview | None = None,
+        file: AnswerFile | None = None,
+        counting: Callable[[str], Callable[[], None] | None] = lambda _: None,
     ) -> None:
-        """`changes` returns a new value once anything that answers depend on has changed; older answers are dropped.
+        """`changes` returns a new value once anything that answers depend on has changed: an answer that was being made
+        meanwhile is not kept. `epoch` returns a new value once all answers are outdated; by default that is always
+        so. For the other changes there is a counter by package in `packages` (`storage.revisions`).
 
-        Documents that do not fit go to `overflow`.
+        `counting` makes `HotAnswer.counted` again for an answer of the `file`, from its `count`.
         """
         self.max_bytes = max_bytes
-        self.changes = changes
+        self._changes = changes
+        self._epoch = epoch or changes
+        self._packages: Mapping[int, int] | memoryview = packages if packages is not None else defaultdict(int)
         self.files = OpenFiles()
         self.found_in_memory = self.found_on_disk = self.not_found = 0
         """Look-ups since these were last set to 0."""
-        self._seen = changes()
-        self._routes = _Part(int(max_bytes * ROUTES))
-        self._overflow = overflow
-        left = overflow.put if overflow is not None else None
-        self._documents = _Part(max_bytes - self._routes.max_bytes, left)
+        self._seen = self._epoch()
+        self._file = file
+        self._counting = counting
+        self._routes = _Part(int(max_bytes * ROUTES), self._write)
+        self._documents = _Part(max_bytes - self._routes.max_bytes, self._write)
 
     def __len__(self) -> int:
         return len(self._documents.answers) + len(self._routes.answers)
@@ -120,10 +137,11 @@ class HotTable:
         `seen` is the value of `changes` before the answer was looked up.
         """
         self._is_current()
-        if seen is not None and seen != self._seen:
-            return
         key = _key(target, host)
         if key is None or answer.expires <= time.monotonic():
+            return
+        answer.epoch, answer.generation = self._packages[ALL], self._packages[answer.group]
+        if seen is not None and seen != self._changes():
             return
         if answer.identity is not None and isinstance(answer.identity.body, LocalFile):
             file = answer.identity.body
@@ -133,18 +151,17 @@ class HotTable:
                 # The request itself was answered from the file in another way, or failed there and was reported there.
                 log.debug("file_not_hot", file=file.path.name, why=str(error))
                 return
-        if self._overflow is not None:
-            self._overflow.forget(key)
         part = self._part(answer)
-        _unite(answer, part.answers.get(key))
-        if not part.keep(key, answer) and part is self._documents and self._overflow is not None:
-            self._overflow.put(key, answer)
+        before = part.answers.get(key)
+        if before is None and self._file is not None:
+            before = self._file.find(key)
+        _unite(answer, before)
+        self._write(key, answer)
+        part.keep(key, answer)
 
     def find(self, target: bytes, host: bytes, now: float) -> HotAnswer | None:
         """The answer for `target`; `host` is `scheme://` and the Host value. `now` is on the monotonic clock."""
-        if not self._is_current():
-            self.not_found += 1
-            return None
+        self._is_current()
         key: Key = target
         part = self._documents
         answer = part.answers.get(key)
@@ -155,8 +172,12 @@ class HotTable:
                 part, key = self._documents, (target, host)
                 answer = part.answers.get(key)
                 if answer is None:
-                    return self._overflown(target, host, now)
-        if answer.expires <= now or (part is self._routes and not self._is_there(answer, now)):
+                    return self._on_disk(target, host, now)
+        if (
+            answer.expires <= now
+            or self._packages[answer.group] != answer.generation
+            or (part is self._routes and not self._is_there(answer, now))
+        ):
             part.drop(key)
             self.not_found += 1
             return None
@@ -171,18 +192,37 @@ class HotTable:
         self.files.forget(file)
         return False
 
-    def _overflown(self, target: bytes, host: bytes, now: float) -> HotAnswer | None:
-        """A document that did not fit into memory. Requested again, it replaces one that is not in use."""
+    def _on_disk(self, target: bytes, host: bytes, now: float) -> HotAnswer | None:
+        """One that another worker rendered, or that did not fit into memory: it may replace one that is not in use."""
         keys: tuple[Key, Key] = (target, (target, host))
-        if self._overflow is not None:
+        if self._file is not None:
             for key in keys:
-                answer = self._overflow.find(key)
-                if answer is not None and answer.expires > now:
-                    self._documents.keep(key, answer)
+                answer = self._file.find(key)
+                if answer is not None and self._is_valid(answer, now):
+                    if answer.count and answer.counted is None:
+                        answer.counted = self._counting(answer.count)
+                    self._part(answer).keep(key, answer)
                     self.found_on_disk += 1
                     return answer
         self.not_found += 1
         return None
+
+    def _is_valid(self, answer: HotAnswer, now: float) -> bool:
+        return (
+            answer.since <= now < answer.expires
+            and answer.epoch == self._packages[ALL]
+            and answer.generation == self._packages[answer.group]
+            and self._is_there(answer, now)
+        )
+
+    def _write(self, key: Key, answer: HotAnswer) -> None:
+        """Let other workers have it, too. Nothing older stays there."""
+        if self._file is None:
+            return
+        was = answer.provenance
+        is_lasting = was.outcome is Outcome.HIT and was.detail in _LASTING and (answer.counted is None or answer.count)
+        if not is_lasting or not self._file.put(key, answer):
+            self._file.forget(key)
 
     def discard(self, target: str, host: str | None) -> None:
         """Drop one answer, if it is here."""
@@ -190,31 +230,27 @@ class HotTable:
         if key is not None:
             self._documents.drop(key)
             self._routes.drop(key)
-            if self._overflow is not None:
-                self._overflow.forget(key)
+            if self._file is not None:
+                self._file.forget(key)
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Drop everything that is in memory."""
         self._documents.clear()
         self._routes.clear()
-        if self._overflow is not None:
-            self._overflow.clear()
 
     async def close(self) -> None:
         """Drop everything and close the files."""
         self.clear()
         self.files.clear()
-        if self._overflow is not None:
-            await self._overflow.close()
+        if self._file is not None:
+            await self._file.close()
 
-    def _is_current(self) -> bool:
-        """Whether nothing has changed since the last call; drops everything if something has."""
-        now = self.changes()
-        if now == self._seen:
-            return True
-        self._seen = now
-        self.clear()
-        return False
+    def _is_current(self) -> None:
+        """Drop everything if all answers are outdated."""
+        now = self._epoch()
+        if now != self._seen:
+            self._seen = now
+            self.clear()
 
     def _part(self, answer: HotAnswer) -> _Part:
         return self._documents if answer.file is None else self._routes

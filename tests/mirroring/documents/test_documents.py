@@ -142,7 +142,7 @@ async def test_unresolved_doubt_is_reported_as_a_stale_outcome(world, documents,
 
 async def test_an_expired_document_is_revalidated_and_remains_a_fallback(world, documents, upstream):
     await world.keep(a_kept(age=5))
-    documents.expire(URL)
+    documents.expire(URL, "a")
     await until(lambda: documents.peek(URL, KIND).provenance.outcome is Outcome.STALE)
     upstream.default = DOWN
     assert (await documents.get(upstream, URL, KIND)).provenance.outcome is Outcome.STALE
@@ -153,12 +153,12 @@ async def test_an_expired_document_is_revalidated_and_remains_a_fallback(world, 
 
 
 async def test_expiring_an_unknown_document_is_not_an_error(documents):
-    documents.expire(URL)
+    documents.expire(URL, "a")
 
 
 async def test_another_process_learns_of_an_expiry(world, documents, upstream):
     await world.keep(a_kept(age=5))
-    documents.expire(URL)
+    documents.expire(URL, "a")
     await until(lambda: world.kept().expired)
 
     assert (await world.process().get(upstream, URL, KIND)).body == BODY

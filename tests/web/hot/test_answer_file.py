@@ -1,0 +1,478 @@
+"""Answers on disk: found unchanged by every worker, also after a restart, and never after something newer."""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nugetproxy.feeds.base import HOSTED, LocalFile
+from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.storage.reserve import NO_RESERVE, Reserve
+from nugetproxy.storage.revisions import ALL, ANY
+from nugetproxy.web.hot import answer_file as module
+from nugetproxy.web.hot.answer import HotAnswer, HotVariant
+from nugetproxy.web.hot.answer_file import BATCH, LARGEST, SMALLEST_FILE, AnswerFile
+from nugetproxy.web.hot.records import answer_of, name_of, record_of
+from nugetproxy.web.hot.table import HotTable
+from tests.web.lanes import JSON_HEADERS, hot_json
+
+NAME = "answers"
+
+
+def opened(folder: Path, identity: bytes = b"same") -> AnswerFile:
+    return AnswerFile(folder / NAME, SMALLEST_FILE, identity)
+
+
+@pytest.fixture
+async def answers(tmp_path):
+    made = opened(tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def another(tmp_path):
+    """The same file, as another worker has it."""
+    made = opened(tmp_path)
+    yield made
+    await made.close()
+
+
+async def written(answers: AnswerFile) -> None:
+    answers._write()
+    while answers._writing is not None:
+        await answers._writing
+
+
+def told(answer: HotAnswer | None) -> object:
+    if answer is None:
+        return None
+    forms = [
+        None if form is None else (form.described(), form.modified, described_body(form.body))
+        for form in (answer.identity, answer.gzip)
+    ]
+    names = ("resource", "provenance", "is_negotiated", "has_ttl", "expires", "needs_reader", "gzip_unasked", "digest")
+    others = ("since", "epoch", "group", "generation", "count")
+    return forms, [getattr(answer, name) for name in (*names, *others)]
+
+
+def described_body(body: object) -> object:
+    return body if isinstance(body, bytes) else [getattr(body, name) for name in ("path", "size", "inode", "changed")]
+
+
+def complete() -> HotAnswer:
+    return HotAnswer(
+        "registration",
+        Provenance(Outcome.HIT, 5.5, 7.25, True, "why"),
+        None,
+        HotVariant((*JSON_HEADERS, ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")), os.urandom(3000)),
+        is_negotiated=True,
+        expires=12.5,
+        needs_reader=True,
+        gzip_unasked=True,
+        digest="d",
+        since=3.25,
+        epoch=4,
+        group=17,
+        generation=2**40,
+        count="id/1.0.0",
+    )
+
+
+@pytest.mark.parametrize("key", [b"/a?q=1", (b"/a", b"http://host:1")])
+async def test_an_answer_is_found_as_it_was_by_all_workers(answers, another, key):
+    answer = complete()
+    answers.put(key, answer)
+    before = told(answers.find(key))
+    await written(answers)
+
+    assert before == told(answer) == told(answers.find(key)) == told(another.find(key))
+    assert another.find(b"/other") is None
+
+
+async def test_a_package_is_found_as_a_route(answers, another, tmp_path):
+    file = tmp_path / "package"
+    file.write_bytes(b"content")
+    table = HotTable(100_000, file=answers)
+    variant = HotVariant(JSON_HEADERS, LocalFile(file, 7, 5, "tag"), modified=5)
+    table.offer("/p", None, HotAnswer("nupkg", Provenance(Outcome.HIT), variant))
+    await written(answers)
+
+    other = HotTable(100_000, file=another)
+    answer = find(other, "/p")
+    assert answer is not None
+    assert answer.file is not None
+    assert answer.identity is not None
+    assert (answer.file.path, answer.file.size, answer.identity.modified) == (str(file), 7, 5)
+    file.write_bytes(b"changed")
+    os.utime(file, ns=(1, 1))
+    assert find(HotTable(100_000, file=another), "/p") is None
+
+
+async def test_it_is_still_there_after_a_restart(answers, tmp_path):
+    answer = complete()
+    answers.put(b"/a", answer)
+    await answers.close()
+
+    again = opened(tmp_path)
+    assert told(again.find(b"/a")) == told(answer)
+    await again.close()
+
+
+async def test_other_settings_find_nothing_and_disturb_nobody(answers, another, tmp_path):
+    answers.put(b"/a", hot_json(b"old"))
+    await written(answers)
+    changed = opened(tmp_path, b"different")
+    at_first = changed.find(b"/a")
+    changed.put(b"/a", hot_json(b"new"))
+    await written(changed)
+    answers.put(b"/b", hot_json(b"old too"))
+    await written(answers)
+
+    assert at_first is None
+    assert changed.find(b"/b") is None
+    assert another.find(b"/a").identity.body == b"old"
+    assert another.find(b"/b") is not None
+    await changed.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, 20_000, LARGEST])
+async def test_bodies_of_any_size(answers, another, size):
+    answer = hot_json(os.urandom(size), os.urandom(size))
+    answers.put(b"/a", answer)
+    await written(answers)
+
+    assert told(another.find(b"/a")) == told(answer)
+
+
+async def test_a_body_that_is_too_large_is_not_kept(answers):
+    assert not answers.put(b"/a", hot_json(bytes(LARGEST + 1)))
+    assert answers.find(b"/a") is None
+
+
+def test_no_damaged_record_is_an_answer():
+    record = record_of(b"/a", complete())
+    chosen = random.Random(1)
+    for _ in range(2000):
+        damaged = bytearray(record)
+        damaged[chosen.randrange(4, len(record))] ^= 1 << chosen.randrange(8)
+        assert answer_of(b"/a", bytes(damaged)) is None
+    assert answer_of(b"/b", record) is None
+
+
+async def test_a_damaged_file_has_no_answers(answers, another, tmp_path):
+    answers.put(b"/a", hot_json(os.urandom(50_000)))
+    await written(answers)
+    position = another.find(b"/a").position
+    with (tmp_path / NAME).open("r+b") as file:
+        file.seek(module._DATA + position + 30_000)
+        file.write(b"damaged")
+
+    assert another.find(b"/a") is None
+
+
+async def test_while_a_batch_is_written_it_is_found_too(answers, monkeypatch):
+    go_on = asyncio.Event()
+
+    class Slow:
+        async def run(self, work, *args):
+            await go_on.wait()
+            return work(*args)
+
+    monkeypatch.setattr(module, "DISK", Slow())
+    answer = hot_json(os.urandom(5000))
+    answers.put(b"/a", answer)
+    answers.put(b"/b", hot_json())
+    answers._write()
+    await asyncio.sleep(0)
+    during = told(answers.find(b"/a"))
+    answers.forget(b"/b")
+    go_on.set()
+    await written(answers)
+
+    assert during == told(answer) == told(answers.find(b"/a"))
+    assert answers.find(b"/b") is None
+
+
+async def test_answers_faster_than_the_disk_are_not_kept(answers, monkeypatch):
+    never = asyncio.Event()
+
+    class Stuck:
+        async def run(self, work, *args):
+            await never.wait()
+            return work(*args)
+
+    monkeypatch.setattr(module, "DISK", Stuck())
+    kept = [answers.put(b"/%d" % number, hot_json(bytes(100_000))) for number in range(40)]
+    await asyncio.sleep(0)
+
+    assert sum(kept) * 100_000 < 3 * BATCH
+    assert len(answers._gathered) + len(answers._flying) == sum(kept)
+    never.set()
+
+
+async def test_overwriting_the_file_gives_right_answers_or_none(answers, another):
+    """Two workers write from its start to its end and again: lost answers are not found, and answers never mixed."""
+    chosen = random.Random(1)
+    expected: dict[bytes, set[bytes]] = {}
+    found = wrong = 0
+    for number in range(600):
+        key = b"/%d" % chosen.randrange(150)
+        body = chosen.randbytes(chosen.randrange(60_000))
+        expected.setdefault(key, set()).add(body)
+        writer = (answers, another)[number % 2]
+        writer.put(key, hot_json(body))
+        if number % 5 == 0:
+            await written(writer)
+        asked = b"/%d" % chosen.randrange(150)
+        answer = (answers, another)[chosen.randrange(2)].find(asked)
+        if answer is not None and answer.identity is not None:
+            found += 1
+            wrong += answer.identity.body not in expected[asked]
+
+    assert wrong == 0
+    assert found > 100
+
+
+WRITING = """
+import asyncio, sys
+from pathlib import Path
+from nugetproxy.web.hot.answer_file import SMALLEST_FILE, AnswerFile
+from tests.web.lanes import hot_json
+
+async def main():
+    answers = AnswerFile(Path(sys.argv[1]), SMALLEST_FILE, b"same")
+    number = 0
+    print("ready", flush=True)
+    while True:
+        number += 1
+        answers.put(b"/%d" % (number % 100), hot_json((b"%d " % number) * 3000))
+        if number % 10 == 0:
+            answers._write()
+            await answers._writing
+
+asyncio.run(main())
+"""
+
+
+async def test_a_worker_killed_while_it_writes_leaves_only_whole_answers(answers, tmp_path):
+    for _ in range(3):
+        worker = subprocess.Popen([sys.executable, "-c", WRITING, str(tmp_path / NAME)], stdout=subprocess.PIPE)
+        assert worker.stdout is not None
+        worker.stdout.readline()
+        await asyncio.sleep(0.1)
+        worker.kill()
+        worker.wait()
+        worker.stdout.close()
+    found = 0
+    for number in range(100):
+        answer = answers.find(b"/%d" % number)
+        if answer is not None:
+            found += 1
+            words = set(answer.identity.body.split())
+            assert len(words) == 1
+            assert int(words.pop()) % 100 == number
+    assert found > 50
+    assert answers.put(b"/new", hot_json())
+    await written(answers)
+    assert answers.find(b"/new") is not None
+
+
+async def test_what_is_forgotten_is_not_found_by_anybody(answers, another):
+    for key in (b"/a", b"/b"):
+        answers.put(key, hot_json())
+    await written(answers)
+    another.forget(b"/a")
+
+    assert [answers.find(key) is not None for key in (b"/a", b"/b")] == [False, True]
+
+
+async def test_answers_outside_the_page_cache_are_not_found(answers, monkeypatch):
+    answers.put(b"/a", hot_json(os.urandom(5000)))
+    await written(answers)
+
+    def preadv(*_):
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "preadv", preadv)
+
+    assert answers.find(b"/a") is None
+
+
+async def test_a_full_disk_ends_it(answers, monkeypatch):
+    def pwrite(*_):
+        raise OSError(28, "No space left on device")
+
+    answers.put(b"/a", hot_json())
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", pwrite)
+        await written(answers)
+
+    assert not answers.put(b"/b", hot_json())
+    assert [answers.find(key) for key in (b"/a", b"/b")] == [None, None]
+    answers.forget(b"/a")
+
+
+async def test_it_does_not_grow_into_the_reserve(tmp_path):
+    reserve = Reserve(tmp_path, 1 << 62)
+    answers = AnswerFile(tmp_path / NAME, SMALLEST_FILE, b"same", reserve)
+    answers.put(b"/a", hot_json())
+    await written(answers)
+    refused = answers.find(b"/a")
+    answers._reserve = NO_RESERVE
+    answers.put(b"/a", hot_json())
+    await written(answers)
+
+    assert refused is None
+    assert answers.find(b"/a") is not None
+    await answers.close()
+
+
+async def test_what_was_found_here_is_not_written_again(answers, another):
+    """Unless its record would soon be overwritten."""
+    answers.put(b"/a", hot_json(b"a" * 1000))
+    await written(answers)
+    found = another.find(b"/a")
+    for _ in range(3):
+        another.put(b"/a", found)
+    assert another._gathered == {}
+
+    for number in range(1 + SMALLEST_FILE // 2 // 100_000):
+        answers.put(b"/%d" % number, hot_json(os.urandom(100_000)))
+        await written(answers)
+    another.put(b"/a", found)
+    assert list(another._gathered) == [b"/a"]
+
+
+# --- behind the table ---
+
+
+def find(table: HotTable, target: str) -> HotAnswer | None:
+    return table.find(target.encode(), b"http://a", time.monotonic())
+
+
+async def test_answers_evicted_from_memory_are_found_on_disk(answers):
+    table = HotTable(100_000, file=answers)
+    bodies = {f"/{number}": os.urandom(2000) for number in range(200)}
+    for target, body in bodies.items():
+        table.offer(target, None, hot_json(body))
+
+    for target, body in bodies.items():
+        answer = find(table, target)
+        assert answer is not None
+        assert answer.identity is not None
+        assert answer.identity.body == body
+    assert table.held_bytes <= 100_000
+
+
+async def test_what_has_expired_is_not_found_on_disk(answers):
+    table = HotTable(1000, file=answers)
+    now = time.monotonic()
+    table.offer("/a", None, hot_json(expires=now + 60))
+
+    assert table.find(b"/a", b"http://a", time.monotonic()) is not None
+    assert table.find(b"/a", b"http://a", now + 61) is None
+    assert table.find(b"/a", b"http://a", now - 5) is None  # from before a boot, by a clock that started again
+
+
+async def test_an_older_answer_never_comes_back(answers, another):
+    """The newer one is too large to be kept: then neither is found."""
+    table = HotTable(1000, file=answers)
+    table.offer("/a", None, hot_json(b"old"))
+    await written(answers)
+    table.offer("/a", None, hot_json(bytes(LARGEST + 1)))
+
+    assert find(table, "/a") is None
+    assert find(HotTable(1000, file=another), "/a") is None
+
+
+@pytest.mark.parametrize("changed", [ALL, 1, ANY])
+async def test_a_change_makes_outdated_what_depends_on_it(answers, another, changed):
+    packages = {ANY: 0, ALL: 0, 1: 0, 2: 0}
+    tables = [HotTable(100_000, epoch=lambda: packages[ALL], packages=packages, file=f) for f in (answers, another)]
+    groups = {"/one": 1, "/two": 2, "/search": ANY}
+    for target, group in groups.items():
+        tables[0].offer(target, None, hot_json(group=group))
+    await written(answers)
+    before = [[find(table, target) is not None for target in groups] for table in tables]
+    packages[changed] += 1
+
+    after = [[find(table, target) is not None for target in groups] for table in tables]
+    assert before == [[True] * 3] * 2
+    assert after == [[changed not in (ALL, group) for group in groups.values()]] * 2
+
+
+async def test_an_answer_made_during_a_change_is_not_kept(answers):
+    changes = [0]
+    table = HotTable(100_000, lambda: changes[0], epoch=lambda: 0, file=answers)
+    changes[0] = 1
+    table.offer("/a", None, hot_json(), seen=0)
+    table.offer("/b", None, hot_json(), seen=1)
+
+    assert [find(table, target) is not None for target in ("/a", "/b")] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("provenance", "is_shared"),
+    [
+        (Provenance(Outcome.HIT), True),
+        (Provenance(Outcome.HIT, detail=HOSTED), True),
+        (Provenance(Outcome.HIT, detail="offline"), True),
+        (Provenance(Outcome.HIT, detail="upstream-away"), False),
+        (Provenance(Outcome.STALE), False),
+        (Provenance(Outcome.OWN), False),
+    ],
+)
+async def test_only_what_holds_in_every_process_is_shared(answers, another, provenance, is_shared):
+    table = HotTable(100_000, file=answers)
+    table.offer("/a", None, HotAnswer("versions", provenance, HotVariant(JSON_HEADERS, b"{}")))
+    await written(answers)
+
+    assert find(table, "/a") is not None
+    assert (find(HotTable(100_000, file=another), "/a") is not None) is is_shared
+
+
+async def test_downloads_are_counted_by_every_worker(answers, another):
+    counted: list[str] = []
+    table = HotTable(100_000, file=answers)
+    table.offer("/a", None, hot_json(count="id/1.0", counted=lambda: None))
+    await written(answers)
+    other = HotTable(100_000, file=another, counting=lambda count: lambda: counted.append(count))
+    answer = find(other, "/a")
+    assert answer is not None
+    assert answer.counted is not None
+    answer.counted()
+
+    assert counted == ["id/1.0"]
+
+
+async def test_the_two_forms_of_a_document_are_united(answers, another):
+    one, other = (HotTable(100_000, file=file) for file in (answers, another))
+    plain, zipped = HotVariant(JSON_HEADERS, b"plain"), HotVariant((), b"zip")
+    one.offer("/a", None, HotAnswer("v", Provenance(Outcome.HIT), plain, None, True, digest="d"))
+    await written(answers)
+    other.offer("/a", None, HotAnswer("v", Provenance(Outcome.HIT), None, zipped, True, digest="d"))
+    await written(another)
+
+    answer = answers.find(b"/a")
+    assert answer is not None
+    assert answer.identity is not None
+    assert answer.gzip is not None
+
+
+async def test_an_answer_for_one_host_is_not_found_for_another(answers):
+    table = HotTable(1000, file=answers)
+    table.offer("/a", "http://a", hot_json())
+
+    assert table.find(b"/a", b"http://b", time.monotonic()) is None
+    assert table.find(b"/a http://a", b"http://a", time.monotonic()) is None
+    assert find(table, "/a") is not None
+
+
+def test_a_key_with_a_host_is_written_as_no_target_could_be():
+    assert name_of((b"/a", b"http://host")) == b"/a http://host"  # no target has a space
