@@ -8,7 +8,7 @@ when a rule or an exception changes, and when time alone changes one.
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -112,8 +112,12 @@ class Screen:
 class Screening:
     """The verdicts on all ids of the feed below."""
 
-    def __init__(self, below: Feed, policy: Policy, *, changed: Callable[[], None] = lambda: None) -> None:
-        """Facts are read from `below`. `changed` is called when earlier answers may no longer be repeated."""
+    def __init__(
+        self, below: Feed, policy: Policy, *, changed: Callable[[Iterable[str]], None] = lambda _: None
+    ) -> None:
+        """Facts are read from `below`. `changed` is called with lowercase package ids when earlier answers about
+        them may no longer be repeated.
+        """
         self._below = below
         self.policy = policy
         self._changed = changed
@@ -145,7 +149,7 @@ class Screening:
             screen.verdict(version).is_withheld and not verdict.is_withheld
             for version, verdict in kept.verdicts.items()
         ):
-            self._changed()
+            self._changed((package_id.lower,))
         return screen
 
     def valid_for(self, screen: Screen, *, with_facts: bool) -> float:
@@ -209,7 +213,7 @@ class Screening:
         )
         screen.verdicts[package.version] = verdict
         if verdict.is_withheld:
-            self._changed()
+            self._changed((package.lower_id,))
         self.check(screen, package)
         return found
 

@@ -81,7 +81,7 @@ def screened(
         observer=_Observer(),
         trust=_trust(settings),
     )
-    screening = Screening(facts, policy, changed=revisions.bump_all)
+    screening = Screening(facts, policy, changed=revisions.bump_packages)
     return ScreenedFeed(Screened(below, screening), screening)
 
 

@@ -78,7 +78,7 @@ class MirroredDocuments:
         changed: Callable[[Iterable[str]], None] = lambda _: None,
         followed: Callable[[str], float] = lambda _: -math.inf,
     ) -> None:
-        """`changed` is called with lowercase package ids when what may have been served as fresh no longer is. `followed`
+        """`changed` is called with lowercase ids when what may have been served as fresh no longer is. `followed`
         returns, by upstream name, until when its catalog names every change (see `FreshnessRule.followed_until`).
         """
         self._store = store
