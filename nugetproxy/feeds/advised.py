@@ -17,7 +17,7 @@ from nugetproxy.protocol.documents import text_of
 from nugetproxy.protocol.v3.registration import Leaf, Registration
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
 from nugetproxy.protocol.v3.signatures import RepositorySignatures
-from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages, merge_vulnerabilities
+from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPage, VulnerabilityPages, merge_vulnerabilities
 
 # Bytes of an advisory in a registration, besides its URL.
 _ROW = 80
@@ -42,6 +42,7 @@ class Advised:
         self._below = below
         self._hidden = hidden
         self._dated = dated
+        self._paged: tuple[Advisories, VulnerabilityPage] | None = None
 
     async def offered(self) -> Offered:
         offered = await self._below.offered()
@@ -122,8 +123,17 @@ class Advised:
         if not advisories:
             return await self._below.vulnerabilities()
         below, provenance = await self._pages_below()
-        ours = VulnerabilityPages((advisories.page(self._hidden(advisories.by_id.keys()), dated=self._dated),))
+        ours = VulnerabilityPages((self._page(advisories),))
         return Answer(merge_vulnerabilities([(PAGE, ours), ("upstream", below)]), provenance)
+
+    def _page(self, advisories: Advisories) -> VulnerabilityPage:
+        """Built once for all requests: there may be tens of thousands."""
+        if self._paged is None or self._paged[0] is not advisories:
+            self._paged = (advisories, advisories.page(dated=self._dated))
+        page = self._paged[1]
+        if not (hidden := self._hidden(page.body.keys())):
+            return page
+        return replace(page, body={name: rows for name, rows in page.body.items() if name not in hidden})
 
     async def _pages_below(self) -> tuple[VulnerabilityPages, Provenance]:
         try:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from tests.fuzzing import (
+    advisories,
     documents,
     headers,
     http_requests,
@@ -20,6 +21,7 @@ TARGETS: Final[dict[str, Target]] = by_name(
         *nuspecs.TARGETS,
         *packages.TARGETS,
         *documents.TARGETS,
+        *advisories.TARGETS,
         *upstream_answers.TARGETS,
         *names.TARGETS,
         *queries.TARGETS,

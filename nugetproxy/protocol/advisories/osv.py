@@ -34,6 +34,7 @@ _PAGES: Final = {
     "CVE-": "https://nvd.nist.gov/vuln/detail/",
     "MAL-": "https://osv.dev/vulnerability/",
 }
+_LONGEST_SHOWN: Final = 100
 # At one version: what ends before it, what begins with it, what ends with it.
 _ORDER: Final = {"fixed": 0, "introduced": 1, "last_affected": 2}
 
@@ -79,10 +80,13 @@ def intervals_of(affected: dict[str, Any]) -> tuple[VersionRange, ...]:
         if kind == "GIT":
             continue
         if kind not in ("SEMVER", "ECOSYSTEM"):
-            raise UnreadableDocument(WHAT, f'the range type {kind!r} is unknown; expected "SEMVER" or "ECOSYSTEM"')
+            why = f'the range type {_shown(kind)} is unknown; expected "SEMVER" or "ECOSYSTEM"'
+            raise UnreadableDocument(WHAT, why)
         intervals.extend(_intervals(_objects(row.get("events"), "events")))
-    stated = affected.get("versions")
-    for text in stated if isinstance(stated, list) else []:
+    stated = affected.get("versions") or []
+    if not isinstance(stated, list):
+        raise UnreadableDocument(WHAT, "versions is not an array")
+    for text in stated:
         version = _version(text)
         if not any(interval.satisfies(version) for interval in intervals):
             intervals.append(VersionRange(version, True, version, True))
@@ -156,7 +160,7 @@ def _points(events: Iterable[dict[str, Any]]) -> Iterator[tuple[NuGetVersion | N
                 continue
             if name not in _ORDER:
                 expected = "introduced, fixed or last_affected"
-                raise UnreadableDocument(WHAT, f"the event {name!r} is not supported; expected {expected}")
+                raise UnreadableDocument(WHAT, f"the event {_shown(name)} is not supported; expected {expected}")
             yield (None if name == "introduced" and text == "0" else _version(text)), name
 
 
@@ -165,6 +169,10 @@ def _version(text: object) -> NuGetVersion:
         return NuGetVersion.parse(text_of(text))
     except InvalidVersion as error:
         raise UnreadableDocument(WHAT, str(error)) from error
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:_LONGEST_SHOWN]
 
 
 def _severity_of_score(score: float) -> Severity:

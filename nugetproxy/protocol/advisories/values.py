@@ -1,6 +1,6 @@
 """Advisories as values: which versions of which ids have which known vulnerabilities."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
@@ -11,6 +11,8 @@ from nugetproxy.nuget.version_range import VersionRange
 from nugetproxy.protocol.documents import text_of
 from nugetproxy.protocol.times import text_of_microseconds
 from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPage
+
+_YEAR_10000: Final = 253_402_300_800  # in unix seconds; no text can name it
 
 PAGE: Final = "private"
 """The name of the vulnerability page with our own advisories, in clients and in URLs."""
@@ -62,26 +64,23 @@ class Advisories:
         """The severity of the worst known vulnerability of a version; None if none is known."""
         return max((each.severity for each in self.about(lower_id, version)), default=None)
 
-    def page(self, without: Collection[str] = (), *, dated: bool = False) -> VulnerabilityPage:
-        """As a vulnerability page, without these ids (lower-case).
-
-        `dated`: with the times of publication, which are no part of the protocol.
-        """
+    def page(self, *, dated: bool = False) -> VulnerabilityPage:
+        """As a vulnerability page. `dated`: with the times of publication, which are no part of the protocol."""
         body = {
             lower_id: [_row(advisory, dated=dated) for advisory in advisories]
             for lower_id, advisories in self.by_id.items()
-            if lower_id not in without
         }
         return VulnerabilityPage(PAGE, self.updated, body)
 
 
 def published_at(text: object) -> int | None:
-    """An ISO 8601 time with an offset, in whole unix seconds; None for anything else."""
+    """An ISO 8601 time with an offset, in whole unix seconds; None for anything else, and for times before 1970."""
     try:
         found = datetime.fromisoformat(text_of(text))
-        return int(found.timestamp()) if found.tzinfo is not None else None
+        seconds = int(found.timestamp()) if found.tzinfo is not None else -1
     except (ValueError, OverflowError):
         return None
+    return seconds if 0 <= seconds < _YEAR_10000 else None
 
 
 def merged(several: Iterable[Mapping[str, Iterable[Advisory]]], updated: str) -> Advisories:

@@ -7,7 +7,7 @@ import pytest
 from nugetproxy.errors import UnreadableDocument
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.advisories.osv import intervals_of, read_osv, severity_of, url_of
-from nugetproxy.protocol.advisories.values import Severity
+from nugetproxy.protocol.advisories.values import Severity, published_at
 
 
 def events(*pairs: tuple[str, str], kind: str = "SEMVER") -> dict[str, Any]:
@@ -67,6 +67,7 @@ def test_affected_versions_as_ranges(affected, expected):
         (events(("introduced", "0"), ("limit", "2.0")), "'limit' is not supported"),
         (events(("introduced", "0"), kind="FANCY"), "'FANCY' is unknown"),
         ({"versions": [1.0]}, "''"),
+        ({**events(("introduced", "0")), "versions": "1.0"}, "versions is not an array"),
         ({"ranges": "all"}, "ranges is not an array"),
         ({"ranges": [{"type": "SEMVER", "events": ["introduced"]}]}, "events is not an array"),
     ],
@@ -158,6 +159,23 @@ def test_a_record():
 def test_a_record_that_cannot_be_read(changes, why):
     with pytest.raises(UnreadableDocument, match=why):
         read_osv(record(**changes))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2026-02-01T00:00:00Z", 1769904000),
+        ("2026-02-01T00:00:00.9+01:00", 1769900400),
+        ("2026-02-01T00:00:00", None),
+        ("1969-12-31T23:59:59Z", None),
+        ("0001-01-01T00:00:00Z", None),
+        ("9999-12-31T23:59:59-01:00", None),
+        ("yesterday", None),
+        (None, None),
+    ],
+)
+def test_when_it_was_published(text, seconds):
+    assert published_at(text) == seconds
 
 
 @pytest.mark.parametrize("changes", [{"withdrawn": "2026-01-01T00:00:00Z"}, {"affected": []}, {"affected": None}])

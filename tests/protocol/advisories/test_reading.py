@@ -76,15 +76,15 @@ def test_the_worst_known_vulnerability():
     assert [each.severity for each in known.about("a", NuGetVersion.parse("1.0"))] == [3, 0]
 
 
-def test_the_page_can_be_read_again_and_leaves_ids_out():
-    known = read({"A": [row()], "B": [row(), row()]})
-    page = known.page(without={"a"})
+def test_the_page_can_be_read_again():
+    known = read({"B": [row(), row(), row(published="2026-02-01T00:00:00+01:00", severity=0)]})
+    page, dated = known.page(), known.page(dated=True)
+    rows = [{"url": URL, "severity": 2, "versions": "(, 2.0.0)"}, {"url": URL, "severity": 0, "versions": "(, 2.0.0)"}]
 
     assert known.count == 2
-    assert (page.name, page.updated, page.body) == (
-        "private", "2026-01-01T00:00:00Z", {"b": [{"url": URL, "severity": 2, "versions": "(, 2.0.0)"}]},
-    )  # fmt: skip
-    assert merged([read_advisories(written_page(known.page().body))], known.updated) == known
+    assert (page.name, page.updated, page.body) == ("private", "2026-01-01T00:00:00Z", {"b": rows})
+    assert dated.body["b"][1]["published"] == "2026-01-31T23:00:00.0000000Z"
+    assert merged([read_advisories(written_page(dated.body))], known.updated) == known
 
 
 def test_an_entry_with_advisories():
