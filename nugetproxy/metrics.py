@@ -137,6 +137,11 @@ QUARANTINED = Counter(
     "Kept packages that were found to be damaged or changed, and moved to quarantine.",
     ["upstream"],
 )
+MIRROR_VERIFIED = Counter(
+    "nugetproxy_mirror_verified_total",
+    "Kept packages read again by the monthly verification, by result (right, damaged, differing).",
+    ["result"],
+)
 MIRROR_BUDGET = Gauge(
     "nugetproxy_mirror_budget_bytes",
     "Bytes that mirrored packages may take (mirroring.budget); 0 means no limit.",
@@ -225,6 +230,8 @@ def begin_at_zero(upstreams: Iterable[str]) -> None:
     """
     for store in ("documents", "content"):
         STORE_FAILURES.labels(store)
+    for result in ("right", "damaged", "differing"):
+        MIRROR_VERIFIED.labels(result)
     for kind in ("document", "content"):
         COALESCED.labels(kind)
     for ahead in ("versions", "package"):

@@ -22,6 +22,7 @@ from nugetproxy.hosting.symbols import Symbols
 from nugetproxy.hosting.verification import VerificationKeys
 from nugetproxy.mirroring.care.eviction import Eviction
 from nugetproxy.mirroring.care.upkeep import Upkeep
+from nugetproxy.mirroring.care.verification import Verification
 from nugetproxy.mirroring.foresight.foresight import Foresight
 from nugetproxy.mirroring.kept.files import KeptFiles
 from nugetproxy.mirroring.kept.inventory import Inventory
@@ -67,6 +68,7 @@ class CareServices:
     files: KeptFiles
     eviction: Eviction
     upkeep: Upkeep
+    verification: Verification
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import click
 
 from nugetproxy.cli import mirror_reports as reports
 from nugetproxy.cli.managing import managing_options
-from nugetproxy.cli.mirror_care import evict
+from nugetproxy.cli.mirror_care import evict, verify
 from nugetproxy.cli.output import REFUSED, complain, print_fields, print_json, print_table, report
 from nugetproxy.errors import InvalidRequest
 
@@ -19,10 +19,11 @@ _STATES = ("kept", "gone", "pinned", "quarantined")
 
 @click.group()
 def mirror() -> None:
-    """Mirrored packages: list, pin, evict. Works beside a running server, and without one."""
+    """Mirrored packages: list, pin, evict, verify. Works beside a running server, and without one."""
 
 
 mirror.add_command(evict)
+mirror.add_command(verify)
 
 
 @mirror.command("list")

@@ -1,4 +1,4 @@
-"""nugetproxy mirror evict: what acts on kept packages through everything that a server uses."""
+"""nugetproxy mirror evict, verify: what acts on kept packages through everything that a server uses."""
 
 import os
 import time
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nugetproxy.cli import mirror_reports as reports
-from nugetproxy.cli.managing import managing_options
+from nugetproxy.cli.managing import duration, managing_options
 from nugetproxy.cli.options import load_config
 from nugetproxy.cli.output import REFUSED, complain, print_json, refuse
 from nugetproxy.errors import InvalidRequest, NugetproxyError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nugetproxy.cli.opened_mirror import OpenedMirror
     from nugetproxy.config import Config
     from nugetproxy.mirroring.care.eviction import Evicted
+    from nugetproxy.mirroring.care.verification import Verified
     from nugetproxy.mirroring.kept.files import KeptFile, KeptFiles
     from nugetproxy.mirroring.kept.inventory import Inventory
 
@@ -70,13 +71,66 @@ def evict(
         raise SystemExit(REFUSED)
 
 
+@click.command()
+@click.option(
+    "--older-than",
+    metavar="AGE",
+    callback=duration,
+    help='Only what was not verified for this long, such as "1d": continues a run that was interrupted.',
+)
+@click.option("--rate", metavar="SIZE", help='Read at most this much a second, such as "50 MB".  [default: no limit]')
+@click.option("--no-repair", is_flag=True, help="Do not fetch damaged packages again.")
+@managing_options
+def verify(older_than: float | None, rate: str | None, no_repair: bool, as_json: bool, **options: object) -> None:
+    """Read every mirrored package again and compare its hashes.
+
+    A damaged package is moved to `quarantine/`, and fetched again if its upstream has it. The server does the same once
+    a month. Packages without an entry in the inventory are entered.
+
+    Exit code: 0 if everything was right, 1 if something was not, also if it was repaired.
+    """
+    import asyncio
+
+    from nugetproxy.config import parse_size
+
+    try:
+        limit = parse_size(rate) if rate else None
+    except ValueError as error:
+        refuse(InvalidRequest(f"--rate: {error}"))
+    try:
+        found = asyncio.run(_verify(upkeep_config(options), older_than or 0.0, limit, repair=not no_repair))
+    except NugetproxyError as error:
+        refuse(error)
+    if as_json:
+        print_json(reports.verified(found))
+    else:
+        click.echo(f"Verified {found.checked} packages ({found.bytes / 1e6:.1f} MB): {len(found.damaged)} damaged, "
+                   f"{len(found.differing)} differ from their upstream.")  # fmt: skip
+    if not found.is_clean:
+        complain(reports.problems(found), "not_clean")
+        raise SystemExit(REFUSED)
+
+
+async def _verify(config: "Config", older_than: float, rate: int | None, *, repair: bool) -> "Verified":
+    from nugetproxy.runtime.assembly import assemble
+    from nugetproxy.storage.database.opening import can_write
+
+    if not can_write(Path(config.storage.path)):  # nothing can be fetched or moved there
+        config = config.model_copy(update={"mirroring": config.mirroring.model_copy(update={"mode": "offline"})})
+    async with assemble(config, os.environ, what="mirror verify") as services:
+        assert services.care is not None
+        # Later than now: everything was verified before.
+        before = time.time() - older_than if older_than else time.time() + 1
+        return await services.care.verification.verify(before, rate=rate, repair=repair)
+
+
 def upkeep_config(options: Mapping[str, Any]) -> "Config":
     """The settings, with the upstreams that filled the data directory if none are configured.
 
-    Exits if root would create files that the server could not use.
+    Raises StorageUnavailable if there is no mirror. Exits if root would create files that the server could not use.
     """
     from nugetproxy import logs
-    from nugetproxy.cli.opened_mirror import owner_that_root_would_shut_out
+    from nugetproxy.cli.opened_mirror import owner_that_root_would_shut_out, refuse_missing
     from nugetproxy.runtime.known_upstreams import with_recorded_upstreams
 
     config = with_recorded_upstreams(load_config(options))
@@ -84,9 +138,7 @@ def upkeep_config(options: Mapping[str, Any]) -> "Config":
     if owner := owner_that_root_would_shut_out(data):
         complain([f"{data} belongs to {owner}: run this as {owner}, or the server cannot use what root writes there"])
         raise SystemExit(REFUSED)
-    if not data.is_dir():
-        complain([f"data directory {data} does not exist; use the --data or --config of the server"])
-        raise SystemExit(REFUSED)
+    refuse_missing(data)
     logs.set_up(config.logs.format, "warning" if config.logs.level == "info" else config.logs.level)
     return config
 

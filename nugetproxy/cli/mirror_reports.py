@@ -8,6 +8,7 @@ from nugetproxy.cli.output import iso
 
 if TYPE_CHECKING:
     from nugetproxy.mirroring.care.eviction import Evicted
+    from nugetproxy.mirroring.care.verification import Problem, Verified
     from nugetproxy.mirroring.kept.files import KeptFile, QuarantinedFile
     from nugetproxy.mirroring.kept.pins import Pin
 
@@ -81,6 +82,38 @@ def evicted(found: "Evicted", *, dry_run: bool) -> dict[str, Any]:
             {"id": file.lower_id, "version": file.lower_version, "upstream": file.upstream, "bytes": file.size}
             for file in found.files
         ],
+    }
+
+
+def verified(found: "Verified") -> dict[str, Any]:
+    return {
+        "clean": found.is_clean,
+        "checked": found.checked,
+        "bytes": found.bytes,
+        "damaged": list(map(_problem, found.damaged)),
+        "differing": list(map(_problem, found.differing)),
+        "missing": found.missing,
+        "added": found.added,
+    }
+
+
+def problems(found: "Verified") -> list[str]:
+    """What `verify` complains about."""
+    damaged = [
+        f"{' '.join(each.key[1:])} was damaged: {each.why}; {'fetched again' if each.is_repaired else 'not repaired'}"
+        for each in found.damaged
+    ]
+    return damaged + [f"{' '.join(each.key[1:])}: {each.why}" for each in found.differing]
+
+
+def _problem(found: "Problem") -> dict[str, Any]:
+    upstream, lower_id, lower_version = found.key
+    return {
+        "id": lower_id,
+        "version": lower_version,
+        "upstream": upstream,
+        "why": found.why,
+        "repaired": found.is_repaired,
     }
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from nugetproxy.cli.options import Settings
 from nugetproxy.cli.output import refuse
@@ -19,8 +19,6 @@ from nugetproxy.storage.data_directory import MIRROR
 from nugetproxy.storage.database.opening import INVENTORY, can_write
 
 T = TypeVar("T")
-
-NO_MIRROR: Final = "has no mirrored packages: is it the server's --data?"
 
 
 class OpenedMirror:
@@ -61,11 +59,8 @@ def on_mirror(options: Mapping[str, Any], work: Callable[[OpenedMirror], Awaitab
 @contextmanager
 def _opened(settings: Settings, *, writing: bool) -> Iterator[OpenedMirror]:
     data = settings.data
-    if not data.is_dir():
-        raise StorageUnavailable(f"data directory {data} does not exist; use the --data or --config of the server")
+    refuse_missing(data)
     path = data / INVENTORY
-    if not path.exists() and not (data / MIRROR).is_dir():
-        raise StorageUnavailable(f"{data} {NO_MIRROR}")
     read_only = not can_write(data) or (not writing and not path.exists())
     if writing and read_only:
         raise StorageUnavailable(f"{data} is read-only for this user")
@@ -74,6 +69,14 @@ def _opened(settings: Settings, *, writing: bool) -> Iterator[OpenedMirror]:
         yield OpenedMirror(settings, Inventory(database), KeptFiles(database), Pins(database))
     finally:
         database.close()
+
+
+def refuse_missing(data: Path) -> None:
+    """Raises StorageUnavailable if `data` is not a data directory with a mirror."""
+    if not data.is_dir():
+        raise StorageUnavailable(f"data directory {data} does not exist; use the --data or --config of the server")
+    if not (data / INVENTORY).exists() and not (data / MIRROR).is_dir():
+        raise StorageUnavailable(f"{data} has no mirrored packages: is it the server's --data?")
 
 
 def owner_that_root_would_shut_out(data: Path) -> str:

@@ -17,6 +17,7 @@ from nugetproxy.errors import (
     NugetproxyError,
     PackageNotFound,
     PartNotFound,
+    UnreadableDocument,
     UpstreamNonsense,
     VersionNotFound,
 )
@@ -37,6 +38,7 @@ from nugetproxy.mirroring.search import MirroredSearch
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.documents import text_of
+from nugetproxy.protocol.v3.catalog_reader import read_stated_file
 from nugetproxy.protocol.v3.flat_container import read_versions
 from nugetproxy.protocol.v3.registration import Leaf, Registration, catalog_entry_url
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchPage, SearchQuery
@@ -117,6 +119,16 @@ class MirrorFeed:
             return None
         is_current = answer.provenance.outcome in (Outcome.HIT, Outcome.REFRESHED, Outcome.MISS)
         return package.version in answer.value if is_current else None
+
+    async def stated_sha512(self, package: PackageIdentity) -> str | None:
+        """The SHA-512 (base64) that stored documents of the upstream state for the package; sends no request."""
+        for leaf in await self._registrations.stated_leaves(package.id):
+            url = catalog_entry_url(leaf) if leaf.version == package.version else None
+            document = self._source.peek(url) if url is not None else None
+            if document is not None:
+                with contextlib.suppress(UnreadableDocument):
+                    return read_stated_file(document.body, package).sha512
+        return None
 
     async def registration(self, package_id: PackageId) -> Answer[Registration]:
         kept = await self._kept_registration(package_id)

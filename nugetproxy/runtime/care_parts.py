@@ -1,7 +1,7 @@
 """The mirror's upkeep in the composition: what is known of kept files, the guard over them, and eviction."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -9,8 +9,11 @@ from pathlib import Path
 
 from nugetproxy.accounts.reservations import protected_prefixes
 from nugetproxy.config import Config, parse_budget
+from nugetproxy.errors import NugetproxyError
+from nugetproxy.feeds.base import LocalFile, Part, SmallContent
 from nugetproxy.mirroring.care.eviction import Eviction
 from nugetproxy.mirroring.care.upkeep import Upkeep
+from nugetproxy.mirroring.care.verification import UpstreamSide, Verification
 from nugetproxy.mirroring.downloads.mirrored_downloads import MirroredDownloads
 from nugetproxy.mirroring.feed import MirrorFeed
 from nugetproxy.mirroring.kept.files import KeptFiles
@@ -70,7 +73,7 @@ def care_over(
     *,
     runs: bool,
 ) -> CareServices:
-    """Eviction from the mirror; in the background too if `runs`, until `stack` ends it.
+    """Eviction from the mirror, and its verification; in the background too if `runs`, until `stack` ends it.
 
     Offline nothing is evicted: nothing could be fetched again.
     """
@@ -79,15 +82,35 @@ def care_over(
     eviction = Eviction(parts.files, parts.blobs, leases, asks, in_use=parts.last_use.is_recent)
     budget = parse_budget(config.mirroring.budget)
     upkeep = Upkeep(path, budget, reserve, parts.inventory, parts.files, eviction, leases)
-    if runs and not parts.files.is_read_only and config.mirroring.mode == "online":
-        task = asyncio.create_task(upkeep.run(), name="mirror upkeep")
-        stack.push_async_callback(_ended, task)
-    return CareServices(parts.inventory, parts.files, eviction, upkeep)
+    sides = {name: UpstreamSide(mirror.stated_sha512, partial(_fetch_again, mirror, is_ours))
+             for name, mirror in mirrors.items()}  # fmt: skip
+    verification = Verification(
+        path / MIRROR, parts.inventory, parts.files, parts.blobs, parts.quarantine, leases, sides
+    )
+    if runs and not parts.files.is_read_only:
+        jobs = [verification.run()] if config.mirroring.mode == "offline" else [verification.run(), upkeep.run()]
+        stack.push_async_callback(_ended, [asyncio.create_task(job) for job in jobs])
+    return CareServices(parts.inventory, parts.files, eviction, upkeep, verification)
 
 
 async def _still_offers(mirror: MirrorFeed, is_ours: Callable[[str], bool], package: PackageIdentity) -> bool | None:
     """No upstream is asked about ids that are ours, even if it was before they were."""
     return None if is_ours(package.lower_id) else await mirror.still_offers(package)
+
+
+async def _fetch_again(mirror: MirrorFeed, is_ours: Callable[[str], bool], package: PackageIdentity) -> bool:
+    """Whether the package is kept again."""
+    if is_ours(package.lower_id):
+        return False
+    try:
+        found = (await mirror.content(package, Part.NUPKG)).value
+        if not isinstance(found, LocalFile | SmallContent):
+            async for _ in found.chunks():
+                pass
+            found = (await mirror.content(package, Part.NUPKG)).value  # waits until it is stored
+    except NugetproxyError:
+        return False
+    return isinstance(found, LocalFile)
 
 
 def _is_ours(config: Config, private: PrivateFeed | None) -> Callable[[str], bool]:
@@ -98,6 +121,7 @@ def _is_ours(config: Config, private: PrivateFeed | None) -> Callable[[str], boo
     return lambda lower_id: accounts.ownership.protected().resembles(lower_id) or packages.knows(lower_id)
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,8 +1,9 @@
-"""nugetproxy mirror: list, show, pin, unpin, evict, statistics; beside a running server too."""
+"""nugetproxy mirror: list, show, pin, unpin, evict, verify, statistics; beside a running server too."""
 
 import asyncio
 import re
 import shlex
+from json import loads
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,7 @@ async def test_what_is_refused(line, arguments, code, why):
     assert why in ended.stderr
 
 
-@pytest.mark.parametrize("arguments", [["statistics"], ["list"], ["pin", "A"]])
+@pytest.mark.parametrize("arguments", [["statistics"], ["list"], ["pin", "A"], ["verify"], ["evict", "A"]])
 def test_without_a_mirror(tmp_path, arguments):
     assert "no mirrored packages" in CommandLine(tmp_path).refused("mirror", *arguments)
     assert "does not exist" in CommandLine(tmp_path / "x").refused("mirror", *arguments)
@@ -137,12 +138,41 @@ async def test_evict_what_the_upstream_no_longer_has(line, upstream):
     assert (await json(line, "mirror", "evict", "Contoso.P1", "--force"))["packages"] == 1
 
 
+async def test_verify(line):
+    clean = await json(line, "mirror", "verify")
+    assert (clean["clean"], clean["checked"], clean["damaged"]) == (True, 3, [])
+    assert (await json(line, "mirror", "verify", "--older-than", "1d"))["checked"] == 0
+
+    [kept] = line.data.glob("mirror/up/contoso.p1/*/*.nupkg")
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:5_000])
+    found = await run(line, "mirror", "verify", "--json")
+    assert found.exit_code == 1
+    [damage] = loads(found.stdout)["damaged"]
+    assert (damage["id"], damage["repaired"]) == ("contoso.p1", True)
+    assert kept.read_bytes() == whole
+    assert (await json(line, "mirror", "verify"))["clean"]
+    [bad] = await json(line, "mirror", "list", "--state", "quarantined")
+    assert (bad["id"], "bytes instead of" in bad["why"]) == ("contoso.p1", True)
+
+
+async def test_verify_where_nobody_can_repair(line, upstream):
+    await upstream.die()
+    [kept] = line.data.glob("mirror/up/contoso.p1/*/*.nupkg")
+    kept.write_bytes(b"x")
+    found = await run(line, "mirror", "verify", "--rate", "100 MB", "--no-repair")
+    assert (found.exit_code, "not repaired" in found.stderr) == (1, True)
+    assert not kept.exists()
+    assert (await run(line, "mirror", "verify", "--rate", "fast")).exit_code == 2
+
+
 async def test_beside_a_running_server(upstream, tmp_path):
     await fill(tmp_path, upstream)
     line = CommandLine(tmp_path)
     async with running(tmp_path, upstream) as mirror:
         assert (await json(line, "mirror", "evict", "Contoso.P1"))["packages"] == 1
         assert (await json(line, "mirror", "statistics"))["packages"] == 2
+        assert (await json(line, "mirror", "verify"))["checked"] == 2
         assert (await mirror.get(path(1))).status == 200
 
 

@@ -148,6 +148,20 @@ class KeptFiles:
         rows = await self._database.read(lambda fetch: fetch(sql, parameters))
         return [KeptFile(*row) for row in rows]
 
+    async def unverified(self, before: int, now: int, limit: int, after: KeptFile | None = None) -> list[KeptFile]:
+        """The files that were committed and last verified before this time, by key; at most `limit`, after `after`.
+
+        Also those that were verified after `now`, before the clock was set back. Times in unix seconds.
+        """
+        beyond = "" if after is None else f" AND ({_KEY}) > (?, ?, ?)"
+        sql = (
+            f"SELECT {_COLUMNS} FROM mirrored_files"  # noqa: S608 - ours
+            f" WHERE (max(verified, committed) < ? OR max(verified, committed) > ?){beyond} ORDER BY {_KEY} LIMIT ?"
+        )
+        parameters = (before, now, *(() if after is None else after.key), limit)
+        rows = await self._database.read(lambda fetch: fetch(sql, parameters))
+        return [KeptFile(*row) for row in rows]
+
     async def pinned_among(self, lower_id: str) -> frozenset[str]:
         """The kept versions of an id that are pinned."""
         sql = (

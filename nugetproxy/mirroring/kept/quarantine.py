@@ -3,7 +3,6 @@
 A plain folder, `quarantine/` in the data directory. Which files are wrong is decided by `guard` and `mirroring.care`.
 """
 
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final
 
 from nugetproxy import metrics
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.kept.files import KeptFiles, QuarantinedFile
 from nugetproxy.storage.blobs.base import BlobKey
@@ -66,11 +66,20 @@ class Quarantine:
             _log.warning("inventory_not_written", error=str(error))
 
     async def sweep(self, now: float) -> int:
-        """Delete the files that have been here for `KEPT_FOR`; returns how many. Raises StorageUnavailable."""
-        old = [each.file for each in await self._files.quarantined() if each.found < now - KEPT_FOR]
-        for file in old:
-            with suppress(OSError):
-                os.unlink(self._folder / file)  # noqa: PTH108 - the name is ours
-        if old:
-            await self._files.forget_quarantined(old)
-        return len(old)
+        """Delete the files that have been here for `KEPT_FOR`; returns how many. Raises StorageUnavailable.
+
+        Also those of a process that was killed before it recorded them.
+        """
+        removed = await UPKEEP.run(self._delete_before, now - KEPT_FOR)
+        if removed:
+            await self._files.forget_quarantined(removed)
+        return len(removed)
+
+    def _delete_before(self, moment: float) -> list[str]:
+        removed = []
+        with suppress(FileNotFoundError):
+            for path in self._folder.iterdir():
+                if path.stat().st_ctime < moment:
+                    path.unlink()
+                    removed.append(path.name)
+        return removed
