@@ -200,12 +200,10 @@ class Screened:
         return text if await self._shown_leaves(PackageId.parse(text), screen, as_search) else None
 
     async def _shown_leaves(self, package_id: PackageId, screen: Screen, query: SearchQuery) -> list[Leaf]:
-        registration = screen.registration
-        if registration is None:
-            try:
-                registration = (await self._below.complete_registration(package_id)).value
-            except NugetproxyError:
-                return []
+        try:
+            registration = (await self._below.complete_registration(package_id)).value
+        except NugetproxyError:
+            return []
         shown = (leaf for leaf in registration.leaves if not screen.verdict(leaf.version).is_withheld)
         return visible_leaves(shown, query)
 
@@ -233,7 +231,7 @@ class Screened:
         return await self._below.certificate(fingerprint)
 
 
-_UNKNOWN: Final = Screen(PackageId("unknown"), (), {}, None, {}, {}, 0.0)
+_UNKNOWN: Final = Screen(PackageId("unknown"), (), {}, {}, {}, 0.0, 0)
 
 
 def _is_shown(screen: Screen, text: object) -> bool:

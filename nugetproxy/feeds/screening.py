@@ -1,112 +1,80 @@
 """Screening: the verdicts of the policy on the versions of an id, evaluated once per change and kept in memory.
 
-It gathers the facts (from the registration of the feed below and from what is known here), `feeds.policy` judges them.
+`fact_finding` gathers the facts, `feeds.policy` judges them.
 What follows for an answer belongs to `screened`. Verdicts are judged again when the registration has to be confirmed,
 when a rule or an exception changes, and when time alone changes one.
 """
 
 import asyncio
+import contextlib
 import math
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Final, Protocol
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
 
 from cachetools import LRUCache
 
-from nugetproxy.errors import DocumentNotFound, NugetproxyError, Withheld
+from nugetproxy.errors import Withheld
+from nugetproxy.executors.threads import RENDERING
 from nugetproxy.feeds.base import Answer, Feed, LocalFile, PackageContent, Part, SmallContent
-from nugetproxy.feeds.policy import reading
-from nugetproxy.feeds.policy.facts import Facts, PackageFacts
-from nugetproxy.feeds.policy.memory import PolicyMemory
+from nugetproxy.feeds.fact_finding import ON_LOOP, FactFinder
+from nugetproxy.feeds.policy.facts import Facts
+from nugetproxy.feeds.policy.policy import Policy
 from nugetproxy.feeds.policy.rules import Rule
 from nugetproxy.feeds.policy.sentences import refusal, warning
-from nugetproxy.feeds.policy.trust import NOBODY, ConfiguredTrust
 from nugetproxy.feeds.policy.verdicts import Exemptions, Verdict, judge, judge_all
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
-from nugetproxy.nuget.signature_verification import SignatureTrust
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.protocol.v3.registration import Leaf, Registration
-from nugetproxy.protocol.v3.search import SearchQuery
 
 LONGEST_KEPT: Final = 60.0
 """Seconds after which verdicts are looked up again in any case: another process may know a new package file."""
 
-_MOST_KEPT: Final = 4_096
-# Catalog entries fetched for one id, to learn when unlisted versions were created; further ones stay unknown.
-_MOST_ENTRIES: Final = 64
-_AT_ONCE: Final = 8
+# Versions whose verdicts are kept in memory; each takes a few hundred bytes.
+_MOST_KEPT: Final = 100_000
 # Attempts to find a downloaded file on the disk: the second finds it, unless the disk is full.
 _ATTEMPTS: Final = 2
 
 
-class Observer(Protocol):
-    """Is told what the policy does. Called often: must return immediately."""
-
-    def refused(self, package: PackageIdentity, rule: str) -> None:
-        """A download was refused."""
-
-    def hidden(self, rule: str, count: int) -> None:
-        """That many versions were left out of a list."""
-
-    def warned(self, package_id: PackageId, rule: str, count: int) -> None:
-        """A rule that only warns is about that many versions of a list."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The rules, and what they are evaluated with.
-
-    `revision` differs after any change of exceptions; `exemptions(lower_id)` returns those of an id. `kept` returns the
-    versions of an id that are on our disk. `inspect` reads a package file in another thread; it raises NugetproxyError
-    or OSError. `trust` is added to what the feed publishes. `resembled` returns the id in a list that an id can be
-    mistaken for, or "".
-    """
-
-    rules: tuple[Rule, ...]
-    memory: PolicyMemory
-    revision: Callable[[], int]
-    exemptions: Callable[[str], Exemptions]
-    kept: Callable[[PackageId], Collection[NuGetVersion]]
-    inspect: Callable[[Path, SignatureTrust], Awaitable[PackageFacts]]
-    observer: Observer
-    trust: ConfiguredTrust = NOBODY
-    resembled: Callable[[str, Sequence[str]], str] = lambda _lower_id, _known: ""
-    clock: Callable[[], float] = time.time
-
-
 @dataclass(slots=True)
 class Screen:
-    """The verdicts on one id. `registration` is None if no rule needed it.
+    """The verdicts on one id, judged at a time (seconds since the epoch) under a revision of the exceptions.
 
-    `expires` is on the monotonic clock: until then the facts need not be read again.
+    `facts` are those of versions whose package file has not been read. `expires` is on the monotonic clock: until then
+    the facts need not be found again.
     """
 
     package_id: PackageId
     rules: tuple[Rule, ...]
     exemptions: Exemptions
-    registration: Registration | None
     facts: Mapping[NuGetVersion, Facts]
     verdicts: dict[NuGetVersion, Verdict]
     judged: float
+    revision: int
     expires: float = math.inf
-    revision: int = 0
+    changes_at: float = field(init=False)
+    """When time alone changes a verdict, in seconds since the epoch."""
+
+    def __post_init__(self) -> None:
+        times = [each.changes for each in self.verdicts.values()]
+        ends = [rule.until for rule in self.rules] + [each.until for each in self.exemptions.values()]
+        self.changes_at = min((at for at in (*times, *ends) if at is not None and at > self.judged), default=math.inf)
+
+    @property
+    def size(self) -> int:
+        """The number of versions, at least one."""
+        return max(1, len(self.verdicts))
 
     def verdict(self, version: NuGetVersion) -> Verdict:
-        """Of any version: the facts of one that the registration lacks are unknown."""
-        known = self.verdicts.get(version)
-        if known is None:
-            facts = Facts(self.package_id, version)
-            known = judge(facts, self.rules, self.exemptions.get(version), self.judged)
-            self.verdicts[version] = known
-        return known
+        """Of any version: the facts of one that the registration lacks are unknown.
 
-    def changes_at(self) -> float:
-        """When time alone changes a verdict, in seconds since the epoch."""
-        times = [each.changes for each in self.verdicts.values() if each.changes is not None]
-        ends = [rule.until for rule in self.rules if rule.until is not None and rule.until > self.judged]
-        return min((each for each in (*times, *ends) if each > self.judged), default=math.inf)
+        Those are not kept: clients can name any number of versions.
+        """
+        known = self.verdicts.get(version)
+        if known is not None:
+            return known
+        return judge(Facts(self.package_id, version), self.rules, self.exemptions.get(version), self.judged)
 
 
 class Screening:
@@ -121,7 +89,9 @@ class Screening:
         self._below = below
         self.policy = policy
         self._changed = changed
-        self._screens: LRUCache[str, Screen] = LRUCache(_MOST_KEPT)
+        self._finder = FactFinder(below, policy)
+        self._screens: LRUCache[str, Screen] = LRUCache(_MOST_KEPT, getsizeof=lambda screen: screen.size)
+        self._judging: dict[tuple[str, int], asyncio.Task[Screen]] = {}
 
     async def of(self, package_id: PackageId) -> Screen | None:
         """The verdicts on an id; None if no rule can withhold any of its versions.
@@ -139,22 +109,25 @@ class Screening:
             and kept.revision == revision
             and kept.rules == rules
             and time.monotonic() < kept.expires
-            and kept.judged <= now < kept.changes_at()
+            and kept.judged <= now < kept.changes_at
         ):
             return kept
-        screen = await self._screened(package_id, rules, now)
-        screen.revision = revision
-        self._screens[package_id.lower] = screen
-        if kept is not None and any(
-            screen.verdict(version).is_withheld and not verdict.is_withheld
-            for version, verdict in kept.verdicts.items()
-        ):
-            self._changed((package_id.lower,))
-        return screen
+        # However many requests wait, the id is judged once; a request that is cancelled does not end it for the others.
+        key = package_id.lower, revision
+        task = self._judging.get(key)
+        if task is None:
+            task = self._judging[key] = asyncio.create_task(self._screened(package_id, rules, now, revision))
+            task.add_done_callback(partial(self._judged, key))
+        return await asyncio.shield(task)
+
+    def _judged(self, key: tuple[str, int], task: "asyncio.Task[Screen]") -> None:
+        del self._judging[key]
+        if not task.cancelled() and task.exception() is None:
+            self._keep(key[0], task.result())
 
     def valid_for(self, screen: Screen, *, with_facts: bool) -> float:
         """Seconds for which an answer may be repeated. `with_facts`: it lists versions, so new facts count as well."""
-        left = max(0.0, screen.changes_at() - self.policy.clock())
+        left = max(0.0, screen.changes_at - self.policy.clock())
         return min(left, screen.expires - time.monotonic()) if with_facts else left
 
     # --- what answers need ---
@@ -202,7 +175,7 @@ class Screening:
             found = await self._below.content(package, Part.NUPKG)
         facts = None
         if isinstance(found.value, LocalFile):
-            facts = await self._read(package, found.value)
+            facts = await self._finder.of_file(package, found.value)
         known = screen.facts.get(package.version) or Facts(package.id, package.version)
         verdict = judge(
             replace(known, package=facts),
@@ -211,23 +184,12 @@ class Screening:
             self.policy.clock(),
             has_file=True,
         )
+        # The file exists, so the number of these is limited.
         screen.verdicts[package.version] = verdict
         if verdict.is_withheld:
             self._changed((package.lower_id,))
         self.check(screen, package)
         return found
-
-    async def _read(self, package: PackageIdentity, file: LocalFile) -> PackageFacts | None:
-        trust = await self._trust()
-        known = self.policy.memory.files(package.lower_id).get(package.version)
-        if known is not None and known[0] == _judged_as(file.etag, trust):
-            return known[1]
-        try:
-            facts = await self.policy.inspect(file.path, trust)
-        except (NugetproxyError, OSError):
-            return None
-        await self.policy.memory.remember_file(package, _judged_as(file.etag, trust), facts)
-        return facts
 
     async def pin(self, packages: Collection[PackageIdentity]) -> None:
         """Exempt versions from rules about age: a lock file that is being prewarmed names them.
@@ -242,126 +204,30 @@ class Screening:
         versions = (await self._below.versions(package_id)).value
         return versions, await self.of(package_id)
 
-    # --- facts ---
+    # --- judging ---
 
-    async def _screened(self, package_id: PackageId, rules: tuple[Rule, ...], now: float) -> Screen:
+    async def _screened(self, package_id: PackageId, rules: tuple[Rule, ...], now: float, revision: int) -> Screen:
         exemptions = self.policy.exemptions(package_id.lower)
-        needs_facts = any(
-            rule.needs_registration or rule.needs_file or rule.first_seen_within or rule.owners or rule.looks_like
-            for rule in rules
-        )
-        if not needs_facts:
-            return Screen(package_id, rules, exemptions, None, {}, {}, now)
+        if not any(rule.needs_facts for rule in rules):
+            return Screen(package_id, rules, exemptions, {}, {}, now, revision)
         answer = await self._below.complete_registration(package_id)
         package_id = PackageId.parse(answer.value.package_id)  # in the casing that people know
-        facts = await self._facts(package_id, answer.value.leaves, rules, now)
-        verdicts = judge_all(facts, rules, exemptions, now)
+        facts = await self._finder.facts(package_id, answer.value.leaves, rules, now)
+        if len(facts) > ON_LOOP:
+            verdicts = await RENDERING.run(judge_all, facts, rules, exemptions, now)
+        else:
+            verdicts = judge_all(facts, rules, exemptions, now)
         # A stale registration is the best that is known; it is asked for again soon.
         lasts = min(max(answer.provenance.fresh_for, 1.0), LONGEST_KEPT)
-        by_version = {each.version: each for each in facts}
-        return Screen(package_id, rules, exemptions, answer.value, by_version, verdicts, now, time.monotonic() + lasts)
+        known = {each.version: each for each in facts if verdicts[each.version].needs_file}
+        return Screen(package_id, rules, exemptions, known, verdicts, now, revision, time.monotonic() + lasts)
 
-    async def _facts(
-        self, package_id: PackageId, leaves: Sequence[Leaf], rules: tuple[Rule, ...], now: float
-    ) -> list[Facts]:
-        lower_id = package_id.lower
-        needs_age = any(rule.younger_than for rule in rules)
-        published = await self._published(package_id, leaves, rules, now) if needs_age else {}
-        undated = [leaf.version for leaf in leaves if published.get(leaf.version) is None] if needs_age else []
-        seen: dict[NuGetVersion | None, float] = {}
-        if undated or any(rule.first_seen_within for rule in rules):
-            seen = await self.policy.memory.seen(lower_id, undated, now)
-        needs_files = any(rule.needs_file for rule in rules)
-        files = await self._files(lower_id) if needs_files else {}
-        kept = frozenset(self.policy.kept(package_id))
-        pins = self.policy.memory.pins(lower_id) if needs_age else frozenset()
-        advisories = await self._advisories(lower_id)
-        owners = await self._owners(package_id) if any(rule.owners for rule in rules) else None
-        known_ids = [each for rule in rules for each in rule.looks_like]
-        looks_like = self.policy.resembled(lower_id, known_ids) if known_ids else ""
-        return [
-            Facts(
-                package_id,
-                leaf.version,
-                listed=leaf.listed,
-                published=published.get(leaf.version),
-                first_seen=seen.get(leaf.version),
-                id_first_seen=seen.get(None),
-                licence=reading.licence_of(leaf),
-                advisories=reading.advisories_of(leaf, advisories),
-                owners=owners,
-                package=files.get(leaf.version),
-                looks_like=looks_like,
-                is_kept=leaf.version in kept,
-                is_pinned=leaf.version in pins,
-            )
-            for leaf in leaves
-        ]
-
-    async def _files(self, lower_id: str) -> dict[NuGetVersion, PackageFacts]:
-        """What is known of package files, as far as the same signers are trusted now."""
-        known = self.policy.memory.files(lower_id)
-        if not known:
-            return {}
-        end = _judged_as("", await self._trust())
-        return {version: facts for version, (judged_as, facts) in known.items() if judged_as.endswith(end)}
-
-    async def _trust(self) -> SignatureTrust:
-        try:
-            published = (await self._below.signatures()).value
-        except DocumentNotFound:
-            return self.policy.trust.joined(None)
-        return self.policy.trust.joined(published)
-
-    async def _published(
-        self, package_id: PackageId, leaves: Sequence[Leaf], rules: tuple[Rule, ...], now: float
-    ) -> dict[NuGetVersion, float | None]:
-        """The true times of publication.
-
-        The catalog is asked about the newest versions whose time was overwritten. For the others an upper bound is good
-        enough if it is old enough.
-        """
-        found = {leaf.version: reading.published_of(leaf) for leaf in leaves}
-        unknown = sorted((leaf for leaf in leaves if found[leaf.version] is None), key=lambda leaf: leaf.version)
-        longest = max(rule.younger_than for rule in rules)
-        for leaf in unknown[:-_MOST_ENTRIES]:
-            bound = reading.published_before(leaf)
-            if bound is not None and now - bound >= longest:
-                found[leaf.version] = bound
-        turns = asyncio.Semaphore(_AT_ONCE)
-
-        async def ask(version: NuGetVersion) -> tuple[NuGetVersion, float | None]:
-            async with turns:
-                return version, await self._created(PackageIdentity(package_id, version))
-
-        found.update(await asyncio.gather(*(ask(leaf.version) for leaf in unknown[-_MOST_ENTRIES:])))
-        return found
-
-    async def _created(self, package: PackageIdentity) -> float | None:
-        """The catalog's `created`; None if it cannot be known now."""
-        try:
-            document = (await self._below.catalog_entry(package)).value.document
-        except NugetproxyError:
-            return None
-        return reading.moment_of(document.get("created")) if document is not None else None
-
-    async def _advisories(self, lower_id: str) -> list[dict[str, object]]:
-        """The rows of VulnerabilityInfo. Registrations state vulnerabilities too, also if there is no such resource."""
-        try:
-            pages = (await self._below.vulnerabilities()).value.pages
-        except DocumentNotFound:
-            return []
-        return [row for page in pages for row in page.body.get(lower_id, ())]
-
-    async def _owners(self, package_id: PackageId) -> tuple[str, ...] | None:
-        query = SearchQuery(f"packageid:{package_id.text}", take=1, prerelease=True, semver_level2=True)
-        try:
-            hits = (await self._below.search(query)).value.hits
-        except NugetproxyError:
-            return None
-        return next((reading.owners_of(hit.raw) for hit in hits if PackageId.parse(hit.id) == package_id), None)
-
-
-def _judged_as(etag: str, trust: SignatureTrust) -> str:
-    """The file and the trust that a signature was verified with."""
-    return f"{etag} {trust.key}"
+    def _keep(self, lower_id: str, screen: Screen) -> None:
+        before = self._screens.get(lower_id)
+        with contextlib.suppress(ValueError):  # too large to be kept
+            self._screens[lower_id] = screen
+        if before is not None and any(
+            screen.verdict(version).is_withheld and not verdict.is_withheld
+            for version, verdict in list(before.verdicts.items())
+        ):
+            self._changed((lower_id,))

@@ -14,11 +14,12 @@ from nugetproxy.feeds.base import Feed
 from nugetproxy.feeds.policy.facts import PackageFacts
 from nugetproxy.feeds.policy.inspection import inspect_package
 from nugetproxy.feeds.policy.memory import PolicyMemory
+from nugetproxy.feeds.policy.policy import Policy
 from nugetproxy.feeds.policy.rules import rule_of
 from nugetproxy.feeds.policy.trust import ConfiguredTrust
 from nugetproxy.feeds.policy.verdicts import Exemption, Exemptions
 from nugetproxy.feeds.screened import Screened
-from nugetproxy.feeds.screening import Policy, Screening
+from nugetproxy.feeds.screening import Screening
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.kept.view import KeptPackages
 from nugetproxy.nuget.certificates import Certificate, read_roots

@@ -16,10 +16,11 @@ from nugetproxy.errors import AllWithheld, PackageNotFound, VersionNotFound, Wit
 from nugetproxy.feeds.base import Part
 from nugetproxy.feeds.policy.facts import PackageFacts
 from nugetproxy.feeds.policy.memory import PolicyMemory
+from nugetproxy.feeds.policy.policy import Policy
 from nugetproxy.feeds.policy.rules import rule_of
 from nugetproxy.feeds.policy.verdicts import Exemption
 from nugetproxy.feeds.screened import Screened
-from nugetproxy.feeds.screening import Policy, Screening
+from nugetproxy.feeds.screening import Screening
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.registration import Leaf
@@ -203,6 +204,19 @@ async def test_facts_are_read_once_for_many_requests():
     feed = screened(below, [{"younger_than": "7d"}])
     for _ in range(5):
         await feed.content(PackageIdentity.parse("Fabrikam", "1.0.0"), Part.NUPKG)
+
+    assert below.asked.count(("registration", "Fabrikam")) == 1
+
+
+async def test_an_id_is_judged_once_for_requests_that_wait_together():
+    below = FactsFeed(YOUNG)
+    feed = screened(below, [{"younger_than": "7d"}])
+    package = PackageIdentity.parse("Fabrikam", "1.0.0")
+    first = asyncio.create_task(feed.content(package, Part.NUPKG))
+    others = [asyncio.create_task(feed.content(package, Part.NUPKG)) for _ in range(5)]
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.gather(*others)
 
     assert below.asked.count(("registration", "Fabrikam")) == 1
 

@@ -75,6 +75,12 @@ class Rule:
         return bool(self.younger_than) or self.severity is not None or is_about_licences
 
     @property
+    def needs_facts(self) -> bool:
+        """Whether it is about more than ids and versions."""
+        of_id = bool(self.first_seen_within or self.owners or self.looks_like)
+        return self.needs_registration or self.needs_file or of_id
+
+    @property
     def needs_file(self) -> bool:
         """Whether it is about facts that only the package file tells."""
         return self.unsigned or self.install_scripts
@@ -114,14 +120,26 @@ def rule_of(settings: PolicyRuleSettings) -> Rule:
 
 def match(rule: Rule, facts: Facts, now: float, *, has_file: bool = False) -> Match:
     """Whether a rule is about a version at a time. `has_file`: the package file was read, as far as it can be."""
-    if not rule.may_match(facts.id.lower, now) or not rule.versions.satisfies(facts.version):
-        return Match(Met.NO)
-    results = tuple(_conditions(rule, facts, now, has_file=has_file))
+    if not rule.may_match(facts.id.lower, now):
+        return _NO
+    return match_version(rule, facts, now, has_file=has_file)
+
+
+def match_version(rule: Rule, facts: Facts, now: float, *, has_file: bool = False) -> Match:
+    """As `match`, for a rule that may match the id: an id can have thousands of versions."""
+    if rule.versions is not ANY_VERSION and not rule.versions.satisfies(facts.version):
+        return _NO
+    results: list[Match] = []
+    doubt: Match | None = None
+    for result in _conditions(rule, facts, now, has_file=has_file):
+        if result.met is Met.NO:
+            return result  # whatever the others are
+        if result.met is not Met.YES and (doubt is None or doubt.met is Met.LATER):
+            doubt = result
+        results.append(result)
     changes = _earliest((rule.until, *(result.changes for result in results)))
-    for met in (Met.NO, Met.UNKNOWN, Met.LATER):
-        found = [result for result in results if result.met is met]
-        if found:
-            return Match(met, found[0].why, changes=changes)
+    if doubt is not None:
+        return Match(doubt.met, doubt.why, changes=changes)
     return Match(
         Met.YES,
         " and ".join(result.why for result in results) or "has an id and version that the rule names",

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from nugetproxy.feeds.policy.facts import Facts
-from nugetproxy.feeds.policy.rules import Match, Met, Rule, match
+from nugetproxy.feeds.policy.rules import Match, Met, Rule, match_version
 from nugetproxy.nuget.version import NuGetVersion
 
 
@@ -65,10 +65,16 @@ VISIBLE: Final = Verdict()
 def judge(
     facts: Facts, rules: Iterable[Rule], exemption: Exemption | None, now: float, *, has_file: bool = False
 ) -> Verdict:
-    """The verdict on one version alone. `has_file`: its package file was read, as far as it can be."""
+    """The verdict on one version alone, by rules that may match its id.
+
+    `has_file`: its package file was read, as far as it can be.
+    """
     if exemption is not None and now < exemption.until:
         return Verdict(because=exemption.because, exemption=exemption, until=exemption.until, changes=exemption.until)
-    results = [(rule, match(rule, facts, now, has_file=has_file)) for rule in rules]
+    every = ((rule, match_version(rule, facts, now, has_file=has_file)) for rule in rules)
+    results = [(rule, found) for rule, found in every if found.met is not Met.NO or found.changes is not None]
+    if not results:
+        return VISIBLE
     changes = min((found.changes for _, found in results if found.changes is not None), default=None)
     allowing = next((each for each in results if not each[0].is_block and each[1].met is Met.YES), None)
     if allowing is not None:

@@ -113,7 +113,7 @@ def test_an_exception_wins_until_it_ends():
 
 
 def test_a_verdict_says_when_it_changes():
-    young = judge(facts(published=NOW), (rule(younger_than="7d"), rule("s", ids=["x"])), None, NOW)
+    young = judge(facts(published=NOW), (rule(younger_than="7d"),), None, NOW)
     assert (young.since, young.until, young.changes) == (NOW, NOW + 7 * DAY, NOW + 7 * DAY)
 
     forever = judge(facts(published=NOW), (rule(younger_than="7d"), BLOCK), None, NOW)
