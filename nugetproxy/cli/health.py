@@ -74,6 +74,8 @@ def ask(base: str, path: str, timeout: float, *, is_own: bool, most: int) -> tup
         return answer.status, answer.read(most), ""
     except TimeoutError:
         return 0, b"", f"no answer within {timeout:g} s"
+    except ssl.SSLCertVerificationError as error:
+        return 0, b"", f"its certificate is not accepted: {error.verify_message}"
     except (OSError, http.client.HTTPException) as error:
         return 0, b"", getattr(error, "strerror", None) or str(error) or type(error).__name__
     finally:

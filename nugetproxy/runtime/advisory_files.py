@@ -6,6 +6,7 @@ the copy of the last good content in the data directory.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,8 @@ COPY: Final = "advisories.json"
 """In the data directory: the last good content, in NuGet's form."""
 
 POLL_SECONDS: Final = 5.0
+# Looking through thousands of files takes a while: between two looks, at least so many times as long.
+_REST: Final = 100.0
 
 _log = logger()
 
@@ -52,10 +55,13 @@ class AdvisoryFiles:
 
     async def run(self) -> None:
         """Look for changes until cancelled."""
+        took = 0.0
         while True:
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(max(POLL_SECONDS, _REST * took))
+            began = time.perf_counter()
             if await UPKEEP.run(self.refresh):
                 self._changed()
+            took = time.perf_counter() - began
 
     def refresh(self) -> bool:
         """Read the files again if they changed; whether the advisories did. Blocks."""

@@ -1,5 +1,6 @@
 """Reading the files of `feed.advisories`. When they are read again, and what stays if that fails: `advisory_files`."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -54,12 +55,21 @@ def read_files(source: Path) -> Advisories:
     return merged(found, f"{datetime.fromtimestamp(newest, UTC):%Y-%m-%dT%H:%M:%SZ}")
 
 
+def _raised(error: OSError) -> None:
+    raise error
+
+
 def _files(source: Path) -> list[Path]:
     """In order. A directory without files is valid: there are no advisories yet."""
     try:
         if not source.is_dir():
             return [source]
-        return sorted(each for each in source.rglob("*.json") if not each.name.startswith("."))
+        found = []
+        for folder, folders, names in os.walk(source, onerror=_raised):
+            # Hidden ones are no advisories: those of Git, and those in which Kubernetes keeps mounted files again.
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            found += [Path(folder, name) for name in names if name.endswith(".json") and not name.startswith(".")]
+        return sorted(found)
     except OSError as error:
         raise UnreadableDocument(str(source), f"cannot be read: {error.strerror}") from error
 

@@ -59,6 +59,7 @@ def test_every_json_file_below_a_directory_is_read(files):
     files.write("2026/b.json", page("B"))
     files.write("readme.md", b"no advisory")
     files.write(".hidden.json", b"no advisory")
+    files.write(".git/index.json", b"no advisory")
 
     assert files.files.refresh()
     assert files.ids == ["a", "b"]
