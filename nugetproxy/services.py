@@ -26,6 +26,7 @@ from nugetproxy.mirroring.care.verification import Verification
 from nugetproxy.mirroring.foresight.foresight import Foresight
 from nugetproxy.mirroring.kept.files import KeptFiles
 from nugetproxy.mirroring.kept.inventory import Inventory
+from nugetproxy.mirroring.kept.last_use import LastUse
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import SpoolFolder
 
@@ -66,6 +67,7 @@ class CareServices:
 
     inventory: Inventory
     files: KeptFiles
+    last_use: LastUse
     eviction: Eviction
     upkeep: Upkeep
     verification: Verification

@@ -1,8 +1,7 @@
 """When kept packages were last used: gathered in memory, written in batches.
 
-Noting a use costs a dictionary entry. A hot package is looked up again every few minutes
-(`web.answers.responses.HOT_FILE_SECONDS`), so the fast path does not have to note anything. Uses since the last batch
-are lost when a process is killed: the package then looks unused for some seconds longer than it was.
+Noting a use costs a dictionary entry, so the fast path does it for every request (`HotAnswer.counted`). Uses since the
+last batch are lost when a process is killed: the package then looks unused for some seconds longer than it was.
 """
 
 import asyncio

@@ -227,7 +227,7 @@ def offer_hot(
     if depends_on_reader(request, resource):
         return
     package_id = request.match_info.get("id")
-    count = f"{package_id}/{request.match_info.get('version', '')}" if is_file and provenance.detail == HOSTED else ""
+    count = _count(request, provenance, identity)
     answer = HotAnswer(
         resource.value,
         shown,
@@ -254,13 +254,28 @@ def count_download(request: web.Request, package: PackageIdentity, provenance: P
 
 
 def counting(services: Services, count: str) -> Callable[[], None] | None:
-    """Counts a download of the package "id/version"; None for other texts, and where nothing is hosted."""
-    package_id, _, version = count.partition("/")
-    hosting = services.hosting
-    if hosting is None or not version:
+    """Notes the use of a package: of a hosted one, "id/version", as a download; of a mirrored one,
+    "upstream/id/version", for eviction. None for other texts.
+    """
+    *upstream, package_id, version = count.split("/") if count else ("", "")
+    if not version:
         return None
     package = PackageIdentity.parse(package_id, version)
-    return lambda: hosting.statistics.count(package)
+    if upstream:
+        care = services.care
+        return None if care is None else lambda: care.last_use.note(upstream[0], package)
+    hosting = services.hosting
+    return None if hosting is None else lambda: hosting.statistics.count(package)
+
+
+def _count(request: web.Request, provenance: Provenance, form: HotVariant | None) -> str:
+    """The text for `counting` that stands for the file of this response; empty if it is none."""
+    file = form.body if form is not None else None
+    version = request.match_info.get("version", "")
+    if not isinstance(file, LocalFile) or not version:
+        return ""
+    package = f"{request.match_info['id']}/{version}"
+    return package if provenance.detail == HOSTED else f"{file.path.parts[-4]}/{package}"  # mirror/UPSTREAM/id/version/
 
 
 def _is_private(request: web.Request) -> bool:
