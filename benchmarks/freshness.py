@@ -200,7 +200,7 @@ async def _run(catalog: str, restores: int, *, warm: int, hours: int) -> _Result
             service_index=f"{BASE}/index.json", mode=Mode.ONLINE, documents=documents,
         )  # fmt: skip
         follower = CatalogFollower(
-            source, record, find_kept=lambda _: None, mark_gone=_mark_nothing, interval=interval,
+            source, record, find_kept=lambda _: None, mark_gone=_mark_nothing,
             fresh=config.mirroring.catalog_fresh, changed=lambda _: None, clock=upstream.clock, ticks=upstream.clock,
         )  # fmt: skip
         next_poll = BEGIN

@@ -9,6 +9,7 @@ from nugetproxy import metrics
 from nugetproxy.config import MirroringSettings
 from nugetproxy.mirroring.catalog.follower import CatalogFollower
 from nugetproxy.mirroring.catalog.record import CatalogRecord
+from nugetproxy.mirroring.catalog.schedule import Schedule
 from nugetproxy.mirroring.documents.source import MirroredSource
 from nugetproxy.mirroring.downloads.mirrored_downloads import MirroredDownloads
 from nugetproxy.mirroring.kept.files import KeptFiles
@@ -44,11 +45,10 @@ def followers(
             record,
             find_kept=partial(downloads.find, source.name),
             mark_gone=partial(mark, source.name),
-            interval=settings.catalog_poll,
             fresh=settings.catalog_fresh,
             changed=changed,
         )
-        yield asyncio.create_task(follower.run(leases))
+        yield asyncio.create_task(Schedule(follower, settings.catalog_poll).run(leases))
     yield asyncio.create_task(_gauges(record, [source.name for source in sources]))
 
 

@@ -1,7 +1,8 @@
 """Which ids a catalog named lately, and from where the catalog must be read again. Pure.
 
-The documents of an upstream follow its catalog after minutes: a copy that was fetched right after an event may still be
-the old one. So the documents of an id are expired again with every poll until the event has settled.
+The documents of an upstream follow its catalog after minutes, on a bad day after hours: a copy that was fetched right
+after an event may still be the old one. So the documents of an id are expired again with every poll until the event has
+settled.
 """
 
 from collections.abc import Iterable
@@ -16,20 +17,25 @@ SETTLES: Final = 3_600.0
 OLD: Final = 86_400
 """Seconds after which an event has settled before it is read here, by the upstream's clock, which may be hours off.
 """
+LATEST: Final = 86_400.0
+"""Seconds after which an event has settled even if no document shows it."""
 MOST_IDS: Final = 50_000
 """Ids with unsettled events. nuget.org has about a thousand an hour."""
 
 
 @dataclass(slots=True)
 class _Unsettled:
-    stamp: int
+    change: Change
     until: float
+    latest: float
 
 
 class Backlog:
     """What was read of one catalog. Times of events in ticks; `now` in seconds of which only differences matter."""
 
-    def __init__(self, seen: int, anchor: Commit | None) -> None:
+    def __init__(self, since: int, seen: int, anchor: Commit | None) -> None:
+        self.since = since
+        """Where reading began: every event between this and `seen` was read."""
         self.seen = seen
         """Every event up to here was read."""
         self.anchor = anchor
@@ -49,19 +55,24 @@ class Backlog:
         """Enter events, which are expired at least once. `newest` is the time of the newest one of the catalog."""
         for change in changes:
             is_old = newest - change.commit.stamp > OLD * TICKS_PER_SECOND
-            until = now if is_old else now + SETTLES
+            until, latest = (now, now) if is_old else (now + SETTLES, now + LATEST)
             known = self._unsettled.get(change.package_id.lower)
             if known is None:
-                self._unsettled[change.package_id.lower] = _Unsettled(change.commit.stamp, until)
+                self._unsettled[change.package_id.lower] = _Unsettled(change, until, latest)
             else:
-                known.stamp, known.until = max(known.stamp, change.commit.stamp), max(known.until, until)
+                known.change = max(known.change, change, key=lambda each: each.commit.stamp)
+                known.until, known.latest = max(known.until, until), max(known.latest, latest)
 
-    def settle(self, expired: float) -> None:
-        """The documents of all `ids` were expired after this time: forget those whose events have settled."""
-        for lower_id in [lower_id for lower_id, each in self._unsettled.items() if each.until <= expired]:
-            del self._unsettled[lower_id]
+    def due(self, expired: float) -> list[tuple[Change, bool]]:
+        """The newest event of each id that may have settled by this time, when the documents of all `ids` were expired
+        again; and whether it has, whatever the documents show."""
+        return [(each.change, each.latest <= expired) for each in self._unsettled.values() if each.until <= expired]
+
+    def settle(self, change: Change) -> None:
+        """The documents show this event: its id need not be expired again."""
+        self._unsettled.pop(change.package_id.lower, None)
 
     def cursor(self) -> int:
         """From where another process has to read on: the events after it that have not settled are entered again."""
-        oldest = min((each.stamp for each in self._unsettled.values()), default=self.seen + 1)
+        oldest = min((each.change.commit.stamp for each in self._unsettled.values()), default=self.seen + 1)
         return min(self.seen, oldest - 1)

@@ -5,18 +5,16 @@ Rule 2: "read to its end" is only recorded if nothing can have been missed. In d
 a catalog.
 Rule 3: every poll is bounded: in requests, bytes, time, and ids that it remembers.
 
-One process follows (a lease); how the others learn of it belongs to `record`, and what is fresh to `httpcache`.
+When to poll belongs to `schedule`, how other processes learn of it to `record`, and what is fresh to `httpcache`.
 """
 
-import asyncio
-import random
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from nugetproxy import metrics
-from nugetproxy.errors import NugetproxyError, UnreadableDocument, UpstreamNonsense
+from nugetproxy.errors import UnreadableDocument, UpstreamNonsense
 from nugetproxy.httpcache.stored import ReceivedAnswer, Validators
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.catalog.backlog import Backlog
@@ -36,7 +34,6 @@ from nugetproxy.protocol.v3.catalog_reader import (
     read_catalog_index,
     read_catalog_page,
 )
-from nugetproxy.storage.leases import Leases
 
 _log = logger()
 T = TypeVar("T")
@@ -55,11 +52,6 @@ minutes behind the others."""
 
 _PATIENCE: Final = 15.0
 _LONGEST_FETCH: Final = 120.0
-_LONGEST_POLL: Final = 300.0
-_LONGEST_PAUSE: Final = 900.0
-_CATCHING_UP: Final = 1.0
-_FAILURES_OF_A_ROUND: Final = 3
-_STAND_BY: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -83,68 +75,29 @@ class CatalogFollower:
         *,
         find_kept: FindKept,
         mark_gone: MarkGone,
-        interval: float,
         fresh: float,
         changed: Callable[[Collection[str]], None],
         clock: Callable[[], float] = time.time,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`interval` is in seconds between polls; `fresh` is how long documents live while the catalog is followed. The
-        rest is as for `KeptChanges`.
+        """`fresh` is how long documents live while the catalog is followed, in seconds. `find_kept` and `mark_gone` are
+        as for `KeptChanges`.
         """
         self._source = source
-        self._name = source.name
+        self.name = source.name
         self._record = record
         self._kept = KeptChanges(source.name, find_kept, mark_gone, self._fetch_leaf)
-        self._interval = interval
         self._fresh = fresh
         self._changed = changed
         self._clock = clock
         self._ticks = ticks
-        self._url = ""
+        self.url = ""
+        """The catalog that is followed; empty before the first poll."""
         self._backlog: Backlog | None = None
         self._round: _Round | None = None
         self._validators: Validators | None = None
         self._older = 0
         self._is_announced = False
-        self._failures = 0
-
-    async def run(self, leases: Leases) -> None:
-        """Follow whenever no other process does, until cancelled."""
-        while True:
-            lease = leases.try_hold(f"catalog of {self._name}")
-            if lease is None:
-                await asyncio.sleep(min(self._interval, _STAND_BY))
-                continue
-            with lease:
-                while True:
-                    pause = await self._poll_and_log()
-                    await asyncio.sleep(pause * random.uniform(0.95, 1.0))  # noqa: S311 - not a secret
-
-    async def _poll_and_log(self) -> float:
-        """One poll; returns the seconds until the next one."""
-        try:
-            async with asyncio.timeout(_LONGEST_POLL):
-                is_complete = await self.poll()
-        except (NugetproxyError, TimeoutError) as error:
-            why = str(error) or f"not finished after {_LONGEST_POLL:g} s"
-            if not self._failures:
-                _log.warning("catalog_failed", upstream=self._name, catalog=self._url, why=why)
-            return self._failed()
-        except Exception:  # noqa: BLE001 - any bug of ours: following goes on, and it is reported here
-            _log.exception("catalog_broke", upstream=self._name)
-            return self._failed()
-        if self._failures:
-            _log.info("catalog_recovered", upstream=self._name, polls_failed=self._failures)
-        self._failures = 0
-        return self._interval if is_complete else min(self._interval, _CATCHING_UP)
-
-    def _failed(self) -> float:
-        self._failures += 1
-        metrics.CATALOG_POLLS.labels(self._name, "failed").inc()
-        if self._failures % _FAILURES_OF_A_ROUND == 0:
-            self._forget_round()  # a page of it may have been moved since
-        return float(min(self._interval * 2 ** min(self._failures - 1, 10), max(self._interval, _LONGEST_PAUSE)))
 
     async def poll(self) -> bool:
         """Read and apply some of what is new. Returns whether that was all, or there is no catalog.
@@ -156,24 +109,24 @@ class CatalogFollower:
         url = (await self._source.endpoints()).catalog
         if url is None:
             return True
-        if url != self._url:
+        if url != self.url:
             self._begin(url)
         if self._round is None:
             self._round = await self._next_round(url)
         reading = self._round
         backlog = self._backlog
         if backlog is None:  # `_next_round` made one
-            raise UpstreamNonsense(self._name, "its catalog cannot be followed")
+            raise UpstreamNonsense(self.name, "its catalog cannot be followed")
         for page in reading.left[:PAGES]:
             await self._read(page, reading, backlog)
             del reading.left[0]
         await self._apply(backlog)
         if reading.left:
-            metrics.CATALOG_POLLS.labels(self._name, "behind").inc()
+            metrics.CATALOG_POLLS.labels(self.name, "behind").inc()
             return False
         self._round = None
         if not reading.is_anchored:
-            _log.warning("catalog_replaced", upstream=self._name, catalog=self._url)
+            _log.warning("catalog_replaced", upstream=self.name, catalog=self.url)
             await self._start_again(backlog, reading.target)
             return False
         if not reading.target.stamp:
@@ -182,20 +135,22 @@ class CatalogFollower:
         backlog.seen = max(backlog.seen, reading.target.stamp)
         backlog.anchor = reading.target
         await self._save(backlog, reading.began)
-        metrics.CATALOG_POLLS.labels(self._name, "changed" if is_news else "unchanged").inc()
+        metrics.CATALOG_POLLS.labels(self.name, "changed" if is_news else "unchanged").inc()
         return True
 
     # --- where to read ------------------------------------------------------------------------------------------------
 
     def _begin(self, url: str) -> None:
         """Continue where the last follower stopped, if it followed this catalog."""
-        before = self._record.find(self._name)
-        self._backlog = Backlog(before.cursor, before.newest) if before is not None and before.url == url else None
-        self._url = url
+        before = self._record.find(self.name)
+        is_known = before is not None and before.url == url
+        self._backlog = Backlog(before.since, before.cursor, before.newest) if before is not None and is_known else None
+        self.url = url
         self._is_announced = False
-        self._forget_round()
+        self.forget_round()
 
-    def _forget_round(self) -> None:
+    def forget_round(self) -> None:
+        """Read the index again with the next poll: what it stated cannot be read, and may have been moved."""
         self._round = None
         self._validators = None
 
@@ -205,10 +160,10 @@ class CatalogFollower:
         if answer.status == 304 and self._backlog is not None and self._backlog.anchor is not None:
             return _Round(began, self._backlog.anchor)
         if answer.status != 200:
-            raise UpstreamNonsense(self._name, f"there is no catalog at {url}")
+            raise UpstreamNonsense(self.name, f"there is no catalog at {url}")
         index = await self._parsed(read_catalog_index, answer.body)
         if index.newest.stamp > (self._clock() + AHEAD) * TICKS_PER_SECOND:
-            raise UpstreamNonsense(self._name, "its catalog has events of the future, or our clock is wrong")
+            raise UpstreamNonsense(self.name, "its catalog has events of the future, or our clock is wrong")
         backlog = await self._backlog_for(index)
         self._validators = Validators(answer.etag, answer.last_modified)
         anchor = backlog.anchor
@@ -222,22 +177,25 @@ class CatalogFollower:
         """
         backlog, newest = self._backlog, index.newest
         if backlog is None:
-            self._backlog = Backlog(self._first(newest), None)
-            _log.info("catalog_followed", upstream=self._name, catalog=self._url)
+            first = self._first(newest)
+            self._backlog = Backlog(first, first, None)
+            _log.info("catalog_followed", upstream=self.name, catalog=self.url)
             return self._backlog
         known = max(backlog.seen, backlog.anchor.stamp if backlog.anchor is not None else 0)
         if newest.stamp >= known:
             self._older = 0
-            if newest.stamp - backlog.seen > LONGEST_GAP * TICKS_PER_SECOND:
-                _log.warning("catalog_skipped", upstream=self._name, catalog=self._url)
+            if backlog.since > self._first(newest):  # documents live longer than when it was first read
+                await self._start_again(backlog, newest)
+            elif newest.stamp - backlog.seen > LONGEST_GAP * TICKS_PER_SECOND:
+                _log.warning("catalog_skipped", upstream=self.name, catalog=self.url)
                 await self._start_again(backlog, newest)
             return backlog
         self._older += 1
         if self._older < OLDER:
             self._validators = None
-            raise UpstreamNonsense(self._name, "its catalog index is older than one before")
+            raise UpstreamNonsense(self.name, "its catalog index is older than one before")
         self._older = 0
-        _log.warning("catalog_replaced", upstream=self._name, catalog=self._url)
+        _log.warning("catalog_replaced", upstream=self.name, catalog=self.url)
         await self._start_again(backlog, newest)
         return backlog
 
@@ -248,7 +206,8 @@ class CatalogFollower:
 
     async def _start_again(self, backlog: Backlog, newest: Commit) -> None:
         """Read all that documents may depend on again; until then nothing is followed."""
-        backlog.seen, backlog.anchor = self._first(newest), None
+        backlog.since = backlog.seen = self._first(newest)
+        backlog.anchor = None
         self._validators = None
         await self._save(backlog, None)
 
@@ -257,21 +216,21 @@ class CatalogFollower:
     async def _read(self, page: StatedPage, reading: _Round, backlog: Backlog) -> None:
         answer = await self._fetch(page.url, LARGEST_PAGE)
         if answer.status != 200:
-            raise UpstreamNonsense(self._name, f"its catalog names {page.url}, which does not exist")
+            raise UpstreamNonsense(self.name, f"its catalog names {page.url}, which does not exist")
         found: CatalogPage = await self._parsed(read_catalog_page, answer.body)
         if found.newest < page.commit.stamp:
-            raise UpstreamNonsense(self._name, f"{page.url} is older than its index states")
+            raise UpstreamNonsense(self.name, f"{page.url} is older than its index states")
         reading.is_anchored = reading.is_anchored or backlog.anchor in found.commits
         # What came after the index was written belongs to the next round: other pages may have more of it.
         changes = [each for each in found.changes if backlog.seen < each.commit.stamp <= reading.target.stamp]
         backlog.note(changes, reading.target.stamp, self._ticks())
         if backlog.is_full:
             self._backlog = None
-            self._url = ""
-            raise UpstreamNonsense(self._name, "its catalog names too many packages at once")
+            self.url = ""
+            raise UpstreamNonsense(self.name, "its catalog names too many packages at once")
         await self._kept.note(changes)
         for kind, count in _counted(changes):
-            metrics.CATALOG_ITEMS.labels(self._name, kind).inc(count)
+            metrics.CATALOG_ITEMS.labels(self.name, kind).inc(count)
 
     async def _fetch_leaf(self, url: str) -> bytes | None:
         answer = await self._fetch(url, LARGEST_PAGE)
@@ -286,7 +245,7 @@ class CatalogFollower:
         try:
             return await parsed(read, body)
         except UnreadableDocument as error:
-            raise UpstreamNonsense(self._name, str(error)) from error
+            raise UpstreamNonsense(self.name, str(error)) from error
 
     # --- applying -----------------------------------------------------------------------------------------------------
 
@@ -299,14 +258,23 @@ class CatalogFollower:
         if announced:
             self._changed(announced)
         self._is_announced = True
-        metrics.CATALOG_EXPIRED.labels(self._name).inc(len(expired))
+        metrics.CATALOG_EXPIRED.labels(self.name).inc(len(expired))
         await self._kept.work()
-        backlog.settle(began)
+        for change, is_overdue in backlog.due(began):
+            if is_overdue or not await self._is_late(change):
+                backlog.settle(change)
+
+    async def _is_late(self, change: Change) -> bool:
+        """Whether the stored versions list does not show the event yet. Then it is not believed for long."""
+        listed = await self._source.stated_versions(change.package_id)
+        return (
+            listed is not None and change.package is not None and (change.package.version in listed) == change.is_delete
+        )
 
     async def _save(self, backlog: Backlog, polled: float | None) -> None:
         oldest = self._kept.oldest
         cursor = backlog.cursor() if oldest is None else min(backlog.cursor(), oldest - 1)
-        await self._record.save(self._name, Followed(self._url, cursor, backlog.anchor, polled))
+        await self._record.save(self.name, Followed(self.url, backlog.since, cursor, backlog.anchor, polled))
 
 
 def _counted(changes: Collection[Change]) -> Iterator[tuple[str, int]]:

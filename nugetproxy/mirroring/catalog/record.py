@@ -17,20 +17,22 @@ from nugetproxy.storage.database.sqlite import SqliteDatabase
 _LOOK_AGAIN: Final = 1.0
 
 _UPSERT: Final = """
-INSERT INTO followed_catalogs (upstream, url, cursor, newest, newest_commit, polled) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (upstream) DO UPDATE SET url = excluded.url, cursor = excluded.cursor, newest = excluded.newest,
-    newest_commit = excluded.newest_commit, polled = excluded.polled
+INSERT INTO followed_catalogs (upstream, url, since, cursor, newest, newest_commit, polled) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (upstream) DO UPDATE SET url = excluded.url, since = excluded.since, cursor = excluded.cursor,
+    newest = excluded.newest, newest_commit = excluded.newest_commit, polled = excluded.polled
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """`cursor` in ticks: every event up to there was applied, and has settled. `newest` is the newest applied event.
+    """`since` and `cursor` in ticks: every event between them was applied, and has settled.
 
-    `polled` is when the last poll began that read the catalog to its end, in seconds since the epoch; None for never.
+    `newest` is the newest event applied. `polled` is when the last poll that read the catalog to its end began,
+    in seconds since the epoch; None for never.
     """
 
     url: str
+    since: int
     cursor: int
     newest: Commit | None
     polled: float | None
@@ -57,17 +59,18 @@ class CatalogRecord:
     def find(self, upstream: str) -> Followed | None:
         """Raises StorageUnavailable."""
         rows = self._database.fetch(
-            "SELECT url, cursor, newest, newest_commit, polled FROM followed_catalogs WHERE upstream = ?", (upstream,)
+            "SELECT url, since, cursor, newest, newest_commit, polled FROM followed_catalogs WHERE upstream = ?",
+            (upstream,),
         )
         if not rows:
             return None
-        url, cursor, newest, commit_id, polled = rows[0]
-        return Followed(url, cursor, Commit(newest, commit_id) if newest else None, polled)
+        url, since, cursor, newest, commit_id, polled = rows[0]
+        return Followed(url, since, cursor, Commit(newest, commit_id) if newest else None, polled)
 
     async def save(self, upstream: str, followed: Followed) -> None:
         """Raises StorageUnavailable."""
         newest = followed.newest or Commit(0)
-        row = (upstream, followed.url, followed.cursor, newest.stamp, newest.id, followed.polled)
+        row = (upstream, followed.url, followed.since, followed.cursor, newest.stamp, newest.id, followed.polled)
         await self._database.write(lambda connection: connection.execute(_UPSERT, row))
         self._changes += 1
         self._looked[upstream] = -math.inf, followed

@@ -4,6 +4,7 @@ Everything that mirrors an upstream's documents goes through here. `httpcache` d
 or must be fetched, and `mirrored_documents` carries that out; the meaning of a document belongs to the caller.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Collection, Hashable
 from functools import partial
@@ -27,6 +28,8 @@ from nugetproxy.mirroring.documents.mirrored_documents import KeptDocument, Mirr
 from nugetproxy.mirroring.documents.parsing import parsed
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.nuget.identity import PackageId
+from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.protocol.v3.flat_container import read_versions
 from nugetproxy.protocol.v3.service_index import UpstreamEndpoints, check_service_index
 
 T = TypeVar("T")
@@ -149,6 +152,16 @@ class MirroredSource:
     def expire(self, url: str, package_id: PackageId) -> None:
         """Make the next request for a document about this package ask the upstream."""
         self._documents.expire(url, package_id.lower)
+
+    async def stated_versions(self, package_id: PackageId) -> tuple[NuGetVersion, ...] | None:
+        """The versions list that is kept, however old; None if there is none. Sends no request for it."""
+        flat_container = (await self.endpoints()).flat_container
+        if flat_container is None:
+            return None
+        kept = self.peek(f"{flat_container}{quoted(package_id.lower)}/index.json")
+        with contextlib.suppress(DocumentAbsent, UpstreamNonsense):  # kept by an earlier release that read it otherwise
+            return await self.read(kept, read_versions) if kept is not None else None
+        return None
 
     async def expire_about(self, lower_ids: Collection[str]) -> set[str]:
         """Expire the versions lists and registrations (with their pages) of these ids, for all processes.

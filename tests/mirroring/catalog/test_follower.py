@@ -93,6 +93,71 @@ async def test_an_event_settles(world, upstream, process):
     assert (["1.0.0", "2.0.0"], True) == await process.versions("contoso.base")
 
 
+async def test_an_event_that_no_document_shows_does_not_settle(world, upstream, process):
+    """
+    On a bad day lists follow the catalog hours later.
+    """
+    await process.settled()
+    upstream.publish("Contoso.Base", "2.0.0", world.now, is_listed=False)
+    for _ in range(5):
+        world.now += 2 * HOUR
+        await process.follow()
+        await process.versions("contoso.base")
+    upstream.versions["contoso.base"].append("2.0.0")
+    world.now += INTERVAL
+    await process.follow()
+    assert (["1.0.0", "2.0.0"], False) == await process.versions("contoso.base")
+    world.now += INTERVAL
+    await process.follow()
+    await process.versions("contoso.base")
+    world.now += INTERVAL
+    await process.follow()
+
+    assert (["1.0.0", "2.0.0"], True) == await process.versions("contoso.base")
+
+
+async def test_a_deletion_that_no_document_shows_does_not_settle(world, upstream, process):
+    upstream.versions["contoso.base"].append("2.0.0")
+    await process.settled()
+    upstream.catalog.add(world.now, "Contoso.Base", "2.0.0", is_delete=True)
+    world.now += 2 * HOUR
+    await process.follow()
+    await process.versions("contoso.base")
+    upstream.versions["contoso.base"].pop()
+    world.now += INTERVAL
+    await process.follow()
+
+    assert (["1.0.0"], False) == await process.versions("contoso.base")
+
+
+async def test_an_event_settles_after_a_day_in_any_case(world, upstream, process):
+    await process.settled()
+    upstream.catalog.add(world.now, "Contoso.Base", "9.9.9")
+    for hours in (0, 12, 13):
+        world.now += hours * HOUR
+        await process.follow()
+    await process.versions("contoso.base")
+    world.now += INTERVAL
+    await process.follow()
+
+    assert (["1.0.0"], True) == await process.versions("contoso.base")
+
+
+async def test_documents_that_live_longer_than_before_need_more_of_the_catalog(world, upstream, process):
+    """
+    A document that is still fresh under the new settings may lack an event from before the first contact.
+    """
+    upstream.catalog.pages = [[Event(NOON - FRESH - 2 * HOUR, "Contoso.Base", "1.0.0")], []]
+    upstream.catalog.add(NOON, "Other")
+    await process.follow()
+    assert upstream.catalog.page_url(0) not in upstream.asked
+    other = world.process()
+    other.follower._fresh = 2 * FRESH
+    await other.follow()
+
+    assert upstream.catalog.page_url(0) in upstream.asked
+
+
 async def test_the_first_contact_reads_what_documents_may_depend_on_and_no_more(world, upstream, process):
     """
     From 2015 on there are millions of events.

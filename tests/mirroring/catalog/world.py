@@ -125,7 +125,6 @@ class Process:
             self.record,
             find_kept=world.kept.get,
             mark_gone=self._mark_gone,
-            interval=INTERVAL,
             fresh=FRESH,
             changed=lambda ids: self.changed.append(set(ids)),
             clock=world.clock,
