@@ -98,7 +98,7 @@ async def assemble(
         patience = {settings.name: settings.patience for settings in config.mirroring.upstream}
         metrics.begin_at_zero(patience)
         record = CatalogRecord(database, config.mirroring.catalog_poll)
-        hot = HotDocuments(disk, _HOT_DOCUMENTS, record.changes)
+        hot = HotDocuments(disk, _HOT_DOCUMENTS, lambda: packages[ANY])
         changes = _Changes()
         documents = MirroredDocuments(
             hot,

@@ -54,7 +54,6 @@ class CatalogRecord:
         self._clock = clock
         self._ticks = ticks
         self._looked: dict[str, tuple[float, Followed | None]] = {}
-        self._changes = 0
 
     def find(self, upstream: str) -> Followed | None:
         """Raises StorageUnavailable."""
@@ -72,8 +71,7 @@ class CatalogRecord:
         newest = followed.newest or Commit(0)
         row = (upstream, followed.url, followed.since, followed.cursor, newest.stamp, newest.id, followed.polled)
         await self._database.write(lambda connection: connection.execute(_UPSERT, row))
-        self._changes += 1
-        self._looked[upstream] = -math.inf, followed
+        self._looked.pop(upstream, None)
 
     def until(self, upstream: str) -> float:
         """Until when every change of this upstream's documents is known to expire them, in seconds since the epoch."""
@@ -87,12 +85,6 @@ class CatalogRecord:
             return None
         return max(0.0, self._clock() - followed.polled)
 
-    def changes(self) -> int:
-        """Differs once a poll of any upstream may have expired documents that this process has in memory."""
-        for upstream in tuple(self._looked):
-            self._recent(upstream)
-        return self._changes
-
     def _recent(self, upstream: str) -> Followed | None:
         now = self._ticks()
         looked = self._looked.get(upstream)
@@ -101,7 +93,5 @@ class CatalogRecord:
                 looked = now, self.find(upstream)
             except StorageUnavailable:
                 looked = now, None
-            if upstream in self._looked and looked[1] != self._looked[upstream][1]:
-                self._changes += 1
             self._looked[upstream] = looked
         return looked[1]

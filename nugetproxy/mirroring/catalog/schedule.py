@@ -2,12 +2,11 @@
 
 import asyncio
 import random
-from typing import Final
+from typing import Final, Protocol
 
 from nugetproxy import metrics
 from nugetproxy.errors import NugetproxyError
 from nugetproxy.logs import logger
-from nugetproxy.mirroring.catalog.follower import CatalogFollower
 from nugetproxy.storage.leases import Leases
 
 _log = logger()
@@ -20,10 +19,24 @@ _STAND_BY: Final = 5.0
 _FAILURES_OF_A_ROUND: Final = 3
 
 
+class Follower(Protocol):
+    """The part of CatalogFollower that is used here."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def url(self) -> str: ...
+
+    async def poll(self) -> bool: ...
+
+    def forget_round(self) -> None: ...
+
+
 class Schedule:
     """The polls of one follower, `interval` seconds apart."""
 
-    def __init__(self, follower: CatalogFollower, interval: float) -> None:
+    def __init__(self, follower: Follower, interval: float) -> None:
         self._follower = follower
         self._interval = interval
         self._failures = 0

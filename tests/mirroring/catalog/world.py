@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -108,7 +108,7 @@ class Process:
         self.disk = DiskDocuments(world.path / "documents", 50_000_000)
         rule = a_rule(fresh=60, on_error=86_400, patience=5)
         self.documents = MirroredDocuments(
-            HotDocuments(self.disk, 1_000_000, self.record.changes),
+            HotDocuments(self.disk, 1_000_000, lambda: world.changes),
             Leases(world.path / "locks"),
             {kind: replace(rule, followed=FRESH if kind in FOLLOWED else 0.0) for kind in DocumentKind},
             Mode.ONLINE,
@@ -126,10 +126,14 @@ class Process:
             find_kept=world.kept.get,
             mark_gone=self._mark_gone,
             fresh=FRESH,
-            changed=lambda ids: self.changed.append(set(ids)),
+            changed=self._announce,
             clock=world.clock,
             ticks=world.clock,
         )
+
+    def _announce(self, ids: Collection[str]) -> None:
+        self.changed.append(set(ids))
+        self.world.changes += 1
 
     async def _mark_gone(self, package: PackageIdentity, is_gone: bool) -> None:
         self.gone.append((str(package), is_gone))
@@ -161,6 +165,8 @@ class World:
     def __init__(self, path) -> None:
         self.path = path
         self.now = NOON
+        self.changes = 0
+        """The counter that all processes share."""
         self.upstream = Upstream()
         self.kept: dict[PackageIdentity, LocalFile] = {}
         self.processes: list[Process] = []
