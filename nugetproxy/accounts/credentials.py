@@ -14,10 +14,10 @@ import zlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from nugetproxy.accounts.lookalikes import decodings
 from nugetproxy.errors import InvalidRequest
 from nugetproxy.executors.threads import PASSWORDS
 from nugetproxy.logs import KEY_LIKE
+from nugetproxy.nuget.lookalikes import decodings
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher

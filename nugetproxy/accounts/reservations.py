@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from nugetproxy.accounts.lookalikes import decodings, is_shown, readings
 from nugetproxy.accounts.search_words import ProtectedWords
 from nugetproxy.errors import InvalidRequest
 from nugetproxy.nuget.identity import LONGEST_ID, lower_invariant
+from nugetproxy.nuget.lookalikes import decodings, is_shown, readings
 
 SHORTEST_STEM: Final = 3
 """In characters. A shorter prefix would hide a large part of all public ids."""

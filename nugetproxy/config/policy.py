@@ -8,7 +8,8 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator
 
 from nugetproxy.config.values import Duration, Section
-from nugetproxy.errors import InvalidVersionRange
+from nugetproxy.errors import InvalidPackageId, InvalidVersionRange
+from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.licences import wrong_entry
 from nugetproxy.nuget.version_range import VersionRange
 
@@ -23,7 +24,7 @@ _GLOB = re.compile(r"[\w.*-]{1,100}")
 # either, an allow rule as well.
 _CONDITIONS: Final = (
     *("ids", "versions", "younger_than", "first_seen_within", "severity", "licences", "licences_except"),
-    *("unsigned", "install_scripts", "owners"),
+    *("unsigned", "install_scripts", "looks_like", "owners"),
 )
 
 
@@ -95,6 +96,15 @@ def _checked_fingerprint(text: str) -> str:
     return text.lower()
 
 
+def _checked_id(text: str) -> str:
+    try:
+        PackageId.parse(text)
+    except InvalidPackageId:
+        raise ValueError('expected a package id such as "Newtonsoft.Json"') from None
+    return text
+
+
+KnownId = Annotated[str, AfterValidator(_checked_id)]
 Fingerprint = Annotated[str, AfterValidator(_checked_fingerprint)]
 Glob = Annotated[str, AfterValidator(_checked_glob)]
 Licence = Annotated[str, AfterValidator(_checked_licence)]
@@ -117,6 +127,7 @@ class PolicyRuleSettings(Section):
     unknown_licence: Literal["match", "ignore"] = "match"
     unsigned: bool = False
     install_scripts: bool = False
+    looks_like: tuple[KnownId, ...] = ()
     owners: tuple[str, ...] = ()
     mode: Literal["enforce", "warn"] = "enforce"
     because: Annotated[str, AfterValidator(_checked_reason)] = ""

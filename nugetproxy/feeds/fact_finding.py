@@ -56,8 +56,6 @@ class FactFinder:
         needs_advisories = needs_age or any(rule.severity is not None for rule in rules)
         advisories = await self._advisories(lower_id) if needs_advisories else []
         owners = await self._owners(package_id) if any(rule.owners for rule in rules) else None
-        known_ids = [each for rule in rules for each in rule.looks_like]
-        looks_like = self._policy.resembled(lower_id, known_ids) if known_ids else ""
 
         def read() -> list[Facts]:
             return [
@@ -72,7 +70,6 @@ class FactFinder:
                     advisories=reading.advisories_of(leaf, advisories) if needs_advisories else None,
                     owners=owners,
                     package=files.get(leaf.version),
-                    looks_like=looks_like,
                     is_kept=leaf.version in kept,
                     is_pinned=leaf.version in pins,
                 )

@@ -27,6 +27,7 @@ def problems(folder: Path, text: str) -> list[str]:
         ('younger_than = "a week"', "younger_than", "expected a duration"),
         ('severity = "bad"', "severity", "expected"),
         ('licences = ["GPL 3"]', "licences[0]", "expected an spdx identifier"),
+        ('looks_like = ["Contoso.*"]', "looks_like[0]", "expected a package id"),
         ('unsigned = "maybe"', "unsigned", "expected a valid boolean"),
         ('ids = ["*"]\nuntil = "never"', "until", "expected a date"),
         ('ids = ["*"]\nmode = "log"', "mode", "expected"),

@@ -227,3 +227,15 @@ async def test_an_answer_does_not_outlive_its_verdict(tmp_path, upstream):
         for path in ("index.json", "1.1.0/risky.1.1.0.nupkg"):
             told = (await mirror.get(f"/v3/flatcontainer/risky/{path}")).headers["cache-control"]
             assert 0 < int(told.rpartition("=")[2]) <= 12
+
+
+async def test_an_id_that_can_be_mistaken_for_a_known_one(tmp_path, upstream):
+    for package_id in ("Newtonsoft.Json", "Newtonsoft.Jsom", "Newtonsoft.Jsons"):
+        upstream.add_package(package_id, "1.0.0")
+    rule = {"looks_like": ["Newtonsoft.Json"], "except_ids": ["newtonsoft.jsons"]}
+    async with ruled(tmp_path, upstream, rule) as mirror:
+        assert not any((await shown(mirror, "Newtonsoft.Jsom")).values())
+        got = await mirror.get("/v3/flatcontainer/newtonsoft.jsom/1.0.0/newtonsoft.jsom.1.0.0.nupkg")
+        assert (got.status, "can be mistaken for Newtonsoft.Json" in got.reason) == (403, True)
+        for package_id in ("newtonsoft.json", "newtonsoft.jsons"):
+            assert (await mirror.get(f"/v3/flatcontainer/{package_id}/index.json")).status == 200

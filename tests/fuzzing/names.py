@@ -3,12 +3,12 @@
 import re
 from typing import Final
 
-from nugetproxy.accounts.lookalikes import readings
 from nugetproxy.accounts.reservations import Reservation, parse_pattern, protected_prefixes
 from nugetproxy.errors import InvalidPackageId, InvalidRequest, InvalidVersion, InvalidVersionRange
 from nugetproxy.nuget.framework import find_framework, short_framework_name
 from nugetproxy.nuget.globs import checked_glob, glob_matches, globs_overlap
 from nugetproxy.nuget.identity import PackageId, PackageIdentity, lower_invariant
+from nugetproxy.nuget.lookalikes import readings
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.nuget.version_range import VersionRange
 from tests.fuzzing import texts

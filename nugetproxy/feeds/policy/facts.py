@@ -64,7 +64,7 @@ class Facts:
     `created`), `licence`, `advisories`. From its search: `owners` of the id.
     Known here: `first_seen` (of the version), `id_first_seen`, `is_kept` (fetched before, and served since),
     `is_pinned` (named by a lock file that was prewarmed).
-    `package` is None until the file was read. `looks_like` is the known id that this id can be mistaken for, or "".
+    `package` is None until the file was read.
     """
 
     id: PackageId
@@ -77,7 +77,6 @@ class Facts:
     advisories: tuple[Advisory, ...] | None = None
     owners: tuple[str, ...] | None = None
     package: PackageFacts | None = None
-    looks_like: str = ""
     is_kept: bool = False
     is_pinned: bool = False
 

@@ -1,7 +1,7 @@
 """The policy of a server: its rules, and what they are evaluated with."""
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -35,8 +35,7 @@ class Policy:
 
     `revision` differs after any change of exceptions; `exemptions(lower_id)` returns those of an id. `kept` returns the
     versions of an id that are on our disk. `inspect` reads a package file in another thread; it raises NugetproxyError
-    or OSError. `trust` is added to what the feed publishes. `resembled` returns the id in a list that an id can be
-    mistaken for, or "".
+    or OSError. `trust` is added to what the feed publishes.
     """
 
     rules: tuple[Rule, ...]
@@ -47,5 +46,4 @@ class Policy:
     inspect: Callable[[Path, SignatureTrust], Awaitable[PackageFacts]]
     observer: Observer
     trust: ConfiguredTrust = NOBODY
-    resembled: Callable[[str, Sequence[str]], str] = lambda _lower_id, _known: ""
     clock: Callable[[], float] = time.time

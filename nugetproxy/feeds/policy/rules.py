@@ -14,9 +14,11 @@ from nugetproxy.config import PolicyRuleSettings, parse_until
 from nugetproxy.feeds.policy.facts import Facts, Severity
 from nugetproxy.nuget.globs import any_glob_matches
 from nugetproxy.nuget.licences import LicenceList, Standing, when_allowed, when_denied
+from nugetproxy.nuget.typosquats import KnownIds
 from nugetproxy.nuget.version_range import ANY_VERSION, VersionRange
 
 NO_LICENCES: Final = LicenceList(())
+NO_IDS: Final = KnownIds(())
 
 
 class Met(Enum):
@@ -62,7 +64,7 @@ class Rule:
     unknown_licence_matches: bool = True
     unsigned: bool = False
     install_scripts: bool = False
-    looks_like: tuple[str, ...] = ()
+    looks_like: KnownIds = NO_IDS
     owners: frozenset[str] = frozenset()
     is_enforced: bool = True
     because: str = ""
@@ -77,7 +79,7 @@ class Rule:
     @property
     def needs_facts(self) -> bool:
         """Whether it is about more than ids and versions."""
-        of_id = bool(self.first_seen_within or self.owners or self.looks_like)
+        of_id = bool(self.first_seen_within or self.owners)
         return self.needs_registration or self.needs_file or of_id
 
     @property
@@ -91,7 +93,9 @@ class Rule:
             return False
         if self.ids and not any_glob_matches(self.ids, lower_id):
             return False
-        return not any_glob_matches(self.except_ids, lower_id)
+        if any_glob_matches(self.except_ids, lower_id):
+            return False
+        return not self.looks_like or bool(self.looks_like.resembled_by(lower_id))
 
 
 def rule_of(settings: PolicyRuleSettings) -> Rule:
@@ -111,6 +115,7 @@ def rule_of(settings: PolicyRuleSettings) -> Rule:
         unknown_licence_matches=settings.unknown_licence == "match",
         unsigned=settings.unsigned,
         install_scripts=settings.install_scripts,
+        looks_like=KnownIds(settings.looks_like),
         owners=frozenset(name.lower() for name in settings.owners),
         is_enforced=settings.mode == "enforce",
         because=settings.because,
@@ -155,7 +160,9 @@ _NO: Final = Match(Met.NO)
 def _conditions(rule: Rule, facts: Facts, now: float, *, has_file: bool) -> Iterator[Match]:
     """The conditions about facts, in a fixed order."""
     if rule.looks_like:
-        yield Match(Met.YES, f"looks like {facts.looks_like}") if facts.looks_like else _NO
+        # The others are ruled out by `Rule.may_match`.
+        resembled = rule.looks_like.resembled_by(facts.id.lower)
+        yield Match(Met.YES, f"has an id that can be mistaken for {' or '.join(resembled[:3])}")
     if rule.younger_than:
         yield _younger(facts, rule.younger_than, now)
     if rule.first_seen_within:

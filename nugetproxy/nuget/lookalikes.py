@@ -1,7 +1,8 @@
 """How a text looks to people: escapes decoded, invisible characters removed, look-alike letters mapped to one letter.
 
-Which ids are compared this way is decided in `reservations`. Sources: Unicode's Default_Ignorable_Code_Point, and the
-single letters of other scripts among its confusables (UTS #39) that stand in for a Latin one.
+Which ids are compared this way is decided in `accounts.reservations` and `typosquats`. Sources: Unicode's
+Default_Ignorable_Code_Point, and the single letters of other scripts among its confusables (UTS #39) that stand in for
+a Latin one.
 """
 
 import unicodedata
