@@ -200,6 +200,10 @@ class DocumentNotFound(NugetproxyError):
     """One of our own documents does not exist (an unknown vulnerability page, certificate or registration page)."""
 
 
+class NotOffered(DocumentNotFound):
+    """No upstream has a resource for such documents at all: there is nothing to know, which is not a failure."""
+
+
 class DocumentAbsent(NugetproxyError):
     """The upstream reported that a URL does not exist. Translated into one of the above before it reaches `web`."""
 

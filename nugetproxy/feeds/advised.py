@@ -7,7 +7,7 @@ entries and searches. Which files they come from, and when they change, belongs 
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from nugetproxy.errors import DocumentNotFound, InvalidVersion
+from nugetproxy.errors import DocumentNotFound, InvalidVersion, NotOffered
 from nugetproxy.feeds.base import Answer, CatalogEntry, Feed, Offered, PackageContent, Part, SmallContent
 from nugetproxy.httpcache.outcome import OWN, Provenance
 from nugetproxy.nuget.identity import PackageId, PackageIdentity, lower_invariant
@@ -138,7 +138,9 @@ class Advised:
     async def _pages_below(self) -> tuple[VulnerabilityPages, Provenance]:
         try:
             answer = await self._below.vulnerabilities()
-        except DocumentNotFound:
+        except DocumentNotFound as error:
+            if self._dated and not isinstance(error, NotOffered):
+                raise  # for rules, "unknown" is not "none"
             return VulnerabilityPages(()), OWN
         return answer.value, answer.provenance
 

@@ -146,7 +146,9 @@ class Feed(Protocol):
         """As `search`, for ids and versions."""
 
     async def vulnerabilities(self) -> Answer[VulnerabilityPages]:
-        """Raises DocumentNotFound if none are kept and none can be fetched; never UpstreamError."""
+        """Raises DocumentNotFound if none are kept and none can be fetched, NotOffered if there is no such resource;
+        never UpstreamError.
+        """
 
     async def signatures(self) -> Answer[RepositorySignatures]:
         """Raises DocumentNotFound if none are kept and none can be fetched; never UpstreamError."""

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from nugetproxy.errors import DocumentNotFound, NugetproxyError
+from nugetproxy.errors import DocumentNotFound, NotOffered, NugetproxyError
 from nugetproxy.executors.threads import RENDERING
 from nugetproxy.feeds.base import Feed, LocalFile
 from nugetproxy.feeds.policy import reading
@@ -54,7 +54,7 @@ class FactFinder:
         pins = memory.pins(lower_id)
         # A version that fixes something is exempt from rules about age.
         needs_advisories = needs_age or any(rule.severity is not None for rule in rules)
-        advisories = await self._advisories(lower_id) if needs_advisories else []
+        advisories = await self._advisories(lower_id) if needs_advisories else None
         owners = await self._owners(package_id) if any(rule.owners for rule in rules) else None
 
         def read() -> list[Facts]:
@@ -67,7 +67,7 @@ class FactFinder:
                     first_seen=seen.get(leaf.version),
                     id_first_seen=seen.get(None),
                     licence=reading.licence_of(leaf),
-                    advisories=reading.advisories_of(leaf, advisories) if needs_advisories else None,
+                    advisories=reading.advisories_of(leaf, advisories) if advisories is not None else None,
                     owners=owners,
                     package=files.get(leaf.version),
                     is_kept=leaf.version in kept,
@@ -139,12 +139,17 @@ class FactFinder:
             return None
         return reading.moment_of(document.get("created")) if document is not None else None
 
-    async def _advisories(self, lower_id: str) -> list[dict[str, object]]:
-        """The rows of VulnerabilityInfo. Registrations state vulnerabilities too, also if there is no such resource."""
+    async def _advisories(self, lower_id: str) -> list[dict[str, object]] | None:
+        """The rows of VulnerabilityInfo; None if they exist and cannot be had.
+
+        Registrations state vulnerabilities as well. Without such a resource, there is nothing else to know.
+        """
         try:
             pages = (await self._below.vulnerabilities()).value.pages
-        except DocumentNotFound:
+        except NotOffered:
             return []
+        except DocumentNotFound:
+            return None
         return [row for page in pages for row in page.body.get(lower_id, ())]
 
     async def _owners(self, package_id: PackageId) -> tuple[str, ...] | None:

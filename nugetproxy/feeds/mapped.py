@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TypeVar
 
-from nugetproxy.errors import DocumentNotFound, PackageNotFound
+from nugetproxy.errors import DocumentNotFound, NotOffered, PackageNotFound
 from nugetproxy.feeds.base import Answer, CatalogEntry, Feed, Offered, PackageContent, Part, SmallContent
 from nugetproxy.feeds.paging import FIRST, SMALL, Ask, Found, Rows, first_rows
 from nugetproxy.httpcache.outcome import OWN, Outcome, Provenance
@@ -189,7 +189,7 @@ class Mapped:
         raise refusal or PackageNotFound(package_id.text, "no upstream is mapped for this id")
 
     async def _all_that_have(self, ask: Callable[[Feed], Awaitable[Answer[T]]]) -> list[tuple[MappedSource, Answer[T]]]:
-        """The answers of the sources that have one; raises DocumentNotFound if none has."""
+        """The answers of the sources that have one; raises DocumentNotFound if none has, NotOffered if none could."""
         results = await asyncio.gather(*(ask(source.feed) for source in self._sources), return_exceptions=True)
         answers: list[tuple[MappedSource, Answer[T]]] = []
         for source, result in zip(self._sources, results, strict=True):
@@ -199,7 +199,8 @@ class Mapped:
                 raise result
             answers.append((source, result))
         if not answers:
-            raise DocumentNotFound("no upstream has this document")
+            is_offered = not all(isinstance(result, NotOffered) for result in results)
+            raise (DocumentNotFound if is_offered else NotOffered)("no upstream has this document")
         return answers
 
 

@@ -169,6 +169,30 @@ async def test_an_upstream_that_fails_to_tell_is_no_absence(tmp_path, upstream):
         assert (await mirror.json("/v3/query?q=risky"))["data"] == []
 
 
+async def test_vulnerabilities_that_cannot_be_read_are_not_none(tmp_path, upstream):
+    upstream.add_package("Risky", "1.0.0")
+    upstream.fault("*vulnerabilities*", faults.status(503))
+    async with ruled(tmp_path, upstream, {"severity": "high"}) as mirror:
+        got = await mirror.get("/v3/flatcontainer/risky/index.json")
+
+        assert (got.status, "no readable list of known vulnerabilities" in got.reason) == (404, True)
+
+
+async def test_what_is_kept_is_screened_offline(tmp_path, upstream):
+    for version in sorted(ALL):
+        upstream.add_package("Risky", version, licence="GPL-3.0-only" if version == "2.0.0" else "MIT")
+    async with running(tmp_path, upstream) as mirror:
+        for version in ALL:
+            await mirror.get(f"/v3/flatcontainer/risky/{version}/risky.{version}.nupkg")
+        await shown(mirror)
+    offline = ruled(tmp_path, upstream, {"licences": ["GPL-3.0-only"]}, offline=True)
+    async with offline as mirror:
+        lists, found = await shown(mirror), await reachable(mirror, ALL)
+
+        assert lists == dict.fromkeys(lists, ALL - {"2.0.0"})
+        assert found == dict.fromkeys(found, ALL - {"2.0.0"})
+
+
 async def test_a_kept_version_stays(tmp_path, upstream):
     upstream.add_package("Risky", "1.0.0", published=ago(hours=1))
     address = "/v3/flatcontainer/risky/1.0.0/risky.1.0.0.nupkg"

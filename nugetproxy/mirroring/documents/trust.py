@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Generic, TypeVar
 
-from nugetproxy.errors import DocumentAbsent, DocumentNotFound, NotMirrored, UnreadableDocument, UpstreamError
+from nugetproxy.errors import (
+    DocumentAbsent,
+    DocumentNotFound,
+    NotMirrored,
+    NotOffered,
+    UnreadableDocument,
+    UpstreamError,
+)
 from nugetproxy.feeds.base import Answer, SmallContent
 from nugetproxy.httpcache.freshness import DocumentKind
 from nugetproxy.httpcache.outcome import Outcome, Provenance
@@ -109,7 +116,7 @@ class MirroredTrust:
     async def _stated_signatures(self) -> Answer[RepositorySignatures]:
         url = (await self._source.endpoints_however_old()).repository_signatures
         if url is None:
-            raise DocumentNotFound("the upstream has no repository signatures")
+            raise NotOffered("the upstream has no repository signatures")
         document = await self._source.ask_however_old(url, DocumentKind.SIGNATURES, read_repository_signatures)
         signatures = await self._source.read(document, read_repository_signatures)
         if document.digest != self._certificates_of:
@@ -125,7 +132,7 @@ class MirroredTrust:
     async def _stated_vulnerabilities(self) -> Answer[VulnerabilityPages]:
         url = (await self._source.endpoints_however_old()).vulnerabilities
         if url is None:
-            raise DocumentNotFound("the upstream has no vulnerability data")
+            raise NotOffered("the upstream has no vulnerability data")
         index = await self._source.ask_however_old(url, DocumentKind.VULNERABILITIES, _read_index)
         entries = await self._source.read(index, _read_index)
         documents = await asyncio.gather(*(self._page(entry) for entry in entries), return_exceptions=True)

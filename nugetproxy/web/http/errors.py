@@ -76,6 +76,7 @@ TABLE: Mapping[type[errors.NugetproxyError], Row] = {
     errors.VersionNotFound: Row(404),
     errors.PartNotFound: Row(404),
     errors.DocumentNotFound: Row(404),
+    errors.NotOffered: Row(404),
     errors.DocumentAbsent: Row(404),
     errors.AccountNotFound: Row(404),
     errors.ApiKeyNotFound: Row(404),
