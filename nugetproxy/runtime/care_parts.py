@@ -78,12 +78,16 @@ def care_over(
     Offline nothing is evicted: nothing could be fetched again.
     """
     is_ours = _is_ours(config, private)
-    asks = {name: partial(_still_offers, mirror, is_ours) for name, mirror in mirrors.items()}
-    eviction = Eviction(parts.files, parts.blobs, leases, asks, in_use=parts.last_use.is_recent)
+    asks = {name: mirror.still_offers for name, mirror in mirrors.items()}
+    eviction = Eviction(parts.files, parts.blobs, leases, asks, in_use=parts.last_use.is_recent, is_ours=is_ours)
     budget = parse_budget(config.mirroring.budget)
     upkeep = Upkeep(path, budget, reserve, parts.inventory, parts.files, eviction, leases)
-    sides = {name: UpstreamSide(mirror.stated_sha512, partial(_fetch_again, mirror, is_ours))
-             for name, mirror in mirrors.items()}  # fmt: skip
+    sides = {
+        name: UpstreamSide(
+            partial(_offers, mirror, is_ours), mirror.stated_sha512, partial(_fetch_again, mirror, is_ours)
+        )
+        for name, mirror in mirrors.items()
+    }
     verification = Verification(
         path / MIRROR, parts.inventory, parts.files, parts.blobs, parts.quarantine, leases, sides
     )
@@ -93,8 +97,7 @@ def care_over(
     return CareServices(parts.inventory, parts.files, parts.last_use, eviction, upkeep, verification)
 
 
-async def _still_offers(mirror: MirrorFeed, is_ours: Callable[[str], bool], package: PackageIdentity) -> bool | None:
-    """No upstream is asked about ids that are ours, even if it was before they were."""
+async def _offers(mirror: MirrorFeed, is_ours: Callable[[str], bool], package: PackageIdentity) -> bool | None:
     return None if is_ours(package.lower_id) else await mirror.still_offers(package)
 
 

@@ -34,8 +34,9 @@ StillOffered = Callable[[PackageIdentity], Awaitable[bool | None]]
 _WINDOW: Final = 2000
 # Files removed in one go of the thread.
 _BATCH: Final = 50
-# An upstream that could not be asked so often in a row is not asked again in this run.
-_MOST_UNKNOWN: Final = 3
+# An upstream that could not be asked about so many ids in a row is not asked again in this run. One that is down costs
+# nothing (its breaker is open), but one that hangs does.
+_MOST_UNKNOWN: Final = 10
 
 _log = logger()
 
@@ -71,14 +72,17 @@ class Eviction:
         upstreams: Mapping[str, StillOffered],
         *,
         in_use: Callable[[FileKey], bool] = lambda _: False,
+        is_ours: Callable[[str], bool] = lambda _: False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`in_use` tells whether a package was used a moment ago. `clock` is in unix seconds."""
+        """`in_use` tells whether a package was used a moment ago; `is_ours` whether a lower id is protected or hosted
+        by now, so that no upstream may be asked about it. `clock` is in unix seconds."""
         self._files = files
         self._blobs = blobs
         self._leases = leases
         self._upstreams = upstreams
         self._in_use = in_use
+        self._is_ours = is_ours
         self._clock = clock
 
     def alone(self) -> AbstractAsyncContextManager[Lease]:
@@ -116,7 +120,7 @@ class Eviction:
             if self._in_use(file.key):
                 result.busy += 1
                 continue
-            offered = await run.is_offered(file)
+            offered = None if run.asks and self._is_ours(file.lower_id) else await run.is_offered(file)
             if offered is None:
                 result.unknown += 1
             elif not offered:
@@ -163,25 +167,28 @@ class Eviction:
 
 
 class _Run:
-    """What the upstreams said during one run."""
+    """What the upstreams said during one run. `asks` is False if they are not to be asked."""
 
     def __init__(self, upstreams: Mapping[str, StillOffered], *, ask: bool = True) -> None:
+        self.asks = ask
         self._upstreams = upstreams
-        self._ask = ask
-        self._unknown: dict[str, int] = {}
+        self._unknown: dict[str, set[str]] = {}
 
     async def is_offered(self, file: KeptFile) -> bool | None:
-        if not self._ask:
+        if not self.asks:
             return True
-        ask = self._upstreams.get(file.upstream)
-        if ask is None or self._unknown.get(file.upstream, 0) >= _MOST_UNKNOWN:
+        ask, unknown = self._upstreams.get(file.upstream), self._unknown.setdefault(file.upstream, set())
+        if ask is None or file.lower_id in unknown or len(unknown) >= _MOST_UNKNOWN:
             return None
         try:
             identity = PackageIdentity.parse(file.lower_id, file.lower_version)
         except InvalidRequest:
             return None  # a folder created by hand
         offered = await ask(identity)
-        self._unknown[file.upstream] = self._unknown.get(file.upstream, 0) + 1 if offered is None else 0
+        if offered is None:
+            unknown.add(file.lower_id)
+        else:
+            unknown.clear()
         return offered
 
 

@@ -19,6 +19,7 @@ from nugetproxy import metrics
 from nugetproxy.errors import InvalidRequest, StorageUnavailable
 from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.logs import logger
+from nugetproxy.mirroring.care.eviction import StillOffered
 from nugetproxy.mirroring.care.file_check import CheckedFile, check_file
 from nugetproxy.mirroring.downloads.contents import lease_of, package_key
 from nugetproxy.mirroring.kept.files import ExpectedFile, FileKey, KeptFile, KeptFiles
@@ -51,8 +52,9 @@ _log = logger()
 @dataclass(frozen=True, slots=True)
 class UpstreamSide:
     """What verification asks of an upstream. `stated` is the SHA-512 that stored documents of it give, in base64, None
-    if they give none. `fetch_again` returns whether the package is kept again."""
+    if they give none. `offers` is as in eviction; `fetch_again` returns whether the package is kept again."""
 
+    offers: StillOffered
     stated: Callable[[PackageIdentity], Awaitable[str | None]]
     fetch_again: Callable[[PackageIdentity], Awaitable[bool]]
 
@@ -200,6 +202,8 @@ class Verification:
         now = int(self._clock())
         if self._files.is_read_only:
             return
+        if file is not None and file.is_gone and await self._is_back(key):
+            await self._files.mark_gone(key, gone=False)
         if file is None and checked.manifest is not None:
             committed = int(checked.modified / 1e9)
             self._inventory.add(
@@ -215,6 +219,10 @@ class Verification:
     async def _stated(self, key: FileKey) -> str | None:
         side, package = self._upstreams.get(key[0]), _identity(key)
         return None if side is None or package is None else await side.stated(package)
+
+    async def _is_back(self, key: FileKey) -> bool:
+        side, package = self._upstreams.get(key[0]), _identity(key)
+        return side is not None and package is not None and bool(await side.offers(package))
 
     async def _fetched_again(self, key: FileKey) -> bool:
         side, package = self._upstreams.get(key[0]), _identity(key)

@@ -85,10 +85,30 @@ async def test_what_is_gone_is_not_asked_about_again(mirror, eviction, upstream)
 
 
 async def test_an_upstream_that_does_not_answer_is_left_alone_and_loses_nothing(mirror, eviction, upstream):
-    upstream.answers = dict.fromkeys(["p0", "p1", "p2", "p3", "p4"])
+    for number in range(5, 15):
+        await mirror.keep(f"p{number}", used=number * DAY)
+    upstream.answers = {f"p{number}": None for number in range(15)}
     evicted = await eviction.free(10**9)
 
-    assert (len(mirror.names()), evicted.unknown, len(upstream.asked)) == (5, 5, 3)
+    assert (len(mirror.names()), evicted.unknown, len(upstream.asked)) == (15, 15, 10)
+
+
+async def test_of_an_id_that_it_could_not_be_asked_about_it_is_asked_once(mirror, eviction, upstream):
+    for version in ("2.0.0", "3.0.0"):
+        await mirror.keep("p0", version=version)
+    upstream.answers["p0"] = None
+    await eviction.free(1_000)
+
+    assert upstream.asked == ["p0", "p1"]
+    assert len(mirror.names()) == 6
+
+
+async def test_nobody_is_asked_about_what_is_ours_and_others_go(mirror, upstream):
+    for number in range(10, 30):
+        await mirror.keep(f"q{number}", used=0)
+    evicted = await made(mirror, upstream, is_ours=lambda lower_id: lower_id.startswith("q")).free(1_000)
+
+    assert (upstream.asked, [file.lower_id for file in evicted.files]) == (["p0"], ["p0"])
 
 
 async def test_a_package_of_no_configured_upstream_stays(mirror):

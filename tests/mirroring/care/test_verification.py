@@ -36,8 +36,12 @@ class Shelf:
         self.repaired: list[str] = []
         self.verification = Verification(
             data / "mirror", self.inventory, self.files, self.blobs, Quarantine(data, self.files),
-            Leases(data / "locks"), {"up": UpstreamSide(self._stated, self._fetch_again)}, clock=lambda: self.now,
+            Leases(data / "locks"), {"up": UpstreamSide(self._offers, self._stated, self._fetch_again)},
+            clock=lambda: self.now,
         )  # fmt: skip
+
+    async def _offers(self, package) -> bool:
+        return str(package.lower_id) != "c"
 
     async def _stated(self, package) -> str | None:
         return self.stated.get(package.lower_id)
@@ -167,6 +171,14 @@ async def test_after_the_clock_was_set_back_everything_is_due(shelf):
     shelf.now = NOW - 1000
 
     assert (await shelf.verify(NOW - 2000)).checked == 3
+
+
+async def test_what_is_back_upstream_may_be_evicted_again(shelf):
+    for name in ("b", "c"):
+        await shelf.files.mark_gone(("up", name, "1.0.0"))
+    await shelf.verify()
+
+    assert [file.lower_id for file in await shelf.files.all() if file.is_gone] == ["c"]
 
 
 async def test_files_without_a_row_are_entered(shelf):
