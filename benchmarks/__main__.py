@@ -33,7 +33,8 @@ def main() -> None:
     whole_day.add_argument("--small", action="store_true", help="a hundredth of it, to try the benchmark")
     followed = what.add_parser("freshness", help="upstream requests with and without following the catalog")
     followed.add_argument("--restores", type=int, default=1500, help="an hour")
-    followed.add_argument("--hours", type=int, default=12, help="that are measured")
+    followed.add_argument("--hours", type=int, default=4, help="that are measured")
+    followed.add_argument("--by-popularity", action="store_true", help="ids that are requested more also change more")
     crowd = what.add_parser("stampede", help="200 simultaneous clients request one cold package of 20 MB")
     client = what.add_parser("restore", help="a real `dotnet restore` from six kinds of sources")
     client.add_argument("--rounds", type=int, default=3)
@@ -80,7 +81,7 @@ def main() -> None:
             how = {"loop": asked.loop, "is_tls": asked.tls, "is_cold": asked.cold, "command": asked.command}
             print(day.measure(world=world, **options, **how))
         case "freshness":
-            print(freshness.measure(restores=asked.restores, hours=asked.hours))
+            print(freshness.measure(restores=asked.restores, hours=asked.hours, by_popularity=asked.by_popularity))
         case "stampede":
             print(proxies.stampede(command=asked.command))
         case "restore":

@@ -38,7 +38,7 @@ PAGE: Final = 550
 EVENTS: Final = 1_500
 """Events an hour in the whole catalog."""
 OF_OURS: Final = 75
-"""Of these, about ids that the company uses, the popular ones more often."""
+"""Of these, about ids that the company uses: one in eleven days for each, unless the popular ones have more."""
 _KINDS: Final = {"list": DocumentKind.VERSIONS, "registration": DocumentKind.REGISTRATION}
 
 
@@ -162,17 +162,20 @@ class _Result:
     """Seconds after a document changed at which a client was still sent the one before, at most."""
 
 
-def measure(*, restores: int, hours: int) -> str:
-    """`restores` are those of an hour; `hours` are measured, after as many as documents live."""
-    without = asyncio.run(_run("off", restores, warm=1, hours=min(hours, 4)))
-    following = asyncio.run(_run("auto", restores, warm=12, hours=hours))
+def measure(*, restores: int, hours: int, by_popularity: bool = False) -> str:
+    """`restores` are those of an hour; `hours` are measured, after as many as documents live.
+
+    `by_popularity`: an id has as many events as requests, so the most popular one changes every twelve minutes.
+    """
+    without = asyncio.run(_run("off", restores, by_popularity, warm=1, hours=min(hours, 2)))
+    following = asyncio.run(_run("auto", restores, by_popularity, warm=12, hours=hours))
     lines = [
         f"{restores} restores an hour over {World().ids} ids; {EVENTS} events an hour, {OF_OURS} about these ids.",
         "",
         "| an hour | catalog off | catalog followed |",
         "| --- | --- | --- |",
     ]
-    rows = [(without, min(hours, 4)), (following, hours)]
+    rows = [(without, min(hours, 2)), (following, hours)]
     for kind in ("revalidations", "first fetches", "catalog"):
         cells = [f"{result.requests[kind] / over:,.0f}" for result, over in rows]
         lines.append(f"| {kind} | {' | '.join(cells)} |")
@@ -182,9 +185,9 @@ def measure(*, restores: int, hours: int) -> str:
     return "\n".join([*lines, "", f"Revalidations: {ratio:.1f} times fewer."])
 
 
-async def _run(catalog: str, restores: int, *, warm: int, hours: int) -> _Result:
+async def _run(catalog: str, restores: int, by_popularity: bool, *, warm: int, hours: int) -> _Result:
     world = World()
-    upstream = _Upstream(_events(world, warm + hours))
+    upstream = _Upstream(_events(world, warm + hours, by_popularity))
     config = Config.model_validate({"mirroring": {"catalog": catalog}})
     upstream.move(BEGIN)
     with tempfile.TemporaryDirectory() as folder:
@@ -235,7 +238,7 @@ def _hour(world: World, hour: int, restores: int) -> Iterator[tuple[float, Docum
         yield BEGIN + (hour + number / len(asked)) * HOUR, _KINDS[each.kind], world.names[rank]
 
 
-def _events(world: World, hours: int) -> list[_Event]:
+def _events(world: World, hours: int, by_popularity: bool) -> list[_Event]:
     """Those of the hours before `BEGIN` that a follower reads first, and of all that follow."""
     choose = random.Random("events")
     popularity = Popularity(world.ids)
@@ -243,7 +246,8 @@ def _events(world: World, hours: int) -> list[_Event]:
     found = []
     for number in range((hours - first) * EVENTS):
         is_ours = choose.random() < OF_OURS / EVENTS
-        name = world.names[popularity.pick(choose)] if is_ours else f"other.{choose.randrange(400_000)}"
+        rank = popularity.pick(choose) if by_popularity else choose.randrange(world.ids)
+        name = world.names[rank] if is_ours else f"other.{choose.randrange(400_000)}"
         found.append(_Event(BEGIN + first * HOUR + number * HOUR / EVENTS, name))
     return found
 

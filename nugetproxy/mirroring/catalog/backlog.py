@@ -1,8 +1,8 @@
 """Which ids a catalog named lately, and from where the catalog must be read again. Pure.
 
 The documents of an upstream follow its catalog after minutes, on a bad day after hours: a copy that was fetched right
-after an event may still be the old one. So the documents of an id are expired again with every poll until the event has
-settled.
+after an event may still be the old one. So the documents of an id are expired again and again until the event has
+settled, each time after an eighth of the time waited: what appears late is seen late by an eighth at most.
 """
 
 from collections.abc import Iterable
@@ -19,6 +19,7 @@ OLD: Final = 86_400
 """
 LATEST: Final = 86_400.0
 """Seconds after which an event has settled even if no document shows it."""
+_AGAIN: Final = 8
 MOST_IDS: Final = 50_000
 """Ids with unsettled events. nuget.org has about a thousand an hour."""
 
@@ -26,8 +27,10 @@ MOST_IDS: Final = 50_000
 @dataclass(slots=True)
 class _Unsettled:
     change: Change
+    read: float
     until: float
     latest: float
+    again: float
 
 
 class Backlog:
@@ -42,10 +45,9 @@ class Backlog:
         """A commit that the catalog must still contain, unless it was replaced; None if none is known."""
         self._unsettled: dict[str, _Unsettled] = {}
 
-    @property
-    def ids(self) -> list[str]:
+    def ids(self, now: float) -> list[str]:
         """The lower-case ids whose documents must be expired now."""
-        return list(self._unsettled)
+        return [lower_id for lower_id, each in self._unsettled.items() if each.again <= now]
 
     @property
     def is_full(self) -> bool:
@@ -58,15 +60,24 @@ class Backlog:
             until, latest = (now, now) if is_old else (now + SETTLES, now + LATEST)
             known = self._unsettled.get(change.package_id.lower)
             if known is None:
-                self._unsettled[change.package_id.lower] = _Unsettled(change, until, latest)
+                self._unsettled[change.package_id.lower] = _Unsettled(change, now, until, latest, now)
             else:
                 known.change = max(known.change, change, key=lambda each: each.commit.stamp)
                 known.until, known.latest = max(known.until, until), max(known.latest, latest)
+                known.read = known.again = now
 
-    def due(self, expired: float) -> list[tuple[Change, bool]]:
-        """The newest event of each id that may have settled by this time, when the documents of all `ids` were expired
-        again; and whether it has, whatever the documents show."""
-        return [(each.change, each.latest <= expired) for each in self._unsettled.values() if each.until <= expired]
+    def expired(self, lower_ids: Iterable[str], now: float) -> list[tuple[Change, bool]]:
+        """Note that the documents of these ids were expired at this time.
+
+        Returns the newest event of each id that may have settled, and whether it has, whatever the documents show.
+        """
+        due = []
+        for lower_id in lower_ids:
+            each = self._unsettled[lower_id]
+            each.again = now + (now - each.read) / _AGAIN
+            if each.until <= now:
+                due.append((each.change, each.latest <= now))
+        return due
 
     def settle(self, change: Change) -> None:
         """The documents show this event: its id need not be expired again."""

@@ -251,7 +251,7 @@ class CatalogFollower:
 
     async def _apply(self, backlog: Backlog) -> None:
         began = self._ticks()
-        ids = backlog.ids
+        ids = backlog.ids(began)
         expired = await self._source.expire_about(ids)
         # A follower before this one may have been killed after it expired documents and before it said so.
         announced: Collection[str] = expired if self._is_announced else ids
@@ -260,7 +260,7 @@ class CatalogFollower:
         self._is_announced = True
         metrics.CATALOG_EXPIRED.labels(self.name).inc(len(expired))
         await self._kept.work()
-        for change, is_overdue in backlog.due(began):
+        for change, is_overdue in backlog.expired(ids, began):
             if is_overdue or not await self._is_late(change):
                 backlog.settle(change)
 

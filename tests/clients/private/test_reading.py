@@ -119,7 +119,7 @@ class TestNobodyReadsWithoutCredentials:
         assert "NU1301" in output
         assert f"401 ({CREDENTIALS_NEEDED})" in output
         assert closed.server.metric("nugetproxy_logins_failed_total") == failed
-        assert nuget_org.requests() == {}
+        assert [path for path in nuget_org.requests() if "catalog0" not in path] == []
 
     def test_sdk_3_1(self, closed: Closed, tmp_path: Path) -> None:
         workplace = closed.workplace(tmp_path, PASSWORD)

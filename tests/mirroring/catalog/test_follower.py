@@ -80,6 +80,18 @@ async def test_documents_that_follow_their_event_later_are_expired_again(world, 
     assert (["1.0.0", "2.0.0"], False) == await process.versions("contoso.base")
 
 
+async def test_documents_are_expired_less_often_the_older_the_event_is(world, upstream, process):
+    await process.settled()
+    upstream.publish("Contoso.Base", "2.0.0", world.now)
+    asked = 0
+    for _ in range(60):
+        await process.follow()
+        asked += not (await process.versions("contoso.base"))[1]
+        world.now += INTERVAL
+
+    assert 20 <= asked <= 27
+
+
 async def test_an_event_settles(world, upstream, process):
     await process.follow()
     upstream.publish("Contoso.Base", "2.0.0", world.now)
@@ -95,7 +107,7 @@ async def test_an_event_settles(world, upstream, process):
 
 async def test_an_event_that_no_document_shows_does_not_settle(world, upstream, process):
     """
-    On a bad day lists follow the catalog hours later.
+    On a bad day lists follow the catalog hours later. What appears late is seen late by an eighth at most.
     """
     await process.settled()
     upstream.publish("Contoso.Base", "2.0.0", world.now, is_listed=False)
@@ -104,10 +116,10 @@ async def test_an_event_that_no_document_shows_does_not_settle(world, upstream, 
         await process.follow()
         await process.versions("contoso.base")
     upstream.versions["contoso.base"].append("2.0.0")
-    world.now += INTERVAL
+    world.now += 10 * HOUR / 8
     await process.follow()
     assert (["1.0.0", "2.0.0"], False) == await process.versions("contoso.base")
-    world.now += INTERVAL
+    world.now += 12 * HOUR / 8
     await process.follow()
     await process.versions("contoso.base")
     world.now += INTERVAL
