@@ -17,6 +17,7 @@ from typing import Final
 
 import nugetproxy
 from nugetproxy import metrics
+from nugetproxy.accounts.audit import newest_entry
 from nugetproxy.accounts.reservations import protected_prefixes
 from nugetproxy.config import Config, FreshnessSettings, UpstreamSettings
 from nugetproxy.errors import StorageUnavailable
@@ -42,13 +43,14 @@ from nugetproxy.runtime.foresight_parts import Mirrored, foresight_over
 from nugetproxy.runtime.hosting_parts import PrivateFeed, appeared, attempted, over
 from nugetproxy.runtime.known_policy import remember_policy
 from nugetproxy.runtime.known_upstreams import remember
-from nugetproxy.runtime.policy_parts import screened
+from nugetproxy.runtime.policy_parts import ScreenedFeed, screened
 from nugetproxy.runtime.readiness import Readiness
 from nugetproxy.services import Services
 from nugetproxy.storage import data_directory, occupants
 from nugetproxy.storage.access import access_for
 from nugetproxy.storage.data_directory import MIRROR
-from nugetproxy.storage.database.opening import INVENTORY
+from nugetproxy.storage.database.opening import INVENTORY, open_main_database
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.documents.disk import DiskDocuments
 from nugetproxy.storage.documents.hot import HotDocuments
 from nugetproxy.storage.leases import Leases
@@ -162,17 +164,19 @@ async def assemble(
             advised = AdvisoryFiles(Path(config.feed.advisories), path, revisions.bump_all)
             stack.push_async_callback(_end, [asyncio.create_task(advised.run())])
             advisories = advised.current
-        policy = screened(
-            feed,
-            config.policy,
-            path,
-            revisions,
-            stack,
-            facts=feed if advisories is None else Advised(advisories, feed, dated=True),
-            kept=[each.kept for each in upstreams],
-            read_only=read_only,
-        )
-        if policy is not None:
+        main: SqliteDatabase | None = None
+        if config.hosting.enabled or config.policy.rule:
+            main = _main_database(path, revisions, stack, read_only=read_only)
+        policy: ScreenedFeed | None = None
+        if main is not None and config.policy.rule:
+            policy = screened(
+                feed,
+                config.policy,
+                main,
+                revisions,
+                facts=feed if advisories is None else Advised(advisories, feed, dated=True),
+                kept=[each.kept for each in upstreams],
+            )
             feed = policy.feed
         if what == "worker" and not read_only:
             remember_policy(path, config.policy)
@@ -197,8 +201,8 @@ async def assemble(
         stack.push_async_callback(_end, background)
 
         private: PrivateFeed | None = None
-        if config.hosting.enabled:
-            private = over(feed, config, path, leases, revisions, stack, advisories, read_only=read_only)
+        if main is not None and config.hosting.enabled:
+            private = over(feed, config, path, main, leases, revisions, stack, advisories, read_only=read_only)
         else:
             # Protected ids are never requested upstream, whether or not they are hosted here.
             settled = protected_prefixes(config.feed.protected_prefixes, ())
@@ -234,6 +238,17 @@ async def assemble(
             screening=policy.screening if policy is not None else None,
             care=care,
         )
+
+
+def _main_database(path: Path, revisions: Revisions, stack: AsyncExitStack, *, read_only: bool) -> SqliteDatabase:
+    """The main database of this process, for all who use it.
+
+    Raises StorageUnavailable: without it, it is not known which ids are protected, nor which versions are allowed.
+    """
+    database = open_main_database(path, reading=read_only)
+    stack.callback(database.close)
+    revisions.catch_up(lambda: newest_entry(database))
+    return database
 
 
 class _Changes:

@@ -13,7 +13,7 @@ from typing import Final
 
 from nugetproxy import metrics
 from nugetproxy.accounts.attempts import Attempts
-from nugetproxy.accounts.audit import AuditLog, newest_entry
+from nugetproxy.accounts.audit import AuditLog
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.config import Config
@@ -47,7 +47,6 @@ from nugetproxy.runtime.retention_job import keep_retiring
 from nugetproxy.services import AccountServices, HostingServices
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.blobs.opening import open_hosted_blobs
-from nugetproxy.storage.database.opening import open_main_database
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.leases import Leases
 from nugetproxy.storage.revisions import Revisions
@@ -77,6 +76,7 @@ def over(
     below: Feed,
     config: Config,
     path: Path,
+    database: SqliteDatabase,
     leases: Leases,
     revisions: Revisions,
     stack: AsyncExitStack,
@@ -89,12 +89,7 @@ def over(
     `advisories` are our own, None if the settings name none.
 
     `read_only`: nothing can be written below `path`. Hosted packages are served, and every act is refused.
-
-    Raises StorageUnavailable: without the database it is not known which ids are protected, so there is no start.
     """
-    database = open_main_database(path, reading=read_only)
-    stack.callback(database.close)
-    revisions.catch_up(lambda: newest_entry(database))
     directory = Directory(database, revisions)
     stack.callback(directory.close)
     ownership = Ownership(

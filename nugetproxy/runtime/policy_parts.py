@@ -1,11 +1,9 @@
 """The policy in the composition: its rules over the feed of the upstreams. Nothing of it exists without rules."""
 
 from collections.abc import Collection, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 from nugetproxy import metrics
-from nugetproxy.accounts.audit import newest_entry
 from nugetproxy.accounts.policy_exceptions import PolicyExceptions
 from nugetproxy.config import PolicySettings
 from nugetproxy.errors import ConfigError
@@ -26,7 +24,7 @@ from nugetproxy.nuget.certificates import Certificate, read_roots
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.signature_verification import SignatureTrust
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.storage.database.opening import open_main_database
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.revisions import Revisions
 
 _log = logger()
@@ -43,24 +41,13 @@ class ScreenedFeed:
 def screened(
     below: Feed,
     settings: PolicySettings,
-    path: Path,
+    database: SqliteDatabase,
     revisions: Revisions,
-    stack: AsyncExitStack,
     *,
     facts: Feed,
     kept: Sequence[KeptPackages],
-    read_only: bool,
-) -> ScreenedFeed | None:
-    """The policy over `below`, its parts closed by `stack`; None without rules. `facts` is the same feed, possibly with
-    more advisories.
-
-    Raises StorageUnavailable: without the database it is not known which exceptions there are. Raises ConfigError.
-    """
-    if not settings.rule:
-        return None
-    database = open_main_database(path, reading=read_only)
-    stack.callback(database.close)
-    revisions.catch_up(lambda: newest_entry(database))
+) -> ScreenedFeed:
+    """The policy over `below`. `facts` is the same feed, possibly with more advisories. Raises ConfigError."""
     exceptions = PolicyExceptions(database, revisions)
 
     def exemptions(lower_id: str) -> Exemptions:

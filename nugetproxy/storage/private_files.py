@@ -30,6 +30,23 @@ def open_private(path: Path) -> int:
     return descriptor
 
 
+def make_private_file(path: Path) -> None:
+    """As `open_private`, without opening a file that exists and can be used.
+
+    For databases: when a process closes any descriptor of a file, it loses the locks that its other descriptors hold.
+    SQLite in another process would then delete the write-ahead log that is in use. Raises StorageUnavailable.
+    """
+    if path.is_symlink() or not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
+        os.close(open_private(path))
+        return
+    with suppress(OSError):
+        close_file(path)
+    try:
+        give_to_owner_of(path.parent, path)
+    except OSError as error:
+        raise StorageUnavailable(f"{path.name} cannot be given to its directory's owner: {error.strerror}") from error
+
+
 def replace_private(path: Path, content: bytes) -> None:
     """Replace a small file atomically: it has the old content or the new one, also after a power loss.
 

@@ -4,6 +4,8 @@ import asyncio
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -227,3 +229,32 @@ async def test_a_database_that_cannot_be_written_can_be_read(tmp_path: Path, end
     finally:
         database.close()
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+_ELSEWHERE = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+print(*(name for (name,) in connection.execute("SELECT lower_id FROM mirrored_packages ORDER BY 1")))
+connection.close()
+"""
+
+
+async def test_opening_it_again_in_the_same_process_loses_nothing(tmp_path: Path) -> None:
+    """
+    Closing any descriptor of the file would drop the locks of this process, and the next process to close the database
+    would delete the log in use: later commits would be written to a file that has no name.
+    """
+    path = tmp_path / "test.db"
+    command = [sys.executable, "-c", _ELSEWHERE, str(path)]
+    first = SqliteDatabase(path, "inventory")
+    await first.write(insert("a"))
+    second = SqliteDatabase(path, "inventory")
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+        await first.write(insert("b"))
+        seen = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    finally:
+        second.close()
+        first.close()
+
+    assert seen == ["a", "b"]

@@ -8,7 +8,6 @@ The meaning of the tables belongs to the modules that own them.
 
 import asyncio
 import contextlib
-import os
 import queue
 import sqlite3
 import threading
@@ -21,7 +20,7 @@ from urllib.parse import quote
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.database.migrate import difference, migrate, refuse_older
 from nugetproxy.storage.database.read_only import ReadOnlyDatabase
-from nugetproxy.storage.private_files import open_private
+from nugetproxy.storage.private_files import make_private_file
 
 T = TypeVar("T")
 Write = Callable[[sqlite3.Connection], Any]
@@ -56,7 +55,7 @@ class SqliteDatabase:
         self._reader: sqlite3.Connection | None = None
         self._writes: queue.SimpleQueue[tuple[Write, Future[Any]] | None] = queue.SimpleQueue()
         if not in_memory and not read_only:
-            os.close(open_private(path))  # SQLite gives its other files the same owner and mode
+            make_private_file(path)  # SQLite gives its other files the same owner and mode
         with _translating(path):
             self._reader = self._connect()
             try:
