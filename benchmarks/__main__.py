@@ -33,7 +33,7 @@ def main() -> None:
     whole_day.add_argument("--small", action="store_true", help="a hundredth of it, to try the benchmark")
     followed = what.add_parser("freshness", help="upstream requests with and without following the catalog")
     followed.add_argument("--restores", type=int, default=1500, help="an hour")
-    followed.add_argument("--hours", type=int, default=4, help="that are measured")
+    followed.add_argument("--hours", type=int, default=12, help="that are measured")
     followed.add_argument("--by-popularity", action="store_true", help="ids that are requested more also change more")
     crowd = what.add_parser("stampede", help="200 simultaneous clients request one cold package of 20 MB")
     client = what.add_parser("restore", help="a real `dotnet restore` from six kinds of sources")

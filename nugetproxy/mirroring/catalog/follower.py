@@ -106,7 +106,7 @@ class CatalogFollower:
             UpstreamError, Busy: nothing is known to be complete; what was read counts at the next poll.
             StorageUnavailable: documents could not be expired, or the record could not be written.
         """
-        url = (await self._source.endpoints()).catalog
+        url = (await self._source.endpoints()).own_catalog
         if url is None:
             return True
         if url != self.url:

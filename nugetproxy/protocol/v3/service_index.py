@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from nugetproxy.errors import InvalidVersion, UnreadableDocument
 from nugetproxy.nuget.version import NuGetVersion
@@ -41,6 +42,17 @@ class UpstreamEndpoints:
     vulnerabilities: str | None = None
     repository_signatures: str | None = None
     catalog: str | None = None
+
+    @property
+    def own_catalog(self) -> str | None:
+        """The catalog, if it is on the server of the version lists, or of the registrations if there are none.
+
+        A mirror of a public feed may pass on the address of that feed's catalog, which does not name its own packages.
+        """
+        documents = self.flat_container or self.registrations
+        if self.catalog is None or documents is None or _server(self.catalog) != _server(documents):
+            return None
+        return self.catalog
 
 
 def write_service_index(
@@ -130,6 +142,14 @@ def _resource(name: str, url: str, *, comment: str = "") -> dict[str, str]:
 
 
 # --- an upstream's ----------------------------------------------------------------------------------------------------
+
+
+def _server(url: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "", url
+    return parts.scheme.lower(), parts.netloc.lower()
 
 
 def _by_type(entries: list[Any]) -> dict[str, list[str]]:

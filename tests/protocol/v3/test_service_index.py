@@ -235,3 +235,32 @@ def test_the_number_of_search_services_is_limited():
     many = [("SearchQueryService", f"https://s{number}.example/query", None) for number in range(100)]
 
     assert len(of_types(*many).search) == 4
+
+
+@pytest.mark.parametrize(
+    ("flat_container", "registrations", "catalog", "is_own"),
+    [
+        ("https://up.test/flat/", None, "https://up.test/catalog.json", True),
+        ("https://up.test/flat/", "https://cdn.test/reg/", "https://UP.test/catalog.json", True),
+        (None, "https://up.test/reg/", "https://up.test/catalog.json", True),
+        ("https://up.test/flat/", "https://api.nuget.org/reg/", "https://api.nuget.org/catalog.json", False),
+        ("https://up.test/flat/", None, "http://up.test/catalog.json", False),
+        ("https://up.test/flat/", None, "https://up.test:8443/catalog.json", False),
+        ("https://up.test/flat/", None, "https://[/catalog.json", False),
+        ("https://up.test/flat/", None, None, False),
+    ],
+)
+def test_a_catalog_of_another_server_is_not_its_own(flat_container, registrations, catalog, is_own):
+    endpoints = UpstreamEndpoints(flat_container=flat_container, registrations=registrations, catalog=catalog)
+    assert endpoints.own_catalog == (catalog if is_own else None)
+
+
+def test_our_own_catalog_is_not_taken_for_one_of_all_packages():
+    """
+    It names hosted packages only; another mirror must not rely on it for those that we mirror.
+    """
+    body = write_service_index(
+        Links("https://a.test"), vulnerabilities=False, repository_signatures=False, hosting=True
+    )
+    assert b"Catalog/3.0.0" in body
+    assert read_service_index(body).catalog is None
