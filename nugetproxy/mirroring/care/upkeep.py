@@ -87,8 +87,8 @@ class Upkeep:
             return
         with lease:
             evicted = await self._eviction.free(needed)
-        if evicted.bytes >= needed:
-            return
+        if evicted.bytes >= needed or evicted.busy:
+            return  # what is in use now may go at the next look
         self._not_before = time.monotonic() + _PAUSE_SECONDS
         if not self._is_over and to_free(self._inventory.totals().bytes, limit, disk):
             self._is_over = True
