@@ -7,7 +7,7 @@ Source: RFC 5280, and the signed-package specification of NuGet for the required
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -103,7 +103,30 @@ def read_certificate(der: bytes) -> Certificate:
         raise InvalidPackage("its signature has an unreadable certificate") from error
 
 
-def read_roots(pem: bytes) -> tuple[Certificate, ...]:
+class TrustedRoots:
+    """Certificates that chains may end in, found by name. Falsy when there are none."""
+
+    def __init__(self, certificates: Sequence[Certificate] = ()) -> None:
+        self._by_subject: dict[bytes, list[Certificate]] = {}
+        self.fingerprints = frozenset(certificate.fingerprint for certificate in certificates)
+        for certificate in certificates:
+            self._by_subject.setdefault(certificate.subject, []).append(certificate)
+
+    def __bool__(self) -> bool:
+        return bool(self.fingerprints)
+
+    def __contains__(self, certificate: Certificate) -> bool:
+        return certificate.fingerprint in self.fingerprints
+
+    def named(self, subject: bytes) -> Sequence[Certificate]:
+        """Those with this name (DER)."""
+        return self._by_subject.get(subject, ())
+
+
+NO_ROOTS: Final = TrustedRoots()
+
+
+def read_roots(pem: bytes) -> TrustedRoots:
     """The certificates of a PEM file. Raises ValueError if there are none; unusable ones are left out."""
     roots = []
     try:
@@ -114,7 +137,7 @@ def read_roots(pem: bytes) -> tuple[Certificate, ...]:
         raise ValueError("it is not a PEM file") from error
     if not roots:
         raise ValueError("it has no usable certificate")
-    return tuple(roots)
+    return TrustedRoots(roots)
 
 
 class CertificateBag:
@@ -127,16 +150,15 @@ class CertificateBag:
         InvalidPackage: a certificate is unreadable, altered or without its issuer, or there are too many.
     """
 
-    def __init__(self, encoded: Iterable[bytes], roots: tuple[Certificate, ...] = ()) -> None:
+    def __init__(self, encoded: Iterable[bytes], roots: TrustedRoots = NO_ROOTS) -> None:
         ders = tuple(dict.fromkeys(encoded))
         if len(ders) > MOST_CERTIFICATES:
             raise InvalidPackage(f"its signature has {len(ders)} certificates; the limit is {MOST_CERTIFICATES}")
         self._own = tuple(map(read_certificate, ders))
+        self._roots = roots
         self._by_subject: dict[bytes, list[Certificate]] = {}
-        for certificate in (*self._own, *roots):
-            same = self._by_subject.setdefault(certificate.subject, [])
-            if all(certificate.fingerprint != known.fingerprint for known in same):
-                same.append(certificate)
+        for certificate in self._own:
+            self._by_subject.setdefault(certificate.subject, []).append(certificate)
         for certificate in self._own:
             if not any(self._issuers(certificate)):
                 raise InvalidPackage(
@@ -160,8 +182,7 @@ class CertificateBag:
         chains = list(self._chains((leaf,), purpose, at))
         if not chains:
             raise InvalidPackage(f"there is no valid chain from its certificate to a root: {leaf.shown_subject}")
-        own = {certificate.fingerprint for certificate in self._own}
-        return min(chains, key=lambda chain: chain[-1].fingerprint in own)
+        return next((chain for chain in chains if chain[-1] in self._roots), chains[0])
 
     def _chains(self, begun: tuple[Certificate, ...], purpose: str, at: float) -> Iterator[tuple[Certificate, ...]]:
         last = begun[-1]
@@ -179,7 +200,9 @@ class CertificateBag:
                 yield from self._chains((*begun, issuer), purpose, at)
 
     def _issuers(self, certificate: Certificate) -> Iterator[Certificate]:
-        for candidate in self._by_subject.get(certificate.issuer, ())[:_MOST_ISSUERS]:
+        known, own = self._roots.named(certificate.issuer), self._by_subject.get(certificate.issuer, ())
+        candidates = {candidate.fingerprint: candidate for candidate in (*known, *own[:_MOST_ISSUERS])}
+        for candidate in candidates.values():
             if _issued(candidate.der, certificate.der):
                 yield candidate
 
@@ -255,7 +278,7 @@ def _read(der: bytes) -> Certificate:
         not_after=content.not_valid_after_utc.timestamp(),
         is_authority=constraints is not None and constraints.ca and (usage is None or usage.key_cert_sign),
         path_length=None if constraints is None else constraints.path_length,
-        signs_data=usage is None or usage.digital_signature,
+        signs_data=usage is None or usage.digital_signature or usage.content_commitment,
         purposes=None if purposes is None else frozenset(purpose.dotted_string for purpose in purposes),
         purposes_are_critical=purposes is not None
         and extensions.get_extension_for_class(x509.ExtendedKeyUsage).critical,

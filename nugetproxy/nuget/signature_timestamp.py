@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from nugetproxy.errors import InvalidPackage
-from nugetproxy.nuget.certificates import TIME_STAMPING, Certificate, CertificateBag
+from nugetproxy.nuget.certificates import TIME_STAMPING, Certificate, CertificateBag, TrustedRoots
 from nugetproxy.nuget.signature_cms import Signer, load_signed_data
 from nugetproxy.nuget.signature_signer import (
     DIGESTS,
@@ -30,7 +30,7 @@ class Timestamp:
     root: Certificate
 
 
-def verified_timestamp(signer: Signer, roots: tuple[Certificate, ...]) -> Timestamp | None:
+def verified_timestamp(signer: Signer, roots: TrustedRoots) -> Timestamp | None:
     """The timestamp of a signer, None if it has none. Call it inside `readable_cms`.
 
     Raises:

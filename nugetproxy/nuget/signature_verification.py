@@ -8,12 +8,13 @@ Source: docs/reference/Signed-Packages-Reference, and the signed-package specifi
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import BinaryIO
 
 from asn1crypto import cms
 
 from nugetproxy.errors import InvalidPackage
-from nugetproxy.nuget.certificates import CODE_SIGNING, Certificate, CertificateBag
+from nugetproxy.nuget.certificates import CODE_SIGNING, NO_ROOTS, CertificateBag, TrustedRoots
 from nugetproxy.nuget.signature import read_intact_signature
 from nugetproxy.nuget.signature_cms import (
     COUNTERSIGNATURE,
@@ -38,13 +39,12 @@ class SignatureTrust:
     """Who is trusted. `repository_fingerprints` are SHA-256 in lower-case hex; `roots` are for authors."""
 
     repository_fingerprints: frozenset[str] = frozenset()
-    roots: tuple[Certificate, ...] = ()
+    roots: TrustedRoots = NO_ROOTS
 
     @property
     def key(self) -> str:
         """Differs when what is trusted differs: a result of verification is kept under it."""
-        trusted = sorted({*self.repository_fingerprints, *(f"root {root.fingerprint}" for root in self.roots)})
-        return hashlib.sha256("\n".join(trusted).encode()).hexdigest()[:16]
+        return _key(self.repository_fingerprints, self.roots.fingerprints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +136,7 @@ def _signer(
         distrust = "" if is_known else "the feed does not publish the certificate of its repository signature"
     else:
         ends = [chain[-1]] if timestamp is None else [chain[-1], timestamp.root]
-        known = {root.fingerprint for root in trust.roots}
-        is_known = all(end.fingerprint in known for end in ends)
+        is_known = all(end in trust.roots for end in ends)
         distrust = "" if is_known else f"its author's certificate ends in no trusted root ({ends[0].shown_subject})"
     return VerifiedSigner(
         certificate.fingerprint,
@@ -151,3 +150,9 @@ def _check_unsigned(signer: Signer, expected: set[str]) -> None:
     """No signature covers these attributes, so unknown ones are refused."""
     if not set(signer.unsigned_types) <= expected:
         raise InvalidPackage("its signature has an unsigned attribute that is not expected there")
+
+
+@lru_cache(maxsize=8)
+def _key(repositories: frozenset[str], roots: frozenset[str]) -> str:
+    trusted = sorted({*repositories, *(f"root {each}" for each in roots)})
+    return hashlib.sha256("\n".join(trusted).encode()).hexdigest()[:16]

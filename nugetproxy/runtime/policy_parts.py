@@ -20,7 +20,7 @@ from nugetproxy.feeds.screened import Screened
 from nugetproxy.feeds.screening import Screening
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.kept.view import KeptPackages
-from nugetproxy.nuget.certificates import Certificate, read_roots
+from nugetproxy.nuget.certificates import NO_ROOTS, read_roots
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.signature_verification import SignatureTrust
 from nugetproxy.nuget.version import NuGetVersion
@@ -79,7 +79,7 @@ async def _inspect(file: Path, trust: SignatureTrust) -> PackageFacts:
 
 def _trust(settings: PolicySettings) -> ConfiguredTrust:
     """Raises ConfigError."""
-    roots: tuple[Certificate, ...] = ()
+    roots = NO_ROOTS
     if settings.trusted_roots:
         try:
             roots = read_roots(Path(settings.trusted_roots).read_bytes())

@@ -140,6 +140,20 @@ def test_a_root_that_is_only_known_here():
         verify_signature(signing.p7s(DIGEST, by_author(by=short)), SignatureTrust(), NOW)
 
 
+def test_of_several_chains_the_trusted_one_counts():
+    """
+    The authority was also certified by another root, and both chains are in the signature.
+    """
+    other = signing.root("Other Root")
+    crossed = dataclasses.replace(party("Root", other, is_authority=True), above=())
+    for above in ((crossed, other, signing.root()), (signing.root(), other, crossed), (crossed, other)):
+        by = dataclasses.replace(signing.author(), above=(signing.authority(), *above))
+        found = verified(by_author(by=by))
+
+        assert found.author is not None
+        assert found.author.is_trusted
+
+
 # --- signatures that are not valid ----------------------------------------------------------------------------------
 
 
@@ -304,7 +318,8 @@ def test_many_certificates_and_attributes_are_refused():
 
 
 def test_files_of_roots():
-    assert len(read_roots(signing.root().pem + signing.root("Time Root").pem)) == 2
+    roots = read_roots(signing.root().pem + signing.root("Time Root").pem)
+    assert roots.fingerprints == {signing.root().fingerprint, signing.root("Time Root").fingerprint}
     for wrong in (b"", b"nonsense", signing.root().pem[:200]):
         with pytest.raises(ValueError, match="it "):
             read_roots(wrong)

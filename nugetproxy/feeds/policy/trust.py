@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from nugetproxy.nuget.certificates import Certificate
+from nugetproxy.nuget.certificates import NO_ROOTS, TrustedRoots
 from nugetproxy.nuget.signature_verification import SignatureTrust
 from nugetproxy.protocol.v3.signatures import RepositorySignatures
 
@@ -22,7 +22,7 @@ class ConfiguredTrust:
     """What the settings name: `fingerprints` of repositories besides those published, and `roots` of authors."""
 
     fingerprints: frozenset[str] = frozenset()
-    roots: tuple[Certificate, ...] = ()
+    roots: TrustedRoots = NO_ROOTS
 
     def joined(self, published: RepositorySignatures | None) -> SignatureTrust:
         """With what the feed publishes; None if it publishes nothing."""
