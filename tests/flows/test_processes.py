@@ -287,7 +287,7 @@ async def test_rendered_answers_are_shared_and_survive_a_restart(upstream, tmp_p
         await started(server)
         async with aiohttp.ClientSession() as session, aiohttp.ClientSession() as another:
             after = [await fetch(one, server.base + path) for one in (session, another) for path in paths * 5]
-            await asyncio.sleep(0.5)  # until they are counted
+            await asyncio.sleep(1)  # until they are counted
         lines = (await asyncio.to_thread(server.get, "/metrics")).decode().splitlines()
     finally:
         await stopped(server)

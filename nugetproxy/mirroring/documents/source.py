@@ -35,7 +35,7 @@ from nugetproxy.protocol.v3.service_index import UpstreamEndpoints, check_servic
 T = TypeVar("T")
 
 # Size of the cache of parsed documents, in unparsed bytes; parsed, they take about five times as much.
-_PARSED_BYTES: Final = 8_000_000
+_PARSED_BYTES: Final = 3_000_000
 
 
 class MirroredSource:

@@ -49,6 +49,9 @@ HOT_FILE_SECONDS: Final = 3600.0
 noticed sooner (`web.hot.open_files`), as are changes of hosted packages.
 """
 
+RENEWAL_SECONDS: Final = 2.0
+"""How long an answer of which we choose how long it stays hot is still sent to others while one request renews it."""
+
 STANDING_HEADERS: Final = (("Server", "nugetproxy"), ("X-Content-Type-Options", "nosniff"))
 """Sent with every response."""
 
@@ -219,6 +222,7 @@ def offer_hot(
         lasts = HOT_OWN_SECONDS
     else:
         lasts = provenance.fresh_for
+    is_our_choice = (is_file or provenance.outcome is Outcome.OWN) and lasts + RENEWAL_SECONDS < provenance.valid_for
     lasts = min(lasts, provenance.valid_for)
     if lasts <= 0:
         return
@@ -241,6 +245,7 @@ def offer_hot(
         digest=digest,
         has_ttl=not is_file,
         expires=time.monotonic() + lasts,
+        grace=RENEWAL_SECONDS if is_our_choice else 0.0,
         group=ANY if package_id is None else group_of(package_id.lower()),
     )
     table.offer(request.raw_path, asked.host_key if holds_links else None, answer, request[NOTE].seen)

@@ -105,6 +105,8 @@ class HotAnswer:
     """Whether Cache-Status says how long it stays fresh: not for a file, whose bytes never change."""
     expires: float = float("inf")
     """On the monotonic clock."""
+    grace: float = 0.0
+    """Seconds for which it is still used after `expires` while one request renews it; 0 if it must not be."""
     needs_reader: bool = False
     """Only for clients whose credentials were recently verified."""
     counted: Callable[[], None] | None = None
@@ -126,6 +128,8 @@ class HotAnswer:
     position: int = -1
     """Where `answer_file` has this very answer, as it counts positions; -1: nowhere."""
 
+    moved: float = field(init=False, default=0.0)
+    """When `table` last moved it to the front, on the monotonic clock."""
     outcome: str = field(init=False)
     _ages: AgingLines = field(init=False)
 

@@ -82,7 +82,7 @@ def answer_of(name: bytes, record: bytes) -> HotAnswer | None:
         is_negotiated,
         has_ttl,
         float("inf") if expires is None else expires,  # JSON has no infinity
-        needs_reader,
+        needs_reader=needs_reader,
         gzip_unasked=gzip_unasked,
         digest=digest,
         since=since,

@@ -33,6 +33,11 @@ ROUTES: Final = 0.4
 SEEN_ONCE: Final = 16_384
 """Number of remembered targets that were offered once while the table was full."""
 
+MOVED_SECONDS: Final = 1.0
+"""How long an answer that was moved to the front of the recently used ones is not moved again: moving it touches memory
+that has left the processor's caches.
+"""
+
 _LASTING: Final = frozenset(("", HOSTED, "offline"))
 """Details of answers that do not depend on what this process alone knows, such as an upstream that is down."""
 
@@ -173,6 +178,11 @@ class HotTable:
                 answer = part.answers.get(key)
                 if answer is None:
                     return self._on_disk(target, host, now)
+        if answer.expires <= now < answer.expires + answer.grace:
+            # Only one request renews it, instead of all that arrive until then.
+            answer.expires, answer.grace = now + answer.grace, 0.0
+            self.not_found += 1
+            return None
         if (
             answer.expires <= now
             or self._packages[answer.group] != answer.generation
@@ -181,7 +191,9 @@ class HotTable:
             part.drop(key)
             self.not_found += 1
             return None
-        part.answers.move_to_end(key)
+        if now - answer.moved >= MOVED_SECONDS:
+            answer.moved = now
+            part.answers.move_to_end(key)
         self.found_in_memory += 1
         return answer
 

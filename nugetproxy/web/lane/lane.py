@@ -262,7 +262,7 @@ class Lane(Watched):
                 return False
         wall = time.time()
         name = request_id(head.request_id)
-        start = b"%b%b\r\n\r\n" % (self._shared.head(answer, variant, verdict, wall, now), name.encode("latin-1"))
+        start = self._shared.head(answer, variant, verdict, wall, now) + name.encode("latin-1") + _EMPTY_LINE
         self._head = b""
         self._was_used = True
         if answer.counted is not None and method == "GET":

@@ -14,7 +14,7 @@ from prometheus_client import Histogram
 
 from nugetproxy import metrics
 
-FLUSH_SECONDS = 0.25
+FLUSH_SECONDS = 0.5
 
 _BOUNDS = metrics.DURATION_BUCKETS
 

@@ -9,6 +9,7 @@ import pytest
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.httpcache.conditional import Whole
 from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.storage.revisions import ALL, ANY
 from nugetproxy.web.hot.answer import ENTRY_BYTES, HotAnswer, HotVariant
 from nugetproxy.web.hot.open_files import RECHECK_SECONDS
 from nugetproxy.web.hot.table import ROUTES, HotTable
@@ -323,3 +324,33 @@ def test_an_answer_made_before_a_change_is_not_kept():
     table.offer("/x", None, hot_json(), seen=0)
 
     assert found(table, "/x") is None
+
+
+def test_an_answer_that_we_renew_is_renewed_by_one_request():
+    table = HotTable(1_000_000)
+    now = time.monotonic()
+    answer = hot_json(expires=now + 10, grace=2.0)
+    table.offer("/a", None, answer)
+
+    assert [found(table, "/a", now + later) is answer for later in (9, 10, 10.1, 11.9)] == [True, False, True, True]
+    assert found(table, "/a", now + 12) is None
+    assert found(table, "/a", now + 12) is None
+
+
+def test_an_answer_that_nobody_asked_for_in_time_is_not_used_after_its_end():
+    table = HotTable(1_000_000)
+    now = time.monotonic()
+    table.offer("/a", None, hot_json(expires=now + 10, grace=2.0))
+
+    assert [found(table, "/a", now + later) for later in (12, 12.1)] == [None, None]
+
+
+def test_an_answer_being_renewed_is_outdated_by_a_change():
+    packages = {ANY: 0, ALL: 0}
+    table = HotTable(1_000_000, epoch=lambda: packages[ALL], packages=packages)
+    now = time.monotonic()
+    table.offer("/a", None, hot_json(expires=now + 10, grace=2.0))
+    found(table, "/a", now + 10)
+    packages[ANY] += 1
+
+    assert found(table, "/a", now + 10.1) is None
