@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @config_options
 def explain(package_id: str, version: str | None, as_json: bool, **options: object) -> None:
-    """Say which rule of the policy withholds the versions of a package, or one of them, and until when.
+    """Say which rule withholds versions, and until when.
+
+    All versions of a package, or one of them.
 
     A server may be running. Without --config, the rules and upstreams are those that the server of the data directory
     was started with. Facts that are not kept are fetched from the upstream.

@@ -62,7 +62,7 @@ def list_kept(package_id: str | None, state: str | None, as_json: bool, **option
 @click.argument("version")
 @managing_options
 def show(package_id: str, version: str, as_json: bool, **options: object) -> None:
-    """Show what is known of a version: its files, its pins, and what was quarantined."""
+    """Show the files and pins of a version."""
     from nugetproxy.cli.opened_mirror import on_mirror
 
     async def work(opened: "OpenedMirror") -> dict[str, Any]:
@@ -100,7 +100,7 @@ def show(package_id: str, version: str, as_json: bool, **options: object) -> Non
 @click.option("--because", default="", metavar="TEXT", help="Why the package must stay.")
 @managing_options
 def pin(package_id: str, version: str | None, name: str, because: str, as_json: bool, **options: object) -> None:
-    """Keep a version, or all versions of an id, whatever the budget of the mirror.
+    """Keep a version, or all of an id, whatever the budget.
 
     It need not be kept yet. Pins with different names are independent: a package stays until the last one is removed.
     """
@@ -142,7 +142,7 @@ def unpin(package_id: str, version: str | None, name: str | None, as_json: bool,
 @mirror.command("statistics")
 @managing_options
 def statistics(as_json: bool, **options: object) -> None:
-    """Show how large the mirror is, how fast it grows, and when the disk will be full."""
+    """Show the size of the mirror, and when the disk is full."""
     from nugetproxy.cli.opened_mirror import on_mirror
 
     row = on_mirror(options, _statistics)

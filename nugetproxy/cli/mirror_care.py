@@ -35,7 +35,7 @@ def evict(
     package_id: str | None, version: str | None, target: str | None, dry_run: bool, force: bool, as_json: bool,
     **options: object,
 ) -> None:  # fmt: skip
-    """Remove packages from the mirror: the named ones, or the least recently used.
+    """Remove packages, or the least recently used ones.
 
     Without a PACKAGE_ID, packages go until the mirror is within `mirroring.budget`, or --to. Pinned packages stay, and
     so does every package that the upstream no longer has.

@@ -26,7 +26,10 @@ _KEPT: Final = "KEPT"
 
 @click.group()
 def policy() -> None:
-    """Rules that withhold versions of the upstreams, and exceptions from them. See docs/policy.md."""
+    """Rules that withhold versions, and exceptions.
+
+    See docs/policy.md.
+    """
 
 
 def _until(_context: click.Context, _parameter: click.Parameter, text: str) -> int:

@@ -45,7 +45,7 @@ def test_every_option_is_in_the_help(command, option):
     assert option in run(command, "--help").output
 
 
-@pytest.mark.parametrize("group", ["", "user", "org", "org member", "key", "owner", "prefix", "package"])
+@pytest.mark.parametrize("group", ["", "mirror", "user", "org", "org member", "key", "owner", "prefix", "package"])
 def test_summaries_of_commands_fit_a_terminal_of_80_columns(group):
     told = run(*group.split(), "--help", COLUMNS="80").output
 

@@ -76,9 +76,6 @@ class ExpectedFile:
     sha512: str
     content_hash: str
 
-    def looks_like(self, size: int, modified: int) -> bool:
-        return size == self.size and (modified == self.modified or not self.modified)
-
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedFile:
@@ -112,8 +109,13 @@ class KeptFiles:
     def is_read_only(self) -> bool:
         return self._database.is_read_only
 
+    def looks_like(self, key: FileKey) -> tuple[int, int] | None:
+        """The size and time that a file must have (see `ExpectedFile`), None if it has no row. Takes microseconds."""
+        rows = self._database.fetch(f"SELECT size, modified FROM mirrored_files WHERE {_ONE}", key)  # noqa: S608 - ours
+        return (rows[0][0], rows[0][1]) if rows else None
+
     def expected(self, key: FileKey) -> ExpectedFile | None:
-        """None if the file has no row. Takes microseconds, on the event loop too."""
+        """All that is known of a file; None if it has no row."""
         rows = self._database.fetch(
             "SELECT f.size, f.modified, f.sha512, p.content_hash FROM mirrored_files AS f"
             " JOIN mirrored_packages AS p USING (upstream, lower_id, lower_version)"

@@ -35,15 +35,15 @@ class KeptGuard:
 
     def looks_right(self, kept: BlobInfo) -> bool:
         """True also for a file without a row: its row is still being written, or its inventory was lost."""
+        key = row_of(kept.key)
         try:
-            expected = self._files.expected(row_of(kept.key))
+            expected = self._files.looks_like(key)
         except StorageUnavailable as error:
             # Without the inventory nothing is known about any file; a mirror that serves nothing would be worse.
             _log.warning("inventory_unavailable", error=str(error))
             return True
-        if expected is None or expected.looks_like(kept.size, kept.modified):
-            return True
-        return self._accepted.get(row_of(kept.key)) == (kept.size, kept.modified)
+        found = kept.size, kept.modified
+        return expected is None or found == expected or (kept.size, 0) == expected or self._accepted.get(key) == found
 
     async def examine(self, key: BlobKey) -> None:
         # No download can commit, and nobody else can move the file, while the lease is held.
