@@ -21,16 +21,13 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from nugetproxy.errors import InvalidPackage
-from nugetproxy.nuget.signature_cms import encoded
+from nugetproxy.nuget.signature_cms import MOST_CERTIFICATES, encoded
 
 T = TypeVar("T", bound=x509.ExtensionType)
 
 CODE_SIGNING: Final = ExtendedKeyUsageOID.CODE_SIGNING.dotted_string
 TIME_STAMPING: Final = ExtendedKeyUsageOID.TIME_STAMPING.dotted_string
 _ANY_PURPOSE: Final = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
-
-MOST_CERTIFICATES: Final = 32
-"""In one signature; real ones have at most nine."""
 
 _SMALLEST_KEY, _LARGEST_KEY, _LARGEST_EXPONENT = 2048, 8192, 2**33
 _LONGEST_CHAIN: Final = 6

@@ -27,7 +27,12 @@ _SERVICE_INDEX_URL = "1.3.6.1.4.1.311.84.2.1.1.1"
 _OWNERS = "1.3.6.1.4.1.311.84.2.1.1.2"
 
 MOST_ATTRIBUTES: Final = 32
-"""Of one signer, signed or unsigned; real ones have at most seven."""
+"""Of one signer, signed or unsigned, and values of one attribute; real ones have at most seven."""
+
+MOST_CERTIFICATES: Final = 32
+"""In one signature; real ones have at most nine."""
+
+MOST_OWNERS: Final = 1000
 
 _ALGORITHMS = {
     "2.16.840.1.101.3.4.2.1": "sha256",
@@ -120,7 +125,9 @@ class Signer:
     @property
     def owners(self) -> tuple[str, ...]:
         values = self.signed(_OWNERS)
-        return tuple(str(owner.native) for owner in _Owners.load(values[0])) if values else ()
+        if not values:
+            return ()
+        return tuple(str(owner.native) for owner in at_most(MOST_OWNERS, _Owners.load(values[0]), "owners"))
 
 
 def encoded(value: Any) -> bytes:
@@ -140,15 +147,24 @@ def _by_type(attributes: Any) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     if isinstance(attributes, core.Void):
         return found
-    if len(attributes) > MOST_ATTRIBUTES:
-        raise InvalidPackage(f"its signature has more than {MOST_ATTRIBUTES} attributes")
-    for attribute in attributes:
+    for attribute in at_most(MOST_ATTRIBUTES, attributes, "attributes"):
         found.setdefault(attribute["type"].dotted, []).append(attribute)
     return found
 
 
 def _values(attributes: Iterable[Any]) -> list[bytes]:
-    return [encoded(value) for attribute in attributes for value in _Values.load(encoded(attribute["values"]))]
+    found: list[bytes] = []
+    for attribute in attributes:
+        values = _Values.load(encoded(attribute["values"]))
+        found += map(encoded, at_most(MOST_ATTRIBUTES, values, "values of an attribute"))
+    return found
+
+
+def at_most(limit: int, values: Any, what: str) -> Any:
+    """The sequence or set, if it is not longer: each value that is looked at costs microseconds."""
+    if len(values) > limit:
+        raise InvalidPackage(f"its signature has {len(values)} {what}; the limit is {limit}")
+    return values
 
 
 def read_signature(p7s: bytes) -> PackageSignature:
@@ -203,7 +219,8 @@ def only_signer(signed: Any, what: str) -> Any:
 def _read(signed: Any) -> PackageSignature:
     algorithm, content_hash = stated_hash(signed["encap_content_info"]["content"].native)
     primary = Signer(only_signer(signed, "signature"))
-    certificates = [choice.chosen for choice in signed["certificates"] if choice.name == "certificate"]
+    choices = at_most(MOST_CERTIFICATES, signed["certificates"], "certificates")
+    certificates = [choice.chosen for choice in choices if choice.name == "certificate"]
     kind = primary.kind
     repository = primary if kind is SignatureKind.REPOSITORY else _repository_countersignature(primary)
     return PackageSignature(

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from nugetproxy.errors import InvalidPackage
 from nugetproxy.nuget.certificates import Certificate, CertificateBag
-from nugetproxy.nuget.signature_cms import Signer, defined, encoded, only_signer
+from nugetproxy.nuget.signature_cms import MOST_CERTIFICATES, Signer, at_most, defined, encoded, only_signer
 
 DIGESTS: Final[dict[str, type[hashes.HashAlgorithm]]] = {
     "sha256": hashes.SHA256,
@@ -54,8 +54,8 @@ def check_signed_data(signed: Any, content_type: str, what: str) -> Signer:
 
 def certificates_in(signed: Any) -> list[bytes]:
     """The encoded certificates of signed data."""
-    choices = [] if isinstance(signed["certificates"], core.Void) else list(signed["certificates"])
-    if any(choice.name != "certificate" for choice in choices):
+    choices = [] if isinstance(signed["certificates"], core.Void) else signed["certificates"]
+    if any(choice.name != "certificate" for choice in at_most(MOST_CERTIFICATES, choices, "certificates")):
         raise InvalidPackage("its signature has a certificate of an unknown kind")
     return [encoded(choice.chosen) for choice in choices]
 

@@ -9,7 +9,7 @@ Source: docs/reference/Signed-Packages-Reference, and the signed-package specifi
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from asn1crypto import cms
 
@@ -32,6 +32,9 @@ from nugetproxy.nuget.signature_signer import (
     unsigned_value,
 )
 from nugetproxy.nuget.signature_timestamp import TIMESTAMP, verified_timestamp
+
+LARGEST_VERIFIED: Final = 256 * 1024
+"""Bytes of a signature; real ones have 9 to 25 KB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ def verify_package(file: BinaryIO, trust: SignatureTrust, now: float) -> Verifie
 
 def verify_signature(p7s: bytes, trust: SignatureTrust, now: float) -> VerifiedSignature:
     """As `verify_package`, given only the signature: that the archive matches it is not checked here."""
+    if len(p7s) > LARGEST_VERIFIED:
+        raise InvalidPackage(f"its signature has {len(p7s)} bytes; up to {LARGEST_VERIFIED} are verified")
     with readable_cms():
         return _verified(p7s, trust, now)
 

@@ -12,9 +12,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from nugetproxy.errors import InvalidPackage
-from nugetproxy.nuget.certificates import MOST_CERTIFICATES, read_roots
+from nugetproxy.nuget.certificates import read_roots
 from nugetproxy.nuget.signature import read_intact_signature, read_signature
+from nugetproxy.nuget.signature_cms import MOST_CERTIFICATES, MOST_OWNERS
 from nugetproxy.nuget.signature_verification import (
+    LARGEST_VERIFIED,
     SignatureTrust,
     VerifiedSignature,
     verify_package,
@@ -313,8 +315,14 @@ def test_many_certificates_and_attributes_are_refused():
         verify_signature(signing.p7s(DIGEST, by_author(), more=many), trust(), NOW)
 
     attributes = tuple((f"1.2.3.{number}", NULL) for number in range(40))
-    with pytest.raises(InvalidPackage, match="more than 32 attributes"):
+    with pytest.raises(InvalidPackage, match="attributes; the limit is 32"):
         verified(by_author(unsigned=attributes))
+    with pytest.raises(InvalidPackage, match="40 values of an attribute"):
+        verified(by_author(unsigned=((signing.COUNTERSIGNATURE, NULL * 40),)))
+    with pytest.raises(InvalidPackage, match="bytes; up to 262144 are verified"):
+        verify_signature(bytes(LARGEST_VERIFIED + 1), trust(), NOW)
+    with pytest.raises(InvalidPackage, match="owners; the limit is"):
+        verified(by_repository(owners=["a"] * (MOST_OWNERS + 1)))
 
 
 def test_files_of_roots():
