@@ -85,7 +85,7 @@ class Advised:
     def _advised(self, package_id: PackageId, answer: Answer[Registration]) -> Answer[Registration]:
         if package_id.lower not in self._advisories().by_id:
             return answer
-        return Answer(answer.value.changed(self._leaf), answer.provenance)
+        return replace(answer, value=answer.value.changed(self._leaf))
 
     def _leaf(self, leaf: Leaf) -> Leaf:
         found = self._advisories().about(lower_invariant(leaf.package_id), leaf.version)

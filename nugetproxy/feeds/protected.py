@@ -172,7 +172,7 @@ class Protected:
         ours = self._ours({name for leaf in answer.value.loaded_leaves for name in _names(leaf.entry)})
         if not ours:
             return answer
-        return Answer(answer.value.changed(lambda leaf: self._leaf_without(leaf, ours)), answer.provenance)
+        return replace(answer, value=answer.value.changed(lambda leaf: self._leaf_without(leaf, ours)))
 
     def _ours_among(self, leaf: Leaf) -> set[str]:
         return self._ours(_names(leaf.entry))

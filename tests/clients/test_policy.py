@@ -69,3 +69,4 @@ async def test_old_clients_install_the_newest_allowed_version(mirror, tmp_path, 
     ran = await asyncio.to_thread(place.nuget_exe, "install", "Risky", "-OutputDirectory", "out")
 
     assert "Successfully installed 'Risky 1.1.0'" in ran.must_succeed().output
+    assert "WARNING: Risky 1.2.0 is withheld by the policy rule 'cooling-off'" in ran.output

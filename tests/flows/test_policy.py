@@ -125,6 +125,8 @@ async def test_the_versions_list_says_why(tmp_path, upstream):
         got = await mirror.get("/v3/flatcontainer/risky/index.json")
 
         told = got.headers["x-nuget-warning"]
+        v2 = await mirror.get("/api/v2/FindPackagesById()?id='Risky'")
+        assert v2.headers["x-nuget-warning"] == told
         for text in ("Risky 2.0.0", "'cooling-off'", "less than 7 days ago", "hijacks", "/v3/explain/risky"):
             assert text in told
 
@@ -137,6 +139,8 @@ async def test_an_id_of_which_all_is_withheld_is_absent_and_says_why(tmp_path, u
         got = await mirror.get("/v3/flatcontainer/risky/index.json")
         assert got.status == 404
         assert "'rule-0'" in got.headers["x-nuget-warning"]
+        v2 = await mirror.get("/api/v2/FindPackagesById()?id='Risky'")
+        assert (v2.status, v2.headers["x-nuget-warning"]) == (200, got.headers["x-nuget-warning"])
 
 
 async def test_the_true_date_of_an_unlisted_version_is_the_catalogs(tmp_path, upstream):

@@ -5,7 +5,7 @@ NuGet's clients print the reason phrase of a failed request and drop its body, s
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -33,8 +33,13 @@ def _retry_after(error: errors.NugetproxyError) -> Mapping[str, str]:
     return {"Retry-After": str(DEFAULT_RETRY_AFTER if seconds is None else max(1, math.ceil(seconds)))}
 
 
+def warning_header(warnings: Sequence[str]) -> Mapping[str, str]:
+    """The header that shows these sentences to the client's user; empty without any."""
+    return {WARNING: reason_phrase(" ".join(warnings))} if warnings else {}
+
+
 def _policy_warning(error: errors.NugetproxyError) -> Mapping[str, str]:
-    return {WARNING: reason_phrase(getattr(error, "warning", ""))}
+    return warning_header([getattr(error, "warning", "")])
 
 
 REALM = "nugetproxy"

@@ -8,6 +8,7 @@ from aiohttp import web
 from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.protocol.v2.atom import XML_TYPE, write_error
 from nugetproxy.web.answers.responses import document
+from nugetproxy.web.http.errors import warning_header
 from nugetproxy.web.http.resource import Resource
 from nugetproxy.web.requests.keys import BASES, NOTE
 
@@ -28,9 +29,11 @@ async def odata(
     content_type: str,
     *,
     holds_links: bool = True,
+    warnings: tuple[str, ...] = (),
 ) -> web.StreamResponse:
     """A V2 document, with validators, compressed on request, and hot as long as its sources are fresh."""
-    return await document(request, body, provenance, resource, content_type, holds_links=holds_links, extra=ODATA)
+    extra = {**ODATA, **warning_header(warnings)}
+    return await document(request, body, provenance, resource, content_type, holds_links=holds_links, extra=extra)
 
 
 def refusal_in_xml(request: web.Request, reason: str) -> tuple[bytes, Mapping[str, str]] | None:

@@ -32,7 +32,7 @@ async def collection(request: web.Request) -> web.StreamResponse:
     if key:
         return await send_entry(request, key)
     found = await feed_document(request, segment, FeedQuery.from_pairs(request.query.items()))
-    return await odata(request, found.value, found.provenance, Resource.V2_FEED, FEED_TYPE)
+    return await odata(request, found.value, found.provenance, Resource.V2_FEED, FEED_TYPE, warnings=found.warnings)
 
 
 async def feed_document(request: web.Request, segment: str, query: FeedQuery) -> Answer[bytes]:
@@ -55,7 +55,7 @@ async def feed_document(request: web.Request, segment: str, query: FeedQuery) ->
             next_page=query.next_page(ours.v2_collection(f"{name}()"), found.following),
         )
     )
-    return Answer(body, found.provenance)
+    return Answer(body, found.provenance, found.warnings)
 
 
 async def count_or_property(request: web.Request) -> web.StreamResponse:

@@ -6,10 +6,11 @@ the response would look complete otherwise. Results of a search are in `searchin
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from nugetproxy.errors import (
+    AllWithheld,
     DocumentTooLarge,
     InvalidPackageId,
     InvalidRequest,
@@ -56,6 +57,7 @@ _NOTHING = Provenance(Outcome.ABSENT)
 @dataclass(frozen=True, slots=True)
 class Gathered:
     """One page of rows, how many there are before paging, and where the next page starts (None: there is none).
+    `warnings` are sentences for the client's user.
 
     If the rows were counted by an upstream the total may be too large, so it cannot identify the last page.
     """
@@ -64,14 +66,16 @@ class Gathered:
     total: int
     provenance: Provenance
     following: int | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The rows of one id."""
+    """The rows of one id, and what its user should know about it."""
 
     rows: Sequence[Row]
     provenance: Provenance
+    warnings: tuple[str, ...] = ()
 
 
 class _Total:
@@ -116,10 +120,9 @@ async def rows_by_id(
             what = f"the metadata of each version of {answer.value.package_id}"
             raise DocumentTooLarge(what, LARGEST_VERSION)  # an empty feed would mean that there is no such package
         found = await in_slices(rows_of_leaves(leaves, links, level2=query.level2))
-        return _Rows([row for row in found if row.listed or not listed_only], answer.provenance)
+        return _Rows([row for row in found if row.listed or not listed_only], answer.provenance, answer.warnings)
 
-    answers = await _for_each(wanted, rows_of)
-    return await paged([row for answer in answers for row in answer.rows], query, _joined(answers))
+    return await _united(await _for_each(wanted, rows_of), query)
 
 
 async def rows_of_updates(feed: Feed, links: Links, query: FeedQuery) -> Gathered:
@@ -149,10 +152,15 @@ async def rows_of_updates(feed: Feed, links: Links, query: FeedQuery) -> Gathere
             chosen.update((row.version, row) for row in (fitting if with_all else fitting[-1:]))
         if with_all:
             total.add(leaf for leaf in answer.value.loaded_leaves if leaf.version in chosen)
-        return _Rows(list(chosen.values()), answer.provenance)
+        return _Rows(list(chosen.values()), answer.provenance, answer.warnings)
 
-    answers = await _for_each(list(by_id), newer)
-    return await paged([row for answer in answers for row in answer.rows], query, _joined(answers))
+    return await _united(await _for_each(list(by_id), newer), query)
+
+
+async def _united(answers: Sequence[_Rows], query: FeedQuery) -> Gathered:
+    found = await paged([row for answer in answers for row in answer.rows], query, _joined(answers))
+    warnings = tuple(warning for answer in answers for warning in answer.warnings)
+    return replace(found, warnings=warnings) if warnings else found
 
 
 async def paged(rows: Sequence[Row], query: FeedQuery, provenance: Provenance) -> Gathered:
@@ -187,6 +195,8 @@ async def _for_each(ids: Sequence[PackageId], rows_of: Callable[[PackageId], Awa
         async with turns:
             try:
                 return await rows_of(package_id)
+            except AllWithheld as withheld:
+                return _Rows((), _NOTHING, (withheld.warning,))
             except UNKNOWN:
                 return None
 

@@ -13,7 +13,7 @@ from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.flat_container import write_versions
 from nugetproxy.web.answers.responses import content, count_download, document
-from nugetproxy.web.http.errors import WARNING, reason_phrase
+from nugetproxy.web.http.errors import warning_header
 from nugetproxy.web.http.resource import Resource
 from nugetproxy.web.requests import restores
 from nugetproxy.web.requests.incoming import feed, identity, package_id, unknown_document
@@ -30,7 +30,7 @@ async def versions(request: web.Request) -> web.StreamResponse:
     answer = await feed(request).versions(package)
     restores.versions_answered(request, answer.provenance.outcome)
     body = write_versions(answer.value)
-    extra = {WARNING: reason_phrase(" ".join(answer.warnings))} if answer.warnings else None
+    extra = warning_header(answer.warnings)
     return await document(request, body, answer.provenance, Resource.VERSIONS, holds_links=False, extra=extra)
 
 

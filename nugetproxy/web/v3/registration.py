@@ -8,6 +8,7 @@ from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.protocol.v3.registration import Hive, write_catalog_entry, write_index, write_leaf, write_page
 from nugetproxy.web.answers.responses import Gzip, document
+from nugetproxy.web.http.errors import warning_header
 from nugetproxy.web.http.resource import Resource
 from nugetproxy.web.requests.incoming import feed, links, package_id, stem, version_named
 from nugetproxy.web.requests.keys import NOTE
@@ -46,7 +47,7 @@ async def _index(request: web.Request, hive: Hive, package: PackageId) -> web.St
     body = await in_slices(write_index(answer.value, hive, links(request)))
     if body is None:
         raise PackageNotFound(package.text, "this registration hive contains none of its versions")
-    return await _send(request, hive, body, answer.provenance, Resource.REGISTRATION_INDEX)
+    return await _send(request, hive, body, answer.provenance, Resource.REGISTRATION_INDEX, answer.warnings)
 
 
 async def _leaf(request: web.Request, hive: Hive, package: PackageIdentity) -> web.StreamResponse:
@@ -59,10 +60,15 @@ async def _leaf(request: web.Request, hive: Hive, package: PackageIdentity) -> w
 
 
 async def _send(
-    request: web.Request, hive: Hive, body: bytes, provenance: Provenance, resource: Resource
+    request: web.Request,
+    hive: Hive,
+    body: bytes,
+    provenance: Provenance,
+    resource: Resource,
+    warnings: tuple[str, ...] = (),
 ) -> web.StreamResponse:
     gzip = Gzip.PREFERRED if hive.gzipped else Gzip.NEGOTIATED
-    return await document(request, body, provenance, resource, gzip=gzip)
+    return await document(request, body, provenance, resource, gzip=gzip, extra=warning_header(warnings))
 
 
 def _hive(request: web.Request) -> Hive:
