@@ -28,7 +28,18 @@ from benchmarks.day.traffic import Asked, traffic
 from benchmarks.day.world import World
 from benchmarks.load import CLIENT_HEADERS
 from benchmarks.mixture import Load, Wanted, closed_loop, medians, write_mixture
-from benchmarks.processes import LOAD_CORE, NGINX_PROGRAM, OURS, ROOT, SERVER_CORE, free_port, pinned, resident, running
+from benchmarks.processes import (
+    LOAD_CORE,
+    NGINX_PROGRAM,
+    OURS,
+    ROOT,
+    SERVER_CORE,
+    cpu_seconds,
+    free_port,
+    pinned,
+    resident,
+    running,
+)
 
 RESTORES: Final = 1500
 CONNECTIONS: Final = 64
@@ -113,11 +124,14 @@ def measure(
                 _nginx(kept, upstream, folder, workers, is_tls) as theirs,
                 _ours(kept, upstream, folder, workers, is_tls, loop, command) as ours,
             ):
+                if not is_cold:
+                    mirrors.remember_pages(kept)
+                first = {server.name: _each_once(server, asked) for server in (theirs, ours)}
                 mixtures = {
                     server.name: write_mixture(_requests(server, asked, kept), folder / f"{server.name}.txt")
                     for server in (theirs, ours)
                 }
-                return _measured(kept, theirs, ours, mixtures, len(asked), rounds, seconds, is_cold, folder)
+                return _measured(kept, theirs, ours, mixtures, len(asked), first, rounds, seconds, is_cold)
 
 
 def _measured(
@@ -126,13 +140,11 @@ def _measured(
     ours: Running,
     mixtures: Mapping[str, Path],
     requests: int,
+    first: Mapping[str, float],
     rounds: int,
     seconds: int,
     is_cold: bool,
-    folder: Path,
 ) -> str:
-    if not is_cold:
-        mirrors.remember_pages(kept)
     for server in (theirs, ours):  # one pass, so that both learn which content is requested often
         closed_loop(server.base, server.pid, mixtures[server.name], seconds=seconds, connections=CONNECTIONS)
     runs: dict[str, list[Load]] = {theirs.name: [], ours.name: []}
@@ -158,6 +170,7 @@ def _measured(
             for side, a, b in (
                 ("server", them.server_cpu, us.server_cpu),
                 ("client", them.client_cpu, us.client_cpu),
+                ("server, first request for each address", first[theirs.name], first[ours.name]),
             )
         ),
     ]
@@ -228,6 +241,20 @@ def _requests(server: Running, asked: Sequence[Asked], kept: Kept) -> list[Wante
             headers.append(("Authorization", kept.authorization))
         found.append(Wanted(each.target, tuple(headers)))
     return found
+
+
+def _each_once(server: Running, asked: Sequence[Asked]) -> float:
+    """Request every address once, one after the other: seconds of processor time that the server takes for one.
+
+    nginx keeps what it sends on disk, and so do we from the first request on; a company's server is rarely younger.
+    """
+    addresses = {each.target for each in asked}
+    connection = _connection(server)
+    used = cpu_seconds(server.pid)
+    for target in sorted(addresses):
+        connection.request("GET", target, headers=CLIENT_HEADERS)
+        connection.getresponse().read()
+    return (cpu_seconds(server.pid) - used) / len(addresses)
 
 
 def _connection(server: Running) -> http.client.HTTPConnection:
