@@ -161,7 +161,11 @@ class HotTable:
         if before is None and self._file is not None:
             before = self._file.find(key)
         _unite(answer, before)
-        self._write(key, answer)
+        if "?" in target and self._file is not None:
+            # Clients can make up any number of these: only those that were in memory are written, when they leave it.
+            self._file.forget(key)
+        else:
+            self._write(key, answer)
         part.keep(key, answer)
 
     def find(self, target: bytes, host: bytes, now: float) -> HotAnswer | None:

@@ -437,6 +437,16 @@ async def test_only_what_holds_in_every_process_is_shared(answers, another, prov
     assert (find(HotTable(100_000, file=another), "/a") is not None) is is_shared
 
 
+async def test_queries_that_clients_make_up_do_not_push_out_the_others(answers):
+    table = HotTable(100_000, file=answers)
+    for number in range(300):
+        table.offer(f"/query?q={number}", None, hot_json(os.urandom(1000)))
+    table.offer("/a", None, hot_json())
+
+    assert len(answers._gathered) < 10
+    assert find(table, "/a") is not None
+
+
 async def test_downloads_are_counted_by_every_worker(answers, another):
     counted: list[str] = []
     table = HotTable(100_000, file=answers)
