@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import REGISTRY
 
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.mirroring.kept.last_use import LastUse
 from nugetproxy.storage import spool
 from nugetproxy.storage.documents.disk import DiskDocuments
 from tests.flows.mirror import running
@@ -113,3 +114,31 @@ async def test_a_small_disk_that_a_mirror_filled_takes_pushes(upstream, tmp_path
             await house.user("dave")
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+async def test_a_budget_keeps_a_small_disk_usable(upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """
+    Packages that take more than the disk has, one after another: the disk never gets to its reserve, and the last is
+    stored too.
+    """
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "none", str(tmp_path)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"cannot mount a small file system here: {mounted.stderr.decode()}")
+    monkeypatch.setattr(LastUse, "is_recent", lambda *_: False)
+    packages = [upstream.add_package("Big", f"{number}.0.0", padding=1_500_000) for number in range(1, 25)]
+    before = failures("content")
+    try:
+        async with running(tmp_path, upstream, mirroring={"budget": "50%"}) as mirror:
+            assert mirror.services.care is not None
+            for number, package in enumerate(packages, 1):
+                path = f"/v3/flatcontainer/big/{number}.0.0/big.{number}.0.0.nupkg"
+                for _ in range(2):  # the second waits until it is stored
+                    assert (await mirror.get(path)).body == package.nupkg
+                await mirror.services.care.upkeep.look()
+            sizes = [each.stat().st_size for each in (tmp_path / "mirror").rglob("*.nupkg")]
+            assert 5 < len(sizes) < 12
+            assert (tmp_path / "mirror/up/big/24.0.0/big.24.0.0.nupkg").exists()
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+    assert failures("content") == before

@@ -21,6 +21,9 @@ from nugetproxy.storage.spool import disk_failures
 KEPT_FOR: Final = 30 * 86400.0
 """Seconds after which a quarantined file is deleted."""
 
+# Bytes of a name, without its suffix.
+_LONGEST_NAME: Final = 200
+
 _log = logger()
 
 
@@ -41,7 +44,7 @@ class Quarantine:
         path, now = self._mirror.joinpath(*key.segments), time.time()
         with disk_failures("move a file to quarantine"):
             make_private_folder(self._folder)
-            name = f"{upstream}-{key.segments[-1]}.{int(now * 1000)}"
+            name = _name(f"{int(now * 1000)}-{upstream}-{lower_id}.{lower_version}")
             try:
                 size = path.stat().st_size
                 path.rename(self._folder / name)
@@ -83,3 +86,8 @@ class Quarantine:
                     path.unlink()
                     removed.append(path.name)
         return removed
+
+
+def _name(text: str) -> str:
+    """A file name for a package, short enough for any file system however long its id is."""
+    return f"{text.encode()[:_LONGEST_NAME].decode(errors='ignore')}.nupkg"

@@ -171,6 +171,20 @@ async def test_the_disk_fails(mirror, eviction, monkeypatch):
         await eviction.free(1_000)
 
 
+async def test_a_disk_that_fills_up_between_a_file_and_its_row_loses_nothing(mirror, eviction, monkeypatch):
+    async def full(_):
+        raise StorageUnavailable("no space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mirror.files, "remove", full)
+        with pytest.raises(StorageUnavailable):
+            await eviction.free(1_500)
+    assert mirror.names() == ["p2", "p3", "p4"]
+
+    await eviction.free(2_000)  # what is gone already counts
+    assert (mirror.names(), mirror.inventory.totals()) == (["p2", "p3", "p4"], Totals(3, 3_000))
+
+
 async def test_a_plan_for_a_hundred_thousand_packages(mirror):
     """
     A command that only looks must not take minutes.

@@ -124,6 +124,16 @@ async def test_on_read_only_media_a_copy_is_served_and_damage_is_not(shelf):
     assert shelf.path.exists()
 
 
+async def test_a_package_with_the_longest_names_can_be_moved(shelf):
+    key = package_key("u" * 64, "\u00e4" * 100, "1.0.0-" + "x" * 40)
+    path = shelf.blobs.path(key)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x")
+
+    taken = shelf.quarantine.take(key, "why")
+    assert (taken.key[0], (shelf.data / "quarantine" / taken.file).read_bytes()) == ("u" * 64, b"x")
+
+
 async def test_a_quarantined_file_is_deleted_after_a_month(shelf):
     cut(shelf.path)
     await shelf.serves()
