@@ -159,7 +159,9 @@ def try_rules(rules: Path, against: str, as_json: bool, **options: object) -> No
         complain(refused.problems, "settings", BAD_SETTINGS)
         sys.exit(BAD_SETTINGS)
     try:
-        config = with_known_policy(load_config(options)).model_copy(update={"policy": tried})
+        config = with_known_policy(load_config(options))
+        # Whom signatures are trusted from stays as it is.
+        config = config.model_copy(update={"policy": config.policy.model_copy(update={"rule": tried.rule})})
     except NugetproxyError as error:
         refuse(error)
     _judge(config, against, as_json)

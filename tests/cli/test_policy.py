@@ -127,6 +127,16 @@ class TestTry:
         kept = await told(line, "policy", "try", str(rules), "--against", "KEPT")
         assert kept == {"packages": 1, "withheld": [], "warned": []}
 
+    async def test_check_judges_what_is_kept_by_the_rules_of_the_server(self, line, risky):
+        async with running(line.data, risky) as mirror:
+            assert (await mirror.get(DOWNLOAD)).status == 200
+        assert (await told(line, "policy", "check"))["withheld"] == []
+
+        rules = [{"name": "no-2", "action": "block", "ids": ["Risky"], "versions": "[2.0]"}]
+        remember_policy(line.data, PolicySettings.model_validate({"rule": rules}))
+        found = await told(line, "policy", "check", code=1)
+        assert [(each["version"], each["rule"]) for each in found["withheld"]] == [("2.0.0", "no-2")]
+
     def test_with_unusable_rules(self, alice, tmp_path: Path):
         (tmp_path / "rules.toml").write_text(RULE.replace("7d", "soon"))
 
