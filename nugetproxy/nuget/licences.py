@@ -43,6 +43,8 @@ _NAMED_IN_PATH: Final = re.compile(
     r"(?:www\.)?(?:opensource\.org/licenses?|choosealicense\.com/licenses|spdx\.org/licenses)/"
     r"(?P<name>[a-z0-9.+-]+?)(?:-license)?(?:\.php|\.html|\.txt|\.json)?"
 )
+# Microsoft's terms for the .NET libraries of before 2018: known terms, though not on the SPDX list.
+_DOTNET_LIBRARY: Final = "LicenseRef-Microsoft-DotNet-Library"
 _NUGET_HOST: Final = "licenses.nuget.org/"
 # By host and path in lower case, without scheme, `www.` and extension.
 _WELL_KNOWN: Final = {
@@ -78,8 +80,10 @@ _WELL_KNOWN: Final = {
     "raw.githubusercontent.com/aspnet/aspnetcore/2.0.0/license": "Apache-2.0",
     "raw.github.com/jamesnk/newtonsoft.json/master/license": "MIT",
     "raw.githubusercontent.com/jamesnk/newtonsoft.json/master/license": "MIT",
-    "go.microsoft.com/fwlink/?linkid=329770": "LicenseRef-Microsoft-DotNet-Library",
+    "go.microsoft.com/fwlink/?linkid=329770": _DOTNET_LIBRARY,
 }
+# Where nuget.org and its tools point if the licence is a file in the package.
+_OF_A_FILE: Final = re.compile(r"nuget\.org/packages/[^/]+/[^/]+/license|aka\.ms/deprecatelicenseurl")
 _EXTENSIONS: Final = (".txt", ".html", ".htm", ".php", ".md", "-standalone")
 
 
@@ -113,30 +117,38 @@ def stated_licence(expression: str = "", file: str = "", url: str = "") -> State
     if not url:
         return StatedLicence("", None, "it states no licence")
     known = expression_at(url)
-    return StatedLicence(
-        known or url, parse_expression(known), "" if known else "its licenseUrl is not a known licence"
-    )
+    if known:
+        return StatedLicence(known, parse_expression(known))
+    is_of_a_file = _OF_A_FILE.fullmatch(_address(url)) is not None
+    return StatedLicence(url, None, "its licence is a file of its own" if is_of_a_file else "its licenseUrl is unknown")
 
 
 def expression_at(url: str) -> str:
     """The SPDX expression that an address stands for, empty if it is not known."""
-    try:
-        parts = urlsplit(url.strip())
-    except ValueError:
-        return ""
-    if parts.scheme.lower() not in ("http", "https"):
-        return ""
-    address = f"{parts.netloc.lower().removeprefix('www.')}{parts.path}"
+    address = _address(url, keep_case=True)
     if address.startswith(_NUGET_HOST):
-        text = unquote(address.removeprefix(_NUGET_HOST)).strip("/")
+        text = unquote(address.removeprefix(_NUGET_HOST))
         return text if parse_expression(text) else ""
-    address = f"{address}?{parts.query}".lower() if parts.query else address.lower().rstrip("/")
+    address = address.lower()
     for extension in _EXTENSIONS:
         address = address.removesuffix(extension)
     if address in _WELL_KNOWN:
         return _WELL_KNOWN[address]
     named = _NAMED_IN_PATH.fullmatch(address)
     return LICENCE_NAMES.get(named["name"], "") if named else ""
+
+
+def _address(url: str, *, keep_case: bool = False) -> str:
+    """Host, path and query, without `www.` and a slash at the end; empty if it is not a web address."""
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return ""
+    if parts.scheme.lower() not in ("http", "https"):
+        return ""
+    path = f"{parts.path}?{parts.query}" if parts.query else parts.path.rstrip("/")
+    address = f"{parts.netloc.lower().removeprefix('www.')}{path}"
+    return address if keep_case else address.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +226,8 @@ def _worst(standings: Iterable[Standing]) -> Standing:
 
 
 def _unlisted(licence: Licence) -> Standing:
-    return Standing.PERMITTED if _is_known(licence) and not _is_own(licence) else Standing.UNKNOWN
+    has_known_terms = not _is_own(licence) or licence.name.lower() == _DOTNET_LIBRARY.lower()
+    return Standing.PERMITTED if _is_known(licence) and has_known_terms else Standing.UNKNOWN
 
 
 def _is_own(licence: Licence) -> bool:

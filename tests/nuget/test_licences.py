@@ -12,6 +12,8 @@ from nugetproxy.nuget.licences import (
     when_denied,
     wrong_entry,
 )
+from nugetproxy.nuget.nupkg import Nupkg
+from tests.nuget.test_signature import real_packages
 
 PERMITTED, DENIED, UNKNOWN = Standing
 
@@ -105,6 +107,8 @@ def test_precedence(text, tree):
         ("LicenseRef-Contoso", "LicenseRef-Contoso", DENIED),
         ("GPL-3-only", "GPL-3.0-only", UNKNOWN),
         ("MIT WITH My-exception", "GPL-3.0-only", UNKNOWN),
+        ("LicenseRef-Microsoft-DotNet-Library", "GPL-3.0-only", PERMITTED),
+        ("LicenseRef-Microsoft-DotNet-Library", "LicenseRef-*", DENIED),
         ("MIT OR LicenseRef-Contoso", "GPL-3.0-only", PERMITTED),
         ("MIT AND LicenseRef-Contoso", "GPL-3.0-only", UNKNOWN),
         ("GPL-3.0-only AND LicenseRef-Contoso", "GPL-3.0-only", DENIED),
@@ -237,7 +241,13 @@ def test_addresses_of_licences(url, expression):
         (("MIT", "", "https://licenses.nuget.org/MIT"), "MIT", ""),
         (("MIT", "", "http://www.gnu.org/licenses/gpl-3.0.txt"), "MIT", ""),
         (("", "LICENSE.md", "https://aka.ms/deprecateLicenseUrl"), "LICENSE.md", "a file of its own"),
-        (("", "", "https://contoso.example/eula"), "https://contoso.example/eula", "not a known licence"),
+        (("", "", "https://contoso.example/eula"), "https://contoso.example/eula", "its licenseUrl is unknown"),
+        (
+            ("", "", "https://www.nuget.org/packages/A/1.0.0/license"),
+            "https://www.nuget.org/packages/A/1.0.0/license",
+            "a file",
+        ),
+        (("", "", "https://aka.ms/deprecateLicenseUrl"), "https://aka.ms/deprecateLicenseUrl", "a file of its own"),
         (("", "", "http://opensource.org/licenses/MIT"), "MIT", ""),
         (("", "", ""), "", "it states no licence"),
         (("MIT OR", "", ""), "MIT OR", "not a readable SPDX expression"),
@@ -249,6 +259,30 @@ def test_what_a_package_states(fields, stated, why):
     assert licence.stated == stated
     assert (licence.expression is None) is bool(why)
     assert why in licence.why_unknown
+
+
+def test_an_address_of_a_licence_file():
+    """
+    In registrations of nuget.org it is all that there is.
+    """
+    licence = stated_licence("", "", "https://www.nuget.org/packages/A/1.0.0/license")
+
+    assert licence.why_unknown == "its licence is a file of its own"
+
+
+def test_few_real_packages_have_unknown_licences():
+    """
+    Of packages of ten years; those few have a licence file of their own.
+    """
+    unknown = []
+    for path in real_packages():
+        with path.open("rb") as file:
+            manifest = Nupkg(file).manifest
+        stated = stated_licence(manifest.license_expression, manifest.license_file, manifest.license_url)
+        if when_denied(stated, LicenceList(("GPL-3.0-only",))) is not PERMITTED:
+            unknown.append((path.name, stated.stated))
+
+    assert unknown == [("automapper.17.0.0.nupkg", "LICENSE.md"), ("hangfire.core.1.8.25.nupkg", "LICENSE.md")]
 
 
 def test_hostile_texts_are_bounded():
