@@ -28,6 +28,12 @@ _TRUSTED_SECONDS: Final = 60.0
 """How long bytes that were read count as cached where a file system has no non-blocking read (RWF_NOWAIT)."""
 
 
+_CACHED_SECONDS: Final = 1.0
+"""How long bytes that were found in the page cache are not probed again: those of a hot file are read all the time."""
+
+_MOST_PROBED: Final = 64
+
+
 class FileChangedError(OSError):
     """The file at a path is not the one that was offered."""
 
@@ -75,17 +81,21 @@ class KeptFile:
 class OpenFile:
     """An open descriptor, shared by all connections that are sending the file. `close` it when done."""
 
-    __slots__ = ("_is_evicted", "_users", "_warm_until", "descriptor", "size")
+    __slots__ = ("_cached", "_is_evicted", "_users", "_warm_until", "descriptor", "size")
 
     def __init__(self, descriptor: int, size: int) -> None:
         self.descriptor = descriptor
         self.size = size
         self._users = 0
         self._is_evicted = False
+        self._cached: dict[tuple[int, int], float] = {}
         self._warm_until = 0.0
 
     def is_cached(self, offset: int, count: int) -> bool:
         """Whether these bytes can be read without waiting for a disk."""
+        now = time.monotonic()
+        if now < self._cached.get((offset, count), 0.0):
+            return True
         one = [bytearray(1)]
         try:
             for at in (*range(offset, offset + count, PROBE), offset + count - 1):
@@ -93,7 +103,10 @@ class OpenFile:
         except BlockingIOError:
             return False
         except OSError:
-            return time.monotonic() < self._warm_until
+            return now < self._warm_until
+        if len(self._cached) >= _MOST_PROBED:
+            self._cached.clear()
+        self._cached[offset, count] = now + _CACHED_SECONDS
         return True
 
     def warm(self, offset: int, count: int) -> None:

@@ -1,6 +1,7 @@
 """Descriptors of kept files: how many, which file they belong to, and what of it is in the page cache."""
 
 import os
+import time
 
 import pytest
 
@@ -125,4 +126,29 @@ def test_where_the_file_system_cannot_tell_what_was_read_is_believed_to_be_there
     assert not opened.is_cached(0, 1000)
     opened.warm(0, 1000)
     assert opened.is_cached(0, 1000)
+    opened.close()
+
+
+def test_bytes_that_are_read_all_the_time_are_probed_once_a_second(tmp_path, monkeypatch):
+    opened = OpenFiles().open(kept(tmp_path, body=b"x" * 1_000_000))
+    opened.warm(0, 1_000_000)
+    real, clock = os.preadv, [100.0]
+    probes: list[int] = []
+
+    def preadv(descriptor, buffers, offset, flags=0):
+        probes.append(offset)
+        return real(descriptor, buffers, offset, flags)
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+
+    counts = []
+    for later in (0, 0.5, 0.4, 0.2):
+        clock[0] += later
+        assert opened.is_cached(0, 1_000_000)
+        counts.append(len(probes))
+    assert opened.is_cached(1000, 1)
+
+    assert counts == [5, 5, 5, 10]
+    assert len(probes) == 12
     opened.close()
