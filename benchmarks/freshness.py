@@ -1,7 +1,8 @@
 """`scripts/bench freshness`: requests to the upstream with and without following its catalog, for the day's traffic.
 
 The clock is simulated, everything else is the product's: documents, rules, follower, record. The upstream is in memory:
-it counts requests, and its documents follow its catalog after some minutes, as on nuget.org.
+it counts requests, and its documents follow its catalog after some minutes, as on nuget.org. The mirror has every
+document already, each as old as it would be after a long time of this traffic.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from benchmarks.day.traffic import traffic
+from benchmarks.day.traffic import IDS_OF_A_RESTORE, REGISTRATIONS, traffic
 from benchmarks.day.world import Popularity, World
 from nugetproxy.config import Config
 from nugetproxy.httpcache.decisions import Health, Mode
@@ -87,16 +88,14 @@ class _Upstream:
         self, url: str, *, validators: Validators | None = None, patience: float, limit: int = 0,
         timeout: float | None = None,
     ) -> ReceivedAnswer:  # fmt: skip
-        body = self._body(url)
-        etag = f"{len(body)}-{hash(body)}"
-        known = validators is not None and bool(validators.etag)
-        kind = "catalog" if "/catalog/" in url else "revalidations" if known else "first fetches"
-        self.requests[kind] += 1
+        body = self.body(url)
+        etag = _etag(body)
+        self.requests["catalog" if "/catalog/" in url else "revalidations"] += 1
         if validators is not None and validators.etag == etag:
             return ReceivedAnswer(304, etag=etag)
         return ReceivedAnswer(200, body, etag, "", "application/json")
 
-    def _body(self, url: str) -> bytes:
+    def body(self, url: str) -> bytes:
         path = url.removeprefix(BASE)
         if path == "/index.json":
             resources = [("PackageBaseAddress/3.0.0", "/flat/"), ("RegistrationsBaseUrl/3.6.0", "/registrations/")]
@@ -163,12 +162,12 @@ class _Result:
 
 
 def measure(*, restores: int, hours: int, by_popularity: bool = False) -> str:
-    """`restores` are those of an hour; `hours` are measured, after as many as documents live.
+    """`restores` are those of an hour; `hours` are measured.
 
     `by_popularity`: an id has as many events as requests, so the most popular one changes every twelve minutes.
     """
-    without = asyncio.run(_run("off", restores, by_popularity, warm=1, hours=min(hours, 2)))
-    following = asyncio.run(_run("auto", restores, by_popularity, warm=12, hours=hours))
+    without = asyncio.run(_run("off", restores, by_popularity, hours=min(hours, 2)))
+    following = asyncio.run(_run("auto", restores, by_popularity, hours=hours))
     lines = [
         f"{restores} restores an hour over {World().ids} ids; {EVENTS} events an hour, {OF_OURS} about these ids.",
         "",
@@ -176,7 +175,7 @@ def measure(*, restores: int, hours: int, by_popularity: bool = False) -> str:
         "| --- | --- | --- |",
     ]
     rows = [(without, min(hours, 2)), (following, hours)]
-    for kind in ("revalidations", "first fetches", "catalog"):
+    for kind in ("revalidations", "catalog"):
         cells = [f"{result.requests[kind] / over:,.0f}" for result, over in rows]
         lines.append(f"| {kind} | {' | '.join(cells)} |")
     lines.append(f"| answers | {' | '.join(f'{result.answers / over:,.0f}' for result, over in rows)} |")
@@ -185,17 +184,18 @@ def measure(*, restores: int, hours: int, by_popularity: bool = False) -> str:
     return "\n".join([*lines, "", f"Revalidations: {ratio:.1f} times fewer."])
 
 
-async def _run(catalog: str, restores: int, by_popularity: bool, *, warm: int, hours: int) -> _Result:
+async def _run(catalog: str, restores: int, by_popularity: bool, *, hours: int) -> _Result:
     world = World()
-    upstream = _Upstream(_events(world, warm + hours, by_popularity))
+    upstream = _Upstream(_events(world, 1 + hours, by_popularity))
     config = Config.model_validate({"mirroring": {"catalog": catalog}})
     upstream.move(BEGIN)
     with tempfile.TemporaryDirectory() as folder:
         database = SqliteDatabase(Path(folder) / "ledger.db", "inventory")
         interval = config.mirroring.catalog_poll
         record = CatalogRecord(database, interval, upstream.clock, upstream.clock)
+        memory = _Memory()
         documents = MirroredDocuments(
-            _Memory(), Leases(Path(folder) / "locks"), freshness_rules(config), Mode.ONLINE, upstream.clock,
+            memory, Leases(Path(folder) / "locks"), freshness_rules(config), Mode.ONLINE, upstream.clock,
             ticks=upstream.clock, followed=record.until,
         )  # fmt: skip
         source = MirroredSource(
@@ -206,10 +206,13 @@ async def _run(catalog: str, restores: int, by_popularity: bool, *, warm: int, h
             source, record, find_kept=lambda _: None, mark_gone=_mark_nothing,
             fresh=config.mirroring.catalog_fresh, changed=lambda _: None, clock=upstream.clock, ticks=upstream.clock,
         )  # fmt: skip
+        lives = config.mirroring.catalog_fresh if catalog != "off" else config.mirroring.freshness.versions.fresh
+        for stored in _filled(upstream, world, restores, lives):
+            await memory.put(stored)
         next_poll = BEGIN
         result = _Result(upstream.requests)
-        for hour in range(warm + hours):
-            if hour == warm:
+        for hour in range(1 + hours):
+            if hour == 1:  # until then no event of this time has settled
                 upstream.requests.clear()
                 result.answers = 0
             for time, kind, name in _hour(world, hour, restores):
@@ -230,6 +233,19 @@ async def _run(catalog: str, restores: int, by_popularity: bool, *, warm: int, h
     return result
 
 
+def _filled(upstream: _Upstream, world: World, restores: int, lives: float) -> Iterator[StoredResponse]:
+    """All documents. One that is requested at random times is fresh with this probability, and then of any age."""
+    choose = random.Random("ages")
+    whole = sum(1 / (rank + 1) for rank in range(world.ids))
+    for rank, name in enumerate(world.names):
+        for folder, share in (("flat", 1.0), ("registrations", REGISTRATIONS)):
+            lived = restores * IDS_OF_A_RESTORE * share / (rank + 1) / whole / HOUR * lives
+            age = choose.random() * lives if choose.random() < lived / (1 + lived) else lives + 1
+            url = f"{BASE}/{folder}/{name}/index.json"
+            body, since = upstream.body(url), BEGIN - age
+            yield StoredResponse(url, 200, body, _etag(body), "", "application/json", fetched=since, confirmed=since)
+
+
 def _hour(world: World, hour: int, restores: int) -> Iterator[tuple[float, DocumentKind, str]]:
     """When which document is requested. A world of another seed has the same ids under other names."""
     asked = [each for each in traffic(replace(world, seed=1_000 + hour), restores) if each.kind in _KINDS]
@@ -242,14 +258,19 @@ def _events(world: World, hours: int, by_popularity: bool) -> list[_Event]:
     """Those of the hours before `BEGIN` that a follower reads first, and of all that follow."""
     choose = random.Random("events")
     popularity = Popularity(world.ids)
-    first = -24
+    first = -50
     found = []
     for number in range((hours - first) * EVENTS):
-        is_ours = choose.random() < OF_OURS / EVENTS
+        time = BEGIN + first * HOUR + number * HOUR / EVENTS
+        is_ours = choose.random() < OF_OURS / EVENTS and time >= BEGIN  # the effect of earlier ones is in the ages
         rank = popularity.pick(choose) if by_popularity else choose.randrange(world.ids)
         name = world.names[rank] if is_ours else f"other.{choose.randrange(400_000)}"
-        found.append(_Event(BEGIN + first * HOUR + number * HOUR / EVENTS, name))
+        found.append(_Event(time, name))
     return found
+
+
+def _etag(body: bytes) -> str:
+    return f"{len(body)}-{hash(body)}"
 
 
 def _commit(event: _Event) -> dict[str, str]:

@@ -318,7 +318,7 @@ class MirroringSettings(Section):
     budget: Annotated[str, BeforeValidator(_checked_budget)] = "none"
     catalog: Literal["auto", "off"] = "auto"
     catalog_poll: Annotated[Duration, Field(ge=1.0)] = 60.0
-    catalog_fresh: Duration = 43_200.0
+    catalog_fresh: Duration = 172_800.0
     upstream: tuple[UpstreamSettings, ...] = Field(default=(UpstreamSettings(),), min_length=1)
     freshness: Freshness = Freshness()
 
