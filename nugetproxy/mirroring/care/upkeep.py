@@ -55,6 +55,7 @@ class Upkeep:
         self._leases = leases
         self._clock = clock
         self._not_before = 0.0
+        self._disk_settles = 0.0
         self._is_over = False
 
     async def run(self) -> None:
@@ -83,10 +84,13 @@ class Upkeep:
         if not needed:
             self._is_over = False
             return
+        if limit is not None and kept <= limit and time.monotonic() < self._disk_settles:
+            return  # only the disk is short: evicted files that are still open free their space a little later
         if time.monotonic() < self._not_before or (lease := self._leases.try_hold(LEASE)) is None:
             return
         with lease:
             evicted = await self._eviction.free(needed)
+        self._disk_settles = time.monotonic() + _PAUSE_SECONDS
         if evicted.bytes >= needed or evicted.busy:
             return  # what is in use now may go at the next look
         self._not_before = time.monotonic() + _PAUSE_SECONDS

@@ -55,6 +55,16 @@ async def test_down_to_the_low_watermark_and_no_further(case):
     assert await case.look() == 4
 
 
+async def test_a_disk_whose_space_is_freed_later_does_not_empty_the_mirror(case, monkeypatch):
+    """
+    Files that are still open take their space after they were evicted.
+    """
+    monkeypatch.setattr(module, "disk_of", lambda *_: Disk(total=10**6, free=20_000, reserve=20_000))
+    case.upkeep._budget = 100_000
+    assert await case.look() == 5
+    assert await case.look() == 5
+
+
 async def test_one_process_evicts(case):
     async with Leases(case.mirror.data / "locks").hold(LEASE):
         assert await case.look() == 10
