@@ -74,12 +74,12 @@ def test_a_connection_comes_back_from_aiohttp_however_quick_its_client_is(loop):
         async with serving() as served:
             served.hot.offer("/hot", None, hot_json(b"hot"))
             replies = await asyncio.to_thread(by_turns, served.port, 10)
-            return replies, served.seen, served.hot.found_in_memory
+            return replies, served.seen
 
-    replies, seen, found = run_on(loop, scenario)
+    replies, seen = run_on(loop, scenario)
 
     assert [body.endswith(b"hot") for body in replies] == [False, True] * 10
-    assert (seen, found) == (["/echo?slow"] * 10, 10)
+    assert seen == ["/echo?slow"] * 10  # so the lane answered the others
 
 
 def by_turns(port: int, times: int) -> list[bytes]:
