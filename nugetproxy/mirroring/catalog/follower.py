@@ -49,6 +49,8 @@ AHEAD: Final = 86_400
 OLDER: Final = 5
 """Polls in a row that must find the catalog older than before until it counts as replaced: a server of a CDN may be
 minutes behind the others."""
+REPLACEMENTS: Final = 3
+"""Replaced catalogs that are read from their beginning. A server that invents commits would have them read forever."""
 
 _PATIENCE: Final = 15.0
 _LONGEST_FETCH: Final = 120.0
@@ -97,6 +99,7 @@ class CatalogFollower:
         self._round: _Round | None = None
         self._validators: Validators | None = None
         self._older = 0
+        self._replacements = 0
         self._is_announced = False
 
     async def poll(self) -> bool:
@@ -126,6 +129,9 @@ class CatalogFollower:
             return False
         self._round = None
         if not reading.is_anchored:
+            self._replacements += 1
+            if self._replacements > REPLACEMENTS:
+                raise UpstreamNonsense(self.name, "its catalog is replaced again and again")
             _log.warning("catalog_replaced", upstream=self.name, catalog=self.url)
             await self._start_again(backlog, reading.target)
             return False
@@ -252,9 +258,11 @@ class CatalogFollower:
     async def _apply(self, backlog: Backlog) -> None:
         began = self._ticks()
         ids = backlog.ids(began)
+        # A follower before this one may have been killed after it expired documents and before it said so; likewise if
+        # the last attempt failed halfway.
+        was_announced, self._is_announced = self._is_announced, False
         expired = await self._source.expire_about(ids)
-        # A follower before this one may have been killed after it expired documents and before it said so.
-        announced: Collection[str] = expired if self._is_announced else ids
+        announced: Collection[str] = expired if was_announced else ids
         if announced:
             self._changed(announced)
         self._is_announced = True

@@ -3,10 +3,10 @@
 import pytest
 from structlog.testing import capture_logs
 
-from nugetproxy.errors import UpstreamError
+from nugetproxy.errors import StorageUnavailable, UpstreamError
 from nugetproxy.httpcache.stored import ReceivedAnswer
 from nugetproxy.mirroring.catalog import backlog
-from nugetproxy.mirroring.catalog.follower import OLDER
+from nugetproxy.mirroring.catalog.follower import OLDER, REPLACEMENTS
 from tests.fakes.catalog import Event
 from tests.httpcache.documents import NOON
 from tests.mirroring.catalog.world import DOWN, INTERVAL, PORTAL
@@ -138,6 +138,49 @@ async def test_a_replaced_catalog_that_is_further_than_the_old_one(world, upstre
     assert (["1.0.0", "2.0.0"], False) == await process.versions("contoso.base")
 
 
+async def test_a_catalog_that_invents_its_commits_is_given_up(world, upstream, process):
+    """
+    Otherwise days of events would be read again with every poll.
+    """
+    upstream.catalog.pages = [[Event(NOON - hour * HOUR, "Other", "1.0.0")] for hour in range(10)]
+    for number in range(REPLACEMENTS):
+        upstream.catalog.salt = f"{number} "
+        await process.follow()
+        world.now += INTERVAL
+    asked = []
+    for number in range(10):
+        upstream.catalog.salt = f"again {number} "
+        upstream.asked.clear()
+        try:
+            await process.follow()
+        except UpstreamError:
+            asked.append(len(upstream.asked))
+
+    assert 9 <= len(asked)
+    assert {1} == set(asked)
+
+
+async def test_what_was_expired_before_a_failure_is_announced_after_it(world, upstream, process, monkeypatch):
+    await process.settled()
+    await process.versions("contoso.base")
+    upstream.publish("Contoso.Base", "2.0.0", world.now)
+    expire, failures = process.disk.expire, [StorageUnavailable("full")]
+
+    async def expire_and_fail(starts):
+        expired = await expire(starts)
+        if failures:
+            raise failures.pop()
+        return expired
+
+    monkeypatch.setattr(process.disk, "expire", expire_and_fail)
+    with pytest.raises(StorageUnavailable):
+        await process.follow()
+    process.changed.clear()
+    await process.follow()
+
+    assert [{"contoso.base"}] == process.changed
+
+
 async def test_another_catalog_is_read_from_its_own_beginning(world, upstream, process):
     await process.follow()
     upstream.catalog.base += "/other"
@@ -199,8 +242,6 @@ async def test_a_document_that_only_this_process_has_is_not_trusted_for_long(wor
 
 class _Full:
     def check(self, _: int) -> None:
-        from nugetproxy.errors import StorageUnavailable
-
         raise StorageUnavailable("full")
 
 
