@@ -285,9 +285,11 @@ def _read(der: bytes) -> Certificate:
 @lru_cache(maxsize=512)
 def _shown_name(name: bytes) -> str:
     try:
-        return str(asn1_x509.Name("", asn1_x509.RDNSequence.load(name)).human_friendly)[:_LONGEST_SHOWN]
+        text = str(asn1_x509.Name("", asn1_x509.RDNSequence.load(name)).human_friendly)[:_LONGEST_SHOWN]
     except _UNREADABLE:
         return "unreadable name"
+    # It becomes part of messages and status lines, and anyone can make a certificate.
+    return "".join(character if character.isprintable() else "?" for character in text) or "no name"
 
 
 def _value(extensions: x509.Extensions, kind: type[T]) -> T | None:

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from nugetproxy.nuget.licence_expression import AnyOf, Expression, Licence, parse_expression
+from nugetproxy.nuget.licence_expression import LONGEST_EXPRESSION, AnyOf, Expression, Licence, parse_expression
 from nugetproxy.nuget.licence_names import EXCEPTION_NAMES, LICENCE_NAMES
 
 _OWN_NAME: Final = "licenseref-"
@@ -111,16 +111,24 @@ def stated_licence(expression: str = "", file: str = "", url: str = "") -> State
     """
     if expression:
         parsed = parse_expression(expression)
-        return StatedLicence(expression, parsed, "" if parsed else "its licence is not a readable SPDX expression")
+        why = "" if parsed else "its licence is not a readable SPDX expression"
+        return StatedLicence(_shown(expression), parsed, why)
     if file:
-        return StatedLicence(file, None, f"its licence is a file of its own ({file[:64]})")
+        return StatedLicence(_shown(file), None, f"its licence is a file of its own ({_shown(file)[:64]})")
     if not url:
         return StatedLicence("", None, "it states no licence")
     known = expression_at(url)
     if known:
         return StatedLicence(known, parse_expression(known))
     is_of_a_file = _OF_A_FILE.fullmatch(_address(url)) is not None
-    return StatedLicence(url, None, "its licence is a file of its own" if is_of_a_file else "its licenseUrl is unknown")
+    return StatedLicence(
+        _shown(url), None, "its licence is a file of its own" if is_of_a_file else "its licenseUrl is unknown"
+    )
+
+
+def _shown(text: str) -> str:
+    """The text as it may be part of a message: upstreams can state anything."""
+    return "".join(character if character.isprintable() else "?" for character in text[:LONGEST_EXPRESSION])
 
 
 def expression_at(url: str) -> str:

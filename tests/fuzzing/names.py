@@ -8,7 +8,17 @@ from nugetproxy.errors import InvalidPackageId, InvalidRequest, InvalidVersion, 
 from nugetproxy.nuget.framework import find_framework, short_framework_name
 from nugetproxy.nuget.globs import checked_glob, glob_matches, globs_overlap
 from nugetproxy.nuget.identity import PackageId, PackageIdentity, lower_invariant
+from nugetproxy.nuget.licences import (
+    LicenceList,
+    Standing,
+    expression_at,
+    stated_licence,
+    when_allowed,
+    when_denied,
+    wrong_entry,
+)
 from nugetproxy.nuget.lookalikes import readings
+from nugetproxy.nuget.typosquats import KnownIds
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.nuget.version_range import VersionRange
 from tests.fuzzing import texts
@@ -121,10 +131,54 @@ def use_patterns(given: tuple[str, str, str]) -> None:
     assert globs_overlap(first, second) == globs_overlap(second, first)
 
 
+def make_licences(choices: Choices) -> str:
+    words = (
+        "MIT",
+        "GPL-3.0-only",
+        "Apache-2.0+",
+        "AND",
+        "OR",
+        "WITH",
+        "(",
+        ")",
+        "LicenseRef-a",
+        "NONE",
+        "GPL-2.0-or-later",
+    )
+    text = " ".join(choices.one_of(words) for _ in range(choices.below(12)))
+    return text if choices.chance(5) else texts.package_id(choices) + text
+
+
+def use_licences(text: str) -> None:
+    licence = stated_licence(text)
+    denied, allowed = (when(licence, LicenceList(("GPL-*",))) for when in (when_denied, when_allowed))
+    assert (licence.expression is None) is bool(licence.why_unknown)
+    if licence.expression is None:
+        assert denied is allowed is Standing.UNKNOWN
+    assert denied is not Standing.DENIED or "GPL" in text.upper()
+    assert licence.stated.isprintable()
+    expression_at(f"https://licenses.nuget.org/{text}")
+    expression_at(text)
+    wrong_entry(text)
+
+
+def make_typos(choices: Choices) -> tuple[str, str]:
+    return texts.package_id(choices), texts.package_id(choices)
+
+
+def use_typos(given: tuple[str, str]) -> None:
+    known, other = (PackageId.parse(text).lower for text in given)
+    found = KnownIds([known]).resembled_by(other)
+    assert found in ((), (known,))
+    assert not (found and known == other)
+
+
 TARGETS: Final = (
     Target("version", make_versions, use_versions, (InvalidVersion,)),
     Target("version range", make_range, use_range, (InvalidVersionRange,)),
     Target("identity", make_identity, use_identity, (InvalidPackageId, InvalidVersion)),
     Target("framework", make_frameworks, use_framework),
+    Target("licence", make_licences, use_licences),
+    Target("mistaken id", make_typos, use_typos, (InvalidPackageId,)),
     Target("pattern", make_patterns, use_patterns, (InvalidRequest, InvalidPackageId)),
 )

@@ -285,6 +285,17 @@ def test_few_real_packages_have_unknown_licences():
     assert unknown == [("automapper.17.0.0.nupkg", "LICENSE.md"), ("hangfire.core.1.8.25.nupkg", "LICENSE.md")]
 
 
+@pytest.mark.parametrize(
+    "fields", [("MIT\r\nX: y",), ("", "a\nb"), ("", "", "https://contoso.example/\n" + "x" * 9_000)]
+)
+def test_what_is_stated_fits_into_a_message(fields):
+    licence = stated_licence(*fields)
+
+    assert licence.stated.isprintable()
+    assert licence.why_unknown.isprintable()
+    assert len(licence.stated) <= 500
+
+
 def test_hostile_texts_are_bounded():
     for text in ["(" * 100_000, "A OR " * 100_000, "A" * 1_000_000, "(A OR " * 60 + "A" + ")" * 60]:
         assert parse_expression(text) is None

@@ -325,6 +325,19 @@ def test_many_certificates_and_attributes_are_refused():
         verified(by_repository(owners=["a"] * (MOST_OWNERS + 1)))
 
 
+def test_names_in_certificates_fit_into_a_message():
+    """
+    They become part of a status line, and anyone can make a certificate.
+    """
+    other = party("x\r\nSet-Cookie: y" + "z" * 40, signing.root("Other Root"), purposes=(CODE,), valid=(FROM, TO))
+
+    found = verified(by_author(by=other))
+
+    assert found.author is not None
+    assert "x??Set-Cookie" in found.author.subject
+    assert found.author.distrust.isprintable()
+
+
 def test_files_of_roots():
     roots = read_roots(signing.root().pem + signing.root("Time Root").pem)
     assert roots.fingerprints == {signing.root().fingerprint, signing.root("Time Root").fingerprint}
