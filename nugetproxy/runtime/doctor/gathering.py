@@ -181,7 +181,10 @@ def hiding_rules(settings: PolicySettings, now: float) -> tuple[str, ...]:
     return tuple(
         rule.name
         for rule in rules
-        if all(judge(facts, (rule,), None, now, has_file=True).is_withheld for facts in ordinary)
+        if all(
+            rule.may_match(facts.id.lower, now) and judge(facts, (rule,), None, now, has_file=True).is_withheld
+            for facts in ordinary
+        )
     )
 
 

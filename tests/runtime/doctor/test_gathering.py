@@ -112,6 +112,8 @@ def test_the_last_backup(tmp_path):
         ([{"licences_except": ["MIT"]}], []),
         ([{"licences_except": ["GPL-3.0-only"]}], ["r0"]),
         ([{"ids": ["Contoso.*"]}], []),
+        ([{"ids": ["Contoso.*"], "versions": "(,100.0]"}], []),
+        ([{"except_ids": ["Example.*"], "versions": "(,100.0]"}], []),
         ([{"ids": ["*"], "mode": "warn"}], []),
         ([{"ids": ["*"], "until": "2026-01-01"}], []),
         # Only what is on a list is allowed: that is meant.
