@@ -179,7 +179,7 @@ class Publish:
                     await COMMITS.run(self._contents.discard, key)
                     raise
         finally:
-            spool.discard()
+            spool.end()
         self._revisions.bump_hosting(package.identity.lower_id)
         _log.info("package_pushed", package=str(package.identity), bytes=package.size, by=actor.name)
         return Pushed(package.identity, found.warnings)

@@ -211,7 +211,7 @@ class Symbols:
                     raise
         finally:
             for each in (spool, *(file.spool for file in files)):
-                each.discard()
+                each.end()
         self._revisions.bump_hosting(package.lower_id)
         await COMMITS.run(self._discard, replaced)
         _log.info("symbols_pushed", package=str(package), files=len(files), by=actor.name)

@@ -97,6 +97,13 @@ class OpenedFile:
         return os.pread(self.descriptor, length, offset)
 
 
+class _NoFile(OpenedFile):
+    """In place of a file that is no longer needed: reading and writing it fails."""
+
+    def __init__(self) -> None:
+        self.descriptor = -1
+
+
 class MemoryBudget:
     """How many bytes all spools of this process together may hold in memory."""
 
@@ -152,13 +159,14 @@ class Spool:
 
     def append(self, block: bytes) -> None:
         """Raises StorageUnavailable; the content is then unchanged, and the same block may be tried again."""
+        file = self._file  # so that it stays open while this writes, whatever happens to the spool
         with disk_failures("write to the spool"):
-            if isinstance(self._file, _MemoryFile):
-                self._file.reserve(self.size + len(block))
-                _write_all(os.pwrite, self._file.descriptor, block, self.size)
+            if isinstance(file, _MemoryFile):
+                file.reserve(self.size + len(block))
+                _write_all(os.pwrite, file.descriptor, block, self.size)
             else:
                 self._reserve.check(len(block))
-                _write_all(write_to_disk, self._file.descriptor, block, self.size)
+                _write_all(write_to_disk, file.descriptor, block, self.size)
         self._sha512.update(block)
         self._md5.update(block)
         # Readers check the size without a lock: the bytes are written before it is updated.
@@ -201,10 +209,11 @@ class Spool:
         """
         if self._path is None:
             raise StorageUnavailable("cannot keep what is only in memory")
+        file = self._file
         with disk_failures("commit a spool"):
             if mode != PRIVATE.file:
-                os.fchmod(self._file.descriptor, mode)
-            os.fsync(self._file.descriptor)
+                os.fchmod(file.descriptor, mode)
+            os.fsync(file.descriptor)
             self._path.rename(target)
         self._path = None
 
@@ -221,6 +230,14 @@ class Spool:
             with suppress(OSError):
                 self._path.unlink()
             self._path = None
+
+    def end(self) -> None:
+        """As `discard`, for a spool that nobody will read any more: its space is free immediately.
+
+        The traceback of an error may refer to the spool until the next garbage collection, which can be hours away.
+        """
+        self.discard()
+        self._file = _NoFile()
 
 
 class _Hash(Protocol):

@@ -31,6 +31,21 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def test_an_ended_spool_is_closed_although_somebody_refers_to_it(folder: SpoolFolder):
+    spool = folder.create("x")
+    spool.append(b"abc")
+    descriptor = spool._file.descriptor
+    spool.end()
+
+    assert names(folder.directory) == []
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+    with pytest.raises(StorageUnavailable):
+        spool.append(b"d")
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        spool.read(0, 1)
+
+
 # --- growing ---
 
 

@@ -72,7 +72,7 @@ async def receive(request: web.Request, spools: SpoolFolder, limit: int, what: s
         if not spool.size:
             raise InvalidRequest(f"{what} is missing: send it as the first part of a multipart/form-data body, or raw")
     except BaseException:  # also when the client left: its bytes would stay until the next start
-        spool.discard()
+        spool.end()
         raise
     return spool
 

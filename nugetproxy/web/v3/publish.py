@@ -146,7 +146,7 @@ async def uploaded(request: web.Request, hosting: HostingServices, limit: int, w
     try:
         return await writer(request), spool
     except BaseException:
-        spool.discard()
+        spool.end()
         raise
 
 
