@@ -64,13 +64,16 @@ async def serve(
             gate = application[GATE]
             learned = gate.learned if gate is not None else None
             lanes = LaneServer(LaneShared(runner.server, hot, settings, application[ACCESS], learned), tls)
-            # It starts running when `_serve` first waits, which is after `ready`.
-            contacts = asyncio.create_task(tell_first_contacts(config, USER_AGENT, os.environ))
+            # They start running when `_serve` first waits, which is after `ready`.
+            tasks = [asyncio.create_task(tell_first_contacts(config, USER_AGENT, os.environ))]
+            if hot is not None:
+                tasks.append(asyncio.create_task(hot.files.run()))
             try:
                 await _serve(lanes, sockets, settings, ready, stopping)
             finally:
-                contacts.cancel()
-                await asyncio.gather(contacts, return_exceptions=True)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
         finally:
             if hot is not None:
                 await hot.close()

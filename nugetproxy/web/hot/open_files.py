@@ -4,6 +4,7 @@ A hot package is known by its path and identity, not by its bytes; they go from 
 and answers do not belong here.
 """
 
+import asyncio
 import os
 import time
 from collections import OrderedDict
@@ -23,6 +24,9 @@ as well; cachestat(2), which is exact, costs a tenth of sending the same bytes.
 
 READ_AT_ONCE: Final = 1024 * 1024
 """Bytes brought into the page cache by one read."""
+
+LOOK_SECONDS: Final = 5.0
+"""How often descriptors of deleted files are looked for: until they are closed, the disk space is not free."""
 
 _TRUSTED_SECONDS: Final = 60.0
 """How long bytes that were read count as cached where a file system has no non-blocking read (RWF_NOWAIT)."""
@@ -81,11 +85,12 @@ class KeptFile:
 class OpenFile:
     """An open descriptor, shared by all connections that are sending the file. `close` it when done."""
 
-    __slots__ = ("_cached", "_is_evicted", "_users", "_warm_until", "descriptor", "size")
+    __slots__ = ("_cached", "_is_evicted", "_users", "_warm_until", "descriptor", "inode", "size")
 
-    def __init__(self, descriptor: int, size: int) -> None:
+    def __init__(self, descriptor: int, size: int, inode: int = 0) -> None:
         self.descriptor = descriptor
         self.size = size
+        self.inode = inode
         self._users = 0
         self._is_evicted = False
         self._cached: dict[tuple[int, int], float] = {}
@@ -150,14 +155,15 @@ class OpenFiles:
     def open(self, file: KeptFile) -> OpenFile:
         """Its descriptor, for one user. Raises OSError, FileChangedError when a different file is there now."""
         found = self._open.get(file.path)
-        if found is not None:
+        if found is not None and found.inode == file.inode:
             self._open.move_to_end(file.path)
             return found.opened()
+        self.forget(file)
         descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
         if not file.is_same(os.fstat(descriptor)):
             os.close(descriptor)
             raise FileChangedError(f"{file.path} is another file now")
-        found = self._open[file.path] = OpenFile(descriptor, file.size)
+        found = self._open[file.path] = OpenFile(descriptor, file.size, file.inode)
         while len(self._open) > self._limit:
             self._open.popitem(last=False)[1].evict()
         return found.opened()
@@ -167,6 +173,18 @@ class OpenFiles:
         found = self._open.pop(file.path, None)
         if found is not None:
             found.evict()
+
+    def close_deleted(self) -> None:
+        """Close those whose file was deleted, as by eviction; a connection that is sending one finishes first."""
+        deleted = [path for path, file in self._open.items() if os.fstat(file.descriptor).st_nlink == 0]
+        for path in deleted:
+            self._open.pop(path).evict()
+
+    async def run(self) -> None:
+        """Close deleted files regularly, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self.close_deleted()
 
     def clear(self) -> None:
         while self._open:

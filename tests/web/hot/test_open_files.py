@@ -152,3 +152,38 @@ def test_bytes_that_are_read_all_the_time_are_probed_once_a_second(tmp_path, mon
     assert counts == [5, 5, 5, 10]
     assert len(probes) == 12
     opened.close()
+
+
+def test_a_file_that_replaced_an_open_one_is_opened(tmp_path):
+    """
+    Nobody asked for the old one since it was replaced, so nobody noticed.
+    """
+    files, old = OpenFiles(), kept(tmp_path)
+    before = files.open(old)
+    (tmp_path / "g").write_bytes(b"longer")
+    (tmp_path / "g").rename(tmp_path / "f")
+    opened = files.open(KeptFile(tmp_path / "f", 6))
+
+    assert os.pread(opened.descriptor, 10, 0) == b"longer"
+    assert os.pread(before.descriptor, 10, 0) == b"abc"
+    before.close()
+    assert not is_open(before.descriptor)
+
+
+def test_deleted_files_are_closed_once_nobody_reads_them(tmp_path):
+    """
+    Or the space of evicted packages would not be free.
+    """
+    files = OpenFiles()
+    idle, read, there = (files.open(kept(tmp_path, name)) for name in ("idle", "read", "there"))
+    descriptors = [each.descriptor for each in (idle, read, there)]
+    idle.close()
+    there.close()
+    (tmp_path / "idle").unlink()
+    (tmp_path / "read").unlink()
+    files.close_deleted()
+
+    assert [is_open(descriptor) for descriptor in descriptors] == [False, True, True]
+    read.close()
+    assert [is_open(descriptor) for descriptor in descriptors] == [False, False, True]
+    assert len(files) == 1
