@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any, BinaryIO, Final
 
 from nugetproxy.errors import NugetproxyError
@@ -24,7 +25,8 @@ def main() -> None:
     # A service manager or a terminal signals all processes together; an accepted push must still be finished.
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, signal.SIG_IGN)
-    with line, line.makefile("rb") as jobs, line.makefile("wb") as answers:
+    # A parent that is killed resets the connection; that is no error of ours.
+    with suppress(ConnectionError), line, line.makefile("rb") as jobs, line.makefile("wb") as answers:
         while (job := _read(jobs)) is not None:
             answer = pickle.dumps(_done(job, niceness), pickle.HIGHEST_PROTOCOL)
             niceness = 0  # the argument is an increment

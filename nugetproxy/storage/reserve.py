@@ -2,10 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from nugetproxy.config import StorageSettings
 from nugetproxy.errors import StorageUnavailable
+
+if TYPE_CHECKING:  # processes that inspect pushes import this module, and must stay small
+    from nugetproxy.config import StorageSettings
 
 AUTOMATIC: Final = 1_000_000_000
 """Bytes of the automatic reserve; on a small file system it is a twentieth of its size."""
@@ -21,7 +23,7 @@ class Reserve:
         self._size = size
 
     @classmethod
-    def of(cls, settings: StorageSettings) -> "Reserve":
+    def of(cls, settings: "StorageSettings") -> "Reserve":
         """That of the data directory."""
         return cls(Path(settings.path), None if settings.reserve == "auto" else settings.reserve)
 

@@ -4,6 +4,9 @@ import asyncio
 import os
 import pickle
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 
 from nugetproxy import errors
 from nugetproxy.errors import InvalidPackage, ProcessLost, TooLarge
+from nugetproxy.executors.child import HEAD
 from nugetproxy.executors.processes import NICENESS, ProcessExecutor
 from nugetproxy.hosting.inspection import inspect
 from tests.executors.work import end, fail, ignore, imported, refuse, wait_for, where
@@ -113,6 +117,26 @@ async def test_it_loads_neither_the_server_nor_the_metrics(two: ProcessExecutor,
     with pytest.raises(InvalidPackage):
         await two.run(inspect, tmp_path / "x", None, None)  # type: ignore[arg-type]
     assert await two.run(imported) & {"aiohttp", "prometheus_client", "pydantic", "diskcache"} == set()
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_it_ends_quietly_when_its_parent_was_killed(is_answered: bool) -> None:
+    """
+    With an answer that nobody has read, or in the middle of a job.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "nugetproxy.executors.child", str(theirs.fileno()), "0"],
+            pass_fds=(theirs.fileno(),), stderr=subprocess.PIPE,
+        )  # fmt: skip
+    with ours:
+        job = pickle.dumps((where, (), {}))
+        ours.sendall(len(job).to_bytes(HEAD, "big") + job)
+        if is_answered:
+            ours.recv(1)  # and leave the rest
+    assert child.communicate(timeout=30)[1] == b""
+    assert child.returncode == 0
 
 
 @pytest.mark.parametrize("kind", sorted(CLASSES, key=str))
