@@ -24,7 +24,7 @@ from nugetproxy.httpcache.conditional import (
     evaluate,
 )
 from nugetproxy.httpcache.outcome import Outcome, Provenance
-from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
 from nugetproxy.services import Services
 from nugetproxy.storage.revisions import ANY, group_of
 from nugetproxy.web.answers.transfer import send_bytes, send_file, send_growing
@@ -246,7 +246,7 @@ def offer_hot(
         has_ttl=not is_file,
         expires=time.monotonic() + lasts,
         grace=RENEWAL_SECONDS if is_our_choice else 0.0,
-        group=ANY if package_id is None else group_of(package_id.lower()),
+        group=ANY if package_id is None else group_of(lower_invariant(package_id)),
     )
     table.offer(request.raw_path, asked.host_key if holds_links else None, answer, request[NOTE].seen)
 
