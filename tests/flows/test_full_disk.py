@@ -1,8 +1,11 @@
 """No room on the disk: clients are served as usual, failures are counted, and nothing wrong is stored."""
 
+import asyncio
+import contextlib
 import errno
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -13,10 +16,13 @@ from nugetproxy.errors import StorageUnavailable
 from nugetproxy.mirroring.kept.last_use import LastUse
 from nugetproxy.storage import spool
 from nugetproxy.storage.documents.disk import DiskDocuments
+from tests.fakes.catalog import FakeCatalog
 from tests.flows.mirror import running
 from tests.flows.private_feed import opened
+from tests.flows.test_catalog import FOLLOWING, show
 
 PATH = "/v3/flatcontainer/big/1.0.0/big.1.0.0.nupkg"
+LIST = "/v3/flatcontainer/a/index.json"
 
 
 def failures(store: str) -> float:
@@ -142,3 +148,59 @@ async def test_a_budget_keeps_a_small_disk_usable(upstream, tmp_path: Path, monk
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
     assert failures("content") == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+async def test_verification_and_the_catalog_on_a_full_disk(upstream, tmp_path: Path):
+    """
+    Damage is found and an upstream changes while not one byte can be written: nothing wrong is served, and with room
+    again everything is made up for.
+    """
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(tmp_path)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"cannot mount a small file system here: {mounted.stderr.decode()}")
+    made = [upstream.add_package(name, "1.0.0", padding=100_000) for name in ("A", "B")]
+    catalog = FakeCatalog(upstream.base)
+    catalog.add(time.time() - 30, "Somebody.Else")
+    show(catalog, upstream)
+    try:
+        async with running(tmp_path, upstream, mirroring=FOLLOWING) as mirror:
+            assert mirror.services.care is not None
+            verify = mirror.services.care.verification.verify
+
+            async def right() -> bool:
+                paths = [f"/v3/flatcontainer/{each.lid}/1.0.0/{each.lid}.1.0.0.nupkg" for each in made]
+                return [(await mirror.get(path)).body for path in paths] == [each.nupkg for each in made]
+
+            assert await right()
+            assert await right()  # now they are stored
+            assert (await mirror.json(LIST))["versions"] == ["1.0.0"]
+            filler = tmp_path / "filler"
+            fill(filler)
+            stored = tmp_path / "mirror/up/a/1.0.0/a.1.0.0.nupkg"
+            stored.write_bytes(stored.read_bytes()[:-1] + b"x")
+            upstream.add_package("A", "2.0.0")
+            catalog.add(time.time(), "A", "2.0.0")
+            show(catalog, upstream)
+            with contextlib.suppress(StorageUnavailable):
+                await verify(time.time() + 1)
+            await asyncio.sleep(1.5)  # a poll of the catalog
+            assert await right()
+
+            filler.unlink()
+            await verify(time.time() + 1)
+            assert await right()
+            assert await right()
+            assert (await verify(time.time() + 1)).is_clean
+            async with asyncio.timeout(10):
+                while (await mirror.json(LIST))["versions"] != ["1.0.0", "2.0.0"]:
+                    await asyncio.sleep(0.1)
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def fill(path: Path) -> None:
+    """To the last byte of the file system."""
+    with path.open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while filler.write(bytes(4096)):
+            pass
