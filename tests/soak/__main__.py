@@ -1,0 +1,39 @@
+"""`scripts/soak`: mixed work against one real server with two workers, between clients and a faulty upstream.
+
+scripts/soak --minutes 10 --seed 7
+"""
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.soak.run import Soak
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/soak", description="Mixed work against one real server.")
+    parser.add_argument("--minutes", type=float, default=10.0, help="(%(default)s)")
+    parser.add_argument("--seed", type=int, help="for the same decisions again (default: another one each time)")
+    parser.add_argument("--no-kills", action="store_true", help="never kill -9 a worker")
+    parser.add_argument("--folder", type=Path, help="where to keep the data and the log (default: a temporary one)")
+    given = parser.parse_args()
+    seed = random.randrange(1_000_000) if given.seed is None else given.seed
+    print(f"seed {seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="soak-") as temporary:
+        folder = given.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        began = time.monotonic()
+        soak = Soak(folder, seed, given.minutes * 60, may_kill=not given.no_kills)
+        asyncio.run(soak.run())
+        for name, count in sorted(soak.truth.counts.items()):
+            print(f"{count:8} {name}")
+        print(f"{len(soak.truth.findings)} findings in {time.monotonic() - began:.0f} s, seed {seed}")
+    return 1 if soak.truth.findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
