@@ -2,7 +2,21 @@
 
 import argparse
 
-from benchmarks import foreseen, freshness, hostile, lane, mixed, proxies, pushes, reading, restore, search, tail, v2
+from benchmarks import (
+    eviction,
+    foreseen,
+    freshness,
+    hostile,
+    lane,
+    mixed,
+    proxies,
+    pushes,
+    reading,
+    restore,
+    search,
+    tail,
+    v2,
+)
 from benchmarks.day import measure as day
 from benchmarks.day.world import World
 from benchmarks.processes import OURS
@@ -35,6 +49,11 @@ def main() -> None:
     followed.add_argument("--restores", type=int, default=150, help="an hour")
     followed.add_argument("--hours", type=int, default=4, help="that are measured")
     followed.add_argument("--by-popularity", action="store_true", help="ids that are requested more also change more")
+    evicting = what.add_parser("eviction", help="restores beside the eviction of 100,000 packages, against without")
+    evicting.add_argument("--packages", type=int, default=100_000)
+    evicting.add_argument("--rounds", type=int, default=5)
+    evicting.add_argument("--seconds", type=int, default=5, help="of load, each round and server")
+    evicting.add_argument("--rate", type=int, default=eviction.RATE, help="requests a second")
     crowd = what.add_parser("stampede", help="200 simultaneous clients request one cold package of 20 MB")
     client = what.add_parser("restore", help="a real `dotnet restore` from six kinds of sources")
     client.add_argument("--rounds", type=int, default=3)
@@ -82,6 +101,9 @@ def main() -> None:
             print(day.measure(world=world, **options, **how))
         case "freshness":
             print(freshness.measure(restores=asked.restores, hours=asked.hours, by_popularity=asked.by_popularity))
+        case "eviction":
+            options = {"packages": asked.packages, "rounds": asked.rounds, "seconds": asked.seconds}
+            print(eviction.measure(**options, rate=asked.rate))
         case "stampede":
             print(proxies.stampede(command=asked.command))
         case "restore":

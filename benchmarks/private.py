@@ -67,7 +67,7 @@ _WORDS: Final = [
     "export",
 ]
 
-_NUSPEC: Final = (
+NUSPEC: Final = (
     '<?xml version="1.0" encoding="utf-8"?>'
     '<package xmlns="http://schemas.microsoft.com/packaging/2013/05/nuspec.xsd"><metadata><id>{id}</id>'
     "<version>{version}</version><authors>Contoso</authors><description>A part of something large.</description>"
@@ -136,7 +136,7 @@ def package(package_id: str, version: str) -> bytes:
     """A package of some 300 KB that does not compress."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(f"{package_id}.nuspec", _NUSPEC.format(id=package_id, version=version))
+        archive.writestr(f"{package_id}.nuspec", NUSPEC.format(id=package_id, version=version))
         archive.writestr("lib/netstandard2.0/_.dll", os.urandom(PACKAGE_BYTES))
     return buffer.getvalue()
 

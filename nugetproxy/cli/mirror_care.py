@@ -171,7 +171,7 @@ async def _plan(
 
     if package_id is not None:
         wanted = await _named(opened.files, package_id, version)
-        return Evicted(list(wanted), sum(file.size for file in wanted)), True
+        return Evicted(list(wanted), len(wanted), sum(file.size for file in wanted)), True
     needed = _needed(config, opened.inventory, target)
     planned = await plan(opened.files, needed, time.time()) if needed > 0 else Evicted()
     return planned, planned.bytes >= needed

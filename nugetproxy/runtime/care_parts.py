@@ -11,7 +11,7 @@ from nugetproxy.accounts.reservations import protected_prefixes
 from nugetproxy.config import Config, parse_budget
 from nugetproxy.errors import NugetproxyError
 from nugetproxy.feeds.base import LocalFile, Part, SmallContent
-from nugetproxy.mirroring.care.eviction import Eviction
+from nugetproxy.mirroring.care.eviction import REST, Eviction
 from nugetproxy.mirroring.care.upkeep import Upkeep
 from nugetproxy.mirroring.care.verification import UpstreamSide, Verification
 from nugetproxy.mirroring.downloads.mirrored_downloads import MirroredDownloads
@@ -79,7 +79,8 @@ def care_over(
     """
     is_ours = _is_ours(config, private)
     asks = {name: mirror.still_offers for name, mirror in mirrors.items()}
-    eviction = Eviction(parts.files, parts.blobs, leases, asks, in_use=parts.last_use.is_recent, is_ours=is_ours)
+    eviction = Eviction(parts.files, parts.blobs, leases, asks, in_use=parts.last_use.is_recent, is_ours=is_ours,
+                        rest=REST if runs else 0.0)  # fmt: skip
     budget = parse_budget(config.mirroring.budget)
     upkeep = Upkeep(path, budget, reserve, parts.inventory, parts.files, eviction, leases)
     sides = {

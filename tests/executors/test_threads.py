@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -112,3 +113,12 @@ async def test_only_the_threads_of_a_nice_pool_have_low_priority():
 
     assert await ThreadExecutor("nice", 1, niceness=5).run(niceness) == min(19, niceness() + 5)
     assert await ThreadExecutor("ordinary", 1).run(niceness) == niceness()
+
+
+def test_a_long_loop_hands_the_interpreter_over_again_and_again(monkeypatch):
+    sleeps: list[float] = []
+    monkeypatch.setattr(threads, "time", SimpleNamespace(sleep=sleeps.append))
+
+    assert list(threads.yielding(range(1050))) == list(range(1050))
+    assert len(sleeps) == 10
+    assert min(sleeps) > 0  # 0 would take the lock back

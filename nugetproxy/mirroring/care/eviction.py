@@ -15,7 +15,7 @@ from typing import Final
 
 from nugetproxy import metrics
 from nugetproxy.errors import InvalidRequest
-from nugetproxy.executors.threads import UPKEEP
+from nugetproxy.executors.threads import UPKEEP, yielding
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.care.ranking import ranked
 from nugetproxy.mirroring.downloads.contents import lease_of, package_key
@@ -30,7 +30,14 @@ LEASE: Final = "mirror eviction"
 StillOffered = Callable[[PackageIdentity], Awaitable[bool | None]]
 """Whether an upstream has a version now; None if it cannot be asked."""
 
-# Rows ranked at once. Reading a hundred thousand in one go would hold the interpreter's lock for too long.
+REST: Final = 3.0
+"""Beside clients: the pause after each question to an upstream, as a multiple of the time that it took. Under load it
+takes longer, so eviction slows down."""
+
+# A question that waits for a distant upstream costs no more than others.
+_LONGEST_REST: Final = 0.02
+
+# Rows ranked at once. SQLite reads the whole table for each such window, so it must not be small.
 _WINDOW: Final = 2000
 # Files removed in one go of the thread.
 _BATCH: Final = 50
@@ -46,6 +53,8 @@ class Evicted:
     """What was evicted, or would be, and how many packages stayed for which reason. `bytes` is the sum of sizes."""
 
     files: list[KeptFile] = field(default_factory=list)
+    """Only if they were to be listed."""
+    packages: int = 0
     bytes: int = 0
     gone: int = 0
     """The upstream no longer has them."""
@@ -73,43 +82,46 @@ class Eviction:
         *,
         in_use: Callable[[FileKey], bool] = lambda _: False,
         is_ours: Callable[[str], bool] = lambda _: False,
+        rest: float = REST,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`in_use` tells whether a package was used a moment ago; `is_ours` whether a lower id is protected or hosted
-        by now, so that no upstream may be asked about it. `clock` is in unix seconds."""
+        by now, so that no upstream may be asked about it. `rest` is as the constant; 0 in a process without clients.
+        `clock` is in unix seconds."""
         self._files = files
         self._blobs = blobs
         self._leases = leases
         self._upstreams = upstreams
         self._in_use = in_use
         self._is_ours = is_ours
+        self._rest = rest
         self._clock = clock
 
     def alone(self) -> AbstractAsyncContextManager[Lease]:
         """Wait for the right to evict, for commands."""
         return self._leases.hold(LEASE)
 
-    async def free(self, needed: int) -> Evicted:
+    async def free(self, needed: int, *, is_listed: bool = True) -> Evicted:
         """Evict until `needed` bytes are free, or nothing more may go. The caller holds `LEASE`.
 
-        Raises StorageUnavailable.
+        `is_listed`: whether the result lists the files, which a server has no use for. Raises StorageUnavailable.
         """
         now, result = self._clock(), Evicted()
         await self._files.bring_back_to(int(now))
-        run = _Run(self._upstreams)
+        run = _Run(self._upstreams, rest=self._rest, is_listed=is_listed)
         last: KeptFile | None = None
         while result.bytes < needed and (window := await self._files.oldest(_WINDOW, after=last)):
             last = window[-1]
-            await self._evict(await UPKEEP.run(ranked, window, now), needed, run, result)
-        if result.files:
-            _log.info("mirror_evicted", packages=len(result.files), bytes=result.bytes, gone=result.gone,
+            await self._evict(await UPKEEP.run(ranked, yielding(window), now), needed, run, result)
+        if result.packages:
+            _log.info("mirror_evicted", packages=result.packages, bytes=result.bytes, gone=result.gone,
                       unknown=result.unknown)  # fmt: skip
         return result
 
     async def evict(self, files: Sequence[KeptFile], *, ask: bool = True) -> Evicted:
         """Evict these packages. `ask` is False for those that are to go even if they cannot be fetched again."""
-        result = Evicted()
-        await self._evict(files, sum(file.size for file in files) + 1, _Run(self._upstreams, ask=ask), result)
+        result, run = Evicted(), _Run(self._upstreams, ask=ask, rest=self._rest)
+        await self._evict(files, sum(file.size for file in files) + 1, run, result)
         return result
 
     async def _evict(self, files: Sequence[KeptFile], needed: int, run: "_Run", result: Evicted) -> None:
@@ -129,22 +141,25 @@ class Eviction:
             else:
                 batch.append(file)
             if len(batch) == _BATCH or result.bytes + sum(each.size for each in batch) >= needed:
-                await self._remove(batch, result)
+                await self._remove(batch, run, result)
                 batch = []
-        await self._remove(batch, result)
+        await self._remove(batch, run, result)
 
-    async def _remove(self, batch: Sequence[KeptFile], result: Evicted) -> None:
+    async def _remove(self, batch: Sequence[KeptFile], run: "_Run", result: Evicted) -> None:
         if not batch:
             return
         began = time.monotonic()
         removed, busy = await UPKEEP.run(self._delete, batch)
         result.busy += busy
         await self._files.remove(removed)
-        for file in removed:
-            metrics.EVICTED_PACKAGES.labels(file.upstream).inc()
-            metrics.EVICTED_BYTES.labels(file.upstream).inc(file.size)
-        result.files += removed
-        result.bytes += sum(file.size for file in removed)
+        for upstream in {file.upstream for file in removed}:
+            sizes = [file.size for file in removed if file.upstream == upstream]
+            metrics.EVICTED_PACKAGES.labels(upstream).inc(len(sizes))
+            metrics.EVICTED_BYTES.labels(upstream).inc(sum(sizes))
+            result.packages += len(sizes)
+            result.bytes += sum(sizes)
+        if run.is_listed:
+            result.files += removed
         await asyncio.sleep(time.monotonic() - began)  # half of the time belongs to the clients
 
     def _delete(self, batch: Sequence[KeptFile]) -> tuple[list[KeptFile], int]:
@@ -167,10 +182,15 @@ class Eviction:
 
 
 class _Run:
-    """What the upstreams said during one run. `asks` is False if they are not to be asked."""
+    """What the upstreams said during one run. `asks` is False if they are not to be asked; `rest` is in seconds for
+    each second of asking; `is_listed` as in `Eviction.free`."""
 
-    def __init__(self, upstreams: Mapping[str, StillOffered], *, ask: bool = True) -> None:
+    def __init__(
+        self, upstreams: Mapping[str, StillOffered], *, ask: bool = True, rest: float, is_listed: bool = True
+    ) -> None:
         self.asks = ask
+        self.is_listed = is_listed
+        self._rest = rest
         self._upstreams = upstreams
         self._unknown: dict[str, set[str]] = {}
 
@@ -184,7 +204,9 @@ class _Run:
             identity = PackageIdentity.parse(file.lower_id, file.lower_version)
         except InvalidRequest:
             return None  # a folder created by hand
+        began = time.monotonic()
         offered = await ask(identity)
+        await asyncio.sleep(min(_LONGEST_REST, self._rest * (time.monotonic() - began)))
         if offered is None:
             unknown.add(file.lower_id)
         else:
@@ -198,5 +220,6 @@ def _planned(candidates: Sequence[KeptFile], needed: int, now: float) -> Evicted
         if result.bytes >= needed:
             break
         result.files.append(file)
+        result.packages += 1
         result.bytes += file.size
     return result

@@ -6,6 +6,7 @@ for a year is not kept because it is small.
 """
 
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Final
 
 from nugetproxy.mirroring.kept.files import KeptFile
@@ -30,9 +31,10 @@ def ranked(candidates: Iterable[KeptFile], now: float) -> list[KeptFile]:
 
     Where the clock was set back, uses in the future count as now, in their order.
     """
+    # Ranks are computed one by one as the candidates arrive, which `sorted` with a key does not do.
+    return [file for _, file in sorted(((_rank(file, now), file) for file in candidates), key=itemgetter(0))]
 
-    def rank(file: KeptFile) -> tuple[object, ...]:
-        idle = max(0.0, now - file.used)
-        return -idle * weight(file.size, file.fetch_milliseconds), file.used, file.key
 
-    return sorted(candidates, key=rank)
+def _rank(file: KeptFile, now: float) -> tuple[object, ...]:
+    idle = max(0.0, now - file.used)
+    return -idle * weight(file.size, file.fetch_milliseconds), file.used, file.key

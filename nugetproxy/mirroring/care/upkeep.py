@@ -89,7 +89,7 @@ class Upkeep:
         if time.monotonic() < self._not_before or (lease := self._leases.try_hold(LEASE)) is None:
             return
         with lease:
-            evicted = await self._eviction.free(needed)
+            evicted = await self._eviction.free(needed, is_listed=False)
         self._disk_settles = time.monotonic() + _PAUSE_SECONDS
         if evicted.bytes >= needed or evicted.busy:
             return  # what is in use now may go at the next look

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from nugetproxy.executors.threads import yielding
 from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase
 
 FileKey = tuple[str, str, str]
@@ -127,14 +128,10 @@ class KeptFiles:
     async def all(self, lower_id: str | None = None) -> list[KeptFile]:
         """Every file, or those of one id, by key. Read in a thread."""
         condition, parameters = ("", ()) if lower_id is None else (" WHERE lower_id = ?", (lower_id,))
-        rows = await self._database.read(
-            lambda fetch: fetch(
-                f"SELECT {_COLUMNS} FROM mirrored_files{condition}"  # noqa: S608 - ours
-                " ORDER BY upstream, lower_id, lower_version",
-                parameters,
-            )
+        return await self._listed(
+            f"SELECT {_COLUMNS} FROM mirrored_files{condition} ORDER BY {_KEY}",  # noqa: S608 - ours
+            parameters,
         )
-        return [KeptFile(*row) for row in rows]
 
     async def oldest(self, limit: int | None, after: KeptFile | None = None) -> list[KeptFile]:
         """The files that may be evicted, least recently used first: not pinned, and not known to be gone upstream.
@@ -147,8 +144,7 @@ class KeptFiles:
             f" (SELECT 1 FROM mirrored_pins WHERE {_PINNED}){beyond} ORDER BY used, {_KEY} LIMIT ?"
         )
         parameters = (*(() if after is None else (after.used, *after.key)), -1 if limit is None else limit)
-        rows = await self._database.read(lambda fetch: fetch(sql, parameters))
-        return [KeptFile(*row) for row in rows]
+        return await self._listed(sql, parameters)
 
     async def unverified(self, before: int, now: int, limit: int, after: KeptFile | None = None) -> list[KeptFile]:
         """The files that were committed and last verified before this time, by key; at most `limit`, after `after`.
@@ -161,8 +157,10 @@ class KeptFiles:
             f" WHERE (max(verified, committed) < ? OR max(verified, committed) > ?){beyond} ORDER BY {_KEY} LIMIT ?"
         )
         parameters = (before, now, *(() if after is None else after.key), limit)
-        rows = await self._database.read(lambda fetch: fetch(sql, parameters))
-        return [KeptFile(*row) for row in rows]
+        return await self._listed(sql, parameters)
+
+    async def _listed(self, sql: str, parameters: Sequence[object]) -> list[KeptFile]:
+        return await self._database.read(lambda fetch: [KeptFile(*row) for row in yielding(fetch(sql, parameters))])
 
     async def pinned_among(self, lower_id: str) -> frozenset[str]:
         """The kept versions of an id that are pinned."""

@@ -1,14 +1,21 @@
 """Eviction: what goes, what stays, and what is left when it is interrupted."""
 
 import shutil
+import threading
 import time
+from collections.abc import Iterable
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.mirroring.care import eviction as module
+from nugetproxy.mirroring.care import ranking
 from nugetproxy.mirroring.care.eviction import Eviction, plan
 from nugetproxy.mirroring.downloads.contents import lease_of, package_key
+from nugetproxy.mirroring.kept import files as kept_files
+from nugetproxy.mirroring.kept.files import KeptFile
 from nugetproxy.mirroring.kept.inventory import Totals, open_ledger
 from nugetproxy.storage.leases import Leases
 from tests.mirroring.care.packages import DAY, Mirror
@@ -185,16 +192,79 @@ async def test_a_disk_that_fills_up_between_a_file_and_its_row_loses_nothing(mir
     assert (mirror.names(), mirror.inventory.totals()) == (["p2", "p3", "p4"], Totals(3, 3_000))
 
 
+def enter(names: Iterable[str]):
+    """A write that enters rows without files."""
+
+    def write(connection) -> None:
+        rows = ((name, number, number) for number, name in enumerate(names))
+        connection.executemany("INSERT INTO mirrored_files VALUES ('up', ?, '1', 1000, 0, '', 0, ?, ?, 0, 0)", rows)
+
+    return write
+
+
+async def test_beside_clients_it_works_in_small_batches_off_the_event_loop(mirror, upstream, monkeypatch):
+    """
+    Of the rows, those of one window are in memory, and none is created or ranked on the loop's thread.
+    """
+    created, ranked_in, windows, batches = set(), set(), [], []
+    oldest, remove, rank = mirror.files.oldest, mirror.files.remove, ranking.weight
+
+    def create(*row):
+        created.add(threading.get_ident())
+        return KeptFile(*row)
+
+    def weigh(*of):
+        ranked_in.add(threading.get_ident())
+        return rank(*of)
+
+    async def read(limit, after=None):
+        windows.append(limit)
+        return await oldest(limit, after=after)
+
+    async def forget(files):
+        batches.append(len(files))
+        await remove(files)
+
+    await mirror.database.write(enter(f"q{number}" for number in range(120)))
+    monkeypatch.setattr(kept_files, "KeptFile", create)
+    monkeypatch.setattr(ranking, "weight", weigh)
+    monkeypatch.setattr(mirror.files, "oldest", read)
+    monkeypatch.setattr(mirror.files, "remove", forget)
+    evicted = await made(mirror, upstream).free(10**9, is_listed=False)
+
+    assert (evicted.packages, evicted.bytes, evicted.files) == (125, 125_000, [])
+    assert len(created) == len(ranked_in) == 1
+    assert threading.get_ident() not in created | ranked_in
+    assert (max(windows), batches) == (2000, [50, 50, 25])
+
+
+async def test_it_rests_after_each_question_as_long_as_the_process_is_busy(mirror, upstream, monkeypatch):
+    now, rests = 0.0, []
+    costs = iter([0.001, 0.004, 1.0])
+
+    async def slow(_):
+        nonlocal now
+        now += next(costs)
+        return False
+
+    async def rest(seconds):
+        rests.append(round(seconds, 6))
+
+    files = (await mirror.files.all())[:3]
+    eviction = Eviction(mirror.files, mirror.blobs, Leases(mirror.data / "locks"), {"up": slow})
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(module, "asyncio", SimpleNamespace(sleep=rest))
+    await eviction.evict(files)
+
+    assert rests == [0.003, 0.012, 0.02]  # a distant upstream costs no more than a close one
+
+
 async def test_a_plan_for_a_hundred_thousand_packages(mirror):
     """
     A command that only looks must not take minutes.
     """
 
-    def fill(connection) -> None:
-        rows = ((f"q{n}", n, n) for n in range(100_000))
-        connection.executemany("INSERT INTO mirrored_files VALUES ('up', ?, '1', 1000, 0, '', 0, ?, ?, 0, 0)", rows)
-
-    await mirror.database.write(fill)
+    await mirror.database.write(enter(f"q{number}" for number in range(100_000)))
     began = time.process_time()
     planned = await plan(mirror.files, 50_000_000, NOW)
 
