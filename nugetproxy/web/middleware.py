@@ -89,7 +89,7 @@ async def _answer(request: web.Request, handler: Handler, note: RequestNote) -> 
     except web.HTTPException as error:
         return _refuse(request, note, _routing_refusal(request, error))
     except NugetproxyError as error:
-        refusal = refusal_for(error, note.resource)
+        refusal = refusal_for(error, note.resource, request.headers.get("User-Agent", ""))
         is_ours = isinstance(error, StorageUnavailable)
         if is_ours or refusal.outcome is Outcome.FAILED:
             # No traceback: it adds nothing to the message, and this repeats with every request while a disk is full.

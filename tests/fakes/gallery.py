@@ -41,6 +41,8 @@ class Gallery:
         self.vulnerability_updates: dict[str, list[dict[str, Any]]] = {}
         self.certificates: list[bytes] = [b"not really a certificate, but bytes of one"]
         self.all_repository_signed = False
+        self.owners: dict[str, list[str]] = {}
+        """The owners that searches state, by lowercase id."""
         self.extra: dict[str, Document] = {}
         """Further documents by path; they take precedence."""
 
@@ -262,11 +264,10 @@ class Gallery:
         ]
 
     def _search(self, params: dict[str, str]) -> dict[str, Any]:
-        found = [
-            v
-            for lid in sorted(self.packages)
-            if params.get("q", "").lower() in lid and (v := self._visible(lid, params))
-        ]
+        asked = params.get("q", "").lower()
+        exact = asked.removeprefix("packageid:") if asked.startswith("packageid:") else None
+        ids = [lid for lid in sorted(self.packages) if (asked in lid if exact is None else exact == lid)]
+        found = [v for lid in ids if (v := self._visible(lid, params))]
         skip, take = int(params.get("skip", 0)), int(params.get("take", 20))
         return {"@context": {}, "totalHits": len(found), "data": [self._hit(v) for v in found[skip : skip + take]]}
 
@@ -285,6 +286,7 @@ class Gallery:
             "totalDownloads": 1000,
             "verified": False,
             "packageTypes": [{"name": "Dependency"}],
+            **({"owners": self.owners[latest.lid]} if latest.lid in self.owners else {}),
             "versions": [
                 {"version": p.full_version, "downloads": 10, "@id": f"{registration}/{p.lver}.json"} for p in versions
             ],

@@ -20,6 +20,9 @@ LONGEST_REASON = 512
 WARNING = "X-NuGet-Warning"
 """The header whose text restore and push print as a warning (nuget-protocol: push)."""
 
+_READS_LIST_AGAIN = ("NuGet .NET Core MSBuild Task/", "NuGet Client V3/", "NuGet xplat/")
+"""How the User-Agent of clients begins that download only what a list has named (nuget-protocol: client headers)."""
+
 DEFAULT_RETRY_AFTER = 5
 """Seconds to wait when nothing better is known: about as long as a transient failure lasts."""
 
@@ -119,8 +122,12 @@ class Refusal:
         return orjson.dumps({"error": self.reason, "request_id": request_id})
 
 
-def refusal_for(error: Exception, resource: Resource) -> Refusal:
-    """How `error` is reported to a client that asked for `resource`. Never raises."""
+def refusal_for(error: Exception, resource: Resource, agent: str = "") -> Refusal:
+    """How `error` is reported to a client that asked for `resource`. Never raises. `agent` is its User-Agent."""
+    if isinstance(error, errors.Withheld) and resource is Resource.NUPKG and agent.startswith(_READS_LIST_AGAIN):
+        # These clients repeat a 403 for six seconds. After a 404 they read the list again, past their caches, and
+        # choose another version. They print no reason phrase of a 404, but they print the warning.
+        return Refusal(404, reason_phrase(str(error)), Outcome.REFUSED, warning_header([str(error)]))
     row = next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), None)
     if row is None or not isinstance(error, errors.NugetproxyError):
         # The message of an unforeseen exception belongs in our log: it may quote paths and settings.

@@ -6,9 +6,12 @@ import sys
 
 import pytest
 
+from nugetproxy.errors import Withheld
+from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.web.http import compression
 from nugetproxy.web.http.compression import Codings, GzipVariants, accepted
-from nugetproxy.web.http.errors import LONGEST_REASON, reason_phrase
+from nugetproxy.web.http.errors import LONGEST_REASON, WARNING, reason_phrase, refusal_for
+from nugetproxy.web.http.resource import Resource
 
 
 @pytest.mark.parametrize(
@@ -63,6 +66,28 @@ def test_reason_phrases_are_bounded():
 
     assert len(phrase) == LONGEST_REASON
     assert phrase.endswith("...")
+
+
+@pytest.mark.parametrize(
+    ("agent", "resource", "status"),
+    [
+        ("NuGet .NET Core MSBuild Task/7.9.0 (LINUX)", Resource.NUPKG, 404),
+        ("NuGet Client V3/7.9.0 (LINUX)", Resource.NUPKG, 404),
+        ("NuGet xplat/7.9.0 (LINUX)", Resource.NUPKG, 404),
+        ("NuGet .NET Core MSBuild Task/7.9.0 (LINUX)", Resource.NUSPEC, 403),
+        ("NuGet Command Line/5.8.0 (Unix 4.4)", Resource.NUPKG, 403),
+        ("curl/8.5.0", Resource.NUPKG, 403),
+        ("", Resource.NUPKG, 403),
+    ],
+)
+def test_a_withheld_package_is_refused_in_a_way_that_is_not_retried(agent, resource, status):
+    """
+    The reason is in the status line; clients that do not print it for a 404 get it as a warning too.
+    """
+    refusal = refusal_for(Withheld("the reason", "rule"), resource, agent)
+
+    assert (refusal.status, refusal.reason, refusal.outcome) == (status, "the reason", Outcome.REFUSED)
+    assert refusal.headers.get(WARNING) == ("the reason" if status == 404 else None)
 
 
 async def test_a_variant_is_compressed_once():
