@@ -92,9 +92,9 @@ async def _serve(
     # which no request is answered.
     gc.collect()
     gc.freeze()
-    # Full collections walk through every hot answer and parsed document: run them a seventieth as often. Nearly all
+    # Full collections walk through every hot answer and parsed document: run them a fifth as often. Nearly all
     # cyclic garbage is young.
-    gc.set_threshold(5000, 20, 50)
+    gc.set_threshold(700, 10, 50)
     ready()
     await stopping.wait()
     for listener in listeners:

@@ -95,6 +95,8 @@ class ContentFetch:
             return await self._keep(spool, accepted)
         except NugetproxyError as failure:
             self._body.fail(failure)
+            if self._spool is not None:
+                self._spool.end()  # nobody reads it any more
             await self._tell_failure(failure)
             raise
         finally:

@@ -1,6 +1,7 @@
 """What readers get, and what is stored, when the upstream sends something wrong."""
 
 import asyncio
+import gc
 import os
 from pathlib import Path
 
@@ -39,6 +40,23 @@ async def test_a_truncated_body_never_looks_complete(
     assert {type(reader.failure) for reader in readers} == {UpstreamUnavailable}
     assert files(tmp_path) == []
     assert len(upstream.requests) == 2
+
+
+async def test_the_spool_of_a_failed_download_is_closed(downloads: MirroredDownloads, tmp_path: Path):
+    """
+    No garbage collection helps: the traceback of the failure refers to the spool.
+    """
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            upstream = ScriptedUpstream(Script(LARGE, breaks_at=500_000, breaks_with=BROKEN, etag=""))
+            await asyncio.gather(*(Reader().read(downloads, upstream) for _ in range(5)))
+        await asyncio.sleep(0.1)
+        opened = [os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        assert [path for path in opened if path.startswith(str(tmp_path))] == []
+    finally:
+        gc.enable()
 
 
 async def test_a_body_that_ends_early_without_a_break_is_no_whole(downloads: MirroredDownloads):
