@@ -57,7 +57,7 @@ TARGET: Final = 1.1
 """p99 with eviction may be this many times that without."""
 
 _REQUESTS: Final = 20_000
-_SETTLE_SECONDS: Final = 1.0
+_SETTLE_SECONDS: Final = 0.5
 _PACKAGE_BYTES: Final = 1024
 # ext4 gives a file 65,000 names.
 _LINKS: Final = 50_000

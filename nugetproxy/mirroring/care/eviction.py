@@ -31,10 +31,10 @@ StillOffered = Callable[[PackageIdentity], Awaitable[bool | None]]
 """Whether an upstream has a version now; None if it cannot be asked."""
 
 REST: Final = 3.0
-"""Beside clients: the pause after each question to an upstream, as a multiple of the time that it took. Under load it
-takes longer, so eviction slows down."""
+"""Beside clients: the pause after each step (a question to an upstream, a file, a batch of rows), as a multiple of the
+time that it took. Under load steps take longer, so eviction slows down."""
 
-# A question that waits for a distant upstream costs no more than others.
+# In seconds. Waiting for a distant upstream or a slow disk keeps no client from being served.
 _LONGEST_REST: Final = 0.02
 
 # Rows ranked at once. SQLite reads the whole table for each such window, so it must not be small.
@@ -126,6 +126,7 @@ class Eviction:
 
     async def _evict(self, files: Sequence[KeptFile], needed: int, run: "_Run", result: Evicted) -> None:
         batch: list[KeptFile] = []
+        in_batch = 0
         for file in files:
             if result.bytes >= needed:
                 return
@@ -140,17 +141,18 @@ class Eviction:
                 await self._files.mark_gone(file.key)
             else:
                 batch.append(file)
-            if len(batch) == _BATCH or result.bytes + sum(each.size for each in batch) >= needed:
+                in_batch += file.size
+            if len(batch) == _BATCH or result.bytes + in_batch >= needed:
                 await self._remove(batch, run, result)
-                batch = []
+                batch, in_batch = [], 0
         await self._remove(batch, run, result)
 
     async def _remove(self, batch: Sequence[KeptFile], run: "_Run", result: Evicted) -> None:
         if not batch:
             return
-        began = time.monotonic()
         removed, busy = await UPKEEP.run(self._delete, batch)
         result.busy += busy
+        began = time.monotonic()
         await self._files.remove(removed)
         for upstream in {file.upstream for file in removed}:
             sizes = [file.size for file in removed if file.upstream == upstream]
@@ -160,7 +162,7 @@ class Eviction:
             result.bytes += sum(sizes)
         if run.is_listed:
             result.files += removed
-        await asyncio.sleep(time.monotonic() - began)  # half of the time belongs to the clients
+        await asyncio.sleep(_pause(self._rest, began))
 
     def _delete(self, batch: Sequence[KeptFile]) -> tuple[list[KeptFile], int]:
         """The files that are gone now, and the number of those that another process is using. Blocks.
@@ -169,6 +171,7 @@ class Eviction:
         """
         removed = []
         for file in batch:
+            began = time.monotonic()
             key = package_key(*file.key)
             lease = self._leases.try_hold(lease_of(key))
             if lease is None:
@@ -178,6 +181,7 @@ class Eviction:
                 self._blobs.delete(key)
                 self._blobs.delete(BlobKey.of(*key.segments[:3], f"{file.lower_id}.nuspec"))
             removed.append(file)
+            time.sleep(_pause(self._rest, began))
         return removed, len(batch) - len(removed)
 
 
@@ -206,12 +210,17 @@ class _Run:
             return None  # a folder created by hand
         began = time.monotonic()
         offered = await ask(identity)
-        await asyncio.sleep(min(_LONGEST_REST, self._rest * (time.monotonic() - began)))
+        await asyncio.sleep(_pause(self._rest, began))
         if offered is None:
             unknown.add(file.lower_id)
         else:
             unknown.clear()
         return offered
+
+
+def _pause(rest: float, began: float) -> float:
+    """Seconds to rest after a step that began then."""
+    return min(_LONGEST_REST, rest * (time.monotonic() - began))
 
 
 def _planned(candidates: Sequence[KeptFile], needed: int, now: float) -> Evicted:

@@ -238,8 +238,19 @@ async def test_beside_clients_it_works_in_small_batches_off_the_event_loop(mirro
     assert (max(windows), batches) == (2000, [50, 50, 25])
 
 
+async def test_it_rests_after_each_file(mirror, upstream, monkeypatch):
+    rests: list[float] = []
+    eviction = made(mirror, upstream)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=time.monotonic, sleep=rests.append))
+    await eviction.free(3_000)
+
+    assert len(rests) == 3
+    assert min(rests) > 0
+
+
 async def test_it_rests_after_each_question_as_long_as_the_process_is_busy(mirror, upstream, monkeypatch):
-    now, rests = 0.0, []
+    now = 0.0
+    rests: list[float] = []
     costs = iter([0.001, 0.004, 1.0])
 
     async def slow(_):
