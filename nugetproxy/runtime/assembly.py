@@ -62,7 +62,7 @@ _log = logger()
 
 USER_AGENT: Final = f"nugetproxy/{nugetproxy.__version__} (caching mirror)"
 # Parsed documents are small and few compared with packages; the hot tier saves lookups in the disk store.
-_HOT_DOCUMENTS: Final = 16_000_000
+_HOT_DOCUMENTS: Final = 8_000_000
 _GAUGE_SECONDS: Final = 5.0
 # Requests still being answered were waited for before; downloads without a reader may be finished next time.
 _LAST_SECONDS: Final = 2.0

@@ -311,7 +311,7 @@ def _connect(database: str, *, is_uri: bool = False) -> sqlite3.Connection:
     # Guarded by a lock: only one thread at a time uses the connection, whichever it is.
     reader = sqlite3.connect(database, _READ_BUSY, isolation_level=None, check_same_thread=False, uri=is_uri)
     try:
-        reader.execute(f"PRAGMA mmap_size = {1 << 25}").fetchall()
+        reader.execute("PRAGMA mmap_size = 0").fetchall()  # a disk error in a mapped page would kill the process
         reader.execute("PRAGMA cache_size = 1024").fetchall()
         reader.execute("SELECT 1 FROM Cache LIMIT 1").fetchall()
     except BaseException:  # the caller handles damage; an open file would keep its space after it was moved aside

@@ -81,7 +81,7 @@ class DocumentCache(diskcache.Cache):  # type: ignore[misc]  # diskcache has no 
                 sqlite_auto_vacuum=1,
                 sqlite_cache_size=1024,
                 sqlite_journal_mode="wal",
-                sqlite_mmap_size=1 << 25,
+                sqlite_mmap_size=0,  # a disk error in a mapped page would kill the process
                 sqlite_synchronous=1,
             )
         except BaseException:

@@ -31,7 +31,7 @@ def _chosen() -> tuple[Callable[..., bytes], int, str]:
 _COMPRESSOR, _LEVEL, FORM = _chosen()
 """`FORM` belongs into the entity tags of compressed documents: another library writes other bytes."""
 
-DEFAULT_MEMORY = 8 * 1024 * 1024
+DEFAULT_MEMORY = 4 * 1024 * 1024
 """Bytes of variants kept per process for the requests that the hot table does not answer."""
 
 
