@@ -9,6 +9,7 @@ What is hot is decided in `web.answers.responses`; how a connection ends in `web
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping
 from typing import Final, cast
@@ -269,7 +270,7 @@ class Lane(Watched):
             answer.counted()
         asked = (answer, method, target, head.agent, actor, name, wall, now, status)
         if method == "HEAD" or status == 304:
-            self._transport.write(start)
+            self._send(start)
             self._record(asked, 0, answer.outcome)
         elif file is not None:
             first, end = (verdict.start, verdict.end) if isinstance(verdict, Partial) else (0, file.size)
@@ -281,7 +282,7 @@ class Lane(Watched):
         else:
             assert isinstance(content, bytes)
             if len(content) <= JOINED:
-                self._transport.write(start + content)
+                self._send(start + content)
                 self._record(asked, len(content), answer.outcome)
             else:
                 self._asked = asked
@@ -295,9 +296,21 @@ class Lane(Watched):
         challenge, size = _CHALLENGE.answer(name, int(wall), with_body=method == "GET")
         self._head = b""
         self._was_used = True
-        self._transport.write(challenge)
+        self._send(challenge)
         asked = (answer, method, target, head.agent, "", name, wall, now, _CHALLENGE.status)
         self._record(asked, size, _CHALLENGE.outcome)
+
+    def _send(self, data: bytes) -> None:
+        """Send now. A transport of uvloop sends what it is given after all requests of this turn have been answered."""
+        if self._descriptor >= 0 and not self._transport.get_write_buffer_size():
+            try:
+                written = os.write(self._descriptor, data)
+            except OSError:  # full, or broken: the transport finds out which
+                written = 0
+            if written == len(data):
+                return
+            data = data[written:]
+        self._transport.write(data)
 
     def _end_running(self) -> None:
         running, asked, self._running, self._asked = self._running, self._asked, None, None
