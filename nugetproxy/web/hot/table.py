@@ -193,8 +193,7 @@ class HotTable:
             or (part is self._routes and not self._is_there(answer, now))
         ):
             part.drop(key)
-            self.not_found += 1
-            return None
+            return self._on_disk(target, host, now)  # another worker may have a newer one
         if now - answer.moved >= MOVED_SECONDS:
             answer.moved = now
             part.answers.move_to_end(key)

@@ -407,6 +407,23 @@ async def test_a_change_makes_outdated_what_depends_on_it(answers, another, chan
     assert after == [[changed not in (ALL, group) for group in groups.values()]] * 2
 
 
+async def test_what_another_worker_renewed_is_not_rendered_again(answers, another):
+    tables = [HotTable(100_000, file=file) for file in (answers, another)]
+    now = time.monotonic()
+    tables[0].offer("/a", None, hot_json(b"old", expires=now + 10))
+    await written(answers)
+    tables[1].offer("/a", None, hot_json(b"new", expires=now + 20))
+    await written(another)
+
+    found = [tables[0].find(b"/a", b"http://a", now + later) for later in (5, 15, 25)]
+
+    assert [None if each is None or each.identity is None else each.identity.body for each in found] == [
+        b"old",
+        b"new",
+        None,
+    ]
+
+
 async def test_an_answer_made_during_a_change_is_not_kept(answers):
     changes = [0]
     table = HotTable(100_000, lambda: changes[0], epoch=lambda: 0, file=answers)
