@@ -138,11 +138,10 @@ class AnswerFile:
 
     async def close(self) -> None:
         """Write what was gathered, and close the file. It keeps its content for the next process."""
-        if self._writing is not None:
-            await asyncio.gather(self._writing, return_exceptions=True)
-        if self._gathered and self._is_open:
-            self._write()
-            if self._writing is not None:
+        while self._is_open and (self._writing is not None or self._gathered):
+            if self._writing is None:
+                self._write()
+            else:  # its end may begin the next one
                 await asyncio.gather(self._writing, return_exceptions=True)
         if self._timer is not None:
             self._timer.cancel()

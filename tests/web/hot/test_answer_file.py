@@ -124,6 +124,31 @@ async def test_it_is_still_there_after_a_restart(answers, tmp_path):
     await again.close()
 
 
+async def test_closing_waits_for_all_that_is_being_written(answers, tmp_path, monkeypatch):
+    go_on = asyncio.Event()
+
+    class Slow:
+        async def run(self, work, *args):
+            await go_on.wait()
+            await asyncio.sleep(0.01)
+            return work(*args)
+
+    monkeypatch.setattr(module, "DISK", Slow())
+    bodies = [os.urandom(150_000) for _ in range(8)]
+    kept = [answers.put(b"/%d" % number, hot_json(body)) for number, body in enumerate(bodies)]
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(answers.close())
+    await asyncio.sleep(0)
+    go_on.set()
+    await closing
+
+    assert sum(kept) == 8  # two batches
+    again = opened(tmp_path)
+    found = [again.find(b"/%d" % number) for number in range(8)]
+    assert [None if each is None or each.identity is None else each.identity.body for each in found] == bodies
+    await again.close()
+
+
 async def test_other_settings_find_nothing_and_disturb_nobody(answers, another, tmp_path):
     answers.put(b"/a", hot_json(b"old"))
     await written(answers)
