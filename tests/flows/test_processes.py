@@ -130,6 +130,9 @@ async def test_killed_in_the_middle_of_a_hundred_downloads(upstream, tmp_path):
             digests = await asyncio.gather(*(fetch(session, server.base + path_of(n)) for n in range(100)))
         expected = [hashlib.sha256(_package(upstream, n)).hexdigest() for n in range(100)]
         assert digests == expected
+        async with asyncio.timeout(20):  # a package is stored after its last byte was sent
+            while len(list((tmp_path / "data" / "mirror").rglob("*.nupkg"))) < 100:
+                await asyncio.sleep(0.05)
     finally:
         await stopped(server)
     assert wrong(tmp_path / "data", upstream) == set()
