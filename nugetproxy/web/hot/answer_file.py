@@ -2,7 +2,7 @@
 
 Without it, each worker would render and compress each document again, also after every restart. A file of fixed size
 is written from start to end, over and over; a table in mapped memory has an answer's position under a hash of its key.
-What is found is checked as if it came from a stranger: it must be whole, for this very key, rendered under the same
+What is found is not trusted: it must be whole, for this very key, rendered under the same
 settings by the same program, and nothing that it depends on may have changed since.
 
 The event loop never waits for the disk here: a thread writes, and data outside the page cache counts as not found.
@@ -199,7 +199,7 @@ class AnswerFile:
                     answer.position = position
                     self._publish(name, position)
         self._flying, self._writing = {}, None
-        if self._gathered_bytes >= BATCH:
+        if self._gathered and self._timer is None:  # full, or their time came while the others were written
             self._write()
 
     def _store(self, records: list[bytes]) -> list[int]:

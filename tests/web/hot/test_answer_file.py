@@ -149,6 +149,26 @@ async def test_closing_waits_for_all_that_is_being_written(answers, tmp_path, mo
     await again.close()
 
 
+async def test_what_was_put_while_others_were_written_is_written_too(answers, another, monkeypatch):
+    go_on = asyncio.Event()
+
+    class Slow:
+        async def run(self, work, *args):
+            await go_on.wait()
+            return work(*args)
+
+    monkeypatch.setattr(module, "DISK", Slow())
+    answers.put(b"/a", hot_json())
+    answers._write()
+    answers.put(b"/b", hot_json())
+    answers._write()  # as the timer does, which is not set again
+    go_on.set()
+    while answers._writing is not None:
+        await answers._writing
+
+    assert another.find(b"/b") is not None
+
+
 async def test_other_settings_find_nothing_and_disturb_nobody(answers, another, tmp_path):
     answers.put(b"/a", hot_json(b"old"))
     await written(answers)
