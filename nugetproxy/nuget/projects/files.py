@@ -1,0 +1,124 @@
+"""Read files and walk directories for the readers of this package: the only module here that touches the disk.
+
+Sizes are bounded, and symbolic links are not followed out of the tree that was given.
+"""
+
+import os
+import posixpath
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Protocol
+
+from nugetproxy.errors import InvalidRequest
+
+LARGEST_FILE: Final = 64 * 1024 * 1024
+"""Bytes. The assets file of a large solution has 20 MB."""
+
+MOST_FILES: Final = 200_000
+"""In one directory source: more is a mistake, such as the root of a disk."""
+
+_LEFT_OUT: Final = frozenset({"bin", "obj", "node_modules", "packages"})
+
+
+class Files(Protocol):
+    """What readers ask about files. Paths are as the caller writes them; `..` and slashes are normalised here."""
+
+    def read(self, path: str) -> bytes | None:
+        """The content; None if there is no such file. Raises InvalidRequest when it cannot or must not be read."""
+
+    def is_file(self, path: str) -> bool: ...
+
+    def is_folder(self, path: str) -> bool: ...
+
+    def names(self, folder: str) -> list[str]:
+        """The names in a folder, sorted; empty if it does not exist."""
+
+
+class Disk:
+    """The files below some roots, and those outside that a file inside names.
+
+    `outside` lists the latter: a caller says which files it read beyond what it was given.
+    """
+
+    def __init__(self, roots: list[Path]) -> None:
+        self._roots = [(_whole(root), str(root.resolve())) for root in map(_tree_of, roots)]
+        self.outside: dict[str, None] = {}
+
+    def read(self, path: str) -> bytes | None:
+        if not self.is_file(path):
+            return None
+        if self._leaves_its_tree(path):
+            raise InvalidRequest(f"{path}: a symbolic link that leads out of the directory; it is not followed")
+        try:
+            size = Path(path).stat().st_size
+            if size > LARGEST_FILE:
+                raise InvalidRequest(f"{path}: it has {size} bytes; files of at most {LARGEST_FILE} bytes are read")
+            with Path(path).open("rb") as file:
+                content = file.read(LARGEST_FILE + 1)
+        except OSError as error:
+            raise InvalidRequest(f"{path}: it cannot be read: {error.strerror}") from error
+        if len(content) > LARGEST_FILE:
+            raise InvalidRequest(f"{path}: files of at most {LARGEST_FILE} bytes are read")
+        if not any(_is_below(_whole(path), root) for root, _ in self._roots):
+            self.outside[path] = None
+        return content
+
+    def is_file(self, path: str) -> bool:
+        try:
+            return Path(path).is_file()
+        except ValueError:  # NUL in the name
+            return False
+
+    def is_folder(self, path: str) -> bool:
+        try:
+            return Path(path).is_dir()
+        except ValueError:
+            return False
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            return sorted(each.name for each in Path(folder).iterdir())
+        except (OSError, ValueError):
+            return []
+
+    def walk(self, folder: str) -> Iterator[str]:
+        """All files below, in a stable order, without build output, packages and hidden folders (but `.config`).
+
+        Linked folders are not entered, linked files that lead out of the tree are left out.
+        """
+        count = 0
+        for place, folders, names in os.walk(folder, followlinks=False):
+            folders[:] = sorted(each for each in folders if not _is_left_out(each))
+            for name in sorted(names):
+                count += 1
+                if count > MOST_FILES:
+                    raise InvalidRequest(f"{folder}: more than {MOST_FILES} files; name a smaller directory")
+                path = Path(place, name)
+                if path.is_file() and not (path.is_symlink() and self._leaves_its_tree(str(path))):
+                    yield str(path)
+
+    def _leaves_its_tree(self, path: str) -> bool:
+        whole, real = _whole(path), str(Path(path).resolve())
+        for root, real_root in self._roots:
+            if _is_below(whole, root):
+                return not _is_below(real, real_root)
+        return False
+
+
+def _tree_of(source: Path) -> Path:
+    """The repository around a source: the nearest folder upwards with `.git`; without one, the source's own folder."""
+    own = source if source.is_dir() else source.parent
+    whole = Path(_whole(own))
+    return next((folder for folder in (whole, *whole.parents) if (folder / ".git").exists()), own)
+
+
+def _whole(path: str | Path) -> str:
+    return posixpath.normpath(Path(path).absolute())
+
+
+def _is_below(path: str, root: str) -> bool:
+    return path == root or path.startswith(root.rstrip("/") + "/")
+
+
+def _is_left_out(name: str) -> bool:
+    return name.lower() in _LEFT_OUT or (name.startswith(".") and name != ".config")

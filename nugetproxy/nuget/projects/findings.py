@@ -1,0 +1,122 @@
+"""What the files of a repository say about packages, as values: the result of `read_sources`.
+
+Resolving dependencies is not done here, and neither is fetching.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from nugetproxy.nuget.closure.model import Project
+from nugetproxy.nuget.framework import Framework
+from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.version_range import VersionRange
+
+NEWEST_FRAMEWORK: Final = Framework(".NETCoreApp", (10, 0, 0, 0))
+"""The framework for which the lines of a list are resolved if none is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """Exactly this version. `by` is the file that names it; `content_hash` the base64 SHA-512 if the file has it."""
+
+    identity: PackageIdentity
+    by: str
+    content_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A package to resolve with its dependencies. `range` is None for the newest stable version."""
+
+    id: PackageId
+    range: VersionRange | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsure:
+    """What only MSBuild could know. `place` is file and line; `what` says what is unknown and what was assumed;
+    `settled_by` says what would make it certain."""
+
+    place: str
+    what: str
+    settled_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How sources are read.
+
+    `frameworks` are those for which lines of a list are resolved; if there are any, exact lines are resolved too.
+    `runtimes` are added to those of the projects, as `dotnet restore --runtime` does. `properties` are global MSBuild
+    properties, as `-p:Name=Value` gives them: no file can change them.
+    """
+
+    frameworks: tuple[Framework, ...] = ()
+    runtimes: tuple[str, ...] = ()
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+DEFAULT_OPTIONS: Final = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything that was found, without duplicates, in the order of the files.
+
+    `roots` are the projects to resolve, by path. A project with a lock file is not among them: `locked` names its lock
+    file, whose packages are in `exact`. `outside` are files that were read although they are outside the given sources
+    (a `Directory.Build.props` further up, an import with `..`). `feeds` are the package sources that a nuget.config
+    names: for information, nothing contacts them.
+    """
+
+    exact: tuple[Exact, ...] = ()
+    requests: tuple[Request, ...] = ()
+    projects: Mapping[str, Project] = field(default_factory=dict)
+    roots: tuple[str, ...] = ()
+    unsure: tuple[Unsure, ...] = ()
+    locked: Mapping[str, str] = field(default_factory=dict)
+    outside: tuple[str, ...] = ()
+    feeds: tuple[str, ...] = ()
+
+
+class Found:
+    """Collects findings. Keeps the first of equal ones, with the content hash of any."""
+
+    def __init__(self) -> None:
+        self._exact: dict[PackageIdentity, Exact] = {}
+        self._requests: dict[tuple[PackageId, VersionRange | None], Request] = {}
+        self._unsure: dict[tuple[str, str], Unsure] = {}
+        self.feeds: dict[str, None] = {}
+
+    def exact(self, found: Exact) -> None:
+        known = self._exact.get(found.identity)
+        if known is None or (known.content_hash is None and found.content_hash is not None):
+            self._exact[found.identity] = (
+                found if known is None else Exact(known.identity, known.by, found.content_hash)
+            )
+
+    def request(self, found: Request) -> None:
+        self._requests.setdefault((found.id, found.range), found)
+
+    def unsure(self, found: Unsure) -> None:
+        self._unsure.setdefault((found.place, found.what), found)
+
+    def sources(
+        self,
+        projects: Mapping[str, Project],
+        roots: tuple[str, ...],
+        locked: Mapping[str, str],
+        outside: tuple[str, ...],
+    ) -> Sources:
+        return Sources(
+            tuple(self._exact.values()),
+            tuple(self._requests.values()),
+            projects,
+            roots,
+            tuple(self._unsure.values()),
+            locked,
+            outside,
+            tuple(self.feeds),
+        )
