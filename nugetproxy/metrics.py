@@ -132,6 +132,10 @@ STORED_BYTES = Gauge(
     multiprocess_mode="livemostrecent",
 )
 STORED_PACKAGES = Gauge("nugetproxy_stored_packages", "Packages kept on disk.", multiprocess_mode="livemostrecent")
+UNMET_REQUESTS = Counter(
+    "nugetproxy_unmet_requests_total",
+    "Requests about packages that are not kept and could not be fetched: offline, or the upstream failed.",
+)
 QUARANTINED = Counter(
     "nugetproxy_mirror_quarantined_total",
     "Kept packages that were found to be damaged or changed, and moved to quarantine.",

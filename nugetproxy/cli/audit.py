@@ -1,14 +1,11 @@
 """nugetproxy audit: who did what, when, from where, and with what result."""
 
-import contextlib
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from nugetproxy.accounts.model import SECOND, now_us
-from nugetproxy.cli.managing import managing_options
+from nugetproxy.cli.managing import age_or_time, managing_options
 from nugetproxy.cli.options import Settings
 from nugetproxy.cli.output import iso, refuse
 from nugetproxy.errors import NugetproxyError
@@ -21,25 +18,9 @@ _PER_LOOK: Final = 1000
 _SHOWN: Final = 100
 
 
-def _since(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int:
-    """ "24h" ago, or a date or time (UTC unless it has an offset), in unix microseconds."""
-    if text is None:
-        return 0
-    from nugetproxy.config import parse_duration
-
-    with contextlib.suppress(ValueError):
-        if not text.strip().isdecimal():  # 20260131 is a date, and 90 may be meant as days
-            return now_us() - round(parse_duration(text) * SECOND)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter('expected an age such as "24h", or a time such as "2026-01-31"') from None
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * SECOND)
-
-
 @click.command()
 @click.option("--follow", is_flag=True, help="Keep printing new lines until Ctrl-C.")
-@click.option("--since", callback=_since, metavar="WHEN", help='An age ("24h") or a time ("2026-01-31T08:00Z").')
+@click.option("--since", callback=age_or_time, metavar="WHEN", help='An age ("24h") or a time ("2026-01-31T08:00Z").')
 @click.option(
     "--limit", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.  [default: 100; with --since, all]"
 )

@@ -16,6 +16,7 @@ _COMMANDS: Final = {
     "health": ("nugetproxy.cli.health", "health"),
     "doctor": ("nugetproxy.cli.doctor", "doctor"),
     "prewarm": ("nugetproxy.cli.prewarm", "prewarm"),
+    "wanted": ("nugetproxy.cli.wanted", "wanted"),
     "mirror": ("nugetproxy.cli.mirror", "mirror"),
     "explain": ("nugetproxy.cli.explain", "explain"),
     "policy": ("nugetproxy.cli.policy", "policy"),

@@ -1,6 +1,8 @@
 """What all managing commands share: --json, and running one function on the data directory."""
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -60,3 +62,20 @@ def duration(_context: click.Context, _parameter: click.Parameter, text: str | N
         return parse_duration(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def age_or_time(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int:
+    """A click callback: "24h" ago, or a date or time (UTC without an offset), in unix microseconds. 0 for None."""
+    if text is None:
+        return 0
+    from nugetproxy.accounts.model import SECOND, now_us
+    from nugetproxy.config import parse_duration
+
+    with contextlib.suppress(ValueError):
+        if not text.strip().isdecimal():  # 20260131 is a date, and 90 may be meant as days
+            return now_us() - round(parse_duration(text) * SECOND)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter('expected an age such as "24h", or a time such as "2026-01-31"') from None
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * SECOND)

@@ -15,8 +15,10 @@ from nugetproxy.errors import NugetproxyError, StorageUnavailable
 from nugetproxy.mirroring.kept.files import KeptFiles
 from nugetproxy.mirroring.kept.inventory import Inventory, open_ledger
 from nugetproxy.mirroring.kept.pins import Pins
+from nugetproxy.mirroring.kept.unmet import UnmetRequests
 from nugetproxy.storage.data_directory import MIRROR
 from nugetproxy.storage.database.opening import INVENTORY, can_write
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 T = TypeVar("T")
 
@@ -24,12 +26,13 @@ T = TypeVar("T")
 class OpenedMirror:
     """What a command works with."""
 
-    def __init__(self, settings: Settings, inventory: Inventory, files: KeptFiles, pins: Pins) -> None:
+    def __init__(self, settings: Settings, database: SqliteDatabase) -> None:
         self.settings = settings
         self.data = settings.data
-        self.inventory = inventory
-        self.files = files
-        self.pins = pins
+        self.inventory = Inventory(database)
+        self.files = KeptFiles(database)
+        self.pins = Pins(database)
+        self.unmet = UnmetRequests(database)
 
 
 def on_mirror(options: Mapping[str, Any], work: Callable[[OpenedMirror], Awaitable[T]], *, writing: bool = False) -> T:
@@ -66,7 +69,7 @@ def _opened(settings: Settings, *, writing: bool) -> Iterator[OpenedMirror]:
         raise StorageUnavailable(f"{data} is read-only for this user")
     database = open_ledger(path, read_only=read_only)
     try:
-        yield OpenedMirror(settings, Inventory(database), KeptFiles(database), Pins(database))
+        yield OpenedMirror(settings, database)
     finally:
         database.close()
 

@@ -36,6 +36,7 @@ from nugetproxy.mirroring.feed import MirrorFeed
 from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage, open_ledger
 from nugetproxy.mirroring.kept.view import KeptPackages
 from nugetproxy.mirroring.upstream.client import UpstreamClient
+from nugetproxy.mirroring.wanted import Noting
 from nugetproxy.runtime.advisory_files import AdvisoryFiles
 from nugetproxy.runtime.care_parts import care_over, kept_parts
 from nugetproxy.runtime.catalog_parts import followers
@@ -178,6 +179,8 @@ async def assemble(
                 kept=[each.kept for each in upstreams],
             )
             feed = policy.feed
+        if what == "worker":
+            feed = Noting(feed, parts.unmet.note)
         if what == "worker" and not read_only:
             remember_policy(path, config.policy)
         readiness = Readiness(path, MIRROR)
@@ -185,6 +188,7 @@ async def assemble(
             asyncio.create_task(readiness.run()),
             asyncio.create_task(_gauges(path, reserve, disk, inventory, [mirror for _, mirror in mirrors])),
             asyncio.create_task(parts.last_use.run()),
+            asyncio.create_task(parts.unmet.run()),
             asyncio.create_task(_reconcile(inventory, leases, path / MIRROR)),
             *(asyncio.create_task(_warm(mirror)) for _, mirror in mirrors),
         ]

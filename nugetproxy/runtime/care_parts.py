@@ -21,6 +21,7 @@ from nugetproxy.mirroring.kept.guard import KeptGuard
 from nugetproxy.mirroring.kept.inventory import Inventory
 from nugetproxy.mirroring.kept.last_use import LastUse
 from nugetproxy.mirroring.kept.quarantine import Quarantine
+from nugetproxy.mirroring.kept.unmet import UnmetRequests
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.runtime.hosting_parts import PrivateFeed
 from nugetproxy.services import CareServices
@@ -39,6 +40,7 @@ class KeptParts:
     inventory: Inventory
     files: KeptFiles
     last_use: LastUse
+    unmet: UnmetRequests
     quarantine: Quarantine
     blobs: FilesystemBlobs
 
@@ -54,10 +56,16 @@ def kept_parts(
     """The parts over the inventory in `database`; `downloads` is guarded from now on, and `stack` closes them."""
     files = KeptFiles(database)
     parts = KeptParts(
-        Inventory(database), files, LastUse(files), Quarantine(path, files), FilesystemBlobs(path / MIRROR, access)
+        Inventory(database),
+        files,
+        LastUse(files),
+        UnmetRequests(database),
+        Quarantine(path, files),
+        FilesystemBlobs(path / MIRROR, access),
     )
     downloads.guard = KeptGuard(files, parts.blobs, parts.quarantine, leases)
     stack.push_async_callback(parts.last_use.flush)
+    stack.push_async_callback(parts.unmet.flush)
     return parts
 
 
