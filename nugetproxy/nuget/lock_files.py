@@ -119,13 +119,17 @@ def _text(fields: dict[str, Any], key: str, place: str) -> str:
 def _content_hash(fields: dict[str, Any], key: str, place: str) -> str | None:
     if fields.get(key) is None:
         return None
-    text = _text(fields, key, place)
+    return sha512_of(_text(fields, key, place), f"{place}: {key}")
+
+
+def sha512_of(text: str, what: str) -> str:
+    """A base64 SHA-512 in its usual form. Raises InvalidRequest; `what` names it in the message."""
     try:
         digest = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidRequest(f"{place}: {key} is not base64") from error
+        raise InvalidRequest(f"{what} is not base64") from error
     if len(digest) != _SHA512_SIZE:
-        raise InvalidRequest(f"{place}: {key} is not a SHA-512")
+        raise InvalidRequest(f"{what} is not a SHA-512")
     return base64.b64encode(digest).decode()
 
 
