@@ -60,6 +60,23 @@ class InvalidPackage(NugetproxyError):
     """The file is not a package that we accept. The message says which rule it breaks."""
 
 
+class InvalidBundle(NugetproxyError):
+    """A bundle that is damaged, or is none. `where` names it; `why` says what is wrong, and at which place."""
+
+    def __init__(self, where: str, why: str) -> None:
+        self.where = where
+        self.why = why
+        super().__init__(f"{_shown(where)} is not a complete bundle: {why}")
+
+
+class UntrustedBundle(InvalidBundle):
+    """A bundle that no trusted key has signed, or that was changed after it was signed."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(where, why)
+        self.args = (f"{_shown(where)} cannot be trusted: {why}",)
+
+
 class TooLarge(NugetproxyError):
     """A size limit was exceeded. `limit` is in bytes."""
 

@@ -68,6 +68,8 @@ TABLE: Mapping[type[errors.NugetproxyError], Row] = {
     errors.InvalidVersionRange: Row(400),
     errors.InvalidPackageId: Row(400),
     errors.InvalidPackage: Row(400),
+    errors.InvalidBundle: Row(400),
+    errors.UntrustedBundle: Row(400),
     errors.TooLarge: Row(413),
     errors.TooMany: Row(429, _retry_after),
     errors.Busy: Row(503, _retry_after),
