@@ -62,18 +62,30 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """One project. `path` is its name in messages and in references between projects."""
+    """One project. `path` is its name in messages and in references between projects.
+
+    `name` is the id that it has among packages (`PackageId`, `AssemblyName`); empty means the name of its file.
+    """
 
     path: str
     targets: tuple[Target, ...]
+    name: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.name or self.path.replace("\\", "/").rpartition("/")[2].rpartition(".")[0] or self.path
 
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """A package of the closure. `by` is who wants it, from project to parent: `("a.csproj", "Serilog 4.0.0")`."""
+    """A package of the closure. `by` is who wants it, from project to parent: `("a.csproj", "Serilog 4.0.0")`.
+
+    `is_download`: it is fetched and not resolved (`Target.downloads`), so it is not in the graph.
+    """
 
     identity: PackageIdentity
     by: tuple[str, ...]
+    is_download: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +100,26 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """Why restore fails although every package exists. `code` is NuGet's: `NU1605` for a downgrade, for example."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Closure:
-    """The result for one project, target framework and runtime identifier (empty: none)."""
+    """The result for one project, target framework and runtime identifier (empty: none).
+
+    With `missing` or `problems`, restore fails; `packages` is then what it selects all the same.
+    """
 
     project: str
     framework: Framework
     runtime: str
     packages: tuple[Selected, ...]
     missing: tuple[Missing, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 class PackageLookup(Protocol):
