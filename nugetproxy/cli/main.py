@@ -17,6 +17,7 @@ _COMMANDS: Final = {
     "doctor": ("nugetproxy.cli.doctor", "doctor"),
     "prewarm": ("nugetproxy.cli.prewarm", "prewarm"),
     "wanted": ("nugetproxy.cli.wanted", "wanted"),
+    "import-packages": ("nugetproxy.cli.import_packages", "import_packages"),
     "mirror": ("nugetproxy.cli.mirror", "mirror"),
     "explain": ("nugetproxy.cli.explain", "explain"),
     "policy": ("nugetproxy.cli.policy", "policy"),

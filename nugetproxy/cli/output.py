@@ -43,7 +43,7 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], none: str) 
     if not rows:
         click.echo(none, err=True)
         return
-    lines = [heads, *([_printable(text) for text in row] for row in rows)]
+    lines = [heads, *([printable(text) for text in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
@@ -53,7 +53,7 @@ def print_fields(fields: Sequence[tuple[str, str]]) -> None:
     """One object with many properties: a name and its value per line, further lines of a value below it."""
     width = max(len(name) for name, _ in fields) + 2
     for name, value in fields:
-        first, *more = map(_printable, value.splitlines())
+        first, *more = map(printable, value.splitlines())
         click.echo(f"{name + ':':{width}}{first}")
         for line in more:
             click.echo(f"{'':{width}}{line}")
@@ -103,8 +103,8 @@ def kind_of(error: Exception) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
 
 
-def _printable(text: str) -> str:
-    """Without control characters: package authors choose some texts, and a terminal obeys escape sequences."""
+def printable(text: str) -> str:
+    """The text without control characters: package authors choose some texts, and a terminal obeys escape sequences."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 

@@ -228,8 +228,13 @@ def find_package(fetch: Fetch, package: PackageIdentity) -> HostedPackage | None
     return _package(rows[0]) if rows else None
 
 
-def insert_package(connection: sqlite3.Connection, pushed: PushedPackage, now: int) -> HostedPackage:
-    """Insert a new, listed version and its event. `now` in ticks. Raises sqlite3.IntegrityError when it exists."""
+def insert_package(
+    connection: sqlite3.Connection, pushed: PushedPackage, now: int, state: State | None = None
+) -> HostedPackage:
+    """Insert a new version and its event. `now` in ticks. Raises sqlite3.IntegrityError when it exists.
+
+    Without `state` it is listed, and was published now.
+    """
     manifest = pushed.manifest
     names = (manifest.identity.lower_id, manifest.identity.lower_version)
     push = connection.execute(
@@ -249,7 +254,8 @@ def insert_package(connection: sqlite3.Connection, pushed: PushedPackage, now: i
         ),
     ).lastrowid
     assert push is not None
-    state = State(listed=True, published=pushed.pushed, last_edited=pushed.pushed, deprecation=None)
+    if state is None:
+        state = State(listed=True, published=pushed.pushed, last_edited=pushed.pushed, deprecation=None)
     event = insert_event(connection, EventKind.DETAILS, names[0], push, state, now)
     connection.execute(
         "INSERT INTO hosted_packages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*names, push, *state.row(), event.sequence)

@@ -32,6 +32,7 @@ from nugetproxy.accounts.permissions import (
 from nugetproxy.errors import InvalidRequest, PackageExists, PackageNotFound, StorageUnavailable
 from nugetproxy.executors.base import Executor
 from nugetproxy.executors.threads import COMMITS, INSPECTION
+from nugetproxy.feeds.offers import History
 from nugetproxy.hosting.acts import (
     ANY_PACKAGE,
     REFUSALS,
@@ -45,6 +46,7 @@ from nugetproxy.hosting.acts import (
     exists,
 )
 from nugetproxy.hosting.contents import FOLDER, HostedContents, new_key
+from nugetproxy.hosting.events import State
 from nugetproxy.hosting.inspection import Inspected, Rules, identify, inspect, no_rules, refuse_symbols
 from nugetproxy.hosting.packages import (
     HostedPackage,
@@ -58,6 +60,7 @@ from nugetproxy.hosting.packages import (
     remove_package,
     require_free,
 )
+from nugetproxy.hosting.statistics import add_downloads
 from nugetproxy.logs import logger
 from nugetproxy.nuget.archive import ArchiveLimits
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
@@ -148,10 +151,17 @@ class Publish:
 
     # --- push ---------------------------------------------------------------------------------------------------------
 
-    async def push(self, actor: Actor, spool: Spool, *, address: str) -> Pushed:
+    def judge_push(self, actor: Actor, package: PackageIdentity) -> None:
+        """Raises what `push` would raise before it reads the whole file. Nothing is written to the audit log."""
+        self._judge_push(actor, package, self._database.fetch)
+
+    async def push(
+        self, actor: Actor, spool: Spool, *, address: str, history: History | None = None, origin: str = ""
+    ) -> Pushed:
         """Publish the package in `spool`, which is ours from here on: committed or discarded. `address`: the client's.
 
-        The first push of an id makes the actor's account its owner.
+        The first push of an id makes the actor's account its owner. A version that comes from another server brings its
+        `history`; `origin` is then that server, for the audit log.
 
         Raises:
             Busy: too many pushes are waiting to be checked.
@@ -161,9 +171,9 @@ class Publish:
             VersionBurnt: it was deleted and not released.
             StorageUnavailable: nothing was published.
         """
-        return await self._running.to_the_end(self._push(actor, spool, address))
+        return await self._running.to_the_end(self._push(actor, spool, address, history, origin))
 
-    async def _push(self, actor: Actor, spool: Spool, address: str) -> Pushed:
+    async def _push(self, actor: Actor, spool: Spool, address: str, history: History | None, origin: str) -> Pushed:
         try:
             with self._queue.entered():
                 found = await self._inspected(actor, spool, address)
@@ -172,7 +182,7 @@ class Publish:
                 key = new_key(FOLDER, found.identity, spool.sha512, ".nupkg")
                 await COMMITS.run(self._contents.commit, key, spool)
                 try:
-                    package = await self._enter(actor, found, spool, key, address)
+                    package = await self._enter(actor, found, spool, key, address, history, origin)
                 except REFUSALS:
                     # Only for a definite refusal: after a disk failure it is unknown what a restart will find in the
                     # database, so the bytes are left for the sweep, which checks there first.
@@ -208,7 +218,10 @@ class Publish:
         require_free(fetch, package)
         return facts
 
-    async def _enter(self, actor: Actor, found: Inspected, spool: Spool, key: BlobKey, address: str) -> HostedPackage:
+    async def _enter(
+        self, actor: Actor, found: Inspected, spool: Spool, key: BlobKey, address: str, history: History | None,
+        origin: str,
+    ) -> HostedPackage:  # fmt: skip
         """The one transaction of a push."""
         sha512 = base64.b64encode(spool.sha512).decode()
 
@@ -223,11 +236,14 @@ class Publish:
             pushed = PushedPackage(
                 found.manifest, found.entries, spool.size, sha512, found.content_hash, key, now // 1000
             )
-            package = insert_package(connection, pushed, now // 100)
+            package = insert_package(connection, pushed, now // 100, _state(history, now // 1000))
             if not facts.exists:
                 self._ownership.add_first_owner(connection, facts.package_id.lower, first_owner(current, facts))
             self._index.index_package(connection, package)
-            insert_audit(connection, done(actor, "push", package.identity, address))
+            if history is not None and history.downloads:
+                key_of_counts = (package.identity.lower_id, package.identity.lower_version)
+                add_downloads(connection, {key_of_counts: history.downloads}, self._index)
+            insert_audit(connection, done(actor, "push", package.identity, address, origin))
             return package
 
         try:
@@ -369,6 +385,14 @@ class Publish:
 
     def _microseconds(self) -> int:
         return self._clock() // 1000
+
+
+def _state(history: History | None, now: int) -> State:
+    """The state of a new version. `now` in microseconds."""
+    if history is None:
+        return State(listed=True, published=now, last_edited=now, deprecation=None)
+    published = now if history.published is None else min(history.published, now)
+    return State(history.listed, published, now, history.deprecation)
 
 
 def _listed(package: HostedPackage, verb: ListedVerb) -> HostedPackage:

@@ -7,6 +7,7 @@ is acceptable for a statistic.
 import asyncio
 import sqlite3
 from collections import Counter
+from collections.abc import Mapping
 from typing import Final
 
 from nugetproxy.errors import StorageUnavailable
@@ -55,9 +56,8 @@ class Statistics:
         batch, self._pending = self._pending, Counter()
         if not batch:
             return
-        rows = [(*key, downloads) for key, downloads in batch.items()]
         try:
-            await self._database.write(lambda connection: self._add(connection, rows))
+            await self._database.write(lambda connection: add_downloads(connection, batch, self._index))
         except StorageUnavailable as error:
             self._pending.update(batch)
             _log.warning("downloads_not_counted", error=str(error))
@@ -68,10 +68,12 @@ class Statistics:
             await asyncio.sleep(seconds)
             await self.flush()
 
-    def _add(self, connection: sqlite3.Connection, rows: list[tuple[str, str, int]]) -> None:
-        connection.executemany(
-            "INSERT INTO hosted_downloads VALUES (?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET downloads = downloads + excluded.downloads",
-            rows,
-        )
-        self._index.downloads_counted(connection, {lower_id for lower_id, _, _ in rows})
+
+def add_downloads(connection: sqlite3.Connection, downloads: Mapping[tuple[str, str], int], index: SearchIndex) -> None:
+    """Add to the counts, by lower id and version, in the caller's transaction."""
+    connection.executemany(
+        "INSERT INTO hosted_downloads VALUES (?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET downloads = downloads + excluded.downloads",
+        [(*key, count) for key, count in downloads.items()],
+    )
+    index.downloads_counted(connection, {lower_id for lower_id, _ in downloads})

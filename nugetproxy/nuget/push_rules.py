@@ -10,15 +10,17 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from lxml import etree
+
 from nugetproxy.errors import InvalidPackage
 from nugetproxy.nuget.nupkg import Nupkg
-from nugetproxy.nuget.push_rules_archive import PushLimits, entry_problems
+from nugetproxy.nuget.push_rules_archive import PushLimits, date_problems, entry_problems
 from nugetproxy.nuget.push_rules_dependencies import dependency_problems, framework_warnings
 from nugetproxy.nuget.push_rules_nuspec import nuspec_problems, nuspec_warnings, symbols_problem
 from nugetproxy.nuget.push_rules_parts import part_problems, part_warnings
 from nugetproxy.nuget.push_rules_xml import read_written_metadata
 
-__all__ = ["PushLimits", "check_push", "refuse"]
+__all__ = ["PushLimits", "check_accepted", "check_push", "refuse"]
 
 # Clients show only the status line, which is limited to 512 characters.
 _TOLD: Final = 3
@@ -36,20 +38,42 @@ def check_push(
 
     Raises InvalidPackage, which says which rules it breaks.
     """
-    nupkg.check_layout()
-    refuse(entry_problems(nupkg.entries, limits, clock()))
-    metadata = read_written_metadata(nupkg.nuspec)
+    metadata = _sound_metadata(nupkg, limits, date_problems(nupkg.entries, clock()))
+    refuse(_content_problems(nupkg, metadata))
     manifest = nupkg.manifest
-    refuse(symbols_problem(manifest))
-    nupkg.check_contents()
-    refuse(
-        [
-            *nuspec_problems(manifest, metadata),
-            *dependency_problems(manifest, metadata),
-            *part_problems(nupkg, metadata),
-        ]
-    )
     return (*part_warnings(manifest), *nuspec_warnings(manifest, metadata), *framework_warnings(metadata))
+
+
+def check_accepted(
+    nupkg: Nupkg,
+    limits: PushLimits = PushLimits(),  # noqa: B008 - frozen
+    *,
+    clock: Callable[[], float] = time.time,
+) -> tuple[str, ...]:
+    """As `check_push`, for a package that another server accepted, perhaps before these rules existed.
+
+    What clients cannot read in one way only is refused all the same; the rest is returned, one line each.
+    """
+    metadata = _sound_metadata(nupkg, limits)
+    return (*date_problems(nupkg.entries, clock()), *_content_problems(nupkg, metadata))
+
+
+def _sound_metadata(nupkg: Nupkg, limits: PushLimits, more: Iterable[str] = ()) -> etree._Element:
+    """The metadata of a package that every client reads and unpacks alike. Raises InvalidPackage, also for `more`."""
+    nupkg.check_layout()
+    refuse([*entry_problems(nupkg.entries, limits), *more])
+    metadata = read_written_metadata(nupkg.nuspec)
+    refuse(symbols_problem(nupkg.manifest))
+    nupkg.check_contents()
+    return metadata
+
+
+def _content_problems(nupkg: Nupkg, metadata: etree._Element) -> list[str]:
+    return [
+        *nuspec_problems(nupkg.manifest, metadata),
+        *dependency_problems(nupkg.manifest, metadata),
+        *part_problems(nupkg, metadata),
+    ]
 
 
 def refuse(problems: Iterable[str]) -> None:

@@ -31,15 +31,20 @@ class PushLimits:
     max_unpacked_size: int = 4_000_000_000
 
 
-def entry_problems(entries: Sequence[Entry], limits: PushLimits, now: float) -> Iterator[str]:
-    """Problems with names, dates and sizes. `now` is in Unix seconds."""
-    yield from name_problems(entries)
+def date_problems(entries: Sequence[Entry], now: float) -> Iterator[str]:
+    """Problems with dates. `now` is in Unix seconds."""
     for entry in entries:
         if (stamp := _modified(entry)) is not None and stamp > now + _DAY:
             yield (
                 f"entry {shown(entry.name)} is dated {datetime.fromtimestamp(stamp, UTC):%Y-%m-%d}, more than a day in "
                 "the future: check the clock of the build machine"
             )
+
+
+def entry_problems(entries: Sequence[Entry], limits: PushLimits) -> Iterator[str]:
+    """Problems with names and sizes."""
+    yield from name_problems(entries)
+    for entry in entries:
         if entry.method == STORED and entry.compressed_size != entry.size:
             yield f"entry {shown(entry.name)} is stored uncompressed but has two different sizes"
     yield from _size_problems(entries, limits)

@@ -15,7 +15,7 @@ from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.nupkg import Nupkg
 from nugetproxy.nuget.portable_pdb import CHECKSUM_ALGORITHMS, PortablePdb, read_debug_directory
 from nugetproxy.nuget.push_rules import PushLimits, refuse
-from nugetproxy.nuget.push_rules_archive import entry_problems
+from nugetproxy.nuget.push_rules_archive import date_problems, entry_problems
 from nugetproxy.nuget.push_rules_nuspec import SYMBOLS_PACKAGE
 from nugetproxy.nuget.push_rules_xml import read_written_metadata
 
@@ -47,7 +47,8 @@ class SymbolsPackage:
         self._archive = Nupkg(file, limits.archive)
         self._limits = limits
         self._archive.check_layout()
-        refuse(entry_problems(self._archive.entries, limits.push, now))
+        entries = self._archive.entries
+        refuse([*entry_problems(entries, limits.push), *date_problems(entries, now)])
         read_written_metadata(self._archive.nuspec)
         refuse(_problems(self._archive))
 

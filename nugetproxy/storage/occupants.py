@@ -1,4 +1,4 @@
-"""Which processes use a data directory: servers, their workers, and `prewarm`.
+"""Which processes use a data directory: servers, their workers, and commands that run for long.
 
 Each holds a file of its own in `locks/`, with an flock that the kernel releases when the process ends.
 A process that needs the directory exclusively (to migrate a database, or to restore one) checks while none can enter.
@@ -29,7 +29,7 @@ _log = logger()
 
 @dataclass(frozen=True, slots=True)
 class Occupant:
-    """A process that uses the directory. `what` is "server", "worker" or "prewarm"; `version` is nugetproxy's."""
+    """A process that uses the directory. `what` is "server", "worker", or a command; `version` is nugetproxy's."""
 
     what: str
     version: str

@@ -1,0 +1,211 @@
+"""nugetproxy import-packages: take over the packages of another server into the hosted feed."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from nugetproxy.cli.managing import manage, managing_options
+from nugetproxy.cli.output import REFUSED, USAGE, complain, is_json, note, print_json, printable, refuse
+from nugetproxy.errors import InvalidRequest, StorageUnavailable
+
+if TYPE_CHECKING:
+    from nugetproxy.accounts.model import Actor
+    from nugetproxy.cli.managed import Managed
+    from nugetproxy.hosting.moving_in.report import Report, Row
+    from nugetproxy.hosting.moving_in.selection import OwnerNames
+    from nugetproxy.hosting.moving_in.source import Source
+    from nugetproxy.nuget.identity import PackageId
+
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+_MOST_TOLD: Final = 40
+
+
+@click.command("import-packages")
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--database", type=_FILE, help="With FOLDER: the SQLite database of a BaGet server.  [default: baget.db "
+              "or bagetter.db in FOLDER, if there is one]")  # fmt: skip
+@click.option("--repository", default="", metavar="NAME",
+              help="With FOLDER: of a Nexus blob store, only the blobs of this repository.")  # fmt: skip
+@click.option("--owner", default="", metavar="NAME", help="The account that gets the ids that --owners does not name.")
+@click.option("--owners", "owners_file", type=_FILE,
+              help="""TOML file of lines such as "Contoso.*" = "contoso": which account gets which ids.""")  # fmt: skip
+@click.option("--include", multiple=True, metavar="GLOB", help="Only these ids. Repeatable.  [default: all]")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Not these ids. Repeatable.")
+@click.option("--newest", type=click.IntRange(min=1), metavar="N", help="Only the N highest versions of each id.")
+@click.option("--dry-run", is_flag=True, help="Only report what would be imported, and what would be refused.")
+@click.option("--report", "report_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write what became of each file to FILE (JSON).")  # fmt: skip
+@click.option(
+    "--parallel", type=click.IntRange(1, 32), default=8, show_default=True, help="Files imported at the same time."
+)
+@managing_options
+def import_packages(
+    folder: Path | None, database: Path | None, repository: str, owner: str, owners_file: Path | None,
+    include: tuple[str, ...], exclude: tuple[str, ...], newest: int | None, dry_run: bool, report_file: Path | None,
+    parallel: int, as_json: bool, **options: object,
+) -> None:  # fmt: skip
+    """Import the packages of another server into the hosted feed.
+
+    FOLDER has package files (.nupkg, .snupkg) in any depth: loose files, or the storage of NuGet.Server, BaGet,
+    Sleet or Nexus. Publication dates, listing, deprecation and download counts are kept where the source knows them.
+
+    Every package needs an owner, a user or an organisation that exists here, and is imported as if that account
+    pushed it: an id must be protected or allowed by the settings, and its prefix must not be reserved for others.
+
+    Versions that are here already are skipped, so to continue an interrupted run, run it again; a server may be
+    running. A version that is here with different bytes is reported and never replaced.
+
+    Exit code: 0 if everything selected is here, 1 if something was refused (each is listed with the reason), 2 for a
+    usage error.
+    """
+    from nugetproxy.hosting.moving_in.selection import selection_of
+
+    if folder is None:
+        refuse(InvalidRequest("name a folder"))
+    try:
+        selection, names = selection_of(include, exclude, newest), _owner_names(owners_file, owner)
+        if not names.names:
+            raise InvalidRequest("name the owner of the packages: --owner NAME, or --owners FILE")
+    except InvalidRequest as error:
+        refuse(error)
+    if report_file is not None:
+        _check_writable(report_file)
+
+    async def work(managed: "Managed") -> "Report":
+        from nugetproxy import logs
+        from nugetproxy.cli.opened_mirror import owner_that_root_would_shut_out
+        from nugetproxy.hosting.moving_in.folder import FolderSource
+        from nugetproxy.hosting.moving_in.run import MovingIn
+        from nugetproxy.runtime.moving_in_parts import receiver
+
+        logs.set_up("plain", "error")  # the report says everything
+        if user := owner_that_root_would_shut_out(managed.path):
+            raise StorageUnavailable(
+                f"{managed.path} belongs to {user}: run this as {user}, or the server cannot use what root writes there"
+            )
+        actor_for = _actors(managed, names)
+        source: Source = FolderSource(folder, database=database, repository=repository)
+        parts = receiver(managed.config, managed.path, managed.database, managed.revisions, managed.ownership,
+                         managed.audit, parallel=parallel)  # fmt: skip
+        async with parts as to:
+            with _progress() as (planned, advanced):
+                run = MovingIn(
+                    source, to, actor_for, selection=selection, parallel=parallel, dry_run=dry_run, planned=planned,
+                    advanced=advanced,
+                )  # fmt: skip
+                return await run.run()
+
+    report = manage(options, work)
+    if report_file is not None:
+        _write(report_file, report.as_dict())
+    _print(report, as_json)
+    sys.exit(REFUSED if report.refused else 0)
+
+
+def _owner_names(file: Path | None, otherwise: str) -> "OwnerNames":
+    """Raises InvalidRequest."""
+    from nugetproxy.hosting.moving_in.selection import OwnerNames, read_owner_names
+
+    if file is None:
+        return OwnerNames({}, otherwise)
+    try:
+        return read_owner_names(file.read_text("utf-8-sig"), otherwise)
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"{file} is not UTF-8 text (byte {error.start})") from error
+    except OSError as error:
+        raise InvalidRequest(f"{file} cannot be read: {error.strerror}") from error
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{file}: {error}") from error
+
+
+def _actors(managed: "Managed", names: "OwnerNames") -> "Callable[[PackageId], Actor | None]":
+    """Who pushes an id. Raises AccountNotFound, InvalidRequest: an owner does not exist here, or is disabled."""
+    from dataclasses import replace
+
+    from nugetproxy.accounts.records import actor_of
+
+    actors: dict[str, Actor] = {}
+    for name in names.names:
+        account = managed.directory.account(name)
+        if account.is_disabled:
+            raise InvalidRequest(
+                f"{account.name} is disabled and cannot own new packages: nugetproxy user enable {name}"
+            )
+        actor = actor_of(managed.database.fetch, account)
+        actors[name] = replace(actor, name=f"{managed.by.name} for {account.name}", is_administrator=False)
+
+    def actor_for(package_id: "PackageId") -> "Actor | None":
+        name = names.find(package_id.lower)
+        return None if name is None else actors[name]
+
+    return actor_for
+
+
+@contextmanager
+def _progress() -> "Iterator[tuple[Callable[[int], None], Callable[[Row], None]]]":
+    """What to call with the number of files, and after each. A bar on a terminal, nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or is_json()) as progress:
+        bar = progress.add_task("reading", total=None)
+        done = 0
+
+        def planned(files: int) -> None:
+            progress.update(bar, description="importing", total=done + files)
+
+        def advanced(_: "Row") -> None:
+            nonlocal done
+            done += 1
+            progress.advance(bar)
+
+        yield planned, advanced
+
+
+def _print(report: "Report", as_json: bool) -> None:
+    from nugetproxy.hosting.moving_in.report import Outcome
+
+    if as_json:
+        print_json(report.as_dict())
+        return
+    for row in report.rows:
+        if row.outcome is Outcome.IMPORTED:
+            for remark in row.notes:
+                click.echo(printable(f"{row.package}: {remark}"))
+    told = [f"{f'{row.package} ' if row.package else ''}({row.offer.place}): {row.why}" for row in report.refused]
+    if told:
+        complain([printable(f"refused {each}") for each in told[:_MOST_TOLD]], "refused")
+    if len(told) > _MOST_TOLD:
+        note(f"{len(told) - _MOST_TOLD} more files were refused; --report FILE lists all")
+    counts = report.counts
+    verb = "Would import" if report.dry_run else "Imported"
+    click.echo(
+        f"{verb} {counts[Outcome.IMPORTED]} files ({report.bytes_imported / 1e6:.1f} MB). "
+        f"Here already: {counts[Outcome.KEPT]}. Left out: {counts[Outcome.LEFT_OUT]}. "
+        f"Refused: {counts[Outcome.REFUSED]}."
+    )
+
+
+def _check_writable(path: Path) -> None:
+    """Before hours of work, not after them. Exits with a usage error."""
+    try:
+        with path.open("ab"):
+            pass
+    except OSError as error:
+        complain([f"{path} cannot be written: {error.strerror}"], "usage", USAGE)
+        sys.exit(USAGE)
+
+
+def _write(path: Path, report: Mapping[str, Any]) -> None:
+    import orjson
+
+    try:
+        path.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+    except OSError as error:
+        note(f"{path} cannot be written: {error.strerror}")

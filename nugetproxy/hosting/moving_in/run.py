@@ -1,0 +1,344 @@
+"""Take over the packages of another server: plan, then push each file by the same act as a client's push.
+
+Rule 1: what a source says about a file is checked against the file: identity, size, hash. Nothing is published under a
+name that its bytes do not have.
+Rule 2: a version that is here is never replaced. So a run that was interrupted is continued by running it again.
+Versions of one id are pushed in the order in which they were published: the events and "newest" keep their meaning.
+"""
+
+import asyncio
+import base64
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from nugetproxy.accounts.model import Actor
+from nugetproxy.errors import (
+    DocumentAbsent,
+    InvalidPackage,
+    NugetproxyError,
+    PackageExists,
+    PackageNotFound,
+    PartNotFound,
+    StorageUnavailable,
+    TooLarge,
+    UpstreamError,
+    VersionBurnt,
+    VersionNotFound,
+)
+from nugetproxy.executors.base import Executor
+from nugetproxy.executors.threads import DISK
+from nugetproxy.feeds.offers import FileKind, Offer, Unusable
+from nugetproxy.hosting.inspection import Rules, identify, inspect
+from nugetproxy.hosting.moving_in.names import contradicts
+from nugetproxy.hosting.moving_in.report import Outcome, Report, Row, in_order
+from nugetproxy.hosting.moving_in.selection import Selection
+from nugetproxy.hosting.moving_in.source import Source
+from nugetproxy.hosting.packages import HostedPackages
+from nugetproxy.hosting.publish import Publish
+from nugetproxy.hosting.symbols import Symbols
+from nugetproxy.nuget.archive import ArchiveLimits
+from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.storage.spool import Spool, SpoolFolder
+
+# In the audit log, acts by a command have no address.
+_HERE: Final = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportLimits:
+    """Sizes in bytes."""
+
+    archive: ArchiveLimits
+    package_size: int
+    symbols_size: int
+
+    def of(self, kind: FileKind) -> int:
+        return self.package_size if kind is FileKind.PACKAGE else self.symbols_size
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """The parts of the data directory that receives. `rules` are those that `publish` applies."""
+
+    publish: Publish
+    symbols: Symbols
+    packages: HostedPackages
+    spools: SpoolFolder
+    inspection: Executor
+    limits: ImportLimits
+    rules: Rules
+
+
+class _Refused(Exception):
+    """A file is not taken over; `kind` is a word for scripts."""
+
+    def __init__(self, kind: str, why: str) -> None:
+        self.kind = kind
+        super().__init__(why)
+
+
+class MovingIn:
+    """One run."""
+
+    def __init__(
+        self,
+        source: Source,
+        to: Receiver,
+        actor_for: Callable[[PackageId], Actor | None],
+        *,
+        selection: Selection = Selection(),  # noqa: B008 - frozen
+        parallel: int = 8,
+        dry_run: bool = False,
+        planned: Callable[[int], None] = lambda _: None,
+        advanced: Callable[[Row], None] = lambda _: None,
+    ) -> None:
+        """`actor_for` returns who pushes an id: the account that gets it; None if nobody is named for it.
+
+        `planned` is called with the number of files that will be looked at, `advanced` after each.
+        """
+        self._source = source
+        self._to = to
+        self._actor_for = actor_for
+        self._selection = selection
+        self._turns = asyncio.Semaphore(parallel)
+        self._dry_run = dry_run
+        self._planned = planned
+        self._advanced = advanced
+        self._rows: list[Row] = []
+
+    async def run(self) -> Report:
+        """Raises StorageUnavailable, and what `Source.offers` raises; what was imported until then stays."""
+        chosen = self._chosen(await self._gathered())
+        self._planned(sum(map(len, chosen)))
+        await _all(self._import_id(offers) for offers in chosen)
+        return Report(self._source.name, self._dry_run, in_order(self._rows))
+
+    # --- the plan -----------------------------------------------------------------------------------------------------
+
+    async def _gathered(self) -> list[tuple[PackageIdentity, Offer]]:
+        """All offers whose identity is known, or can be read from their file."""
+        found: list[tuple[PackageIdentity, Offer]] = []
+        unnamed: list[tuple[Offer, Path]] = []
+
+        async def read(offer: Offer, path: Path) -> None:
+            async with self._turns:
+                try:
+                    package = await self._to.inspection.run(identify, path, self._to.limits.archive)
+                    if contradicts(path.name, package):
+                        raise _Refused("another_package", f"its name says something else, but it contains {package}")
+                    found.append((package, offer))
+                except _Refused as refused:
+                    self._tell(Row(offer, package, Outcome.REFUSED, str(refused), refused.kind))
+                except NugetproxyError as error:
+                    self._tell(Row(offer, None, Outcome.REFUSED, str(error), "unreadable"))
+
+        async for offer in self._source.offers():
+            if isinstance(offer, Unusable):
+                outcome = Outcome.REFUSED if offer.is_loss else Outcome.LEFT_OUT
+                self._tell(Row(Offer(offer.place), None, outcome, offer.why, "unusable"))
+            elif offer.identity is not None:
+                found.append((offer.identity, offer))
+            elif (path := self._source.local(offer)) is not None:
+                unnamed.append((offer, path))
+        await _all(read(offer, path) for offer, path in unnamed)
+        return found
+
+    def _chosen(self, found: Iterable[tuple[PackageIdentity, Offer]]) -> list[list[tuple[PackageIdentity, Offer]]]:
+        """The selected offers, those of each id together: packages first, by the time of their publication."""
+        by_id: defaultdict[str, list[tuple[PackageIdentity, Offer]]] = defaultdict(list)
+        for package, offer in found:
+            if self._selection.covers(package.lower_id):
+                by_id[package.lower_id].append((package, offer))
+            else:
+                self._tell(Row(offer, package, Outcome.LEFT_OUT, "its id is not selected", "not_selected"))
+        chosen = []
+        for _, offers in sorted(by_id.items()):
+            wanted = self._selection.chosen(package.version for package, _ in offers)
+            left = [each for each in offers if each[0].version not in wanted]
+            for package, offer in left:
+                why = f"it is not among the newest {self._selection.newest} versions"
+                self._tell(Row(offer, package, Outcome.LEFT_OUT, why, "older"))
+            chosen.append(sorted((each for each in offers if each[0].version in wanted), key=_order))
+        return [each for each in chosen if each]
+
+    # --- one id -------------------------------------------------------------------------------------------------------
+
+    async def _import_id(self, offers: list[tuple[PackageIdentity, Offer]]) -> None:
+        actor = self._actor_for(offers[0][0].id)
+        offered: dict[PackageIdentity, Row] = {}
+        for package, offer in offers:
+            async with self._turns:
+                row = await self._imported(actor, package, offer, offered)
+            if offer.kind is FileKind.PACKAGE:
+                offered.setdefault(package, row)
+            self._tell(row)
+
+    async def _imported(
+        self, actor: Actor | None, package: PackageIdentity, offer: Offer, offered: dict[PackageIdentity, Row]
+    ) -> Row:
+        """What became of one file."""
+        owner = actor.account.name if actor is not None and actor.account is not None else ""
+        row = Row(offer, package, Outcome.IMPORTED, owner=owner, size=offer.size or 0, notes=offer.notes)
+        try:
+            if (kept := await self._kept(package, offer)) is not None:
+                return replace(row, outcome=Outcome.KEPT, why=kept, kind="kept")
+            if actor is None:
+                why = (
+                    f"nobody is named as the owner of {package.id}: use --owner, or add a line to the file of --owners"
+                )
+                raise _Refused("no_owner", why)
+            if offer.kind is FileKind.PACKAGE:
+                self._to.publish.judge_push(actor, package)
+            if not self._dry_run:
+                return await self._pushed(actor, row)
+            if (before := offered.get(package)) is not None and offer.kind is FileKind.PACKAGE:
+                return await self._second(row, before)
+            if offer.kind is FileKind.SYMBOLS and package not in offered and self._to.packages.find(package) is None:
+                raise VersionNotFound(package.id.text, package.version.normalized, "symbols need their package")
+            return await self._examined(row)
+        except _Refused as refused:
+            return replace(row, outcome=Outcome.REFUSED, why=str(refused), kind=refused.kind)
+        except StorageUnavailable:
+            raise
+        except NugetproxyError as error:
+            return replace(row, outcome=Outcome.REFUSED, why=str(error), kind=_kind(error))
+
+    async def _kept(self, package: PackageIdentity, offer: Offer) -> str | None:
+        """Why nothing needs to be done: these bytes are here. Raises _Refused when other bytes are; None for none."""
+        if offer.kind is FileKind.SYMBOLS:
+            with suppress(PackageNotFound, VersionNotFound, PartNotFound):
+                file = self._to.symbols.snupkg(package)
+                if await self._differs(offer, await DISK.run(_sha512, file.path), file.size):
+                    raise _Refused("different_bytes", f"other symbols of {package} are here; they are not replaced")
+                return "its symbols are here already"
+            return None
+        there = self._to.packages.find_content(package)
+        if there is None:
+            return None
+        if await self._differs(offer, there.sha512, there.size):
+            raise _Refused("different_bytes", f"{package} is here with different bytes; a version is never replaced")
+        return "it is here already"
+
+    async def _differs(self, offer: Offer, sha512: str, size: int) -> bool:
+        """Whether a file is known to differ from one that is here: by all that can be known without fetching it."""
+        if offer.size is not None and offer.size != size:
+            return True
+        if offer.sha512:
+            return offer.sha512 != sha512
+        path = self._source.local(offer)
+        return path is not None and await self._hash_of(path) != sha512
+
+    async def _hash_of(self, path: Path) -> str:
+        try:
+            return await DISK.run(_sha512, path)
+        except OSError as error:
+            raise _Refused("unreadable", f"it cannot be read: {error.strerror}") from error
+
+    async def _examined(self, row: Row) -> Row:
+        """For a dry run: what `_pushed` would find, as far as that can be known without copying the file."""
+        path = self._source.local(row.offer)
+        if path is None or row.offer.kind is FileKind.SYMBOLS:
+            return row
+        try:
+            size = (await DISK.run(path.stat)).st_size
+        except OSError as error:
+            raise _Refused("unreadable", f"it cannot be read: {error.strerror}") from error
+        self._check_size(row.offer, size)
+        found = await self._to.inspection.run(inspect, path, self._to.limits.archive, self._to.rules)
+        self._check(row, found.identity, size, await self._hash_of(path) if row.offer.sha512 else "")
+        return replace(row, size=size, notes=(*row.notes, *found.warnings))
+
+    async def _second(self, row: Row, before: Row) -> Row:
+        """For a dry run: a file of a version that another file has."""
+        one, other = self._source.local(row.offer), self._source.local(before.offer)
+        if one is not None and other is not None and await self._hash_of(one) == await self._hash_of(other):
+            return replace(row, outcome=Outcome.KEPT, why=f"it is the same file as {before.offer.place}", kind="kept")
+        raise _Refused("different_bytes", f"{before.offer.place} has the same id and version, with different bytes")
+
+    async def _pushed(self, actor: Actor, row: Row) -> Row:
+        offer, package = row.offer, row.package
+        assert package is not None, "only files with an identity are pushed"
+        spool = await DISK.run(self._to.spools.create, "import")
+        try:
+            await self._copy(offer, spool)
+            path = spool.path
+            assert path is not None, "a package is spooled on disk"
+            actual = await self._to.inspection.run(identify, path, self._to.limits.archive)
+            self._check(row, actual, spool.size, base64.b64encode(spool.sha512).decode())
+            size = spool.size
+            if offer.kind is FileKind.SYMBOLS:
+                pushed = await self._to.symbols.push(actor, spool, address=_HERE)
+                return replace(row, size=size, notes=(*row.notes, *pushed.warnings))
+            done = await self._to.publish.push(
+                actor, spool, address=_HERE, history=offer.history, origin=f"from {self._source.name}"
+            )
+            return replace(row, size=size, notes=(*row.notes, *done.warnings))
+        finally:
+            spool.end()
+
+    async def _copy(self, offer: Offer, spool: Spool) -> None:
+        limit = self._to.limits.of(offer.kind)
+        self._check_size(offer, offer.size or 0)
+        await self._source.copy(offer, spool, limit)
+
+    def _check_size(self, offer: Offer, size: int) -> None:
+        limit = self._to.limits.of(offer.kind)
+        if size > limit:
+            setting = "max_package_size" if offer.kind is FileKind.PACKAGE else "max_symbols_size"
+            raise _Refused("too_large", f"it has {size} bytes, more than the limit of {limit} (hosting.{setting})")
+
+    def _check(self, row: Row, actual: PackageIdentity, size: int, sha512: str) -> None:
+        """Raises _Refused when the file is not what the source says it is."""
+        offer = row.offer
+        if actual != row.package:
+            raise _Refused(
+                "another_package", f"the source says that it is {row.package}, but the file contains {actual}"
+            )
+        if offer.size is not None and offer.size != size:
+            raise _Refused("damaged", f"the source says that it has {offer.size} bytes; it has {size}")
+        if offer.sha512 and offer.sha512 != sha512:
+            raise _Refused("damaged", "its hash (SHA-512) is not the one that the source states")
+
+    def _tell(self, row: Row) -> None:
+        self._rows.append(row)
+        self._advanced(row)
+
+
+async def _all(jobs: Iterable[Coroutine[None, None, None]]) -> None:
+    """Run them together. The first failure ends the others, and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for job in jobs:
+                group.create_task(job)
+    except ExceptionGroup as failures:  # the first is sufficient
+        raise failures.exceptions[0] from None
+
+
+def _order(each: tuple[PackageIdentity, Offer]) -> tuple[object, ...]:
+    package, offer = each
+    published = offer.history.published
+    return offer.kind is FileKind.SYMBOLS, published is None, published or 0, package.version.sort_key, offer.place
+
+
+def _sha512(path: Path) -> str:
+    with path.open("rb") as file:
+        return base64.b64encode(hashlib.file_digest(file, "sha512").digest()).decode()
+
+
+def _kind(error: NugetproxyError) -> str:
+    kinds: tuple[tuple[type[NugetproxyError], str], ...] = (
+        (VersionBurnt, "deleted"),
+        (PackageExists, "different_bytes"),
+        (InvalidPackage, "invalid"),
+        (TooLarge, "too_large"),
+        (UpstreamError, "not_fetched"),
+        (DocumentAbsent, "not_fetched"),
+        (VersionNotFound, "no_package"),
+        (PackageNotFound, "no_package"),
+    )
+    return next((word for kind, word in kinds if isinstance(error, kind)), "not_allowed")
