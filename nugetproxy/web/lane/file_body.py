@@ -16,11 +16,14 @@ from nugetproxy.web.http.portions import QUEUED, SLICE, TURN
 FIRST: Final = 32 * 1024
 """Bytes that are sent in one write with the head; a file up to this size needs no second one."""
 
+MOST_HEAD: Final = 8 * 1024
+"""Bytes of a head that fit in front of it. Ours have a few hundred."""
+
 AHEAD: Final = 4 * SLICE
 """Bytes that a thread reads into the page cache when some of them are missing."""
 
 # Used within one call only, so that all connections can share it.
-_ROOM: Final = memoryview(bytearray(max(FIRST, QUEUED)))
+_ROOM: Final = memoryview(bytearray(max(MOST_HEAD + FIRST, QUEUED)))
 
 
 class FileBody:
@@ -73,17 +76,23 @@ class FileBody:
 
     def start(self, head: bytes) -> None:
         """Send `head`, followed by the body."""
-        count = min(FIRST, self._end - self._at)
-        first = _ROOM[:0]
+        assert len(head) <= MOST_HEAD
+        first = _ROOM[len(head) : len(head) + min(FIRST, self._end - self._at)]
         try:
-            read = os.preadv(self._file.descriptor, [_ROOM[:count]], self._at, os.RWF_NOWAIT)
-            first = _ROOM[:read]
+            read = os.preadv(self._file.descriptor, [first], self._at, os.RWF_NOWAIT)
         except OSError:  # not in the page cache, or the file system cannot tell
-            pass
+            read = 0
+        if self._descriptor < 0:
+            # One TLS record for the head and what fits behind it.
+            _ROOM[: len(head)] = head
+            self._transport.write(_ROOM[: len(head) + read])
+            self._at += read
+            self.go_on()
+            return
         written = 0
         if self._writes_directly():
             try:
-                written = os.writev(self._descriptor, (head, first))
+                written = os.writev(self._descriptor, (head, first[:read]))
             except OSError:  # full, or broken: the transport finds out which
                 written = 0
         if written < len(head):

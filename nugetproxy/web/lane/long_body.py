@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from nugetproxy.web.http.portions import QUEUED, SLICE, TURN
+from nugetproxy.web.lane.tls import RECORD
 
 UNSENT: Final = 256 * 1024
 """Bytes that may wait in the kernel to be sent (TCP_NOTSENT_LOWAT); those in flight may still grow with the path.
@@ -41,8 +42,13 @@ class LongBody:
 
     def start(self, head: bytes) -> None:
         """Send `head`, followed by the body."""
-        first = self._body[:SLICE]
-        if self._writes_directly():
+        if self._descriptor < 0:
+            # One TLS record for the head and what fits behind it.
+            first = self._body[: max(0, RECORD - len(head))]
+            self.sent = len(first)
+            head += first
+        elif self._writes_directly():
+            first = self._body[:SLICE]
             try:
                 written = os.writev(self._descriptor, (head, first))
             except OSError:  # full, or broken: the transport finds out which

@@ -123,6 +123,23 @@ def test_a_reset_client_is_forgotten(loop, tls):
     assert run_on(loop, scenario)
 
 
+def test_the_last_record_of_an_answer_is_sent_without_waiting_for_acknowledgements(loop, tls):
+    async def scenario():
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listening,
+            socket.create_connection(listening.getsockname()) as client,
+        ):
+            taken, _ = listening.accept()
+            taken.setblocking(False)
+            client.setblocking(True)
+            connecting = asyncio.to_thread(tls.client.wrap_socket, client, server_hostname="localhost")
+            secured, its = await asyncio.gather(handshake(taken, tls.server), connecting)
+            with secured, its:
+                return secured.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    assert run_on(loop, scenario) != 0
+
+
 def test_an_end_is_announced(loop, tls):
     """
     Without a close_notify a client could not tell the end from an attacker's cut.
