@@ -27,6 +27,7 @@ from nugetproxy.mirroring.foresight.foresight import Foresight
 from nugetproxy.mirroring.kept.files import KeptFiles
 from nugetproxy.mirroring.kept.inventory import Inventory
 from nugetproxy.mirroring.kept.last_use import LastUse
+from nugetproxy.mirroring.kept.pins import Pins
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import SpoolFolder
 
@@ -68,6 +69,7 @@ class CareServices:
     inventory: Inventory
     files: KeptFiles
     last_use: LastUse
+    pins: Pins
     eviction: Eviction
     upkeep: Upkeep
     verification: Verification

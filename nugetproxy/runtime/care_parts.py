@@ -20,6 +20,7 @@ from nugetproxy.mirroring.kept.files import KeptFiles
 from nugetproxy.mirroring.kept.guard import KeptGuard
 from nugetproxy.mirroring.kept.inventory import Inventory
 from nugetproxy.mirroring.kept.last_use import LastUse
+from nugetproxy.mirroring.kept.pins import Pins
 from nugetproxy.mirroring.kept.quarantine import Quarantine
 from nugetproxy.mirroring.kept.unmet import UnmetRequests
 from nugetproxy.nuget.identity import PackageIdentity
@@ -41,6 +42,7 @@ class KeptParts:
     files: KeptFiles
     last_use: LastUse
     unmet: UnmetRequests
+    pins: Pins
     quarantine: Quarantine
     blobs: FilesystemBlobs
 
@@ -60,6 +62,7 @@ def kept_parts(
         files,
         LastUse(files),
         UnmetRequests(database),
+        Pins(database),
         Quarantine(path, files),
         FilesystemBlobs(path / MIRROR, access),
     )
@@ -103,7 +106,7 @@ def care_over(
     if runs and not parts.files.is_read_only:
         jobs = [verification.run()] if config.mirroring.mode == "offline" else [verification.run(), upkeep.run()]
         stack.push_async_callback(_ended, [asyncio.create_task(job) for job in jobs])
-    return CareServices(parts.inventory, parts.files, parts.last_use, eviction, upkeep, verification)
+    return CareServices(parts.inventory, parts.files, parts.last_use, parts.pins, eviction, upkeep, verification)
 
 
 async def _offers(mirror: MirrorFeed, is_ours: Callable[[str], bool], package: PackageIdentity) -> bool | None:

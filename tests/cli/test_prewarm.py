@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nugetproxy.cli.main import main
-from nugetproxy.mirroring.prewarm import Prewarm
+from nugetproxy.mirroring.prewarm.patience import Patience
 from nugetproxy.nuget.signature import content_hash
 from tests.fakes.faults import corrupt, status
 from tests.fakes.upstream import FakeUpstream
@@ -161,12 +161,12 @@ async def test_a_failing_upstream_is_named(gallery, tmp_path, fault, why):
 
 
 async def test_waiting_for_an_upstream_is_reported(gallery, tmp_path, monkeypatch):
-    in_time, made = skipping(monkeypatch), Prewarm.__init__
+    in_time, made = skipping(monkeypatch), Patience.__init__
 
     async def sleep(seconds: float) -> None:
         in_time(seconds)
 
-    monkeypatch.setattr(Prewarm, "__init__", lambda *args, **named: made(*args, **named, sleep=sleep))
+    monkeypatch.setattr(Patience, "__init__", lambda self, resting: made(self, resting, sleep))
     monkeypatch.setenv("NUGETPROXY_MIRRORING__UPSTREAM__0__PATIENCE", "1s")
     gallery.fault("*.nupkg", status(429, retry_after=400), times=4)
     ended = await prewarm(gallery, tmp_path / "data", plain_list(tmp_path, *(f"{name} 1.0.0" for name in IDS)))
@@ -178,7 +178,7 @@ async def test_waiting_for_an_upstream_is_reported(gallery, tmp_path, monkeypatc
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("packages.txt", "Contoso.Base\n"), ("packages.lock.json", "{"), ("packages.lock.json", '{"version": 1}')],
+    [("packages.txt", "Contoso.Base 1.x\n"), ("packages.lock.json", "{"), ("packages.lock.json", '{"version": 1}')],
 )
 async def test_a_file_that_cannot_be_read_ends_it_before_any_request(gallery, tmp_path, name, content):
     file = tmp_path / name

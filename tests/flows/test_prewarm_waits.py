@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from nugetproxy.mirroring.prewarm import MOST_RESTS, Prewarm, PrewarmReport
+from nugetproxy.mirroring.prewarm.files import PackageFiles
+from nugetproxy.mirroring.prewarm.patience import MOST_RESTS, Patience
+from nugetproxy.mirroring.prewarm.plan import Wish
+from nugetproxy.mirroring.prewarm.run import Prewarm, PrewarmReport
 from nugetproxy.nuget.identity import PackageIdentity
-from nugetproxy.nuget.lock_files import Wanted
 from tests.fakes.faults import Fault, status
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.mirror import Mirror, files_below, running
 from tests.mirroring.clients import skipping
 
 NAMES = [f"Contoso.P{number}" for number in range(12)]
-WANTED = [Wanted(PackageIdentity.parse(name, "1.0.0"), None) for name in NAMES]
+WANTED = [Wish(PackageIdentity.parse(name, "1.0.0")) for name in NAMES]
 
 
 @pytest.fixture
@@ -38,12 +40,8 @@ class Run:
     def __init__(self, mirror: Mirror, in_time: Callable[[float], None], *, parallel: int = 4) -> None:
         self._in_time = in_time
         self.told: list[tuple[float, str]] = []
-        self._prewarm = Prewarm(
-            mirror.services.feed,
-            parallel=parallel,
-            resting=lambda seconds, why: self.told.append((seconds, why)),
-            sleep=self._sleep,
-        )
+        feed, patience = mirror.services.feed, Patience(lambda *told: self.told.append(told), self._sleep)
+        self._prewarm = Prewarm(feed, PackageFiles(feed, patience), patience, parallel=parallel)
 
     async def _sleep(self, seconds: float) -> None:
         self._in_time(seconds)

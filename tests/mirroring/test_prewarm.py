@@ -7,17 +7,20 @@ from typing import cast
 
 import pytest
 
-from nugetproxy.errors import UpstreamTimeout, UpstreamUnavailable
+from nugetproxy.errors import NotOffered, UpstreamTimeout, UpstreamUnavailable
 from nugetproxy.feeds.base import Answer, Feed, LocalFile, Offered, PackageContent, Part
-from nugetproxy.mirroring.prewarm import Prewarm, hashes_by_identity
+from nugetproxy.mirroring.prewarm.files import PackageFiles
+from nugetproxy.mirroring.prewarm.patience import Patience
+from nugetproxy.mirroring.prewarm.plan import Wish, exactly
+from nugetproxy.mirroring.prewarm.run import Prewarm
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
-from nugetproxy.nuget.lock_files import Wanted
+from nugetproxy.nuget.projects.sources import Exact, Sources
 
 ONE, OTHER = (base64.b64encode(bytes([number]) * 64).decode() for number in (1, 2))
 
 
-def want(version: str, digest: str | None = None, name: str = "A") -> Wanted:
-    return Wanted(PackageIdentity.parse(name, version), digest)
+def want(version: str, digest: str | None = None, name: str = "A") -> Exact:
+    return Exact(PackageIdentity.parse(name, version), "packages.lock.json", digest)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +36,8 @@ def want(version: str, digest: str | None = None, name: str = "A") -> Wanted:
     ],
 )
 def test_each_identity_once_with_every_hash(mentioned, expected):
-    assert {each.version.normalized: hashes for each, hashes in hashes_by_identity(mentioned).items()} == expected
+    wishes = exactly(Sources(exact=tuple(mentioned))).wishes
+    assert {each.version.normalized: wish.hashes for each, wish in wishes.items()} == expected
 
 
 class BusyFeed:
@@ -50,6 +54,11 @@ class BusyFeed:
     async def content(self, package: PackageIdentity, part: Part) -> Answer[PackageContent]:
         await self._refuse()
         return Answer(LocalFile(Path("kept.nupkg"), 1, 0, ""))
+
+    async def vulnerabilities(self) -> None:
+        raise NotOffered("none")
+
+    signatures = vulnerabilities
 
     async def versions(self, package_id: PackageId) -> Answer[tuple[()]]:
         await self._refuse()
@@ -75,7 +84,9 @@ async def prewarmed(feed: BusyFeed, *, parallel: int) -> list[float]:
             await asyncio.sleep(0)
         feed.busy = False
 
-    await Prewarm(cast(Feed, feed), parallel=parallel, sleep=sleep).run([want(f"{n}.0.0") for n in range(20)])
+    patience = Patience(sleep=sleep)
+    run = Prewarm(cast(Feed, feed), PackageFiles(cast(Feed, feed), patience), patience, parallel=parallel)
+    await run.run([Wish(PackageIdentity.parse("A", f"{n}.0.0")) for n in range(20)])
     return rests
 
 

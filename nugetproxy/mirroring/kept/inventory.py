@@ -121,6 +121,14 @@ class Inventory:
         )
         return str(rows[0][0]) if rows else None
 
+    def keeps(self, lower_id: str, lower_version: str) -> bool:
+        """Whether the package is kept from any upstream. Raises StorageUnavailable."""
+        return bool(
+            self._database.fetch(
+                "SELECT 1 FROM mirrored_packages WHERE lower_id = ? AND lower_version = ?", (lower_id, lower_version)
+            )
+        )
+
     def search(self, upstream: str, text: str, package_type: str | None) -> list[str]:
         """The ids (original casing) of kept packages that contain every word of `text`.
 

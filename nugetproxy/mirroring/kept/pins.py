@@ -29,12 +29,12 @@ class Pins:
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
 
-    async def add(self, pin: Pin) -> None:
+    async def add(self, *pins: Pin) -> None:
         """A pin of the same package with the same name is replaced."""
-        row = (pin.lower_id, pin.lower_version, pin.name, pin.reason, pin.since)
+        rows = [(pin.lower_id, pin.lower_version, pin.name, pin.reason, pin.since) for pin in pins]
         await self._database.write(
             lambda connection: (
-                connection.execute("INSERT OR REPLACE INTO mirrored_pins VALUES (?, ?, ?, ?, ?)", row).rowcount
+                connection.executemany("INSERT OR REPLACE INTO mirrored_pins VALUES (?, ?, ?, ?, ?)", rows).rowcount
             )
         )
 

@@ -82,20 +82,19 @@ class Sources:
 
 
 class Found:
-    """Collects findings. Keeps the first of equal ones, with the content hash of any."""
+    """Collects findings. Keeps the first of equal ones; a package that several files name is kept for each of them."""
 
     def __init__(self) -> None:
-        self._exact: dict[PackageIdentity, Exact] = {}
+        self._exact: dict[tuple[PackageIdentity, str], Exact] = {}
         self._requests: dict[tuple[PackageId, VersionRange | None], Request] = {}
         self._unsure: dict[tuple[str, str], Unsure] = {}
         self.feeds: dict[str, None] = {}
 
     def exact(self, found: Exact) -> None:
-        known = self._exact.get(found.identity)
+        key = found.identity, found.by.partition(", line ")[0]  # once for each file
+        known = self._exact.get(key)
         if known is None or (known.content_hash is None and found.content_hash is not None):
-            self._exact[found.identity] = (
-                found if known is None else Exact(known.identity, known.by, found.content_hash)
-            )
+            self._exact[key] = found
 
     def request(self, found: Request) -> None:
         self._requests.setdefault((found.id, found.range), found)

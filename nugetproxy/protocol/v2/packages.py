@@ -11,12 +11,12 @@ from typing import Any
 
 from nugetproxy.errors import InvalidPackageId, InvalidVersion
 from nugetproxy.nuget.identity import PackageId
-from nugetproxy.nuget.manifest import Dependency, DependencyGroup
 from nugetproxy.nuget.package import Package
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.bounds import shortened
 from nugetproxy.protocol.documents import text_of
 from nugetproxy.protocol.links import Links
+from nugetproxy.protocol.v3.dependency_groups import read_dependency_groups
 from nugetproxy.protocol.v3.registration_values import Hive, Leaf
 from nugetproxy.protocol.v3.rewriting import Rewriter
 from nugetproxy.protocol.v3.search import SearchHit
@@ -72,7 +72,7 @@ def package_of_leaf(
         language=text_of(stated.get("language")),
         min_client_version=text_of(stated.get("minClientVersion")),
         require_license_acceptance=stated.get("requireLicenseAcceptance") is True,
-        dependency_groups=_dependency_groups(stated.get("dependencyGroups")),
+        dependency_groups=read_dependency_groups(stated.get("dependencyGroups")),
         published=published or (committed if leaf.listed else None),
         created=_moment(stated.get("created")) or published or committed,
         last_edited=_moment(stated.get("lastEdited")) or committed,
@@ -136,24 +136,6 @@ def _our_urls(package_id: str, version: NuGetVersion, stated: Mapping[str, Any],
         return {}
     rewriter = Rewriter(links, Hive.GZ_SEMVER2, _id(package_id).lower)
     return rewriter.rewritten(given, "", version.lower)
-
-
-def _dependency_groups(value: object) -> tuple[DependencyGroup, ...]:
-    groups = value if isinstance(value, list) else []
-    return tuple(
-        DependencyGroup(text_of(group.get("targetFramework")) or None, _dependencies(group.get("dependencies")))
-        for group in groups
-        if isinstance(group, dict)
-    )
-
-
-def _dependencies(value: object) -> tuple[Dependency, ...]:
-    rows = value if isinstance(value, list) else []
-    return tuple(
-        Dependency(row["id"], text_of(row.get("range")))
-        for row in rows
-        if isinstance(row, dict) and isinstance(row.get("id"), str)
-    )
 
 
 def _sha512(stated: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ def write(path: Path, text: str) -> Path:
 
 
 def names(*paths: Path) -> list[str]:
-    return [each.identity.id.text for each in read_sources(paths).exact]
+    return list(dict.fromkeys(each.identity.id.text for each in read_sources(paths).exact))
 
 
 def test_files_and_folders_together(tree, tmp_path):

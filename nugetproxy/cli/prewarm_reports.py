@@ -1,0 +1,147 @@
+"""The results of `nugetproxy prewarm`, as JSON and as text."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from nugetproxy.mirroring.prewarm.lookup import FeedLookup
+    from nugetproxy.mirroring.prewarm.plan import Plan, Wish
+    from nugetproxy.mirroring.prewarm.run import PrewarmReport, Refusal
+    from nugetproxy.nuget.closure.model import Missing
+    from nugetproxy.nuget.identity import PackageIdentity
+
+
+def prewarmed(plan: "Plan", lookup: "FeedLookup", report: "PrewarmReport", name: str | None) -> dict[str, Any]:
+    """The report of a run. `name` is that of the pins."""
+    problems = [*_unresolved(plan, lookup), *(_refusal(each, plan) for each in report.refusals)]
+    packages = []
+    for identity, wish in plan.wishes.items():
+        size = report.files.get(identity)
+        state = "missing" if size is None else "fetched" if identity in report.fetched else "kept"
+        packages.append(_package(wish, state, size))
+    return {
+        "complete": not problems,
+        "packages": packages,
+        "kept_before": report.kept_before,
+        "fetched": len(report.fetched),
+        "bytes_fetched": report.bytes_fetched,
+        "ids_with_documents": report.documents,
+        "pinned_as": name,
+        "problems": problems,
+        "unsure": _uncertain(plan),
+    }
+
+
+def what_if(plan: "Plan", lookup: "FeedLookup", sizes: "Mapping[PackageIdentity, int | None]") -> dict[str, Any]:
+    """What a run would fetch. `sizes` in bytes: 0 for kept packages, None for unknown."""
+    problems = _unresolved(plan, lookup)
+    states = {identity: "kept" if size == 0 else "would_fetch" for identity, size in sizes.items()}
+    unread = [
+        {"place": str(each), "what": "its runtime.json was not read: packages for a runtime may be missing here",
+         "settled_by": "a run without --what-if"}
+        for each in sorted(lookup.unread & {key for key, size in sizes.items() if size != 0}, key=str)
+    ]  # fmt: skip
+    return {
+        "complete": not problems,
+        "packages": [_package(wish, states[identity], sizes[identity]) for identity, wish in plan.wishes.items()],
+        "kept_before": sum(size == 0 for size in sizes.values()),
+        "would_fetch": sum(size != 0 for size in sizes.values()),
+        "bytes_to_fetch": sum(size or 0 for size in sizes.values()),
+        "unknown_sizes": sum(size is None for size in sizes.values()),
+        "problems": problems,
+        "unsure": [*_uncertain(plan), *unread],
+    }
+
+
+def print_report(row: Mapping[str, Any]) -> None:
+    """Problems and remarks on standard error, the result on standard output."""
+    for each in row["unsure"]:
+        click.echo(f"Not certain: {each['place']}: {each['what']}. Settled by: {each['settled_by']}", err=True)
+    for problem in row["problems"]:
+        # Who wants an exact package is a file that the user named: no news.
+        by = next((each for each in problem["wanted_by"] if len(each) > 1), None)
+        told = f" (wanted by {' > '.join(by)})" if by else ""
+        click.echo(f"Could not be fetched: {problem['what']}: {problem['why']}{told}", err=True)
+    packages, problems = len(row["packages"]), len(row["problems"])
+    if "would_fetch" in row:
+        for each in row["packages"]:
+            if each["state"] == "would_fetch":
+                click.echo(f"{each['id']} {each['version']}  {'unknown' if each['bytes'] is None else each['bytes']}")
+        unknown = f", {row['unknown_sizes']} of unknown size" if row["unknown_sizes"] else ""
+        click.echo(
+            f"Packages: {packages} ({row['kept_before']} kept before, {row['would_fetch']} to fetch, "
+            f"{row['bytes_to_fetch'] / 1e6:.1f} MB{unknown}). Problems: {problems}."
+        )
+    else:
+        click.echo(
+            f"Packages: {packages} ({row['kept_before']} kept before, {row['fetched']} fetched, "
+            f"{row['bytes_fetched'] / 1e6:.1f} MB). Ids with documents: {row['ids_with_documents']}. "
+            f"Problems: {problems}."
+        )
+
+
+def _unresolved(plan: "Plan", lookup: "FeedLookup") -> list[dict[str, Any]]:
+    """What no version satisfies, and ids about which the feed did not answer."""
+    problems = []
+    for missing in plan.missing:
+        failure = lookup.failures.get(missing.id.lower)
+        problems.append(_missing(missing, missing.why if failure is None else str(failure)))
+    told = {missing.id.lower for missing in plan.missing} | {identity.lower_id for identity in plan.wishes}
+    problems += [
+        {"what": f"dependencies of {lower_id}", "id": lower_id, "version": None, "range": None, "why": str(failure),
+         "nearest": None, "wanted_by": _wanted_by(plan, lower_id)}
+        for lower_id, failure in lookup.failures.items() if lower_id not in told
+    ]  # fmt: skip
+    return problems
+
+
+def _missing(missing: "Missing", why: str) -> dict[str, Any]:
+    return {
+        "what": f"{missing.id.text} {missing.range}".strip(),
+        "id": missing.id.text,
+        "version": None,
+        "range": missing.range,
+        "why": why,
+        "nearest": None if missing.nearest is None else missing.nearest.normalized,
+        "wanted_by": [list(missing.by)],
+    }
+
+
+def _refusal(refusal: "Refusal", plan: "Plan") -> dict[str, Any]:
+    wishes = [wish for identity, wish in plan.wishes.items() if str(identity) == refusal.what]
+    version = wishes[0].identity.version.normalized if wishes else None
+    lower_id = refusal.package_id.lower if refusal.package_id is not None else ""
+    return {
+        "what": refusal.what,
+        "id": None if refusal.package_id is None else refusal.package_id.text,
+        "version": version,
+        "range": None,
+        "why": refusal.why,
+        "nearest": None,
+        "wanted_by": [list(by) for by in wishes[0].by] if wishes else _wanted_by(plan, lower_id),
+    }
+
+
+def _wanted_by(plan: "Plan", lower_id: str) -> list[list[str]]:
+    return [list(by) for identity, wish in plan.wishes.items() if identity.lower_id == lower_id for by in wish.by]
+
+
+def _package(wish: "Wish", state: str, size: int | None) -> dict[str, Any]:
+    return {
+        "id": wish.identity.id.text,
+        "version": wish.identity.version.normalized,
+        "state": state,
+        "bytes": size,
+        "wanted_by": [list(by) for by in wish.by],
+    }
+
+
+def _uncertain(plan: "Plan") -> list[dict[str, str]]:
+    """What only MSBuild could know, and why a restore fails although every package is there."""
+    unsure = [{"place": each.place, "what": each.what, "settled_by": each.settled_by} for each in plan.unsure]
+    return unsure + [
+        {"place": place, "what": f"{problem.code}: {problem.text}".removeprefix(": "), "settled_by": "a change there"}
+        for place, problem in plan.problems
+    ]
