@@ -77,6 +77,15 @@ class UntrustedBundle(InvalidBundle):
         self.args = (f"{_shown(where)} cannot be trusted: {why}",)
 
 
+class BundleRefused(NugetproxyError):
+    """An intact bundle that cannot be imported here: it is too old, too large, or its base is missing."""
+
+    def __init__(self, where: str, why: str) -> None:
+        self.where = where
+        self.why = why
+        super().__init__(f"{_shown(where)} is not imported: {why}")
+
+
 class TooLarge(NugetproxyError):
     """A size limit was exceeded. `limit` is in bytes."""
 

@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "prewarm": ("nugetproxy.cli.prewarm", "prewarm"),
     "wanted": ("nugetproxy.cli.wanted", "wanted"),
     "import-packages": ("nugetproxy.cli.import_packages", "import_packages"),
+    "import": ("nugetproxy.cli.bundle_import", "bundle_import"),
     "mirror": ("nugetproxy.cli.mirror", "mirror"),
     "explain": ("nugetproxy.cli.explain", "explain"),
     "policy": ("nugetproxy.cli.policy", "policy"),

@@ -42,6 +42,7 @@ from nugetproxy.runtime.care_parts import care_over, kept_parts
 from nugetproxy.runtime.catalog_parts import followers
 from nugetproxy.runtime.foresight_parts import Mirrored, foresight_over
 from nugetproxy.runtime.hosting_parts import PrivateFeed, appeared, attempted, over
+from nugetproxy.runtime.imports import finish_imports
 from nugetproxy.runtime.known_policy import remember_policy
 from nugetproxy.runtime.known_upstreams import remember
 from nugetproxy.runtime.policy_parts import ScreenedFeed, screened
@@ -193,6 +194,9 @@ async def assemble(
             *(asyncio.create_task(_warm(mirror)) for _, mirror in mirrors),
         ]
         if what == "worker":
+            if not read_only:
+                finishing = finish_imports(path, parts.blobs, database, disk, leases, revisions)
+                background.append(asyncio.create_task(finishing))
             background += followers(
                 mirrored_sources,
                 config.mirroring,

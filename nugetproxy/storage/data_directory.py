@@ -17,6 +17,8 @@ from nugetproxy.storage.occupants import LOCKS
 
 MIRROR: Final = "mirror"
 QUARANTINE: Final = "quarantine"
+IMPORTS: Final = "imports"
+IMPORTED: Final = "imported-bundles.json"
 ANSWERS: Final = "answers"
 """The file of rendered answers."""
 
@@ -27,6 +29,8 @@ _OURS: Final = frozenset(
     {
         MIRROR,
         QUARANTINE,
+        IMPORTS,
+        IMPORTED,
         *_PRIVATE_PARTS,
         "hosted",
         "metrics",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nugetproxy.storage.backup.writing import BackupWriter
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
-from nugetproxy.storage.data_directory import MIRROR
+from nugetproxy.storage.data_directory import IMPORTED, MIRROR
 from nugetproxy.storage.database.opening import INVENTORY
 from nugetproxy.storage.documents.strict import DATABASE
 
@@ -18,5 +18,6 @@ def back_up_mirror(data: Path, backup: BackupWriter) -> None:
         if (data / path).exists():
             backup.add_database(path)
     backup.add("upstreams.json")
+    backup.add(IMPORTED)
     for blob in FilesystemBlobs(data / MIRROR).walk():
         backup.add(f"{MIRROR}/{blob.key}")

@@ -248,6 +248,6 @@ def _counted(fetch: Fetch) -> Counts:
                   oldest_use)  # fmt: skip
 
 
-def write_files(connection: sqlite3.Connection, rows: Iterable[tuple[object, ...]]) -> None:
+def write_files(connection: sqlite3.Connection, rows: Iterable[Sequence[object]]) -> None:
     """Enter files inside a transaction: the values of a row up to `verified`. None of them is gone upstream."""
     connection.executemany(_UPSERT, rows)

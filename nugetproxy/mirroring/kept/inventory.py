@@ -5,7 +5,7 @@ The package files are authoritative and the inventory follows them: a row is wri
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
@@ -107,6 +107,11 @@ class Inventory:
         """Add a package. Returns immediately; a failure to write is only logged, since the file itself is safe."""
         future = self._database.submit(_inserting([package]))
         future.add_done_callback(_log_failure)
+
+    async def add_rows(self, rows: Iterable[tuple[Sequence[object], Sequence[object]]]) -> None:
+        """Add packages by their `rows_of`, in one transaction. Raises StorageUnavailable."""
+        of_packages, of_files = zip(*rows, strict=True)
+        await self._database.write(lambda connection: _insert_rows(connection, of_packages, of_files))
 
     def totals(self) -> Totals:
         """Raises StorageUnavailable."""
@@ -237,14 +242,21 @@ def _file_row(package: KeptPackage) -> tuple[object, ...]:
     )
 
 
+def rows_of(package: KeptPackage) -> tuple[tuple[object, ...], tuple[object, ...]]:
+    """The rows of a package: what it says about itself, and the condition of its file. The upstream comes first."""
+    return _row(package), _file_row(package)
+
+
 def _inserting(batch: Iterable[KeptPackage]) -> Any:
     packages = list(batch)
-    return lambda connection: _insert_all(connection, packages)
+    return lambda connection: _insert_rows(connection, map(_row, packages), map(_file_row, packages))
 
 
-def _insert_all(connection: sqlite3.Connection, packages: list[KeptPackage]) -> None:
-    connection.executemany(_UPSERT, map(_row, packages))
-    write_files(connection, map(_file_row, packages))
+def _insert_rows(
+    connection: sqlite3.Connection, rows: Iterable[Sequence[object]], file_rows: Iterable[Sequence[object]]
+) -> None:
+    connection.executemany(_UPSERT, rows)
+    write_files(connection, file_rows)
 
 
 def _packages_below(tree: Path) -> Iterator[KeptPackage]:

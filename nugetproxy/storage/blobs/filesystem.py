@@ -5,7 +5,7 @@ Spools committed here must be on the same file system, or the rename would becom
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -69,6 +69,22 @@ class FilesystemBlobs:
         with disk_failures("look up a blob"):
             return _described(key, path.stat())
 
+    def adopt(self, key: BlobKey, file: Path, unsynced: Callable[[Path], object]) -> bool:
+        """Make a file that is already safe on disk visible; False if the key exists, which keeps its bytes.
+
+        For many files in a row: `unsynced` is given each folder in which a name appeared, which the caller syncs when
+        all are in place. Raises StorageUnavailable.
+        """
+        if self.stat(key) is not None:
+            return False
+        path = self.path(key)
+        with disk_failures("commit a file"):
+            _make_folders(path.parent, self._access.folder, unsynced)
+            file.chmod(self._access.file)
+            file.rename(path)
+            unsynced(path.parent)
+        return True
+
     def delete(self, key: BlobKey) -> None:
         path = self.path(key)
         with disk_failures("delete a blob"):
@@ -105,20 +121,6 @@ def _described(key: BlobKey, status: os.stat_result) -> BlobInfo:
     return BlobInfo(key, status.st_size, status.st_mtime_ns)
 
 
-def _make_folders(folder: Path, mode: int) -> None:
-    """Like `mkdir -p`, with `mode` whatever the umask; every new folder's name is safe from power loss."""
-    if folder.is_dir():
-        return
-    for _ in range(_TRIES):
-        _make_folders(folder.parent, mode)
-        with suppress(FileNotFoundError):  # the parent was empty, and deleted meanwhile
-            folder.mkdir(mode, exist_ok=True)
-            break
-    with suppress(OSError):  # a file system without modes; `apply_access` has reported it at startup
-        set_folder_mode(folder, mode)
-    sync_folder(folder.parent)
-
-
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder safe from power loss. Blocks; raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -126,3 +128,18 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _make_folders(folder: Path, mode: int, named: Callable[[Path], object] = sync_folder) -> None:
+    """Like `mkdir -p`, with `mode` whatever the umask. `named` is given each folder that got a new one, and makes its
+    name safe from power loss."""
+    if folder.is_dir():
+        return
+    for _ in range(_TRIES):
+        _make_folders(folder.parent, mode, named)
+        with suppress(FileNotFoundError):  # the parent was empty, and deleted meanwhile
+            folder.mkdir(mode, exist_ok=True)
+            break
+    with suppress(OSError):  # a file system without modes; `apply_access` has reported it at startup
+        set_folder_mode(folder, mode)
+    named(folder.parent)

@@ -70,6 +70,7 @@ TABLE: Mapping[type[errors.NugetproxyError], Row] = {
     errors.InvalidPackage: Row(400),
     errors.InvalidBundle: Row(400),
     errors.UntrustedBundle: Row(400),
+    errors.BundleRefused: Row(409),
     errors.TooLarge: Row(413),
     errors.TooMany: Row(429, _retry_after),
     errors.Busy: Row(503, _retry_after),

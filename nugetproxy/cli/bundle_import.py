@@ -1,0 +1,126 @@
+"""nugetproxy import: take the packages and documents of a bundle into the mirror."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nugetproxy.cli.managing import managing_options
+from nugetproxy.cli.options import load_config
+from nugetproxy.cli.output import REFUSED, complain, note, print_json, refuse
+from nugetproxy.errors import NugetproxyError
+
+if TYPE_CHECKING:
+    from nugetproxy.config import Config
+    from nugetproxy.mirroring.bundle.importing import Imported, Options
+
+_STDIN = "-"
+_SHOWN = 20
+
+
+@click.command("import")
+@click.argument("bundle", metavar="FILE.bundle", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--trust",
+    multiple=True,
+    required=True,
+    metavar="FILE.pub",
+    type=click.Path(path_type=Path),
+    help="Public key of a sender. Repeatable. Bundles that none of these keys has signed are refused.",
+)
+@click.option("--allow-older", is_flag=True, help="Accept a bundle older than one that was imported from its source.")
+@click.option("--as", "pin_as", metavar="NAME", default="", help="Pin the packages of the bundle under this name.")
+@managing_options
+def bundle_import(
+    bundle: Path, trust: tuple[Path, ...], allow_older: bool, pin_as: str, as_json: bool, **options: object
+) -> None:
+    """Import a bundle that `nugetproxy export` wrote.
+
+    FILE.bundle is a file, the first of its volumes (FILE.bundle.001), or - for standard input. All of it is verified
+    before anything of it becomes visible: the signature, every hash, and every package. A running server serves the new
+    packages when this command has ended.
+
+    What the mirror has stays: packages with another content are left out and reported, newer documents are not
+    replaced. After an interruption, run the same command again: it continues. An import that was killed while its
+    packages were put in place is finished by the next import or start of the server.
+
+    Exit code: 0 if all of it is here, 1 if it was refused, or if packages were left out or are missing (each is
+    listed), 2 for a usage error.
+    """
+    import asyncio
+
+    from nugetproxy import logs
+    from nugetproxy.cli.opened_mirror import owner_that_root_would_shut_out
+    from nugetproxy.mirroring.bundle.importing import Options
+    from nugetproxy.mirroring.bundle.signature import PublicKey
+    from nugetproxy.runtime.known_upstreams import with_recorded_upstreams
+
+    config = with_recorded_upstreams(load_config(options))
+    if owner := owner_that_root_would_shut_out(Path(config.storage.path)):
+        path = config.storage.path
+        complain([f"{path} belongs to {owner}: run this as {owner}, or the server cannot use what root writes there"])
+        sys.exit(REFUSED)
+    logs.set_up(config.logs.format, "error")
+    try:
+        keys = [PublicKey.read(path) for path in trust]
+        imported = asyncio.run(_run(config, bundle, keys, Options(allow_older, pin_as)))
+    except NugetproxyError as error:
+        refuse(error)
+    _report(imported, as_json=as_json)
+    sys.exit(REFUSED if imported.conflicts or imported.missing else 0)
+
+
+async def _run(config: "Config", path: Path, keys: list[Any], options: "Options") -> "Imported":
+    from nugetproxy.mirroring.bundle.reading import open_bundle
+    from nugetproxy.mirroring.bundle.volumes import VolumeStream
+    from nugetproxy.runtime.imports import importing_into
+
+    where = "standard input" if str(path) == _STDIN else str(path)
+    async with importing_into(config) as importing:
+        with importing.alone():
+            folder = Path(config.storage.path) / "spool"
+            if str(path) == _STDIN:
+                with open_bundle(sys.stdin.buffer.read, where, keys, folder=folder) as bundle:
+                    return await importing.run(bundle, where, options)
+            with VolumeStream(path) as stream, open_bundle(stream.read, where, keys, folder=folder) as bundle:
+                return await importing.run(bundle, where, options)
+
+
+def _report(imported: "Imported", *, as_json: bool) -> None:
+    head = imported.head
+    if as_json:
+        print_json(
+            {
+                "bundle": head.bundle,
+                "source": head.source,
+                "sequence": head.sequence,
+                "created": head.created,
+                "packages": {
+                    "new": imported.packages,
+                    "new_bytes": imported.package_bytes,
+                    "had": imported.had,
+                    "refused": list(imported.conflicts),
+                    "missing": list(imported.missing),
+                },
+                "documents": {"updated": imported.documents, "kept": imported.older_documents},
+                "upstreams": list(imported.upstreams),
+            }
+        )
+        return
+    click.echo(
+        f"Imported bundle {head.bundle} (number {head.sequence} of its source, created {head.created}): "
+        f"{imported.packages} new packages ({imported.package_bytes / 1e6:.1f} MB), {imported.had} were here already. "
+        f"Documents: {imported.documents} updated, {imported.older_documents} were newer here."
+    )
+    for name in imported.upstreams:
+        note(f"the upstream {name} is new here: a running server serves its packages after a restart")
+    _list("kept here with another content, left out", imported.conflicts)
+    _list("assumed to be here by the bundle, and missing", imported.missing)
+
+
+def _list(what: str, packages: Any) -> None:
+    for each in packages[:_SHOWN]:
+        complain([f"{each}: {what}"])
+    if len(packages) > _SHOWN:
+        complain([f"... and {len(packages) - _SHOWN} more ({what}); --json lists all"])

@@ -1,0 +1,219 @@
+"""Committing a sealed import: verified files become part of the mirror, and everybody sees them.
+
+Every step can be done again: a process that is killed here leaves a sealed area, and the next import or start of the
+server finishes it. Packages come first, documents last, so that nothing names a package that is not in place. Each
+package is moved under its lease: while a download, an eviction or the quarantine has it, this waits.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeVar
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.executors.threads import UPKEEP
+from nugetproxy.httpcache.stored import StoredResponse
+from nugetproxy.logs import logger
+from nugetproxy.mirroring.bundle.head import Head
+from nugetproxy.mirroring.bundle.imported import ImportedBundle, note_imported
+from nugetproxy.mirroring.bundle.staging import Seal, Staged, StagedDocument, StagedPackage, Staging, areas
+from nugetproxy.mirroring.downloads.contents import lease_of, package_key
+from nugetproxy.mirroring.kept.inventory import Inventory
+from nugetproxy.mirroring.kept.pins import Pin, Pins
+from nugetproxy.storage.blobs.base import BlobKey
+from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
+from nugetproxy.storage.data_directory import MIRROR
+from nugetproxy.storage.documents.base import DocumentStore
+from nugetproxy.storage.leases import Lease, Leases
+from nugetproxy.storage.revisions import Revisions
+from nugetproxy.storage.spool import disk_failures
+from nugetproxy.storage.syncing import sync_all
+
+LEASE: Final = "bundle import"
+"""Held by the process that imports a bundle or finishes an import."""
+
+# Packages whose files are moved and whose rows are written together.
+_BATCH: Final = 200
+
+_log = logger()
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit changed: `packages` and `documents` that are new; `older_documents` were not newer than ours."""
+
+    packages: int
+    documents: int
+    older_documents: int
+
+
+class Committing:
+    """Commits imports into the data directory `data`. `remember` records the service indexes of upstreams,
+    by name."""
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        blobs: FilesystemBlobs,
+        inventory: Inventory,
+        pins: Pins,
+        documents: DocumentStore,
+        leases: Leases,
+        revisions: Revisions,
+        remember: Callable[[Mapping[str, str]], None],
+    ) -> None:
+        self._data = data
+        self._blobs = blobs
+        self._inventory = inventory
+        self._pins = pins
+        self._documents = documents
+        self._leases = leases
+        self._revisions = revisions
+        self._remember = remember
+
+    def try_alone(self) -> Lease | None:
+        """The right to import, or None while another process has it."""
+        return self._leases.try_hold(LEASE)
+
+    async def finish_interrupted(self) -> int:
+        """Commit what a killed process had sealed; returns the number of bundles. The caller has the right to import.
+
+        Raises StorageUnavailable.
+        """
+        sealed = [each for each in areas(self._data) if each.is_sealed]
+        for each in sealed:
+            _log.warning("bundle_import_resumed", bundle=_head(each.read_seal()).bundle)
+            await self.commit(each)
+        return len(sealed)
+
+    async def commit(self, staging: Staging) -> Committed:
+        """Commit one sealed area. Raises StorageUnavailable: then the area stays, to be committed again."""
+        seal = staging.read_seal()
+        self._remember(seal.upstreams)
+        # A mirror without an inventory has it rebuilt from its files first, so that these are not read once more.
+        await self._inventory.reconcile(self._data / MIRROR)
+        packages = 0
+        records = staging.records()
+        while batch := await UPKEEP.run(_next, records, StagedPackage, _BATCH):
+            packages += await self._commit_packages(staging, seal, batch)
+        documents = older = 0
+        for record in staging.records():
+            if isinstance(record, StagedDocument):
+                if await self._commit_document(staging, record):
+                    documents += 1
+                else:
+                    older += 1
+        head = _head(seal)
+        now = int(time.time())
+        note_imported(
+            self._data,
+            ImportedBundle(head.bundle, head.source, head.sequence, seal.key, head.created, now, head.manifest_sha512,
+                           packages, documents),
+        )  # fmt: skip
+        # Documents about no package in particular may have changed, too: vulnerabilities, the service index.
+        self._revisions.bump_all()
+        await UPKEEP.run(staging.committed)
+        _log.info("bundle_imported", bundle=head.bundle, source=head.source, sequence=head.sequence, packages=packages,
+                  documents=documents)  # fmt: skip
+        return Committed(packages, documents, older)
+
+    # --- packages -----------------------------------------------------------------------------------------------------
+
+    async def _commit_packages(self, staging: Staging, seal: Seal, batch: list[StagedPackage]) -> int:
+        unsynced: set[Path] = set()
+        waiting = await UPKEEP.run(self._move_free, staging, batch, unsynced)
+        for record, place in waiting:
+            async with self._leases.hold(lease_of(_key(record, place))):
+                await UPKEEP.run(self._move, staging, record, place, unsynced)
+        await UPKEEP.run(sync_all, unsynced)
+        ours = await UPKEEP.run(self._ours, batch)
+        if ours:
+            await self._inventory.add_rows(
+                ((place, *record.row[1:]), (place, *record.file_row[1:])) for record, place in ours
+            )
+        now, why = int(time.time()), f"imported from {_head(seal).bundle}"
+        if seal.pins:
+            await self._pins.add(
+                *(Pin(each.lower_id, each.lower_version, name, why, now) for each in batch for name in seal.pins)
+            )
+        return len({(record.lower_id, record.lower_version) for record, _ in ours})
+
+    def _move_free(
+        self, staging: Staging, batch: list[StagedPackage], unsynced: set[Path]
+    ) -> list[tuple[StagedPackage, str]]:
+        """Move those that nobody else has at the moment; returns the others."""
+        waiting = []
+        for record in batch:
+            for place in record.upstreams:
+                lease = self._leases.try_hold(lease_of(_key(record, place)))
+                if lease is None:
+                    waiting.append((record, place))
+                    continue
+                with lease:
+                    self._move(staging, record, place, unsynced)
+        return waiting
+
+    def _move(self, staging: Staging, record: StagedPackage, place: str, unsynced: set[Path]) -> None:
+        """The nuspec first, so that a package that is found always has it next to it. Does nothing if it was moved."""
+        key, path = _key(record, place), staging.path(record.number)
+        if not path.exists() or self._blobs.stat(key) is not None:
+            return
+        nuspec = staging.nuspec_path(record.number)
+        if record.has_nuspec and nuspec.exists():
+            beside = BlobKey.of(*key.segments[:-1], f"{record.lower_id}.nuspec")
+            self._blobs.delete(beside)  # a leftover, of a package that is gone
+            self._take(nuspec, beside, record, place, unsynced)
+        self._take(path, key, record, place, unsynced)
+
+    def _take(self, path: Path, key: BlobKey, record: StagedPackage, place: str, unsynced: set[Path]) -> None:
+        if place == record.upstreams[-1]:
+            self._blobs.adopt(key, path, unsynced.add)
+            return
+        with disk_failures("link a file"):
+            linked = path.with_name(f"{path.name}.link")
+            linked.unlink(missing_ok=True)
+            linked.hardlink_to(path)
+        self._blobs.adopt(key, linked, unsynced.add)
+
+    def _ours(self, batch: list[StagedPackage]) -> list[tuple[StagedPackage, str]]:
+        """Those that are in place: not evicted, nor kept from elsewhere, since the area was sealed."""
+        found = []
+        for record in batch:
+            for place in record.upstreams:
+                kept = self._blobs.stat(_key(record, place))
+                if kept is not None and (kept.size, kept.modified) == (record.size, record.modified):
+                    found.append((record, place))
+        return found
+
+    # --- documents ----------------------------------------------------------------------------------------------------
+
+    async def _commit_document(self, staging: Staging, record: StagedDocument) -> bool:
+        """Whether it was newer than ours."""
+        try:
+            content = await UPKEEP.run(staging.path(record.number).read_bytes)
+            new = StoredResponse.from_bytes(content)
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError) as error:
+            raise StorageUnavailable(f"{staging.path(record.number)} cannot be read: {error}") from error
+        old = self._documents.get(new.url, skip_hot=True)
+        if old is not None and old.confirmed >= new.confirmed:
+            return False
+        await self._documents.put(new)
+        return True
+
+
+def _next(records: Iterator[Staged], kind: type[T], count: int) -> list[T]:
+    return list(islice((each for each in records if isinstance(each, kind)), count))
+
+
+def _key(record: StagedPackage, place: str) -> BlobKey:
+    return package_key(place, record.lower_id, record.lower_version)
+
+
+def _head(seal: Seal) -> Head:
+    return Head.from_bytes(seal.head.encode())

@@ -1,0 +1,293 @@
+"""Receiving the files of a bundle: each is verified, and staged if the mirror does not have it.
+
+A package is checked as a download is, and against its line in the manifest. What the mirror has stays: the same content
+is not stored again, another content for the same version is refused and reported. Files that only make the unpacked
+bundle usable by itself (nuspecs, hashes) are verified and left behind: we derive ours from the package.
+"""
+
+import base64
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from nugetproxy.errors import InvalidBundle
+from nugetproxy.httpcache.stored import StoredResponse
+from nugetproxy.mirroring.bundle.manifest import DocumentFacts, Entry, Kind, PackageFacts
+from nugetproxy.mirroring.bundle.reading import BundledFile, BundleReader
+from nugetproxy.mirroring.bundle.staging import Staged, StagedDocument, StagedPackage, Staging, create
+from nugetproxy.mirroring.downloads.checks import ContentRejectedError, Received, Stated, check_content
+from nugetproxy.mirroring.downloads.contents import package_key
+from nugetproxy.mirroring.kept.files import KeptFiles
+from nugetproxy.mirroring.kept.guard import sha512_of
+from nugetproxy.mirroring.kept.inventory import KeptPackage, rows_of
+from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.storage.blobs.base import BlobStore
+from nugetproxy.storage.spool import disk_failures
+from nugetproxy.storage.syncing import sync
+
+LARGEST_DOCUMENT: Final = 64 * 1024 * 1024
+"""Bytes. A document is held in memory; that of a package with thousands of versions is a few megabytes."""
+
+# Packages being checked and synced while further ones are read. Each may hold a nuspec of up to 4 MiB.
+_AT_ONCE: Final = 16
+_THREADS: Final = 8
+# A file, its nuspec and their folders take this many bytes beside their content.
+_OVERHEAD: Final = 16 * 1024
+
+
+@dataclass
+class Contents:
+    """What a bundle has that the mirror lacks, and what it has that the mirror has otherwise.
+
+    `packages` and `documents` are new here; `had` are packages that are kept already. `conflicts` are those kept with
+    another content, `missing` those that the bundle assumes to be here; both as text.
+    """
+
+    packages: int = 0
+    package_bytes: int = 0
+    documents: int = 0
+    document_bytes: int = 0
+    had: int = 0
+    conflicts: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def disk_bytes(self) -> int:
+        """What staging and committing them takes; a document is first staged, then in the database, too."""
+        return self.package_bytes + self.packages * _OVERHEAD + 2 * (self.document_bytes + self.documents * _OVERHEAD)
+
+
+class _Here(Enum):
+    ABSENT = "absent"
+    SAME = "same"
+    OTHER = "other"
+
+
+class Receiving:
+    """Receives one bundle. `places` are the names of upstreams here, by those of the bundle, which is named `where`."""
+
+    def __init__(self, files: KeptFiles, blobs: BlobStore, places: Mapping[str, str], where: str) -> None:
+        self._files = files
+        self._blobs = blobs
+        self._places = places
+        self._where = where
+
+    def look(self, entries: Iterable[Entry]) -> Contents:
+        """What of these is new here. Blocks; raises InvalidBundle, StorageUnavailable."""
+        found = Contents()
+        for entry in entries:
+            match entry.facts:
+                case PackageFacts() as facts if entry.kind is Kind.PACKAGE:
+                    self._look_at_package(entry, facts, found)
+                case DocumentFacts():
+                    found.documents += 1
+                    found.document_bytes += entry.size
+        return found
+
+    def receive(
+        self,
+        bundle: BundleReader,
+        staging: Staging,
+        advanced: Callable[[int], None] = lambda _: None,
+    ) -> list[str]:
+        """Read the files to the end of the bundle, verify each, and stage what is new; `staging` is open.
+
+        `advanced` is called with the bytes of the bundle read so far, and may raise to stop. Returns the packages that
+        the bundle assumes to be here and are not. Blocks.
+
+        Raises InvalidBundle, StorageUnavailable.
+        """
+        there = staging.open()
+        missing: list[str] = []
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="import") as pool:
+            pending: deque[Future[Staged]] = deque()
+            try:
+                for number, file in enumerate(bundle.files()):
+                    while pending and (len(pending) >= _AT_ONCE or pending[0].done()):
+                        staging.add(pending.popleft().result())
+                    advanced(bundle.position)
+                    self._receive_file(number, file, staging, there, pool, pending, missing)
+                while pending:
+                    staging.add(pending.popleft().result())
+            except BaseException:  # whatever it is, nothing may write to the area afterwards
+                for each in pending:
+                    each.cancel()
+                raise
+        return missing
+
+    def _receive_file(
+        self,
+        number: int,
+        file: BundledFile,
+        staging: Staging,
+        there: set[int],
+        pool: ThreadPoolExecutor,
+        pending: "deque[Future[Staged]]",
+        missing: list[str],
+    ) -> None:
+        entry = file.entry
+        facts = entry.facts
+        if entry.kind is Kind.ASSUMED:
+            missing.extend(self._missing(file))
+        elif number in there:
+            _read_through(file)
+        elif isinstance(facts, DocumentFacts):
+            pending.append(pool.submit(_synced, _stage_document(number, file, facts, self._where, staging), staging))
+        elif isinstance(facts, PackageFacts) and (places := self._absent(entry, facts)):
+            _write(staging, number, file)
+            pending.append(pool.submit(_check, number, entry, facts, places, self._where, staging))
+        else:
+            _read_through(file)
+
+    # --- what is here -------------------------------------------------------------------------------------------------
+
+    def _look_at_package(self, entry: Entry, facts: PackageFacts, found: Contents) -> None:
+        states = self._states(entry, facts)
+        if _Here.OTHER in states.values():
+            found.conflicts.append(f"{facts.id} {facts.version}")
+        elif _Here.ABSENT in states.values():
+            found.packages += 1
+            found.package_bytes += entry.size
+        else:
+            found.had += 1
+
+    def _absent(self, entry: Entry, facts: PackageFacts) -> list[str]:
+        """The upstreams of the mirror that lack the package; none if one has it with another content."""
+        states = self._states(entry, facts)
+        if _Here.OTHER in states.values():
+            return []
+        return [place for place, state in states.items() if state is _Here.ABSENT]
+
+    def _states(self, entry: Entry, facts: PackageFacts) -> dict[str, _Here]:
+        identity = PackageIdentity.parse(facts.id, facts.version)
+        places = dict.fromkeys(self._places.get(name, "") for name in facts.upstreams)
+        if not places or "" in places:
+            raise InvalidBundle(self._where, f"{entry.path} is from an upstream that the bundle does not describe")
+        return {place: self._state(place, identity, entry.sha512, facts.content_hash) for place in places}
+
+    def _state(self, place: str, identity: PackageIdentity, sha512: str, hash_of_content: str) -> _Here:
+        key = package_key(place, identity.lower_id, identity.lower_version)
+        if self._blobs.stat(key) is None:
+            return _Here.ABSENT
+        expected = self._files.expected((place, identity.lower_id, identity.lower_version))
+        if expected is not None and (expected.sha512 == sha512 or expected.content_hash == hash_of_content):
+            return _Here.SAME
+        if expected is not None and expected.content_hash:
+            return _Here.OTHER
+        path = self._blobs.path(key)
+        with disk_failures("read a kept package"):
+            if sha512_of(path) == sha512:
+                return _Here.SAME
+        return _Here.OTHER
+
+    def _missing(self, file: BundledFile) -> list[str]:
+        """The packages that the bundle assumes to be here and are not."""
+        missing = []
+        rest = b""
+        for chunk in file.chunks():
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                try:
+                    entry = Entry.from_line(line + b"\n")
+                except ValueError as error:
+                    raise InvalidBundle(self._where, f"a line of what it assumes cannot be read: {error}") from None
+                facts = entry.facts
+                if isinstance(facts, PackageFacts) and _Here.ABSENT in self._states(entry, facts).values():
+                    missing.append(f"{facts.id} {facts.version}")
+        if rest:
+            raise InvalidBundle(self._where, "the last line of what it assumes is cut off")
+        return missing
+
+
+def _read_through(file: BundledFile) -> None:
+    """Verify a file that is not needed: a bundle that was tampered with anywhere is refused."""
+    for _ in file.chunks():
+        pass
+
+
+def _write(staging: Staging, number: int, file: BundledFile) -> None:
+    with disk_failures("write to the staging area of an import"), create(staging.path(number)) as out:
+        for chunk in file.chunks():
+            out.write(chunk)
+
+
+def _check(
+    number: int, entry: Entry, facts: PackageFacts, places: list[str], where: str, staging: Staging
+) -> StagedPackage:
+    """Check a package of which the hash is right, and make it safe on disk. Blocks."""
+    identity = PackageIdentity.parse(facts.id, facts.version)
+    path, sha512 = staging.path(number), base64.b64decode(entry.sha512)
+    with disk_failures("read the staging area of an import"), path.open("rb") as file:
+        try:
+            accepted = check_content(
+                Received(file, entry.size, sha512, b""), Stated(entry.size, entry.sha512), identity
+            )
+        except ContentRejectedError as error:
+            raise InvalidBundle(where, f"{entry.path} is not the package {identity}: {error}") from None
+        modified = os.fstat(file.fileno()).st_mtime_ns
+    if accepted.content_hash != facts.content_hash:
+        raise InvalidBundle(where, f"{entry.path} has another content hash than the manifest states")
+    if accepted.nuspec is not None:
+        nuspec = staging.nuspec_path(number)
+        with disk_failures("write to the staging area of an import"):
+            with create(nuspec) as out:
+                out.write(accepted.nuspec)
+            # With the time of the package, which shows later that nobody changed it.
+            os.utime(nuspec, ns=(modified, modified))
+        sync(nuspec)
+    sync(path)
+    now = int(time.time())
+    kept = KeptPackage("", accepted.manifest, entry.size, facts.content_hash, now, modified, entry.sha512, 0, now)
+    row, file_row = rows_of(kept)
+    return StagedPackage(
+        number,
+        places,
+        identity.lower_id,
+        identity.lower_version,
+        entry.size,
+        modified,
+        entry.sha512,
+        accepted.nuspec is not None,
+        row,
+        file_row,
+    )
+
+
+def _stage_document(
+    number: int, file: BundledFile, facts: DocumentFacts, where: str, staging: Staging
+) -> StagedDocument:
+    if not facts.url.startswith(("https://", "http://")) or facts.status != 200:
+        raise InvalidBundle(where, f"{file.entry.path} is not a document of an upstream")
+    if file.entry.size > LARGEST_DOCUMENT:
+        raise InvalidBundle(where, f"{file.entry.path} is larger than {LARGEST_DOCUMENT} bytes")
+    now = time.time()
+    stored = StoredResponse(
+        facts.url,
+        facts.status,
+        file.read(),
+        facts.etag,
+        facts.last_modified,
+        facts.content_type,
+        # A sender's clock that is ahead must not make its documents the newest for years.
+        fetched=min(facts.fetched, now),
+        confirmed=min(facts.confirmed, now),
+        # It may have changed since, and whether it did was not followed here: online it is revalidated before use.
+        expired=True,
+    )
+    content = stored.to_bytes()
+    path = staging.path(number)
+    with disk_failures("write to the staging area of an import"):
+        with create(path) as out:
+            out.write(content)
+        modified = path.stat().st_mtime_ns
+    return StagedDocument(number, facts.url, len(content), modified)
+
+
+def _synced(record: StagedDocument, staging: Staging) -> StagedDocument:
+    sync(staging.path(record.number))
+    return record

@@ -1,0 +1,227 @@
+"""The staging area of an import: verified files and a journal of them, invisible until they are committed.
+
+A folder in `imports/`, named after the bundle. Its life has two parts. While it is open, files are added, and a journal
+line for each; if the import is interrupted, the next one continues there. Once it is sealed, everything is on disk and
+the import will happen: whoever finds a sealed area commits it (`committing`), however often that is interrupted.
+What the files are, and whether they are right, is decided by `receiving`.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import orjson
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.access import PRIVATE
+from nugetproxy.storage.data_directory import IMPORTS
+from nugetproxy.storage.private_files import give_to_owner_of, make_private_folder, open_private, replace_private
+from nugetproxy.storage.spool import disk_failures
+from nugetproxy.storage.syncing import sync
+
+_JOURNAL: Final = "journal.jsonl"
+_SEAL: Final = "sealed.json"
+_FILES: Final = "files"
+_LONGEST_LINE: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class StagedPackage:
+    """A package to be kept: `number` is its place in the manifest, `upstreams` where to keep it.
+
+    `row` and `file_row` are its rows in the inventory, without their upstream. `size` in bytes, `modified` of the file
+    in nanoseconds, `sha512` in base64.
+    """
+
+    number: int
+    upstreams: Sequence[str]
+    lower_id: str
+    lower_version: str
+    size: int
+    modified: int
+    sha512: str
+    has_nuspec: bool
+    row: Sequence[Any]
+    file_row: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StagedDocument:
+    """A document to be kept: its file is in the form of `StoredResponse.to_bytes`. `size` in bytes."""
+
+    number: int
+    url: str
+    size: int
+    modified: int
+
+
+Staged = StagedPackage | StagedDocument
+
+_KINDS: Final[Mapping[str, type[Any]]] = {"package": StagedPackage, "document": StagedDocument}
+_NAMES: Final = {kind: name for name, kind in _KINDS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What is known about the bundle of a sealed area. `head` is its `bundle.json`, `key` the fingerprint of its key.
+
+    `upstreams` are the service indexes of its upstreams, by our name; `pins` the names under which its packages are
+    pinned.
+    """
+
+    head: str
+    key: str
+    upstreams: dict[str, str]
+    pins: list[str]
+
+
+class Staging:
+    """One area, at `folder`. Methods that touch the disk block and raise StorageUnavailable."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._journal: int | None = None
+
+    @classmethod
+    def of(cls, data: Path, head: bytes) -> "Staging":
+        """That of the bundle with this `bundle.json`, in the data directory. Touches no disk."""
+        return cls(data / IMPORTS / hashlib.sha256(head).hexdigest()[:32])
+
+    @property
+    def is_sealed(self) -> bool:
+        return (self.folder / _SEAL).exists()
+
+    def size(self) -> int:
+        """Bytes of its files. Raises nothing."""
+        total = 0
+        with contextlib.suppress(OSError), os.scandir(self.folder / _FILES) as files:
+            for each in files:
+                with contextlib.suppress(OSError):
+                    total += each.stat(follow_symlinks=False).st_size
+        return total
+
+    def path(self, number: int) -> Path:
+        """Where the file with this number is."""
+        return self.folder / _FILES / str(number)
+
+    def nuspec_path(self, number: int) -> Path:
+        return self.folder / _FILES / f"{number}.nuspec"
+
+    # --- open ---------------------------------------------------------------------------------------------------------
+
+    def open(self) -> set[int]:
+        """Create the area, or continue one that was interrupted; returns the numbers of the files that it holds."""
+        with disk_failures("create the staging area of an import"):
+            make_private_folder(self.folder.parent)
+            make_private_folder(self.folder)
+            make_private_folder(self.folder / _FILES)
+            there = {each.number: each for each in self.records() if self._is_whole(each)}
+            half = self.folder / f"{_JOURNAL}.new"
+            self._journal = open_private(half)
+            os.ftruncate(self._journal, 0)
+            for each in there.values():
+                os.write(self._journal, _line(each))
+            os.fsync(self._journal)
+            half.replace(self.folder / _JOURNAL)
+        return set(there)
+
+    def add(self, record: Staged) -> None:
+        """Note a file that is safe on disk."""
+        assert self._journal is not None, "it is open"
+        with disk_failures("write the journal of an import"):
+            line = _line(record)
+            if os.write(self._journal, line) != len(line):
+                raise OSError(28, "the disk is full")
+
+    def seal(self, seal: Seal) -> None:
+        """Everything was added: from now on it will be committed."""
+        assert self._journal is not None, "it is open"
+        with disk_failures("seal an import"):
+            os.fsync(self._journal)
+            self.close()
+            sync(self.folder / _FILES)
+            sync(self.folder)
+            sync(self.folder.parent)
+            sync(self.folder.parent.parent)
+        replace_private(self.folder / _SEAL, orjson.dumps(seal))
+        sync(self.folder)
+
+    def close(self) -> None:
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            os.close(journal)
+
+    def discard(self) -> None:
+        """Remove an area that is not sealed, and the folder of all areas if it was the only one. Raises nothing."""
+        self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.folder.parent.rmdir()
+
+    # --- sealed -------------------------------------------------------------------------------------------------------
+
+    def read_seal(self) -> Seal:
+        with disk_failures("read the seal of an import"):
+            try:
+                return Seal(**orjson.loads((self.folder / _SEAL).read_bytes()))
+            except (ValueError, TypeError) as error:
+                raise StorageUnavailable(f"{self.folder / _SEAL} cannot be read: {error}") from error
+
+    def records(self) -> Iterator[Staged]:
+        """What was added, in order; a line that was cut off ends it."""
+        try:
+            journal = (self.folder / _JOURNAL).open("rb")
+        except FileNotFoundError:
+            return
+        with journal:
+            while line := journal.readline(_LONGEST_LINE):
+                try:
+                    kind, fields = orjson.loads(line)
+                    record: Staged = _KINDS[kind](**fields)
+                except (ValueError, TypeError, KeyError):
+                    return
+                if not line.endswith(b"\n"):
+                    return
+                yield record
+
+    def committed(self) -> None:
+        """Remove the area of a bundle that is committed. Interrupted, what is left is an open area, of no use."""
+        with disk_failures("remove the staging area of an import"):
+            (self.folder / _SEAL).unlink(missing_ok=True)
+        self.discard()
+
+    def _is_whole(self, record: Staged) -> bool:
+        try:
+            found = self.path(record.number).stat()
+        except OSError:
+            return False
+        return (found.st_size, found.st_mtime_ns) == (record.size, record.modified)
+
+
+def create(path: Path) -> BinaryIO:
+    """A new private file of a staging area, open for writing. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE.file)
+    file = os.fdopen(descriptor, "wb")
+    try:
+        give_to_owner_of(path.parent, descriptor)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def areas(data: Path) -> list[Staging]:
+    """All staging areas of a data directory."""
+    try:
+        return [Staging(each) for each in sorted((data / IMPORTS).iterdir()) if each.is_dir() and not each.is_symlink()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _line(record: Staged) -> bytes:
+    return orjson.dumps((_NAMES[type(record)], record)) + b"\n"
