@@ -5,6 +5,7 @@ Assembled once per process; it sits below `web`, so that no handler knows which 
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nugetproxy.accounts.attempts import Attempts
 from nugetproxy.accounts.audit import AuditLog
@@ -12,7 +13,6 @@ from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.config import Config
 from nugetproxy.feeds.base import Feed
-from nugetproxy.feeds.screening import Screening
 from nugetproxy.hosting.acts import PushQueue
 from nugetproxy.hosting.events import HostedEvents
 from nugetproxy.hosting.packages import HostedPackages
@@ -30,6 +30,9 @@ from nugetproxy.mirroring.kept.last_use import LastUse
 from nugetproxy.mirroring.kept.pins import Pins
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import SpoolFolder
+
+if TYPE_CHECKING:
+    from nugetproxy.feeds.screening import Screening
 
 
 @dataclass(frozen=True)
@@ -101,5 +104,5 @@ class Services:
     accounts: AccountServices | None = None
     revisions: Revisions | None = None
     foresight: Foresight | None = None
-    screening: Screening | None = None
+    screening: "Screening | None" = None
     care: CareServices | None = None

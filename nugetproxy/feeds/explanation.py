@@ -4,22 +4,24 @@ Field names never change. Times are ISO 8601 in UTC, null if unknown.
 """
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nugetproxy.errors import AllWithheld
 from nugetproxy.feeds.base import HOSTED, Feed
 from nugetproxy.feeds.policy.sentences import how_to_allow, refusal
 from nugetproxy.feeds.policy.verdicts import VISIBLE, State, Verdict
-from nugetproxy.feeds.screening import Screen, Screening
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
+
+if TYPE_CHECKING:
+    from nugetproxy.feeds.screening import Screen, Screening
 
 WHO: Final = "an operator who can run nugetproxy on the data directory of the server"
 
 
 async def explained_versions(
-    feed: Feed, screening: Screening | None, package_id: PackageId
-) -> tuple[tuple[NuGetVersion, ...], Screen | None]:
+    feed: Feed, screening: "Screening | None", package_id: PackageId
+) -> "tuple[tuple[NuGetVersion, ...], Screen | None]":
     """All versions of an id, ascending, and the verdicts on them; None if no rule is about them. Raises as `Feed`.
 
     `feed` is that of the reader, and is asked first: it asks no upstream about protected ids, and what is hosted is not
@@ -36,13 +38,13 @@ async def explained_versions(
     return await screening.explained(package_id)
 
 
-def explained_id(package_id: PackageId, versions: tuple[NuGetVersion, ...], screen: Screen | None) -> dict[str, Any]:
+def explained_id(package_id: PackageId, versions: tuple[NuGetVersion, ...], screen: "Screen | None") -> dict[str, Any]:
     """All versions of an id, ascending. `screen` is None if no rule is about it."""
     shown = screen.package_id if screen is not None else package_id
     return {"id": shown.text, "versions": [explained(package_id, version, screen) for version in versions]}
 
 
-def explained(package_id: PackageId, version: NuGetVersion, screen: Screen | None) -> dict[str, Any]:
+def explained(package_id: PackageId, version: NuGetVersion, screen: "Screen | None") -> dict[str, Any]:
     """One version."""
     verdict = screen.verdict(version) if screen is not None else VISIBLE
     package_id = screen.package_id if screen is not None else package_id

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import nugetproxy
 from nugetproxy import metrics
@@ -45,7 +45,6 @@ from nugetproxy.runtime.hosting_parts import PrivateFeed, appeared, attempted, o
 from nugetproxy.runtime.imports import finish_imports
 from nugetproxy.runtime.known_policy import remember_policy
 from nugetproxy.runtime.known_upstreams import remember
-from nugetproxy.runtime.policy_parts import ScreenedFeed, screened
 from nugetproxy.runtime.readiness import Readiness
 from nugetproxy.services import Services
 from nugetproxy.storage import data_directory, occupants
@@ -59,6 +58,9 @@ from nugetproxy.storage.leases import Leases
 from nugetproxy.storage.occupants import Occupant
 from nugetproxy.storage.reserve import Reserve
 from nugetproxy.storage.revisions import ALL, ANY, Revisions
+
+if TYPE_CHECKING:
+    from nugetproxy.runtime.policy_parts import ScreenedFeed
 
 _log = logger()
 
@@ -171,6 +173,9 @@ async def assemble(
             main = _main_database(path, revisions, stack, read_only=read_only)
         policy: ScreenedFeed | None = None
         if main is not None and config.policy.rule:
+            # Only now: loading cryptography takes 40 ms and 8 MB.
+            from nugetproxy.runtime.policy_parts import screened
+
             policy = screened(
                 feed,
                 config.policy,

@@ -221,3 +221,10 @@ def test_the_supervisor_never_loads_what_serves():
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
     assert not {"aiohttp", "pydantic", "lxml", "prometheus_client", "nugetproxy.metrics"} & set(loaded.split())
+
+
+def test_a_worker_loads_cryptography_only_for_rules_of_the_policy():
+    code = "import sys, nugetproxy.runtime.worker, nugetproxy.runtime.serving; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert not {"cryptography", "nugetproxy.feeds.policy.policy"} & set(loaded.split())
