@@ -5,6 +5,7 @@ Sizes are bounded, and symbolic links are not followed out of the tree that was 
 
 import os
 import posixpath
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
@@ -17,6 +18,7 @@ LARGEST_FILE: Final = 64 * 1024 * 1024
 MOST_FILES: Final = 200_000
 """In one directory source: more is a mistake, such as the root of a disk."""
 
+_HEAD: Final = 64 * 1024
 _LEFT_OUT: Final = frozenset({"bin", "obj", "node_modules", "packages"})
 
 
@@ -33,6 +35,12 @@ class Files(Protocol):
     def names(self, folder: str) -> list[str]:
         """The names in a folder, sorted; empty if it does not exist."""
 
+    def matching(self, pattern: str) -> Iterator[str]:
+        """The files that a path with `*`, `?` and `**` matches, sorted. Raises InvalidRequest for too many."""
+
+    def shown(self, path: str) -> str:
+        """The path for a message: relative to the current directory if it is below it."""
+
 
 class Disk:
     """The files below some roots, and those outside that a file inside names.
@@ -41,27 +49,39 @@ class Disk:
     """
 
     def __init__(self, roots: list[Path]) -> None:
-        self._roots = [(_whole(root), str(root.resolve())) for root in map(_tree_of, roots)]
+        self._roots = [(whole(root), str(root.resolve())) for root in map(_tree_of, roots)]
         self.outside: dict[str, None] = {}
 
     def read(self, path: str) -> bytes | None:
         if not self.is_file(path):
             return None
         if self._leaves_its_tree(path):
-            raise InvalidRequest(f"{path}: a symbolic link that leads out of the directory; it is not followed")
+            raise InvalidRequest(
+                f"{self.shown(path)}: a symbolic link that leads out of the directory; it is not followed"
+            )
         try:
             size = Path(path).stat().st_size
             if size > LARGEST_FILE:
-                raise InvalidRequest(f"{path}: it has {size} bytes; files of at most {LARGEST_FILE} bytes are read")
+                raise InvalidRequest(
+                    f"{self.shown(path)}: it has {size} bytes; files of at most {LARGEST_FILE} bytes are read"
+                )
             with Path(path).open("rb") as file:
                 content = file.read(LARGEST_FILE + 1)
         except OSError as error:
-            raise InvalidRequest(f"{path}: it cannot be read: {error.strerror}") from error
+            raise InvalidRequest(f"{self.shown(path)}: it cannot be read: {error.strerror}") from error
         if len(content) > LARGEST_FILE:
-            raise InvalidRequest(f"{path}: files of at most {LARGEST_FILE} bytes are read")
-        if not any(_is_below(_whole(path), root) for root, _ in self._roots):
+            raise InvalidRequest(f"{self.shown(path)}: files of at most {LARGEST_FILE} bytes are read")
+        if not any(_is_below(whole(path), root) for root, _ in self._roots):
             self.outside[path] = None
         return content
+
+    def head(self, path: str) -> bytes:
+        """The first bytes of a file found by `walk`; empty if it cannot be read."""
+        try:
+            with Path(path).open("rb") as file:
+                return file.read(_HEAD)
+        except OSError:
+            return b""
 
     def is_file(self, path: str) -> bool:
         try:
@@ -81,6 +101,28 @@ class Disk:
         except (OSError, ValueError):
             return []
 
+    def matching(self, pattern: str) -> Iterator[str]:
+        parts = pattern.split("/")
+        fixed = next(at for at, part in enumerate([*parts, "*"]) if "*" in part or "?" in part)
+        folder = "/".join(parts[:fixed]) or "/"
+        wanted = _glob(parts[fixed:])
+        count = 0
+        for place, folders, names in os.walk(folder, followlinks=False):
+            folders.sort()
+            if "**" not in parts and place.count("/") - folder.rstrip("/").count("/") >= len(parts) - fixed - 1:
+                folders.clear()
+            for name in sorted(names):
+                count += 1
+                if count > MOST_FILES:
+                    raise InvalidRequest(f"{pattern}: more than {MOST_FILES} files below {folder}")
+                path = posixpath.join(place, name)
+                if wanted.fullmatch(posixpath.relpath(path, folder)):
+                    yield path
+
+    def shown(self, path: str) -> str:
+        here = str(Path.cwd())
+        return posixpath.relpath(path, here) if path.startswith("/") and _is_below(path, here) else path
+
     def walk(self, folder: str) -> Iterator[str]:
         """All files below, in a stable order, without build output, packages and hidden folders (but `.config`).
 
@@ -98,22 +140,33 @@ class Disk:
                     yield str(path)
 
     def _leaves_its_tree(self, path: str) -> bool:
-        whole, real = _whole(path), str(Path(path).resolve())
+        given, real = whole(path), str(Path(path).resolve())
         for root, real_root in self._roots:
-            if _is_below(whole, root):
+            if _is_below(given, root):
                 return not _is_below(real, real_root)
         return False
+
+
+def _glob(parts: list[str]) -> re.Pattern[str]:
+    text = ""
+    for part in parts:
+        if part == "**":
+            text += "(?:[^/]+/)*"
+        else:
+            text += "".join({"*": "[^/]*", "?": "[^/]"}.get(c) or re.escape(c) for c in part) + "/"
+    return re.compile(text.removesuffix("/"), re.IGNORECASE)
+
+
+def whole(path: str | Path) -> str:
+    """The absolute path without `..`."""
+    return posixpath.normpath(Path(path).absolute())
 
 
 def _tree_of(source: Path) -> Path:
     """The repository around a source: the nearest folder upwards with `.git`; without one, the source's own folder."""
     own = source if source.is_dir() else source.parent
-    whole = Path(_whole(own))
-    return next((folder for folder in (whole, *whole.parents) if (folder / ".git").exists()), own)
-
-
-def _whole(path: str | Path) -> str:
-    return posixpath.normpath(Path(path).absolute())
+    first = Path(whole(own))
+    return next((folder for folder in (first, *first.parents) if (folder / ".git").exists()), own)
 
 
 def _is_below(path: str, root: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from nugetproxy.nuget.closure.model import Project
+from nugetproxy.nuget.closure.sdk_facts import SdkFacts
 from nugetproxy.nuget.framework import Framework
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version_range import VersionRange
@@ -50,12 +51,14 @@ class Options:
 
     `frameworks` are those for which lines of a list are resolved; if there are any, exact lines are resolved too.
     `runtimes` are added to those of the projects, as `dotnet restore --runtime` does. `properties` are global MSBuild
-    properties, as `-p:Name=Value` gives them: no file can change them.
+    properties, as `-p:Name=Value` gives them: no file can change them. `sdk` are the facts about the SDK that restores;
+    without them, nothing that an SDK adds is known.
     """
 
     frameworks: tuple[Framework, ...] = ()
     runtimes: tuple[str, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
+    sdk: SdkFacts | None = None
 
 
 DEFAULT_OPTIONS: Final = Options()

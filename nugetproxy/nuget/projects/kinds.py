@@ -11,6 +11,7 @@ from nugetproxy.nuget.projects.deps_json import read_deps_json
 from nugetproxy.nuget.projects.findings import Exact, Found, Options
 from nugetproxy.nuget.projects.lists import read_list
 from nugetproxy.nuget.projects.manifests import read_global_json, read_tools
+from nugetproxy.nuget.projects.nuget_config import read_nuget_config
 from nugetproxy.nuget.projects.packages_config import read_packages_config
 from nugetproxy.nuget.projects.sboms import is_sbom, read_sbom
 from nugetproxy.nuget.projects.texts import one_line, read_json
@@ -43,7 +44,7 @@ def reader_in_folder(path: str) -> Reader | None:
         return read_any_json
     if name.endswith(".deps.json"):
         return read_deps_json
-    return {"global.json": read_global_json, "dotnet-tools.json": read_tools}.get(name)
+    return _BY_NAME.get(name)
 
 
 def reader_by_name(path: str) -> Reader:
@@ -80,6 +81,13 @@ def read_any_json(path: str, data: bytes, options: Options, found: Found) -> Non
         read_global_json(path, data, options, found)
     else:
         raise InvalidRequest(f"{one_line(path)}: unknown kind of JSON file. Known are: {KNOWN}")
+
+
+_BY_NAME: Final[dict[str, Reader]] = {
+    "global.json": read_global_json,
+    "dotnet-tools.json": read_tools,
+    "nuget.config": read_nuget_config,
+}
 
 
 def _name(path: str) -> str:

@@ -1,0 +1,88 @@
+"""The recorded facts about projects are those of a real restore: the graph file that the .NET SDK writes for all cases.
+
+tests/nuget/projects compares our reading with the recorded facts. Set NUGETPROXY_RECORD to record them anew.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nugetproxy.nuget.framework import find_framework
+from nugetproxy.nuget.version_range import VersionRange
+from tests.clients.kit import Workplace
+from tests.nuget.projects.cases import CASES
+from tests.nuget.projects.facts import RECORDED, write_cases
+
+pytestmark = pytest.mark.clients
+
+# The packs and references that the SDK adds: `nuget/closure/sdk.py` has its own comparison.
+_OF_THE_SDK = (
+    "microsoft.netcore.app.", "microsoft.aspnetcore.app.", "microsoft.net.illink", "microsoft.dotnet.ilcompiler",
+    "runtime.", "microsoft.windowsdesktop.app.", "microsoft.windows.sdk.net", "netstandard.library",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """The facts of every project, by its path below the cases: one run for all of them."""
+    folder = tmp_path_factory.mktemp("projects")
+    root = folder / "cases"
+    listed = [
+        f'<Folder Name="/{number}/"><Project Path="{path.relative_to(folder)}" /></Folder>'
+        for number, path in enumerate(write_cases(root))
+    ]
+    (folder / "all.slnx").write_text(f"<Solution>{''.join(listed)}</Solution>")
+    out = folder / "graph.json"
+    Workplace(folder / "work", "http://127.0.0.1:1/v3/index.json").dotnet(
+        "msbuild", str(folder / "all.slnx"), "-t:GenerateRestoreGraphFile", f"-p:RestoreGraphOutputPath={out}"
+    ).must_succeed()
+    found = {
+        str(Path(path).relative_to(root)): sorted(theirs(spec, root))
+        for path, spec in json.loads(out.read_text())["projects"].items()
+    }
+    if os.environ.get("NUGETPROXY_RECORD"):
+        RECORDED.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    return found
+
+
+def theirs(spec: dict[str, Any], root: Path) -> set[str]:
+    return {
+        f"{found.short}: {fact}"
+        for name, fields in spec.get("frameworks", {}).items()
+        if (found := find_framework(fields.get("framework", name))) is not None
+        for fact in _theirs(name, fields, spec, root)
+    }
+
+
+def _theirs(name: str, fields: dict[str, Any], spec: dict[str, Any], root: Path) -> Iterator[str]:
+    restore = spec["restore"]
+    yield "exists"
+    for package_id, each in fields.get("dependencies", {}).items():
+        if not each.get("autoReferenced"):
+            is_private, is_excluded = each.get("suppressParent") == "All", each.get("include") == "None"
+            yield f"needs {package_id.lower()} {each.get('version')} private={is_private} excluded={is_excluded}"
+    for path, each in restore["frameworks"][name].get("projectReferences", {}).items():
+        yield f"references {Path(path).relative_to(root)} private={each.get('privateAssets') == 'all'}"
+    for each in fields.get("downloadDependencies", []):
+        for version in each["version"].split(";"):
+            if not each["name"].lower().startswith(_OF_THE_SDK):
+                yield f"downloads {each['name'].lower()} {version.split(',')[0].strip('[ ')}"
+    yield f"falls back to {fields.get('imports', [])}"
+    for runtime in spec.get("runtimes", {}):
+        yield f"runs on {runtime}"
+    for package_id, version in fields.get("centralPackageVersions", {}).items():
+        yield f"has central {package_id.lower()} {VersionRange.parse(version, floating=True)}"
+    yield f"pins: {bool(restore.get('CentralPackageTransitivePinningEnabled'))}"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_restore_says_what_is_recorded(case, graph):
+    recorded = json.loads(RECORDED.read_text())
+    paths = [path for path in graph if path.startswith(f"{case}/")]
+
+    assert paths
+    assert {path: graph[path] for path in paths} == {path: recorded[path] for path in paths}
