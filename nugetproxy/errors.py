@@ -5,6 +5,8 @@ fields and builds its message from them. The message is shown to people, also in
 says what is wrong, and never contains a secret.
 """
 
+from collections.abc import Sequence
+
 
 class NugetproxyError(Exception):
     """The base class of all errors defined by this project. `str(error)` is one line fit for a user.
@@ -316,6 +318,17 @@ class EmptyDocument(UnreadableDocument):
 
 class StorageUnavailable(NugetproxyError):
     """The local disk or database failed (full, read-only, missing)."""
+
+
+class DamagedContent(StorageUnavailable):
+    """Kept files are damaged or missing, so that nothing was written of them. `problems` has one line for each."""
+
+    def __init__(self, problems: Sequence[str], remedy: str) -> None:
+        self.problems = tuple(problems)
+        self.remedy = remedy
+        first = self.problems[0] if self.problems else "unknown"
+        more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
+        super().__init__(f"{first}{more}; {remedy}")
 
 
 class FileReplaced(StorageUnavailable):

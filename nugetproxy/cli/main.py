@@ -20,6 +20,8 @@ _COMMANDS: Final = {
     "import-packages": ("nugetproxy.cli.import_packages", "import_packages"),
     "import": ("nugetproxy.cli.bundle_import", "bundle_import"),
     "mirror": ("nugetproxy.cli.mirror", "mirror"),
+    "export": ("nugetproxy.cli.export", "export"),
+    "bundle-key": ("nugetproxy.cli.bundle_key", "bundle_key"),
     "explain": ("nugetproxy.cli.explain", "explain"),
     "policy": ("nugetproxy.cli.policy", "policy"),
     "user": ("nugetproxy.cli.users", "user"),

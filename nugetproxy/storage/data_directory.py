@@ -19,6 +19,7 @@ MIRROR: Final = "mirror"
 QUARANTINE: Final = "quarantine"
 IMPORTS: Final = "imports"
 IMPORTED: Final = "imported-bundles.json"
+EXPORTED: Final = "exported-bundles.json"
 ANSWERS: Final = "answers"
 """The file of rendered answers."""
 
@@ -36,6 +37,7 @@ _OURS: Final = frozenset(
         "metrics",
         "revisions",
         ANSWERS,
+        EXPORTED,
         "upstreams.json",
         "policy.json",
         "advisories.json",

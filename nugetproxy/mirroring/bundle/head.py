@@ -88,7 +88,7 @@ class Head:
     def _check(self) -> None:
         if self.format != FORMAT:
             raise ValueError(f"it has format {self.format}")
-        if not _BUNDLE_ID.fullmatch(self.bundle) or not _BUNDLE_ID.fullmatch(self.source):
+        if not is_bundle_id(self.bundle) or not is_bundle_id(self.source):
             raise ValueError("its id or that of its source is not 32 hex digits")
         if not _TIME.fullmatch(self.created):
             raise ValueError("its time of creation is not one in UTC")
@@ -98,3 +98,8 @@ class Head:
             raise ValueError("it is the difference to something unknown")
         if self.holds.what not in ("everything", "sources", "pinned"):
             raise ValueError("what it holds is unknown")
+
+
+def is_bundle_id(text: object) -> bool:
+    """Whether it has the form of the random ids of bundles, inventories and data directories."""
+    return isinstance(text, str) and _BUNDLE_ID.fullmatch(text) is not None

@@ -47,7 +47,7 @@ class PackageFacts:
 
     `upstreams` are the names of those it was fetched from, at least one. `committed` is when, in unix seconds.
     `published` and `listed` are what the upstream stated, empty and None if that is not kept. `verdict` is that of the
-    sender's policy: empty without rules, "allowed", or "withheld: " and the rule.
+    sender's policy: empty without rules, "allowed", "withheld: " and the rule, or "unknown".
     """
 
     id: str

@@ -79,6 +79,20 @@ class ExpectedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class DescribedFile:
+    """A file and its package: the id in its own casing, `content_hash` as in lock files, `committed` in unix seconds.
+
+    `size` and `sha512` as in `ExpectedFile`.
+    """
+
+    package_id: str
+    content_hash: str
+    committed: int
+    size: int
+    sha512: str
+
+
+@dataclass(frozen=True, slots=True)
 class QuarantinedFile:
     """A file that was found to be wrong. `file` is its name in `quarantine/`, `found` in unix seconds."""
 
@@ -124,6 +138,21 @@ class KeptFiles:
             key,
         )
         return ExpectedFile(*rows[0]) if rows else None
+
+    def described(self, key: FileKey) -> DescribedFile | None:
+        """What the inventory says of a file; None if it has no row."""
+        rows = self._database.fetch(
+            "SELECT p.package_id, p.content_hash, p.committed, f.size, f.sha512 FROM mirrored_files AS f"
+            " JOIN mirrored_packages AS p USING (upstream, lower_id, lower_version)"
+            " WHERE f.upstream = ? AND f.lower_id = ? AND f.lower_version = ?",
+            key,
+        )
+        return DescribedFile(*rows[0]) if rows else None
+
+    def all_keys(self) -> list[FileKey]:
+        """All files, in no order: some hundred bytes of memory each. Blocks."""
+        rows = self._database.fetch("SELECT upstream, lower_id, lower_version FROM mirrored_files")
+        return [(row[0], row[1], row[2]) for row in rows]
 
     async def all(self, lower_id: str | None = None) -> list[KeptFile]:
         """Every file, or those of one id, by key. Read in a thread."""

@@ -1,0 +1,137 @@
+"""nugetproxy export: write a signed bundle, for a mirror without internet access."""
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from nugetproxy.cli.managing import managing_options
+from nugetproxy.cli.options import load_config
+from nugetproxy.cli.output import complain, kind_of, note, print_json, refuse
+from nugetproxy.errors import DamagedContent, NugetproxyError
+
+if TYPE_CHECKING:
+    from nugetproxy.runtime.exporting import Exported
+
+_PIPE: Final = Path("-")
+# A volume has to hold more than what cannot be split over many of them.
+_SMALLEST_VOLUME: Final = 1024 * 1024
+
+
+def _size(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
+    """A click callback: "4GB" in bytes."""
+    if text is None:
+        return None
+    from nugetproxy.config import parse_size
+
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if size < _SMALLEST_VOLUME:
+        raise click.BadParameter("a volume has at least 1 MiB")
+    return size
+
+
+@click.command()
+@click.option("--key", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Private key that signs the bundle: see `nugetproxy bundle-key new`.")  # fmt: skip
+@click.option("--to", "to", required=True, type=click.Path(path_type=Path), metavar="FILE",
+              help="Where to write the bundle; - is standard output.")  # fmt: skip
+@click.option("--since", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Leave out what the receiver has: a bundle, its manifest.jsonl, or an inventory.")  # fmt: skip
+@click.option("--pinned", metavar="NAME", help="Only the packages pinned under this name.")
+@click.option("--volume-size", callback=_size, metavar="SIZE",
+              help="Split into files of this size, such as 4GB: FILE.001, FILE.002 and so on.")  # fmt: skip
+@managing_options
+def export(
+    key: Path, to: Path, since: Path | None, pinned: str | None, volume_size: int | None, as_json: bool,
+    **options: object,
+) -> None:  # fmt: skip
+    """Write a bundle: a signed file with packages and documents, for `nugetproxy import` on the other side.
+
+    It holds everything that is mirrored, or what --pinned names. A server may be running; nothing is evicted meanwhile.
+
+    Every package is compared with the inventory. If one is damaged or missing, it is named, and no bundle is written.
+
+    Exit code: 0 if the bundle is complete, 1 if there is none, 2 for a usage error.
+    """
+    import asyncio
+
+    from nugetproxy import logs
+    from nugetproxy.mirroring.bundle.base import Base
+    from nugetproxy.mirroring.bundle.signature import PrivateKey, is_open_to_others
+    from nugetproxy.mirroring.bundle.target import Pipe, Target, files
+    from nugetproxy.runtime.exporting import EVERYTHING, Export
+    from nugetproxy.runtime.known_upstreams import with_recorded_upstreams
+
+    logs.set_up("plain", "warning")
+    if to == _PIPE:
+        if volume_size is not None:
+            raise click.UsageError("--volume-size needs --to FILE")
+        if sys.stdout.isatty():
+            raise click.UsageError("standard output is a terminal: name a file with --to, or pipe it to a program")
+
+    async def run() -> "Exported":
+        config = with_recorded_upstreams(load_config(options))
+        signing = PrivateKey.read(key)
+        if is_open_to_others(key):
+            note(f"{key} can be read by other users: chmod 600 {key}")
+        async with Export(config) as opened:
+            choice = EVERYTHING if pinned is None else opened.pinned(pinned)
+            verdicts = {}
+            if config.policy.rule:
+                from nugetproxy.runtime.verdicts import verdicts_of
+
+                verdicts = await verdicts_of(config, opened.packages(choice))
+            with ExitStack() as stack:
+                base = None if since is None else stack.enter_context(Base(since))
+                target: Target = Pipe(sys.stdout.buffer)
+                if to != _PIPE:
+                    target = stack.enter_context(files(to, volume_size, is_private=False))
+                return opened.write(choice, signing, target, base, verdicts=verdicts)
+
+    try:
+        exported = asyncio.run(run())
+    except DamagedContent as error:
+        complain([*error.problems, error.remedy], kind_of(error))
+        sys.exit(1)
+    except NugetproxyError as error:
+        refuse(error)
+    _report(exported, to, as_json)
+
+
+def _report(exported: "Exported", to: Path, as_json: bool) -> None:
+    value = shown(exported)
+    if to == _PIPE:
+        # Standard output is the bundle.
+        head = exported.head
+        note(f"exported bundle {head.bundle}: {_counted(value)}")
+    elif as_json:
+        print_json(value)
+    else:
+        where = str(to) if len(exported.files) == 1 else f"{len(exported.files)} volumes of {to}"
+        click.echo(f"Exported {_counted(value)} to {where}.")
+
+
+def shown(exported: "Exported") -> dict[str, Any]:
+    """An export as JSON."""
+    head = exported.head
+    return {
+        "bundle": head.bundle,
+        "sequence": head.sequence,
+        "since": None if head.since is None else {"kind": head.since.kind, "id": head.since.id},
+        "packages": head.counts.get("package", 0),
+        "documents": head.counts.get("document", 0),
+        "hosted": head.counts.get("hosted-package", 0),
+        "bytes": head.size,
+        "key": head.key,
+        "files": [str(file) for file in exported.files],
+    }
+
+
+def _counted(value: dict[str, Any]) -> str:
+    hosted = f", {value['hosted']} hosted packages" if value["hosted"] else ""
+    return f"{value['packages']} packages and {value['documents']} documents{hosted} ({value['bytes'] / 1e6:.1f} MB)"

@@ -1,0 +1,151 @@
+"""Exporting a bundle from a data directory, beside the servers that use it.
+
+Puts together the content, the choice of what travels, and the target. Hosted packages are the part of `hosting`.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import nugetproxy
+from nugetproxy.config import Config
+from nugetproxy.errors import InvalidRequest, StorageUnavailable
+from nugetproxy.mirroring.bundle import kept_documents, kept_packages
+from nugetproxy.mirroring.bundle.base import Base
+from nugetproxy.mirroring.bundle.describing import Descriptions
+from nugetproxy.mirroring.bundle.head import Head, Holds
+from nugetproxy.mirroring.bundle.kept_documents import KeptDocuments
+from nugetproxy.mirroring.bundle.kept_packages import KeptPackages
+from nugetproxy.mirroring.bundle.record import new_id, next_bundle
+from nugetproxy.mirroring.bundle.signature import PrivateKey
+from nugetproxy.mirroring.bundle.target import Target
+from nugetproxy.mirroring.bundle.writing import Draft, Source
+from nugetproxy.mirroring.care.eviction import LEASE as EVICTION
+from nugetproxy.mirroring.kept.files import KeptFiles
+from nugetproxy.mirroring.kept.inventory import open_ledger
+from nugetproxy.mirroring.kept.pins import ALL_VERSIONS, Pins
+from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.storage import occupants
+from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
+from nugetproxy.storage.data_directory import MIRROR
+from nugetproxy.storage.database.opening import INVENTORY, can_write
+from nugetproxy.storage.documents.snapshot import documents_snapshot
+from nugetproxy.storage.leases import Leases
+from nugetproxy.storage.occupants import Occupant
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is to travel. `wanted` are the packages, None for all that are kept."""
+
+    holds: Holds
+    wanted: frozenset[PackageIdentity] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The result. `files` are the files written, none for a pipe."""
+
+    head: Head
+    files: list[Path] = field(default_factory=list)
+
+
+EVERYTHING: Final = Choice(Holds("everything"))
+
+
+class Export:
+    """An export from the data directory of `config`, whose upstreams are those that filled it.
+
+    While it is open, no process evicts packages: what is chosen stays until it is written. To be entered once.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._data = Path(config.storage.path)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> "Export":
+        """Raises StorageUnavailable."""
+        async with self._stack as stack:
+            if not can_write(self._data):
+                raise StorageUnavailable(
+                    f"{self._data} cannot be written by this user, so its bundles cannot be numbered: run this as the"
+                    " server's user"
+                )
+            who = Occupant("export", nugetproxy.__version__, os.getpid())
+            stack.callback(occupants.enter(self._data, who).leave)
+            await stack.enter_async_context(Leases(self._data / "locks").hold(EVICTION))
+            database = open_ledger(self._data / INVENTORY)
+            stack.callback(database.close)
+            self._files, self._pins = KeptFiles(database), Pins(database)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def pinned(self, name: str) -> Choice:
+        """What is pinned under a name. Raises InvalidRequest if nothing is, StorageUnavailable."""
+        pins = [pin for pin in self._pins.all() if pin.name == name]
+        if not pins:
+            names = ", ".join(sorted({pin.name for pin in self._pins.all()})) or "none"
+            raise InvalidRequest(f"nothing is pinned under the name {name!r}; names of pins: {names}")
+        wanted = {(pin.lower_id, pin.lower_version) for pin in pins if pin.lower_version != ALL_VERSIONS}
+        whole = {pin.lower_id for pin in pins if pin.lower_version == ALL_VERSIONS}
+        if whole:
+            wanted.update((lower_id, version) for _, lower_id, version in self._files.all_keys() if lower_id in whole)
+        packages = frozenset(PackageIdentity.parse(lower_id, version) for lower_id, version in wanted)
+        return Choice(Holds("pinned", (name,)), packages)
+
+    def packages(self, choice: Choice) -> frozenset[PackageIdentity]:
+        """The packages of a choice that the inventory knows. Raises StorageUnavailable."""
+        if choice.wanted is not None:
+            return choice.wanted
+        return frozenset(PackageIdentity.parse(lower_id, version) for _, lower_id, version in self._files.all_keys())
+
+    def write(
+        self,
+        choice: Choice,
+        key: PrivateKey,
+        target: Target,
+        base: Base | None = None,
+        *,
+        verdicts: Mapping[PackageIdentity, str] | None = None,
+        created: str | None = None,
+    ) -> Exported:
+        """Write a bundle. Blocks. `verdicts` are those of the policy, `created` its time, by default now.
+
+        Raises DamagedContent naming kept files that are damaged or missing, StorageUnavailable, InvalidBundle for the
+        base.
+        """
+        upstreams = {each.name: str(each.service_index) for each in self._config.mirroring.upstream}
+        ids = None if choice.wanted is None else {package.id for package in choice.wanted}
+        with documents_snapshot(self._data / "documents") as snapshot:
+            documents = KeptDocuments(snapshot, upstreams, ids)
+            blobs, describe = FilesystemBlobs(self._data / MIRROR), Descriptions(documents, verdicts or {}).of
+            packages = KeptPackages(self._files, blobs, tuple(upstreams), choice.wanted, describe)
+            sources = [Source(kept_documents.KINDS, documents), Source(kept_packages.KINDS, packages)]
+            with closing(Draft(sources, base)) as draft:
+                record = next_bundle(self._data)
+                manifest_size, manifest_sha512 = draft.described()
+                head = Head(
+                    bundle=new_id(),
+                    created=created or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    tool=f"nugetproxy {nugetproxy.__version__}",
+                    source=record.source,
+                    key=key.fingerprint,
+                    sequence=record.sequence,
+                    since=None if base is None else base.since,
+                    holds=choice.holds,
+                    upstreams=upstreams,
+                    counts=draft.counts,
+                    size=draft.size,
+                    manifest_size=manifest_size,
+                    manifest_sha512=manifest_sha512,
+                )
+                draft.write(head, key, target)
+        return Exported(head, target.finish())
