@@ -39,8 +39,15 @@ _SHORT = {
     "Xamarin.Mac": "xamarinmac",
     "Xamarin.TVOS": "xamarintvos",
     "Xamarin.WatchOS": "xamarinwatchos",
+    "Xamarin.PlayStation3": "xamarinpsthree",
+    "Xamarin.PlayStation4": "xamarinpsfour",
+    "Xamarin.PlayStationVita": "xamarinpsvita",
+    "Xamarin.Xbox360": "xamarinxboxthreesixty",
+    "Xamarin.XboxOne": "xamarinxboxone",
+    ".NETnanoFramework": "netnano",
     "native": "native",
     "Any": "any",
+    "Agnostic": "agnostic",
 }
 _LONG = {
     **{short: long for long, short in _SHORT.items()},
@@ -56,6 +63,7 @@ _LONG = {
 _DOTTED = frozenset({".NETStandard", ".NETStandardApp", ".NETCoreApp", ".NETPlatform", "Tizen"})
 # Their versions drop a trailing zero (`win8`, `sl5`); others keep two numbers (`net40`).
 _SINGLE_DIGIT = frozenset({"Windows", "WindowsPhone", "Silverlight"})
+_WITHOUT_VERSION = frozenset({"native", "Any", "Agnostic"})
 _SHORT_PROFILE = {"windowsphone": "wp", "windowsphone71": "wp71", "compactframework": "cf", "full": ""}
 _LONG_PROFILE = {
     "client": "Client",
@@ -66,7 +74,7 @@ _LONG_PROFILE = {
 }
 
 # The frameworks of each portable class library profile; the short form lists them.
-_PORTABLE = {
+PORTABLE_PROFILES = {
     number: "+".join(sorted(names.split()))
     for number, names in {
         2: "net4 win8 sl4 wp7", 3: "net4 sl4", 4: "net45 sl4 win8 wp7", 5: "net4 win8", 6: "net403 win8",
@@ -82,7 +90,7 @@ _PORTABLE = {
         344: "net45 sl5 win8 wpa81 wp8",
     }.items()
 }  # fmt: skip
-_PROFILE_OF = {frozenset(names.split("+")): number for number, names in _PORTABLE.items()}
+_PROFILE_OF = {frozenset(names.split("+")): number for number, names in PORTABLE_PROFILES.items()}
 
 _COMMA_FORM = re.compile(
     r"\s*([A-Za-z.]+)\s*,\s*Version\s*=\s*v?([0-9.]+)\s*(?:,\s*Profile\s*=\s*([\w.+-]+)\s*)?",
@@ -109,9 +117,9 @@ class Framework:
         """The folder name: `net45`, `netstandard2.0`, `net8.0-windows7.0`, `portable-net45+win8`."""
         if self.identifier == ".NETPortable":
             return f"portable-{_portable_members(self.profile)}"
-        if self.identifier in ("native", "Any"):
+        if self.identifier in _WITHOUT_VERSION:
             return _SHORT[self.identifier]
-        if self._is_net5:
+        if self.is_net5:
             return f"net{self.version[0]}.{self.version[1]}" + (f"-{self.profile.lower()}" if self.profile else "")
         profile = _SHORT_PROFILE.get(self.profile.lower(), self.profile.lower())
         return _SHORT[self.identifier] + self._short_version() + (f"-{profile}" if profile else "")
@@ -119,7 +127,7 @@ class Framework:
     @property
     def long(self) -> str:
         """The form in registrations: `.NETFramework4.5`; from .NET 5 on there is only the short form."""
-        if self._is_net5 or self.identifier in ("native", "Any"):
+        if self.is_net5 or self.identifier in _WITHOUT_VERSION:
             return self.short
         numbers = list(self.version)
         while len(numbers) > 2 and numbers[-1] == 0:
@@ -127,8 +135,15 @@ class Framework:
         return self.identifier + ".".join(map(str, numbers)) + (f"-{self.profile}" if self.profile else "")
 
     @property
-    def _is_net5(self) -> bool:
+    def is_net5(self) -> bool:
+        """Whether this is .NET 5 or later, where `profile` is a platform."""
         return self.identifier == ".NETCoreApp" and self.version[0] >= _OWN_PLATFORM
+
+    @property
+    def platform(self) -> tuple[str, tuple[int, int, int, int]]:
+        """The platform in lower case and its version, from .NET 5 on; all zero when there is none."""
+        name = self.profile.lower().rstrip("0123456789.") if self.is_net5 else ""
+        return name, (_version(self.profile[len(name) :]) if name else None) or (0, 0, 0, 0)
 
     def _short_version(self) -> str:
         numbers = list(self.version)
@@ -195,5 +210,5 @@ def _portable(version: tuple[int, int, int, int], profile: str) -> Framework | N
 
 def _portable_members(profile: str) -> str:
     number = profile.lower().removeprefix("profile")
-    members = _PORTABLE.get(int(number)) if number.isascii() and number.isdigit() and len(number) < 6 else None
+    members = PORTABLE_PROFILES.get(int(number)) if number.isascii() and number.isdigit() and len(number) < 6 else None
     return members.replace("net4+", "net40+") if members is not None else profile.lower()
