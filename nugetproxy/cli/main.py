@@ -16,6 +16,7 @@ _COMMANDS: Final = {
     "health": ("nugetproxy.cli.health", "health"),
     "doctor": ("nugetproxy.cli.doctor", "doctor"),
     "prewarm": ("nugetproxy.cli.prewarm", "prewarm"),
+    "prove": ("nugetproxy.cli.prove", "prove"),
     "wanted": ("nugetproxy.cli.wanted", "wanted"),
     "import-packages": ("nugetproxy.cli.import_packages", "import_packages"),
     "import": ("nugetproxy.cli.bundle_import", "bundle_import"),

@@ -35,7 +35,7 @@ class _Work:
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SOURCE...")
+@click.argument("sources", nargs=-1, type=click.Path(path_type=Path), metavar="SOURCE...")
 @config_options
 @source_options
 @click.option("--latest-patch", is_flag=True, help="Also the newest patch of every package.")
@@ -96,7 +96,7 @@ def prewarm(
     except InvalidRequest as error:
         complain([str(error)], "invalid_request", USAGE)
         sys.exit(USAGE)
-    if not (work.sources.exact or work.sources.requests or work.sources.projects or all_versions):
+    if work.sources.is_empty and not all_versions:
         note("the sources name no packages")
         sys.exit(0)
     try:

@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 
 
 def source_options(command: Command) -> Command:
-    """--framework --rid --property"""
+    """--package --framework --rid --sdk --property"""
     for option in (
         click.option("-p", "--property", "properties", multiple=True, metavar="NAME=VALUE",
                      help="An MSBuild property of the projects. Repeatable."),
+        click.option("--sdk", metavar="VERSION", default="",
+                     help="The .NET SDK that restores: it adds packages of its own.  [default: the newest known]"),
         click.option("--rid", "runtimes", multiple=True, metavar="RID",
                      help="Also resolve for this runtime, such as linux-x64. Repeatable."),
         click.option("--framework", "frameworks", multiple=True, metavar="TFM",
                      help="Resolve lines of lists for this framework. Repeatable.  [default: net10.0]"),
+        click.option("--package", "packages", multiple=True, metavar="'ID VERSION'",
+                     help="A package, as in a line of a list. Repeatable."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -36,11 +40,15 @@ class SourceOptions:
         self._frameworks = tuple(map(_framework, options["frameworks"]))
         self._runtimes = tuple(options["runtimes"])
         self._properties = dict(map(_property, options["properties"]))
+        self._packages = tuple(options["packages"])
+        self._sdk = str(options["sdk"])
 
     def read(self, paths: Sequence[Path]) -> "Sources":
         from nugetproxy.nuget.projects.sources import read_sources
 
-        return read_sources(paths, self._options())
+        if not paths and not self._packages:
+            raise InvalidRequest("name a SOURCE or a --package")
+        return read_sources(paths, self._options(), self._packages)
 
     def extras(self, latest_patch: bool = False, newest: int = 0, all_versions: tuple[str, ...] = ()) -> "Extras":
         from nugetproxy.mirroring.prewarm.plan import Extras
@@ -50,9 +58,10 @@ class SourceOptions:
         return Extras(latest_patch, newest, globs, self._frameworks, self._runtimes)
 
     def _options(self) -> "Options":
+        from nugetproxy.nuget.closure.sdk_facts import shipped_facts
         from nugetproxy.nuget.projects.sources import Options
 
-        return Options(self._frameworks, self._runtimes, self._properties)
+        return Options(self._frameworks, self._runtimes, self._properties, shipped_facts(self._sdk))
 
 
 def _framework(text: str) -> "Framework":

@@ -2,12 +2,11 @@
 
 import asyncio
 from json import loads
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.command_line import CommandLine
+from tests.cli.site import Site
 from tests.fakes.faults import status
 from tests.fakes.upstream import FakeUpstream
 
@@ -20,31 +19,6 @@ async def gallery(upstream: FakeUpstream) -> FakeUpstream:
     for version in ("1.0.0", "1.0.4", "1.2.0", "2.0.0-rc.1"):
         upstream.add_package("Contoso.Base", version, padding=10_000)
     return upstream
-
-
-class Site:
-    """A data directory that is filled from a list."""
-
-    def __init__(self, folder: Path, upstream: FakeUpstream) -> None:
-        self._folder = folder
-        self._upstream = upstream
-        self.data = folder / "data"
-        self.line = CommandLine(self.data)
-
-    async def run(self, text: str, *arguments: str) -> Any:
-        listed = self._folder / "packages.txt"
-        listed.write_text(text)
-        given = ["prewarm", str(listed), "--upstream", self._upstream.url, *arguments]
-        return await asyncio.to_thread(self.line.run, *given)
-
-    async def report(self, text: str, *arguments: str, code: int = 0) -> Any:
-        ended = await self.run(text, "--json", *arguments)
-        assert ended.exit_code == code, ended.output
-        return loads(ended.stdout)
-
-    @property
-    def kept(self) -> set[str]:
-        return {path.name for path in (self.data / "mirror").rglob("*.nupkg")}
 
 
 @pytest.fixture

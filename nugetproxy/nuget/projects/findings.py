@@ -83,6 +83,11 @@ class Sources:
     outside: tuple[str, ...] = ()
     feeds: tuple[str, ...] = ()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing names a package."""
+        return not (self.exact or self.requests or self.projects)
+
 
 class Found:
     """Collects findings. Keeps the first of equal ones; a package that several files name is kept for each of them."""

@@ -14,6 +14,7 @@ from nugetproxy.nuget.projects.file_based import is_file_based_app
 from nugetproxy.nuget.projects.files import Disk, whole
 from nugetproxy.nuget.projects.findings import DEFAULT_OPTIONS, Exact, Found, Options, Request, Sources, Unsure
 from nugetproxy.nuget.projects.kinds import reader_by_name, reader_in_folder
+from nugetproxy.nuget.projects.lists import read_list
 from nugetproxy.nuget.projects.repository import Repository
 from nugetproxy.nuget.projects.solutions import is_project
 from nugetproxy.nuget.projects.texts import one_line
@@ -23,14 +24,15 @@ __all__ = ["Exact", "Options", "Request", "Sources", "Unsure", "read_sources"]
 _SOLUTIONS: Final = (".sln", ".slnx", ".slnf")
 
 
-def read_sources(paths: Sequence[Path], options: Options = DEFAULT_OPTIONS) -> Sources:
-    """Read files and directories, and the projects that those reference.
+def read_sources(paths: Sequence[Path], options: Options = DEFAULT_OPTIONS, lines: Sequence[str] = ()) -> Sources:
+    """Read files and directories, and the projects that those reference. `lines` are lines of a list, given by hand.
 
     Raises:
         InvalidRequest: a file cannot be read, is damaged, or is of no known kind; with file and line. In a directory,
             files of other kinds are skipped.
     """
     reading = _Reading(Disk(list(paths)), options)
+    reading.lines(lines)
     for path in paths:
         reading.source(whole(path))
     return reading.finish()
@@ -42,6 +44,9 @@ class _Reading:
         self._options = options
         self._found = Found()
         self._repository = Repository(disk, options, self._found)
+
+    def lines(self, lines: Sequence[str]) -> None:
+        read_list("the command line", "\n".join(lines).encode(), self._options, self._found)
 
     def source(self, path: str) -> None:
         if self._disk.is_folder(path):
