@@ -64,14 +64,15 @@ def bundle_import(
     logs.set_up(config.logs.format, "error")
     try:
         keys = [PublicKey.read(path) for path in trust]
-        imported = asyncio.run(_run(config, bundle, keys, Options(allow_older, pin_as)))
+        imported = asyncio.run(import_file(config, bundle, keys, Options(allow_older, pin_as)))
     except NugetproxyError as error:
         refuse(error)
     _report(imported, as_json=as_json)
     sys.exit(REFUSED if imported.conflicts or imported.missing else 0)
 
 
-async def _run(config: "Config", path: Path, keys: list[Any], options: "Options") -> "Imported":
+async def import_file(config: "Config", path: Path, keys: list[Any], options: "Options") -> "Imported":
+    """Raises BundleRefused, InvalidBundle, StorageUnavailable."""
     from nugetproxy.mirroring.bundle.reading import open_bundle
     from nugetproxy.mirroring.bundle.volumes import VolumeStream
     from nugetproxy.runtime.imports import importing_into
