@@ -1,8 +1,9 @@
 """nugetproxy import-packages: take over the packages of another server into the hosted feed."""
 
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,8 +16,9 @@ from nugetproxy.errors import InvalidRequest, StorageUnavailable
 if TYPE_CHECKING:
     from nugetproxy.accounts.model import Actor
     from nugetproxy.cli.managed import Managed
+    from nugetproxy.config import UpstreamSettings
     from nugetproxy.hosting.moving_in.report import Report, Row
-    from nugetproxy.hosting.moving_in.selection import OwnerNames
+    from nugetproxy.hosting.moving_in.selection import OwnerNames, Selection
     from nugetproxy.hosting.moving_in.source import Source
     from nugetproxy.nuget.identity import PackageId
 
@@ -30,6 +32,14 @@ _MOST_TOLD: Final = 40
               "or bagetter.db in FOLDER, if there is one]")  # fmt: skip
 @click.option("--repository", default="", metavar="NAME",
               help="With FOLDER: of a Nexus blob store, only the blobs of this repository.")  # fmt: skip
+@click.option("--source", metavar="URL", help="Instead of FOLDER: a feed, V3 (.../index.json) or V2.")
+@click.option("--user", default="", help="With --source: the user name to send.")
+@click.option("--password-file", type=_FILE, help="With --source: the password is the text of this file.")
+@click.option("--api-key-file", type=_FILE, help="With --source: send the text of this file as X-NuGet-ApiKey.")
+@click.option("--ca-file", type=_FILE, help="With --source: certificates to trust for it (PEM).")
+@click.option("--allow-host", "allowed_hosts", multiple=True, metavar="HOST",
+              help="With --source: a further server that it may send us to. Repeatable.")  # fmt: skip
+@click.option("--symbols", is_flag=True, help="With --source: look for the symbols of each version too.")
 @click.option("--owner", default="", metavar="NAME", help="The account that gets the ids that --owners does not name.")
 @click.option("--owners", "owners_file", type=_FILE,
               help="""TOML file of lines such as "Contoso.*" = "contoso": which account gets which ids.""")  # fmt: skip
@@ -44,14 +54,17 @@ _MOST_TOLD: Final = 40
 )
 @managing_options
 def import_packages(
-    folder: Path | None, database: Path | None, repository: str, owner: str, owners_file: Path | None,
-    include: tuple[str, ...], exclude: tuple[str, ...], newest: int | None, dry_run: bool, report_file: Path | None,
-    parallel: int, as_json: bool, **options: object,
+    folder: Path | None, database: Path | None, repository: str, source: str | None, user: str,
+    password_file: Path | None, api_key_file: Path | None, ca_file: Path | None, allowed_hosts: tuple[str, ...],
+    symbols: bool, owner: str, owners_file: Path | None, include: tuple[str, ...],
+    exclude: tuple[str, ...], newest: int | None, dry_run: bool, report_file: Path | None, parallel: int,
+    as_json: bool, **options: object,
 ) -> None:  # fmt: skip
     """Import the packages of another server into the hosted feed.
 
     FOLDER has package files (.nupkg, .snupkg) in any depth: loose files, or the storage of NuGet.Server, BaGet,
-    Sleet or Nexus. Publication dates, listing, deprecation and download counts are kept where the source knows them.
+    Sleet or Nexus. --source names a feed instead. Publication dates, listing, deprecation and download counts are kept
+    where the source knows them.
 
     Every package needs an owner, a user or an organisation that exists here, and is imported as if that account
     pushed it: an id must be protected or allowed by the settings, and its prefix must not be reserved for others.
@@ -64,9 +77,14 @@ def import_packages(
     """
     from nugetproxy.hosting.moving_in.selection import selection_of
 
-    if folder is None:
-        refuse(InvalidRequest("name a folder"))
     try:
+        if (folder is None) == (source is None):
+            raise InvalidRequest("name a folder, or a feed with --source URL")
+        if source is None and (user or password_file or api_key_file or ca_file or allowed_hosts or symbols):
+            raise InvalidRequest("credentials, certificates, hosts and --symbols are for --source URL")
+        if folder is None and (database or repository):
+            raise InvalidRequest("--database and --repository are for a folder")
+        feed = None if source is None else _feed(source, user, password_file, api_key_file, ca_file, allowed_hosts)
         selection, names = selection_of(include, exclude, newest), _owner_names(owners_file, owner)
         if not names.names:
             raise InvalidRequest("name the owner of the packages: --owner NAME, or --owners FILE")
@@ -78,7 +96,6 @@ def import_packages(
     async def work(managed: "Managed") -> "Report":
         from nugetproxy import logs
         from nugetproxy.cli.opened_mirror import owner_that_root_would_shut_out
-        from nugetproxy.hosting.moving_in.folder import FolderSource
         from nugetproxy.hosting.moving_in.run import MovingIn
         from nugetproxy.runtime.moving_in_parts import receiver
 
@@ -88,13 +105,13 @@ def import_packages(
                 f"{managed.path} belongs to {user}: run this as {user}, or the server cannot use what root writes there"
             )
         actor_for = _actors(managed, names)
-        source: Source = FolderSource(folder, database=database, repository=repository)
+        opened = _source(folder, database, repository) if feed is None else _opened(feed, selection, symbols=symbols)
         parts = receiver(managed.config, managed.path, managed.database, managed.revisions, managed.ownership,
                          managed.audit, parallel=parallel)  # fmt: skip
-        async with parts as to:
+        async with opened as left, parts as to:
             with _progress() as (planned, advanced):
                 run = MovingIn(
-                    source, to, actor_for, selection=selection, parallel=parallel, dry_run=dry_run, planned=planned,
+                    left, to, actor_for, selection=selection, parallel=parallel, dry_run=dry_run, planned=planned,
                     advanced=advanced,
                 )  # fmt: skip
                 return await run.run()
@@ -104,6 +121,57 @@ def import_packages(
         _write(report_file, report.as_dict())
     _print(report, as_json)
     sys.exit(REFUSED if report.refused else 0)
+
+
+def _feed(
+    url: str, user: str, password_file: Path | None, api_key_file: Path | None, ca_file: Path | None,
+    allowed_hosts: tuple[str, ...],
+) -> "UpstreamSettings":  # fmt: skip
+    """How to ask the feed. Raises InvalidRequest."""
+    from pydantic import ValidationError
+
+    from nugetproxy.config import UpstreamSettings
+
+    if bool(user) != (password_file is not None):
+        raise InvalidRequest("--user and --password-file need each other")
+    given: dict[str, object] = {
+        "service_index": url,
+        "username": user,
+        "password_file": str(password_file or ""),
+        "header_name": "X-NuGet-ApiKey" if api_key_file else "",
+        "header_value_file": str(api_key_file or ""),
+        "ca_file": str(ca_file or ""),
+        "allowed_hosts": allowed_hosts,
+    }
+    try:
+        return UpstreamSettings.model_validate(given)
+    except ValidationError as wrong:
+        options = {"service_index": "--source", "allowed_hosts": "--allow-host"}
+        told = [
+            f"{options.get(str(each['loc'][0]) if each['loc'] else '', 'the feed')}: {each['msg']}"
+            for each in wrong.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise InvalidRequest("; ".join(told)) from None  # the texts may contain a secret
+
+
+@asynccontextmanager
+async def _source(folder: Path | None, database: Path | None, repository: str) -> "AsyncIterator[Source]":
+    from nugetproxy.hosting.moving_in.folder import FolderSource
+
+    assert folder is not None, "without a feed there is a folder"
+    yield FolderSource(folder, database=database, repository=repository)
+
+
+@asynccontextmanager
+async def _opened(feed: "UpstreamSettings", selection: "Selection", *, symbols: bool) -> "AsyncIterator[Source]":
+    """Raises ConfigError, UpstreamError."""
+    from nugetproxy.mirroring.leaving.opening import opened_feed
+    from nugetproxy.runtime.assembly import USER_AGENT
+
+    opened = opened_feed(feed, user_agent=USER_AGENT, environ=os.environ, covers=selection.covers,
+                         named_ids=selection.named_ids, symbols=symbols)  # fmt: skip
+    async with opened as source:
+        yield source
 
 
 def _owner_names(file: Path | None, otherwise: str) -> "OwnerNames":

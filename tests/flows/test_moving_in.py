@@ -7,18 +7,24 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+from click.testing import CliRunner, Result
+
+from nugetproxy.cli.main import main
 from nugetproxy.hosting.upkeep import check_blobs, sweep_unreferenced_blobs
+from tests import private
 from tests.hosting.house import House
 from tests.hosting.moving_in.desk import stored
-from tests.private import PROTECTING, Accounts, package
+from tests.private import PROTECTING, Accounts, package, send
 from tests.serving import Server
+from tests.symbol_builders import make_debuggable, make_snupkg
 
 IDS, VERSIONS = 8, 10
 
 
-def command(server: Server, folder: Path) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-m", "nugetproxy", "import-packages", str(folder), "--owner", "alice", "--json"]
+def command(server: Server, *arguments: str) -> subprocess.Popen[bytes]:
+    words = [sys.executable, "-m", "nugetproxy", "import-packages", *arguments, "--owner", "alice", "--json"]
     words += ["--config", str(server.data.parent / f"{server.data.name}.toml"), "--data", str(server.data)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -41,7 +47,7 @@ def test_killed_in_the_middle(upstream, tmp_path):
         Accounts(server.data).add_user("alice")
         before = -1
         for _ in range(3):
-            running = command(server, folder)
+            running = command(server, str(folder))
             until = max(shown(server), 0) + moments.randrange(1, 20)
             deadline = time.monotonic() + 30
             while shown(server) < until and time.monotonic() < deadline and running.poll() is None:
@@ -51,7 +57,7 @@ def test_killed_in_the_middle(upstream, tmp_path):
             assert shown(server) > before, "each is visible as soon as it is imported, and stays"
             before = shown(server)
         assert before < len(contents), "it was killed in the middle"
-        out, err = (running := command(server, folder)).communicate()
+        out, err = (running := command(server, str(folder))).communicate()
         assert running.returncode == 0, err
         report = json.loads(out)
         assert (report["imported"], report["kept"]) == (len(contents) - before, before)
@@ -70,3 +76,76 @@ async def nothing_is_left_over(data: Path) -> None:
     house.spools.sweep()
     assert (len(house.files()), house.leftovers()) == (IDS * VERSIONS, [])
     house.close()
+
+
+def run(server: Server, *arguments: str) -> Result:
+    words = ["import-packages", *arguments, "--owner", "alice", "--json", "--data", str(server.data)]
+    return CliRunner().invoke(main, [*words, "--config", str(server.data.parent / f"{server.data.name}.toml")])
+
+
+def done(server: Server, *arguments: str) -> dict[str, Any]:
+    ended = run(server, *arguments)
+    assert ended.exit_code == 0, ended.output
+    report: dict[str, Any] = json.loads(ended.stdout)
+    return report
+
+
+def states(server: Server) -> dict[str, list[tuple[Any, ...]]]:
+    """Of every version what an import keeps. Not its downloads, because the import itself counts as one."""
+    accounts = Accounts(server.data)
+    return {
+        row["id"]: [
+            (each["version"], each["state"], each["published"], each["bytes"], each["deprecated"])
+            for each in accounts.run("package", "list", row["id"])
+        ]
+        for row in accounts.run("package", "list")
+    }
+
+
+def test_another_server_as_a_v3_and_as_a_v2_feed(upstream, tmp_path):
+    """
+    Everything arrives as it was, symbols too; what the old server only mirrors stays there.
+    """
+    upstream.add_package("Contoso.Mirrored", "1.0.0")
+    config = PROTECTING + '[accounts]\nanonymous_read = "none"\n'
+    secret = tmp_path / "password"
+    with (
+        Server(tmp_path / "old", upstream=upstream.url, config=config) as old,
+        Server(tmp_path / "v3", upstream=upstream.url, config=PROTECTING) as v3,
+        Server(tmp_path / "v2", upstream=upstream.url, config=PROTECTING) as v2,
+    ):
+        accounts = Accounts(old.data)
+        accounts.add_user("alice", "correct horse battery")
+        key = accounts.add_key("push", "alice")
+        secret.write_text(key)
+        private.push(old, key, make_debuggable(), *(package("Contoso.Core", f"{major}.0.0") for major in (1, 2, 10)))
+        assert send(old, "PUT", "/api/v2/symbolpackage", key=key, body=make_snupkg()).status == 201
+        accounts.run("package", "unlist", "Contoso.Core", "1.0.0")
+        accounts.run("package", "deprecate", "Contoso.Core", "2.0.0", "--message", "Old.")
+        for server in (v3, v2):
+            Accounts(server.data).add_user("alice")
+        given = ("--source", old.url, "--user", "alice", "--password-file", str(secret))
+
+        planned = done(v3, *given, "--symbols", "--dry-run")
+        assert (planned["imported"], planned["refused"], states(v3)) == (4, 0, {})
+        report = done(v3, *given, "--symbols", "--include", "Contoso.*")
+        assert (report["imported"], report["left_out"], report["refused"]) == (5, 3, 0)
+        assert states(v3) == states(old)
+        path = "/api/v2/symbolpackage/Contoso.Utils/1.0.0"
+        assert v3.get(path) == send(old, "GET", path, key=key).body
+        again = done(v3, *given, "--symbols")
+        assert (again["imported"], again["kept"]) == (0, 5)
+
+        # Our V2 shows listed versions only, and V2 has no deprecation.
+        by_v2 = ("--source", f"{old.base}/api/v2", *given[2:], "--exclude", "Contoso.Mirrored")
+        report = done(v2, *by_v2)
+        assert (report["imported"], report["refused"]) == (3, 0)
+        assert {row[:4] for rows in states(v2).values() for row in rows} == {
+            row[:4] for rows in states(old).values() for row in rows if row[1] == "listed"
+        }
+        assert done(v2, *by_v2)["kept"] == 3
+
+        secret.write_text("wrong")
+        ended = run(v3, *given)
+        assert (ended.exit_code, ended.stdout) == (1, "")
+        assert "401" in ended.stderr

@@ -7,6 +7,7 @@ from tests.fuzzing import (
     documents,
     headers,
     http_requests,
+    moving_in,
     names,
     nuspecs,
     packages,
@@ -28,6 +29,7 @@ TARGETS: Final[dict[str, Target]] = by_name(
         *http_requests.TARGETS,
         *headers.TARGETS,
         *settings.TARGETS,
+        *moving_in.TARGETS,
     )
 )
 

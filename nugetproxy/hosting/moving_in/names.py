@@ -10,7 +10,7 @@ from typing import Final
 
 from nugetproxy.errors import InvalidPackageId, InvalidVersion
 from nugetproxy.feeds.offers import FileKind
-from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.nuget.identity import PackageId, PackageIdentity, lower_invariant
 from nugetproxy.nuget.version import NuGetVersion
 
 _KINDS: Final = {".nupkg": FileKind.PACKAGE, ".snupkg": FileKind.SYMBOLS}
@@ -60,4 +60,4 @@ def identity(package_id: str, version: str) -> PackageIdentity | None:
 
 
 def _stem(name: str) -> str:
-    return name.lower().rpartition(".")[0]
+    return lower_invariant(name).rpartition(".")[0]

@@ -196,6 +196,8 @@ class MovingIn:
                 self._to.publish.judge_push(actor, package)
             if not self._dry_run:
                 return await self._pushed(actor, row)
+            if offer.kind is FileKind.SYMBOLS and self._source.local(offer) is None:
+                return replace(row, outcome=Outcome.LEFT_OUT, why="symbols are looked for only in an import")
             if (before := offered.get(package)) is not None and offer.kind is FileKind.PACKAGE:
                 return await self._second(row, before)
             if offer.kind is FileKind.SYMBOLS and package not in offered and self._to.packages.find(package) is None:
@@ -205,6 +207,10 @@ class MovingIn:
             return replace(row, outcome=Outcome.REFUSED, why=str(refused), kind=refused.kind)
         except StorageUnavailable:
             raise
+        except DocumentAbsent as error:
+            if offer.kind is FileKind.SYMBOLS:
+                return replace(row, outcome=Outcome.LEFT_OUT, why="it has no symbols", kind="no_symbols")
+            return replace(row, outcome=Outcome.REFUSED, why=str(error), kind=_kind(error))
         except NugetproxyError as error:
             return replace(row, outcome=Outcome.REFUSED, why=str(error), kind=_kind(error))
 

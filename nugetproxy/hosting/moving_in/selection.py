@@ -3,11 +3,15 @@
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from nugetproxy.accounts.model import checked_account_name
 from nugetproxy.errors import InvalidRequest
+from nugetproxy.nuget.archive import shown
 from nugetproxy.nuget.globs import any_glob_matches, checked_glob, glob_matches
 from nugetproxy.nuget.version import NuGetVersion
+
+_MOST_TOLD: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class OwnerNames:
 
 
 def read_owner_names(text: str, otherwise: str = "") -> OwnerNames:
-    """A TOML file of lines `"Contoso.*" = "contoso"`. Raises InvalidRequest with everything that is wrong."""
+    """A TOML file of lines `"Contoso.*" = "contoso"`. Raises InvalidRequest with what is wrong."""
     try:
         table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -72,15 +76,15 @@ def read_owner_names(text: str, otherwise: str = "") -> OwnerNames:
     by_glob: dict[str, str] = {}
     for glob, name in table.items():
         if not isinstance(name, str):
-            hint = f'; write "{glob}.{next(iter(name))}" in quotes' if isinstance(name, dict) and name else ""
-            problems.append(f"the value of {glob!r} is not the name of an account{hint}")
+            hint = "; put a pattern with dots in quotes" if isinstance(name, dict) else ""
+            problems.append(f"the value of {shown(glob)} is not the name of an account{hint}")
             continue
         try:
             by_glob[checked_glob(glob)] = checked_account_name(name)
         except InvalidRequest as error:
-            problems.append(f"{glob!r}: {error}")
+            problems.append(f"{shown(glob)}: {error}")
     if problems:
-        raise InvalidRequest("; ".join(problems))
+        raise InvalidRequest("; ".join(problems[:_MOST_TOLD]))
     return OwnerNames(by_glob, otherwise)
 
 

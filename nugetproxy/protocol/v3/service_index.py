@@ -79,8 +79,10 @@ def write_service_index(
     return write({"version": "3.0.0", "resources": offered, "@context": _CONTEXT})
 
 
-def read_service_index(body: bytes) -> UpstreamEndpoints:
+def read_service_index(body: bytes, *, partial: bool = False) -> UpstreamEndpoints:
     """The resources of an upstream; unusable entries are ignored, as clients do.
+
+    `partial`: also a catalog that does not name everything that its feed offers.
 
     Raises:
         UnreadableDocument: not a service index, or one of another major version.
@@ -91,7 +93,7 @@ def read_service_index(body: bytes) -> UpstreamEndpoints:
         raise UnreadableDocument("service index", "its version is not 3.x")
     if not isinstance(entries, list):
         raise UnreadableDocument("service index", "resources is not an array")
-    by_type = _by_type([entry for entry in entries if not (isinstance(entry, dict) and _OMITTED in entry)])
+    by_type = _by_type([entry for entry in entries if partial or not (isinstance(entry, dict) and _OMITTED in entry)])
     return UpstreamEndpoints(
         flat_container=_folder(_first(by_type, resources.ACCEPTED_FLAT_CONTAINER)),
         registrations=_folder(_first(by_type, resources.ACCEPTED_REGISTRATIONS)),
@@ -103,9 +105,9 @@ def read_service_index(body: bytes) -> UpstreamEndpoints:
     )
 
 
-def check_service_index(body: bytes) -> UpstreamEndpoints:
+def check_service_index(body: bytes, *, partial: bool = False) -> UpstreamEndpoints:
     """As `read_service_index`. Also raises UnreadableDocument for an index that leads to no packages."""
-    endpoints = read_service_index(body)
+    endpoints = read_service_index(body, partial=partial)
     if endpoints.flat_container is None and endpoints.registrations is None:
         raise UnreadableDocument("service index", "it lists neither packages nor registrations")
     return endpoints

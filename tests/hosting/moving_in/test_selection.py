@@ -51,7 +51,7 @@ def test_the_owner_of_the_rest():
     [
         ("Contoso.* = 'x'", "not TOML"),
         ("[" * 10_000, "not TOML"),
-        ("Contoso.Web = 'web'", 'write "Contoso.Web" in quotes'),
+        ("Contoso.Web = 'web'", "put a pattern with dots in quotes"),
         ('"Contoso.*" = ["a", "b"]', "not the name of an account"),
         ('"Contoso.*" = "a b"', "a name has 3 to 64 characters"),
         ('"Contoso." = "contoso"', "did you mean"),
