@@ -25,8 +25,19 @@ class OwnPlace(io.RawIOBase):
     """The bytes of an opened file, from the start. Reading raises OSError."""
 
     def __init__(self, file: _Opened) -> None:
-        self._file = file
+        self._opened: _Opened | None = file
         self._position = 0
+
+    @property
+    def _file(self) -> _Opened:
+        if self._opened is None:
+            raise OSError(errno.EBADF, "closed")
+        return self._opened
+
+    def close(self) -> None:
+        """Let go of the file: a traceback may refer to this object for hours."""
+        super().close()
+        self._opened = None
 
     def readable(self) -> bool:
         return True

@@ -33,9 +33,6 @@ PUBLISHERS: Final = 2
 GROWTH: Final = 24_000_000
 """Bytes that a worker's memory may grow in the second half, while caches fill: measured is 12 MB in four minutes."""
 
-UNCOLLECTED: Final = 30
-"""Deleted files that may be open: the traceback of a failed download refers to its spool until the next collection."""
-
 LAZY: Final = 12
 """Descriptors that a worker may have more at the end: connections to its databases, which threads open on first use."""
 
@@ -197,7 +194,7 @@ class Soak:
     async def _until_closed(self) -> None:
         """Deleted files, such as evicted packages, must not stay open."""
         deadline = time.monotonic() + 15
-        while len(deleted := self._deleted()) > UNCOLLECTED:
+        while deleted := self._deleted():
             if time.monotonic() > deadline:
                 self.truth.found(f"deleted files are still open: {sorted(deleted)}")
                 return

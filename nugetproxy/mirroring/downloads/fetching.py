@@ -70,6 +70,8 @@ class ContentFetch:
         self._lease = lease
         self._patience = patience
         self._spool: Spool | None = None
+        self._earlier: list[Spool] = []
+        """Spools of tries that were given up: readers may have bytes of them, with which the next ones are compared."""
         self._stated = Stated()
         self._validator = ""
         self._is_private = False
@@ -95,8 +97,9 @@ class ContentFetch:
             return await self._keep(spool, accepted)
         except NugetproxyError as failure:
             self._body.fail(failure)
-            if self._spool is not None:
-                self._spool.end()  # nobody reads it any more
+            self._give_up_spool()
+            for given_up in self._earlier:
+                given_up.end()  # nobody reads it any more
             await self._tell_failure(failure)
             raise
         finally:
@@ -123,9 +126,16 @@ class ContentFetch:
         metrics.CONTENT_REJECTED.labels(self._name, rejected.check).inc()
         self._log.warning("content_rejected", check=rejected.check, why=rejected.why)
         self._body.suspend()
-        if self._spool is not None:
-            self._spool.discard()
-        self._spool, self._validator = None, ""
+        self._give_up_spool()
+        self._validator = ""
+
+    def _give_up_spool(self) -> None:
+        spool, self._spool = self._spool, None
+        if spool is not None and self._body.source is spool:
+            spool.discard()
+            self._earlier.append(spool)
+        elif spool is not None:
+            spool.end()
 
     async def _receive_and_check(self) -> tuple[AcceptedContent, Spool]:
         await self._receive()
@@ -184,8 +194,7 @@ class ContentFetch:
             raise ContentRejectedError("length", f"{answer.total} bytes are announced")
         self._stated = Stated(answer.total, answer.sha512, answer.md5)
         self._validator = _strong_validator(answer)
-        if self._spool is not None:
-            self._spool.discard()
+        self._give_up_spool()
         self._watcher = self._watch(self._wanted.identity)
         self._spool = await self._create(answer.total)
         self._body.stored = self._spool.path is not None

@@ -65,6 +65,10 @@ class Following:
         """What the last leader reported about the bytes that the body has; None if they are from an earlier leader."""
         return self._told if self._body.source is self._file else None
 
+    def end(self) -> None:
+        """Let go of the leader's file. The traceback of a failure may refer to this object for hours."""
+        self._file = None
+
     async def until_free(self) -> Lease | None:
         """Follow until the body is complete or failed (None), or until nobody leads: then return the lease.
 

@@ -198,8 +198,8 @@ class MirroredDownloads:
     async def _run(self, download: "_Download") -> None:
         """Lead or follow until the body is complete or failed. Raises nothing but cancellation."""
         wanted, body = download.wanted, download.body
+        following = self._following(wanted, body)
         try:
-            following = self._following(wanted, body)
             lease = await following.until_free()
             if lease is not None:
                 with lease:
@@ -214,6 +214,8 @@ class MirroredDownloads:
         except Exception:  # noqa: BLE001 - a fault of ours must not leave readers waiting for ever
             _log.exception("download_failed", package=str(wanted.identity))
             body.fail(StorageUnavailable("the download failed unexpectedly"))
+        finally:
+            following.end()
 
     def _following(self, wanted: WantedContent, body: GrowingBody) -> Following:
         return Following(

@@ -42,16 +42,27 @@ async def test_a_truncated_body_never_looks_complete(
     assert len(upstream.requests) == 2
 
 
-async def test_the_spool_of_a_failed_download_is_closed(downloads: MirroredDownloads, tmp_path: Path):
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(LARGE, breaks_at=500_000, breaks_with=BROKEN, etag=""),
+        Script(LARGE[:500_000], total=len(LARGE)),
+        Script(b"no package" * 100),
+        Script(b"no package" * 100_000),
+    ],
+    ids=["broken", "short", "rejected", "rejected late"],
+)
+async def test_the_spools_of_a_failed_download_are_closed(downloads: MirroredDownloads, tmp_path: Path, script: Script):
     """
-    No garbage collection helps: the traceback of the failure refers to the spool.
+    No garbage collection helps: the traceback of the failure refers to the spools.
     """
     gc.collect()
     gc.disable()
     try:
         for _ in range(3):
-            upstream = ScriptedUpstream(Script(LARGE, breaks_at=500_000, breaks_with=BROKEN, etag=""))
-            await asyncio.gather(*(Reader().read(downloads, upstream) for _ in range(5)))
+            upstream = ScriptedUpstream(script)
+            readers = await asyncio.gather(*(Reader().read(downloads, upstream) for _ in range(5)))
+            assert all(reader.failure for reader in readers)
         await asyncio.sleep(0.1)
         opened = [os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
         assert [path for path in opened if path.startswith(str(tmp_path))] == []
