@@ -30,20 +30,23 @@ _OF_THE_SDK = (
 def graph(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """The facts of every project, by its path below the cases: one run for all of them."""
     folder = tmp_path_factory.mktemp("projects")
-    root = folder / "cases"
+    root, out = folder / "cases", folder / "graph.json"
+    paths = write_cases(root)
     listed = [
         f'<Folder Name="/{number}/"><Project Path="{path.relative_to(folder)}" /></Folder>'
-        for number, path in enumerate(write_cases(root))
+        for number, path in enumerate(paths)
+        if path.suffix != ".cs"
     ]
     (folder / "all.slnx").write_text(f"<Solution>{''.join(listed)}</Solution>")
-    out = folder / "graph.json"
-    Workplace(folder / "work", "http://127.0.0.1:1/v3/index.json").dotnet(
-        "msbuild", str(folder / "all.slnx"), "-t:GenerateRestoreGraphFile", f"-p:RestoreGraphOutputPath={out}"
-    ).must_succeed()
-    found = {
-        str(Path(path).relative_to(root)): sorted(theirs(spec, root))
-        for path, spec in json.loads(out.read_text())["projects"].items()
-    }
+    workplace = Workplace(folder / "work", "http://127.0.0.1:1/v3/index.json")
+    commands = [["msbuild", str(folder / "all.slnx")]]
+    commands += [["build", "--no-restore", str(path)] for path in paths if path.suffix == ".cs"]
+    found: dict[str, list[str]] = {}
+    for command in commands:
+        workplace.dotnet(*command, "-t:GenerateRestoreGraphFile", f"-p:RestoreGraphOutputPath={out}").must_succeed()
+        for path, spec in json.loads(out.read_text())["projects"].items():
+            name = str(Path(path).relative_to(root))
+            found[name.removesuffix(".csproj") if name.endswith(".cs.csproj") else name] = sorted(theirs(spec, root))
     if os.environ.get("NUGETPROXY_RECORD"):
         RECORDED.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
     return found

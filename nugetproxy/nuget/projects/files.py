@@ -121,6 +121,8 @@ class Disk:
 
     def shown(self, path: str) -> str:
         here = str(Path.cwd())
+        if path.endswith(".cs.csproj") and not self.is_file(path):
+            path = path.removesuffix(".csproj")  # the project that the SDK makes of a file-based app
         return posixpath.relpath(path, here) if path.startswith("/") and _is_below(path, here) else path
 
     def walk(self, folder: str) -> Iterator[str]:

@@ -167,7 +167,8 @@ class _Reading:
             written: str | None = item.text("Version")
             if is_central and not is_implicit:
                 may_override = evaluation.text("CentralPackageVersionOverrideEnabled").lower() != "false"
-                written = (item.text("VersionOverride") if may_override else "") or None
+                # A version of its own is an error for restore (NU1008); the graph has it all the same.
+                written = (item.text("VersionOverride") if may_override else "") or written or None
             yield Reference(
                 self._id(item),
                 None if written is None else self._range(item, written),
@@ -217,7 +218,7 @@ class _Reading:
 
     def _doubt_about(self, evaluation: Evaluation, *properties: str, settled_by: str = LOCK_FILE) -> None:
         for name in properties:
-            for doubt in evaluation.doubts(name) if evaluation.text(name) else ():
+            for doubt in evaluation.doubts(name):
                 self._unsure(self._shown(self._path), f"{name}: {doubt}", settled_by)
 
     def _unsure(self, place: str, what: str, settled_by: str = LOCK_FILE) -> None:

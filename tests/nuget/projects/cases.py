@@ -366,4 +366,15 @@ CASES: dict[str, dict[str, str]] = {
         "x/v.props": project(props(V="6.0.0")),
         "p.csproj": sdk('<Import Project="common.props" /><Import Project="$(Base)v.props" />' + packages("A $(V)")),
     },
+    "app": {
+        "app.cs": "#!/usr/bin/env dotnet\n// why\n\n#:package A@1.2.3\n#:package B@1.*\n#:property V=4.0.0\n"
+        "#:package C@$(V)\nConsole.WriteLine(1);\n#if X\n#:package No@1.0\n#endif\n",
+    },
+    "app-in-a-repository": {
+        "Directory.Build.props": project(packages("FromProps 1.0")),
+        "Directory.Packages.props": CENTRAL,
+        "apps/app.cs": "#:sdk Microsoft.NET.Sdk\n#:property PublishAot=false\n#:property TargetFramework=net8.0\n"
+        "#:package A\n#:project ../lib/lib.csproj\nreturn 0;\n",
+        "lib/lib.csproj": sdk(USES_CENTRAL, "netstandard2.0"),
+    },
 }  # fmt: skip

@@ -11,14 +11,14 @@ RECORDED = Path(__file__).parent / "recorded.json"
 
 
 def write_cases(folder: Path) -> list[Path]:
-    """All cases below a folder; returns their projects."""
+    """All cases below a folder; returns their projects and file-based apps."""
     projects = []
     for case, files in CASES.items():
         for name, text in files.items():
             path = folder / case / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-            if path.suffix.endswith("proj"):
+            if path.suffix.endswith(("proj", ".cs")):
                 projects.append(path)
     return projects
 

@@ -5,6 +5,7 @@ Source: docs.microsoft.com, visualstudio/msbuild/build-process-overview (evaluat
 """
 
 import posixpath
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -28,6 +29,7 @@ _DEEPEST: Final = 32
 _MOST_IMPORTS: Final = 2_000
 _MOST_STEPS: Final = 500_000
 _PACKAGE_ITEMS: Final = frozenset({"packagereference", "packageversion", "packagedownload", "globalpackagereference"})
+_ITEM_TYPE: Final = re.compile(r"@\(\s*([\w.-]+)", re.ASCII)
 _SDK_IMPORTS: Final = frozenset({"sdk.props", "sdk.targets"})
 
 
@@ -71,6 +73,8 @@ class Documents:
 
     def __init__(self, files: Files, named: Mapping[str, str] | None = None) -> None:
         self.files = files
+        self.mentioned = set(_ITEM_TYPE.findall(sdk_parts.TARGETS.lower()))
+        """Types of items that some text refers to, in lower case."""
         self._roots: dict[str, etree._Element | None] = {}
         self._texts = dict(named or {})
 
@@ -79,6 +83,9 @@ class Documents:
         if path not in self._roots:
             data = self._texts[path].encode() if path in self._texts else self.files.read(path)
             root = None if data is None else read_xml(self.files.shown(path), data)
+            if root is not None:
+                texts = (str(value) for element in root.iter() for value in element.attrib.values())
+                self.mentioned.update(each for text in texts for each in _ITEM_TYPE.findall(text.lower()))
             if root is not None and local_name(root) != "Project":
                 place, other = place_of(self.files.shown(path), root), one_line(local_name(root))
                 raise InvalidRequest(f"{place}: expected <Project>, found <{other}>")
@@ -101,7 +108,6 @@ class _Evaluator:
         self._documents = documents
         self._result = Evaluation()
         self._scope = PropertyScope(path, documents.files, properties, self._result.properties)
-        self._items = Items(self._scope, documents.files, posixpath.dirname(path))
         self._recorded: list[tuple[etree._Element, str, tuple[str, ...]]] = []
         self._imported: set[str] = set()
         self._steps = 0
@@ -112,6 +118,9 @@ class _Evaluator:
             raise InvalidRequest(f"{self._documents.files.shown(self._path)}: no such file")
         self._file(self._path, root, ())
         self._scope.enter(self._path)
+        self._items = Items(
+            self._scope, self._documents.files, posixpath.dirname(self._path), frozenset(self._documents.mentioned)
+        )
         for element, path, _ in self._recorded:
             if local_name(element) == "ItemDefinitionGroup":
                 self._scope.enter(path)

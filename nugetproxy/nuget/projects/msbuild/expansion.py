@@ -11,7 +11,7 @@ from nugetproxy.nuget.projects.msbuild.functions import LONGEST, Value, call_mem
 from nugetproxy.nuget.projects.msbuild.values import Item, NotKnown, Text, union
 from nugetproxy.nuget.projects.texts import one_line
 
-_DEEPEST: Final = 32
+_DEEPEST: Final = 16
 _MARK: Final = re.compile(r"[$@%]\(")
 _QUOTES: Final = "'\"`"
 

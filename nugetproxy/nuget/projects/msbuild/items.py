@@ -31,13 +31,16 @@ _OPERATIONS: Final = frozenset(
         "keepduplicates", "matchonmetadata", "matchonmetadataoptions",
     }
 )  # fmt: skip
+_OF_RESTORE: Final = _PACKAGES | {"projectreference", "prunepackagereference"}
 _AN_ITEM_LIST: Final = re.compile(r"\s*@\(\s*([\w.-]+)\s*\)\s*", re.ASCII)
 
 
 class Items:
     """Collects items in order. `alternatives` are those that would exist if a doubt went the other way."""
 
-    def __init__(self, scope: PropertyScope, files: Files, folder: str) -> None:
+    def __init__(self, scope: PropertyScope, files: Files, folder: str, mentioned: frozenset[str]) -> None:
+        """`mentioned` are types that some text refers to as `@(Type)`; others are skipped unless restore needs them."""
+        self._kinds = _OF_RESTORE | mentioned
         self.found: dict[str, list[Item]] = {}
         self.alternatives: dict[str, list[Item]] = {}
         self._scope = scope
@@ -60,6 +63,8 @@ class Items:
             InvalidRequest: too many items.
         """
         kind = local_name(element).lower()
+        if kind not in self._kinds:
+            return
         self._scope.with_items(self.found)
         try:
             if value_of(element, "Include") is not None:
