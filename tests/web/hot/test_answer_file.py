@@ -5,83 +5,15 @@ import os
 import random
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
-from nugetproxy.feeds.base import HOSTED, LocalFile
-from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.storage.reserve import NO_RESERVE, Reserve
-from nugetproxy.storage.revisions import ALL, ANY
 from nugetproxy.web.hot import answer_file as module
-from nugetproxy.web.hot.answer import HotAnswer, HotVariant
 from nugetproxy.web.hot.answer_file import BATCH, LARGEST, SMALLEST_FILE, AnswerFile
-from nugetproxy.web.hot.records import answer_of, name_of, record_of
-from nugetproxy.web.hot.table import HotTable
-from tests.web.lanes import JSON_HEADERS, hot_json
-
-NAME = "answers"
-
-
-def opened(folder: Path, identity: bytes = b"same") -> AnswerFile:
-    return AnswerFile(folder / NAME, SMALLEST_FILE, identity)
-
-
-@pytest.fixture
-async def answers(tmp_path):
-    made = opened(tmp_path)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def another(tmp_path):
-    """The same file, as another worker has it."""
-    made = opened(tmp_path)
-    yield made
-    await made.close()
-
-
-async def written(answers: AnswerFile) -> None:
-    answers._write()
-    while answers._writing is not None:
-        await answers._writing
-
-
-def told(answer: HotAnswer | None) -> object:
-    if answer is None:
-        return None
-    forms = [
-        None if form is None else (form.described(), form.modified, described_body(form.body))
-        for form in (answer.identity, answer.gzip)
-    ]
-    names = ("resource", "provenance", "is_negotiated", "has_ttl", "expires", "needs_reader", "gzip_unasked", "digest")
-    others = ("since", "epoch", "group", "generation", "count")
-    return forms, [getattr(answer, name) for name in (*names, *others)]
-
-
-def described_body(body: object) -> object:
-    return body if isinstance(body, bytes) else [getattr(body, name) for name in ("path", "size", "inode", "changed")]
-
-
-def complete() -> HotAnswer:
-    return HotAnswer(
-        "registration",
-        Provenance(Outcome.HIT, 5.5, 7.25, True, "why"),
-        None,
-        HotVariant((*JSON_HEADERS, ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")), os.urandom(3000)),
-        is_negotiated=True,
-        expires=12.5,
-        needs_reader=True,
-        gzip_unasked=True,
-        digest="d",
-        since=3.25,
-        epoch=4,
-        group=17,
-        generation=2**40,
-        count="id/1.0.0",
-    )
+from nugetproxy.web.hot.records import answer_of, record_of
+from tests.web.hot.answer_files import NAME, complete, opened, told, written
+from tests.web.lanes import hot_json
 
 
 @pytest.mark.parametrize("key", [b"/a?q=1", (b"/a", b"http://host:1")])
@@ -93,25 +25,6 @@ async def test_an_answer_is_found_as_it_was_by_all_workers(answers, another, key
 
     assert before == told(answer) == told(answers.find(key)) == told(another.find(key))
     assert another.find(b"/other") is None
-
-
-async def test_a_package_is_found_as_a_route(answers, another, tmp_path):
-    file = tmp_path / "package"
-    file.write_bytes(b"content")
-    table = HotTable(100_000, file=answers)
-    variant = HotVariant(JSON_HEADERS, LocalFile(file, 7, 5, "tag"), modified=5)
-    table.offer("/p", None, HotAnswer("nupkg", Provenance(Outcome.HIT), variant))
-    await written(answers)
-
-    other = HotTable(100_000, file=another)
-    answer = find(other, "/p")
-    assert answer is not None
-    assert answer.file is not None
-    assert answer.identity is not None
-    assert (answer.file.path, answer.file.size, answer.identity.modified) == (str(file), 7, 5)
-    file.write_bytes(b"changed")
-    os.utime(file, ns=(1, 1))
-    assert find(HotTable(100_000, file=another), "/p") is None
 
 
 async def test_it_is_still_there_after_a_restart(answers, tmp_path):
@@ -395,156 +308,3 @@ async def test_what_was_found_here_is_not_written_again(answers, another):
 
 
 # --- behind the table ---
-
-
-def find(table: HotTable, target: str) -> HotAnswer | None:
-    return table.find(target.encode(), b"http://a", time.monotonic())
-
-
-async def test_answers_evicted_from_memory_are_found_on_disk(answers):
-    table = HotTable(100_000, file=answers)
-    bodies = {f"/{number}": os.urandom(2000) for number in range(200)}
-    for target, body in bodies.items():
-        table.offer(target, None, hot_json(body))
-
-    for target, body in bodies.items():
-        answer = find(table, target)
-        assert answer is not None
-        assert answer.identity is not None
-        assert answer.identity.body == body
-    assert table.held_bytes <= 100_000
-
-
-async def test_what_has_expired_is_not_found_on_disk(answers):
-    table = HotTable(1000, file=answers)
-    now = time.monotonic()
-    table.offer("/a", None, hot_json(expires=now + 60))
-
-    assert table.find(b"/a", b"http://a", time.monotonic()) is not None
-    assert table.find(b"/a", b"http://a", now + 61) is None
-    assert table.find(b"/a", b"http://a", now - 5) is None  # from before a boot, by a clock that started again
-
-
-async def test_an_older_answer_never_comes_back(answers, another):
-    """The newer one is too large to be kept: then neither is found."""
-    table = HotTable(1000, file=answers)
-    table.offer("/a", None, hot_json(b"old"))
-    await written(answers)
-    table.offer("/a", None, hot_json(bytes(LARGEST + 1)))
-
-    assert find(table, "/a") is None
-    assert find(HotTable(1000, file=another), "/a") is None
-
-
-@pytest.mark.parametrize("changed", [ALL, 1, ANY])
-async def test_a_change_makes_outdated_what_depends_on_it(answers, another, changed):
-    packages = {ANY: 0, ALL: 0, 1: 0, 2: 0}
-    tables = [HotTable(100_000, epoch=lambda: packages[ALL], packages=packages, file=f) for f in (answers, another)]
-    groups = {"/one": 1, "/two": 2, "/search": ANY}
-    for target, group in groups.items():
-        tables[0].offer(target, None, hot_json(group=group))
-    await written(answers)
-    before = [[find(table, target) is not None for target in groups] for table in tables]
-    packages[changed] += 1
-
-    after = [[find(table, target) is not None for target in groups] for table in tables]
-    assert before == [[True] * 3] * 2
-    assert after == [[changed not in (ALL, group) for group in groups.values()]] * 2
-
-
-async def test_what_another_worker_renewed_is_not_rendered_again(answers, another):
-    tables = [HotTable(100_000, file=file) for file in (answers, another)]
-    now = time.monotonic()
-    tables[0].offer("/a", None, hot_json(b"old", expires=now + 10))
-    await written(answers)
-    tables[1].offer("/a", None, hot_json(b"new", expires=now + 20))
-    await written(another)
-
-    found = [tables[0].find(b"/a", b"http://a", now + later) for later in (5, 15, 25)]
-
-    assert [None if each is None or each.identity is None else each.identity.body for each in found] == [
-        b"old",
-        b"new",
-        None,
-    ]
-
-
-async def test_an_answer_made_during_a_change_is_not_kept(answers):
-    changes = [0]
-    table = HotTable(100_000, lambda: changes[0], epoch=lambda: 0, file=answers)
-    changes[0] = 1
-    table.offer("/a", None, hot_json(), seen=0)
-    table.offer("/b", None, hot_json(), seen=1)
-
-    assert [find(table, target) is not None for target in ("/a", "/b")] == [False, True]
-
-
-@pytest.mark.parametrize(
-    ("provenance", "is_shared"),
-    [
-        (Provenance(Outcome.HIT), True),
-        (Provenance(Outcome.HIT, detail=HOSTED), True),
-        (Provenance(Outcome.HIT, detail="offline"), True),
-        (Provenance(Outcome.HIT, detail="upstream-away"), False),
-        (Provenance(Outcome.STALE), False),
-        (Provenance(Outcome.OWN), False),
-    ],
-)
-async def test_only_what_holds_in_every_process_is_shared(answers, another, provenance, is_shared):
-    table = HotTable(100_000, file=answers)
-    table.offer("/a", None, HotAnswer("versions", provenance, HotVariant(JSON_HEADERS, b"{}")))
-    await written(answers)
-
-    assert find(table, "/a") is not None
-    assert (find(HotTable(100_000, file=another), "/a") is not None) is is_shared
-
-
-async def test_queries_that_clients_make_up_do_not_push_out_the_others(answers):
-    table = HotTable(100_000, file=answers)
-    for number in range(300):
-        table.offer(f"/query?q={number}", None, hot_json(os.urandom(1000)))
-    table.offer("/a", None, hot_json())
-
-    assert len(answers._gathered) < 10
-    assert find(table, "/a") is not None
-
-
-async def test_downloads_are_counted_by_every_worker(answers, another):
-    counted: list[str] = []
-    table = HotTable(100_000, file=answers)
-    table.offer("/a", None, hot_json(count="id/1.0", counted=lambda: None))
-    await written(answers)
-    other = HotTable(100_000, file=another, counting=lambda count: lambda: counted.append(count))
-    answer = find(other, "/a")
-    assert answer is not None
-    assert answer.counted is not None
-    answer.counted()
-
-    assert counted == ["id/1.0"]
-
-
-async def test_the_two_forms_of_a_document_are_united(answers, another):
-    one, other = (HotTable(100_000, file=file) for file in (answers, another))
-    plain, zipped = HotVariant(JSON_HEADERS, b"plain"), HotVariant((), b"zip")
-    one.offer("/a", None, HotAnswer("v", Provenance(Outcome.HIT), plain, None, True, digest="d"))
-    await written(answers)
-    other.offer("/a", None, HotAnswer("v", Provenance(Outcome.HIT), None, zipped, True, digest="d"))
-    await written(another)
-
-    answer = answers.find(b"/a")
-    assert answer is not None
-    assert answer.identity is not None
-    assert answer.gzip is not None
-
-
-async def test_an_answer_for_one_host_is_not_found_for_another(answers):
-    table = HotTable(1000, file=answers)
-    table.offer("/a", "http://a", hot_json())
-
-    assert table.find(b"/a", b"http://b", time.monotonic()) is None
-    assert table.find(b"/a http://a", b"http://a", time.monotonic()) is None
-    assert find(table, "/a") is not None
-
-
-def test_a_key_with_a_host_is_written_as_no_target_could_be():
-    assert name_of((b"/a", b"http://host")) == b"/a http://host"  # no target has a space
