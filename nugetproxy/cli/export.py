@@ -10,6 +10,7 @@ import click
 from nugetproxy.cli.managing import managing_options
 from nugetproxy.cli.options import load_config
 from nugetproxy.cli.output import complain, kind_of, note, print_json, refuse
+from nugetproxy.cli.sources import SourceOptions, source_options
 from nugetproxy.errors import DamagedContent, NugetproxyError
 
 if TYPE_CHECKING:
@@ -43,16 +44,22 @@ def _size(_context: click.Context, _parameter: click.Parameter, text: str | None
 @click.option("--since", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Leave out what the receiver has: a bundle, its manifest.jsonl, or an inventory.")  # fmt: skip
 @click.option("--pinned", metavar="NAME", help="Only the packages pinned under this name.")
+@click.option("--hosted", multiple=True, is_flag=False, flag_value="*", metavar="[GLOB]",
+              help="Also hosted packages whose ids match, such as 'Contoso.*'; all if none is given.")  # fmt: skip
 @click.option("--volume-size", callback=_size, metavar="SIZE",
               help="Split into files of this size, such as 4GB: FILE.001, FILE.002 and so on.")  # fmt: skip
+@click.argument("sources", nargs=-1, type=click.Path(path_type=Path), metavar="[SOURCE]...")
+@source_options
 @managing_options
 def export(
-    key: Path, to: Path, since: Path | None, pinned: str | None, volume_size: int | None, as_json: bool,
-    **options: object,
+    key: Path, to: Path, since: Path | None, pinned: str | None, hosted: tuple[str, ...], volume_size: int | None,
+    sources: tuple[Path, ...], as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Write a bundle: a signed file with packages and documents, for `nugetproxy import` on the other side.
 
-    It holds everything that is mirrored, or what --pinned names. A server may be running; nothing is evicted meanwhile.
+    It holds everything that is mirrored; or the packages that the given SOURCEs need, which are those of `nugetproxy
+    prewarm` and are resolved with what is kept; or what is pinned under a name. A server may be running; nothing is
+    evicted meanwhile.
 
     Every package is compared with the inventory. If one is damaged or missing, it is named, and no bundle is written.
 
@@ -64,6 +71,7 @@ def export(
     from nugetproxy.mirroring.bundle.base import Base
     from nugetproxy.mirroring.bundle.signature import PrivateKey, is_open_to_others
     from nugetproxy.mirroring.bundle.target import Pipe, Target, files
+    from nugetproxy.nuget.globs import checked_glob
     from nugetproxy.runtime.exporting import EVERYTHING, Export
     from nugetproxy.runtime.known_upstreams import with_recorded_upstreams
 
@@ -74,6 +82,16 @@ def export(
         if sys.stdout.isatty():
             raise click.UsageError("standard output is a terminal: name a file with --to, or pipe it to a program")
 
+    named = (*map(str, sources), *options["packages"])
+    if named and pinned is not None:
+        raise click.UsageError("name sources or --pinned, not both")
+    try:
+        given = SourceOptions(options)
+        wanted = given.read(sources) if named else None
+        globs = tuple(map(checked_glob, hosted))
+    except NugetproxyError as error:
+        refuse(error)
+
     async def run() -> "Exported":
         config = with_recorded_upstreams(load_config(options))
         signing = PrivateKey.read(key)
@@ -81,6 +99,14 @@ def export(
             note(f"{key} can be read by other users: chmod 600 {key}")
         async with Export(config) as opened:
             choice = EVERYTHING if pinned is None else opened.pinned(pinned)
+            if wanted is not None:
+                from nugetproxy.runtime.export_choice import choose
+
+                choice = await choose(config, wanted, given.extras(), named)
+            choice = choice.with_hosted(globs)
+            if choice.left_out:
+                count, first = len(choice.left_out), choice.left_out[0]
+                note(f"{count} needed packages are hosted here and left out, such as {first}: --hosted exports them")
             verdicts = {}
             if config.policy.rule:
                 from nugetproxy.runtime.verdicts import verdicts_of
@@ -90,7 +116,7 @@ def export(
                 base = None if since is None else stack.enter_context(Base(since))
                 target: Target = Pipe(sys.stdout.buffer)
                 if to != _PIPE:
-                    target = stack.enter_context(files(to, volume_size, is_private=False))
+                    target = stack.enter_context(files(to, volume_size, is_private=bool(globs)))
                 return opened.write(choice, signing, target, base, verdicts=verdicts)
 
     try:

@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "import": ("nugetproxy.cli.bundle_import", "bundle_import"),
     "mirror": ("nugetproxy.cli.mirror", "mirror"),
     "export": ("nugetproxy.cli.export", "export"),
+    "bundle": ("nugetproxy.cli.bundle", "bundle"),
     "bundle-key": ("nugetproxy.cli.bundle_key", "bundle_key"),
     "explain": ("nugetproxy.cli.explain", "explain"),
     "policy": ("nugetproxy.cli.policy", "policy"),

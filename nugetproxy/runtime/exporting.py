@@ -5,8 +5,8 @@ Puts together the content, the choice of what travels, and the target. Hosted pa
 
 import os
 from collections.abc import Mapping
-from contextlib import AsyncExitStack, closing
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, ExitStack, closing
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 import nugetproxy
 from nugetproxy.config import Config
 from nugetproxy.errors import InvalidRequest, StorageUnavailable
+from nugetproxy.hosting.carried import CarriedPackages
 from nugetproxy.mirroring.bundle import kept_documents, kept_packages
 from nugetproxy.mirroring.bundle.base import Base
 from nugetproxy.mirroring.bundle.describing import Descriptions
@@ -28,11 +29,15 @@ from nugetproxy.mirroring.care.eviction import LEASE as EVICTION
 from nugetproxy.mirroring.kept.files import KeptFiles
 from nugetproxy.mirroring.kept.inventory import open_ledger
 from nugetproxy.mirroring.kept.pins import ALL_VERSIONS, Pins
+from nugetproxy.nuget.globs import any_glob_matches
 from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.runtime import hosted_content
+from nugetproxy.runtime.hosted_content import HostedContent
 from nugetproxy.storage import occupants
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
+from nugetproxy.storage.blobs.opening import open_hosted_blobs
 from nugetproxy.storage.data_directory import MIRROR
-from nugetproxy.storage.database.opening import INVENTORY, can_write
+from nugetproxy.storage.database.opening import INVENTORY, can_write, open_main_database
 from nugetproxy.storage.documents.snapshot import documents_snapshot
 from nugetproxy.storage.leases import Leases
 from nugetproxy.storage.occupants import Occupant
@@ -40,10 +45,24 @@ from nugetproxy.storage.occupants import Occupant
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is to travel. `wanted` are the packages, None for all that are kept."""
+    """What is to travel. `wanted` are the mirrored packages, None for all that are kept.
+
+    Hosted packages travel if they match `holds.hosted`; if `hosted` is not None, only those of it.
+    """
 
     holds: Holds
     wanted: frozenset[PackageIdentity] | None = None
+    hosted: frozenset[PackageIdentity] | None = None
+
+    def with_hosted(self, globs: tuple[str, ...]) -> "Choice":
+        """The same, with the hosted packages that match."""
+        return replace(self, holds=replace(self.holds, hosted=globs))
+
+    @property
+    def left_out(self) -> list[PackageIdentity]:
+        """Hosted packages that are wanted, but do not match."""
+        hosted = sorted(self.hosted or (), key=lambda package: (package.lower_id, package.version))
+        return [package for package in hosted if not any_glob_matches(self.holds.hosted, package.lower_id)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +147,11 @@ class Export:
             documents = KeptDocuments(snapshot, upstreams, ids)
             blobs, describe = FilesystemBlobs(self._data / MIRROR), Descriptions(documents, verdicts or {}).of
             packages = KeptPackages(self._files, blobs, tuple(upstreams), choice.wanted, describe)
-            sources = [Source(kept_documents.KINDS, documents), Source(kept_packages.KINDS, packages)]
-            with closing(Draft(sources, base)) as draft:
+            with ExitStack() as stack:
+                sources = [Source(kept_documents.KINDS, documents), Source(kept_packages.KINDS, packages)]
+                if choice.holds.hosted:
+                    sources.insert(1, Source(hosted_content.KINDS, self._hosted(choice, stack)))
+                draft = stack.enter_context(closing(Draft(sources, base)))
                 record = next_bundle(self._data)
                 manifest_size, manifest_sha512 = draft.described()
                 head = Head(
@@ -149,3 +171,9 @@ class Export:
                 )
                 draft.write(head, key, target)
         return Exported(head, target.finish())
+
+    def _hosted(self, choice: Choice, stack: ExitStack) -> HostedContent:
+        """Raises StorageUnavailable."""
+        database = stack.enter_context(closing(open_main_database(self._data, reading=True)))
+        blobs = open_hosted_blobs(self._data)
+        return HostedContent(CarriedPackages(database), blobs, choice.holds.hosted, choice.hosted)

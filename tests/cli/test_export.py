@@ -140,3 +140,10 @@ def test_damaged_packages_are_listed(line, key, tmp_path):
     assert "contoso.core.1.0.0.nupkg is damaged" in said
     assert "run `nugetproxy mirror verify`" in said
     assert not list(tmp_path.glob("a.bundle*"))
+
+
+def test_only_what_is_named(line, key, tmp_path):
+    given = ["--key", str(key), "--to", str(tmp_path / "a.bundle"), "--package", "Contoso 1.0.0"]
+
+    assert 1 == line.json("export", *given)["packages"]
+    assert "not both" in line.refused("export", *given, "--pinned", "web", code=2)

@@ -17,8 +17,8 @@ import orjson
 from nugetproxy.errors import InvalidBundle, InvalidRequest, StorageUnavailable
 from nugetproxy.mirroring.bundle.hashing import in_base64
 from nugetproxy.mirroring.bundle.head import Since, is_bundle_id
-from nugetproxy.mirroring.bundle.held import INVENTORY_FORMAT, Held, lines_of, read_held
-from nugetproxy.mirroring.bundle.manifest import LONGEST_LINE, Kind
+from nugetproxy.mirroring.bundle.held import INVENTORY_FORMAT, Held, in_order, read_lines
+from nugetproxy.mirroring.bundle.manifest import LONGEST_LINE, Entry, Kind
 from nugetproxy.mirroring.bundle.reading import BundleReader, open_bundle
 from nugetproxy.mirroring.bundle.volumes import VolumeStream
 
@@ -31,7 +31,7 @@ class Base:
         self._path = path
         self._stack = ExitStack()
         try:
-            self.since, self._lines = self._opened()
+            self.since, self._entries = self._opened()
         except BaseException:  # whatever it was, nothing stays open
             self._stack.close()
             raise
@@ -39,7 +39,8 @@ class Base:
     def held(self) -> Iterator[Held]:
         """Its files, by path. Once only. Raises InvalidBundle for a line that cannot be read, or is out of order."""
         try:
-            yield from read_held(self._lines)
+            for entry in in_order(self._entries):
+                yield Held.of(entry)
         except ValueError as error:
             raise InvalidBundle(str(self._path), f"a line cannot be read: {error}") from None
 
@@ -54,7 +55,7 @@ class Base:
     ) -> None:
         self.close()
 
-    def _opened(self) -> tuple[Since, Iterator[bytes]]:
+    def _opened(self) -> tuple[Since, Iterator[Entry]]:
         with VolumeStream(self._path) as stream:
             try:
                 is_text = stream.read(1) == b"{"
@@ -64,9 +65,9 @@ class Base:
             return self._of_lines(self._stack.enter_context(self._path.open("rb")))
         whole = self._stack.enter_context(VolumeStream(self._path))
         reader = self._stack.enter_context(open_bundle(whole.read, str(self._path), None))
-        return Since("bundle", reader.head.bundle), _all_lines(reader)
+        return Since("bundle", reader.head.bundle), _entries_of(reader)
 
-    def _of_lines(self, file: BufferedReader) -> tuple[Since, Iterator[bytes]]:
+    def _of_lines(self, file: BufferedReader) -> tuple[Since, Iterator[Entry]]:
         first = file.readline(LONGEST_LINE)
         try:
             fields = orjson.loads(first)
@@ -75,22 +76,21 @@ class Base:
         if isinstance(fields, dict) and "inventory" in fields:
             if fields.get("format") != INVENTORY_FORMAT or not is_bundle_id(fields["inventory"]):
                 raise InvalidRequest(f"{self._path} is an inventory that this nugetproxy cannot read")
-            return Since("inventory", fields["inventory"]), iter(file)
+            return Since("inventory", fields["inventory"]), read_lines(file)
         if isinstance(fields, dict) and "path" in fields:
             file.seek(0)
             digest = in_base64(hashlib.file_digest(file, "sha512").digest())
             file.seek(0)
-            return Since("manifest", digest), iter(file)
+            return Since("manifest", digest), read_lines(file)
         raise InvalidRequest(
             f"{self._path} is no bundle, no manifest.jsonl of one, and no inventory of `nugetproxy bundle inventory`"
         )
 
 
-def _all_lines(reader: BundleReader) -> Iterator[bytes]:
+def _entries_of(reader: BundleReader) -> Iterator[Entry]:
     """Of what the bundle holds, and of what its receiver had before."""
-    assumed = lines_of(_assumed(reader))
-    own = (entry.to_line() for entry in reader.manifest() if entry.kind is not Kind.ASSUMED)
-    return heapq.merge(own, assumed, key=lambda line: Held.from_line(line).path.encode())
+    own = (entry for entry in reader.manifest() if entry.kind is not Kind.ASSUMED)
+    return heapq.merge(own, read_lines(_assumed(reader)), key=lambda entry: entry.path.encode())
 
 
 def _assumed(reader: BundleReader) -> Iterator[bytes]:

@@ -1,59 +1,58 @@
-"""What a receiver has: one line for each file, with the path that it has in bundles, in the order of paths.
+"""What a receiver has: the lines of an inventory, which it writes itself, and of `assumed.jsonl`, which lists what a
+bundle leaves out.
 
-The lines of an inventory, which a receiver writes, and of `assumed.jsonl`, by which a bundle says what it leaves out.
+They are lines as in a manifest, in its order. The hash and the nuspec beside a package have none: they come with it.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
-
-from nugetproxy.mirroring.bundle.json_form import is_sha512
-from nugetproxy.mirroring.bundle.manifest import LONGEST_LINE
+from nugetproxy.mirroring.bundle.manifest import LONGEST_LINE, Entry, HostedFacts, Kind
 
 INVENTORY_FORMAT: Final = 1
+
+BESIDE: Final = frozenset({Kind.PACKAGE_HASH, Kind.NUSPEC})
+"""Files that come with a package, and follow it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A file that a receiver has: its path in a bundle, and its SHA-512 in base64."""
+    """A file that a receiver has: equal ones need not travel again."""
 
     path: str
     sha512: str
-
-    def to_line(self) -> bytes:
-        return orjson.dumps({"path": self.path, "sha512": self.sha512}) + b"\n"
+    state: tuple[object, ...] = ()
+    """What else has to be equal: owners and listing of a hosted package, for example, but not its downloads."""
 
     @classmethod
-    def from_line(cls, line: bytes) -> "Held":
-        """From such a line, or that of a manifest, which says more. Raises ValueError."""
-        fields = orjson.loads(line)
-        path, sha512 = (fields.get("path"), fields.get("sha512")) if isinstance(fields, dict) else (None, None)
-        if not isinstance(path, str) or not path.isprintable() or not is_sha512(sha512):
-            raise ValueError("it has no path, or no SHA-512 in base64")
-        return cls(path, str(sha512))
+    def of(cls, entry: Entry) -> "Held":
+        facts = entry.facts
+        if not isinstance(facts, HostedFacts):
+            return cls(entry.path, entry.sha512)
+        state = (facts.owners, facts.listed, facts.published, facts.created, facts.last_edited, facts.deprecation)
+        return cls(entry.path, entry.sha512, state)
 
 
-def read_held(lines: Iterable[bytes]) -> Iterator[Held]:
-    """The lines, which must be in order. Raises ValueError."""
+def in_order(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """The entries, which must be in the order of their paths. Raises ValueError."""
     last = b""
-    for line in lines:
-        held = Held.from_line(line)
-        path = held.path.encode()
+    for entry in entries:
+        path = entry.path.encode()
         if path <= last:
-            raise ValueError(f"it is not in order at {held.path}")
+            raise ValueError(f"it is not in order at {entry.path}")
         last = path
-        yield held
+        yield entry
 
 
-def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a file that arrives in pieces. Raises ValueError for one longer than `LONGEST_LINE`."""
+def read_lines(chunks: Iterable[bytes]) -> Iterator[Entry]:
+    """The entries of a file that arrives in pieces. Raises ValueError."""
     begun = b""
     for chunk in chunks:
         *lines, begun = (begun + chunk).split(b"\n")
-        yield from lines
+        for line in lines:
+            yield Entry.from_line(line + b"\n")
         if len(begun) > LONGEST_LINE:
             raise ValueError(f"a line has more than {LONGEST_LINE} bytes")
     if begun:
-        yield begun
+        raise ValueError("its last line is cut off")

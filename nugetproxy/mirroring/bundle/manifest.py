@@ -78,7 +78,7 @@ class DocumentFacts:
 class HostedFacts:
     """A hosted package. `version` as in `PackageFacts`; times in unix microseconds.
 
-    `deprecation` is JSON as in a registration leaf, empty if it is not deprecated.
+    `deprecation` is JSON with `reasons`, `message` and `alternate` (id and range); empty if it is not deprecated.
     """
 
     id: str

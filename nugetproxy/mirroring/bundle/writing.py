@@ -19,7 +19,7 @@ from nugetproxy.mirroring.bundle.base import Base
 from nugetproxy.mirroring.bundle.container import ContainerWriter
 from nugetproxy.mirroring.bundle.hashing import hashed, in_base64
 from nugetproxy.mirroring.bundle.head import HEAD, Head
-from nugetproxy.mirroring.bundle.held import Held
+from nugetproxy.mirroring.bundle.held import BESIDE, Held
 from nugetproxy.mirroring.bundle.manifest import ASSUMED, LONGEST_LINE, MANIFEST, Entry, Kind
 from nugetproxy.mirroring.bundle.signature import SIGNATURE, PrivateKey
 from nugetproxy.mirroring.bundle.target import Target
@@ -156,13 +156,16 @@ class Draft:
         assert self._assumed is not None
         held = base.held()
         there = next(held, None)
+        is_there = False
         for entry in entries:
-            path = entry.path.encode()
-            while there is not None and there.path.encode() < path:
-                there = next(held, None)
-            if there is not None and (there.path, there.sha512) == (entry.path, entry.sha512):
-                self._assumed.write(Held(entry.path, entry.sha512).to_line())
-            else:
+            if entry.kind not in BESIDE:
+                path, wanted = entry.path.encode(), Held.of(entry)
+                while there is not None and there.path.encode() < path:
+                    there = next(held, None)
+                is_there = there == wanted
+                if is_there:
+                    self._assumed.write(entry.to_line())
+            if not is_there:
                 yield entry
 
     def _assumed_entry(self) -> Entry | None:

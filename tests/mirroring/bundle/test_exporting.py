@@ -297,7 +297,9 @@ async def test_only_what_is_new_since_a_bundle(shelf, first, tmp_path):
     files = files_of(bundle)
     assert ["assumed.jsonl", *folder("new", "1.0.0")] == [entry.path for entry, _ in files]
     assumed = [orjson.loads(line)["path"] for line in files[0][1].splitlines()]
-    assert [*folder("contoso.core", "1.0.0"), *folder("contoso", "10.0.0"), *folder("contoso", "2.0.0")] == assumed
+    assert [
+        folder(*each)[0] for each in (("contoso.core", "1.0.0"), ("contoso", "10.0.0"), ("contoso", "2.0.0"))
+    ] == assumed
     assert (Since("bundle", first.bundle), 2) == (exported.head.since, exported.head.sequence)
 
 
@@ -336,7 +338,7 @@ async def test_changed_content_is_new(shelf, first, tmp_path):
         (b"", InvalidBundle, "is truncated"),
         (b"{}", InvalidRequest, "is no bundle, no manifest.jsonl of one, and no inventory"),
         (b'{"inventory":"x","format":1}\n', InvalidRequest, "an inventory that this nugetproxy cannot read"),
-        (b'{"path":"b","sha512":""}\n', InvalidBundle, "a line cannot be read: it has no path"),
+        (b'{"path":"b"}\n', InvalidBundle, "a line cannot be read: "),
     ],
 )
 async def test_since_something_else(shelf, tmp_path, content, error, why):

@@ -1,0 +1,49 @@
+"""What a mirror has, for the sender of its next bundle."""
+
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+
+import nugetproxy
+from nugetproxy.config import Config
+from nugetproxy.mirroring.bundle.held import BESIDE, INVENTORY_FORMAT
+from nugetproxy.mirroring.bundle.kept_documents import KeptDocuments
+from nugetproxy.mirroring.bundle.kept_packages import KeptPackages
+from nugetproxy.mirroring.bundle.record import new_id
+from nugetproxy.mirroring.bundle.target import Target
+from nugetproxy.mirroring.bundle.writing import Problems
+from nugetproxy.mirroring.kept.files import KeptFiles
+from nugetproxy.mirroring.kept.inventory import open_ledger
+from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
+from nugetproxy.storage.data_directory import MIRROR
+from nugetproxy.storage.database.opening import INVENTORY, can_write
+from nugetproxy.storage.documents.snapshot import documents_snapshot
+
+
+def write_inventory(config: Config, target: Target) -> int:
+    """Write a line for each package and document; returns the number of packages. Blocks.
+
+    Files that cannot be right are left out. Raises StorageUnavailable.
+    """
+    data = Path(config.storage.path)
+    upstreams = {each.name: str(each.service_index) for each in config.mirroring.upstream}
+    created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    first = {"inventory": new_id(), "format": INVENTORY_FORMAT, "created": created,
+             "tool": f"nugetproxy {nugetproxy.__version__}"}  # fmt: skip
+    target.write(orjson.dumps(first) + b"\n")
+    packages = 0
+    read_only = not can_write(data) or not (data / INVENTORY).exists()
+    with closing(open_ledger(data / INVENTORY, read_only=read_only)) as database:
+        with documents_snapshot(data / "documents") as snapshot:
+            documents = KeptDocuments(snapshot, upstreams, None)
+            for entry in documents.entries(Problems()):
+                target.write(entry.to_line())
+        blobs, names = FilesystemBlobs(data / MIRROR), tuple(upstreams)
+        kept = KeptPackages(KeptFiles(database), blobs, names, None, lambda _upstream, _package: ("", None, ""))
+        for entry in kept.entries(Problems()):
+            if entry.kind not in BESIDE:
+                target.write(entry.to_line())
+                packages += 1
+    return packages
