@@ -71,12 +71,16 @@ def bundle_import(
     sys.exit(REFUSED if imported.conflicts or imported.missing else 0)
 
 
-async def import_file(config: "Config", path: Path, keys: list[Any], options: "Options") -> "Imported":
-    """Raises BundleRefused, InvalidBundle, StorageUnavailable."""
+async def import_file(
+    config: "Config", path: Path, keys: list[Any] | None, options: "Options | None" = None
+) -> "Imported":
+    """`keys` are those of trusted senders; None: any. Raises BundleRefused, InvalidBundle, StorageUnavailable."""
+    from nugetproxy.mirroring.bundle.importing import Options
     from nugetproxy.mirroring.bundle.reading import open_bundle
     from nugetproxy.mirroring.bundle.volumes import VolumeStream
     from nugetproxy.runtime.imports import importing_into
 
+    options = options or Options()
     where = "standard input" if str(path) == _STDIN else str(path)
     async with importing_into(config) as importing:
         with importing.alone():

@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 @click.option(
     "--server", metavar="URL", help="Prove it against this running server instead; its packages are downloaded."
 )
+@click.option("--bundle", type=click.Path(path_type=Path), metavar="FILE",
+              help="Prove it against this bundle instead; it is unpacked into a temporary directory.")  # fmt: skip
 @click.option("--locked", is_flag=True, help="Compare the content hashes of lock files too, as a locked restore does.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-def prove(sources: tuple[Path, ...], server: str | None, locked: bool, as_json: bool, **options: Any) -> None:
+def prove(
+    sources: tuple[Path, ...], server: str | None, bundle: Path | None, locked: bool, as_json: bool, **options: Any
+) -> None:
     """Prove that projects and lock files restore offline.
 
     A SOURCE is what `nugetproxy prewarm` takes. Its dependencies are resolved over the packages and documents of the
@@ -45,6 +49,8 @@ def prove(sources: tuple[Path, ...], server: str | None, locked: bool, as_json: 
 
     logs.set_up("plain", "error")
     try:
+        if server is not None and bundle is not None:
+            raise InvalidRequest("give --server or --bundle, not both")
         given = SourceOptions(options)
         read, extras = given.read(sources), given.extras()
     except InvalidRequest as error:
@@ -60,7 +66,7 @@ def prove(sources: tuple[Path, ...], server: str | None, locked: bool, as_json: 
         from nugetproxy.mirroring.prewarm.patience import Patience
         from nugetproxy.mirroring.prewarm.proof import prove
 
-        async with _services(options, server) as services:
+        async with _services(options, server, bundle) as services:
             patience = Patience(lambda seconds, why: note(f"waiting {seconds:.0f} s: {why}"))
             files = PackageFiles(services.feed, patience)
             return await prove(services.feed, files, FeedLookup(services.feed, files, patience), read, extras,
@@ -70,7 +76,7 @@ def prove(sources: tuple[Path, ...], server: str | None, locked: bool, as_json: 
         proof = asyncio.run(run())
     except NugetproxyError as error:
         refuse(error)
-    fetch = None if server is not None else _fetching(options)
+    fetch = None if server is not None or bundle is not None else _fetching(options)
     if as_json:
         print_json(_row(proof, fetch))
     else:
@@ -79,20 +85,28 @@ def prove(sources: tuple[Path, ...], server: str | None, locked: bool, as_json: 
 
 
 @asynccontextmanager
-async def _services(options: Mapping[str, Any], server: str | None) -> AsyncIterator["Services"]:
-    """What an offline server on the data directory uses; with `server`, a new mirror of it."""
+async def _services(options: Mapping[str, Any], server: str | None, bundle: Path | None) -> AsyncIterator["Services"]:
+    """What an offline server uses on the data directory, or on the contents of a bundle; or a mirror of a server."""
+    from nugetproxy.cli.bundle_import import import_file
     from nugetproxy.cli.opened_mirror import refuse_missing
     from nugetproxy.runtime.assembly import assemble
 
-    if server is None:
+    if server is None and bundle is None:
         config = _offline(options)
         refuse_missing(Path(config.storage.path))
         async with assemble(config, what="prove") as services:
             yield services
         return
     with TemporaryDirectory(prefix="nugetproxy-prove-") as folder:
-        index = server if server.endswith("index.json") else f"{server.rstrip('/')}/v3/index.json"
-        async with assemble(load_config({"data": folder, "upstream": [index]}), os.environ, what="prove") as services:
+        given: dict[str, Any] = {"data": folder}
+        if bundle is not None:
+            await import_file(load_config(given), bundle, None)
+            config = _offline(given)
+        else:
+            url = str(server)
+            given["upstream"] = [url if url.endswith("index.json") else f"{url.rstrip('/')}/v3/index.json"]
+            config = load_config(given)
+        async with assemble(config, os.environ, what="prove") as services:
             yield services
 
 

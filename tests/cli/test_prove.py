@@ -134,3 +134,21 @@ async def test_a_wrong_directory_is_not_called_incomplete(site, tmp_path):
     assert ended.exit_code == 1
     assert "does not exist" in ended.stderr
     assert not (tmp_path / "elsewhere").exists()
+
+
+async def test_a_bundle(site, tmp_path):
+    key, bundle = str(tmp_path / "key"), tmp_path / "team.bundle"
+    for command in (("bundle-key", "new", key), ("export", "--key", key, "--to", str(bundle))):
+        given = command if command[0] == "bundle-key" else (*command, "--data", str(site.data))
+        ended = await asyncio.to_thread(CliRunner().invoke, main, given)
+        assert ended.exit_code == 0, ended.output
+    file_of(site, "Contoso.Core").unlink()  # the directory does not matter
+
+    assert (await site.prove("--package", "Contoso.App", "--bundle", str(bundle)))[0] == 0
+    code, row = await site.prove("--package", "Nobody", "--bundle", str(bundle))
+    assert (code, row["gaps"][0]["command"]) == (1, None)
+
+    bundle.write_bytes(bundle.read_bytes()[:-2000])
+    ended = await asyncio.to_thread(site.line.run, "prove", "--package", "Contoso.App", "--bundle", str(bundle))
+    assert ended.exit_code == 1
+    assert "team.bundle" in ended.stderr
