@@ -1,6 +1,6 @@
 """VersionRange: interval notation, floating versions, and which version a range selects.
 
-Resolving a dependency graph is left to the client.
+How a restore compares two ranges of a graph is in `closure/ranges.py`.
 """
 
 from collections.abc import Iterable
@@ -87,17 +87,20 @@ class VersionRange:
     def best_match(self, versions: Iterable[NuGetVersion]) -> NuGetVersion | None:
         """The version that a client selects: the lowest in the interval, or the highest that matches the star.
 
-        A range with stable bounds selects a prerelease only if there is nothing else.
+        Prereleases only count if the range allows them: otherwise restore fails with NU1103 when there is nothing else.
         """
         inside = [version for version in versions if self.satisfies(version)]
+        if not self.allows_prereleases:
+            inside = [version for version in inside if not version.is_prerelease]
         if self.floating_part is not None and (matching := [v for v in inside if self.floating_part.matches(v)]):
             return max(matching)
-        if not self._has_prerelease_bound:
-            inside = [version for version in inside if not version.is_prerelease] or inside
         return min(inside, default=None)
 
     @property
-    def _has_prerelease_bound(self) -> bool:
+    def allows_prereleases(self) -> bool:
+        """Whether a bound or the star has a prerelease part."""
+        if self.floating_part is not None and self.floating_part.prefix is not None:
+            return True
         return any(bound is not None and bound.is_prerelease for bound in (self.minimum, self.maximum))
 
     def __str__(self) -> str:

@@ -3,8 +3,10 @@
 import pytest
 
 from nugetproxy.nuget.closure.model import Project, ProjectReference, Target
+from nugetproxy.nuget.closure.ranges import reaches
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.nuget.version_range import VersionRange
 from tests.nuget.closures import (
     Universe,
     closure_of,
@@ -46,6 +48,35 @@ def test_what_is_selected(universe, wanted, selected):
     assert ", ".join(packages(closure)) == selected
     assert not closure.missing
     assert not closure.problems
+
+
+@pytest.mark.parametrize(
+    ("near", "far", "is_at_least"),
+    [
+        ("2.0", "1.0", True),
+        ("1.0", "1.0-rc", True),
+        ("1.0-rc", "1.0", False),
+        ("(,1.0]", "5.0", True),
+        ("5.0", "(,1.0]", False),
+        ("(1.0,)", "1.0", True),
+        ("*", "5.0", True),
+        ("5.0", "*", False),
+        ("*-*", "5.0", True),
+        ("*-*", "*", False),
+        ("2.*", "2.9.9", True),
+        ("2.*", "3.0", False),
+        ("2.*-*", "2.1", True),
+        ("2.0.0-*", "2.1", False),
+        ("2.0.0-*", "2.0.0", True),
+        ("2.0.0", "2.0.0-*", True),
+        ("2.0.0-beta*", "2.0.0-beta.1", True),
+        ("2.0.0-beta.1", "2.0.0-beta*", False),
+        ("2.0.0-beta.1*", "2.0.0-BE*", False),
+        ("2.0.0-be*", "2.0.0-beta.1*", True),
+    ],
+)
+def test_which_of_two_requests_is_higher(near, far, is_at_least):
+    assert reaches(VersionRange.parse(near, floating=True), VersionRange.parse(far, floating=True)) == is_at_least
 
 
 @pytest.mark.parametrize(

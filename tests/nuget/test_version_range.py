@@ -186,7 +186,10 @@ def test_invalid_floating_ranges(text):
         ("1.0", "0.9 1.0 1.1", "1.0"),
         ("1.0", "1.2 1.1 3.0", "1.1"),
         ("1.0", "1.1-beta 1.2", "1.2"),
-        ("1.0", "1.2-beta 1.1-beta", "1.1-beta"),
+        ("1.0", "1.2-beta 1.1-beta", None),
+        ("[1.0, 2.0-z]", "1.2-beta 1.1-beta", "1.1-beta"),
+        ("*", "1.2-beta", None),
+        ("1.*-*", "3.0 2.0-beta", "2.0-beta"),
         ("1.0.0-a", "1.1-beta 1.2", "1.1-beta"),
         ("(1.0,)", "1.0 1.1", "1.1"),
         ("[1.0]", "1.1", None),
@@ -234,7 +237,8 @@ def test_the_best_match_is_in_the_range(text, offered):
     candidates = [version(one) for one in offered]
     best = wanted.best_match(candidates)
 
-    assert (best is None) == (not any(map(wanted.satisfies, candidates)))
+    possible = [each for each in candidates if wanted.allows_prereleases or not each.is_prerelease]
+    assert (best is None) == (not any(map(wanted.satisfies, possible)))
     assert best is None or wanted.satisfies(best)
 
 

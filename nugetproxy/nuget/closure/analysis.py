@@ -24,7 +24,6 @@ class Analysis:
         self._outer: dict[str, Choice] = {}
         self._downgrades: dict[int, tuple[Choice, Edge, int, Choice, bool]] = {}
         self._conflicts: dict[int, tuple[Choice, Edge, Choice]] = {}
-        self._conflicting: set[int] = set()
         self._cycles: list[tuple[Choice, Edge]] = []
         self._in_graph = [self._root]
         self._walk()
@@ -56,14 +55,12 @@ class Analysis:
         assert child.edge is not None
         is_pinned = child.is_pinned and not child.is_direct
         self._outer[edge.name] = self._root if is_pinned else choice
-        counts = not edge.is_private and child.key not in self._downgrades
-        if self._pins and not child.is_direct and counts and not reaches(child.edge.range, edge.range):
-            self._downgrades[child.key] = (choice, edge, ROOT_KEY, child, True)
-            counts = False
-        identity = child.node.identity
-        if identity and counts and child.key not in self._conflicts and not edge.range.satisfies(identity.version):
-            self._conflicts[child.key] = (choice, edge, child)
-            return False
+        if not (edge.is_private or child.key in self._downgrades):
+            if self._pins and not child.is_direct and not reaches(child.edge.range, edge.range):
+                self._downgrades[child.key] = (choice, edge, ROOT_KEY, child, True)
+            elif child.node.identity and not _satisfies(child, edge) and child.key not in self._conflicts:
+                self._conflicts[child.key] = (choice, edge, child)
+                return False
         self._reached[child.key] = child
         return True
 
@@ -79,9 +76,7 @@ class Analysis:
             self._reached[key] = child
 
     def _downgrade(self, choice: Choice, edge: Edge, child: Choice) -> None:
-        if child.node.identity and edge.range.satisfies(child.node.identity.version):
-            return
-        if child.key in self._downgrades or not child.eclipsed.isdisjoint(choice.path):
+        if _satisfies(child, edge) or child.key in self._downgrades or not child.eclipsed.isdisjoint(choice.path):
             return
         is_central = self._pins and child.is_pinned
         for parent in child.parents or ():
@@ -122,3 +117,8 @@ class Analysis:
 
     def _shown(self, choice: Choice) -> str:
         return " -> ".join((*self._way(choice), str(choice.node)))
+
+
+def _satisfies(child: Choice, edge: Edge) -> bool:
+    """Whether a package is chosen whose version is in the interval of the edge."""
+    return child.node.identity is not None and edge.range.satisfies(child.node.identity.version)

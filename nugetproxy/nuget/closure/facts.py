@@ -12,7 +12,6 @@ from typing import Any, Self, TypeVar
 
 from nugetproxy.errors import NugetproxyError
 from nugetproxy.nuget.closure.model import PackageLookup
-from nugetproxy.nuget.closure.ranges import allows_prereleases, selected
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.manifest import DependencyGroup
 from nugetproxy.nuget.version import NuGetVersion
@@ -60,7 +59,7 @@ class Facts:
     async def _find(self, package_id: PackageId, range_: VersionRange) -> Found:
         try:
             versions = await self._once(package_id.lower, lambda: self._lookup.versions(package_id))
-            version = selected(range_, versions)
+            version = range_.best_match(versions)
             if version is None:
                 return _nothing(package_id, range_, versions)
             identity = PackageIdentity(package_id, version)
@@ -88,7 +87,7 @@ def _nothing(package_id: PackageId, range_: VersionRange, versions: tuple[NuGetV
     if not versions:
         return Found(why=f"there is no package {package_id}")
     inside = [version for version in versions if range_.satisfies(version)]
-    if inside and not allows_prereleases(range_):
+    if inside and not range_.allows_prereleases:
         return Found(why=f"only prereleases of {package_id} are in {range_}", nearest=max(inside))
     higher = [version for version in versions if range_.minimum is not None and version >= range_.minimum]
     return Found(why=f"no version of {package_id} is in {range_}", nearest=min(higher, default=max(versions)))

@@ -122,13 +122,8 @@ class Nodes:
     def raised(self, edge: Edge) -> Edge:
         """The edge itself, or with a higher range if a `runtime.json` names one for its package."""
         for added in self._graph.dependencies_of(edge.id, self._runtime) if self._runtime else ():
-            is_higher = (
-                added.id == edge.id
-                and edge.range.minimum is not None
-                and added.range.minimum is not None
-                and edge.range.minimum < added.range.minimum
-            )
-            if is_higher:
+            own, other = edge.range.minimum, added.range.minimum
+            if added.id == edge.id and other is not None and (own is None or own < other):
                 edge = self.edge(edge.id, added.range, Kind.EITHER)
         return edge
 

@@ -1,10 +1,8 @@
-"""How a restore compares two ranges of the same package, and which version of a list it takes for one.
+"""How a restore compares two ranges of the same package: by their lower bounds, where a star counts as the highest.
 
-Both differ from plain intervals: a star counts as its highest number, and the lower bounds alone decide which of two
-requests is higher.
+Confirmed with NuGet 7 (SDK 10) for every pair of some forty ranges.
 """
 
-from collections.abc import Iterable
 from typing import Final
 
 from nugetproxy.nuget.version import NuGetVersion
@@ -32,29 +30,12 @@ def reaches(near: VersionRange, far: VersionRange) -> bool:
         return near_numbers > far_numbers
     if not near_label or not far_label:
         return not near_label
-    shorter = min(len(near_label), len(far_label))
-    return near_label[:shorter].upper() >= far_label[:shorter].upper()
+    return _label_key(near_label, near.floating_part) >= _label_key(far_label, far.floating_part)
 
 
-def selected(range_: VersionRange, versions: Iterable[NuGetVersion]) -> NuGetVersion | None:
-    """The version that a restore takes: with a star the highest that matches it, otherwise the lowest in the interval.
-
-    Prereleases only count if a bound or the star has a prerelease part.
-    """
-    inside = [version for version in versions if range_.satisfies(version)]
-    if not allows_prereleases(range_):
-        inside = [version for version in inside if not version.is_prerelease]
-    star = range_.floating_part
-    if star is not None and (matching := [version for version in inside if star.matches(version)]):
-        return max(matching)
-    return min(inside, default=None)
-
-
-def allows_prereleases(range_: VersionRange) -> bool:
-    """Whether a prerelease satisfies the range for a restore."""
-    if range_.floating_part is not None and range_.floating_part.prefix is not None:
-        return True
-    return any(bound is not None and bound.is_prerelease for bound in (range_.minimum, range_.maximum))
+def _label_key(label: str, star: FloatingPart | None) -> str:
+    """A star after a label is higher than everything that begins with it."""
+    return label.upper() + ("\uffff" if star is not None else "")
 
 
 def _is_any(star: FloatingPart | None) -> bool:
@@ -67,7 +48,5 @@ def _highest(minimum: NuGetVersion, star: FloatingPart | None) -> tuple[_Numbers
     numbers = (minimum.major, minimum.minor, minimum.patch, minimum.revision)
     if star is None:
         return numbers, ".".join(minimum.labels)
-    if star.prefix is not None:
-        return numbers, star.prefix
     major, minor, patch, revision = (*numbers[: star.fixed], *[_HIGHEST] * (_ALL_FOUR - star.fixed))
-    return (major, minor, patch, revision), ""
+    return (major, minor, patch, revision), star.prefix or ""

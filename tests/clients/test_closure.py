@@ -1,0 +1,120 @@
+"""Our closures against a real `dotnet restore`: the same packages for each project, target framework and runtime."""
+
+import asyncio
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from nugetproxy.nuget.closure.model import Closure, Project
+from nugetproxy.nuget.closure.walk import resolve
+from tests.clients.graphs import (
+    DIRECTORY_BUILD_PROPS,
+    RESTORE_TARGETS,
+    Graph,
+    GraphLookup,
+    generate,
+    project_xml,
+    write_packages,
+)
+from tests.clients.kit import Workplace
+from tests.nuget.closures import framework
+
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+
+_SEED = os.environ.get("NUGETPROXY_GRAPH_SEED", "A")
+_COUNT = int(os.environ.get("NUGETPROXY_GRAPH_COUNT", "200"))
+_WITH_SDK = 20
+"""Every 20th graph is evaluated with the whole SDK, the others with what restore reads of it."""
+
+_MISSING = frozenset({"NU1101", "NU1102", "NU1103"})
+
+
+def test_generated_graphs_are_resolved_as_by_a_restore(tmp_path: Path) -> None:
+    """
+    200 graphs from a seed (NUGETPROXY_GRAPH_SEED), in one restore: ranges and stars of every kind, groups, cousins,
+    downgrades, cycles, missing versions, central versions, pruning, references between projects, runtimes.
+    """
+    graphs = generate(_SEED, _COUNT)
+    assets = _restored(tmp_path, graphs)
+    lookup = GraphLookup(graphs)
+    differences = []
+    for graph in graphs:
+        projects = {each.path: each for each in graph.projects}
+        closures = asyncio.run(resolve(projects, list(projects), lookup))
+        for project in graph.projects:
+            own = [each for each in closures if each.project == project.path]
+            differences += _differences(project, own, assets[project.path])
+    assert not differences, "\n".join([f"seed {_SEED}:", *differences])
+
+
+def _restored(tmp_path: Path, graphs: Sequence[Graph]) -> dict[str, dict[str, object]]:
+    """The assets files by project, from one restore of all of them."""
+    source = tmp_path / "source"
+    write_packages(list(graphs), source)
+    work = Workplace(tmp_path / "work", str(source))
+    paths = []
+    for number, graph in enumerate(graphs):
+        for project in graph.projects:
+            file = work.folder / project.path
+            file.parent.mkdir(parents=True)
+            file.write_text(project_xml(project, sdk=number % _WITH_SDK == 0))
+            paths.append(str(file))
+    written = {
+        "restore.targets": RESTORE_TARGETS,
+        "Directory.Build.props": DIRECTORY_BUILD_PROPS,
+        "Directory.Build.targets": "<Project />\n",
+        "Directory.Packages.props": "<Project />\n",
+        "all.proj": f"<Project><PropertyGroup><RestoreGraphProjectInput>{';'.join(paths)}</RestoreGraphProjectInput>"
+        '</PropertyGroup><Import Project="$(MSBuildToolsPath)/NuGet.targets" /></Project>\n',
+    }
+    for name, text in written.items():
+        (work.folder / name).write_text(text)
+    # Many of them fail, as they are made to; what counts is in the assets files.
+    ran = work.dotnet("msbuild", "all.proj", "-t:Restore", "-nologo", "-v:q", timeout=540)
+    found = {}
+    for graph in graphs:
+        for project in graph.projects:
+            file = (work.folder / project.path).parent / "obj" / "project.assets.json"
+            assert file.is_file(), f"{project.path} was not restored\n{ran.output[-3000:]}"
+            found[project.path] = json.loads(file.read_bytes())
+    return found
+
+
+def _differences(project: Project, closures: Iterable[Closure], assets: Mapping[str, object]) -> list[str]:
+    found = []
+    real_targets = _targets(assets)
+    our_errors = set()
+    for closure in closures:
+        our_errors |= {each.code for each in closure.problems} | ({"missing"} if closure.missing else set())
+        name = (closure.framework.short, closure.runtime)
+        real = real_targets.pop(name, set())
+        ours = {str(each.identity).lower().replace(" ", "/") for each in closure.packages}
+        if real != ours:
+            found.append(f"{project.path} {name}: only restore {sorted(real - ours)}, only we {sorted(ours - real)}")
+    found += [f"{project.path} {name}: only restore has it" for name in real_targets]
+    real_errors = _errors(assets)
+    # Restore stops at the first kind of error that it finds; we name all of them.
+    if bool(real_errors) != bool(our_errors) or not real_errors <= our_errors:
+        found.append(f"{project.path}: restore reports {sorted(real_errors)}, we {sorted(our_errors)}")
+    return found
+
+
+def _targets(assets: Mapping[str, object]) -> dict[tuple[str, str], set[str]]:
+    targets = assets["targets"]
+    assert isinstance(targets, dict)
+    found = {}
+    for name, entries in targets.items():
+        moniker, _, runtime = name.partition("/")
+        packages = {key.lower() for key, entry in entries.items() if entry["type"] == "package"}
+        found[framework(moniker).short, runtime] = packages
+    return found
+
+
+def _errors(assets: Mapping[str, object]) -> set[str]:
+    logs = assets.get("logs", [])
+    assert isinstance(logs, list)
+    codes = {each["code"] for each in logs if each["level"] == "Error"}
+    return {"missing" if code in _MISSING else code for code in codes}
