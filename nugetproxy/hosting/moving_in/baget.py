@@ -47,6 +47,9 @@ def _rows(path: Path, options: str) -> list[tuple[object, ...]]:
     connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{options}", uri=True)
     try:
         connection.execute("PRAGMA trusted_schema = OFF")  # the schema may be anyone's
+        kinds = connection.execute("SELECT type FROM sqlite_schema WHERE name = 'Packages'").fetchall()
+        if kinds != [("table",)]:  # a view could compute forever
+            raise sqlite3.DatabaseError("it has no table Packages")
         return connection.execute(_ROWS).fetchall()
     finally:
         connection.close()

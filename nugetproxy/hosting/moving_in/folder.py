@@ -87,7 +87,7 @@ class FolderSource:
         if self._database is not None:
             return read_baget(self._database)
         usual = (self._folder / name for name in USUAL_NAMES)
-        return next((read_baget(path) for path in usual if path.is_file()), {})
+        return next((read_baget(path) for path in usual if path.is_file() and not path.is_symlink()), {})
 
     def _walk(self, folder: Path) -> Iterator[Path | Unusable]:
         """Regular files, folder by folder in the order of their names."""

@@ -19,7 +19,10 @@ from typing import Final
 from nugetproxy.accounts.model import Actor
 from nugetproxy.errors import (
     DocumentAbsent,
+    Forbidden,
+    IdReserved,
     InvalidPackage,
+    NotAuthenticated,
     NugetproxyError,
     PackageExists,
     PackageNotFound,
@@ -346,5 +349,8 @@ def _kind(error: NugetproxyError) -> str:
         (DocumentAbsent, "not_fetched"),
         (VersionNotFound, "no_package"),
         (PackageNotFound, "no_package"),
+        (NotAuthenticated, "not_allowed"),
+        (Forbidden, "not_allowed"),
+        (IdReserved, "not_allowed"),
     )
-    return next((word for kind, word in kinds if isinstance(error, kind)), "not_allowed")
+    return next((word for kind, word in kinds if isinstance(error, kind)), "failed")

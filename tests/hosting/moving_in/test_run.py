@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import os
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -76,6 +78,11 @@ async def test_another_database_is_refused(desk: Desk, folder: Path):
     database = write(folder, "baget.db", b"not SQLite, but long enough to be looked at" * 100)
     with pytest.raises(InvalidRequest, match="not the SQLite database of a BaGet server"):
         await desk.move_in(FolderSource(folder, database=database))
+    database.unlink()
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE VIEW Packages AS SELECT 1 AS Id, 1 AS Version")
+    with pytest.raises(InvalidRequest, match="it has no table Packages"):
+        await desk.move_in(folder)
 
 
 async def test_nexus(desk: Desk, folder: Path):
