@@ -156,7 +156,7 @@ async def _run(config: "Config", work: _Work) -> dict[str, Any]:
             plan = await planned(work.sources, lookup, work.extras)
             sizes = Sizes(services.feed, patience, lambda package: _is_kept(services, package))
             if work.only_show:
-                return what_if(plan, lookup, {each: await sizes.to_fetch(each) for each in plan.wishes})
+                return what_if(plan, lookup, await sizes.of_all(plan.wishes))
             progress.begin(len(plan.wishes) + len({each.id for each in plan.wishes}))
             spent = sum(files.fetched.values())
             allowance = Allowance(work.most, sizes.to_fetch, spent) if work.most is not None else None

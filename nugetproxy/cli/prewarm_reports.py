@@ -30,6 +30,7 @@ def prewarmed(plan: "Plan", lookup: "FeedLookup", report: "PrewarmReport", name:
         "ids_with_documents": report.documents,
         "pinned_as": name,
         "problems": problems,
+        "restore_errors": _restore_errors(plan),
         "unsure": _uncertain(plan),
     }
 
@@ -51,6 +52,7 @@ def what_if(plan: "Plan", lookup: "FeedLookup", sizes: "Mapping[PackageIdentity,
         "bytes_to_fetch": sum(size or 0 for size in sizes.values()),
         "unknown_sizes": sum(size is None for size in sizes.values()),
         "problems": problems,
+        "restore_errors": _restore_errors(plan),
         "unsure": [*_uncertain(plan), *unread],
     }
 
@@ -59,6 +61,8 @@ def print_report(row: Mapping[str, Any]) -> None:
     """Problems and remarks on standard error, the result on standard output."""
     for each in row["unsure"]:
         click.echo(f"Not certain: {each['place']}: {each['what']}. Settled by: {each['settled_by']}", err=True)
+    for each in row["restore_errors"]:
+        click.echo(f"A restore will fail: {each['project']}: {each['code']} {each['text']}", err=True)
     for problem in row["problems"]:
         # Who wants an exact package is a file that the user named: no news.
         by = next((each for each in problem["wanted_by"] if len(each) > 1), None)
@@ -110,17 +114,16 @@ def _missing(missing: "Missing", why: str) -> dict[str, Any]:
 
 
 def _refusal(refusal: "Refusal", plan: "Plan") -> dict[str, Any]:
-    wishes = [wish for identity, wish in plan.wishes.items() if str(identity) == refusal.what]
-    version = wishes[0].identity.version.normalized if wishes else None
+    wish = plan.wishes.get(refusal.package) if refusal.package is not None else None
     lower_id = refusal.package_id.lower if refusal.package_id is not None else ""
     return {
         "what": refusal.what,
         "id": None if refusal.package_id is None else refusal.package_id.text,
-        "version": version,
+        "version": None if refusal.package is None else refusal.package.version.normalized,
         "range": None,
         "why": refusal.why,
         "nearest": None,
-        "wanted_by": [list(by) for by in wishes[0].by] if wishes else _wanted_by(plan, lower_id),
+        "wanted_by": list(map(list, wish.by)) if wish is not None else _wanted_by(plan, lower_id),
     }
 
 
@@ -139,9 +142,8 @@ def _package(wish: "Wish", state: str, size: int | None) -> dict[str, Any]:
 
 
 def _uncertain(plan: "Plan") -> list[dict[str, str]]:
-    """What only MSBuild could know, and why a restore fails although every package is there."""
-    unsure = [{"place": each.place, "what": each.what, "settled_by": each.settled_by} for each in plan.unsure]
-    return unsure + [
-        {"place": place, "what": f"{problem.code}: {problem.text}".removeprefix(": "), "settled_by": "a change there"}
-        for place, problem in plan.problems
-    ]
+    return [{"place": each.place, "what": each.what, "settled_by": each.settled_by} for each in plan.unsure]
+
+
+def _restore_errors(plan: "Plan") -> list[dict[str, str]]:
+    return [{"project": name, "code": each.code, "text": each.text} for name, each in plan.problems]

@@ -156,7 +156,7 @@ def _print(proof: "Proof", fetch: str | None) -> None:
     for remark in proof.remarks:
         click.echo(f"Note: {remark}.", err=True)
     for gap in proof.gaps:
-        click.echo(f"Missing: {gap.what}: {gap.why}")
+        click.echo(f"{'Missing' if gap.wanted else 'A restore will fail'}: {gap.what}: {gap.why}")
         for by in _shortest_first(gap.by):
             click.echo(f"  wanted by: {' > '.join(by)}")
         if command := _command(gap, fetch):

@@ -29,7 +29,7 @@ class Wish:
     """One wanted package. `hashes` are the content hashes that lock files state for it (base64 SHA-512)."""
 
     identity: PackageIdentity
-    by: list[By] = field(default_factory=list)
+    by: dict[By, None] = field(default_factory=dict)
     hashes: set[str] = field(default_factory=set)
 
 
@@ -54,15 +54,14 @@ class Plan:
     each with its project."""
 
     wishes: dict[PackageIdentity, Wish] = field(default_factory=dict)
-    missing: list[Missing] = field(default_factory=list)
-    problems: list[tuple[str, Problem]] = field(default_factory=list)
+    missing: dict[Missing, None] = field(default_factory=dict)
+    problems: dict[tuple[str, Problem], None] = field(default_factory=dict)
     unsure: tuple[Unsure, ...] = ()
     frameworks: dict[Framework, None] = field(default_factory=dict)
 
     def want(self, identity: PackageIdentity, by: By, content_hash: str | None = None) -> None:
         wish = self.wishes.setdefault(identity, Wish(identity))
-        if by not in wish.by:
-            wish.by.append(by)
+        wish.by[by] = None
         if content_hash is not None:
             wish.hashes.add(content_hash)
 
@@ -97,7 +96,7 @@ async def _add_requests(plan: Plan, requests: Sequence[Request], lookup: FeedLoo
         if chosen is None:
             newest = _newest(await lookup.listed_versions(request.id))
             if newest is None:
-                plan.missing.append(Missing(request.id, "newest", (request.by,), "it does not exist"))
+                plan.missing[Missing(request.id, "newest", (request.by,), "it does not exist")] = None
                 continue
             chosen = _only(newest)
         wanted.append((request.by, request.id, chosen))
@@ -123,7 +122,7 @@ async def _add_extras(plan: Plan, lookup: FeedLookup, extras: Extras) -> None:
     for package_id in dict.fromkeys([*matching, *named]):
         versions = await lookup.versions(package_id)
         if not versions:
-            plan.missing.append(Missing(package_id, "all", ("--all-versions",), "it does not exist"))
+            plan.missing[Missing(package_id, "all", ("--all-versions",), "it does not exist")] = None
         for version in versions:
             found.setdefault(PackageIdentity(package_id, version), f"--all-versions {package_id.text}")
     new = {identity: why for identity, why in found.items() if identity not in plan.wishes}
@@ -162,11 +161,10 @@ def _add(plan: Plan, closures: Iterable[Closure], names: Mapping[str, str] | Non
         name = names.get(closure.project) or f"{closure.project} ({target})"
         for selected in closure.packages:
             plan.want(selected.identity, (name, *selected.by[1:]))
-        plan.problems += [(name, each) for each in closure.problems if (name, each) not in plan.problems]
+        plan.problems.update(dict.fromkeys((name, each) for each in closure.problems))
         for missing in closure.missing:
             told = Missing(missing.id, missing.range, (name, *missing.by[1:]), missing.why, missing.nearest)
-            if told not in plan.missing:
-                plan.missing.append(told)
+            plan.missing[told] = None
 
 
 def _newest(versions: Sequence[NuGetVersion]) -> NuGetVersion | None:

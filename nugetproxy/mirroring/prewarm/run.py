@@ -26,13 +26,16 @@ DEFAULT_PARALLEL: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Something that could not be fetched, and why (one line). `package_id` is the id that it belongs to, None for the
-    documents of the whole feed; `kind` the class of the error that stopped it.
+    """Something that could not be fetched, and why (one line).
+
+    `package_id` is the id that it belongs to, None for the documents of the whole feed; `package` is None for documents
+    and for ids. `kind` is the class of the error that stopped it.
     """
 
     what: str
     why: str
-    package_id: PackageId | None
+    package_id: PackageId | None = None
+    package: PackageIdentity | None = None
     kind: type[NugetproxyError] | None = None
 
 
@@ -124,7 +127,8 @@ class Prewarm:
         async with asyncio.TaskGroup() as group:
             for wish in wanted:
                 fetch = partial(self._fetch, wish)
-                group.create_task(self._have(str(wish.identity), wish.identity.id, fetch, self._report.refusals))
+                refusals = self._report.refusals
+                group.create_task(self._have(str(wish.identity), wish.identity.id, fetch, refusals, wish.identity))
             for package_id in ids:
                 fetch = partial(self._documents, package_id)
                 group.create_task(self._have(f"documents of {package_id.text}", package_id, fetch, of_documents))
@@ -137,13 +141,18 @@ class Prewarm:
         return self._report
 
     async def _have(
-        self, what: str, package_id: PackageId | None, fetch: Callable[[], Awaitable[None]], refusals: list[Refusal]
+        self,
+        what: str,
+        package_id: PackageId,
+        fetch: Callable[[], Awaitable[None]],
+        refusals: list[Refusal],
+        package: PackageIdentity | None = None,
     ) -> None:
         async with self._places:
             try:
                 await self._patience.ask(fetch)
             except NugetproxyError as error:
-                refusals.append(Refusal(what, str(error), package_id, type(error)))
+                refusals.append(Refusal(what, str(error), package_id, package, type(error)))
         self._advanced(what)
 
     async def _fetch(self, wish: Wish) -> None:
@@ -163,7 +172,7 @@ class Prewarm:
             self._refuse(package, *(other_content(stated, actual) for stated in sorted(wish.hashes - {actual})))
 
     def _refuse(self, package: PackageIdentity, *reasons: str) -> None:
-        self._report.refusals += [Refusal(str(package), why, package.id) for why in reasons]
+        self._report.refusals += [Refusal(str(package), why, package.id, package) for why in reasons]
 
     async def _documents(self, package_id: PackageId) -> None:
         """The versions list and every registration page of one id."""
@@ -185,7 +194,7 @@ class Prewarm:
             except NotOffered:
                 pass  # the upstream has no such documents
             except (DocumentNotFound, UpstreamError) as error:
-                self._report.refusals.append(Refusal(what, str(error), None, type(error)))
+                self._report.refusals.append(Refusal(what, str(error), kind=type(error)))
 
     async def _certificates(self) -> None:
         signatures = (await self._feed.signatures()).value
@@ -196,7 +205,7 @@ class Prewarm:
 def _without_repeats(refusals: Iterable[Refusal]) -> list[Refusal]:
     """An id that does not exist is named once, and not with every version that was wanted of it."""
     absent = {
-        each.package_id: Refusal(each.package_id.text, each.why, each.package_id, each.kind)
+        each.package_id: Refusal(each.package_id.text, each.why, each.package_id, kind=each.kind)
         for each in refusals
         if each.kind is PackageNotFound and each.package_id is not None
     }

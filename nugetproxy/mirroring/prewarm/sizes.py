@@ -1,11 +1,15 @@
 """What packages would cost to fetch, without fetching them: the upstream's catalog states their sizes."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from nugetproxy.errors import NugetproxyError
 from nugetproxy.feeds.base import Feed
 from nugetproxy.mirroring.prewarm.patience import Patience
 from nugetproxy.nuget.identity import PackageIdentity
+
+_AT_ONCE: Final = 8
 
 
 class Sizes:
@@ -15,6 +19,16 @@ class Sizes:
         self._feed = feed
         self._patience = patience
         self._is_kept = is_kept
+
+    async def of_all(self, packages: Iterable[PackageIdentity]) -> dict[PackageIdentity, int | None]:
+        """`to_fetch` for each of the packages."""
+        places = asyncio.Semaphore(_AT_ONCE)
+
+        async def size(package: PackageIdentity) -> tuple[PackageIdentity, int | None]:
+            async with places:
+                return package, await self.to_fetch(package)
+
+        return dict(await asyncio.gather(*map(size, packages)))
 
     async def to_fetch(self, package: PackageIdentity) -> int | None:
         """Bytes: 0 for a package that is kept, None if the size is unknown."""
