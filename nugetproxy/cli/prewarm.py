@@ -103,6 +103,8 @@ def prewarm(
         row = asyncio.run(_run(config, work))
     except NugetproxyError as error:
         refuse(error)
+    asked = {each.service_index for each in config.mirroring.upstream}
+    row["feeds_not_asked"] = [each for each in work.sources.feeds if each not in asked]
     _show(row, report_file, as_json=as_json)
     sys.exit(0 if row["complete"] else REFUSED)
 

@@ -68,6 +68,9 @@ def print_report(row: Mapping[str, Any]) -> None:
         by = next((each for each in problem["wanted_by"] if len(each) > 1), None)
         told = f" (wanted by {' > '.join(by)})" if by else ""
         click.echo(f"Could not be fetched: {problem['what']}: {problem['why']}{told}", err=True)
+    if row["problems"]:
+        for feed in row["feeds_not_asked"]:
+            click.echo(f"Not asked: {feed}, which a nuget.config names: see --upstream", err=True)
     packages, problems = len(row["packages"]), len(row["problems"])
     if "would_fetch" in row:
         for each in row["packages"]:

@@ -129,3 +129,28 @@ async def test_what_cannot_be_meant_is_refused_before_any_request(site, gallery,
     ended = await site.run("Contoso.App", *arguments)
     assert (ended.exit_code, gallery.log) == (2, [])
     assert sentence in ended.stderr
+
+
+async def test_protected_ids_are_not_asked_about(site, gallery, monkeypatch):
+    monkeypatch.setenv("NUGETPROXY_FEED__PROTECTED_PREFIXES", '["Contoso.Base"]')
+    report = await site.report("Contoso.App", code=1)
+    assert states(report) == {"Contoso.App 1.0.0": "fetched"}
+    assert report["problems"][0]["id"] == "Contoso.Base"
+    assert gallery.requests_for("*contoso.base*") == 0
+
+
+async def test_feeds_of_a_nuget_config_are_named_and_not_asked(site, tmp_path):
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    feed = "http://127.0.0.1:9/private/v3/index.json"
+    (repository / "nuget.config").write_text(
+        f'<configuration><packageSources><add key="ours" value="{feed}" /></packageSources></configuration>'
+    )
+    (repository / "a.csproj").write_text(
+        '<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup><TargetFramework>net8.0</TargetFramework></PropertyGroup>'
+        '<ItemGroup><PackageReference Include="Nobody" Version="1.0.0" /></ItemGroup></Project>'
+    )
+    ended = await site.run("Contoso.App", str(repository))
+    assert ended.exit_code == 1
+    assert f"Not asked: {feed}, which a nuget.config names" in ended.stderr
+    assert "Could not be fetched: Nobody" in ended.stderr
