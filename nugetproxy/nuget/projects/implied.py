@@ -1,6 +1,6 @@
 """What the SDK adds to a target framework: asks `nuget/closure/sdk.py` with the properties of the project."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -10,6 +10,7 @@ from nugetproxy.nuget.closure.sdk import implied
 from nugetproxy.nuget.closure.sdk_facts import SdkFacts
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.projects.msbuild.evaluation import Evaluation
+from nugetproxy.nuget.projects.msbuild.values import listed
 from nugetproxy.nuget.version import NuGetVersion
 
 _EXECUTABLE: Final = frozenset({"exe", "winexe"})
@@ -22,11 +23,13 @@ def with_implied(
     evaluation: Evaluation,
     sdk: SdkFacts | None,
     *,
+    also_for: Sequence[str],
     prunes_by_default: bool,
     unknown: Callable[[str], None],
 ) -> Target:
     """The target with what the SDK adds. What the project names itself wins; `unknown` gets sentences for people.
 
+    `also_for` are runtimes to add to those of the evaluation, which are those of this framework alone.
     `prunes_by_default`: a target framework of the project is .NET 10 or later.
     """
     if sdk is None or not evaluation.is_true("UsingMicrosoftNETSdk"):
@@ -40,7 +43,7 @@ def with_implied(
         sdk=sdk,
         self_contained=evaluation.is_true("SelfContained") or evaluation.is_true("PublishSelfContained"),
         runtime=evaluation.text("RuntimeIdentifier"),
-        runtimes=target.runtimes,
+        runtimes=tuple(dict.fromkeys([*listed(evaluation.text("RuntimeIdentifiers")), *also_for])),
         aot=evaluation.is_true("PublishAot"),
         trimmed=evaluation.is_true("PublishTrimmed"),
         ready_to_run=evaluation.is_true("PublishReadyToRun"),

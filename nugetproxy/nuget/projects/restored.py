@@ -132,6 +132,7 @@ class _Reading:
             target,
             evaluation,
             self._options.sdk,
+            also_for=self._options.runtimes,
             prunes_by_default=self._prunes_by_default,
             unknown=lambda what: self._unsure(self._shown(self._path), what),
         )
