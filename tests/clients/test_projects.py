@@ -15,6 +15,8 @@ from nugetproxy.nuget.framework import find_framework
 from nugetproxy.nuget.version_range import VersionRange
 from tests.clients.kit import Workplace
 from tests.nuget.projects.cases import CASES
+from tests.nuget.projects.expressions import CONDITIONS, EXPRESSIONS, names, without_folder, write_project
+from tests.nuget.projects.expressions import RECORDED as RECORDED_EXPRESSIONS
 from tests.nuget.projects.facts import RECORDED, write_cases
 
 pytestmark = pytest.mark.clients
@@ -89,3 +91,21 @@ def test_restore_says_what_is_recorded(case, graph):
 
     assert paths
     assert {path: graph[path] for path in paths} == {path: recorded[path] for path in paths}
+
+
+def test_msbuild_says_what_is_recorded_about_expressions(tmp_path):
+    folder = tmp_path / "expressions"
+    folder.mkdir()
+    project = write_project(folder)
+    workplace = Workplace(tmp_path / "work", "http://127.0.0.1:1/v3/index.json")
+
+    ran = workplace.dotnet("msbuild", str(project), f"-getProperty:{','.join(names())}", cwd=folder).must_succeed()
+    values = json.loads(ran.output)["Properties"]
+    found = {
+        f"{name[0]} {text}": without_folder(values[name], folder)
+        for name, text in zip(names(), EXPRESSIONS + CONDITIONS, strict=True)
+    }
+
+    if os.environ.get("NUGETPROXY_RECORD"):
+        RECORDED_EXPRESSIONS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    assert found == json.loads(RECORDED_EXPRESSIONS.read_text())

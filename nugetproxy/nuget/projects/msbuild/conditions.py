@@ -20,7 +20,7 @@ _TRUE: Final = frozenset({"true", "on", "yes", "!false", "!off", "!no"})
 _FALSE: Final = frozenset({"false", "off", "no", "!true", "!on", "!yes"})
 _WORD: Final = re.compile(r"[^\s()!=<>'\",]+")
 _SPACE: Final = re.compile(r"\s*")
-_NUMBER: Final = re.compile(r"\s*[+-]?[0-9]{1,15}(?:\.[0-9]{0,15})?\s*")
+_NUMBER: Final = re.compile(r"\s*(?:[+-]?[0-9]{1,15}(?:\.[0-9]{0,15})?|0[xX][0-9A-Fa-f]{1,15})\s*")
 
 
 def holds(condition: str | None, scope: Scope, exists: Callable[[str], bool]) -> Verdict:
@@ -199,7 +199,7 @@ def _compared(left: str, operator: str, right: str) -> bool:
     if operator in ("==", "!="):
         return (_equal(left, right)) == (operator == "==")
     if _NUMBER.fullmatch(left) and _NUMBER.fullmatch(right):
-        return _ORDERS[operator](float(left), float(right))
+        return _ORDERS[operator](_number(left), _number(right))
     try:
         return _ORDERS[operator](parsed_version(left), parsed_version(right))
     except ValueError as error:
@@ -210,11 +210,15 @@ def _equal(left: str, right: str) -> bool:
     if left.lower() == right.lower():
         return True
     if _NUMBER.fullmatch(left) and _NUMBER.fullmatch(right):
-        return float(left) == float(right)
+        return _number(left) == _number(right)
     meanings = [each.strip().lower() for each in (left, right)]
     if all(each in _TRUE | _FALSE for each in meanings):
         return (meanings[0] in _TRUE) == (meanings[1] in _TRUE)
     return False
+
+
+def _number(text: str) -> float:
+    return int(text, 16) if "x" in text.lower() else float(text)
 
 
 _ORDERS: Final[dict[str, Callable[..., bool]]] = {

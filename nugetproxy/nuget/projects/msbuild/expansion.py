@@ -27,8 +27,8 @@ class Scope(Protocol):
     def metadata(self, name: str) -> Text | None:
         """None where there is no item whose metadata it could be."""
 
-    def file_function(self, name: str, arguments: Sequence[str]) -> str | None:
-        """A function that looks at files; None if the name is not one of them."""
+    def function(self, name: str, arguments: Sequence[str]) -> Text | None:
+        """A function that looks at files or at the machine; None if the name is not one of them."""
 
 
 def expand(text: str, scope: Scope) -> Text:
@@ -84,7 +84,7 @@ def closing(text: str, at: int) -> int:
 def _property(body: str, whole: str, scope: Scope, depth: int) -> Text:
     expression = body.strip()
     if not expression or _is_name(expression):
-        return scope.property(expression) if expression else Text("")
+        return scope.property(body) if body == expression else Text("")  # with spaces it is no name, and empty
     doubts: list[tuple[str, ...]] = []
     try:
         value, rest = _first(expression, scope, depth, doubts)
@@ -109,8 +109,11 @@ def _first(expression: str, scope: Scope, depth: int, doubts: list[tuple[str, ..
         raise NotKnown("the expression")
     name, arguments, rest = _call(rest[2:], scope, depth, doubts)
     texts = [shown(each) for each in arguments or ()]
-    by_files = scope.file_function(f"{type_name.strip()}::{name}".lower(), texts)
-    return (by_files if by_files is not None else call_static(type_name.strip(), name, arguments)), rest
+    found_here = scope.function(f"{type_name.strip()}::{name}".lower(), texts)
+    if found_here is None:
+        return call_static(type_name.strip(), name, arguments), rest
+    doubts.append(found_here.doubts)
+    return found_here.value, rest
 
 
 def _next(value: Value, rest: str, scope: Scope, depth: int, doubts: list[tuple[str, ...]]) -> tuple[Value, str]:

@@ -1,10 +1,12 @@
 """Property functions: methods of strings, and the static ones that project files commonly use.
 
-Those that read files are in `file_functions.py`. Every other function raises NotKnown: the value is then doubtful.
+Those that look at files or at the machine are in `scope.py`. Every other raises NotKnown: the value is then doubtful.
 Source: docs.microsoft.com, visualstudio/msbuild/property-functions.
 """
 
+import math
 import posixpath
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -34,9 +36,11 @@ def call_member(value: Value, name: str, arguments: Sequence[Value] | None) -> V
     """A method or property of a value. `arguments` is None without parentheses. Raises NotKnown."""
     lower = name.lower()
     if isinstance(value, tuple) and arguments is None:
-        at = ("major", "minor", "build", "revision").index(lower) if lower in _VERSION_PARTS else -1
+        at = _VERSION_PARTS.index(lower) if lower in _VERSION_PARTS else -1
         if at >= 0:
             return value[at] if at < len(value) else -1
+    if isinstance(value, tuple) and lower == "tostring" and arguments:
+        return shown(value[: _integer(arguments[0])])
     if isinstance(value, list):
         if lower in ("length", "count") and arguments is None:
             return len(value)
@@ -92,7 +96,7 @@ def platform_of(framework: Framework) -> tuple[str, str]:
     return name, framework.profile[len(name) :] if name else ""
 
 
-_VERSION_PARTS: Final = frozenset({"major", "minor", "build", "revision"})
+_VERSION_PARTS: Final = ("major", "minor", "build", "revision")
 
 
 def _at(values: Sequence[str], index: int) -> str:
@@ -199,14 +203,14 @@ def _system_version(value: Value) -> tuple[int, ...]:
     return tuple(int(part) for part in shown(value).strip().split("."))
 
 
-def _number(value: Value) -> float:
-    return float(shown(value))
-
-
 def _arithmetic(function: Callable[[float, float], float]) -> Callable[..., Value]:
+    """With whole numbers the result is one, cut off after the point."""
+
     def run(one: Value, other: Value) -> str:
-        result = function(_number(one), _number(other))
-        return str(int(result)) if result == int(result) else str(result)
+        texts = shown(one).strip(), shown(other).strip()
+        result = function(float(texts[0]), float(texts[1]))
+        are_whole = all(text.lstrip("+-").isdigit() for text in texts)
+        return str(int(result)) if are_whole or result == int(result) else str(result)
 
     return run
 
@@ -251,7 +255,7 @@ _MSBUILD: Final[dict[str, Callable[..., Value]]] = {
     "subtract": _arithmetic(lambda one, other: one - other),
     "multiply": _arithmetic(lambda one, other: one * other),
     "divide": _arithmetic(lambda one, other: one / other),
-    "modulo": _arithmetic(lambda one, other: one % other),
+    "modulo": _arithmetic(math.fmod),
     "escape": lambda text: shown(text).replace("%", "%25").replace(";", "%3B").replace("*", "%2A").replace("?", "%3F"),
     "unescape": lambda text: unescaped(shown(text)),
     "valueordefault": lambda text, default: shown(text) or shown(default),
@@ -279,11 +283,27 @@ _PATH: Final[dict[str, Callable[..., Value]]] = {
     "getfilenamewithoutextension": lambda path: posixpath.splitext(posixpath.basename(_slashes(path)))[0],
     "getdirectoryname": _directory,
     "getextension": lambda path: posixpath.splitext(_slashes(path))[1],
-    "changeextension": lambda path, extension: posixpath.splitext(_slashes(path))[0] + shown(extension),
+    "changeextension": lambda path, extension: (
+        posixpath.splitext(_slashes(path))[0] + "." * bool(shown(extension)) + shown(extension).removeprefix(".")
+    ),
     "ispathrooted": lambda path: _slashes(path).startswith("/"),
     "hasextension": lambda path: bool(posixpath.splitext(_slashes(path))[1]),
     "directoryseparatorchar": lambda: "/",
 }
+
+
+def _formatted(pattern: Value, *parts: Value) -> str:
+    """Only plain places: `{0}`. Raises ValueError for others."""
+    text = shown(pattern)
+    if len(text) > 10_000:
+        raise ValueError
+    pieces = _PLACE.split(text)
+    if any("{" in piece or "}" in piece for piece in pieces[::2]):
+        raise ValueError
+    return "".join(shown(parts[int(piece)]) if at % 2 else piece for at, piece in enumerate(pieces))
+
+
+_PLACE: Final = re.compile(r"\{([0-9]{1,2})\}")
 _STRING: Final[dict[str, Callable[..., Value]]] = {
     "isnullorempty": lambda text: not shown(text),
     "isnullorwhitespace": lambda text: not shown(text).strip(),
@@ -292,11 +312,13 @@ _STRING: Final[dict[str, Callable[..., Value]]] = {
         part for each in parts for part in (each if isinstance(each, list) else [shown(each)])
     ),
     "equals": _folded(lambda one, other: one == other),
+    "format": _formatted,
     "copy": shown,
     "new": shown,
     "empty": lambda: "",
 }
 _VERSION: Final[dict[str, Callable[..., Value]]] = {"parse": _system_version, "new": _system_version}
+_MATH: Final[dict[str, Callable[..., Value]]] = {"max": _arithmetic(max), "min": _arithmetic(min)}
 _NUMBER: Final[dict[str, Callable[..., Value]]] = {"parse": _integer, "toint32": _integer}
 _STATIC: Final = {
     (type_name, name): function
@@ -309,6 +331,7 @@ _STATIC: Final = {
         "version": _VERSION,
         "system.int32": _NUMBER,
         "system.convert": _NUMBER,
+        "system.math": _MATH,
     }.items()
     for name, function in functions.items()
 }

@@ -6,11 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from nugetproxy.nuget.projects.files import Files
-from nugetproxy.nuget.projects.msbuild.values import Item, NotKnown, Text, unescaped
+from nugetproxy.nuget.projects.msbuild.values import Item, Text, unescaped
+from nugetproxy.nuget.projects.texts import one_line
 
 _ENVIRONMENT: Final = re.compile(r"[A-Z][A-Z0-9_]+")
 """Names that by custom are environment variables: `CI`, `GITHUB_ACTIONS`. Others are taken as not set."""
 
+_LONGEST_TEXT: Final = 100_000
+_ASKS_FOR_A_SYSTEM: Final = frozenset(
+    {"msbuild::isosplatform", "system.runtime.interopservices.runtimeinformation::isosplatform"}
+)
+_SYSTEMS: Final = {f"system.operatingsystem::is{name}": name for name in ("windows", "linux", "macos", "freebsd")}
 _ON_THE_MACHINE: Final = "{} depends on the machine that restores; taken as {!r}"
 
 
@@ -121,30 +127,41 @@ class PropertyScope:
         whole = self._whole(path, folder)
         return self._files.is_file(whole) or self._files.is_folder(whole)
 
-    def file_function(self, name: str, arguments: Sequence[str]) -> str | None:
-        """Functions that look at files, or at the machine."""
+    def function(self, name: str, arguments: Sequence[str]) -> Text | None:
+        """A function that looks at files, or at the machine; None if the name is not one of them."""
+        own = posixpath.dirname(self._project)
+        first, second = [*arguments, "", ""][:2]
         if name == "msbuild::getpathoffileabove":
-            start = arguments[1] if len(arguments) > 1 and arguments[1] else posixpath.dirname(self._this)
-            return self._above(arguments[0] if arguments else "", start)
+            return Text(self._above(first, second or posixpath.dirname(self._this)))
         if name == "msbuild::getdirectorynameoffileabove":
-            found = self._above(arguments[1] if len(arguments) > 1 else "", arguments[0] if arguments else "")
-            return posixpath.dirname(found)
-        if name in ("system.io.file::exists", "system.io.directory::exists"):
-            whole = self._whole(arguments[0] if arguments else "", posixpath.dirname(self._project))
-            return str(self._files.is_file(whole) if ".file:" in name else self._files.is_folder(whole))
-        if name == "system.io.file::readalltext" and arguments:
-            content = self._files.read(self._whole(arguments[0], posixpath.dirname(self._project)))
-            return "" if content is None else content[:100_000].decode("utf-8", "replace")
-        if name == "system.io.path::getfullpath" and arguments:
-            return self._whole(arguments[0], posixpath.dirname(self._project))
+            return Text(posixpath.dirname(self._above(second, first)))
+        if name == "system.io.file::exists":
+            return Text(str(self._files.is_file(self._whole(first, own))))
+        if name == "system.io.directory::exists":
+            return Text(str(self._files.is_folder(self._whole(first, own))))
+        if name == "system.io.file::readalltext":
+            content = self._files.read(self._whole(first, own)) or b""
+            return Text(content[:_LONGEST_TEXT].decode("utf-8", "replace"))
+        if name == "system.io.path::getfullpath":
+            return Text(self._whole(first, own))
         if name in ("msbuild::normalizepath", "msbuild::normalizedirectory"):
-            joined = posixpath.join(posixpath.dirname(self._project), *(each.replace("\\", "/") for each in arguments))
-            return posixpath.normpath(joined) + ("/" if name.endswith("directory") else "")
+            joined = posixpath.join(own, *(each.replace("\\", "/") for each in arguments))
+            return Text(posixpath.normpath(joined) + ("/" if name.endswith("directory") else ""))
         if name == "msbuild::getregistryvalue":
-            return ""
-        if name == "system.environment::getenvironmentvariable" and arguments:
-            raise NotKnown(f"the environment variable {arguments[0][:50]}")
-        return None
+            return Text("")
+        if name == "system.environment::getenvironmentvariable":
+            return Text("", (f"the environment variable {one_line(first)} is not known; taken as not set",))
+        return self._of_the_machine(name, first)
+
+    def _of_the_machine(self, name: str, argument: str) -> Text | None:
+        system = self.property("OS")
+        is_windows = system.value.lower() == "windows_nt"
+        if name == "msbuild::isosunixlike":
+            return Text(str(not is_windows), system.doubts)
+        asked = _SYSTEMS.get(name) or (argument.lower().rpartition(".")[2] if name in _ASKS_FOR_A_SYSTEM else None)
+        if asked is None:
+            return None
+        return Text(str(asked == ("windows" if is_windows else "linux")), system.doubts)
 
     def _above(self, name: str, start: str) -> str:
         folder = self._whole(start, posixpath.dirname(self._project))
