@@ -139,3 +139,16 @@ def test_other_names_are_refused(segment: str):
 def test_an_empty_key_is_refused():
     with pytest.raises(ValueError, match="segment"):
         BlobKey.of()
+
+
+def test_a_file_that_is_adopted_is_the_blob_and_never_replaces_one(tmp_path: Path, store: FilesystemBlobs):
+    file, other = tmp_path / "1", tmp_path / "2"
+    file.write_bytes(b"package")
+    other.write_bytes(b"another")
+
+    assert store.adopt(KEY, file)
+    assert not store.adopt(KEY, other)
+
+    assert store.path(KEY).read_bytes() == b"package"
+    assert (file.exists(), other.exists()) == (False, True)
+    assert store.path(KEY).stat().st_mode & 0o777 == 0o600

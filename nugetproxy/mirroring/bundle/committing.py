@@ -1,8 +1,9 @@
 """Committing a sealed import: verified files become part of the mirror, and everybody sees them.
 
-Every step can be done again: a process that is killed here leaves a sealed area, and the next import or start of the
-server finishes it. Packages come first, documents last, so that nothing names a package that is not in place. Each
-package is moved under its lease: while a download, an eviction or the quarantine has it, this waits.
+Every step can be done again, in any state of the disk: a process that is killed here leaves a sealed area, and the next
+import or start of the server finishes it. So one sync is enough, before the area is removed. Packages come first,
+documents last, so that nothing names a package that is not in place. Each package is moved under its lease: while a
+download, an eviction or the quarantine has it, this waits.
 """
 
 import time
@@ -29,7 +30,6 @@ from nugetproxy.storage.documents.base import DocumentStore
 from nugetproxy.storage.leases import Lease, Leases
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import disk_failures
-from nugetproxy.storage.syncing import sync_all
 
 LEASE: Final = "bundle import"
 """Held by the process that imports a bundle or finishes an import."""
@@ -124,12 +124,10 @@ class Committing:
     # --- packages -----------------------------------------------------------------------------------------------------
 
     async def _commit_packages(self, staging: Staging, seal: Seal, batch: list[StagedPackage]) -> int:
-        unsynced: set[Path] = set()
-        waiting = await UPKEEP.run(self._move_free, staging, batch, unsynced)
+        waiting = await UPKEEP.run(self._move_free, staging, batch)
         for record, place in waiting:
             async with self._leases.hold(lease_of(_key(record, place))):
-                await UPKEEP.run(self._move, staging, record, place, unsynced)
-        await UPKEEP.run(sync_all, unsynced)
+                await UPKEEP.run(self._move, staging, record, place)
         ours = await UPKEEP.run(self._ours, batch)
         if ours:
             await self._inventory.add_rows(
@@ -142,9 +140,7 @@ class Committing:
             )
         return len({(record.lower_id, record.lower_version) for record, _ in ours})
 
-    def _move_free(
-        self, staging: Staging, batch: list[StagedPackage], unsynced: set[Path]
-    ) -> list[tuple[StagedPackage, str]]:
+    def _move_free(self, staging: Staging, batch: list[StagedPackage]) -> list[tuple[StagedPackage, str]]:
         """Move those that nobody else has at the moment; returns the others."""
         waiting = []
         for record in batch:
@@ -154,10 +150,10 @@ class Committing:
                     waiting.append((record, place))
                     continue
                 with lease:
-                    self._move(staging, record, place, unsynced)
+                    self._move(staging, record, place)
         return waiting
 
-    def _move(self, staging: Staging, record: StagedPackage, place: str, unsynced: set[Path]) -> None:
+    def _move(self, staging: Staging, record: StagedPackage, place: str) -> None:
         """The nuspec first, so that a package that is found always has it next to it. Does nothing if it was moved."""
         key, path = _key(record, place), staging.path(record.number)
         if not path.exists() or self._blobs.stat(key) is not None:
@@ -166,18 +162,18 @@ class Committing:
         if record.has_nuspec and nuspec.exists():
             beside = BlobKey.of(*key.segments[:-1], f"{record.lower_id}.nuspec")
             self._blobs.delete(beside)  # a leftover, of a package that is gone
-            self._take(nuspec, beside, record, place, unsynced)
-        self._take(path, key, record, place, unsynced)
+            self._take(nuspec, beside, record, place)
+        self._take(path, key, record, place)
 
-    def _take(self, path: Path, key: BlobKey, record: StagedPackage, place: str, unsynced: set[Path]) -> None:
+    def _take(self, path: Path, key: BlobKey, record: StagedPackage, place: str) -> None:
         if place == record.upstreams[-1]:
-            self._blobs.adopt(key, path, unsynced.add)
+            self._blobs.adopt(key, path)
             return
         with disk_failures("link a file"):
             linked = path.with_name(f"{path.name}.link")
             linked.unlink(missing_ok=True)
             linked.hardlink_to(path)
-        self._blobs.adopt(key, linked, unsynced.add)
+        self._blobs.adopt(key, linked)
 
     def _ours(self, batch: list[StagedPackage]) -> list[tuple[StagedPackage, str]]:
         """Those that are in place: not evicted, nor kept from elsewhere, since the area was sealed."""

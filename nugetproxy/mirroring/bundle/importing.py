@@ -187,11 +187,12 @@ class Importing:
             stopped.set()
             with contextlib.suppress(_StoppedError, InvalidBundle, StorageUnavailable):
                 await reading
-            staging.close()
+            await UPKEEP.run(staging.keep)
             raise
         except (InvalidBundle, BundleRefused, StorageUnavailable) as error:
             if isinstance(error.__cause__, OSError) and isinstance(error, InvalidBundle):
-                staging.close()  # the stick was pulled out: what was verified stays, for the next run
+                # The stick was pulled out: what was verified stays, for the next run.
+                await UPKEEP.run(staging.keep)
             else:
                 await UPKEEP.run(staging.discard)
             raise

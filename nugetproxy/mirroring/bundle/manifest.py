@@ -113,6 +113,8 @@ _FACTS: Final[Mapping[Kind, type[Any] | None]] = {
     Kind.PACKAGE_HASH: FileFacts,
 }
 
+_TUPLES: Final = frozenset({"upstreams", "owners"})
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -160,6 +162,18 @@ class Entry:
         if entry.to_line() != line:
             raise ValueError("it is not written as a manifest is")
         return entry
+
+    @classmethod
+    def from_checked_line(cls, line: bytes) -> "Entry":
+        """As `from_line`, for a line that it has accepted; takes a tenth of the time."""
+        given = orjson.loads(line)
+        path, size, sha512, kind = given.pop("path"), given.pop("size"), given.pop("sha512"), Kind(given.pop("kind"))
+        form = _FACTS[kind]
+        if form is None:
+            return cls(path, size, sha512, kind)
+        for name in _TUPLES & given.keys():
+            given[name] = tuple(given[name])
+        return cls(path, size, sha512, kind, form(**given))
 
 
 def path_of(kind: Kind, facts: Facts) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from nugetproxy.errors import InvalidBundle, StorageUnavailable, UntrustedBundle
 from nugetproxy.mirroring.bundle.container import ContainerReader, Read
@@ -27,6 +27,9 @@ from nugetproxy.mirroring.bundle.signature import (
     read_signature,
     verify,
 )
+
+# Bytes of the manifest that are read and held in memory together.
+_AT_ONCE: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,11 @@ class BundleReader:
         offset = 0
         while True:
             self._manifest.seek(offset)
-            line = self._manifest.readline(LONGEST_LINE + 1)
-            if not line:
+            lines = self._manifest.readlines(_AT_ONCE)
+            if not lines:
                 return
-            offset += len(line)
-            yield self._entry(line)
+            offset += sum(map(len, lines))
+            yield from map(Entry.from_checked_line, lines)
 
     def files(self) -> Iterator["BundledFile"]:
         """The files that follow the manifest, each to be read or skipped before the next one. Once only.
@@ -84,7 +87,9 @@ class BundleReader:
         Raises InvalidBundle.
         """
         last, total, counts = b"", 0, dict.fromkeys(self.head.counts, 0)
-        for entry in self.manifest():
+        self._manifest.seek(0)
+        while line := self._manifest.readline(LONGEST_LINE + 1):
+            entry = self._entry(line)
             path = entry.path.encode()
             if path <= last:
                 raise InvalidBundle(self._where, f"its manifest is not in order at {entry.path}")

@@ -19,23 +19,22 @@ from nugetproxy.errors import InvalidBundle
 from nugetproxy.httpcache.stored import StoredResponse
 from nugetproxy.mirroring.bundle.manifest import DocumentFacts, Entry, Kind, PackageFacts
 from nugetproxy.mirroring.bundle.reading import BundledFile, BundleReader
-from nugetproxy.mirroring.bundle.staging import Staged, StagedDocument, StagedPackage, Staging, create
+from nugetproxy.mirroring.bundle.staging import StagedDocument, StagedPackage, Staging, create
 from nugetproxy.mirroring.downloads.checks import ContentRejectedError, Received, Stated, check_content
 from nugetproxy.mirroring.downloads.contents import package_key
-from nugetproxy.mirroring.kept.files import KeptFiles
+from nugetproxy.mirroring.kept.files import FileKey, KeptFiles
 from nugetproxy.mirroring.kept.guard import sha512_of
 from nugetproxy.mirroring.kept.inventory import KeptPackage, rows_of
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobStore
 from nugetproxy.storage.spool import disk_failures
-from nugetproxy.storage.syncing import sync
 
 LARGEST_DOCUMENT: Final = 64 * 1024 * 1024
 """Bytes. A document is held in memory; that of a package with thousands of versions is a few megabytes."""
 
-# Packages being checked and synced while further ones are read. Each may hold a nuspec of up to 4 MiB.
+# Packages being checked while further ones are read. Each may hold a nuspec of up to 4 MiB.
 _AT_ONCE: Final = 16
-_THREADS: Final = 8
+_THREADS: Final = 2
 # A file, its nuspec and their folders take this many bytes beside their content.
 _OVERHEAD: Final = 16 * 1024
 
@@ -105,7 +104,7 @@ class Receiving:
         there = staging.open()
         missing: list[str] = []
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="import") as pool:
-            pending: deque[Future[Staged]] = deque()
+            pending: deque[Future[StagedPackage]] = deque()
             try:
                 for number, file in enumerate(bundle.files()):
                     while pending and (len(pending) >= _AT_ONCE or pending[0].done()):
@@ -127,7 +126,7 @@ class Receiving:
         staging: Staging,
         there: set[int],
         pool: ThreadPoolExecutor,
-        pending: "deque[Future[Staged]]",
+        pending: "deque[Future[StagedPackage]]",
         missing: list[str],
     ) -> None:
         entry = file.entry
@@ -137,7 +136,7 @@ class Receiving:
         elif number in there:
             _read_through(file)
         elif isinstance(facts, DocumentFacts):
-            pending.append(pool.submit(_synced, _stage_document(number, file, facts, self._where, staging), staging))
+            staging.add(_stage_document(number, file, facts, self._where, staging))
         elif isinstance(facts, PackageFacts) and (places := self._absent(entry, facts)):
             _write(staging, number, file)
             pending.append(pool.submit(_check, number, entry, facts, places, self._where, staging))
@@ -164,26 +163,23 @@ class Receiving:
         return [place for place, state in states.items() if state is _Here.ABSENT]
 
     def _states(self, entry: Entry, facts: PackageFacts) -> dict[str, _Here]:
-        identity = PackageIdentity.parse(facts.id, facts.version)
         places = dict.fromkeys(self._places.get(name, "") for name in facts.upstreams)
         if not places or "" in places:
             raise InvalidBundle(self._where, f"{entry.path} is from an upstream that the bundle does not describe")
-        return {place: self._state(place, identity, entry.sha512, facts.content_hash) for place in places}
+        _, lower_id, lower_version, _ = entry.path.split("/")
+        return {place: self._state((place, lower_id, lower_version), entry.sha512, facts) for place in places}
 
-    def _state(self, place: str, identity: PackageIdentity, sha512: str, hash_of_content: str) -> _Here:
-        key = package_key(place, identity.lower_id, identity.lower_version)
-        if self._blobs.stat(key) is None:
+    def _state(self, key: FileKey, sha512: str, facts: PackageFacts) -> _Here:
+        file = package_key(*key)
+        if self._blobs.stat(file) is None:
             return _Here.ABSENT
-        expected = self._files.expected((place, identity.lower_id, identity.lower_version))
-        if expected is not None and (expected.sha512 == sha512 or expected.content_hash == hash_of_content):
+        expected = self._files.expected(key)
+        if expected is not None and (expected.sha512 == sha512 or expected.content_hash == facts.content_hash):
             return _Here.SAME
         if expected is not None and expected.content_hash:
             return _Here.OTHER
-        path = self._blobs.path(key)
         with disk_failures("read a kept package"):
-            if sha512_of(path) == sha512:
-                return _Here.SAME
-        return _Here.OTHER
+            return _Here.SAME if sha512_of(self._blobs.path(file)) == sha512 else _Here.OTHER
 
     def _missing(self, file: BundledFile) -> list[str]:
         """The packages that the bundle assumes to be here and are not."""
@@ -219,7 +215,7 @@ def _write(staging: Staging, number: int, file: BundledFile) -> None:
 def _check(
     number: int, entry: Entry, facts: PackageFacts, places: list[str], where: str, staging: Staging
 ) -> StagedPackage:
-    """Check a package of which the hash is right, and make it safe on disk. Blocks."""
+    """Check a package of which the hash is right. Blocks."""
     identity = PackageIdentity.parse(facts.id, facts.version)
     path, sha512 = staging.path(number), base64.b64decode(entry.sha512)
     with disk_failures("read the staging area of an import"), path.open("rb") as file:
@@ -239,8 +235,6 @@ def _check(
                 out.write(accepted.nuspec)
             # With the time of the package, which shows later that nobody changed it.
             os.utime(nuspec, ns=(modified, modified))
-        sync(nuspec)
-    sync(path)
     now = int(time.time())
     kept = KeptPackage("", accepted.manifest, entry.size, facts.content_hash, now, modified, entry.sha512, 0, now)
     row, file_row = rows_of(kept)
@@ -286,8 +280,3 @@ def _stage_document(
             out.write(content)
         modified = path.stat().st_mtime_ns
     return StagedDocument(number, facts.url, len(content), modified)
-
-
-def _synced(record: StagedDocument, staging: Staging) -> StagedDocument:
-    sync(staging.path(record.number))
-    return record

@@ -7,10 +7,11 @@ What the files are, and whether they are right, is decided by `receiving`.
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -22,12 +23,15 @@ from nugetproxy.storage.access import PRIVATE
 from nugetproxy.storage.data_directory import IMPORTS
 from nugetproxy.storage.private_files import give_to_owner_of, make_private_folder, open_private, replace_private
 from nugetproxy.storage.spool import disk_failures
-from nugetproxy.storage.syncing import sync
+from nugetproxy.storage.syncing import sync_file_system
 
 _JOURNAL: Final = "journal.jsonl"
 _SEAL: Final = "sealed.json"
 _FILES: Final = "files"
 _LONGEST_LINE: Final = 1024 * 1024
+# Files, or their bytes, that are synced together. An interrupted import repeats at most so many.
+_SYNCED_FILES: Final = 2000
+_SYNCED_BYTES: Final = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,8 @@ class Staging:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._journal: int | None = None
+        self._unsynced: list[bytes] = []
+        self._unsynced_bytes = 0
 
     @classmethod
     def of(cls, data: Path, head: bytes) -> "Staging":
@@ -124,32 +130,44 @@ class Staging:
             half = self.folder / f"{_JOURNAL}.new"
             self._journal = open_private(half)
             os.ftruncate(self._journal, 0)
-            for each in there.values():
-                os.write(self._journal, _line(each))
-            os.fsync(self._journal)
+            self._write(map(_line, there.values()))
             half.replace(self.folder / _JOURNAL)
         return set(there)
 
     def add(self, record: Staged) -> None:
-        """Note a file that is safe on disk."""
-        assert self._journal is not None, "it is open"
-        with disk_failures("write the journal of an import"):
-            line = _line(record)
-            if os.write(self._journal, line) != len(line):
-                raise OSError(28, "the disk is full")
+        """Note a file that was written. Many are synced together, and enter the journal then."""
+        self._unsynced.append(_line(record))
+        self._unsynced_bytes += record.size
+        if len(self._unsynced) >= _SYNCED_FILES or self._unsynced_bytes >= _SYNCED_BYTES:
+            self._sync()
 
     def seal(self, seal: Seal) -> None:
         """Everything was added: from now on it will be committed."""
-        assert self._journal is not None, "it is open"
-        with disk_failures("seal an import"):
-            os.fsync(self._journal)
-            self.close()
-            sync(self.folder / _FILES)
-            sync(self.folder)
-            sync(self.folder.parent)
-            sync(self.folder.parent.parent)
+        self._sync()
+        sync_file_system(self.folder)  # the journal, too
+        self.close()
         replace_private(self.folder / _SEAL, orjson.dumps(seal))
-        sync(self.folder)
+        sync_file_system(self.folder)
+
+    def _sync(self) -> None:
+        with disk_failures("write the journal of an import"):
+            sync_file_system(self.folder)
+            self._write(self._unsynced)
+        self._unsynced.clear()
+        self._unsynced_bytes = 0
+
+    def _write(self, lines: Iterable[bytes]) -> None:
+        """Append to the journal. Raises OSError."""
+        assert self._journal is not None, "it is open"
+        for line in lines:
+            if os.write(self._journal, line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def keep(self) -> None:
+        """The import ends for now: what was added is kept for the next one. Raises nothing."""
+        with contextlib.suppress(StorageUnavailable):
+            self._sync()
+        self.close()
 
     def close(self) -> None:
         journal, self._journal = self._journal, None
@@ -191,6 +209,7 @@ class Staging:
 
     def committed(self) -> None:
         """Remove the area of a bundle that is committed. Interrupted, what is left is an open area, of no use."""
+        sync_file_system(self.folder)  # what was put in place
         with disk_failures("remove the staging area of an import"):
             (self.folder / _SEAL).unlink(missing_ok=True)
         self.discard()

@@ -69,20 +69,19 @@ class FilesystemBlobs:
         with disk_failures("look up a blob"):
             return _described(key, path.stat())
 
-    def adopt(self, key: BlobKey, file: Path, unsynced: Callable[[Path], object]) -> bool:
-        """Make a file that is already safe on disk visible; False if the key exists, which keeps its bytes.
+    def adopt(self, key: BlobKey, file: Path) -> bool:
+        """Make a file visible whose bytes are safe on disk; False if the key exists, which keeps its bytes.
 
-        For many files in a row: `unsynced` is given each folder in which a name appeared, which the caller syncs when
-        all are in place. Raises StorageUnavailable.
+        For many files in a row: their names are safe from power loss once the caller has synced the file system. Raises
+        StorageUnavailable.
         """
         if self.stat(key) is not None:
             return False
         path = self.path(key)
         with disk_failures("commit a file"):
-            _make_folders(path.parent, self._access.folder, unsynced)
+            _make_folders(path.parent, self._access.folder, lambda _: None)
             file.chmod(self._access.file)
             file.rename(path)
-            unsynced(path.parent)
         return True
 
     def delete(self, key: BlobKey) -> None:

@@ -16,7 +16,7 @@ HOSTED = entry(
 
 @pytest.mark.parametrize("written", [*(file[0] for file in FILES), HOSTED], ids=lambda each: each.path[:60])
 def test_a_line_is_read_as_it_was_written(written):
-    assert written == Entry.from_line(written.to_line())
+    assert written == Entry.from_line(written.to_line()) == Entry.from_checked_line(written.to_line())
 
 
 def changed(**changes):
