@@ -132,6 +132,11 @@ STORED_BYTES = Gauge(
     multiprocess_mode="livemostrecent",
 )
 STORED_PACKAGES = Gauge("nugetproxy_stored_packages", "Packages kept on disk.", multiprocess_mode="livemostrecent")
+BUNDLE_CREATED = Gauge(
+    "nugetproxy_bundle_created_timestamp_seconds",
+    "When the newest bundle that was imported was created, in unix time; 0 if none was.",
+    multiprocess_mode="livemostrecent",
+)
 UNMET_REQUESTS = Counter(
     "nugetproxy_unmet_requests_total",
     "Requests about packages that are not kept and could not be fetched: offline, or the upstream failed.",

@@ -1,8 +1,9 @@
 """nugetproxy import: take the packages and documents of a bundle into the mirror."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from nugetproxy.config import Config
     from nugetproxy.mirroring.bundle.importing import Imported, Options
 
-_STDIN = "-"
-_SHOWN = 20
+_PIPE: Final = Path("-")
+_SHOWN: Final = 20
 
 
 @click.command("import")
@@ -81,15 +82,34 @@ async def import_file(
     from nugetproxy.runtime.imports import importing_into
 
     options = options or Options()
-    where = "standard input" if str(path) == _STDIN else str(path)
+    where = "standard input" if path == _PIPE else str(path)
     async with importing_into(config) as importing:
-        with importing.alone():
+        with ExitStack() as stack:
+            stack.enter_context(importing.alone())
+            read = sys.stdin.buffer.read if path == _PIPE else stack.enter_context(VolumeStream(path)).read
             folder = Path(config.storage.path) / "spool"
-            if str(path) == _STDIN:
-                with open_bundle(sys.stdin.buffer.read, where, keys, folder=folder) as bundle:
-                    return await importing.run(bundle, where, options)
-            with VolumeStream(path) as stream, open_bundle(stream.read, where, keys, folder=folder) as bundle:
-                return await importing.run(bundle, where, options)
+            bundle = stack.enter_context(open_bundle(read, where, keys, folder=folder))
+            imported = await importing.run(bundle, where, options)
+    await _audit(Path(config.storage.path), imported)
+    return imported
+
+
+async def _audit(data: Path, imported: "Imported") -> None:
+    """A line in the audit log, where there is one: a mirror without accounts has none."""
+    from nugetproxy.accounts.audit import AuditEntry, insert_audit
+    from nugetproxy.accounts.model import command_line
+    from nugetproxy.cli.managed import unix_user
+    from nugetproxy.storage.database.opening import MAIN, open_main_database
+
+    if not (data / MAIN).exists():
+        return
+    database = open_main_database(data)
+    try:
+        entry = AuditEntry(command_line(unix_user()).name, "bundle.import", imported.head.bundle,
+                           detail=f"{imported.packages} packages, {imported.documents} documents")  # fmt: skip
+        await database.write(lambda connection: insert_audit(connection, entry))
+    finally:
+        database.close()
 
 
 def _report(imported: "Imported", *, as_json: bool) -> None:

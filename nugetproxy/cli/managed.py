@@ -36,7 +36,7 @@ class Managed:
         self.revisions = revisions
         self.directory = Directory(database, revisions)
         self.audit = AuditLog(database)
-        self.by: Actor = command_line(_unix_user())
+        self.by: Actor = command_line(unix_user())
 
     @property
     def config(self) -> "Config":
@@ -83,7 +83,8 @@ def _prepare(path: Path, may_create: bool) -> None:
     note(f"created data directory {path.absolute()}. Start the server with the same --data or --config.")
 
 
-def _unix_user() -> str:
+def unix_user() -> str:
+    """The name of the user who runs this."""
     # Not from the environment: the audit log must be trustworthy.
     try:
         return pwd.getpwuid(os.getuid()).pw_name

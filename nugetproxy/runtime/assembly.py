@@ -28,6 +28,7 @@ from nugetproxy.feeds.protected import Protected
 from nugetproxy.httpcache.decisions import Mode
 from nugetproxy.httpcache.freshness import FOLLOWED, DocumentKind, FreshnessRule
 from nugetproxy.logs import logger
+from nugetproxy.mirroring.bundle.imported import newest_created
 from nugetproxy.mirroring.catalog.record import CatalogRecord
 from nugetproxy.mirroring.documents.mirrored_documents import MirroredDocuments
 from nugetproxy.mirroring.documents.source import MirroredSource
@@ -336,6 +337,7 @@ async def _gauges(
             totals = inventory.totals()
             metrics.STORED_BYTES.labels("content").set(totals.bytes)
             metrics.STORED_PACKAGES.set(totals.packages)
+            metrics.BUNDLE_CREATED.set(newest_created(path))
         ages = [age for mirror in mirrors if (age := mirror.vulnerability_age()) is not None]
         if ages:
             metrics.VULNERABILITY_AGE.set(max(ages))

@@ -10,9 +10,10 @@ from click.testing import Result
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.mirroring.bundle.committing import Committing
+from nugetproxy.mirroring.bundle.imported import newest_created
 from nugetproxy.mirroring.bundle.signature import PrivateKey
 from nugetproxy.storage.documents.urls import kept_urls
-from tests.cli.command_line import CommandLine
+from tests.cli.command_line import ME, CommandLine
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.mirror import Mirror, running
 from tests.mirroring.bundle.bundles import TRUSTED
@@ -67,6 +68,7 @@ async def test_the_next_request_sees_it_and_no_request_fails_meanwhile(tmp_path:
         assert await versions(mirror) == ["1.0.0", "2.0.0"]
         assert all(each in (["1.0.0"], ["1.0.0", "2.0.0"]) for each in seen)
         assert (await mirror.get(NUPKG.replace("1.0.0", "2.0.0"))).body == B[0][1]
+        assert newest_created(data) == 1795975200.0
 
 
 async def test_a_start_finishes_an_import_that_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -104,6 +106,17 @@ async def test_an_online_server_asks_before_it_trusts_an_imported_document(upstr
 
     async with running(tmp_path, upstream) as mirror:
         assert await versions(mirror) == ["1.0.0", "3.0.0"]
+
+
+def test_it_is_in_the_audit_log_where_there_is_one(tmp_path: Path, trusted: Path):
+    data, file = tmp_path / "data", tmp_path / "team.bundle"
+    file.write_bytes(bundle(*A, *B))
+    CommandLine(data).done("user", "add", "alice", "--admin")
+
+    assert command(data, trusted, str(file)).exit_code == 0
+
+    last = CommandLine(data).audited()[-1]
+    assert (last["actor"], last["action"], last["detail"]) == (ME, "bundle.import", "2 packages, 0 documents")
 
 
 def test_a_pipe_and_volumes(tmp_path: Path, trusted: Path):

@@ -5,6 +5,7 @@ One small file, replaced as a whole. It outlives the inventory, which can be reb
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import orjson
@@ -43,6 +44,15 @@ def read_imported(data: Path) -> list[ImportedBundle]:
         return []
     except (OSError, ValueError, TypeError) as error:
         raise StorageUnavailable(f"{path} cannot be read: {error}; restore it, or move it away") from error
+
+
+def newest_created(data: Path) -> float:
+    """When the newest of the imported bundles was created, in unix seconds; 0 if there is none.
+
+    Blocks; raises StorageUnavailable.
+    """
+    newest = max((each.created for each in read_imported(data)), default="")
+    return datetime.fromisoformat(newest).timestamp() if newest else 0.0
 
 
 def note_imported(data: Path, bundle: ImportedBundle) -> None:
