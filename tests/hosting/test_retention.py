@@ -1,6 +1,7 @@
 """Which versions rules retire: pure tables; and what retiring does to a real feed."""
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from nugetproxy.accounts.model import DAY
 from nugetproxy.hosting.retention import Action, Rule, Version, retirements
 from nugetproxy.hosting.retiring import Retiring
 from nugetproxy.hosting.statistics import Statistics
+from nugetproxy.hosting.upkeep import sweep_unreferenced_blobs
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.version_range import VersionRange
 from nugetproxy.runtime.retention_job import ACTOR
@@ -165,3 +167,20 @@ class TestRetiring:
         monkeypatch.setattr(house.publish, "unlist", after_a_deletion)
 
         assert [each.version.identity.id.text async for each in retiring.retire(house.publish, ACTOR)] == ["Contoso.B"]
+
+    async def test_a_file_that_cannot_be_removed_is_swept_later(self, house: House, monkeypatch):
+        """
+        A read-only or failing disk: the version is gone for everyone, and its bytes go with the next sweep.
+        """
+        alice = await house.actor()
+        for number in range(3):
+            await house.push(alice, version=f"1.0.0-ci.{number}")
+        retiring = Retiring(house.database, lambda: (rule(action=Action.DELETE, keep_prereleases=1),))
+        with monkeypatch.context() as failing:
+            failing.setattr(
+                Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(OSError(30, "Read-only file system"))
+            )
+            assert len([each async for each in retiring.retire(house.publish, ACTOR)]) == 2
+        assert (len(house.files()), len(house.packages.versions("contoso.utils"))) == (3, 1)
+        await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, unneeded_for=0, older_than=-60)
+        assert len(house.files()) == 1

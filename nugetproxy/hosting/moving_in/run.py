@@ -231,7 +231,8 @@ class MovingIn:
             return None
         if await self._differs(offer, there.sha512, there.size):
             raise _Refused("different_bytes", f"{package} is here with different bytes; a version is never replaced")
-        return "it is here already"
+        is_compared = offer.sha512 or self._source.local(offer) is not None
+        return "it is here already" if is_compared else "it is here already; the source states no hash to compare"
 
     async def _differs(self, offer: Offer, sha512: str, size: int) -> bool:
         """Whether a file is known to differ from one that is here: by all that can be known without fetching it."""

@@ -305,6 +305,3 @@ async def test_what_was_found_here_is_not_written_again(answers, another):
         await written(answers)
     another.put(b"/a", found)
     assert list(another._gathered) == [b"/a"]
-
-
-# --- behind the table ---
