@@ -5,10 +5,17 @@ of the client.
 """
 
 import base64
+import gzip
 import hashlib
+import io
+import json
 import random
+import urllib.error
+import urllib.request
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -16,13 +23,14 @@ from nugetproxy.nuget.closure.model import Project, ProjectReference, Reference,
 from nugetproxy.nuget.framework import Framework, find_framework
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.manifest import Dependency, DependencyGroup
+from nugetproxy.nuget.nuspec import read_nuspec
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.nuget.version_range import VersionRange
 from tests.builders import make_nupkg, make_nuspec
 
-_VERSIONS = ("1.0.0", "1.1.0", "1.1.1", "1.2.0", "2.0.0", "2.1.0", "3.0.0")
+_VERSIONS = ("1.0.0", "1.1.0", "1.1.1", "1.1.1.5", "1.2.0", "2.0.0", "2.1.0", "3.0.0")
 _PRERELEASES = ("1.2.0-beta.1", "2.0.0-alpha", "2.0.0-rc.1", "2.2.0-beta.2", "4.0.0-preview")
-_TARGETS = ("net10.0", "net8.0", "net472", "netstandard2.0")
+_TARGETS = ("net10.0", "net8.0", "net472", "netstandard2.0", "netcoreapp3.1")
 _OFFERED = (
     None,
     "net45",
@@ -67,6 +75,10 @@ class _Generator:
         self._name = name
         self._ids = [f"G{name}.{chr(65 + number)}" for number in range(chances.randint(5, 14))]
         self._versions: dict[str, list[str]] = {}
+        self._number_of_projects = chances.choice((1, 1, 1, 1, 1, 2, 3))
+        if chances.random() < 0.15:
+            # A package with the id of a project.
+            self._ids.append(f"P{name}.{chances.randrange(self._number_of_projects)}")
         # How wild a graph is, so that some are also resolved without an error.
         self._wildness = chances.choice((0.0, 0.3, 1.0))
 
@@ -87,12 +99,11 @@ class _Generator:
         pins = is_central and self._chance(0.5)
         pruned = self._pruned() if self._chance(0.2) else {}
         runtimes = tuple(self._random.sample(_RUNTIMES, self._random.randint(1, 2))) if has_runtimes else ()
-        number_of_projects = self._random.choice((1, 1, 1, 1, 1, 2, 3))
         on = self._random.sample(_TARGETS, self._random.choice((1, 1, 1, 1, 2)))
-        for number in reversed(range(number_of_projects)):
+        for number in reversed(range(self._number_of_projects)):
             frameworks = on if self._chance(0.9) else self._random.sample(_TARGETS, 1)
             graph.projects.insert(
-                0, self._project(number, number_of_projects, frameworks, central, pins, pruned, runtimes)
+                0, self._project(number, self._number_of_projects, frameworks, central, pins, pruned, runtimes)
             )
         return graph
 
@@ -132,6 +143,8 @@ class _Generator:
 
     def _references(self, central: Mapping[str, VersionRange]) -> tuple[Reference, ...]:
         chosen = self._random.sample(self._ids[: len(self._ids) // 2 + 2], self._random.randint(1, 4))
+        if self._chance(0.1) and self._ids[-1] not in chosen:
+            chosen.append(self._ids[-1])
         found = []
         for package_id in chosen:
             range_ = self._range(package_id, floating=True)
@@ -160,6 +173,8 @@ class _Generator:
         return {package_id.lower(): NuGetVersion.parse(self._random.choice(_VERSIONS)) for package_id in some}
 
     def _groups(self, place: int) -> dict[str | None, tuple[tuple[str, str], ...]]:
+        if self._chance(0.05):
+            return {}
         if self._chance(0.6):
             return {self._random.choice((None, "netstandard2.0")): self._dependencies(place)}
         some = self._random.sample(_OFFERED, self._random.randint(1, 4))
@@ -172,7 +187,11 @@ class _Generator:
             chosen.append(self._random.choice(self._ids))
         if self._chance(0.02 * self._wildness):
             chosen.append(f"G{self._name}.Absent")
-        return tuple((each, self._range(each)) for each in dict.fromkeys(chosen))
+        return tuple((self._spelt(each), self._range(each)) for each in dict.fromkeys(chosen))
+
+    def _spelt(self, package_id: str) -> str:
+        """Letter case does not matter."""
+        return package_id.swapcase() if self._chance(0.05) else package_id
 
     def _range(self, package_id: str, *, floating: bool = False) -> str:
         versions = self._versions.get(package_id, ["1.0.0"])
@@ -325,3 +344,35 @@ class GraphLookup:
     async def runtime_json(self, identity: PackageIdentity) -> bytes | None:
         text = self._packages[identity.lower_id][identity.version].runtime
         return None if text is None else text.encode()
+
+
+class FeedLookup:
+    """What a V3 feed says, for the resolver."""
+
+    def __init__(self, flat_container: str) -> None:
+        self._url = flat_container
+
+    async def versions(self, package_id: PackageId) -> tuple[NuGetVersion, ...]:
+        document = self._get(f"{package_id.lower}/index.json")
+        return () if document is None else tuple(map(NuGetVersion.parse, json.loads(document)["versions"]))
+
+    async def dependency_groups(self, identity: PackageIdentity) -> tuple[DependencyGroup, ...]:
+        nuspec = self._get(f"{identity.lower_id}/{identity.lower_version}/{identity.nuspec_name}")
+        assert nuspec is not None
+        return read_nuspec(nuspec).dependency_groups
+
+    async def runtime_json(self, identity: PackageIdentity) -> bytes | None:
+        package = self._get(f"{identity.lower_id}/{identity.lower_version}/{identity.nupkg_name}")
+        assert package is not None
+        with zipfile.ZipFile(io.BytesIO(package)) as archive:
+            return archive.read("runtime.json") if "runtime.json" in archive.namelist() else None
+
+    def _get(self, path: str) -> bytes | None:
+        try:
+            with urllib.request.urlopen(f"{self._url}/{path}", timeout=20) as answer:
+                content: bytes = answer.read()
+        except urllib.error.HTTPError as error:
+            if error.code == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content

@@ -3,16 +3,18 @@
 import asyncio
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from nugetproxy.nuget.closure.model import Closure, Project
 from nugetproxy.nuget.closure.walk import resolve
+from nugetproxy.nuget.projects.sources import read_sources
 from tests.clients.graphs import (
     DIRECTORY_BUILD_PROPS,
     RESTORE_TARGETS,
+    FeedLookup,
     Graph,
     GraphLookup,
     generate,
@@ -21,6 +23,8 @@ from tests.clients.graphs import (
 )
 from tests.clients.kit import Workplace
 from tests.nuget.closures import framework
+from tests.shared import shared
+from tests.standin import StandIn
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 
@@ -48,6 +52,54 @@ def test_generated_graphs_are_resolved_as_by_a_restore(tmp_path: Path) -> None:
             own = [each for each in closures if each.project == project.path]
             differences += _differences(project, own, assets[project.path])
     assert not differences, "\n".join([f"seed {_SEED}:", *differences])
+
+
+@pytest.mark.parametrize("graph", ["web", "legacy"])
+def test_real_graphs_are_resolved_as_their_lock_file_says(graph: str, nuget_org: StandIn) -> None:
+    """
+    Real packages, with what the SDK adds and prunes. That the lock files are valid, test_restore.py shows.
+    """
+    folder = shared() / "nuget-org" / "graphs" / graph
+    sources = read_sources([folder / f"{graph}.csproj"])
+    locked = json.loads((folder / "packages.lock.json").read_bytes())["dependencies"]
+
+    closures = _closures(sources.projects, nuget_org)
+
+    assert len(closures) == len(locked)
+    for closure in closures:
+        (entries,) = (each for name, each in locked.items() if framework(name) == closure.framework)
+        real = {f"{name}/{each['resolved']}".lower() for name, each in entries.items()}
+        assert _selected(closure) == real
+        assert not closure.missing
+        assert not closure.problems
+
+
+def test_real_and_made_graphs_are_resolved_as_by_a_restore(workplace: Workplace, nuget_org: StandIn) -> None:
+    """
+    With runtimes and the runtime.json of real packages; a chain of thirty, stars, a package with thousands of versions.
+    """
+    made = [("Made.Chain00", "*"), ("Made.Many", "3.*"), ("Made.Paged", "1.*-*"), ("Made.Unlisted", "*")]
+    target = workplace.project("made", *made, audit=False)
+    legacy = workplace.graph("legacy")
+    (legacy / "packages.lock.json").unlink()
+    file = legacy / "legacy.csproj"
+    runtimes = "<RuntimeIdentifiers>linux-x64;win-x64</RuntimeIdentifiers>"
+    text = file.read_text().replace("<PropertyGroup>", f"<PropertyGroup>{runtimes}")
+    # Without the framework for which the SDK adds packs.
+    file.write_text(text.replace(";netcoreapp3.1", ""))
+    sources = read_sources([target, legacy])
+    differences = []
+    closures = _closures(sources.projects, nuget_org)
+    for project in sources.projects.values():
+        workplace.dotnet("restore", project.path)
+        assets = json.loads((Path(project.path).parent / "obj" / "project.assets.json").read_bytes())
+        differences += _differences(project, [each for each in closures if each.project == project.path], assets)
+    assert not differences, "\n".join(differences)
+
+
+def _closures(projects: Mapping[str, Project], feed: StandIn) -> list[Closure]:
+    lookup = FeedLookup(f"http://127.0.0.1:{feed.port}/v3-flatcontainer")
+    return asyncio.run(resolve(projects, list(projects), lookup))
 
 
 def _restored(tmp_path: Path, graphs: Sequence[Graph]) -> dict[str, dict[str, object]]:
@@ -83,7 +135,7 @@ def _restored(tmp_path: Path, graphs: Sequence[Graph]) -> dict[str, dict[str, ob
     return found
 
 
-def _differences(project: Project, closures: Iterable[Closure], assets: Mapping[str, object]) -> list[str]:
+def _differences(project: Project, closures: Sequence[Closure], assets: Mapping[str, object]) -> list[str]:
     found = []
     real_targets = _targets(assets)
     our_errors = set()
@@ -91,15 +143,22 @@ def _differences(project: Project, closures: Iterable[Closure], assets: Mapping[
         our_errors |= {each.code for each in closure.problems} | ({"missing"} if closure.missing else set())
         name = (closure.framework.short, closure.runtime)
         real = real_targets.pop(name, set())
-        ours = {str(each.identity).lower().replace(" ", "/") for each in closure.packages}
+        ours = _selected(closure)
         if real != ours:
             found.append(f"{project.path} {name}: only restore {sorted(real - ours)}, only we {sorted(ours - real)}")
     found += [f"{project.path} {name}: only restore has it" for name in real_targets]
+    our_missing = {each.id.lower for closure in closures for each in closure.missing}
+    if our_missing != _missing(assets):
+        found.append(f"{project.path}: missing are {sorted(_missing(assets))}, for us {sorted(our_missing)}")
     real_errors = _errors(assets)
     # Restore stops at the first kind of error that it finds; we name all of them.
     if bool(real_errors) != bool(our_errors) or not real_errors <= our_errors:
         found.append(f"{project.path}: restore reports {sorted(real_errors)}, we {sorted(our_errors)}")
     return found
+
+
+def _selected(closure: Closure) -> set[str]:
+    return {str(each.identity).lower().replace(" ", "/") for each in closure.packages if not each.is_download}
 
 
 def _targets(assets: Mapping[str, object]) -> dict[tuple[str, str], set[str]]:
@@ -114,7 +173,14 @@ def _targets(assets: Mapping[str, object]) -> dict[tuple[str, str], set[str]]:
 
 
 def _errors(assets: Mapping[str, object]) -> set[str]:
+    return {"missing" if each["code"] in _MISSING else each["code"] for each in _logged_errors(assets)}
+
+
+def _missing(assets: Mapping[str, object]) -> set[str]:
+    return {each["libraryId"].lower() for each in _logged_errors(assets) if each["code"] in _MISSING}
+
+
+def _logged_errors(assets: Mapping[str, object]) -> list[dict[str, str]]:
     logs = assets.get("logs", [])
     assert isinstance(logs, list)
-    codes = {each["code"] for each in logs if each["level"] == "Error"}
-    return {"missing" if code in _MISSING else code for code in codes}
+    return [each for each in logs if each["level"] == "Error"]
