@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,16 +10,34 @@ import click
 
 from nugetproxy.cli.managing import managing_options
 from nugetproxy.cli.options import load_config
-from nugetproxy.cli.output import complain, kind_of, note, print_json, refuse
+from nugetproxy.cli.output import REFUSED, complain, kind_of, note, print_json, refuse
 from nugetproxy.cli.sources import SourceOptions, source_options
 from nugetproxy.errors import DamagedContent, NugetproxyError
 
 if TYPE_CHECKING:
-    from nugetproxy.runtime.exporting import Exported
+    from nugetproxy.config import Config
+    from nugetproxy.mirroring.prewarm.plan import Extras
+    from nugetproxy.nuget.projects.sources import Sources
+    from nugetproxy.runtime.exporting import Choice, Export, Exported
 
 _PIPE: Final = Path("-")
 # A volume has to hold more than what cannot be split over many of them.
 _SMALLEST_VOLUME: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is exported, and where to. `names` are those of the sources."""
+
+    sources: "Sources | None"
+    extras: "Extras"
+    names: tuple[str, ...]
+    pinned: str | None
+    hosted: tuple[str, ...]
+    key: Path
+    to: Path
+    volume_size: int | None
+    since: Path | None
 
 
 def _size(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
@@ -68,65 +87,78 @@ def export(
     import asyncio
 
     from nugetproxy import logs
-    from nugetproxy.mirroring.bundle.base import Base
-    from nugetproxy.mirroring.bundle.signature import PrivateKey, is_open_to_others
-    from nugetproxy.mirroring.bundle.target import Pipe, Target, files
+    from nugetproxy.cli.opened_mirror import owner_that_root_would_shut_out, refuse_missing
     from nugetproxy.nuget.globs import checked_glob
-    from nugetproxy.runtime.exporting import EVERYTHING, Export
     from nugetproxy.runtime.known_upstreams import with_recorded_upstreams
 
     logs.set_up("plain", "warning")
-    if to == _PIPE:
-        if volume_size is not None:
-            raise click.UsageError("--volume-size needs --to FILE")
-        if sys.stdout.isatty():
-            raise click.UsageError("standard output is a terminal: name a file with --to, or pipe it to a program")
-
     named = (*map(str, sources), *options["packages"])
     if named and pinned is not None:
         raise click.UsageError("name sources or --pinned, not both")
+    if to == _PIPE and volume_size is not None:
+        raise click.UsageError("--volume-size needs --to FILE")
+    if to == _PIPE and sys.stdout.isatty():
+        raise click.UsageError("standard output is a terminal: name a file with --to, or pipe it to a program")
+    config = with_recorded_upstreams(load_config(options))
+    data = Path(config.storage.path)
+    if owner := owner_that_root_would_shut_out(data):
+        # The server could not see root's lock, and would evict packages meanwhile.
+        complain([f"{data} belongs to {owner}: run this as {owner}"])
+        sys.exit(REFUSED)
     try:
         given = SourceOptions(options)
-        wanted = given.read(sources) if named else None
-        globs = tuple(map(checked_glob, hosted))
-    except NugetproxyError as error:
-        refuse(error)
-
-    async def run() -> "Exported":
-        config = with_recorded_upstreams(load_config(options))
-        signing = PrivateKey.read(key)
-        if is_open_to_others(key):
-            note(f"{key} can be read by other users: chmod 600 {key}")
-        async with Export(config) as opened:
-            choice = EVERYTHING if pinned is None else opened.pinned(pinned)
-            if wanted is not None:
-                from nugetproxy.runtime.export_choice import choose
-
-                choice = await choose(config, wanted, given.extras(), named)
-            choice = choice.with_hosted(globs)
-            if choice.left_out:
-                count, first = len(choice.left_out), choice.left_out[0]
-                note(f"{count} needed packages are hosted here and left out, such as {first}: --hosted exports them")
-            verdicts = {}
-            if config.policy.rule:
-                from nugetproxy.runtime.verdicts import verdicts_of
-
-                verdicts = await verdicts_of(config, opened.packages(choice))
-            with ExitStack() as stack:
-                base = None if since is None else stack.enter_context(Base(since))
-                target: Target = Pipe(sys.stdout.buffer)
-                if to != _PIPE:
-                    target = stack.enter_context(files(to, volume_size, is_private=bool(globs)))
-                return opened.write(choice, signing, target, base, verdicts=verdicts)
-
-    try:
-        exported = asyncio.run(run())
+        work = _Work(
+            given.read(sources) if named else None, given.extras(), named, pinned, tuple(map(checked_glob, hosted)),
+            key, to, volume_size, since,
+        )  # fmt: skip
+        if not work.hosted:
+            refuse_missing(data)
+        exported = asyncio.run(_run(config, work))
     except DamagedContent as error:
         complain([*error.problems, error.remedy], kind_of(error))
-        sys.exit(1)
+        sys.exit(REFUSED)
     except NugetproxyError as error:
         refuse(error)
     _report(exported, to, as_json)
+
+
+async def _run(config: "Config", work: _Work) -> "Exported":
+    from nugetproxy.mirroring.bundle.base import Base
+    from nugetproxy.mirroring.bundle.signature import PrivateKey, is_open_to_others
+    from nugetproxy.mirroring.bundle.target import Pipe, Target, files
+    from nugetproxy.runtime.exporting import Export
+
+    key = PrivateKey.read(work.key)
+    if is_open_to_others(work.key):
+        note(f"{work.key} can be read by other users: chmod 600 {work.key}")
+    async with Export(config) as opened:
+        choice = await _choice(config, work, opened)
+        verdicts = {}
+        if config.policy.rule:
+            from nugetproxy.runtime.verdicts import verdicts_of
+
+            verdicts = await verdicts_of(config, opened.packages(choice))
+        with ExitStack() as stack:
+            base = None if work.since is None else stack.enter_context(Base(work.since))
+            target: Target = Pipe(sys.stdout.buffer)
+            if work.to != _PIPE:
+                target = stack.enter_context(files(work.to, work.volume_size, is_private=bool(work.hosted)))
+            return opened.write(choice, key, target, base, verdicts=verdicts)
+
+
+async def _choice(config: "Config", work: _Work, opened: "Export") -> "Choice":
+    from nugetproxy.runtime.exporting import EVERYTHING
+
+    choice = EVERYTHING if work.pinned is None else opened.pinned(work.pinned)
+    if work.sources is not None:
+        from nugetproxy.runtime.export_choice import choose
+
+        choice = await choose(config, work.sources, work.extras, work.names)
+    choice = choice.with_hosted(work.hosted)
+    if choice.left_out:
+        count, first = len(choice.left_out), choice.left_out[0]
+        note(f"{count} needed packages are hosted here and left out, such as {first}: --hosted exports them")
+    return choice
 
 
 def _report(exported: "Exported", to: Path, as_json: bool) -> None:

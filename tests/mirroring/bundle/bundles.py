@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from nugetproxy.mirroring.bundle.container import ContainerWriter
 from nugetproxy.mirroring.bundle.head import HEAD, Head, Holds
 from nugetproxy.mirroring.bundle.manifest import (
@@ -27,6 +29,11 @@ TRUSTED = (KEY.public("builds"),)
 NO_HASH = base64.b64encode(bytes(64)).decode()
 
 File = tuple[Entry, bytes]
+
+
+def key_of(name: str) -> PrivateKey:
+    """A key that every process finds the same. It protects nothing."""
+    return PrivateKey(Ed25519PrivateKey.from_private_bytes(name.ljust(32).encode()))
 
 
 def sha512(content: bytes) -> str:

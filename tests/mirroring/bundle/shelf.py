@@ -46,12 +46,13 @@ class Shelf:
 
     async def put(
         self, package_id: str, version: str = "1.0.0", *, upstream: str = "up", row: bool = True, content: bytes = b"",
+        payload: bytes = b"",
         **changes: object,
     ) -> None:  # fmt: skip
         """A kept package with its nuspec and, unless it was copied here by hand, its row."""
         path = self.path(package_id, version, upstream)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content or make_nupkg(package_id, version))
+        path.write_bytes(content or make_nupkg(package_id, version, payload=payload))
         if not row:
             return
         with path.open("rb") as file:
