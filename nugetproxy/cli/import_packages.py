@@ -246,11 +246,11 @@ def _print(report: "Report", as_json: bool) -> None:
         if row.outcome is Outcome.IMPORTED:
             for remark in row.notes:
                 click.echo(printable(f"{row.package}: {remark}"))
-    told = [f"{f'{row.package} ' if row.package else ''}({row.offer.place}): {row.why}" for row in report.refused]
+    told = _refusals(report)
     if told:
         complain([printable(f"refused {each}") for each in told[:_MOST_TOLD]], "refused")
     if len(told) > _MOST_TOLD:
-        note(f"{len(told) - _MOST_TOLD} more files were refused; --report FILE lists all")
+        note(f"and {len(told) - _MOST_TOLD} more reasons; --report FILE lists every file")
     counts = report.counts
     verb = "Would import" if report.dry_run else "Imported"
     click.echo(
@@ -258,6 +258,22 @@ def _print(report: "Report", as_json: bool) -> None:
         f"Here already: {counts[Outcome.KEPT]}. Left out: {counts[Outcome.LEFT_OUT]}. "
         f"Refused: {counts[Outcome.REFUSED]}."
     )
+
+
+def _refusals(report: "Report") -> list[str]:
+    """One line for each file, or for all files of an id that have the same reason."""
+    alike: dict[tuple[str, str], list[Row]] = {}
+    for row in report.refused:
+        alike.setdefault((row.package.lower_id if row.package else row.offer.place, row.why), []).append(row)
+    told = []
+    for (_, why), rows in alike.items():
+        first = rows[0]
+        name = f"{first.package} " if first.package else ""
+        if len(rows) > 1 and first.package is not None:
+            told.append(f"{first.package.id} ({len(rows)} files, the first is {first.offer.place}): {why}")
+        else:
+            told.append(f"{name}({first.offer.place}): {why}")
+    return told
 
 
 def _check_writable(path: Path) -> None:

@@ -47,9 +47,15 @@ def test_owners_from_a_file(line, folder, tmp_path):
 
 
 def test_refusals_are_listed_and_end_with_1(line, folder):
+    """
+    One line for all versions of an id that are refused for the same reason.
+    """
+    (folder / "c.nupkg").write_bytes(make_nupkg("Other", "1.0.0"))
+    (folder / "d.nupkg").write_bytes(make_nupkg("Other", "2.0.0"))
     ended = line.run("import-packages", str(folder), "--owner", "Contoso", "--dry-run")
     assert ended.exit_code == 1
     assert "refused Fabrikam.Old 1.0.0 (b.nupkg): This package ID has been reserved." in ended.stderr
+    assert "refused Other (2 files, the first is c.nupkg): Other is not below a protected prefix" in ended.stderr
     assert ended.stdout.splitlines()[-1].startswith("Would import 1 files")
     assert line.json("package", "list") == []
 

@@ -1,16 +1,14 @@
-"""Take over the packages of another server: plan, then push each file by the same act as a client's push.
+"""Take over the packages of another server: push each file that `plan` chose by the same act as a client's push.
 
 Rule 1: what a source says about a file is checked against the file: identity, size, hash. Nothing is published under a
 name that its bytes do not have.
 Rule 2: a version that is here is never replaced. So a run that was interrupted is continued by running it again.
-Versions of one id are pushed in the order in which they were published: the events and "newest" keep their meaning.
 """
 
 import asyncio
 import base64
 import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,14 +28,16 @@ from nugetproxy.errors import (
     StorageUnavailable,
     TooLarge,
     UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
     VersionBurnt,
     VersionNotFound,
 )
 from nugetproxy.executors.base import Executor
 from nugetproxy.executors.threads import DISK
-from nugetproxy.feeds.offers import FileKind, Offer, Unusable
+from nugetproxy.feeds.offers import FileKind, Offer
 from nugetproxy.hosting.inspection import Rules, identify, inspect
-from nugetproxy.hosting.moving_in.names import contradicts
+from nugetproxy.hosting.moving_in.plan import Found, chosen_of, gathered, together
 from nugetproxy.hosting.moving_in.report import Outcome, Report, Row, in_order
 from nugetproxy.hosting.moving_in.selection import Selection
 from nugetproxy.hosting.moving_in.source import Source
@@ -50,6 +50,8 @@ from nugetproxy.storage.spool import Spool, SpoolFolder
 
 # In the audit log, acts by a command have no address.
 _HERE: Final = ""
+# After so many requests in a row without an answer, a source is taken to be gone: each costs a minute of retries.
+_MOST_UNANSWERED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,65 +115,24 @@ class MovingIn:
         self._planned = planned
         self._advanced = advanced
         self._rows: list[Row] = []
+        self._unanswered = 0
 
     async def run(self) -> Report:
         """Raises StorageUnavailable, and what `Source.offers` raises; what was imported until then stays."""
-        chosen = self._chosen(await self._gathered())
+        found = await gathered(self._source, self._identified, self._tell)
+        chosen = chosen_of(found, self._selection, self._tell)
         self._planned(sum(map(len, chosen)))
-        await _all(self._import_id(offers) for offers in chosen)
+        await together(self._import_id(offers) for offers in chosen)
         return Report(self._source.name, self._dry_run, in_order(self._rows))
-
-    # --- the plan -----------------------------------------------------------------------------------------------------
-
-    async def _gathered(self) -> list[tuple[PackageIdentity, Offer]]:
-        """All offers whose identity is known, or can be read from their file."""
-        found: list[tuple[PackageIdentity, Offer]] = []
-        unnamed: list[tuple[Offer, Path]] = []
-
-        async def read(offer: Offer, path: Path) -> None:
-            async with self._turns:
-                try:
-                    package = await self._to.inspection.run(identify, path, self._to.limits.archive)
-                    if contradicts(path.name, package):
-                        raise _Refused("another_package", f"its name says something else, but it contains {package}")
-                    found.append((package, offer))
-                except _Refused as refused:
-                    self._tell(Row(offer, package, Outcome.REFUSED, str(refused), refused.kind))
-                except NugetproxyError as error:
-                    self._tell(Row(offer, None, Outcome.REFUSED, str(error), "unreadable"))
-
-        async for offer in self._source.offers():
-            if isinstance(offer, Unusable):
-                outcome = Outcome.REFUSED if offer.is_loss else Outcome.LEFT_OUT
-                self._tell(Row(Offer(offer.place), None, outcome, offer.why, "unusable"))
-            elif offer.identity is not None:
-                found.append((offer.identity, offer))
-            elif (path := self._source.local(offer)) is not None:
-                unnamed.append((offer, path))
-        await _all(read(offer, path) for offer, path in unnamed)
-        return found
-
-    def _chosen(self, found: Iterable[tuple[PackageIdentity, Offer]]) -> list[list[tuple[PackageIdentity, Offer]]]:
-        """The selected offers, those of each id together: packages first, by the time of their publication."""
-        by_id: defaultdict[str, list[tuple[PackageIdentity, Offer]]] = defaultdict(list)
-        for package, offer in found:
-            if self._selection.covers(package.lower_id):
-                by_id[package.lower_id].append((package, offer))
-            else:
-                self._tell(Row(offer, package, Outcome.LEFT_OUT, "its id is not selected", "not_selected"))
-        chosen = []
-        for _, offers in sorted(by_id.items()):
-            wanted = self._selection.chosen(package.version for package, _ in offers)
-            left = [each for each in offers if each[0].version not in wanted]
-            for package, offer in left:
-                why = f"it is not among the newest {self._selection.newest} versions"
-                self._tell(Row(offer, package, Outcome.LEFT_OUT, why, "older"))
-            chosen.append(sorted((each for each in offers if each[0].version in wanted), key=_order))
-        return [each for each in chosen if each]
 
     # --- one id -------------------------------------------------------------------------------------------------------
 
-    async def _import_id(self, offers: list[tuple[PackageIdentity, Offer]]) -> None:
+    async def _identified(self, path: Path) -> PackageIdentity:
+        """What a file on this machine contains. Raises InvalidPackage, StorageUnavailable."""
+        async with self._turns:
+            return await self._to.inspection.run(identify, path, self._to.limits.archive)
+
+    async def _import_id(self, offers: list[Found]) -> None:
         actor = self._actor_for(offers[0][0].id)
         offered: dict[PackageIdentity, Row] = {}
         for package, offer in offers:
@@ -215,7 +176,8 @@ class MovingIn:
                 return replace(row, outcome=Outcome.LEFT_OUT, why="it has no symbols", kind="no_symbols")
             return replace(row, outcome=Outcome.REFUSED, why=str(error), kind=_kind(error))
         except NugetproxyError as error:
-            return replace(row, outcome=Outcome.REFUSED, why=str(error), kind=_kind(error))
+            remedy = f"; {error.remedy}" if isinstance(error, UpstreamError) and error.remedy else ""
+            return replace(row, outcome=Outcome.REFUSED, why=f"{error}{remedy}", kind=_kind(error))
 
     async def _kept(self, package: PackageIdentity, offer: Offer) -> str | None:
         """Why nothing needs to be done: these bytes are here. Raises _Refused when other bytes are; None for none."""
@@ -294,7 +256,14 @@ class MovingIn:
     async def _copy(self, offer: Offer, spool: Spool) -> None:
         limit = self._to.limits.of(offer.kind)
         self._check_size(offer, offer.size or 0)
-        await self._source.copy(offer, spool, limit)
+        if self._unanswered >= _MOST_UNANSWERED:
+            raise _Refused("not_fetched", "the source does not answer any more")
+        try:
+            await self._source.copy(offer, spool, limit)
+        except (UpstreamUnavailable, UpstreamTimeout):
+            self._unanswered += 1
+            raise
+        self._unanswered = 0
 
     def _check_size(self, offer: Offer, size: int) -> None:
         limit = self._to.limits.of(offer.kind)
@@ -317,22 +286,6 @@ class MovingIn:
     def _tell(self, row: Row) -> None:
         self._rows.append(row)
         self._advanced(row)
-
-
-async def _all(jobs: Iterable[Coroutine[None, None, None]]) -> None:
-    """Run them together. The first failure ends the others, and is raised."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for job in jobs:
-                group.create_task(job)
-    except ExceptionGroup as failures:  # the first is sufficient
-        raise failures.exceptions[0] from None
-
-
-def _order(each: tuple[PackageIdentity, Offer]) -> tuple[object, ...]:
-    package, offer = each
-    published = offer.history.published
-    return offer.kind is FileKind.SYMBOLS, published is None, published or 0, package.version.sort_key, offer.place
 
 
 def _sha512(path: Path) -> str:
