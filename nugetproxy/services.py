@@ -67,7 +67,10 @@ class AccountServices:
 
 @dataclass(frozen=True)
 class CareServices:
-    """The upkeep of the mirror: for commands, and for what runs in the background."""
+    """The upkeep of the mirror: for commands, and for what runs in the background.
+
+    `is_ours` says whether a lower id is protected or hosted: no upstream is asked about it.
+    """
 
     inventory: Inventory
     files: KeptFiles
@@ -76,6 +79,7 @@ class CareServices:
     eviction: Eviction
     upkeep: Upkeep
     verification: Verification
+    is_ours: Callable[[str], bool]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The results of `nugetproxy prewarm`, as JSON and as text."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def prewarmed(plan: "Plan", lookup: "FeedLookup", report: "PrewarmReport", name: str | None) -> dict[str, Any]:
     """The report of a run. `name` is that of the pins."""
-    problems = [*_unresolved(plan, lookup), *(_refusal(each, plan) for each in report.refusals)]
+    refused = {each.package_id.lower for each in report.refusals if each.package_id is not None}
+    problems = [*_unresolved(plan, lookup, refused), *(_refusal(each, plan) for each in report.refusals)]
     packages = []
     for identity, wish in plan.wishes.items():
         size = report.files.get(identity)
@@ -89,13 +90,16 @@ def print_report(row: Mapping[str, Any]) -> None:
         )
 
 
-def _unresolved(plan: "Plan", lookup: "FeedLookup") -> list[dict[str, Any]]:
-    """What no version satisfies, and ids about which the feed did not answer."""
+def _unresolved(plan: "Plan", lookup: "FeedLookup", refused: Collection[str] = ()) -> list[dict[str, Any]]:
+    """What no version satisfies, and ids about which the feed did not answer: their dependencies are unknown.
+
+    `refused` are lower ids that are reported anyway.
+    """
     problems = []
     for missing in plan.missing:
         failure = lookup.failures.get(missing.id.lower)
         problems.append(_missing(missing, missing.why if failure is None else str(failure)))
-    told = {missing.id.lower for missing in plan.missing} | {identity.lower_id for identity in plan.wishes}
+    told = {missing.id.lower for missing in plan.missing} | set(refused)
     problems += [
         {"what": f"dependencies of {lower_id}", "id": lower_id, "version": None, "range": None, "why": str(failure),
          "nearest": None, "wanted_by": _wanted_by(plan, lower_id)}

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from nugetproxy.errors import InvalidRequest, NugetproxyError
 
 if TYPE_CHECKING:
     from nugetproxy.config import Config
-    from nugetproxy.mirroring.prewarm.proof import Gap, Proof
+    from nugetproxy.mirroring.prewarm.proof import Proof
     from nugetproxy.services import Services
 
 
@@ -60,6 +61,8 @@ def prove(
         note("the sources name no packages")
         sys.exit(0)
 
+    ours: set[str] = set()
+
     async def run() -> "Proof":
         from nugetproxy.mirroring.prewarm.files import PackageFiles
         from nugetproxy.mirroring.prewarm.lookup import FeedLookup
@@ -69,18 +72,23 @@ def prove(
         async with _services(options, server, bundle) as services:
             patience = Patience(lambda seconds, why: note(f"waiting {seconds:.0f} s: {why}"))
             files = PackageFiles(services.feed, patience)
-            return await prove(services.feed, files, FeedLookup(services.feed, files, patience), read, extras,
-                               locked=locked)  # fmt: skip
+            lookup = FeedLookup(services.feed, files, patience)
+            proof = await prove(services.feed, files, lookup, read, extras, locked=locked)
+            if services.care is not None:
+                ours.update(each.lower_id for each in proof.gaps if services.care.is_ours(each.lower_id))
+            return proof
 
     try:
         proof = asyncio.run(run())
     except NugetproxyError as error:
         refuse(error)
     fetch = None if server is not None or bundle is not None else _fetching(options)
+    commands = [f"{fetch} {quote(gap.wanted)}" if fetch and gap.wanted and gap.lower_id not in ours else None
+                for gap in proof.gaps]  # fmt: skip
     if as_json:
-        print_json(_row(proof, fetch))
+        print_json(_row(proof, commands))
     else:
-        _print(proof, fetch)
+        _print(proof, commands)
     sys.exit(0 if proof.is_complete else REFUSED)
 
 
@@ -112,8 +120,6 @@ async def _services(options: Mapping[str, Any], server: str | None, bundle: Path
 
 def _fetching(options: Mapping[str, Any]) -> str:
     """The command that fetches a missing package, without its name: from the upstreams that filled the directory."""
-    from shlex import quote
-
     from nugetproxy.config import UpstreamSettings
 
     named = [f"--{name} {quote(str(options[name]))}" for name in ("config", "data") if options.get(name)]
@@ -129,37 +135,31 @@ def _offline(options: Mapping[str, Any]) -> "Config":
     return with_known_upstreams(load_config({**options, "offline": True}))
 
 
-def _command(gap: "Gap", fetch: str | None) -> str | None:
-    from shlex import quote
-
-    return f"{fetch} {quote(gap.wanted)}" if fetch and gap.wanted else None
-
-
-def _row(proof: "Proof", fetch: str | None) -> dict[str, Any]:
+def _row(proof: "Proof", commands: Sequence[str | None]) -> dict[str, Any]:
     return {
         "complete": proof.is_complete,
         "sources": [{"name": name, "complete": complete} for name, complete in proof.names.items()],
         "packages": proof.checked,
         "bytes": proof.bytes,
         "gaps": [
-            {"what": gap.what, "why": gap.why, "wanted_by": list(map(list, gap.by)), "command": _command(gap, fetch)}
-            for gap in proof.gaps
+            {"what": gap.what, "why": gap.why, "wanted_by": list(map(list, gap.by)), "command": command}
+            for gap, command in zip(proof.gaps, commands, strict=True)
         ],
         "unsure": [{"place": each.place, "what": each.what, "settled_by": each.settled_by} for each in proof.unsure],
         "remarks": proof.remarks,
     }
 
 
-def _print(proof: "Proof", fetch: str | None) -> None:
+def _print(proof: "Proof", commands: Sequence[str | None]) -> None:
     for each in proof.unsure:
         click.echo(f"Not certain: {each.place}: {each.what}. Settled by: {each.settled_by}", err=True)
     for remark in proof.remarks:
         click.echo(f"Note: {remark}.", err=True)
-    for gap in proof.gaps:
+    for gap, command in zip(proof.gaps, commands, strict=True):
         click.echo(f"{'Missing' if gap.wanted else 'A restore will fail'}: {gap.what}: {gap.why}")
         for by in _shortest_first(gap.by):
             click.echo(f"  wanted by: {' > '.join(by)}")
-        if command := _command(gap, fetch):
+        if command:
             click.echo(f"  fetch it: {command}")
     for name, complete in proof.names.items():
         click.echo(f"{'Complete' if complete else 'Incomplete'}: {name}")

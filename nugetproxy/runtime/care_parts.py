@@ -106,7 +106,9 @@ def care_over(
     if runs and not parts.files.is_read_only:
         jobs = [verification.run()] if config.mirroring.mode == "offline" else [verification.run(), upkeep.run()]
         stack.push_async_callback(_ended, [asyncio.create_task(job) for job in jobs])
-    return CareServices(parts.inventory, parts.files, parts.last_use, parts.pins, eviction, upkeep, verification)
+    return CareServices(
+        parts.inventory, parts.files, parts.last_use, parts.pins, eviction, upkeep, verification, is_ours
+    )
 
 
 async def _offers(mirror: MirrorFeed, is_ours: Callable[[str], bool], package: PackageIdentity) -> bool | None:

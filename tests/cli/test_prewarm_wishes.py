@@ -85,6 +85,15 @@ async def test_an_id_that_cannot_be_asked_about_is_not_called_absent(site, galle
     assert "403" in report["problems"][0]["why"]
 
 
+async def test_dependencies_that_are_unknown_are_a_problem(site, gallery):
+    """The package itself is fetched, but nobody knows what it needs."""
+    gallery.fault("*.nuspec", status(403))
+    report = await site.report("Contoso.App", code=1)
+    assert states(report) == {"Contoso.App 1.0.0": "fetched"}
+    assert [each["what"] for each in report["problems"]] == ["dependencies of contoso.app"]
+    assert "403" in report["problems"][0]["why"]
+
+
 async def test_what_if_fetches_no_package(site, gallery):
     report = await site.report("Contoso.App", "--what-if")
     assert states(report) == dict.fromkeys(["Contoso.App 1.0.0", "Contoso.Base 1.0.0"], "would_fetch")

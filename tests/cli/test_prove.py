@@ -152,3 +152,10 @@ async def test_a_bundle(site, tmp_path):
     ended = await asyncio.to_thread(site.line.run, "prove", "--package", "Contoso.App", "--bundle", str(bundle))
     assert ended.exit_code == 1
     assert "team.bundle" in ended.stderr
+
+
+async def test_no_command_fetches_what_is_ours(site, monkeypatch):
+    monkeypatch.setenv("NUGETPROXY_FEED__PROTECTED_PREFIXES", '["Contoso.Base"]')
+    code, row = await site.prove("--package", "Contoso.App")
+    assert code == 1
+    assert [(gap["what"], gap["command"]) for gap in row["gaps"]] == [("Contoso.Base [1.0.0, 2.0.0)", None)]

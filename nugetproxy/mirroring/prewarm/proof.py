@@ -24,13 +24,16 @@ _AT_ONCE: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Why a restore would fail. `wanted` is a line for a list that names what is missing, empty if nothing is missing;
-    `by` are the paths of those who want it."""
+    """Why a restore would fail. `by` are the paths of those who want it.
+
+    `wanted` is a line for a list that names the missing package, empty if nothing is missing; `lower_id` is its id.
+    """
 
     what: str
     why: str
     by: tuple[By, ...]
     wanted: str = ""
+    lower_id: str = ""
 
 
 @dataclass(slots=True)
@@ -62,7 +65,9 @@ async def prove(
     async def check(wish: Wish) -> None:
         async with places:
             file, faults = await _looked_at(wish, files, lookup, locked=locked)
-        proof.gaps += [Gap(str(wish.identity), why, tuple(wish.by), str(wish.identity)) for why in faults]
+        proof.gaps += [
+            Gap(str(wish.identity), why, tuple(wish.by), str(wish.identity), wish.identity.lower_id) for why in faults
+        ]
         if file is not None and not faults:
             proof.checked += 1
             proof.bytes += file.size
@@ -117,7 +122,9 @@ def _add_unresolved(proof: Proof, plan: Plan, lookup: FeedLookup) -> None:
         nearest = f"; the nearest is {missing.nearest}" if missing.nearest is not None else ""
         why = str(failure) if failure is not None else missing.why + nearest
         wanted = f"{missing.id.text} {missing.range}" if missing.range not in ("newest", "all") else missing.id.text
-        proof.gaps.append(Gap(f"{missing.id.text} {missing.range}".strip(), why, (missing.by,), wanted))
+        proof.gaps.append(
+            Gap(f"{missing.id.text} {missing.range}".strip(), why, (missing.by,), wanted, missing.id.lower)
+        )
     told = {missing.id.lower for missing in plan.missing}
     for lower_id, failure in lookup.failures.items():
         if lower_id not in told:
