@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from nugetproxy.nuget.closure.model import Project
+from nugetproxy.nuget.closure.model import Project, Reference, Target
 from nugetproxy.nuget.closure.sdk_facts import SdkFacts
 from nugetproxy.nuget.framework import Framework
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
@@ -15,6 +15,8 @@ from nugetproxy.nuget.version_range import VersionRange
 
 NEWEST_FRAMEWORK: Final = Framework(".NETCoreApp", (10, 0, 0, 0))
 """The framework for which the lines of a list are resolved if none is given."""
+
+_NO_FRAMEWORK: Final = Framework("native")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,10 @@ DEFAULT_OPTIONS: Final = Options()
 class Sources:
     """Everything that was found, without duplicates, in the order of the files.
 
-    `roots` are the projects to resolve, by path. A project with a lock file is not among them: `locked` names its lock
-    file, whose packages are in `exact`. `outside` are files that were read although they are outside the given sources
-    (a `Directory.Build.props` further up, an import with `..`). `feeds` are the package sources that a nuget.config
-    names: for information, nothing contacts them.
+    `roots` are the projects to resolve, by path; SDKs from packages are among them, each a project of its own. A
+    project with a lock file is not among them: `locked` names the file, whose packages are in `exact`. `outside` are
+    files that were read although they are outside the given sources (a `Directory.Build.props` further up, an import
+    with `..`). `feeds` are the package sources that a nuget.config names: for information, nothing contacts them.
     """
 
     exact: tuple[Exact, ...] = ()
@@ -96,6 +98,7 @@ class Found:
         self._exact: dict[tuple[PackageIdentity, str], Exact] = {}
         self._requests: dict[tuple[PackageId, VersionRange | None], Request] = {}
         self._unsure: dict[tuple[str, str], Unsure] = {}
+        self._sdks: dict[str, Project] = {}
         self.feeds: dict[str, None] = {}
 
     def exact(self, found: Exact) -> None:
@@ -103,6 +106,14 @@ class Found:
         known = self._exact.get(key)
         if known is None or (known.content_hash is None and found.content_hash is not None):
             self._exact[key] = found
+
+    def msbuild_sdk(self, identity: PackageIdentity, by: str) -> None:
+        """An SDK that is a package. MSBuild restores it by itself, as a project that no framework fits: of its
+        dependencies, only those for every framework count."""
+        self.exact(Exact(identity, by))
+        exactly = VersionRange(identity.version, True, identity.version, True)
+        name = f"{by.partition(', ')[0]} (SDK {identity})"
+        self._sdks.setdefault(name, Project(name, (Target(_NO_FRAMEWORK, (Reference(identity.id, exactly),)),)))
 
     def request(self, found: Request) -> None:
         self._requests.setdefault((found.id, found.range), found)
@@ -120,8 +131,8 @@ class Found:
         return Sources(
             tuple(self._exact.values()),
             tuple(self._requests.values()),
-            projects,
-            roots,
+            {**projects, **self._sdks},
+            (*roots, *self._sdks),
             tuple(self._unsure.values()),
             locked,
             outside,

@@ -18,13 +18,13 @@ def read_tools(name: str, data: bytes, _: Options, found: Found) -> None:
         version = fields.get("version") if isinstance(fields, dict) else None
         if not isinstance(version, str):
             raise InvalidRequest(f"{place}: version is missing or not a string")
-        _exact(package_id, version, place, name, found)
+        found.exact(Exact(_identity(package_id, version, place), name))
 
 
 def read_global_json(name: str, data: bytes, _: Options, found: Found) -> None:
     """The MSBuild SDKs. Raises InvalidRequest with file and key."""
     for package_id, version in msbuild_sdks(name, data).items():
-        _exact(package_id, version, f"{name}, msbuild-sdks, {one_line(package_id)}", name, found)
+        found.msbuild_sdk(_identity(package_id, version, f"{name}, msbuild-sdks, {one_line(package_id)}"), name)
 
 
 def msbuild_sdks(name: str, data: bytes) -> dict[str, str]:
@@ -43,8 +43,8 @@ def _object(document: dict[str, Any], key: str, name: str) -> dict[str, Any]:
     return value
 
 
-def _exact(package_id: str, version: str, place: str, by: str, found: Found) -> None:
+def _identity(package_id: str, version: str, place: str) -> PackageIdentity:
     try:
-        found.exact(Exact(PackageIdentity.parse(package_id, version), by))
+        return PackageIdentity.parse(package_id, version)
     except (InvalidPackageId, InvalidVersion) as error:
         raise InvalidRequest(f"{place}: {error}") from error

@@ -115,7 +115,7 @@ class Repository:
             self._found.unsure(Unsure(sdk.place, what, "a version in the project or under msbuild-sdks in global.json"))
             return
         try:
-            self._found.exact(Exact(PackageIdentity.parse(sdk.name, version), sdk.place))
+            self._found.msbuild_sdk(PackageIdentity.parse(sdk.name, version), sdk.place)
         except NugetproxyError as error:
             raise InvalidRequest(f"{sdk.place}: {error}") from error
 

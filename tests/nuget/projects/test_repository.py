@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nugetproxy.errors import InvalidRequest
+from nugetproxy.nuget.compatibility import nearest
 from nugetproxy.nuget.framework import Framework
 from nugetproxy.nuget.projects.findings import Options
 from nugetproxy.nuget.projects.sources import Sources, read_sources
@@ -170,6 +171,20 @@ def test_sdks_from_packages(tree, text, global_json, packages_, doubt):
     assert exact(sources) == packages_
     assert doubt in sentences(sources)
     assert bool(sources.unsure) == bool(doubt)
+
+
+def test_an_sdk_is_restored_by_itself_for_no_framework(tree):
+    tree.write("global.json", '{"msbuild-sdks": {"My.Sdk": "1.0.0"}}')
+
+    sources = tree.read()
+
+    (name,) = sources.roots
+    (target,) = sources.projects[name].targets
+    assert "global.json (SDK My.Sdk 1.0.0)" in name
+    assert [("My.Sdk", "[1.0.0, 1.0.0]")] == [(str(each.id), str(each.range)) for each in target.references]
+    with pytest.raises(LookupError):
+        nearest(target.framework, ["net8.0", "netstandard2.0"])
+    assert nearest(target.framework, [None, "net8.0"]) is None
 
 
 def test_a_web_project_references_asp_net_core(tree):
