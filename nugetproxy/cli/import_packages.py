@@ -100,6 +100,8 @@ def import_packages(
         from nugetproxy.runtime.moving_in_parts import receiver
 
         logs.set_up("plain", "error")  # the report says everything
+        if not managed.config.hosting.enabled:
+            raise InvalidRequest("hosting.enabled is false in the settings: the server would not show what is imported")
         if user := owner_that_root_would_shut_out(managed.path):
             raise StorageUnavailable(
                 f"{managed.path} belongs to {user}: run this as {user}, or the server cannot use what root writes there"

@@ -84,3 +84,10 @@ def test_a_disabled_owner(line, folder):
     line.done("user", "add", "bob")
     line.done("user", "disable", "bob")
     assert "bob is disabled" in line.refused("import-packages", str(folder), "--owner", "bob", code=2)
+
+
+def test_where_nothing_is_hosted(line, folder, tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text("[hosting]\nenabled = false\n")
+    arguments = ("import-packages", str(folder), "--owner", "Contoso", "--config", str(config))
+    assert "hosting.enabled is false" in line.refused(*arguments, code=2)

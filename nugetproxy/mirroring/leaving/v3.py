@@ -203,7 +203,7 @@ class V3Source:
         if change is None or not is_absolute_url(change.leaf):
             return None
         async with self._turns:
-            with suppress(DocumentAbsent):
+            with suppress(DocumentAbsent, UpstreamNonsense):  # it is no more than a help
                 return await self._reading.document(change.leaf, partial(_read_leaf, package=package), LARGEST_PAGE)
         return None
 

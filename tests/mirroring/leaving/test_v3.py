@@ -69,6 +69,8 @@ async def test_the_catalog_names_every_id(gallery: FakeUpstream):
     [offer] = await offered(gallery)
     assert (str(offer.identity), offer.size, offer.sha512) == ("Contoso.Hidden 1.0.0", 77, "abc=")
     assert (offer.history.listed, offer.history.published) == (False, 1_577_934_245_678_000)
+    extra[f"/v3/catalog0/data/x/{hidden.name}"] = Document(b"<html>")
+    assert [each.history.published for each in await offered(gallery)] == [None], "a leaf is no more than a help"
 
 
 async def test_ids_that_are_not_wanted_are_not_asked_for(gallery: FakeUpstream):
@@ -94,6 +96,15 @@ async def test_a_search_in_pages_of_its_own_size(gallery: FakeUpstream):
     offers = await offered(gallery)
     assert found(offers) == [f"{each} 1.0.0" for each in ids]
     assert {offer.history.downloads for offer in offers} == {5}
+
+
+async def test_an_id_with_more_versions_than_fit_into_its_index(gallery: FakeUpstream):
+    for number in range(128):
+        gallery.add_package("Contoso.Paged", f"1.0.{number}", published="2021-02-03T04:05:06Z")
+    offers = await offered(gallery, lambda lower_id: lower_id == "contoso.paged")
+    known = [offer for offer in offers if isinstance(offer, Offer)]
+    assert len({offer.identity for offer in known}) == 128
+    assert {offer.history.published for offer in known} == {1_612_325_106_000_000}
 
 
 async def test_an_id_that_cannot_be_read_is_reported(gallery: FakeUpstream):
