@@ -20,7 +20,7 @@ def source_options(command: Command) -> Command:
     for option in (
         click.option("-p", "--property", "properties", multiple=True, metavar="NAME=VALUE",
                      help="An MSBuild property of the projects. Repeatable."),
-        click.option("--sdk", metavar="VERSION", default="",
+        click.option("--sdk", metavar="VERSION|DIR", default="",
                      help="The .NET SDK that restores: it adds packages of its own.  [default: the newest known]"),
         click.option("--rid", "runtimes", multiple=True, metavar="RID",
                      help="Also resolve for this runtime, such as linux-x64. Repeatable."),
@@ -58,10 +58,10 @@ class SourceOptions:
         return Extras(latest_patch, newest, globs, self._frameworks, self._runtimes)
 
     def _options(self) -> "Options":
-        from nugetproxy.nuget.closure.sdk_facts import shipped_facts
+        from nugetproxy.nuget.closure.sdk_folder import find_facts
         from nugetproxy.nuget.projects.sources import Options
 
-        return Options(self._frameworks, self._runtimes, self._properties, shipped_facts(self._sdk))
+        return Options(self._frameworks, self._runtimes, self._properties, find_facts(self._sdk))
 
 
 def _framework(text: str) -> "Framework":
