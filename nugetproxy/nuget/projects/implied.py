@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Final
 
 from nugetproxy.errors import InvalidRequest
-from nugetproxy.nuget.closure.model import Target
-from nugetproxy.nuget.closure.sdk import implied
+from nugetproxy.nuget.closure.model import Reference, Target
+from nugetproxy.nuget.closure.sdk import Implied, implied
 from nugetproxy.nuget.closure.sdk_facts import SdkFacts
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.projects.msbuild.evaluation import Evaluation
@@ -14,8 +14,11 @@ from nugetproxy.nuget.projects.msbuild.values import listed
 from nugetproxy.nuget.version import NuGetVersion
 
 _EXECUTABLE: Final = frozenset({"exe", "winexe"})
-_ANALYSED: Final = ("IsTrimmable", "IsAotCompatible", "EnableSingleFileAnalyzer")
 _IMPLICIT: Final = "Microsoft.NETCore.App"
+_FRAMEWORK_PACKAGES: Final = frozenset({"microsoft.netcore.app", "netstandard.library"})
+_REFERENCE_ASSEMBLIES: Final = "microsoft.netframework.referenceassemblies"
+_NOTHING_TO_BUILD: Final = frozenset({"microsoft.build.notargets", "microsoft.build.traversal"})
+"""SDKs from packages that build on Microsoft.NET.Sdk and set `DisableImplicitFrameworkReferences`."""
 
 
 def with_implied(
@@ -47,25 +50,56 @@ def with_implied(
         aot=evaluation.is_true("PublishAot"),
         trimmed=evaluation.is_true("PublishTrimmed"),
         ready_to_run=evaluation.is_true("PublishReadyToRun"),
-        analysed=any(map(evaluation.is_true, _ANALYSED)),
-        output_exe=evaluation.text("OutputType").lower() in _EXECUTABLE
-        and evaluation.text("UseAppHost").lower() != "false",
+        single_file=evaluation.is_true("PublishSingleFile"),
+        analysed=evaluation.is_true("IsTrimmable") or evaluation.is_true("EnableSingleFileAnalyzer"),
+        aot_compatible=evaluation.is_true("IsAotCompatible"),
+        output_exe=evaluation.text("OutputType").lower() in _EXECUTABLE,
+        uses_host=not _is_false(evaluation, "UseAppHost"),
+        windows_targeting=evaluation.is_true("EnableWindowsTargeting") or None,
+        web_assets=evaluation.is_true("RequiresAspNetWebAssets"),
         framework_references=tuple(dict.fromkeys(each for each in references if each != _IMPLICIT)),
         language=evaluation.text("Language") or "C#",
     )
     for sentence in added.unknown:
         unknown(sentence)
-    known = {each.id.lower for each in target.references}
-    are_implicit = evaluation.text("DisableImplicitFrameworkReferences").lower() != "true"
+    known = {each.id.lower for each in target.references} | _unwanted(evaluation)
+    has_packs = bool(references) or not _is_without_framework(evaluation)
     return replace(
         target,
         references=(
-            *target.references,
-            *(each for each in added.references if are_implicit and each.id.lower not in known),
+            *(_versioned(each, target, added) for each in target.references),
+            *(each for each in added.references if each.id.lower not in known),
         ),
-        downloads=tuple(dict.fromkeys((*target.downloads, *added.downloads))),
+        downloads=tuple(dict.fromkeys((*target.downloads, *(added.downloads if has_packs else ())))),
         pruned=_pruned(evaluation, added.pruned, prunes_by_default),
     )
+
+
+def _versioned(reference: Reference, target: Target, added: Implied) -> Reference:
+    """The SDK has versions for the shared frameworks of .NET Core 2, which projects reference without one."""
+    if reference.range is not None or reference.id.lower in target.central:
+        return reference
+    return replace(reference, range=added.versions.get(reference.id.lower))
+
+
+def _unwanted(evaluation: Evaluation) -> frozenset[str]:
+    """References that the SDK would add but for a property of the project."""
+    found: frozenset[str] = _FRAMEWORK_PACKAGES if _is_without_framework(evaluation) else frozenset()
+    if _is_false(evaluation, "AutomaticallyUseReferenceAssemblyPackages"):
+        found |= {_REFERENCE_ASSEMBLIES}
+    if evaluation.is_true("DisableImplicitFSharpCoreReference"):
+        found |= {"fsharp.core"}
+    return found
+
+
+def _is_without_framework(evaluation: Evaluation) -> bool:
+    return evaluation.is_true("DisableImplicitFrameworkReferences") or any(
+        sdk.name.lower() in _NOTHING_TO_BUILD for sdk in evaluation.sdks
+    )
+
+
+def _is_false(evaluation: Evaluation, name: str) -> bool:
+    return evaluation.text(name).lower() == "false"
 
 
 def _pruned(
