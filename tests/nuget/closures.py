@@ -25,6 +25,8 @@ class Universe:
         self._runtime = runtime or {}
         self._broken = broken
         self.asked: Counter[str] = Counter()
+        self.most_open = 0
+        self._open = 0
         for line in filter(None, map(str.strip, text.splitlines())):
             name, _, groups = line.partition(":")
             package_id, version = name.split()
@@ -33,7 +35,10 @@ class Universe:
 
     async def versions(self, package_id: PackageId) -> tuple[NuGetVersion, ...]:
         self.asked[package_id.lower] += 1
+        self._open += 1
+        self.most_open = max(self.most_open, self._open)
         await asyncio.sleep(0)
+        self._open -= 1
         if package_id.text in self._broken:
             raise UpstreamTimeout("nuget.org", "no answer in time")
         return tuple(self._packages.get(package_id.lower, ()))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from nugetproxy.nuget.closure import choice
 from nugetproxy.nuget.closure.model import Project, ProjectReference, Target
 from nugetproxy.nuget.closure.ranges import reaches
 from nugetproxy.nuget.identity import PackageIdentity
@@ -130,6 +131,18 @@ def test_projects_pass_on_what_is_not_private():
     assert packages(*closures(universe, lib, core)) == ["A 1.0.0", "B 1.0.0", "C 1.0.0"]
 
 
+def test_a_project_takes_the_place_of_a_package_of_its_id_in_any_version():
+    universe = Universe("A 1.0: Lib 3.0\nLib 3.0: B 1.0\nB 1.0\nC 1.0")
+    app, lib = project("app.csproj", "A 1.0", "lib.csproj"), project("lib.csproj", "C 1.0")
+
+    (closure,) = closures(universe, app, lib)
+    assert packages(closure) == ["A 1.0.0", "C 1.0.0"]
+    assert not closure.problems
+
+    (closure,) = closures(universe, project("app.csproj", "A 1.0"), lib)
+    assert packages(closure) == ["A 1.0.0", "B 1.0.0", "Lib 3.0.0"]
+
+
 def test_a_project_that_does_not_fit_or_exist():
     app = project("app.csproj", "", "lib.csproj", on="netstandard2.0")
     lib = project("lib.csproj", "A 1.0", on="net10.0")
@@ -229,3 +242,21 @@ def test_projects_that_reference_each_other_come_to_an_end():
     assert packages(closure) == ["A 1.0.0"]
     assert [each.code for each in closure.problems] == ["NU1108"]
     assert ProjectReference("app.csproj") in lib.targets[0].projects
+
+
+def test_independent_questions_are_open_at_the_same_time():
+    names = [f"P{number}" for number in range(40)]
+    universe = Universe("\n".join(f"{name} 1.0: {name}.Inner 1.0\n{name}.Inner 1.0" for name in names))
+
+    (closure,) = closures(universe, project("app.csproj", "; ".join(f"{name} 1.0" for name in names)))
+
+    assert len(closure.packages) == 80
+    assert universe.most_open == 40
+
+
+def test_a_graph_that_takes_too_long_is_given_up(monkeypatch):
+    monkeypatch.setattr(choice, "_MOST_STEPS", 2)
+
+    closure = closure_of("A 1.0: B 1.0\nB 1.0: C 1.0\nC 1.0", "A 1.0")
+
+    assert "given up" in closure.problems[0].text

@@ -111,7 +111,8 @@ class Analysis:
 
     def _downgrade_problems(self) -> Iterator[Problem]:
         for choice, edge, parent, child, is_central in self._downgrades.values():
-            if choice.key in self._reached and parent in self._reached:
+            # A project satisfies whatever version is asked for.
+            if child.node.project is None and choice.key in self._reached and parent in self._reached:
                 text = f"{self._shown(choice)} needs {edge}, but {child.edge} is nearer to the project"
                 yield Problem("NU1109" if is_central else "NU1605", text)
 

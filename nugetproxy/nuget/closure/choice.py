@@ -7,7 +7,7 @@ the result is found in `analysis.py`.
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from nugetproxy.nuget.closure.nodes import Edge, Kind, Node, Nodes
 from nugetproxy.nuget.closure.ranges import reaches
@@ -15,13 +15,14 @@ from nugetproxy.nuget.version_range import VersionRange
 
 ROOT_KEY = 0
 _MOST_STEPS = 2_000_000
-"""Requests that are considered for one graph. Real graphs need some ten thousand."""
+"""Requests that are considered for one graph, so that a hostile one comes to an end. 2,000 packages with some conflicts
+need 200,000."""
 
 _NOTHING: frozenset[str] = frozenset()
 
 
 class Unsettled(Exception):
-    """The walk did not end after so many steps that it may never do."""
+    """The walk did not end after so many requests that it may never do."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,14 +42,14 @@ class Choice:
     is_direct: bool = False
     is_pinned: bool = False
     parents: set[int] | None = None
-    eclipsed: set[int] = field(default_factory=set)
-    keys: list[int] = field(default_factory=list)
+    eclipsed: frozenset[int] = frozenset()
+    keys: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        self.keys = [edge.key for edge in self.node.edges]
+        self.keys = self.node.keys
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Request:
     """An edge on its way to a node."""
 
@@ -83,7 +84,7 @@ class Chooser:
             if not self._waiting:
                 return self._chosen
             request = self._waiting.popleft()
-            node = await self._nodes.node(request.edge)
+            node = self._nodes.known(request.edge) or await self._nodes.node(request.edge)
             choice = self._consider(request, node)
             if choice is not None:
                 self._follow(choice, request.suppressed)
@@ -118,7 +119,7 @@ class Chooser:
             return self._replace(chosen, request, node)
         if chosen.edge.range != edge.range:
             if not _is_on_one_branch(chosen.path, request.path):
-                chosen.eclipsed.add(request.path[-1])
+                chosen.eclipsed |= {request.path[-1]}
             return None
         return self._join(chosen, request, node)
 
@@ -176,16 +177,14 @@ class Chooser:
         """Let the edges of a choice wait for their turn."""
         is_root = choice.edge is None
         edges = choice.node.edges
-        if not is_root:
-            own = {edge.name for edge in edges if edge.is_private}
-            suppressed = suppressed | own if own else suppressed
+        if not is_root and choice.node.private:
+            suppressed = suppressed | choice.node.private
         path = (*choice.path, choice.key)
+        root_name, hidden = self._nodes.root.name, _NOTHING if choice.is_pinned else suppressed
         for place, edge in enumerate(edges):
-            name, key = edge.name, choice.keys[place]
+            name, key = edge.name, edge.key
             is_direct = is_root and edge.allows_package
-            if name == self._nodes.root.name or (not choice.is_pinned and name in suppressed):
-                continue
-            if not is_direct and name in self._direct:
+            if name == root_name or name in hidden or (not is_direct and name in self._direct):
                 continue
             known = self._chosen.get(name)
             if known is not None and known.key == key and known.suppressed == [_NOTHING]:
@@ -194,7 +193,7 @@ class Chooser:
                 continue
             raised = self._nodes.raised(edge)
             if raised is not edge:
-                choice.keys[place] = raised.key
+                choice.keys = (*choice.keys[:place], raised.key, *choice.keys[place + 1 :])
                 edge = raised
             is_pinned = self._pinned is not None and edge.allows_package and name in self._pinned
             if is_pinned and not is_direct and self._pinned is not None:

@@ -4,7 +4,7 @@ Which of the nodes ends up in a closure is decided in `choice.py`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from nugetproxy.errors import InvalidPackageId, InvalidVersionRange
@@ -40,14 +40,15 @@ class Edge:
     kind: Kind
     key: int
     is_private: bool = False
+    name: str = field(init=False)
+    allows_package: bool = field(init=False)
+    question: int = field(init=False)
+    """Edges with the same are satisfied by the same node."""
 
-    @property
-    def name(self) -> str:
-        return self.id.lower
-
-    @property
-    def allows_package(self) -> bool:
-        return self.kind is not Kind.PROJECT
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.id.lower)
+        object.__setattr__(self, "allows_package", self.kind is not Kind.PROJECT)
+        object.__setattr__(self, "question", 2 * self.key + (self.kind is Kind.PACKAGE))
 
     def __str__(self) -> str:
         return f"{self.id} {self.range}"
@@ -57,7 +58,8 @@ class Edge:
 class Node:
     """What satisfies an edge: a package (`identity`), a project (`project` is its path), or neither.
 
-    `found` is the answer about the package; it says why there is none.
+    `found` is the answer about the package; it says why there is none. `keys` are those of the edges, `private` the
+    names of the private ones.
     """
 
     name: str
@@ -65,6 +67,12 @@ class Node:
     identity: PackageIdentity | None = None
     project: str | None = None
     found: Found | None = None
+    keys: tuple[int, ...] = field(init=False)
+    private: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", tuple(edge.key for edge in self.edges))
+        object.__setattr__(self, "private", frozenset(edge.name for edge in self.edges if edge.is_private))
 
     def __str__(self) -> str:
         return self.project or (str(self.identity) if self.identity else self.name)
@@ -89,6 +97,7 @@ class Nodes:
         self._graph = graph or RuntimeGraph()
         self._keys: dict[tuple[bool, str, VersionRange], int] = {}
         self._made: dict[object, Node] = {}
+        self._by_question: dict[int, Node] = {}
         self._projects = projects
         self._reachable = {lower_invariant(each.id): each for each in _reachable(projects, root)}
         self.problems: list[Problem] = []
@@ -96,11 +105,19 @@ class Nodes:
 
     def begin(self, edge: Edge) -> None:
         """Let the questions that the edge will have be asked."""
-        if self._project(edge) is None and edge.allows_package:
+        if self.known(edge) is None and edge.allows_package and self._project(edge) is None:
             self._facts.find(edge.id, edge.range)
+
+    def known(self, edge: Edge) -> Node | None:
+        """What satisfies the edge, if it was asked for before."""
+        return self._by_question.get(edge.question)
 
     async def node(self, edge: Edge) -> Node:
         """What satisfies the edge."""
+        node = self._by_question[edge.question] = await self._node(edge)
+        return node
+
+    async def _node(self, edge: Edge) -> Node:
         project = self._project(edge)
         if project is not None or not edge.allows_package:
             key: object = edge.name
@@ -121,7 +138,9 @@ class Nodes:
 
     def raised(self, edge: Edge) -> Edge:
         """The edge itself, or with a higher range if a `runtime.json` names one for its package."""
-        for added in self._graph.dependencies_of(edge.id, self._runtime) if self._runtime else ():
+        if not self._runtime:
+            return edge
+        for added in self._graph.dependencies_of(edge.id, self._runtime):
             own, other = edge.range.minimum, added.range.minimum
             if added.id == edge.id and other is not None and (own is None or own < other):
                 edge = self.edge(edge.id, added.range, Kind.EITHER)

@@ -54,7 +54,8 @@ async def _closure(nodes: Nodes, root: Project, target: Target, runtime: str = "
     try:
         choices = await Chooser(nodes, pinned).choose()
     except Unsettled:
-        problem = Problem("", f"{root.path}: the walk of its dependencies for {target.framework.short} does not end")
+        text = f"{root.path}: so many versions conflict that resolving it for {target.framework.short} was given up"
+        problem = Problem("", text)
         return Closure(root.path, target.framework, runtime, (), (), (problem,))
     found = Analysis(choices, nodes.root.name, pins_transitively=target.pins_transitively)
     problems = tuple(dict.fromkeys((*nodes.problems, *found.problems)))
