@@ -118,14 +118,20 @@ def pin(package_id: str, version: str | None, name: str, because: str, as_json: 
 
 
 @mirror.command("unpin")
-@click.argument("package_id")
+@click.argument("package_id", required=False)
 @click.argument("version", required=False)
-@click.option("--name", help="Only the pin of this name.  [default: all pins of the package]")
+@click.option("--name", help="Only the pin of this name; without a PACKAGE_ID, all pins of this name.")
 @managing_options
-def unpin(package_id: str, version: str | None, name: str | None, as_json: bool, **options: object) -> None:
-    """Remove the pins of a version, or those of an id. Exit code 1 if there are none."""
+def unpin(package_id: str | None, version: str | None, name: str | None, as_json: bool, **options: object) -> None:
+    """Remove the pins of a version, those of an id, or all of one name. Exit code 1 if there are none."""
     from nugetproxy.cli.opened_mirror import on_mirror
+    from nugetproxy.cli.output import refuse
 
+    if package_id is None:
+        if not name:
+            refuse(InvalidRequest("give a PACKAGE_ID or --name"))
+        _unpin_all(name, as_json=as_json, options=options)
+        return
     lower_id, lower_version = _lower_identity(package_id, version)
 
     async def work(opened: "OpenedMirror") -> int:
@@ -137,6 +143,19 @@ def unpin(package_id: str, version: str | None, name: str | None, as_json: bool,
         raise SystemExit(REFUSED)
     report(as_json, {"id": lower_id, "version": lower_version or None, "unpinned": removed},
            f"Unpinned {_spelled(package_id, version)}.")  # fmt: skip
+
+
+def _unpin_all(name: str, *, as_json: bool, options: dict[str, object]) -> None:
+    from nugetproxy.cli.opened_mirror import on_mirror
+
+    async def work(opened: "OpenedMirror") -> int:
+        return await opened.pins.remove_all(name)
+
+    removed = on_mirror(options, work, writing=True)
+    if not removed:
+        complain([f"no package is pinned under the name {name}"], "pin_not_found")
+        raise SystemExit(REFUSED)
+    report(as_json, {"name": name, "unpinned": removed}, f"Unpinned {removed} packages ({name}).")
 
 
 @mirror.command("statistics")

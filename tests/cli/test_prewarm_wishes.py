@@ -123,6 +123,10 @@ async def test_pins_under_a_name(site):
     assert {row["id"] for row in pinned} == {"contoso.app", "contoso.base"}
     shown = await asyncio.to_thread(site.line.json, "mirror", "show", "Contoso.Base", "1.0.0")
     assert [each["name"] for each in shown["pins"]] == ["web-team"]
+    assert (await asyncio.to_thread(site.line.json, "mirror", "unpin", "--name", "web-team"))["unpinned"] == 2
+    again = await asyncio.to_thread(site.line.run, "mirror", "unpin", "--name", "web-team")
+    assert (again.exit_code, again.stderr) == (1, "nugetproxy: no package is pinned under the name web-team\n")
+    assert (await asyncio.to_thread(site.line.run, "mirror", "unpin")).exit_code == 2
 
 
 @pytest.mark.parametrize(

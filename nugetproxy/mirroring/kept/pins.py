@@ -51,6 +51,13 @@ class Pins:
         )
         return int(removed)
 
+    async def remove_all(self, name: str) -> int:
+        """Remove all pins of this name; returns how many there were."""
+        removed = await self._database.write(
+            lambda connection: connection.execute("DELETE FROM mirrored_pins WHERE name = ?", (name,)).rowcount
+        )
+        return int(removed)
+
     def all(self) -> list[Pin]:
         """By id and version."""
         rows = self._database.fetch(
