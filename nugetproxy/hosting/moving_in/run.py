@@ -171,6 +171,10 @@ class MovingIn:
             return replace(row, outcome=Outcome.REFUSED, why=str(refused), kind=refused.kind)
         except StorageUnavailable:
             raise
+        except VersionBurnt as error:
+            return replace(row, outcome=Outcome.REFUSED, why=str(error), kind=_kind(error))
+        except PackageExists:  # somebody else was faster: another import, or a client
+            return await self._exists(row)
         except DocumentAbsent as error:
             if offer.kind is FileKind.SYMBOLS:
                 return replace(row, outcome=Outcome.LEFT_OUT, why="it has no symbols", kind="no_symbols")
@@ -195,6 +199,15 @@ class MovingIn:
             raise _Refused("different_bytes", f"{package} is here with different bytes; a version is never replaced")
         is_compared = offer.sha512 or self._source.local(offer) is not None
         return "it is here already" if is_compared else "it is here already; the source states no hash to compare"
+
+    async def _exists(self, row: Row) -> Row:
+        """For a version that came in while we were about to push it: the same bytes, or others."""
+        assert row.package is not None, "only files with an identity are pushed"
+        try:
+            kept = await self._kept(row.package, row.offer)
+        except _Refused as refused:
+            return replace(row, outcome=Outcome.REFUSED, why=str(refused), kind=refused.kind)
+        return replace(row, outcome=Outcome.KEPT, why=kept or "it was here a moment ago", kind="kept")
 
     async def _differs(self, offer: Offer, sha512: str, size: int) -> bool:
         """Whether a file is known to differ from one that is here: by all that can be known without fetching it."""

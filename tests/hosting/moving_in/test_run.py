@@ -1,5 +1,6 @@
 """Folders of every layout into a feed: what comes, what is kept of its history, what is refused, and a second run."""
 
+import asyncio
 import base64
 import hashlib
 import os
@@ -14,6 +15,7 @@ import pytest
 from nugetproxy.accounts.model import Actor
 from nugetproxy.errors import InvalidRequest, StorageUnavailable
 from nugetproxy.hosting.moving_in.folder import FolderSource
+from nugetproxy.hosting.moving_in.report import Outcome
 from nugetproxy.hosting.moving_in.selection import Selection
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobKey
@@ -202,6 +204,19 @@ async def test_a_second_run_does_nothing(desk: Desk, folder: Path):
     assert [row.outcome.value for row in report.rows] == ["kept", "kept"]
     assert (desk.house.files(), desk.house.events.after(0, 10)) == (files, events)
     assert desk.house.leftovers() == []
+
+
+async def test_two_runs_at_the_same_time(desk: Desk, other: House, folder: Path):
+    """
+    Of each file one of them imports it; to the other it is here already, unless its bytes are others.
+    """
+    for number in range(12):
+        write(folder, f"{number}.nupkg", make_nupkg(f"Contoso.Id{number}"))
+    second = Desk(other, await other.actor())
+    reports = await asyncio.gather(desk.move_in(folder), second.move_in(folder))
+    assert {row.outcome.value for report in reports for row in report.rows} <= {"imported", "kept"}
+    assert sum(report.counts[Outcome.IMPORTED] for report in reports) == 12
+    assert (len(desk.house.files()), desk.house.leftovers()) == (12, [])
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
