@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from nugetproxy.cli.managing import managing_options
-from nugetproxy.cli.options import load_config
+from nugetproxy.cli.options import Settings, load_config
 from nugetproxy.cli.output import REFUSED, complain, note, print_json, refuse
-from nugetproxy.errors import NugetproxyError
+from nugetproxy.errors import InvalidRequest, NugetproxyError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from nugetproxy.config import Config
+    from nugetproxy.hosting.moving_in.report import Report
     from nugetproxy.mirroring.bundle.importing import Imported, Options
+    from nugetproxy.mirroring.bundle.receiving import HostedFile
 
 _PIPE: Final = Path("-")
 _SHOWN: Final = 20
@@ -32,10 +36,13 @@ _SHOWN: Final = 20
 )
 @click.option("--allow-older", is_flag=True, help="Accept a bundle older than one that was imported from its source.")
 @click.option("--as", "pin_as", metavar="NAME", default="", help="Pin the packages of the bundle under this name.")
+@click.option("--hosted", is_flag=True, help="Take its hosted packages into the private feed, too.")
+@click.option("--owner", metavar="NAME", default="", help="Who gets hosted ids whose owners have no account here.")
 @managing_options
 def bundle_import(
-    bundle: Path, trust: tuple[Path, ...], allow_older: bool, pin_as: str, as_json: bool, **options: object
-) -> None:
+    bundle: Path, trust: tuple[Path, ...], allow_older: bool, pin_as: str, hosted: bool, owner: str, as_json: bool,
+    **options: object,
+) -> None:  # fmt: skip
     """Import a bundle that `nugetproxy export` wrote.
 
     FILE.bundle is a file, the first of its volumes (FILE.bundle.001), or - for standard input. All of it is verified
@@ -45,6 +52,9 @@ def bundle_import(
     What the mirror has stays: packages with another content are left out and reported, newer documents are not
     replaced. After an interruption, run the same command again: it continues. An import that was killed while its
     packages were put in place is finished by the next import or start of the server.
+
+    With --hosted, hosted packages are pushed as their first owner that has an account here, with their dates, listing,
+    deprecation and downloads. Versions that are here stay.
 
     Exit code: 0 if all of it is here, 1 if it was refused, or if packages were left out or are missing (each is
     listed), 2 for a usage error.
@@ -58,18 +68,27 @@ def bundle_import(
     from nugetproxy.runtime.known_upstreams import with_recorded_upstreams
 
     config = with_recorded_upstreams(load_config(options))
-    if owner := owner_that_root_would_shut_out(Path(config.storage.path)):
+    if user := owner_that_root_would_shut_out(Path(config.storage.path)):
         path = config.storage.path
-        complain([f"{path} belongs to {owner}: run this as {owner}, or the server cannot use what root writes there"])
+        complain([f"{path} belongs to {user}: run this as {user}, or the server cannot use what root writes there"])
         sys.exit(REFUSED)
     logs.set_up(config.logs.format, "error")
+    published: list[Report] = []
+
+    async def take(files: "Sequence[HostedFile]") -> None:
+        published.append(await _publish(options, files, str(bundle), owner))
+
     try:
+        if owner and not hosted:
+            raise InvalidRequest("--owner is for hosted packages: use it with --hosted")
         keys = [PublicKey.read(path) for path in trust]
-        imported = asyncio.run(import_file(config, bundle, keys, Options(allow_older, pin_as)))
+        chosen = Options(allow_older, pin_as, take if hosted else None)
+        imported = asyncio.run(import_file(config, bundle, keys, chosen))
     except NugetproxyError as error:
         refuse(error)
-    _report(imported, as_json=as_json)
-    sys.exit(REFUSED if imported.conflicts or imported.missing else 0)
+    _report(imported, published[0] if published else None, as_json=as_json)
+    refused = imported.conflicts or imported.missing or any(each.refused for each in published)
+    sys.exit(REFUSED if refused else 0)
 
 
 async def import_file(
@@ -94,6 +113,26 @@ async def import_file(
     return imported
 
 
+async def _publish(options: "Mapping[str, Any]", files: "Sequence[HostedFile]", bundle: str, owner: str) -> "Report":
+    from nugetproxy.cli.managed import opened
+    from nugetproxy.runtime.hosted_arrivals import publish_hosted
+
+    with opened(Settings(options), may_create=True) as managed:
+        return await publish_hosted(
+            files,
+            bundle,
+            config=managed.config,
+            path=managed.path,
+            database=managed.database,
+            revisions=managed.revisions,
+            ownership=managed.ownership,
+            audit=managed.audit,
+            directory=managed.directory,
+            by=managed.by,
+            owner=owner,
+        )
+
+
 async def _audit(data: Path, imported: "Imported") -> None:
     """A line in the audit log, where there is one: a mirror without accounts has none."""
     from nugetproxy.accounts.audit import AuditEntry, insert_audit
@@ -112,8 +151,9 @@ async def _audit(data: Path, imported: "Imported") -> None:
         database.close()
 
 
-def _report(imported: "Imported", *, as_json: bool) -> None:
+def _report(imported: "Imported", published: "Report | None", *, as_json: bool) -> None:
     head = imported.head
+    left_out = imported.hosted if published is None else 0
     if as_json:
         print_json(
             {
@@ -129,6 +169,7 @@ def _report(imported: "Imported", *, as_json: bool) -> None:
                     "missing": list(imported.missing),
                 },
                 "documents": {"updated": imported.documents, "kept": imported.older_documents},
+                "hosted": {"left_out": left_out} if published is None else published.as_dict(),
                 "upstreams": list(imported.upstreams),
             }
         )
@@ -138,6 +179,12 @@ def _report(imported: "Imported", *, as_json: bool) -> None:
         f"{imported.packages} new packages ({imported.package_bytes / 1e6:.1f} MB), {imported.had} were here already. "
         f"Documents: {imported.documents} updated, {imported.older_documents} were newer here."
     )
+    if published is not None:
+        click.echo("Hosted packages: {imported} imported, {kept} were here already.".format_map(published.as_dict()))
+        for row in published.refused:
+            complain([f"{row.package}: not taken into the private feed: {row.why}"])
+    if left_out:
+        note(f"{left_out} files of hosted packages were left out: --hosted takes them into the private feed")
     for name in imported.upstreams:
         note(f"the upstream {name} is new here: a running server serves its packages after a restart")
     _list("kept here with another content, left out", imported.conflicts)

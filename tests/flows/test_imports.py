@@ -11,12 +11,14 @@ from click.testing import Result
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.mirroring.bundle.committing import Committing
 from nugetproxy.mirroring.bundle.imported import newest_created
+from nugetproxy.mirroring.bundle.manifest import HostedFacts, Kind
 from nugetproxy.mirroring.bundle.signature import PrivateKey
 from nugetproxy.storage.documents.urls import kept_urls
+from tests.builders import make_nupkg
 from tests.cli.command_line import ME, CommandLine
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.mirror import Mirror, running
-from tests.mirroring.bundle.bundles import TRUSTED
+from tests.mirroring.bundle.bundles import TRUSTED, File, entry, sha512
 from tests.mirroring.bundle.importer import FEED, bundle, document, import_bytes, package
 
 STRANGER = PrivateKey.generate()
@@ -117,6 +119,40 @@ def test_it_is_in_the_audit_log_where_there_is_one(tmp_path: Path, trusted: Path
 
     last = CommandLine(data).audited()[-1]
     assert (last["actor"], last["action"], last["detail"]) == (ME, "bundle.import", "2 packages, 0 documents")
+
+
+def hosted(package_id: str, *owners: str) -> File:
+    content = make_nupkg(package_id, "1.0.0")
+    facts = HostedFacts(package_id, "1.0.0", sha512(content), owners, listed=False, published=1_700_000_000_000_000,
+                        created=1, last_edited=1, downloads=7,
+                        deprecation='{"reasons":["Legacy"],"message":"old","alternate":["","*"]}')  # fmt: skip
+    return entry(Kind.HOSTED_PACKAGE, facts, content)
+
+
+def test_hosted_packages_come_by_option_with_all_that_is_known(tmp_path: Path, trusted: Path):
+    data, file = tmp_path / "data", tmp_path / "team.bundle"
+    file.write_bytes(bundle(*A, hosted("Own.One", "nobody", "Team"), hosted("Own.Two", "gone")))
+    line = CommandLine(data)
+    line.done("user", "add", "alice", "--admin")
+    line.done("org", "add", "Team", "--admin", "alice")
+    line.done("prefix", "reserve", "Own.*", "--owner", "Team")
+
+    without = command(data, trusted, str(file))
+    assert (without.exit_code, json.loads(without.stdout)["hosted"]) == (0, {"left_out": 2})
+    assert line.json("package", "list") == []
+
+    some = line.run("import", "--trust", str(trusted), "--json", "--hosted", str(file))
+    report = json.loads(some.stdout)["hosted"]
+    assert (some.exit_code, report["imported"], report["refused"]) == (1, 1, 1)
+    assert "--owner" in some.stdout
+
+    rest = line.json("import", "--trust", str(trusted), "--hosted", "--owner", "Team", str(file))["hosted"]
+    assert (rest["imported"], rest["kept"]) == (1, 1)
+    assert line.json("owner", "list", "Own.One")["owners"] == ["Team"]
+    [one, _] = rest["files"]
+    assert (one["published"], one["listed"], one["deprecated"], one["downloads"]) == (
+        "2023-11-14T22:13:20.0000000Z", False, True, 7,
+    )  # fmt: skip
 
 
 def test_a_pipe_and_volumes(tmp_path: Path, trusted: Path):

@@ -7,19 +7,19 @@ its staging area, where the next import of the same bundle continues; the import
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from nugetproxy.errors import BundleRefused, InvalidBundle, StorageUnavailable
+from nugetproxy.errors import BundleRefused, InvalidBundle, NugetproxyError, StorageUnavailable
 from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.bundle.committing import Committing
 from nugetproxy.mirroring.bundle.head import Head
 from nugetproxy.mirroring.bundle.imported import read_imported, refuse_out_of_order
 from nugetproxy.mirroring.bundle.reading import BundleReader
-from nugetproxy.mirroring.bundle.receiving import Contents, Receiving
+from nugetproxy.mirroring.bundle.receiving import Contents, HostedFile, Receiving
 from nugetproxy.mirroring.bundle.staging import Seal, Staging, areas
 from nugetproxy.mirroring.kept.files import KeptFiles
 from nugetproxy.storage.blobs.base import BlobStore
@@ -48,13 +48,18 @@ class CheckRoom(Protocol):
         """Why the mirror cannot grow by so many bytes of packages, using so much of the disk; empty if it can."""
 
 
+TakeHosted = Callable[[Sequence[HostedFile]], Awaitable[None]]
+"""Publishes hosted packages. Called when all of the bundle is verified, before anything of the mirror changes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """`allow_older`: also a bundle older than one imported from its source. `pin_as`: a name under which all packages
-    of the bundle are pinned, besides those of the bundle itself."""
+    of the bundle are pinned, besides those of the bundle itself. `take_hosted`: None leaves hosted packages out."""
 
     allow_older: bool = False
     pin_as: str = ""
+    take_hosted: TakeHosted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,8 @@ class Imported:
     missing: Sequence[str]
     upstreams: Sequence[str]
     """Those that are new here, by name."""
+    hosted: int
+    """Files of hosted packages in the bundle."""
 
 
 class Importing:
@@ -133,7 +140,7 @@ class Importing:
             placed = self._place(head.upstreams)
         except ValueError as error:
             raise InvalidBundle(where, f"the name of an upstream cannot be used: {error}") from None
-        receiving = Receiving(self._files, self._blobs, placed.places, where)
+        receiving = Receiving(self._files, self._blobs, placed.places, where, hosted=options.take_hosted is not None)
         staging = Staging.of(self._data, bundle.beginning.content)
         contents = await UPKEEP.run(receiving.look, bundle.manifest())
         self._refuse_without_room(staging, contents, where)
@@ -141,6 +148,12 @@ class Importing:
             if other.folder != staging.folder:
                 await UPKEEP.run(other.discard)
         missing = await self._receive(receiving, bundle, where, staging, advanced)
+        if options.take_hosted is not None:
+            try:
+                await options.take_hosted(receiving.hosted)
+            except NugetproxyError:
+                await UPKEEP.run(staging.discard)
+                raise
         names = (*(head.holds.names if head.holds.what == "pinned" else ()), *filter(None, (options.pin_as,)))
         seal = Seal(bundle.beginning.content.decode(), head.key, dict(placed.upstreams), list(dict.fromkeys(names)))
         await UPKEEP.run(staging.seal, seal)
@@ -149,8 +162,18 @@ class Importing:
             _log.error(
                 "bundle_package_refused", bundle=head.bundle, package=each, why="it is kept with another content"
             )
-        return Imported(head, committed.packages, contents.package_bytes, committed.documents, contents.had,
-                        committed.older_documents, contents.conflicts, missing, placed.new)  # fmt: skip
+        return Imported(
+            head,
+            packages=committed.packages,
+            package_bytes=contents.package_bytes,
+            documents=committed.documents,
+            had=contents.had,
+            older_documents=committed.older_documents,
+            conflicts=contents.conflicts,
+            missing=missing,
+            upstreams=placed.new,
+            hosted=contents.hosted,
+        )
 
     def _refuse_without_room(self, staging: Staging, contents: Contents, where: str) -> None:
         needed = max(0, contents.disk_bytes - staging.size())

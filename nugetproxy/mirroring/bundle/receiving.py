@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Final
 
 from nugetproxy.errors import InvalidBundle
 from nugetproxy.httpcache.stored import StoredResponse
-from nugetproxy.mirroring.bundle.manifest import DocumentFacts, Entry, Kind, PackageFacts
+from nugetproxy.mirroring.bundle.manifest import DocumentFacts, Entry, FileFacts, HostedFacts, Kind, PackageFacts
 from nugetproxy.mirroring.bundle.reading import BundledFile, BundleReader
 from nugetproxy.mirroring.bundle.staging import StagedDocument, StagedPackage, Staging, create
 from nugetproxy.mirroring.downloads.checks import ContentRejectedError, Received, Stated, check_content
@@ -28,6 +29,8 @@ from nugetproxy.mirroring.kept.inventory import KeptPackage, rows_of
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobStore
 from nugetproxy.storage.spool import disk_failures
+
+HOSTED: Final = frozenset({Kind.HOSTED_PACKAGE, Kind.HOSTED_SYMBOLS})
 
 LARGEST_DOCUMENT: Final = 64 * 1024 * 1024
 """Bytes. A document is held in memory; that of a package with thousands of versions is a few megabytes."""
@@ -43,7 +46,8 @@ _OVERHEAD: Final = 16 * 1024
 class Contents:
     """What a bundle has that the mirror lacks, and what it has that the mirror has otherwise.
 
-    `packages` and `documents` are new here; `had` are packages that are kept already. `conflicts` are those kept with
+    `packages` and `documents` are new here, `hosted` all files of hosted packages; `had` are packages that are kept
+    already. `conflicts` are those kept with
     another content, `missing` those that the bundle assumes to be here; both as text.
     """
 
@@ -51,14 +55,27 @@ class Contents:
     package_bytes: int = 0
     documents: int = 0
     document_bytes: int = 0
+    hosted: int = 0
+    hosted_bytes: int = 0
     had: int = 0
     conflicts: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
     @property
     def disk_bytes(self) -> int:
-        """What staging and committing them takes; a document is first staged, then in the database, too."""
-        return self.package_bytes + self.packages * _OVERHEAD + 2 * (self.document_bytes + self.documents * _OVERHEAD)
+        """What staging and committing them takes. Packages are moved, documents and hosted packages are copied."""
+        twice = self.documents + self.hosted
+        size = self.package_bytes + 2 * (self.document_bytes + self.hosted_bytes)
+        return size + (self.packages + 2 * twice) * _OVERHEAD
+
+
+@dataclass(frozen=True, slots=True)
+class HostedFile:
+    """A staged file of a hosted package. `facts` are those of the package, also for its symbols."""
+
+    path: Path
+    entry: Entry
+    facts: HostedFacts
 
 
 class _Here(Enum):
@@ -70,7 +87,13 @@ class _Here(Enum):
 class Receiving:
     """Receives one bundle. `places` are the names of upstreams here, by those of the bundle, which is named `where`."""
 
-    def __init__(self, files: KeptFiles, blobs: BlobStore, places: Mapping[str, str], where: str) -> None:
+    def __init__(
+        self, files: KeptFiles, blobs: BlobStore, places: Mapping[str, str], where: str, *, hosted: bool = False
+    ) -> None:
+        """`hosted`: whether hosted packages are staged, too."""
+        self.hosted: list[HostedFile] = []
+        """What was staged of them."""
+        self._takes_hosted = hosted
         self._files = files
         self._blobs = blobs
         self._places = places
@@ -86,6 +109,9 @@ class Receiving:
                 case DocumentFacts():
                     found.documents += 1
                     found.document_bytes += entry.size
+                case HostedFacts() | FileFacts() if entry.kind in HOSTED:
+                    found.hosted += 1
+                    found.hosted_bytes += entry.size if self._takes_hosted else 0
         return found
 
     def receive(
@@ -140,8 +166,19 @@ class Receiving:
         elif isinstance(facts, PackageFacts) and (places := self._absent(entry, facts)):
             _write(staging, number, file)
             pending.append(pool.submit(_check, number, entry, facts, places, self._where, staging))
+        elif self._takes_hosted and entry.kind in HOSTED:
+            _write(staging, number, file)
+            self._note_hosted(staging.path(number), entry)
         else:
             _read_through(file)
+
+    def _note_hosted(self, path: Path, entry: Entry) -> None:
+        facts = entry.facts
+        if isinstance(facts, FileFacts) and self.hosted and self.hosted[-1].entry.identity == entry.identity:
+            facts = self.hosted[-1].facts  # symbols follow their package
+        if not isinstance(facts, HostedFacts):
+            raise InvalidBundle(self._where, f"{entry.path} has no package")
+        self.hosted.append(HostedFile(path, entry, facts))
 
     # --- what is here -------------------------------------------------------------------------------------------------
 

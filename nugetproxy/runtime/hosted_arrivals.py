@@ -1,0 +1,117 @@
+"""Publishing the hosted packages of a bundle: verified by `mirroring`, taken over by `hosting` as from any server."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+
+from nugetproxy.accounts.audit import AuditLog
+from nugetproxy.accounts.directory import Directory
+from nugetproxy.accounts.model import Account, Actor
+from nugetproxy.accounts.ownership import Ownership
+from nugetproxy.accounts.records import actor_of
+from nugetproxy.config import Config
+from nugetproxy.errors import InvalidBundle, TooLarge
+from nugetproxy.executors.threads import DISK
+from nugetproxy.feeds.offers import FileKind, History, Offer, plausible_date
+from nugetproxy.hosting.moving_in.report import Report
+from nugetproxy.hosting.moving_in.run import MovingIn
+from nugetproxy.mirroring.bundle.manifest import HostedFacts, Kind
+from nugetproxy.mirroring.bundle.receiving import HostedFile
+from nugetproxy.nuget.identity import PackageId
+from nugetproxy.protocol.v3.deprecation import Deprecation
+from nugetproxy.runtime.moving_in_parts import receiver
+from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.revisions import Revisions
+from nugetproxy.storage.spool import BLOCK, Spool, disk_failures
+
+_PARALLEL = 4
+
+
+class StagedFiles:
+    """The hosted packages of a bundle, as a source that is being left (`hosting.moving_in`)."""
+
+    def __init__(self, files: Sequence[HostedFile], bundle: str) -> None:
+        self.name = f"bundle {bundle}"
+        self._files = {each.entry.path: each for each in files}
+
+    async def offers(self) -> AsyncIterator[Offer]:
+        """Raises InvalidBundle."""
+        for place, file in self._files.items():
+            entry = file.entry
+            kind = FileKind.PACKAGE if entry.kind is Kind.HOSTED_PACKAGE else FileKind.SYMBOLS
+            yield Offer(place, kind, entry.identity, _history(file.facts, self.name), entry.size, entry.sha512)
+
+    def local(self, offer: Offer) -> Path:
+        return self._files[offer.place].path
+
+    async def copy(self, offer: Offer, spool: Spool, limit: int) -> None:
+        """See `Source`."""
+        if (offer.size or 0) > limit:
+            raise TooLarge(offer.place, limit)
+        await DISK.run(_copy, self.local(offer), spool)
+
+
+async def publish_hosted(
+    files: Sequence[HostedFile],
+    bundle: str,
+    *,
+    config: Config,
+    path: Path,
+    database: SqliteDatabase,
+    revisions: Revisions,
+    ownership: Ownership,
+    audit: AuditLog,
+    directory: Directory,
+    by: Actor,
+    owner: str,
+) -> Report:
+    """Push them, each as the first of its owners that has an account here, or as `owner` (empty: none).
+
+    Versions that are here are skipped, so it can be repeated.
+
+    Raises AccountNotFound, InvalidBundle, StorageUnavailable.
+    """
+    actor_for = _actors(files, directory, database, by, owner)
+    parts = receiver(config, path, database, revisions, ownership, audit, parallel=_PARALLEL)
+    async with parts as to:
+        return await MovingIn(StagedFiles(files, bundle), to, actor_for, parallel=_PARALLEL).run()
+
+
+def _actors(
+    files: Sequence[HostedFile], directory: Directory, database: SqliteDatabase, by: Actor, owner: str
+) -> Callable[[PackageId], Actor | None]:
+    otherwise = directory.account(owner) if owner else None
+    actors: dict[str, Actor | None] = {}
+    for file in files:
+        lower_id = PackageId.parse(file.facts.id).lower
+        if lower_id not in actors:
+            account = next(filter(None, (_usable(directory, name) for name in file.facts.owners)), otherwise)
+            actors[lower_id] = None if account is None else _acting(account, database, by)
+    return lambda package_id: actors.get(package_id.lower)
+
+
+def _usable(directory: Directory, name: str) -> Account | None:
+    account = directory.find_account(name)
+    return None if account is None or account.is_disabled else account
+
+
+def _acting(account: Account, database: SqliteDatabase, by: Actor) -> Actor:
+    actor = actor_of(database.fetch, account)
+    return replace(actor, name=f"{by.name} for {account.name}", is_administrator=False)
+
+
+def _history(facts: HostedFacts, where: str) -> History:
+    """Raises InvalidBundle."""
+    try:
+        deprecation = Deprecation.from_dict(orjson.loads(facts.deprecation)) if facts.deprecation else None
+    except (ValueError, TypeError, KeyError) as error:
+        raise InvalidBundle(where, f"the deprecation of {facts.id} {facts.version} cannot be read: {error}") from None
+    return History(plausible_date(facts.published), facts.listed, deprecation, max(0, facts.downloads))
+
+
+def _copy(path: Path, spool: Spool) -> None:
+    with disk_failures("read the staging area of an import"), path.open("rb") as file:
+        while block := file.read(BLOCK):
+            spool.append(block)
