@@ -33,6 +33,7 @@ from nugetproxy.nuget.globs import any_glob_matches
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.runtime import hosted_content
 from nugetproxy.runtime.hosted_content import HostedContent
+from nugetproxy.runtime.known_upstreams import every_upstream
 from nugetproxy.storage import occupants
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.blobs.opening import open_hosted_blobs
@@ -141,7 +142,7 @@ class Export:
         Raises DamagedContent naming kept files that are damaged or missing, StorageUnavailable, InvalidBundle for the
         base.
         """
-        upstreams = {each.name: str(each.service_index) for each in self._config.mirroring.upstream}
+        upstreams = every_upstream(self._config)
         ids = None if choice.wanted is None else {package.id for package in choice.wanted}
         with documents_snapshot(self._data / "documents") as snapshot:
             documents = KeptDocuments(snapshot, upstreams, ids)

@@ -72,6 +72,17 @@ def with_recorded_upstreams(config: Config) -> Config:
     return config.model_copy(update={"mirroring": config.mirroring.model_copy(update={"upstream": noted})})
 
 
+def every_upstream(config: Config) -> dict[str, str]:
+    """The service indexes, by name, of the upstreams in the settings and of those that filled the directory before."""
+    indexes = {each.name: str(each.service_index) for each in config.mirroring.upstream}
+    names = {name.lower() for name in indexes}
+    return indexes | {
+        each.name: str(each.service_index)
+        for each in known(Path(config.storage.path))
+        if each.name.lower() not in names
+    }
+
+
 def _noted(upstream: UpstreamSettings) -> dict[str, object]:
     return upstream.model_dump(mode="json", include=set(_FIELDS))
 

@@ -16,6 +16,7 @@ from nugetproxy.mirroring.bundle.target import Target
 from nugetproxy.mirroring.bundle.writing import Problems
 from nugetproxy.mirroring.kept.files import KeptFiles
 from nugetproxy.mirroring.kept.inventory import open_ledger
+from nugetproxy.runtime.known_upstreams import every_upstream
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.data_directory import MIRROR
 from nugetproxy.storage.database.opening import INVENTORY, can_write
@@ -28,7 +29,7 @@ def write_inventory(config: Config, target: Target) -> int:
     Files that cannot be right are left out. Raises StorageUnavailable.
     """
     data = Path(config.storage.path)
-    upstreams = {each.name: str(each.service_index) for each in config.mirroring.upstream}
+    upstreams = every_upstream(config)
     created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     first = {"inventory": new_id(), "format": INVENTORY_FORMAT, "created": created,
              "tool": f"nugetproxy {nugetproxy.__version__}"}  # fmt: skip

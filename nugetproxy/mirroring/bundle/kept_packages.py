@@ -5,7 +5,7 @@ content is copied.
 """
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,7 +47,8 @@ class _Kept:
 class KeptPackages:
     """The packages in `blobs`, as `writing.Content`: all, or the wanted ones, of which a missing one is a problem.
 
-    `order` are the names of upstreams: of those that a package was fetched from, the first one counts.
+    `order` are the names of upstreams: of those that a package was fetched from, the first one counts. Packages of
+    others are a problem: a receiver could not serve them.
     """
 
     def __init__(
@@ -91,14 +92,20 @@ class KeptPackages:
 
     def _kept(self, problems: Problems) -> Iterator[_Kept]:
         upstreams: dict[str, list[str]] = defaultdict(list)
-        wanted = None if self._wanted is None else {_folder(each.lower_id, each.lower_version) for each in self._wanted}
-        for upstream, lower_id, lower_version in self._keys():
-            folder = _folder(lower_id, lower_version)
-            if wanted is None or folder in wanted:
-                upstreams[folder].append(upstream)
-        for folder in sorted((wanted or set()) - upstreams.keys()):
-            lower_id, lower_version, _ = folder.split("/")
-            problems.add(f"{lower_id} {lower_version} is not in the mirror: fetch it with `nugetproxy prewarm`")
+        unknown: Counter[str] = Counter()
+        for upstream, lower_id, lower_version in self._all() if self._wanted is None else self._of(self._wanted):
+            if upstream in self._rank:
+                upstreams[_folder(lower_id, lower_version)].append(upstream)
+            else:
+                unknown[upstream] += 1
+        for upstream, count in sorted(unknown.items()):
+            problems.add(
+                f"{count} packages are from the upstream {upstream}, whose service index is not known: name it in the"
+                f" settings, or remove mirror/{upstream}"
+            )
+        for package in sorted(self._wanted or (), key=str):
+            if _folder(package.lower_id, package.lower_version) not in upstreams:
+                problems.add(f"{package} is not in the mirror: fetch it with `nugetproxy prewarm`")
         # The folder ends in "/", so that folders are in the order of the paths below them.
         for folder in sorted(upstreams, key=str.encode):
             lower_id, lower_version, _ = folder.split("/")
@@ -106,7 +113,7 @@ class KeptPackages:
                 identity = PackageIdentity.parse(lower_id, lower_version)
             except InvalidRequest:
                 continue  # put there by hand: never served
-            names = sorted(upstreams[folder], key=lambda name: (self._rank.get(name, len(self._rank)), name))
+            names = sorted(upstreams[folder], key=self._rank.__getitem__)
             if (identity.lower_id, identity.lower_version) == (lower_id, lower_version):
                 self._upstreams[folder] = names[0]
                 yield _Kept(identity, tuple((name, lower_id, lower_version) for name in names))
@@ -159,7 +166,15 @@ class KeptPackages:
             problems.add(f"{identity} is damaged: {error}")
         return None
 
-    def _keys(self) -> set[FileKey]:
+    def _of(self, wanted: Collection[PackageIdentity]) -> Iterator[FileKey]:
+        """The keys of these packages, if the inventory or the disk has them."""
+        for package in wanted:
+            for upstream in self._rank:
+                key = upstream, package.lower_id, package.lower_version
+                if self._files.described(key) is not None or self._blobs.stat(package_key(*key)) is not None:
+                    yield key
+
+    def _all(self) -> set[FileKey]:
         """Those of the inventory, and those of files that it does not know."""
         keys = set(self._files.all_keys())
         for blob in self._blobs.walk():

@@ -5,6 +5,8 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from nugetproxy.config import Config
 from nugetproxy.httpcache.stored import StoredResponse
 from nugetproxy.mirroring.bundle.base import Base
@@ -34,12 +36,19 @@ class Shelf:
         self.data = data
         data.mkdir(exist_ok=True)
         self.blobs = FilesystemBlobs(data / "mirror")
+        self._noted: list[dict[str, object]] = []
+        self.note_upstream("up")
 
     def config(self, **more: object) -> Config:
         upstream = {"name": "up", "service_index": INDEX}
         return Config.model_validate(
             {"storage": {"path": str(self.data)}, "mirroring": {"upstream": [upstream]}, **more}
         )
+
+    def note_upstream(self, name: str) -> None:
+        """Another upstream has filled the directory before."""
+        self._noted.append({"name": name, "service_index": f"https://{name}.test/v3/index.json", "patterns": ["*"]})
+        (self.data / "upstreams.json").write_bytes(orjson.dumps(self._noted))
 
     def path(self, package_id: str, version: str = "1.0.0", upstream: str = "up") -> Path:
         return self.blobs.path(package_key(upstream, package_id.lower(), version))

@@ -70,7 +70,7 @@ async def test_an_exact_package_that_is_not_kept(shelf, tmp_path):
     source.write_text("Library 3.0.0\n")
 
     choice = await chosen(shelf, source)
-    with pytest.raises(DamagedContent, match=r"library 3\.0\.0 is not in the mirror"):
+    with pytest.raises(DamagedContent, match=r"Library 3\.0\.0 is not in the mirror"):
         await shelf.export(choice)
 
 

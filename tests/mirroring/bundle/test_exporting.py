@@ -96,6 +96,7 @@ async def test_the_nuspec_is_that_in_the_package(shelf):
 
 
 async def test_a_package_of_two_upstreams_is_there_once(shelf):
+    shelf.note_upstream("other")
     await shelf.put("Contoso.Core", upstream="other")
 
     _, bundle = await shelf.export()
@@ -133,6 +134,7 @@ async def test_all_damaged_packages_are_named(shelf):
 
 
 async def test_a_package_that_differs_between_upstreams(shelf):
+    shelf.note_upstream("other")
     await shelf.put("Contoso.Core", upstream="other", content=make_nupkg("Contoso.Core", "1.0.0", readme="other"))
 
     with pytest.raises(DamagedContent, match="was fetched from up and other, with different content"):
@@ -268,6 +270,13 @@ async def test_what_is_pinned_under_a_name(shelf):
     assert folder("contoso.core", "1.0.0") == paths_of((await shelf.export(web))[1])
     assert [*folder("contoso", "10.0.0"), *folder("contoso", "2.0.0")] == paths_of((await shelf.export(whole))[1])
     assert Holds("pinned", ("web",)) == web.holds
+
+
+async def test_packages_of_an_unknown_upstream(shelf):
+    await shelf.put("Contoso.Core", "3.0.0", upstream="other")
+
+    with pytest.raises(DamagedContent, match="packages are from the upstream other, whose service index is not"):
+        await shelf.export()
 
 
 async def test_a_chosen_package_that_is_not_kept(shelf):

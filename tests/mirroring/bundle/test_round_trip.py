@@ -35,6 +35,16 @@ async def test_everything_arrives_as_it_was(shelf, tmp_path):
     assert b"old" == stored(tmp_path / "other", URL)
 
 
+async def test_packages_of_an_upstream_of_before(shelf, tmp_path):
+    shelf.note_upstream("other")
+    await shelf.put("Old", upstream="other")
+
+    _, bundle = await shelf.export()
+
+    assert ["other"] == [name for name in (await import_bytes(tmp_path / "other", bundle)).upstreams if name != "up"]
+    assert packages(shelf.data) == packages(tmp_path / "other")
+
+
 async def test_one_bundle_after_another(shelf, tmp_path):
     _, first = await shelf.export()
     (tmp_path / "first.bundle").write_bytes(first)
