@@ -39,7 +39,7 @@ def restores(data: Path, folder: Path, place: Workplace, *arguments: str) -> tup
     return ended.code == 0, ended.output
 
 
-@pytest.mark.parametrize("graph", ["web"])
+@pytest.mark.parametrize("graph", ["web", "legacy"])
 @pytest.mark.parametrize("form", ["lock file", "project"])
 def test_what_it_calls_complete_restores(
     graph: str, form: str, tmp_path: Path, workplace: Workplace, server: Server, nuget_org: StandIn
