@@ -1,15 +1,20 @@
 """What the SDK adds to projects, compared with its own targets: no package is fetched, and no project is built."""
 
+import re
+
 import pytest
 
 from nugetproxy.nuget.closure.sdk import prunes_by_default
 from nugetproxy.nuget.closure.sdk_facts import shipped_facts
 from nugetproxy.nuget.closure.sdk_folder import folder_facts
 from nugetproxy.nuget.framework import find_framework
+from nugetproxy.nuget.projects.sources import Options, read_sources
 from tests.clients.kit import Workplace, clients_folder
 from tests.nuget import sdk_projects
 
 pytestmark = pytest.mark.clients
+
+_MISSING = re.compile(r"NU110[12]: Unable to find package (\S+?)\.? ", re.ASCII)
 
 _STATED = "".join(
     f"<{name} Condition=\"'$(My_{name})' != ''\">$(My_{name})</{name}>" for name in sdk_projects.PROPERTIES
@@ -100,3 +105,28 @@ def test_an_installed_sdk_says_what_the_shipped_table_says(answers):
 
 def _of(kind):
     return lambda line: line[0] == kind
+
+
+def test_a_restore_without_any_packages_asks_for_what_our_rules_say(tmp_path):
+    """Also for frameworks together, and by the file of the project."""
+    place = Workplace(tmp_path / "work", "http://127.0.0.1:9/index.json")
+    (place.folder / "empty").mkdir()
+    (place.folder / "nuget.config").write_text(
+        '<configuration><packageSources><clear /><add key="e" value="empty" /></packageSources></configuration>'
+    )
+    file = place.folder / "p.csproj"
+    file.write_text(
+        '<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup>'
+        "<TargetFrameworks>net8.0;net10.0;netstandard2.0;net472;netcoreapp2.1</TargetFrameworks>"
+        "<OutputType>Exe</OutputType><RuntimeIdentifiers>linux-x64;win-x64</RuntimeIdentifiers>"
+        "<PublishAot Condition=\"'$(TargetFramework)' == 'net10.0'\">true</PublishAot>"
+        "<NuGetAudit>false</NuGetAudit></PropertyGroup></Project>"
+    )
+    failed = place.dotnet("restore", cwd=place.folder).must_fail()
+    missing = {found[1].lower() for found in _MISSING.finditer(failed.output)}
+    sources = read_sources([file], Options(sdk=shipped_facts("10.0.401")))
+    targets = next(iter(sources.projects.values())).targets
+    downloads = {each.lower_id for target in targets for each in target.downloads}
+    assert missing == downloads | {each.id.lower for target in targets for each in target.references}
+    assert "microsoft.dotnet.ilcompiler" in missing
+    assert len(missing) > 15

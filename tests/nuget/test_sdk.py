@@ -65,6 +65,9 @@ def test_what_the_facts_lack_is_said():
     assert implied(framework("net12.0"), sdk=facts).unknown == (
         "which packs SDK 10.0.401 needs for net12.0: it does not know this framework",
     )
+    assert implied(framework("net9.0-android35.0"), sdk=facts).unknown == (
+        "which packs the workload for android adds to net9.0-android35.0",
+    )
     assert "FSharp.Core" in implied(framework("net10.0"), sdk=facts, language="F#").unknown[0]
     added = implied(framework("net5.0"), sdk=facts, output_exe=True, runtime="osx-arm64", self_contained=False)
     assert added.unknown == ("which host net5.0 has for osx-arm64: the SDK knows none",)

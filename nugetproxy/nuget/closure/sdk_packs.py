@@ -46,8 +46,11 @@ def add_packs(project: SdkProject, found: Found) -> None:
     add_targeting_packs(project, found)
     _add_hosts(project, found)
     _add_compilers(project, found)
-    if project.framework.platform[0] == "windows":
+    platform = project.framework.platform[0]
+    if platform == "windows":
         _add_windows_sdk(project, found)
+    elif platform:
+        found.unknown[f"which packs the workload for {platform} adds to {project.framework.short}"] = None
     if project.web_assets and project.framework.version >= (10, 0, 0, 0):
         for each in project.knows("FrameworkReference"):
             if each.name == CORE_APP:
