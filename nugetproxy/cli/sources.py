@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nugetproxy.cli.options import Command
+from nugetproxy.cli.output import note
 from nugetproxy.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -48,7 +49,10 @@ class SourceOptions:
 
         if not paths and not self._packages:
             raise InvalidRequest("name a SOURCE or a --package")
-        return read_sources(paths, self._options(), self._packages)
+        found = read_sources(paths, self._options(), self._packages)
+        for each in found.outside:
+            note(f"also read, although it is outside the sources: {each}")
+        return found
 
     def extras(self, latest_patch: bool = False, newest: int = 0, all_versions: tuple[str, ...] = ()) -> "Extras":
         from nugetproxy.mirroring.prewarm.plan import Extras
