@@ -17,15 +17,9 @@ from tests.clients.kit import Workplace
 from tests.nuget.projects.cases import CASES
 from tests.nuget.projects.expressions import CONDITIONS, EXPRESSIONS, names, without_folder, write_project
 from tests.nuget.projects.expressions import RECORDED as RECORDED_EXPRESSIONS
-from tests.nuget.projects.facts import RECORDED, write_cases
+from tests.nuget.projects.facts import RECORDED, prunes, write_cases
 
 pytestmark = pytest.mark.clients
-
-# The packs and references that the SDK adds: `nuget/closure/sdk.py` has its own comparison.
-_OF_THE_SDK = (
-    "microsoft.netcore.app.", "microsoft.aspnetcore.app.", "microsoft.net.illink", "microsoft.dotnet.ilcompiler",
-    "runtime.", "microsoft.windowsdesktop.app.", "microsoft.windows.sdk.net", "netstandard.library",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -67,21 +61,22 @@ def _theirs(name: str, fields: dict[str, Any], spec: dict[str, Any], root: Path)
     restore = spec["restore"]
     yield "exists"
     for package_id, each in fields.get("dependencies", {}).items():
-        if not each.get("autoReferenced"):
-            is_private, is_excluded = each.get("suppressParent") == "All", each.get("include") == "None"
-            yield f"needs {package_id.lower()} {each.get('version')} private={is_private} excluded={is_excluded}"
+        is_private, is_excluded = each.get("suppressParent") == "All", each.get("include") == "None"
+        origin = " by itself" if each.get("autoReferenced") else ""
+        yield f"needs{origin} {package_id.lower()} {each.get('version')} private={is_private} excluded={is_excluded}"
     for path, each in restore["frameworks"][name].get("projectReferences", {}).items():
         yield f"references {Path(path).relative_to(root)} private={each.get('privateAssets') == 'all'}"
     for each in fields.get("downloadDependencies", []):
         for version in each["version"].split(";"):
-            if not each["name"].lower().startswith(_OF_THE_SDK):
-                yield f"downloads {each['name'].lower()} {version.split(',')[0].strip('[ ')}"
+            yield f"downloads {each['name'].lower()} {version.split(',')[0].strip('[ ')}"
     yield f"falls back to {fields.get('imports', [])}"
     for runtime in spec.get("runtimes", {}):
         yield f"runs on {runtime}"
     for package_id, version in fields.get("centralPackageVersions", {}).items():
         yield f"has central {package_id.lower()} {VersionRange.parse(version, floating=True)}"
     yield f"pins: {bool(restore.get('CentralPackageTransitivePinningEnabled'))}"
+    pruned = fields.get("packagesToPrune", {})
+    yield prunes({package_id.lower(): range_.strip("(,] ") for package_id, range_ in pruned.items()})
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -4,17 +4,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from nugetproxy.errors import InvalidRequest
+from nugetproxy.errors import InvalidRequest, InvalidVersion
 from nugetproxy.nuget.closure.model import Reference, Target
 from nugetproxy.nuget.closure.sdk import Implied, implied
 from nugetproxy.nuget.closure.sdk_facts import SdkFacts
-from nugetproxy.nuget.identity import PackageId
+from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.projects.msbuild.evaluation import Evaluation
 from nugetproxy.nuget.projects.msbuild.values import listed
+from nugetproxy.nuget.projects.texts import one_line
 from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.nuget.version_range import ANY_VERSION, VersionRange
 
 _EXECUTABLE: Final = frozenset({"exe", "winexe"})
 _IMPLICIT: Final = "Microsoft.NETCore.App"
+_OF_THE_RUNTIME: Final = frozenset(
+    {"microsoft.netcore.app", "microsoft.dotnet.ilcompiler", "microsoft.net.illink.tasks"}
+)
 _FRAMEWORK_PACKAGES: Final = frozenset({"microsoft.netcore.app", "netstandard.library"})
 _REFERENCE_ASSEMBLIES: Final = "microsoft.netframework.referenceassemblies"
 _NOTHING_TO_BUILD: Final = frozenset({"microsoft.build.notargets", "microsoft.build.traversal"})
@@ -60,6 +65,8 @@ def with_implied(
         framework_references=tuple(dict.fromkeys(each for each in references if each != _IMPLICIT)),
         language=evaluation.text("Language") or "C#",
     )
+    if stated := evaluation.text("RuntimeFrameworkVersion"):
+        added = _of_version(added, stated)
     for sentence in added.unknown:
         unknown(sentence)
     known = {each.id.lower for each in target.references} | _unwanted(evaluation)
@@ -77,9 +84,30 @@ def with_implied(
 
 def _versioned(reference: Reference, target: Target, added: Implied) -> Reference:
     """The SDK has versions for the shared frameworks of .NET Core 2, which projects reference without one."""
-    if reference.range is not None or reference.id.lower in target.central:
+    has_own = reference.range not in (None, ANY_VERSION) or reference.id.lower in target.central
+    version = None if has_own else added.versions.get(reference.id.lower)
+    if version is None:
         return reference
-    return replace(reference, range=added.versions.get(reference.id.lower))
+    return replace(reference, range=version, is_implicit=True, is_private=True)
+
+
+def _of_version(added: Implied, stated: str) -> Implied:
+    """With `RuntimeFrameworkVersion`: it is the version of everything but the packs that are compiled against."""
+    try:
+        version = NuGetVersion.parse(stated)
+    except InvalidVersion:
+        sentence = f"RuntimeFrameworkVersion {one_line(stated)} is not one version; the newest known one is taken"
+        return replace(added, unknown=(*added.unknown, sentence))
+    range_ = VersionRange(version, True)
+    return replace(
+        added,
+        references=tuple(
+            replace(each, range=range_) if each.id.lower in _OF_THE_RUNTIME else each for each in added.references
+        ),
+        downloads=tuple(
+            each if each.lower_id.endswith(".ref") else PackageIdentity(each.id, version) for each in added.downloads
+        ),
+    )
 
 
 def _unwanted(evaluation: Evaluation) -> frozenset[str]:

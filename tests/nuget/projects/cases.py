@@ -366,6 +366,48 @@ CASES: dict[str, dict[str, str]] = {
         "x/v.props": project(props(V="6.0.0")),
         "p.csproj": sdk('<Import Project="common.props" /><Import Project="$(Base)v.props" />' + packages("A $(V)")),
     },
+    "asp-net-reference": {
+        "p.csproj": sdk('<ItemGroup><FrameworkReference Include="Microsoft.AspNetCore.App" /></ItemGroup>', "net8.0;net10.0")
+    },
+    "old-frameworks": {"p.csproj": sdk(A1, "netcoreapp2.1;netstandard1.6;netstandard2.0;net461;net35")},
+    "executables": {"p.csproj": sdk(props(OutputType="Exe"), "net6.0;net8.0;net10.0;net48")},
+    "no-host": {"p.csproj": sdk(props(OutputType="Exe", UseAppHost="false"), "net8.0")},
+    "trimmed": {"p.csproj": sdk(props(OutputType="Exe", PublishTrimmed="true"), "net8.0;net10.0")},
+    "trimmable-library": {"p.csproj": sdk(props(IsTrimmable="true"), "net8.0;net10.0")},
+    "aot-library": {"p.csproj": sdk(props(IsAotCompatible="true"), "net8.0;net10.0")},
+    "ready-to-run": {
+        "p.csproj": sdk(props(OutputType="Exe", PublishReadyToRun="true", RuntimeIdentifiers="linux-x64;win-x64"), "net8.0")
+    },
+    "self-contained-for-runtimes": {
+        "p.csproj": sdk(props(OutputType="WinExe", SelfContained="true", RuntimeIdentifiers="linux-x64;osx-arm64"), "net8.0")
+    },
+    "runtime-before-8": {"p.csproj": sdk(props(OutputType="Exe", RuntimeIdentifier="linux-x64"), "net6.0")},
+    "own-pruning": {
+        "p.csproj": sdk('<ItemGroup><PrunePackageReference Include="Own" Version="1.2.3" /></ItemGroup>' + A1)
+    },
+    "own-implicit": {
+        "p.csproj": sdk(packages("NETStandard.Library 2.0.1", "Microsoft.NETCore.App 2.1.5"), "netstandard2.0;netcoreapp2.1")
+    },
+    "shared-framework-without-version": {
+        "p.csproj": sdk('<ItemGroup><PackageReference Include="Microsoft.AspNetCore.App" /></ItemGroup>', "netcoreapp2.1;netcoreapp2.2")
+    },
+    "own-framework-version": {"p.csproj": sdk(props(RuntimeFrameworkVersion="2.1.7"), "netcoreapp2.1")},
+    "patch-of-framework": {"p.csproj": sdk(props(OutputType="Exe", SelfContained="true", RuntimeIdentifier="linux-x64", RuntimeFrameworkVersion="8.0.5"), "net8.0")},
+    "patch-of-tools": {
+        "aot/p.csproj": sdk(props(OutputType="Exe", PublishAot="true", RuntimeFrameworkVersion="8.0.5"), "net8.0"),
+        "ready/p.csproj": sdk(props(OutputType="Exe", PublishReadyToRun="true", RuntimeFrameworkVersion="8.0.5"), "net8.0"),
+    },
+    "central-and-implicit": {
+        "Directory.Packages.props": CENTRAL,
+        "p.csproj": sdk(USES_CENTRAL + props(PublishAot="true", OutputType="Exe")),
+    },
+    "central-netstandard": {"Directory.Packages.props": CENTRAL, "p.csproj": sdk(USES_CENTRAL, "netstandard2.0")},
+    "default-of-a-package": {
+        "Directory.Build.targets": project(
+            '<ItemGroup><PackageReference Update="A" Version="2.5.0" /></ItemGroup>'
+        ),
+        "p.csproj": sdk('<ItemGroup><PackageReference Include="A" /></ItemGroup>'),
+    },
     "app": {
         "app.cs": "#!/usr/bin/env dotnet\n// why\n\n#:package A@1.2.3\n#:package B@1.*\n#:property V=4.0.0\n"
         "#:package C@$(V)\nConsole.WriteLine(1);\n#if X\n#:package No@1.0\n#endif\n",

@@ -1,6 +1,7 @@
 """A project as a set of facts, one line each: what differs between two is then easy to see."""
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from nugetproxy.nuget.closure.model import Project, Target
@@ -31,7 +32,8 @@ def _of_target(target: Target, root: Path) -> Iterator[str]:
     yield "exists"
     for each in target.references:
         range_ = each.range or target.central.get(each.id.lower)
-        yield f"needs {each.id.lower} {range_} private={each.is_private} excluded={each.excludes_all}"
+        origin = " by itself" if each.is_implicit else ""
+        yield f"needs{origin} {each.id.lower} {range_} private={each.is_private} excluded={each.excludes_all}"
     for reference in target.projects:
         yield f"references {Path(reference.path).relative_to(root)} private={reference.is_private}"
     for download in target.downloads:
@@ -42,3 +44,10 @@ def _of_target(target: Target, root: Path) -> Iterator[str]:
     for package_id, version in target.central.items():
         yield f"has central {package_id} {version}"
     yield f"pins: {target.pins_transitively}"
+    yield prunes({package_id: version.normalized for package_id, version in target.pruned.items()})
+
+
+def prunes(versions: Mapping[str, str]) -> str:
+    """One line for hundreds of packages: how many, and a checksum."""
+    text = " ".join(f"{package_id} {version}" for package_id, version in sorted(versions.items()))
+    return f"prunes {len(versions)} packages, checksum {zlib.crc32(text.encode())}"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nugetproxy.nuget.projects.sources import Sources, read_sources
+from nugetproxy.nuget.closure.sdk_facts import shipped_facts
+from nugetproxy.nuget.projects.sources import Options, Sources, read_sources
 from tests.nuget.projects.cases import CASES
 from tests.nuget.projects.facts import RECORDED, facts_of, write_cases
 
@@ -21,7 +22,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sources(root: Path) -> Sources:
-    return read_sources([root])
+    return read_sources([root], Options(sdk=shipped_facts("10.0.401")))
 
 
 @pytest.mark.parametrize("case", CASES)
