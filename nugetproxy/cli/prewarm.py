@@ -78,6 +78,7 @@ def prewarm(
 
     from nugetproxy import logs
     from nugetproxy.cli.opened_mirror import owner_that_root_would_shut_out
+    from nugetproxy.cli.prewarm_reports import nothing
     from nugetproxy.runtime.known_upstreams import with_known_upstreams
 
     config = with_known_upstreams(load_config(options))
@@ -98,6 +99,8 @@ def prewarm(
         sys.exit(USAGE)
     if work.sources.is_empty and not all_versions:
         note("the sources name no packages")
+        if as_json or report_file is not None:
+            _show(nothing(), report_file, as_json=as_json)
         sys.exit(0)
     try:
         row = asyncio.run(_run(config, work))

@@ -36,6 +36,15 @@ def prewarmed(plan: "Plan", lookup: "FeedLookup", report: "PrewarmReport", name:
     }
 
 
+def nothing() -> dict[str, Any]:
+    """The report of a run for sources that name no packages."""
+    lists: dict[str, Any] = {
+        name: [] for name in ("packages", "problems", "restore_errors", "unsure", "feeds_not_asked")
+    }
+    totals = dict.fromkeys(("kept_before", "fetched", "bytes_fetched", "ids_with_documents"), 0)
+    return {"complete": True, **lists, **totals, "pinned_as": None}
+
+
 def what_if(plan: "Plan", lookup: "FeedLookup", sizes: "Mapping[PackageIdentity, int | None]") -> dict[str, Any]:
     """What a run would fetch. `sizes` in bytes: 0 for kept packages, None for unknown."""
     problems = _unresolved(plan, lookup)

@@ -47,6 +47,7 @@ def prove(
     import asyncio
 
     from nugetproxy import logs
+    from nugetproxy.mirroring.prewarm.proof import Proof
 
     logs.set_up("plain", "error")
     try:
@@ -59,11 +60,13 @@ def prove(
         sys.exit(USAGE)
     if read.is_empty:
         note("the sources name no packages")
+        if as_json:
+            print_json(_row(Proof(), ()))
         sys.exit(0)
 
     ours: set[str] = set()
 
-    async def run() -> "Proof":
+    async def run() -> Proof:
         from nugetproxy.mirroring.prewarm.files import PackageFiles
         from nugetproxy.mirroring.prewarm.lookup import FeedLookup
         from nugetproxy.mirroring.prewarm.patience import Patience

@@ -116,6 +116,17 @@ async def test_a_limit_of_bytes(site, gallery):
     assert len(site.kept) == 2
 
 
+async def test_sources_without_packages(site, gallery):
+    empty, full = await site.report("# nothing"), await site.report("Contoso.App")
+    assert set(empty) == set(full)
+    assert (empty["complete"], empty["packages"]) == (True, [])
+    code, row = await site.prove(str(site.data.parent / "packages.txt"))
+    (site.data.parent / "packages.txt").write_text("")
+    assert (code, row["packages"]) == (0, 2)
+    code, row = await site.prove(str(site.data.parent / "packages.txt"))
+    assert (code, row["complete"], row["gaps"]) == (0, True, [])
+
+
 async def test_pins_under_a_name(site):
     report = await site.report("Contoso.App", "--as", "web-team")
     assert report["pinned_as"] == "web-team"
