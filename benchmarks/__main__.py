@@ -7,6 +7,7 @@ from benchmarks import (
     foreseen,
     freshness,
     hostile,
+    importing,
     lane,
     mixed,
     proxies,
@@ -54,6 +55,9 @@ def main() -> None:
     evicting.add_argument("--rounds", type=int, default=5)
     evicting.add_argument("--seconds", type=int, default=5, help="of load, each round and server")
     evicting.add_argument("--rate", type=int, default=eviction.RATE, help="requests a second")
+    arriving = what.add_parser("import", help="a bundle of small packages, against as many synced files")
+    arriving.add_argument("--packages", type=int, default=10_000)
+    arriving.add_argument("--rounds", type=int, default=3)
     crowd = what.add_parser("stampede", help="200 simultaneous clients request one cold package of 20 MB")
     client = what.add_parser("restore", help="a real `dotnet restore` from six kinds of sources")
     client.add_argument("--rounds", type=int, default=3)
@@ -104,6 +108,8 @@ def main() -> None:
         case "eviction":
             options = {"packages": asked.packages, "rounds": asked.rounds, "seconds": asked.seconds}
             print(eviction.measure(**options, rate=asked.rate))
+        case "import":
+            print(importing.measure(packages=asked.packages, rounds=asked.rounds))
         case "stampede":
             print(proxies.stampede(command=asked.command))
         case "restore":

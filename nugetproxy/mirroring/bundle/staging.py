@@ -126,13 +126,16 @@ class Staging:
             make_private_folder(self.folder.parent)
             make_private_folder(self.folder)
             make_private_folder(self.folder / _FILES)
-            there = {each.number: each for each in self.records() if self._is_whole(each)}
             half = self.folder / f"{_JOURNAL}.new"
             self._journal = open_private(half)
             os.ftruncate(self._journal, 0)
-            self._write(map(_line, there.values()))
+            there = set()
+            for each in self.records():
+                if self._is_whole(each):
+                    there.add(each.number)
+                    self._write((_line(each),))
             half.replace(self.folder / _JOURNAL)
-        return set(there)
+        return there
 
     def add(self, record: Staged) -> None:
         """Note a file that was written. Many are synced together, and enter the journal then."""

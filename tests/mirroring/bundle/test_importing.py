@@ -2,6 +2,8 @@
 
 import errno
 import io
+import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from nugetproxy.config import Config, load
 from nugetproxy.errors import BundleRefused, InvalidBundle, NugetproxyError, StorageUnavailable, UntrustedBundle
+from nugetproxy.mirroring.bundle import receiving
 from nugetproxy.mirroring.bundle.committing import Committing
 from nugetproxy.mirroring.bundle.head import Holds, Since
 from nugetproxy.mirroring.bundle.importing import Options
@@ -314,6 +317,50 @@ async def test_two_imports_at_the_same_time_are_refused(data: Path):
 
 
 # --- interrupted ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("full_after", [0, 300, 1500])
+async def test_a_full_disk_leaves_no_trace(data: Path, monkeypatch: pytest.MonkeyPatch, full_after: int):
+    """
+    What the server needs most then is the space.
+    """
+    left = [full_after]
+
+    class Full(io.FileIO):
+        def write(self, block: Any) -> int:
+            left[0] -= len(block)
+            if left[0] < 0:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(block)
+
+    monkeypatch.setattr(receiving, "create", lambda path: Full(path, "wb"))
+    with pytest.raises(StorageUnavailable, match="No space left"):
+        await import_bytes(data, PLAIN)
+    assert traces(data) == []
+
+    monkeypatch.undo()
+    assert (await import_bytes(data, PLAIN)).packages == 2
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 20_000_000), (300, 100)])
+async def test_memory_grows_neither_with_the_size_of_packages_nor_with_their_number(data: Path, count: int, size: int):
+    """
+    A bundle of 20 GB is to be read with 64 MB. Here it is 20 MB with 5 MB, and 300 packages with the same.
+    """
+    file = data.parent / "team.bundle"
+    payload = os.urandom(size)
+    file.write_bytes(bundle(*(each for n in range(count) for each in package(f"Contoso.P{n}", payload=payload))))
+    await import_bytes(data.parent / "warm", PLAIN)
+    with file.open("rb") as source:
+        tracemalloc.start()
+        try:
+            imported = await import_stream(data, source.read)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert imported.packages == count
+    assert peak < 5_000_000
 
 
 async def test_a_stick_that_is_pulled_out_leaves_what_was_verified(data: Path):
