@@ -32,12 +32,14 @@ def with_implied(
     sdk: SdkFacts | None,
     *,
     also_for: Sequence[str],
+    is_blazor: bool,
     prunes_by_default: bool,
     unknown: Callable[[str], None],
 ) -> Target:
     """The target with what the SDK adds. What the project names itself wins; `unknown` gets sentences for people.
 
     `also_for` are runtimes to add to those of the evaluation, which are those of this framework alone.
+    `is_blazor`: a project of the web SDK with `.razor` files, which needs the scripts of Blazor.
     `prunes_by_default`: a target framework of the project is .NET 10 or later.
     """
     if sdk is None or not evaluation.is_true("UsingMicrosoftNETSdk"):
@@ -61,7 +63,8 @@ def with_implied(
         output_exe=evaluation.text("OutputType").lower() in _EXECUTABLE,
         uses_host=not _is_false(evaluation, "UseAppHost"),
         windows_targeting=evaluation.is_true("EnableWindowsTargeting") or None,
-        web_assets=evaluation.is_true("RequiresAspNetWebAssets"),
+        web_assets=evaluation.is_true("RequiresAspNetWebAssets")
+        or (is_blazor and not _is_false(evaluation, "RequiresAspNetWebAssets")),
         framework_references=tuple(dict.fromkeys(each for each in references if each != _IMPLICIT)),
         language=evaluation.text("Language") or "C#",
     )

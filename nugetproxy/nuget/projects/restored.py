@@ -15,6 +15,7 @@ from nugetproxy.nuget.framework import Framework, find_framework
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.projects.findings import Options, Unsure
 from nugetproxy.nuget.projects.implied import with_implied
+from nugetproxy.nuget.projects.msbuild import sdk_parts
 from nugetproxy.nuget.projects.msbuild.evaluation import Documents, Evaluation, SdkUse, evaluate
 from nugetproxy.nuget.projects.msbuild.functions import parsed_version, version_text
 from nugetproxy.nuget.projects.msbuild.values import Item, listed, union
@@ -27,6 +28,7 @@ LOCK_FILE: Final = (
 """What settles every doubt about the packages of a project."""
 
 _A_RUNTIME: Final = "--rid, or RuntimeIdentifier in the project"
+_WEB_ASSEMBLY: Final = "--package 'Microsoft.NET.Sdk.WebAssembly.Pack VERSION', and so on, as a restore reports them"
 _NET_CORE: Final = ".NETCoreApp"
 _OWN_PLATFORM: Final = 5
 
@@ -61,6 +63,7 @@ class _Reading:
         self._shown = documents.files.shown
         self._restored = Restored(path)
         self._prunes_by_default = False
+        self._is_blazor = False
 
     def run(self) -> Restored:
         given = dict(self._options.properties)
@@ -81,6 +84,12 @@ class _Reading:
         self._restored.lock_files = self._lock_files(outer, folder, name)
         self._restored.packages_configs = (f"{folder}/packages.{name}.config", f"{folder}/packages.config")
         runtimes = self._runtimes(evaluations)
+        names = {sdk.name.lower() for sdk in self._restored.sdks}
+        if names & sdk_parts.ASP_NET_SDKS and self._options.sdk is not None:
+            self._is_blazor = any(True for _ in self._documents.files.matching(f"{folder}/**/*.razor"))
+        if names & sdk_parts.WEB_ASSEMBLY_SDKS:
+            what = "which WebAssembly packs and runtime the SDK downloads is not known; left out"
+            self._unsure(self._shown(self._path), what, _WEB_ASSEMBLY)
         self._prunes_by_default = any(each.is_true("_PrunesByDefault") for each in inner)
         targets = [target for each in inner if (target := self._target(each, runtimes)) is not None]
         is_package_style = outer.text("RestoreProjectStyle").lower() == "packagereference" or any(
@@ -133,6 +142,7 @@ class _Reading:
             evaluation,
             self._options.sdk,
             also_for=self._options.runtimes,
+            is_blazor=self._is_blazor,
             prunes_by_default=self._prunes_by_default,
             unknown=lambda what: self._unsure(self._shown(self._path), what),
         )

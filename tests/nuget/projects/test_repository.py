@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from nugetproxy.errors import InvalidRequest
+from nugetproxy.nuget.closure.sdk_facts import shipped_facts
 from nugetproxy.nuget.compatibility import nearest
 from nugetproxy.nuget.framework import Framework
 from nugetproxy.nuget.projects.findings import Options
 from nugetproxy.nuget.projects.sources import Sources, read_sources
 from tests.nuget.projects.cases import A1, packages, project, props, sdk
+from tests.nuget.projects.facts import facts_of
 
 LOCK = '{"version": 2, "dependencies": {"net10.0": {"%s": {"type": "Direct", "resolved": "1.0.0"}}}}'
 
@@ -187,10 +189,42 @@ def test_an_sdk_is_restored_by_itself_for_no_framework(tree):
     assert nearest(target.framework, [None, "net8.0"]) is None
 
 
-def test_a_web_project_references_asp_net_core(tree):
-    tree.write("web.csproj", sdk(A1, name="Microsoft.NET.Sdk.Web"))
+def facts(tree: Tree, name: str) -> set[str]:
+    (found,) = tree.read(name, options=Options(sdk=shipped_facts("10.0.401"))).projects.values()
+    return facts_of(found, tree.folder)
 
-    assert tree.references(tree.read()) == {"web.csproj": ["A"]}
+
+def test_a_web_project_is_an_executable_that_references_asp_net_core(tree):
+    """The real SDK for tests has only Microsoft.NET.Sdk."""
+    reference = '<ItemGroup><FrameworkReference Include="Microsoft.AspNetCore.App" /></ItemGroup>'
+    tree.write("web/a.csproj", sdk(A1, "net8.0", "Microsoft.NET.Sdk.Web"))
+    tree.write("plain/a.csproj", sdk(A1 + props(OutputType="Exe") + reference, "net8.0"))
+
+    assert facts(tree, "web/a.csproj") == facts(tree, "plain/a.csproj")
+    assert any("downloads microsoft.aspnetcore.app.ref" in fact for fact in facts(tree, "web/a.csproj"))
+
+
+@pytest.mark.parametrize(
+    ("body", "file", "framework", "has_scripts"),
+    [
+        ("", "Pages/Home.razor", "net10.0", True),
+        ("", "Pages/Home.cshtml", "net10.0", False),
+        ("", "Pages/Home.razor", "net8.0", False),
+        (props(RequiresAspNetWebAssets="false"), "Home.razor", "net10.0", False),
+        (props(RequiresAspNetWebAssets="true"), "Home.cshtml", "net10.0", True),
+    ],
+)
+def test_the_scripts_of_blazor(tree, body, file, framework, has_scripts):
+    tree.write("a.csproj", sdk(body, framework, "Microsoft.NET.Sdk.Web"))
+    tree.write(file, "")
+
+    assert has_scripts == any("microsoft.aspnetcore.app.internal.assets" in fact for fact in facts(tree, "a.csproj"))
+
+
+def test_packs_of_web_assembly_are_said_to_be_unknown(tree):
+    tree.write("a.csproj", sdk(A1, name="Microsoft.NET.Sdk.BlazorWebAssembly"))
+
+    assert "WebAssembly packs" in sentences(tree.read())
 
 
 def test_files_outside_the_sources_are_said(tree, tmp_path):

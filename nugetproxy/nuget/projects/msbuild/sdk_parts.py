@@ -118,6 +118,7 @@ TARGETS: Final = """<Project>
 </Project>"""  # noqa: E501
 
 ASP_NET_SDKS: Final = frozenset({"microsoft.net.sdk.web"})
+WEB_ASSEMBLY_SDKS: Final = frozenset({"microsoft.net.sdk.blazorwebassembly", "microsoft.net.sdk.webassembly"})
 EXECUTABLE_SDKS: Final = frozenset({"microsoft.net.sdk.web", "microsoft.net.sdk.worker"})
 
 BUNDLED: Final = frozenset(
