@@ -83,7 +83,7 @@ def test_which_of_two_requests_is_higher(near, far, is_at_least):
 @pytest.mark.parametrize(
     ("universe", "wanted", "why", "nearest"),
     [
-        ("", "A 1.0", "there is no package A", None),
+        ("", "A 1.0", "no version of A is available", None),
         ("A 1.0", "A 2.0", "no version of A is in [2.0.0, )", "1.0.0"),
         ("A 1.0\nA 3.0", "A [2.0]", "no version of A is in [2.0.0, 2.0.0]", "3.0.0"),
         ("A 2.0-rc.1", "A 1.0", "only prereleases of A are in [1.0.0, )", "2.0.0-rc.1"),

@@ -85,7 +85,7 @@ async def together(*walks: Coroutine[Any, Any, T]) -> list[T]:
 
 def _nothing(package_id: PackageId, range_: VersionRange, versions: tuple[NuGetVersion, ...]) -> Found:
     if not versions:
-        return Found(why=f"there is no package {package_id}")
+        return Found(why=f"no version of {package_id} is available")
     inside = [version for version in versions if range_.satisfies(version)]
     if inside and not range_.allows_prereleases:
         return Found(why=f"only prereleases of {package_id} are in {range_}", nearest=max(inside))
