@@ -30,7 +30,7 @@ class _Work:
     """What is exported, and where to. `names` are those of the sources."""
 
     sources: "Sources | None"
-    extras: "Extras"
+    extras: "Extras | None"
     names: tuple[str, ...]
     pinned: str | None
     hosted: tuple[str, ...]
@@ -108,7 +108,8 @@ def export(
     try:
         given = SourceOptions(options)
         work = _Work(
-            given.read(sources) if named else None, given.extras(), named, pinned, tuple(map(checked_glob, hosted)),
+            given.read(sources) if named else None, given.extras() if named else None, named,
+            pinned, tuple(map(checked_glob, hosted)),
             key, to, volume_size, since,
         )  # fmt: skip
         if not work.hosted:
@@ -150,7 +151,7 @@ async def _choice(config: "Config", work: _Work, opened: "Export") -> "Choice":
     from nugetproxy.runtime.exporting import EVERYTHING
 
     choice = EVERYTHING if work.pinned is None else opened.pinned(work.pinned)
-    if work.sources is not None:
+    if work.sources is not None and work.extras is not None:
         from nugetproxy.runtime.export_choice import choose
 
         choice = await choose(config, work.sources, work.extras, work.names)

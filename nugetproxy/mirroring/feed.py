@@ -25,10 +25,11 @@ from nugetproxy.executors.threads import PACKAGES
 from nugetproxy.feeds.base import Answer, CatalogEntry, Offered, PackageContent, Part, SmallContent
 from nugetproxy.httpcache.freshness import DocumentKind
 from nugetproxy.httpcache.outcome import Outcome
+from nugetproxy.mirroring.documents.addresses import quoted
 from nugetproxy.mirroring.documents.mirrored_documents import KeptDocument
 from nugetproxy.mirroring.documents.readers import CatalogEntryOf
 from nugetproxy.mirroring.documents.registrations import MirroredRegistrations
-from nugetproxy.mirroring.documents.source import MirroredSource, quoted
+from nugetproxy.mirroring.documents.source import MirroredSource
 from nugetproxy.mirroring.documents.trust import MirroredTrust
 from nugetproxy.mirroring.downloads.contents import kept_content
 from nugetproxy.mirroring.downloads.mirrored_downloads import MirroredDownloads

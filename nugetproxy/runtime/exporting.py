@@ -25,7 +25,7 @@ from nugetproxy.mirroring.bundle.record import new_id, next_bundle
 from nugetproxy.mirroring.bundle.signature import PrivateKey
 from nugetproxy.mirroring.bundle.target import Target
 from nugetproxy.mirroring.bundle.writing import Draft, Source
-from nugetproxy.mirroring.care.eviction import LEASE as EVICTION
+from nugetproxy.mirroring.care.leases import EVICTION
 from nugetproxy.mirroring.kept.files import KeptFiles
 from nugetproxy.mirroring.kept.inventory import open_ledger
 from nugetproxy.mirroring.kept.pins import ALL_VERSIONS, Pins

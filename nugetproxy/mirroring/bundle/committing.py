@@ -20,7 +20,7 @@ from nugetproxy.logs import logger
 from nugetproxy.mirroring.bundle.head import Head
 from nugetproxy.mirroring.bundle.imported import ImportedBundle, note_imported
 from nugetproxy.mirroring.bundle.staging import Seal, Staged, StagedDocument, StagedPackage, Staging, areas
-from nugetproxy.mirroring.downloads.contents import lease_of, package_key
+from nugetproxy.mirroring.downloads.keys import lease_of, package_key
 from nugetproxy.mirroring.kept.inventory import Inventory
 from nugetproxy.mirroring.kept.pins import Pin, Pins
 from nugetproxy.storage.blobs.base import BlobKey

@@ -3,10 +3,17 @@
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 
 def sha512_of(content: bytes) -> str:
     return in_base64(hashlib.sha512(content).digest())
+
+
+def file_sha512(path: Path) -> str:
+    """Of a file. Blocks; raises OSError."""
+    with path.open("rb") as file:
+        return in_base64(hashlib.file_digest(file, "sha512").digest())
 
 
 def in_base64(digest: bytes) -> str:

@@ -13,7 +13,7 @@ from nugetproxy.httpcache.stored import StoredResponse
 from nugetproxy.mirroring.bundle.hashing import sha512_of
 from nugetproxy.mirroring.bundle.manifest import DocumentFacts, Entry, Kind, path_of
 from nugetproxy.mirroring.bundle.writing import Problems
-from nugetproxy.mirroring.documents.source import quoted
+from nugetproxy.mirroring.documents.addresses import quoted
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.protocol.v3.registration import Leaf, read_index, read_page
 from nugetproxy.protocol.v3.service_index import UpstreamEndpoints, check_service_index

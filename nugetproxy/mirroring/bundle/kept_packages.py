@@ -5,19 +5,19 @@ content is copied.
 """
 
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
 from nugetproxy.errors import InvalidPackage, InvalidRequest
-from nugetproxy.mirroring.bundle.hashing import sha512_of
+from nugetproxy.mirroring.bundle.hashing import file_sha512, sha512_of
 from nugetproxy.mirroring.bundle.manifest import Entry, FileFacts, Kind, PackageFacts, path_of
 from nugetproxy.mirroring.bundle.writing import Problems
-from nugetproxy.mirroring.downloads.contents import package_key
+from nugetproxy.mirroring.downloads.keys import package_key
 from nugetproxy.mirroring.kept.files import DescribedFile, FileKey, KeptFiles
-from nugetproxy.mirroring.kept.guard import sha512_of as file_sha512
 from nugetproxy.mirroring.kept.parts import is_original
 from nugetproxy.nuget.archive import ArchiveLimits
 from nugetproxy.nuget.identity import PackageIdentity
@@ -64,8 +64,8 @@ class KeptPackages:
         self._rank = {name: number for number, name in enumerate(order)}
         self._wanted = wanted
         self._describe = describe
-        self._upstreams: dict[str, str] = {}
-        """That from which a package is taken, by folder."""
+        self._upstream = ""
+        """That of the last package that was read."""
 
     def entries(self, problems: Problems) -> Iterator[Entry]:
         """See `Content`."""
@@ -73,9 +73,11 @@ class KeptPackages:
             yield from self._entries_of(kept, problems)
 
     def chunks(self, entry: Entry) -> Iterator[bytes]:
-        """See `Content`. The bytes may have changed since `entries`."""
+        """See `Content`. The bytes may have changed since `entries`. What is beside a package follows it."""
         _, lower_id, lower_version, name = entry.path.split("/")
-        key = self._upstreams[_folder(lower_id, lower_version)], lower_id, lower_version
+        if isinstance(entry.facts, PackageFacts):
+            self._upstream = entry.facts.upstreams[0]
+        key = self._upstream, lower_id, lower_version
         path = self._path(key)
         if entry.kind is Kind.NUSPEC:
             yield nuspec_of(path, name)
@@ -91,32 +93,41 @@ class KeptPackages:
         return self._blobs.path(package_key(*key))
 
     def _kept(self, problems: Problems) -> Iterator[_Kept]:
-        upstreams: dict[str, list[str]] = defaultdict(list)
-        unknown: Counter[str] = Counter()
+        """In the order of paths. Memory is some hundred bytes for each package."""
+        unknown: dict[str, set[str]] = defaultdict(set)
+        places: set[str] = set()
         for upstream, lower_id, lower_version in self._all() if self._wanted is None else self._of(self._wanted):
-            if upstream in self._rank:
-                upstreams[_folder(lower_id, lower_version)].append(upstream)
+            rank = self._rank.get(upstream)
+            if rank is None:
+                unknown[upstream].add(f"{lower_id} {lower_version}")
             else:
-                unknown[upstream] += 1
-        for upstream, count in sorted(unknown.items()):
+                # Sorts as the paths below the folder, and then by upstream.
+                places.add(f"{lower_id}/{lower_version}/{rank:04}")
+        for upstream, packages in sorted(unknown.items()):
             problems.add(
-                f"{count} packages are from the upstream {upstream}, whose service index is not known: name it in the"
-                f" settings, or remove mirror/{upstream}"
+                f"{len(packages)} packages are from the upstream {upstream}, whose service index is not known: name it"
+                f" in the settings, or remove mirror/{upstream}"
             )
-        for package in sorted(self._wanted or (), key=str):
-            if _folder(package.lower_id, package.lower_version) not in upstreams:
-                problems.add(f"{package} is not in the mirror: fetch it with `nugetproxy prewarm`")
-        # The folder ends in "/", so that folders are in the order of the paths below them.
-        for folder in sorted(upstreams, key=str.encode):
-            lower_id, lower_version, _ = folder.split("/")
+        found = 0
+        names = list(self._rank)
+        for folder, group in groupby(sorted(places, key=str.encode), key=lambda place: place.rpartition("/")[0]):
+            lower_id, _, lower_version = folder.partition("/")
+            upstreams = [names[int(place.rpartition("/")[2])] for place in group]
             try:
                 identity = PackageIdentity.parse(lower_id, lower_version)
             except InvalidRequest:
                 continue  # put there by hand: never served
-            names = sorted(upstreams[folder], key=self._rank.__getitem__)
             if (identity.lower_id, identity.lower_version) == (lower_id, lower_version):
-                self._upstreams[folder] = names[0]
-                yield _Kept(identity, tuple((name, lower_id, lower_version) for name in names))
+                found += 1
+                yield _Kept(identity, tuple((name, lower_id, lower_version) for name in upstreams))
+        if self._wanted is not None and found < len(self._wanted):
+            self._tell_missing(self._wanted, places, problems)
+
+    def _tell_missing(self, wanted: Collection[PackageIdentity], places: Collection[str], problems: Problems) -> None:
+        folders = {place.rpartition("/")[0] for place in places}
+        for package in sorted(wanted, key=str):
+            if f"{package.lower_id}/{package.lower_version}" not in folders:
+                problems.add(f"{package} is not in the mirror: fetch it with `nugetproxy prewarm`")
 
     def _entries_of(self, kept: _Kept, problems: Problems) -> Iterator[Entry]:
         files = [self._file(key, kept.identity, problems) for key in kept.keys]
@@ -174,15 +185,14 @@ class KeptPackages:
                 if self._files.described(key) is not None or self._blobs.stat(package_key(*key)) is not None:
                     yield key
 
-    def _all(self) -> set[FileKey]:
-        """Those of the inventory, and those of files that it does not know."""
-        keys = set(self._files.all_keys())
+    def _all(self) -> Iterator[FileKey]:
+        """Those of the inventory, and those of files, which it may not know: most are named twice."""
+        yield from self._files.all_keys()
         for blob in self._blobs.walk():
             if len(blob.key.segments) == _DEPTH:
                 upstream, lower_id, lower_version, name = blob.key.segments
                 if name == f"{lower_id}.{lower_version}.nupkg":
-                    keys.add((upstream, lower_id, lower_version))
-        return keys
+                    yield upstream, lower_id, lower_version
 
 
 def _described(path: Path, identity: PackageIdentity) -> DescribedFile:
@@ -206,10 +216,6 @@ def nuspec_of(package: Path, name: str) -> bytes:
         pass
     with package.open("rb") as file:
         return Nupkg(file, _LIMITS).nuspec
-
-
-def _folder(lower_id: str, lower_version: str) -> str:
-    return f"{lower_id}/{lower_version}/"
 
 
 def _beside(kind: Kind, facts: FileFacts, content: bytes) -> Entry:

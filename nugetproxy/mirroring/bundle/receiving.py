@@ -22,7 +22,7 @@ from nugetproxy.mirroring.bundle.manifest import DocumentFacts, Entry, FileFacts
 from nugetproxy.mirroring.bundle.reading import BundledFile, BundleReader
 from nugetproxy.mirroring.bundle.staging import StagedDocument, StagedPackage, Staging, create
 from nugetproxy.mirroring.downloads.checks import ContentRejectedError, Received, Stated, check_content
-from nugetproxy.mirroring.downloads.contents import package_key
+from nugetproxy.mirroring.downloads.keys import package_key
 from nugetproxy.mirroring.kept.files import FileKey, KeptFiles
 from nugetproxy.mirroring.kept.guard import sha512_of
 from nugetproxy.mirroring.kept.inventory import KeptPackage, rows_of

@@ -16,7 +16,7 @@ from nugetproxy.mirroring.bundle.volumes import volume_path
 from nugetproxy.storage.blobs.filesystem import sync_folder
 
 _SUFFIX: Final = ".partial"
-_BUFFER: Final = 1024 * 1024
+_BUFFER: Final = 64 * 1024
 
 
 class Target(Protocol):

@@ -17,15 +17,13 @@ from nugetproxy import metrics
 from nugetproxy.errors import InvalidRequest
 from nugetproxy.executors.threads import UPKEEP, yielding
 from nugetproxy.logs import logger
+from nugetproxy.mirroring.care.leases import EVICTION
 from nugetproxy.mirroring.care.ranking import ranked
-from nugetproxy.mirroring.downloads.contents import lease_of, package_key
+from nugetproxy.mirroring.downloads.keys import lease_of, package_key
 from nugetproxy.mirroring.kept.files import FileKey, KeptFile, KeptFiles
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobKey, BlobStore
 from nugetproxy.storage.leases import Lease, Leases
-
-LEASE: Final = "mirror eviction"
-"""Held by the process that evicts."""
 
 StillOffered = Callable[[PackageIdentity], Awaitable[bool | None]]
 """Whether an upstream has a version now; None if it cannot be asked."""
@@ -99,10 +97,10 @@ class Eviction:
 
     def alone(self) -> AbstractAsyncContextManager[Lease]:
         """Wait for the right to evict, for commands."""
-        return self._leases.hold(LEASE)
+        return self._leases.hold(EVICTION)
 
     async def free(self, needed: int, *, is_listed: bool = True) -> Evicted:
-        """Evict until `needed` bytes are free, or nothing more may go. The caller holds `LEASE`.
+        """Evict until `needed` bytes are free, or nothing more may go. The caller holds `EVICTION`.
 
         `is_listed`: whether the result lists the files, which a server has no use for. Raises StorageUnavailable.
         """

@@ -11,7 +11,8 @@ from nugetproxy import metrics
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.care.budget import Disk, days_until_full, limit_of, to_free
-from nugetproxy.mirroring.care.eviction import LEASE, Eviction
+from nugetproxy.mirroring.care.eviction import Eviction
+from nugetproxy.mirroring.care.leases import EVICTION
 from nugetproxy.mirroring.kept.files import KeptFiles
 from nugetproxy.mirroring.kept.inventory import Inventory
 from nugetproxy.storage.leases import Leases
@@ -86,7 +87,7 @@ class Upkeep:
             return
         if limit is not None and kept <= limit and time.monotonic() < self._disk_settles:
             return  # only the disk is short: evicted files that are still open free their space a little later
-        if time.monotonic() < self._not_before or (lease := self._leases.try_hold(LEASE)) is None:
+        if time.monotonic() < self._not_before or (lease := self._leases.try_hold(EVICTION)) is None:
             return
         with lease:
             evicted = await self._eviction.free(needed, is_listed=False)

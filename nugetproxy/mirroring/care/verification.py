@@ -21,7 +21,7 @@ from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.care.eviction import StillOffered
 from nugetproxy.mirroring.care.file_check import CheckedFile, check_file
-from nugetproxy.mirroring.downloads.contents import lease_of, package_key
+from nugetproxy.mirroring.downloads.keys import lease_of, package_key
 from nugetproxy.mirroring.kept.files import ExpectedFile, FileKey, KeptFile, KeptFiles
 from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage
 from nugetproxy.mirroring.kept.quarantine import Quarantine

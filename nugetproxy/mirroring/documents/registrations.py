@@ -18,9 +18,10 @@ from nugetproxy.errors import DocumentAbsent, PackageNotFound, UpstreamNonsense,
 from nugetproxy.feeds.base import Answer
 from nugetproxy.httpcache.freshness import DocumentKind
 from nugetproxy.httpcache.outcome import Outcome, Provenance
+from nugetproxy.mirroring.documents.addresses import quoted
 from nugetproxy.mirroring.documents.mirrored_documents import KeptDocument
 from nugetproxy.mirroring.documents.readers import IndexOf, PageOf
-from nugetproxy.mirroring.documents.source import MirroredSource, quoted
+from nugetproxy.mirroring.documents.source import MirroredSource
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.documents import text_of

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Hashable
 from functools import partial
 from threading import Lock
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
 
 from cachetools import LRUCache
 
@@ -24,6 +23,7 @@ from nugetproxy.errors import (
 )
 from nugetproxy.httpcache.decisions import Health, Mode
 from nugetproxy.httpcache.freshness import DocumentKind
+from nugetproxy.mirroring.documents.addresses import quoted
 from nugetproxy.mirroring.documents.mirrored_documents import KeptDocument, MirroredDocuments
 from nugetproxy.mirroring.documents.parsing import parsed
 from nugetproxy.mirroring.upstream.client import UpstreamClient
@@ -212,11 +212,6 @@ class MirroredSource:
             with self._parsing:
                 self._parsed[read, digest] = (len(body), value)
         return value
-
-
-def quoted(lower_id: str) -> str:
-    """A lower-case id as a path segment: old packages have non-ASCII ids."""
-    return quote(lower_id, safe="")
 
 
 def _longest_start(url: str, starts: Collection[str]) -> str:

@@ -58,16 +58,6 @@ class CommittedPackage:
     milliseconds: int = 0
 
 
-def package_key(upstream: str, lower_id: str, lower_version: str) -> BlobKey:
-    """Where the package file of a version is kept."""
-    return BlobKey.of(upstream, lower_id, lower_version, f"{lower_id}.{lower_version}.nupkg")
-
-
-def lease_of(key: BlobKey) -> str:
-    """The lease under which a package file is downloaded, moved or removed."""
-    return f"content:{key}"
-
-
 class Guard(Protocol):
     """Whether kept files are still as they were committed."""
 

@@ -26,13 +26,12 @@ from nugetproxy.mirroring.downloads.contents import (
     WantedContent,
     Watch,
     kept_content,
-    lease_of,
-    package_key,
     watch_nothing,
 )
 from nugetproxy.mirroring.downloads.fetching import ContentFetch
 from nugetproxy.mirroring.downloads.following import Following
 from nugetproxy.mirroring.downloads.growing import GrowingBody
+from nugetproxy.mirroring.downloads.keys import lease_of, package_key
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.access import PRIVATE, Access

@@ -5,7 +5,7 @@ One short row for each row of the inventory, in the same database. What the pack
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +20,7 @@ _COLUMNS: Final = (
     "upstream, lower_id, lower_version, size, modified, sha512, fetch_milliseconds, committed, used, verified, is_gone"
 )
 _KEY: Final = "upstream, lower_id, lower_version"
+_PORTION: Final = 1000
 _PINNED: Final = (
     "mirrored_pins.lower_id = mirrored_files.lower_id"
     " AND mirrored_pins.lower_version IN ('', mirrored_files.lower_version)"
@@ -149,10 +150,20 @@ class KeptFiles:
         )
         return DescribedFile(*rows[0]) if rows else None
 
-    def all_keys(self) -> list[FileKey]:
-        """All files, in no order: some hundred bytes of memory each. Blocks."""
-        rows = self._database.fetch("SELECT upstream, lower_id, lower_version FROM mirrored_files")
-        return [(row[0], row[1], row[2]) for row in rows]
+    def all_keys(self) -> Iterator[FileKey]:
+        """All files, by key, read in portions: nothing of them is held. Blocks."""
+        last: FileKey | None = None
+        while True:
+            beyond = "" if last is None else f" WHERE ({_KEY}) > (?, ?, ?)"
+            rows = self._database.fetch(
+                f"SELECT {_KEY} FROM mirrored_files{beyond} ORDER BY {_KEY} LIMIT {_PORTION}",  # noqa: S608 - ours
+                last or (),
+            )
+            for row in rows:
+                last = row[0], row[1], row[2]
+                yield last
+            if len(rows) < _PORTION:
+                return
 
     async def all(self, lower_id: str | None = None) -> list[KeptFile]:
         """Every file, or those of one id, by key. Read in a thread."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from nugetproxy.errors import InvalidPackage, StorageUnavailable
 from nugetproxy.executors.threads import DISK
 from nugetproxy.logs import logger
-from nugetproxy.mirroring.downloads.contents import lease_of
+from nugetproxy.mirroring.downloads.keys import lease_of
 from nugetproxy.mirroring.kept.files import ExpectedFile, FileKey, KeptFiles
 from nugetproxy.mirroring.kept.quarantine import Quarantine
 from nugetproxy.nuget.signature import content_hash

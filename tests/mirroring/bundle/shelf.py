@@ -12,7 +12,7 @@ from nugetproxy.httpcache.stored import StoredResponse
 from nugetproxy.mirroring.bundle.base import Base
 from nugetproxy.mirroring.bundle.reading import open_bundle
 from nugetproxy.mirroring.bundle.target import Pipe
-from nugetproxy.mirroring.downloads.contents import package_key
+from nugetproxy.mirroring.downloads.keys import package_key
 from nugetproxy.mirroring.kept.guard import sha512_of
 from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage, open_ledger
 from nugetproxy.mirroring.kept.pins import Pin, Pins

@@ -12,7 +12,7 @@ from nugetproxy.errors import DamagedContent, InvalidBundle, InvalidRequest, Sto
 from nugetproxy.mirroring.bundle.head import Holds, Since
 from nugetproxy.mirroring.bundle.manifest import DocumentFacts, PackageFacts
 from nugetproxy.mirroring.bundle.reading import open_bundle
-from nugetproxy.mirroring.care.eviction import LEASE
+from nugetproxy.mirroring.care.leases import EVICTION
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.runtime.exporting import Choice, Export
 from nugetproxy.storage.leases import Leases
@@ -143,14 +143,14 @@ async def test_a_package_that_differs_between_upstreams(shelf):
 
 async def test_nothing_is_evicted_during_an_export(shelf):
     async with Export(shelf.config()):
-        assert Leases(shelf.data / "locks").try_hold(LEASE) is None
-    lease = Leases(shelf.data / "locks").try_hold(LEASE)
+        assert Leases(shelf.data / "locks").try_hold(EVICTION) is None
+    lease = Leases(shelf.data / "locks").try_hold(EVICTION)
     assert lease is not None
     lease.release()
 
 
 async def test_an_export_waits_for_an_eviction(shelf):
-    async with Leases(shelf.data / "locks").hold(LEASE):
+    async with Leases(shelf.data / "locks").hold(EVICTION):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2), Export(shelf.config()):
                 pass
@@ -275,7 +275,7 @@ async def test_what_is_pinned_under_a_name(shelf):
 async def test_packages_of_an_unknown_upstream(shelf):
     await shelf.put("Contoso.Core", "3.0.0", upstream="other")
 
-    with pytest.raises(DamagedContent, match="packages are from the upstream other, whose service index is not"):
+    with pytest.raises(DamagedContent, match="1 packages are from the upstream other, whose service index is not"):
         await shelf.export()
 
 

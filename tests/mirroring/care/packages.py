@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nugetproxy.mirroring.downloads.contents import package_key
+from nugetproxy.mirroring.downloads.keys import package_key
 from nugetproxy.mirroring.kept.files import KeptFile, KeptFiles
 from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage
 from nugetproxy.nuget.nuspec import read_nuspec

@@ -13,7 +13,7 @@ from nugetproxy.errors import StorageUnavailable
 from nugetproxy.mirroring.care import eviction as module
 from nugetproxy.mirroring.care import ranking
 from nugetproxy.mirroring.care.eviction import Eviction, plan
-from nugetproxy.mirroring.downloads.contents import lease_of, package_key
+from nugetproxy.mirroring.downloads.keys import lease_of, package_key
 from nugetproxy.mirroring.kept import files as kept_files
 from nugetproxy.mirroring.kept.files import KeptFile
 from nugetproxy.mirroring.kept.inventory import Totals, open_ledger

@@ -7,7 +7,8 @@ from structlog.testing import capture_logs
 
 from nugetproxy.mirroring.care import upkeep as module
 from nugetproxy.mirroring.care.budget import Disk
-from nugetproxy.mirroring.care.eviction import LEASE, Eviction
+from nugetproxy.mirroring.care.eviction import Eviction
+from nugetproxy.mirroring.care.leases import EVICTION
 from nugetproxy.mirroring.care.upkeep import Upkeep
 from nugetproxy.mirroring.kept.inventory import open_ledger
 from nugetproxy.storage.leases import Leases
@@ -66,7 +67,7 @@ async def test_a_disk_whose_space_is_freed_later_does_not_empty_the_mirror(case,
 
 
 async def test_one_process_evicts(case):
-    async with Leases(case.mirror.data / "locks").hold(LEASE):
+    async with Leases(case.mirror.data / "locks").hold(EVICTION):
         assert await case.look() == 10
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.mirroring.care.verification import UpstreamSide, Verification
-from nugetproxy.mirroring.downloads.contents import package_key
+from nugetproxy.mirroring.downloads.keys import package_key
 from nugetproxy.mirroring.kept.files import KeptFiles
 from nugetproxy.mirroring.kept.guard import sha512_of
 from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage, open_ledger

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nugetproxy.mirroring.downloads.contents import package_key
+from nugetproxy.mirroring.downloads.keys import package_key
 from nugetproxy.mirroring.kept.files import KeptFiles
 from nugetproxy.mirroring.kept.guard import KeptGuard, sha512_of
 from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage, open_ledger
