@@ -37,13 +37,15 @@ class InspectionInThreads(ThreadExecutor):
 
 @pytest.fixture(autouse=True)
 def inspections_in_threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server in this process inspects pushes in threads, because starting a process takes longer than most tests.
+    """A server or an import in this process inspects packages in threads: starting a process takes longer than most
+    tests.
 
     Tests marked `processes`, and servers in their own processes, use processes as in production.
     """
-    parts = sys.modules.get("nugetproxy.runtime.hosting_parts")
-    if parts is not None and "processes" not in request.keywords:
-        monkeypatch.setattr(parts, "ProcessExecutor", InspectionInThreads)
+    for name in ("hosting_parts", "moving_in_parts"):
+        parts = sys.modules.get(f"nugetproxy.runtime.{name}")
+        if parts is not None and "processes" not in request.keywords:
+            monkeypatch.setattr(parts, "ProcessExecutor", InspectionInThreads)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

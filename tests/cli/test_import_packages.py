@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import nugetproxy.runtime.moving_in_parts  # noqa: F401 - so that it inspects in threads
 from tests.builders import make_nupkg, make_nuspec
 from tests.cli.command_line import ME, CommandLine
 

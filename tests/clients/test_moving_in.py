@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+import nugetproxy.runtime.moving_in_parts  # noqa: F401 - so that it inspects in threads
 from nugetproxy.cli.main import main
 from tests.clients.kit import Workplace
 from tests.private import Accounts
