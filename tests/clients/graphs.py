@@ -30,18 +30,9 @@ from tests.builders import make_nupkg, make_nuspec
 
 _VERSIONS = ("1.0.0", "1.1.0", "1.1.1", "1.1.1.5", "1.2.0", "2.0.0", "2.1.0", "3.0.0")
 _PRERELEASES = ("1.2.0-beta.1", "2.0.0-alpha", "2.0.0-rc.1", "2.2.0-beta.2", "4.0.0-preview")
-_TARGETS = ("net10.0", "net8.0", "net472", "netstandard2.0", "netcoreapp3.1")
-_OFFERED = (
-    None,
-    "net45",
-    "net472",
-    "netstandard1.3",
-    "netstandard2.0",
-    "netstandard2.1",
-    "net6.0",
-    "net8.0",
-    "net10.0",
-)
+_TARGETS = ("net10.0", "net8.0", "net472", "netstandard2.0", "netcoreapp3.1", "net10.0-windows10.0.19041")
+_OFFERED = (None, "net45", "net472", "netstandard1.3", "netstandard2.0", "netstandard2.1", "net6.0", *_TARGETS[:2])
+_FOR_PLATFORMS = ("net8.0-windows7.0", "net10.0-windows10.0.22000", "net9.0-android35.0")
 _RUNTIMES = ("linux-x64", "win-x64", "osx-arm64")
 _FALLBACKS = ("net461", "net462", "net47", "net471", "net472", "net48", "net481")
 """`AssetTargetFallback` of the SDK for everything but .NET Framework."""
@@ -177,7 +168,7 @@ class _Generator:
             return {}
         if self._chance(0.6):
             return {self._random.choice((None, "netstandard2.0")): self._dependencies(place)}
-        some = self._random.sample(_OFFERED, self._random.randint(1, 4))
+        some = self._random.sample((*_OFFERED, *_FOR_PLATFORMS), self._random.randint(1, 4))
         return {name: self._dependencies(place) for name in some}
 
     def _dependencies(self, place: int) -> tuple[tuple[str, str], ...]:
@@ -268,6 +259,8 @@ _FROM_SDK = {
     "TargetFrameworkIdentifier": "$([MSBuild]::GetTargetFrameworkIdentifier('$(TargetFramework)'))",
     "TargetFrameworkVersion": "v$([MSBuild]::GetTargetFrameworkVersion('$(TargetFramework)'))",
     "TargetFrameworkMoniker": "$(TargetFrameworkIdentifier),Version=$(TargetFrameworkVersion)",
+    "TargetPlatformIdentifier": "$([MSBuild]::GetTargetPlatformIdentifier('$(TargetFramework)'))",
+    "TargetPlatformVersion": "$([MSBuild]::GetTargetPlatformVersion('$(TargetFramework)', 4))",
     "RestoreEnablePackagePruning": "true",
     "WarningsAsErrors": "NU1605",
     "UsingMicrosoftNETSdk": "true",
@@ -278,6 +271,8 @@ _FROM_SDK = {
 # What the SDK adds to a project, as far as restore sees it. It is evaluated many times faster than the SDK.
 RESTORE_TARGETS = f"""<Project>
 <PropertyGroup>{"".join(f"<{name}>{value}</{name}>" for name, value in _FROM_SDK.items())}</PropertyGroup>
+<PropertyGroup Condition="'$(TargetPlatformIdentifier)' != ''">
+<TargetPlatformMoniker>$(TargetPlatformIdentifier),Version=$(TargetPlatformVersion)</TargetPlatformMoniker></PropertyGroup>
 <PropertyGroup Condition="'$(TargetFrameworkIdentifier)' != '.NETFramework'">
 <AssetTargetFallback>{";".join(_FALLBACKS)}</AssetTargetFallback></PropertyGroup>
 <PropertyGroup><RuntimeIdentifierGraphPath>$(MSBuildToolsPath)/RuntimeIdentifierGraph.json</RuntimeIdentifierGraphPath>

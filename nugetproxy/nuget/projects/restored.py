@@ -100,7 +100,8 @@ class _Reading:
         )
         if is_package_style:
             self._restored.packages_configs = ()
-            self._restored.project = Project(self._shown(self._path), tuple(targets))
+            name = outer.text("PackageId") or outer.text("AssemblyName")
+            self._restored.project = Project(self._shown(self._path), tuple(targets), name)
         return self._restored
 
     def _lock_files(self, outer: Evaluation, folder: str, name: str) -> tuple[str, ...]:

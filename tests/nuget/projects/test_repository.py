@@ -311,3 +311,12 @@ def test_lines_by_hand(tree):
     assert [str(each.id) for each in sources.requests] == ["A", "B"]
     assert not sources.is_empty
     assert read_sources([]).is_empty
+
+
+def test_a_project_has_the_id_that_it_would_have_as_a_package(tree):
+    """Where a package depends on this id, restore takes the project."""
+    tree.write("plain/Plain.csproj", sdk(A1))
+    tree.write("named/Named.csproj", sdk("<PropertyGroup><AssemblyName>Contoso.Named</AssemblyName></PropertyGroup>"))
+    tree.write("packed/Packed.csproj", sdk("<PropertyGroup><PackageId>Contoso.Packed</PackageId></PropertyGroup>"))
+
+    assert {each.id for each in tree.read().projects.values()} == {"Plain", "Contoso.Named", "Contoso.Packed"}
