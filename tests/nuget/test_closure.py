@@ -254,9 +254,14 @@ def test_independent_questions_are_open_at_the_same_time():
     assert universe.most_open == 40
 
 
-def test_a_graph_that_takes_too_long_is_given_up(monkeypatch):
-    monkeypatch.setattr(choice, "_MOST_STEPS", 2)
+@pytest.mark.parametrize(("bound", "value"), [("_MOST_STEPS", 2), ("_MOST_PACKAGES", 3), ("_DEEPEST", 2)])
+def test_a_graph_without_end_is_given_up(bound, value, monkeypatch):
+    universe = "A 1.0: B 1.0\nB 1.0: C 1.0\nC 1.0: D 1.0\nD 1.0"
+    monkeypatch.setattr(choice, bound, 4)
+    assert not closure_of(universe, "A 1.0").problems
 
-    closure = closure_of("A 1.0: B 1.0\nB 1.0: C 1.0\nC 1.0", "A 1.0")
+    monkeypatch.setattr(choice, bound, value)
+    closure = closure_of(universe, "A 1.0")
 
-    assert "given up" in closure.problems[0].text
+    assert "too many, too deep" in closure.problems[0].text
+    assert closure.packages == ()

@@ -18,11 +18,14 @@ _MOST_STEPS = 2_000_000
 """Requests that are considered for one graph, so that a hostile one comes to an end. 2,000 packages with some conflicts
 need 200,000."""
 
+_MOST_PACKAGES = 20_000
+_DEEPEST = 1_000
+
 _NOTHING: frozenset[str] = frozenset()
 
 
 class Unsettled(Exception):
-    """The walk did not end after so many requests that it may never do."""
+    """The graph is so large or deep, or its versions conflict so often, that the walk was given up."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,16 +80,18 @@ class Chooser:
         """The choices by lower id, in the order in which they were made; the root is one of them.
 
         Raises:
-            Unsettled: the walk does not come to an end.
+            Unsettled: a bound is exceeded.
         """
         self._start()
-        for _ in range(_MOST_STEPS):
+        for _ in range(_MOST_STEPS + 1):
             if not self._waiting:
                 return self._chosen
             request = self._waiting.popleft()
             node = self._nodes.known(request.edge) or await self._nodes.node(request.edge)
             choice = self._consider(request, node)
             if choice is not None:
+                if len(self._chosen) > _MOST_PACKAGES + 1 or len(choice.path) > _DEEPEST:
+                    break
                 self._follow(choice, request.suppressed)
         raise Unsettled
 

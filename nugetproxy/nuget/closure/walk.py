@@ -54,7 +54,7 @@ async def _closure(nodes: Nodes, root: Project, target: Target, runtime: str = "
     try:
         choices = await Chooser(nodes, pinned).choose()
     except Unsettled:
-        text = f"{root.path}: so many versions conflict that resolving it for {target.framework.short} was given up"
+        text = f"{root.path}: too many, too deep or too contradictory dependencies for {target.framework.short}"
         problem = Problem("", text)
         return Closure(root.path, target.framework, runtime, (), (), (problem,))
     found = Analysis(choices, nodes.root.name, pins_transitively=target.pins_transitively)
