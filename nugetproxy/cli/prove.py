@@ -61,7 +61,7 @@ def prove(
     if read.is_empty:
         note("the sources name no packages")
         if as_json:
-            print_json(_row(Proof(), ()))
+            print_json({**_row(Proof(), ()), "command": None})
         sys.exit(0)
 
     ours: set[str] = set()
@@ -85,13 +85,16 @@ def prove(
         proof = asyncio.run(run())
     except NugetproxyError as error:
         refuse(error)
-    fetch = None if server is not None or bundle is not None else _fetching(options)
-    commands = [f"{fetch} {quote(gap.wanted)}" if fetch and gap.wanted and gap.lower_id not in ours else None
+    fetch = "" if server is not None or bundle is not None else _fetching(options)
+    commands = [f"{fetch} --package {quote(gap.wanted)}" if fetch and gap.wanted and gap.lower_id not in ours else None
                 for gap in proof.gaps]  # fmt: skip
+    fetch_all = " ".join([fetch, *given.words, *(quote(str(each)) for each in sources)]) if any(commands) else None
     if as_json:
-        print_json(_row(proof, commands))
+        print_json({**_row(proof, commands), "command": fetch_all})
     else:
         _print(proof, commands)
+        if fetch_all and len(proof.gaps) > 1:
+            click.echo(f"Fetch all of it: {fetch_all}")
     sys.exit(0 if proof.is_complete else REFUSED)
 
 
@@ -122,13 +125,13 @@ async def _services(options: Mapping[str, Any], server: str | None, bundle: Path
 
 
 def _fetching(options: Mapping[str, Any]) -> str:
-    """The command that fetches a missing package, without its name: from the upstreams that filled the directory."""
+    """The beginning of a command that fetches packages from the upstreams that filled the directory."""
     from nugetproxy.config import UpstreamSettings
 
     named = [f"--{name} {quote(str(options[name]))}" for name in ("config", "data") if options.get(name)]
     known = [] if options.get("config") else _offline(options).mirroring.upstream
     urls = [each.service_index for each in known if each.service_index != UpstreamSettings().service_index]
-    return " ".join(["nugetproxy prewarm", *named, *(f"--upstream {quote(url)}" for url in urls), "--package"])
+    return " ".join(["nugetproxy prewarm", *named, *(f"--upstream {quote(url)}" for url in urls)])
 
 
 def _offline(options: Mapping[str, Any]) -> "Config":

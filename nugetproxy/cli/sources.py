@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,7 +36,7 @@ def source_options(command: Command) -> Command:
 
 
 class SourceOptions:
-    """What these options say. Methods raise InvalidRequest."""
+    """What these options say; `words` are the options as given, for a shell. Methods raise InvalidRequest."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._frameworks = tuple(map(_framework, options["frameworks"]))
@@ -43,6 +44,9 @@ class SourceOptions:
         self._properties = dict(map(_property, options["properties"]))
         self._packages = tuple(options["packages"])
         self._sdk = str(options["sdk"])
+        named = {"package": "packages", "framework": "frameworks", "rid": "runtimes", "property": "properties"}
+        self.words = [f"--{name} {quote(text)}" for name, key in named.items() for text in options[key]]
+        self.words += [f"--sdk {quote(self._sdk)}"] if self._sdk else []
 
     def read(self, paths: Sequence[Path]) -> "Sources":
         from nugetproxy.nuget.projects.sources import read_sources

@@ -99,10 +99,16 @@ async def test_the_text(site, upstream):
     lines = ended.stdout.splitlines()
     assert lines[0].startswith("Missing: Contoso.Core [1.0.0, ): ")
     assert lines[1] == "  wanted by: the command line, line 1 > Contoso.Base 1.0.0"
-    command = f"nugetproxy prewarm --data {site.data} --upstream {upstream.url} --package 'Contoso.Core [1.0.0, )'"
-    assert lines[2] == f"  fetch it: {command}"
+    command = f"nugetproxy prewarm --data {site.data} --upstream {upstream.url}"
+    assert lines[2] == f"  fetch it: {command} --package 'Contoso.Core [1.0.0, )'"
     assert lines[3] == "Incomplete: the command line, line 1"
     assert lines[4].startswith("Packages: 1 present")
+
+    file_of(site, "Contoso.Base").unlink()
+    given = ("--package", "Contoso.Base", "--package", "Contoso.Core 1.0.0", "--framework", "net8.0")
+    ended = await asyncio.to_thread(site.line.run, "prove", *given)
+    given_again = "--package Contoso.Base --package 'Contoso.Core 1.0.0' --framework net8.0"
+    assert ended.stdout.splitlines()[-1] == f"Fetch all of it: {command} {given_again}"
 
 
 async def test_a_running_server(site):

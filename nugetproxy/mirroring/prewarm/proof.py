@@ -8,7 +8,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
-from nugetproxy.errors import DocumentNotFound, InvalidPackage, NotOffered, NugetproxyError, PackageNotFound
+from nugetproxy.errors import DocumentNotFound, InvalidPackage, NugetproxyError, PackageNotFound
 from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.feeds.base import Feed, LocalFile
 from nugetproxy.mirroring.prewarm.files import PackageFiles
@@ -141,16 +141,14 @@ def _wanting(plan: Plan, package_id: PackageId) -> tuple[By, ...]:
 async def _add_remarks(proof: Proof, feed: Feed) -> None:
     """Documents without which restore works, but tells less."""
     asks = {
-        "vulnerability data: NuGetAudit reports nothing": feed.vulnerabilities,
-        "repository signatures: clients that require signed packages cannot verify them": feed.signatures,
+        "vulnerability data is kept: NuGetAudit reports nothing": feed.vulnerabilities,
+        "repository signatures are kept: clients that require signed packages cannot verify them": feed.signatures,
     }
     for what, ask in asks.items():
         try:
             await ask()
-        except NotOffered:
-            proof.remarks.append(f"the upstream has no {what}")
         except (DocumentNotFound, PackageNotFound):
-            proof.remarks.append(f"there is no {what}")
+            proof.remarks.append(f"no {what}")
 
 
 def _add_names(proof: Proof, plan: Plan) -> None:
