@@ -12,8 +12,10 @@ from click.testing import CliRunner
 
 from nugetproxy.cli.main import main
 from nugetproxy.nuget.signature import content_hash
+from tests.builders import make_nupkg
 from tests.cli.site import Site
 from tests.fakes.upstream import FakeUpstream
+from tests.flows.private_feed import opened
 from tests.serving import Server
 
 IDS = ("Contoso.App", "Contoso.Base", "Contoso.Core")
@@ -165,3 +167,22 @@ async def test_no_command_fetches_what_is_ours(site, monkeypatch):
     code, row = await site.prove("--package", "Contoso.App")
     assert code == 1
     assert [(gap["what"], gap["command"]) for gap in row["gaps"]] == [("Contoso.Base [1.0.0, 2.0.0)", None)]
+
+
+async def test_pushed_packages_are_present_and_bring_their_dependencies(upstream, tmp_path, monkeypatch):
+    """They are resolved like others, and no upstream hears of them."""
+    upstream.add_package("Serilog", "4.0.0")
+    site = Site(tmp_path, upstream)
+    async with opened(site.data, upstream) as house:
+        package = make_nupkg("Contoso.Private", "1.0.0", dependencies=[("Serilog", "4.0.0")])
+        assert (await house.push(package)).status == 201
+    monkeypatch.setenv("NUGETPROXY_FEED__PROTECTED_PREFIXES", '["Contoso."]')
+    assert (await site.prove("--package", "Contoso.Private"))[0] == 1
+
+    report = await site.report("Contoso.Private")
+    assert {each["id"]: each["state"] for each in report["packages"]} == {
+        "Contoso.Private": "kept",
+        "Serilog": "fetched",
+    }
+    assert (await site.prove("--package", "Contoso.Private"))[0] == 0
+    assert upstream.requests_for("*contoso*") == 0
