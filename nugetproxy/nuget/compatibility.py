@@ -5,6 +5,7 @@ definition; docs/reference/target-frameworks describes their outcome.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from nugetproxy.nuget.framework import Framework, find_framework
@@ -18,6 +19,8 @@ from nugetproxy.nuget.framework_tables import (
     is_packaged,
 )
 
+_REMEMBERED: Final = 4_096
+"""Most packages offer what others offer, too."""
 _PORTABLE: Final = ".NETPortable"
 _ANY: Final = Framework("Any")
 _FIRST_WITH_OLDER_PLATFORMS: Final = (6, 0, 0, 0)
@@ -29,16 +32,27 @@ def nearest(project: Framework, offered: Iterable[str | None], fallbacks: Sequen
     `fallbacks` (`AssetTargetFallback`) are tried in this order when nothing fits the project's own framework.
     Raises LookupError when none of them fits either.
     """
-    known: dict[Framework, str | None] = {}
-    for text in offered:
+    texts = tuple(offered)
+    place = _place_of_nearest(project, texts, tuple(fallbacks))
+    if place is None:
+        raise LookupError(f"no framework that fits {project.short}")
+    return texts[place]
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _place_of_nearest(
+    project: Framework, texts: tuple[str | None, ...], fallbacks: tuple[Framework, ...]
+) -> int | None:
+    known: dict[Framework, int] = {}
+    for place, text in enumerate(texts):
         framework = find_framework(text) if text else _ANY
         if framework is not None:
-            known.setdefault(canonical(framework), text)
+            known.setdefault(canonical(framework), place)
     for wanted in (project, *fallbacks):
         found = _nearest(canonical(wanted), tuple(known))
         if found is not None:
             return known[found]
-    raise LookupError(f"no framework that fits {project.short}")
+    return None
 
 
 def _nearest(project: Framework, offered: Sequence[Framework]) -> Framework | None:
