@@ -18,6 +18,8 @@ from nugetproxy.nuget.identity import lower_invariant
 from nugetproxy.nuget.version import NuGetVersion
 
 DEFAULT_HOST: Final = "linux-x64"
+_CORE: Final = "microsoft.netcore.app.ref"
+_DESKTOP: Final = "microsoft.windowsdesktop.app.ref"
 _HIGHEST_PATCH: Final = 32_767
 
 
@@ -84,6 +86,8 @@ class SdkFacts:
     def bundles(self, package_id: str, version: str) -> bool:
         """Whether the pack comes with the SDK. Host packs are those of the machine it runs on."""
         lower = lower_invariant(package_id)
+        if lower == _DESKTOP and self.host.startswith("win"):
+            lower = _CORE  # Windows has both.
         return (lower, version) in self.bundled or (lower.replace(self.host, "**rid**"), version) in self.bundled
 
     def packages_in(self, framework: Framework, references: Iterable[str]) -> dict[str, NuGetVersion]:

@@ -10,6 +10,7 @@ from nugetproxy.nuget.closure.sdk import Implied, implied
 from nugetproxy.nuget.closure.sdk_facts import SdkFacts
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.projects.msbuild.evaluation import Evaluation
+from nugetproxy.nuget.projects.msbuild.sdk_parts import WITHOUT_PACKAGES_OF_THEIR_OWN
 from nugetproxy.nuget.projects.msbuild.values import listed
 from nugetproxy.nuget.projects.texts import one_line
 from nugetproxy.nuget.version import NuGetVersion
@@ -22,8 +23,6 @@ _OF_THE_RUNTIME: Final = frozenset(
 )
 _FRAMEWORK_PACKAGES: Final = frozenset({"microsoft.netcore.app", "netstandard.library"})
 _REFERENCE_ASSEMBLIES: Final = "microsoft.netframework.referenceassemblies"
-_NOTHING_TO_BUILD: Final = frozenset({"microsoft.build.notargets", "microsoft.build.traversal"})
-"""SDKs from packages that build on Microsoft.NET.Sdk and set `DisableImplicitFrameworkReferences`."""
 
 
 def with_implied(
@@ -48,9 +47,10 @@ def with_implied(
     uses_desktop = evaluation.is_true("UseWPF") or evaluation.is_true("UseWindowsForms")
     if uses_desktop and target.framework.identifier == ".NETCoreApp":
         references.append("Microsoft.WindowsDesktop.App")
+    host = evaluation.text("NETCoreSdkPortableRuntimeIdentifier")
     added = implied(
         target.framework,
-        sdk=sdk,
+        sdk=replace(sdk, host=host) if host else sdk,
         self_contained=evaluation.is_true("SelfContained") or evaluation.is_true("PublishSelfContained"),
         runtime=evaluation.text("RuntimeIdentifier"),
         runtimes=tuple(dict.fromkeys([*listed(evaluation.text("RuntimeIdentifiers")), *also_for])),
@@ -124,8 +124,9 @@ def _unwanted(evaluation: Evaluation) -> frozenset[str]:
 
 
 def _is_without_framework(evaluation: Evaluation) -> bool:
+    # SDKs that build nothing set the property in their package.
     return evaluation.is_true("DisableImplicitFrameworkReferences") or any(
-        sdk.name.lower() in _NOTHING_TO_BUILD for sdk in evaluation.sdks
+        sdk.name.lower() in WITHOUT_PACKAGES_OF_THEIR_OWN for sdk in evaluation.sdks
     )
 
 
