@@ -1,7 +1,8 @@
 """nugetproxy export: write a signed bundle, for a mirror without internet access."""
 
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -144,7 +145,27 @@ async def _run(config: "Config", work: _Work) -> "Exported":
             target: Target = Pipe(sys.stdout.buffer)
             if work.to != _PIPE:
                 target = stack.enter_context(files(work.to, work.volume_size, is_private=bool(work.hosted)))
-            return opened.write(choice, key, target, base, verdicts=verdicts)
+            advanced = stack.enter_context(_progress())
+            return opened.write(choice, key, target, base, verdicts=verdicts, advanced=advanced)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal; elsewhere nothing, and its library is not loaded."""
+    if not sys.stderr.isatty():
+        yield lambda _size, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("exporting"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("exporting", total=None)
+
+        def advanced(size: int, total: int) -> None:
+            progress.update(bar, advance=size, total=total)
+
+        yield advanced
 
 
 async def _choice(config: "Config", work: _Work, opened: "Export") -> "Choice":
@@ -192,5 +213,10 @@ def shown(exported: "Exported") -> dict[str, Any]:
 
 
 def _counted(value: dict[str, Any]) -> str:
-    hosted = f", {value['hosted']} hosted packages" if value["hosted"] else ""
-    return f"{value['packages']} packages and {value['documents']} documents{hosted} ({value['bytes'] / 1e6:.1f} MB)"
+    hosted = f", {_number(value['hosted'], 'hosted package')}" if value["hosted"] else ""
+    documents = _number(value["documents"], "document")
+    return f"{_number(value['packages'], 'package')} and {documents}{hosted} ({value['bytes'] / 1e6:.1f} MB)"
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -4,7 +4,7 @@ Puts together the content, the choice of what travels, and the target. Hosted pa
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -135,9 +135,12 @@ class Export:
         base: Base | None = None,
         *,
         verdicts: Mapping[PackageIdentity, str] | None = None,
+        advanced: Callable[[int, int], None] = lambda _size, _total: None,
         created: str | None = None,
     ) -> Exported:
         """Write a bundle. Blocks. `verdicts` are those of the policy, `created` its time, by default now.
+
+        `advanced` is called with the size of each piece of content and that of all content, in bytes.
 
         Raises DamagedContent naming kept files that are damaged or missing, StorageUnavailable, InvalidBundle for the
         base.
@@ -170,7 +173,7 @@ class Export:
                     manifest_size=manifest_size,
                     manifest_sha512=manifest_sha512,
                 )
-                draft.write(head, key, target)
+                draft.write(head, key, target, lambda size: advanced(size, head.size))
         return Exported(head, target.finish())
 
     def _hosted(self, choice: Choice, stack: ExitStack) -> HostedContent:

@@ -60,7 +60,7 @@ def test_everything(line, key, tmp_path):
 
 def test_the_sentence(line, key, tmp_path):
     assert line.done("export", "--key", str(key), "--to", str(tmp_path / "a.bundle"), "--pinned", "web").startswith(
-        "Exported 1 packages and 0 documents (0.0 MB) to "
+        "Exported 1 package and 0 documents (0.0 MB) to "
     )
 
 

@@ -9,7 +9,7 @@ Where content comes from is a `Content`; what it was chosen by, and where the bu
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol
@@ -103,8 +103,8 @@ class Draft:
             size += len(chunk)
         return size, in_base64(digest.digest())
 
-    def write(self, head: Head, key: PrivateKey, target: Target) -> None:
-        """Write the bundle, without finishing the target.
+    def write(self, head: Head, key: PrivateKey, target: Target, advanced: Callable[[int], None]) -> None:
+        """Write the bundle, without finishing the target. `advanced` is called with the size of each piece of content.
 
         Raises DamagedContent if content is not as described: what was written is then no bundle. StorageUnavailable.
         """
@@ -118,7 +118,7 @@ class Draft:
         self._lines.seek(0)
         for line in iter(lambda: self._lines.readline(LONGEST_LINE), b""):
             entry = Entry.from_line(line)
-            chunks = self._checked(entry, problems)
+            chunks = _told(self._checked(entry, problems), advanced)
             if problems.lines:
                 # The bundle is lost; what else is wrong is found all the same.
                 for _ in chunks:
@@ -181,6 +181,12 @@ class Draft:
         if self._first is not None:
             yield self._first.to_line()
         yield from _read(self._lines)
+
+
+def _told(chunks: Iterable[bytes], advanced: Callable[[int], None]) -> Iterator[bytes]:
+    for chunk in chunks:
+        advanced(len(chunk))
+        yield chunk
 
 
 def _temporary(stack: ExitStack) -> BinaryIO:

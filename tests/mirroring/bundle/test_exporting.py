@@ -12,12 +12,13 @@ from nugetproxy.errors import DamagedContent, InvalidBundle, InvalidRequest, Sto
 from nugetproxy.mirroring.bundle.head import Holds, Since
 from nugetproxy.mirroring.bundle.manifest import DocumentFacts, PackageFacts
 from nugetproxy.mirroring.bundle.reading import open_bundle
+from nugetproxy.mirroring.bundle.target import Pipe
 from nugetproxy.mirroring.care.leases import EVICTION
 from nugetproxy.nuget.identity import PackageIdentity
-from nugetproxy.runtime.exporting import Choice, Export
+from nugetproxy.runtime.exporting import EVERYTHING, Choice, Export
 from nugetproxy.storage.leases import Leases
 from tests.builders import make_nupkg, make_nuspec
-from tests.mirroring.bundle.bundles import sha512
+from tests.mirroring.bundle.bundles import KEY, sha512
 from tests.mirroring.bundle.shelf import INDEX, Shelf, files_of, paths_of
 
 
@@ -51,6 +52,15 @@ async def test_packages_are_unchanged_with_their_hash_and_nuspec(shelf):
     assert {"package": 3, "package-hash": 3, "nuspec": 3} == exported.head.counts
     assert (Holds("everything"), None, 1) == (exported.head.holds, exported.head.since, exported.head.sequence)
     assert {"up": INDEX} == exported.head.upstreams
+
+
+async def test_progress_ends_at_the_size_of_the_content(shelf):
+    told: list[tuple[int, int]] = []
+    async with Export(shelf.config()) as export:
+        exported = export.write(EVERYTHING, KEY, Pipe(io.BytesIO()), advanced=lambda *each: told.append(each))
+
+    assert {exported.head.size} == {total for _, total in told}
+    assert exported.head.size == sum(size for size, _ in told)
 
 
 async def test_a_bundle_is_a_tar(shelf):
