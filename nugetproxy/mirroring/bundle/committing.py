@@ -8,8 +8,10 @@ download, an eviction or the quarantine has it, this waits.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -36,6 +38,7 @@ LEASE: Final = "bundle import"
 
 # Packages whose files are moved and whose rows are written together.
 _BATCH: Final = 200
+_MOVES_AT_ONCE: Final = 8
 
 _log = logger()
 T = TypeVar("T")
@@ -141,16 +144,22 @@ class Committing:
         return len({(record.lower_id, record.lower_version) for record, _ in ours})
 
     def _move_free(self, staging: Staging, batch: list[StagedPackage]) -> list[tuple[StagedPackage, str]]:
-        """Move those that nobody else has at the moment; returns the others."""
+        """Move those that nobody else has at the moment; returns the others.
+
+        Several at a time: on a busy disk, each new name waits for what others write.
+        """
+        with ThreadPoolExecutor(_MOVES_AT_ONCE, thread_name_prefix="import") as pool:
+            return list(chain.from_iterable(pool.map(partial(self._move_if_free, staging), batch)))
+
+    def _move_if_free(self, staging: Staging, record: StagedPackage) -> list[tuple[StagedPackage, str]]:
         waiting = []
-        for record in batch:
-            for place in record.upstreams:
-                lease = self._leases.try_hold(lease_of(_key(record, place)))
-                if lease is None:
-                    waiting.append((record, place))
-                    continue
-                with lease:
-                    self._move(staging, record, place)
+        for place in record.upstreams:
+            lease = self._leases.try_hold(lease_of(_key(record, place)))
+            if lease is None:
+                waiting.append((record, place))
+                continue
+            with lease:
+                self._move(staging, record, place)
         return waiting
 
     def _move(self, staging: Staging, record: StagedPackage, place: str) -> None:
@@ -161,7 +170,8 @@ class Committing:
         nuspec = staging.nuspec_path(record.number)
         if record.has_nuspec and nuspec.exists():
             beside = BlobKey.of(*key.segments[:-1], f"{record.lower_id}.nuspec")
-            self._blobs.delete(beside)  # a leftover, of a package that is gone
+            with disk_failures("remove a nuspec"):
+                self._blobs.path(beside).unlink(missing_ok=True)  # a leftover, of a package that is gone
             self._take(nuspec, beside, record, place)
         self._take(path, key, record, place)
 
