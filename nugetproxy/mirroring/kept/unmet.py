@@ -17,7 +17,8 @@ from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
-BATCH_SECONDS: Final = 30.0
+BATCH_SECONDS: Final = 2.0
+"""Who looks at a failed restore asks soon after it. Unmet requests are rare, so a write every other second is cheap."""
 MOST_STORED: Final = 10_000
 """Rows in the database: a few MB, and more than a list for people to look at."""
 _MOST_PENDING: Final = 2_000
