@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from nugetproxy.nuget.closure.model import Closure, Project
+from nugetproxy.nuget.closure.sdk_facts import shipped_facts
 from nugetproxy.nuget.closure.walk import resolve
-from nugetproxy.nuget.projects.sources import read_sources
+from nugetproxy.nuget.projects.sources import Options, read_sources
 from tests.clients.graphs import (
     DIRECTORY_BUILD_PROPS,
     RESTORE_TARGETS,
@@ -76,18 +77,17 @@ def test_real_graphs_are_resolved_as_their_lock_file_says(graph: str, nuget_org:
 
 def test_real_and_made_graphs_are_resolved_as_by_a_restore(workplace: Workplace, nuget_org: StandIn) -> None:
     """
-    With runtimes and the runtime.json of real packages; a chain of thirty, stars, a package with thousands of versions.
+    With runtimes, the runtime.json of real packages and what the SDK adds, down to the packs that are not there; a
+    chain of thirty, stars, a package with thousands of versions.
     """
     made = [("Made.Chain00", "*"), ("Made.Many", "3.*"), ("Made.Paged", "1.*-*"), ("Made.Unlisted", "*")]
     target = workplace.project("made", *made, audit=False)
     legacy = workplace.graph("legacy")
     (legacy / "packages.lock.json").unlink()
-    file = legacy / "legacy.csproj"
     runtimes = "<RuntimeIdentifiers>linux-x64;win-x64</RuntimeIdentifiers>"
-    text = file.read_text().replace("<PropertyGroup>", f"<PropertyGroup>{runtimes}")
-    # Without the framework for which the SDK adds packs.
-    file.write_text(text.replace(";netcoreapp3.1", ""))
-    sources = read_sources([target, legacy])
+    for file in (target / "made.csproj", legacy / "legacy.csproj"):
+        file.write_text(file.read_text().replace("<PropertyGroup>", f"<PropertyGroup>{runtimes}"))
+    sources = read_sources([target, legacy], Options(sdk=shipped_facts("10.0.401")))
     differences = []
     closures = _closures(sources.projects, nuget_org)
     for project in sources.projects.values():
