@@ -40,6 +40,16 @@ def test_what_the_sdk_bundles_is_not_downloaded_and_each_machine_has_its_own_hos
         assert f"Microsoft.NETCore.App.Host.{host} 10.0.12" not in map(str, added)
 
 
+def test_only_the_packs_of_referenced_frameworks_if_the_project_says_so():
+    for references, expected in (((), ["NETCore"]), (("Microsoft.AspNetCore.App",), ["AspNetCore", "NETCore"])):
+        added = implied(
+            framework("net9.0"), sdk=shipped_facts(), transitive=False, framework_references=references
+        ).downloads
+        assert sorted(map(str, added)) == [f"Microsoft.{each}.App.Ref 9.0.20" for each in expected]
+    added = implied(framework("netstandard2.1"), sdk=shipped_facts(), transitive=False).downloads
+    assert [*map(str, added)] == ["NETStandard.Library.Ref 2.1.0"]
+
+
 def test_packages_without_a_version_and_fallbacks():
     added = implied(framework("netcoreapp2.1"), sdk=shipped_facts())
     assert str(added.versions["microsoft.aspnetcore.all"]) == "[2.1.1, )"

@@ -55,6 +55,7 @@ def implied(
     uses_host: bool = True,
     windows_targeting: bool | None = None,
     web_assets: bool = False,
+    transitive: bool = True,
     framework_references: Sequence[str] = (),
     language: str = "C#",
 ) -> Implied:
@@ -64,8 +65,9 @@ def implied(
     the project does not state it. `aot`, `trimmed`, `ready_to_run` and `single_file` are `PublishAot` and so on;
     `analysed` is `IsTrimmable` or `EnableSingleFileAnalyzer`, `aot_compatible` is `IsAotCompatible`. `output_exe`:
     `OutputType` is `Exe` or `WinExe`. `uses_host`: `UseAppHost` is not false. `windows_targeting` is
-    `EnableWindowsTargeting`, None if not stated; `web_assets` is `RequiresAspNetWebAssets`. `framework_references` are
-    those besides `Microsoft.NETCore.App`; `language` is `C#`, `F#` or `VB`.
+    `EnableWindowsTargeting`, None if not stated; `web_assets` is `RequiresAspNetWebAssets`. `transitive`:
+    `DisableTransitiveFrameworkReferenceDownloads` is not true. `framework_references` are those besides
+    `Microsoft.NETCore.App`; `language` is `C#`, `F#` or `VB`.
     """
     project = SdkProject(
         target_framework,
@@ -83,6 +85,7 @@ def implied(
         uses_host,
         sdk.host.startswith("win") if windows_targeting is None else windows_targeting,
         web_assets,
+        transitive,
         tuple(framework_references),
     )
     found = Found(sdk)

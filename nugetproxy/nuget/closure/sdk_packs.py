@@ -10,6 +10,7 @@ from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.nuget.version_range import VersionRange
 
 CORE_APP: Final = "Microsoft.NETCore.App"
+_IMPLICIT: Final = ("microsoft.netcore.app", "netstandard.library")
 _RID: Final = "**RID**"
 
 
@@ -59,12 +60,15 @@ def add_packs(project: SdkProject, found: Found) -> None:
 
 def add_targeting_packs(project: SdkProject, found: Found) -> None:
     """The packs of all shared frameworks, since a package may reference one that the project does not."""
+    referenced = {*_IMPLICIT, *(each.lower() for each in project.framework_references)}
     known = list(project.knows("FrameworkReference"))
     if not known:
         name = project.framework.short
         found.unknown[f"which packs SDK {project.sdk.version} needs for {name}: it does not know this framework"] = None
     for each in known:
         if each.is_windows_only and not project.windows_targeting:
+            continue
+        if not project.transitive and each.name.lower() not in referenced:
             continue
         found.download(each.pack, each.pack_version)
         if each.name != each.runtime_name or not each.pattern:

@@ -31,6 +31,7 @@ class SdkProject:
     uses_host: bool
     windows_targeting: bool
     web_assets: bool
+    transitive: bool
     framework_references: tuple[str, ...]
 
     @property

@@ -65,6 +65,7 @@ def with_implied(
         windows_targeting=evaluation.is_true("EnableWindowsTargeting") or None,
         web_assets=evaluation.is_true("RequiresAspNetWebAssets")
         or (is_blazor and not _is_false(evaluation, "RequiresAspNetWebAssets")),
+        transitive=not evaluation.is_true("DisableTransitiveFrameworkReferenceDownloads"),
         framework_references=tuple(dict.fromkeys(each for each in references if each != _IMPLICIT)),
         language=evaluation.text("Language") or "C#",
     )
