@@ -127,7 +127,7 @@ class KeptPackages:
         folders = {place.rpartition("/")[0] for place in places}
         for package in sorted(wanted, key=str):
             if f"{package.lower_id}/{package.lower_version}" not in folders:
-                problems.add(f"{package} is not in the mirror: fetch it with `nugetproxy prewarm`")
+                problems.add(f"{package} is not in the mirror")
 
     def _entries_of(self, kept: _Kept, problems: Problems) -> Iterator[Entry]:
         files = [self._file(key, kept.identity, problems) for key in kept.keys]

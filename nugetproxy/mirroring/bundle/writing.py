@@ -24,7 +24,9 @@ from nugetproxy.mirroring.bundle.manifest import ASSUMED, LONGEST_LINE, MANIFEST
 from nugetproxy.mirroring.bundle.signature import SIGNATURE, PrivateKey
 from nugetproxy.mirroring.bundle.target import Target
 
-REMEDY: Final = "nothing was exported: run `nugetproxy mirror verify`, which fetches damaged packages again"
+REMEDY: Final = (
+    "nothing was exported: `nugetproxy mirror verify` fetches damaged packages again, `nugetproxy prewarm` missing ones"
+)
 
 _CHUNK: Final = 256 * 1024
 _MOST_PROBLEMS: Final = 1000
