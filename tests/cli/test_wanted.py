@@ -81,3 +81,14 @@ async def test_since(upstream, tmp_path):
     line = CommandLine(tmp_path)
     assert len(await json(line, "wanted", "--since", "1h")) == 1
     assert await json(line, "wanted", "--since", "2999-01-01") == []
+
+
+async def test_a_running_server_writes_them_soon(upstream, tmp_path):
+    async with running(tmp_path, upstream, offline=True) as mirror:
+        await mirror.get(ASKED[2])
+        for _ in range(200):
+            rows = await json(CommandLine(tmp_path), "wanted")
+            if rows:
+                break
+            await asyncio.sleep(0.1)
+    assert [row["id"] for row in rows] == ["contoso.utils"]

@@ -3,6 +3,7 @@
 Fetches nothing but what the resolver asks for.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -91,6 +92,7 @@ async def planned(sources: Sources, lookup: FeedLookup, extras: Extras = Extras(
 async def _add_requests(plan: Plan, requests: Sequence[Request], lookup: FeedLookup, extras: Extras) -> None:
     """Lines of lists: each is resolved on its own, so that all of their versions are available."""
     wanted: list[tuple[str, PackageId, VersionRange]] = []
+    await asyncio.gather(*(lookup.listed_versions(each.id) for each in requests if each.range is None))
     for request in requests:
         chosen = request.range
         if chosen is None:
@@ -106,7 +108,9 @@ async def _add_requests(plan: Plan, requests: Sequence[Request], lookup: FeedLoo
 async def _add_extras(plan: Plan, lookup: FeedLookup, extras: Extras) -> None:
     frameworks = extras.frameworks or tuple(plan.frameworks) or (NEWEST,)
     found: dict[PackageIdentity, str] = {}
-    ids = {wish.identity.id: wish.identity.id for wish in plan.wishes.values()}
+    ids = dict.fromkeys(identity.id for identity in plan.wishes)
+    if extras.latest_patch or extras.newest:
+        await asyncio.gather(*map(lookup.listed_versions, ids))  # each is asked once; below it is known
     if extras.latest_patch:
         for identity in plan.wishes:
             patches = [each for each in await lookup.listed_versions(identity.id) if _is_patch(each, identity.version)]
@@ -119,6 +123,7 @@ async def _add_extras(plan: Plan, lookup: FeedLookup, extras: Extras) -> None:
                 found.setdefault(PackageIdentity(package_id, version), f"--newest {extras.newest}")
     named = [PackageId.parse(glob) for glob in extras.all_versions if "*" not in glob]
     matching = [each for each in ids if any_glob_matches(extras.all_versions, each.lower)]
+    await asyncio.gather(*map(lookup.versions, [*matching, *named]))
     for package_id in dict.fromkeys([*matching, *named]):
         versions = await lookup.versions(package_id)
         if not versions:
