@@ -16,7 +16,6 @@ from nugetproxy.nuget.projects.texts import one_line
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.nuget.version_range import ANY_VERSION, VersionRange
 
-_EXECUTABLE: Final = frozenset({"exe", "winexe"})
 _IMPLICIT: Final = "Microsoft.NETCore.App"
 _OF_THE_RUNTIME: Final = frozenset(
     {"microsoft.netcore.app", "microsoft.dotnet.ilcompiler", "microsoft.net.illink.tasks"}
@@ -60,7 +59,7 @@ def with_implied(
         single_file=evaluation.is_true("PublishSingleFile"),
         analysed=evaluation.is_true("IsTrimmable") or evaluation.is_true("EnableSingleFileAnalyzer"),
         aot_compatible=evaluation.is_true("IsAotCompatible"),
-        output_exe=evaluation.text("OutputType").lower() in _EXECUTABLE,
+        output_exe=evaluation.is_true("HasRuntimeOutput"),
         uses_host=not _is_false(evaluation, "UseAppHost"),
         windows_targeting=evaluation.is_true("EnableWindowsTargeting") or None,
         web_assets=evaluation.is_true("RequiresAspNetWebAssets")

@@ -197,7 +197,11 @@ class _Reading:
 
     def _downloads(self, evaluation: Evaluation) -> Iterator[PackageIdentity]:
         items = (*evaluation.items.get("packagedownload", ()), *evaluation.alternatives.get("packagedownload", ()))
+        known: set[str] = set()
         for item in items:
+            if item.spec.strip().lower() in known:
+                continue  # NU1505: the first counts
+            known.add(item.spec.strip().lower())
             self._doubt(item, "version")
             for text in listed(item.text("Version")):
                 exactly = self._range(item, text)

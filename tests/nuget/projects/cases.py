@@ -118,6 +118,30 @@ CASES: dict[str, dict[str, str]] = {
             "net8.0;net472;net10.0",
         )
     },
+    "choose-is-decided-once": {
+        "p.csproj": sdk(
+            "<Choose><When Condition=\"'$(Late)' == 'x'\"><ItemGroup>" + P.format("Wrong", "1.0") + "</ItemGroup></When>"
+            "<Otherwise><ItemGroup>" + P.format("Right", "1.0") + "</ItemGroup><Choose><When Condition=\"'$(Late)' == ''\">"
+            "<ItemGroup>" + P.format("Inner", "$(Late)1.0") + "</ItemGroup></When></Choose></Otherwise></Choose>"
+            + props(Late="x").replace(">x<", ">2.<")
+        )
+    },
+    "parts-of-conditions": {
+        "p.csproj": sdk(
+            "<ItemGroup Condition=\"'$(None)' != '' and '$(None)' &gt; '1.0'\">" + P.format("No", "1.0") + "</ItemGroup>"
+            "<ItemGroup Condition=\"'$(None)' == '' or '$(None)' &gt; '1.0'\">" + P.format("Yes", "1.0") + "</ItemGroup>"
+        )
+    },
+    "executable-too-late": {
+        "Directory.Build.targets": project(props(OutputType="Exe")),
+        "p.csproj": sdk(A1, "net8.0"),
+    },
+    "downloads-twice": {
+        "p.csproj": sdk(
+            '<ItemGroup><PackageDownload Include="T" Version="[1.0.0]" /><PackageDownload Include="t" Version="[2.0.0]" />'
+            "</ItemGroup>"
+        )
+    },
     "conditions": {
         "p.csproj": sdk(
             props(One="1", Yes="true", Text="Hello", Empty="")

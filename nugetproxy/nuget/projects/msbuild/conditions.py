@@ -32,7 +32,11 @@ def holds(condition: str | None, scope: Scope, exists: Callable[[str], bool]) ->
             raise NotKnown(f"a condition of more than {_LONGEST} characters")
         return _Parser(condition, scope, exists).whole()
     except NotKnown as unknown:
-        return Verdict(True, (f"{unknown} in the condition {one_line(condition)!r} is not known",))
+        return Verdict(True, (_sentence(unknown, condition),))
+
+
+def _sentence(unknown: NotKnown, condition: str) -> str:
+    return f"{unknown} in the condition {one_line(condition)!r} is not known"
 
 
 class _Parser:
@@ -85,12 +89,19 @@ class _Parser:
             return left
         operator = next((each for each in _OPERATORS if self._rest().startswith(each)), None)
         if operator is None:
-            return Verdict(_boolean(left.value), left.doubts)
+            return self._judged(left.doubts, _boolean, left.value)
         self._at += len(operator)
         right = self._operand()
         if isinstance(right, Verdict):
             right = Text(str(right.holds), right.doubts)
-        return Verdict(_compared(left.value, operator, right.value), union(left.doubts, right.doubts))
+        return self._judged(union(left.doubts, right.doubts), _compared, left.value, operator, right.value)
+
+    def _judged(self, doubts: tuple[str, ...], judge: Callable[..., bool], *values: str) -> Verdict:
+        """What cannot be judged holds, in doubt; another part may decide all the same (`'$(X)' != '' and ...`)."""
+        try:
+            return Verdict(judge(*values), doubts)
+        except NotKnown as unknown:
+            return Verdict(True, (*doubts, _sentence(unknown, self._text)))
 
     def _operand(self) -> Text | Verdict:
         first = self._peek()

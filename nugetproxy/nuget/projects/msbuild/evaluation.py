@@ -6,7 +6,7 @@ Source: docs.microsoft.com, visualstudio/msbuild/build-process-overview (evaluat
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -108,7 +108,7 @@ class _Evaluator:
         self._documents = documents
         self._result = Evaluation()
         self._scope = PropertyScope(path, documents.files, properties, self._result.properties)
-        self._recorded: list[tuple[etree._Element, str, tuple[str, ...]]] = []
+        self._recorded: list[tuple[etree._Element, str, Verdict]] = []
         self._imported: set[str] = set()
         self._steps = 0
 
@@ -126,9 +126,9 @@ class _Evaluator:
                 self._scope.enter(path)
                 if self._verdict(element).holds:
                     self._items.define(element)
-        for element, path, doubts in self._recorded:
+        for element, path, context in self._recorded:
             self._scope.enter(path)
-            self._item_pass(element, path, Verdict(True, doubts))
+            self._item_pass(element, path, context)
         self._result.items = self._items.found
         self._result.alternatives = self._items.alternatives
         return self._result
@@ -193,11 +193,9 @@ class _Evaluator:
             if name == "PropertyGroup":
                 self._properties(element, path, doubts)
             elif name in ("ItemGroup", "ItemDefinitionGroup"):
-                self._recorded.append((element, path, doubts))
+                self._recorded.append((element, path, Verdict(True, doubts)))
             elif name == "Choose":
-                self._recorded.append((element, path, doubts))
-                for branch, _ in self._branches(element, self._verdict):
-                    self._properties_of_branch(branch, path, doubts)
+                self._choose(element, path, Verdict(True, doubts))
             elif name == "Import":
                 self._import(element, path, doubts, depth)
             elif name == "ImportGroup":
@@ -223,32 +221,36 @@ class _Evaluator:
                 known = self._scope.property(local_name(element))
                 self._scope.set(local_name(element), Text(known.value, union(known.doubts, all_doubts)))
 
-    def _branches(
-        self, choose: etree._Element, judge: Callable[[etree._Element], Verdict], *, also_doubtful: bool = False
-    ) -> Iterator[tuple[etree._Element, Verdict]]:
-        """The branch of a Choose that is taken; with `also_doubtful` those too that might be."""
+    def _choose(self, choose: etree._Element, path: str, context: Verdict) -> None:
+        """Decided here, for items too: what properties become later does not matter."""
+        for branch, verdict in self._branches(choose):
+            inner = Verdict(context.holds and verdict.holds, union(context.doubts, verdict.doubts))
+            for element in branch:
+                self._step(path, element)
+                name = local_name(element)
+                if name == "PropertyGroup" and inner.holds:
+                    self._properties(element, path, inner.doubts)
+                elif name == "ItemGroup":
+                    self._recorded.append((element, path, inner))
+                elif name == "Choose":
+                    self._choose(element, path, inner)
+
+    def _branches(self, choose: etree._Element) -> Iterator[tuple[etree._Element, Verdict]]:
+        """The branch of a Choose that is taken, and those that might be."""
         doubts: tuple[str, ...] = ()
         is_taken = False
         for branch in choose:
             if local_name(branch) not in ("When", "Otherwise"):
                 continue
-            verdict = judge(branch)
+            verdict = self._verdict(branch)
             doubts = union(doubts, verdict.doubts)
             if verdict.holds and not is_taken:
                 yield branch, Verdict(True, doubts)
-            elif also_doubtful and doubts and (verdict.holds or verdict.doubts):
+            elif doubts and (verdict.holds or verdict.doubts):
                 yield branch, Verdict(False, doubts)
             is_taken = is_taken or verdict.holds
-            if is_taken and (not also_doubtful or (verdict.holds and not verdict.doubts)):
+            if verdict.holds and not verdict.doubts:
                 return
-
-    def _properties_of_branch(self, branch: etree._Element, path: str, doubts: tuple[str, ...]) -> None:
-        for element in branch:
-            if local_name(element) == "PropertyGroup":
-                self._properties(element, path, doubts)
-            elif local_name(element) == "Choose":
-                for inner, _ in self._branches(element, self._verdict):
-                    self._properties_of_branch(inner, path, doubts)
 
     def _import(self, element: etree._Element, path: str, doubts: tuple[str, ...], depth: int) -> None:
         verdict = self._verdict(element)
@@ -290,13 +292,6 @@ class _Evaluator:
 
     def _item_pass(self, element: etree._Element, path: str, context: Verdict) -> None:
         self._step(path, element)
-        if local_name(element) == "Choose":
-            for branch, verdict in self._branches(element, self._verdict, also_doubtful=True):
-                inner = Verdict(context.holds and verdict.holds, union(context.doubts, verdict.doubts))
-                for each in branch:
-                    if local_name(each) in ("ItemGroup", "Choose"):
-                        self._item_pass(each, path, inner)
-            return
         if local_name(element) != "ItemGroup":
             return
         group = self._verdict(element)
