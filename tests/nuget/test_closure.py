@@ -143,6 +143,17 @@ def test_a_project_takes_the_place_of_a_package_of_its_id_in_any_version():
     assert packages(closure) == ["A 1.0.0", "B 1.0.0", "Lib 3.0.0"]
 
 
+def test_of_two_projects_with_the_same_id_the_nearer_one_counts():
+    app = project("app.csproj", "", "near/lib.csproj")
+    near, far = project("near/lib.csproj", "A 1.0", "core.csproj"), project("far/lib.csproj", "B 1.0")
+    core = project("core.csproj", "C 1.0", "far/lib.csproj")
+
+    (closure,) = closures(Universe("A 1.0\nB 1.0\nC 1.0"), app, near, core, far)
+
+    assert packages(closure) == ["A 1.0.0", "C 1.0.0"]
+    assert [each.code for each in closure.problems] == ["NU1108"]
+
+
 def test_a_project_that_does_not_fit_or_exist():
     app = project("app.csproj", "", "lib.csproj", on="netstandard2.0")
     lib = project("lib.csproj", "A 1.0", on="net10.0")

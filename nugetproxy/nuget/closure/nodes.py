@@ -99,7 +99,8 @@ class Nodes:
         self._made: dict[object, Node] = {}
         self._by_question: dict[int, Node] = {}
         self._projects = projects
-        self._reachable = {lower_invariant(each.id): each for each in _reachable(projects, root)}
+        # Of two projects with the same id, the nearer one counts.
+        self._reachable = {lower_invariant(each.id): each for each in reversed(list(_reachable(projects, root)))}
         self.problems: list[Problem] = []
         self.root = Node(lower_invariant(root.id), tuple(self._edges_of(root, target)), project=root.path)
 
