@@ -34,7 +34,7 @@ from nugetproxy.mirroring.documents.mirrored_documents import MirroredDocuments
 from nugetproxy.mirroring.documents.source import MirroredSource
 from nugetproxy.mirroring.downloads.mirrored_downloads import CommittedPackage, MirroredDownloads
 from nugetproxy.mirroring.feed import MirrorFeed
-from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage, open_ledger
+from nugetproxy.mirroring.kept.inventory import RECONCILING, Inventory, KeptPackage, open_ledger
 from nugetproxy.mirroring.kept.view import KeptPackages
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.mirroring.wanted import Noting
@@ -318,7 +318,7 @@ async def _warm(mirror: MirrorFeed) -> None:
 
 async def _reconcile(inventory: Inventory, leases: Leases, tree: Path) -> None:
     try:
-        async with leases.hold("inventory reconcile"):
+        async with leases.hold(RECONCILING):
             await inventory.reconcile(tree)
     except StorageUnavailable as error:
         _log.warning("inventory_unavailable", error=str(error))

@@ -23,7 +23,7 @@ from nugetproxy.mirroring.bundle.head import Head
 from nugetproxy.mirroring.bundle.imported import ImportedBundle, note_imported
 from nugetproxy.mirroring.bundle.staging import Seal, Staged, StagedDocument, StagedPackage, Staging, areas
 from nugetproxy.mirroring.downloads.keys import lease_of, package_key
-from nugetproxy.mirroring.kept.inventory import Inventory
+from nugetproxy.mirroring.kept.inventory import RECONCILING, Inventory
 from nugetproxy.mirroring.kept.pins import Pin, Pins
 from nugetproxy.storage.blobs.base import BlobKey
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
@@ -98,7 +98,8 @@ class Committing:
         seal = staging.read_seal()
         self._remember(seal.upstreams)
         # A mirror without an inventory has it rebuilt from its files first, so that these are not read once more.
-        await self._inventory.reconcile(self._data / MIRROR)
+        async with self._leases.hold(RECONCILING):
+            await self._inventory.reconcile(self._data / MIRROR)
         packages = 0
         records = staging.records()
         while batch := await UPKEEP.run(_next, records, StagedPackage, _BATCH):

@@ -11,12 +11,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from nugetproxy.errors import InvalidBundle
+from nugetproxy.errors import InvalidBundle, StorageUnavailable
 from nugetproxy.httpcache.stored import StoredResponse
 from nugetproxy.mirroring.bundle.manifest import DocumentFacts, Entry, FileFacts, HostedFacts, Kind, PackageFacts
 from nugetproxy.mirroring.bundle.reading import BundledFile, BundleReader
@@ -143,7 +144,9 @@ class Receiving:
                     staging.add(pending.popleft().result())
             except BaseException:  # whatever it is, nothing may write to the area afterwards
                 for each in pending:
-                    each.cancel()
+                    if not each.cancel():
+                        with suppress(InvalidBundle, StorageUnavailable):
+                            staging.add(each.result())
                 raise
         return missing
 

@@ -24,6 +24,9 @@ from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 _log = logger()
 
+RECONCILING: Final = "inventory reconcile"
+"""The lease under which `reconcile` runs: a row that another process adds meanwhile would lose what only it knows."""
+
 # Rows per transaction in `reconcile`: enough to be fast, few enough that other writers hardly wait.
 _BATCH: Final = 200
 

@@ -11,7 +11,7 @@ import pytest
 
 from nugetproxy.config import Config, load
 from nugetproxy.errors import BundleRefused, InvalidBundle, NugetproxyError, StorageUnavailable, UntrustedBundle
-from nugetproxy.mirroring.bundle import receiving
+from nugetproxy.mirroring.bundle import receiving, staging
 from nugetproxy.mirroring.bundle.committing import Committing
 from nugetproxy.mirroring.bundle.head import Holds, Since
 from nugetproxy.mirroring.bundle.importing import Options
@@ -378,6 +378,30 @@ async def test_a_stick_that_is_pulled_out_leaves_what_was_verified(data: Path):
 
     assert (await import_bytes(data, PLAIN)).packages == 2
     assert not (data / "imports").exists()
+
+
+async def test_what_was_verified_is_not_written_again(data: Path, monkeypatch: pytest.MonkeyPatch):
+    source, written = io.BytesIO(PLAIN), []
+    real = staging.create
+
+    def noted(path: Path) -> Any:
+        written.append(path.name)
+        return real(path)
+
+    def read(count: int) -> bytes:
+        if source.tell() > len(PLAIN) - 1500:
+            raise OSError(errno.EIO, "Input/output error")
+        return source.read(count)
+
+    monkeypatch.setattr(receiving, "create", noted)
+    with pytest.raises(InvalidBundle):
+        await import_stream(data, read)
+    first = len(written)
+
+    await import_bytes(data, PLAIN)
+
+    assert first
+    assert len(written) == len(set(written)) == 5  # a document, two packages and their nuspecs
 
 
 async def test_another_bundle_removes_what_an_interrupted_one_left(data: Path):
