@@ -33,13 +33,14 @@ class Found:
         if not self._sdk.bundles(name, version):
             self.downloads[PackageIdentity.parse(name, version)] = None
 
+    def unclear(self, sentence: str) -> None:
+        self.unknown[sentence] = None
+
     def add_fsharp(self) -> None:
         if self._sdk.fsharp_core:
             self.reference("FSharp.Core", self._sdk.fsharp_core, is_private=False)
         else:
-            self.unknown[f"which FSharp.Core SDK {self._sdk.version} adds: it comes with the SDK, in library-packs"] = (
-                None
-            )
+            self.unclear(f"which FSharp.Core SDK {self._sdk.version} adds: it comes with the SDK, in library-packs")
 
 
 def add_packs(project: SdkProject, found: Found) -> None:
@@ -51,7 +52,7 @@ def add_packs(project: SdkProject, found: Found) -> None:
     if platform == "windows":
         _add_windows_sdk(project, found)
     elif platform:
-        found.unknown[f"which packs the workload for {platform} adds to {project.framework.short}"] = None
+        found.unclear(f"which packs the workload for {platform} adds to {project.framework.short}")
     if project.web_assets and project.framework.version >= (10, 0, 0, 0):
         for each in project.knows("FrameworkReference"):
             if each.name == CORE_APP:
@@ -64,7 +65,7 @@ def add_targeting_packs(project: SdkProject, found: Found) -> None:
     known = list(project.knows("FrameworkReference"))
     if not known:
         name = project.framework.short
-        found.unknown[f"which packs SDK {project.sdk.version} needs for {name}: it does not know this framework"] = None
+        found.unclear(f"which packs SDK {project.sdk.version} needs for {name}: it does not know this framework")
     for each in known:
         if each.is_windows_only and not project.windows_targeting:
             continue
@@ -87,7 +88,7 @@ def _add_hosts(project: SdkProject, found: Found) -> None:
             if best:
                 found.download(each.pattern.replace(_RID, best), each.version)
             elif not runtime.startswith(WITHOUT_HOST):
-                found.unknown[f"which host {project.framework.short} has for {runtime}: the SDK knows none"] = None
+                found.unclear(f"which host {project.framework.short} has for {runtime}: the SDK knows none")
 
 
 def _add_compilers(project: SdkProject, found: Found) -> None:
@@ -127,7 +128,7 @@ def _download(project: SdkProject, found: Found, pack: Known, runtime: str) -> N
     if best:
         found.download(pack.pattern.replace(_RID, best), pack.version)
     else:
-        found.unknown[f"which {pack.name} {project.framework.short} has for {runtime}: the SDK knows none"] = None
+        found.unclear(f"which {pack.name} {project.framework.short} has for {runtime}: the SDK knows none")
 
 
 def _add_windows_sdk(project: SdkProject, found: Found) -> None:
