@@ -53,8 +53,8 @@ def print_fields(fields: Sequence[tuple[str, str]]) -> None:
     """One object with many properties: a name and its value per line, further lines of a value below it."""
     width = max(len(name) for name, _ in fields) + 2
     for name, value in fields:
-        first, *more = map(printable, value.splitlines())
-        click.echo(f"{name + ':':{width}}{first}")
+        first, *more = map(printable, value.splitlines() or [""])
+        click.echo(f"{name + ':':{width}}{first}".rstrip())
         for line in more:
             click.echo(f"{'':{width}}{line}")
 

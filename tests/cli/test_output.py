@@ -5,6 +5,7 @@ import json
 import pytest
 
 from nugetproxy.cli.options import DEFAULT_DATA
+from nugetproxy.cli.output import print_fields
 from nugetproxy.config import Config
 from tests.cli.command_line import CommandLine
 
@@ -111,3 +112,9 @@ def test_an_empty_data_option_is_refused(line):
     """
     line.data = ""
     assert "storage.path" in line.refused("user", "list", code=78)
+
+
+def test_a_field_without_a_value_is_a_name(capsys):
+    print_fields([("name", "one\ntwo"), ("files", "")])
+
+    assert capsys.readouterr().out == "name:  one\n       two\nfiles:\n"

@@ -152,9 +152,7 @@ class MovingIn:
             if (kept := await self._kept(package, offer)) is not None:
                 return replace(row, outcome=Outcome.KEPT, why=kept, kind="kept")
             if actor is None:
-                why = (
-                    f"nobody is named as the owner of {package.id}: use --owner, or add a line to the file of --owners"
-                )
+                why = f"no account here is named as the owner of {package.id}: create one, or use --owner"
                 raise _Refused("no_owner", why)
             if offer.kind is FileKind.PACKAGE:
                 self._to.publish.judge_push(actor, package)
