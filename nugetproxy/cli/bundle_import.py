@@ -102,13 +102,14 @@ async def import_file(
 
     options = options or Options()
     where = "standard input" if path == _PIPE else str(path)
-    async with importing_into(config) as importing:
-        with ExitStack() as stack:
-            stack.enter_context(importing.alone())
-            read = sys.stdin.buffer.read if path == _PIPE else stack.enter_context(VolumeStream(path)).read
-            folder = Path(config.storage.path) / "spool"
-            bundle = stack.enter_context(open_bundle(read, where, keys, folder=folder))
-            imported = await importing.run(bundle, where, options)
+    spool = Path(config.storage.path) / "spool"
+    with ExitStack() as stack:
+        read = sys.stdin.buffer.read if path == _PIPE else stack.enter_context(VolumeStream(path)).read
+        # Before anything else: a bundle that is refused here creates no data directory.
+        bundle = stack.enter_context(open_bundle(read, where, keys, folder=spool if spool.is_dir() else None))
+        async with importing_into(config) as importing:
+            with importing.alone():
+                imported = await importing.run(bundle, where, options)
     await _audit(Path(config.storage.path), imported)
     return imported
 

@@ -185,3 +185,4 @@ def test_the_exit_code_and_the_reason(tmp_path: Path, trusted: Path, content: by
 
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert says in json.loads(ended.stderr)["error"]
+    assert not (tmp_path / "data").exists()
