@@ -32,9 +32,6 @@ class Files(Protocol):
 
     def is_folder(self, path: str) -> bool: ...
 
-    def names(self, folder: str) -> list[str]:
-        """The names in a folder, sorted; empty if it does not exist."""
-
     def matching(self, pattern: str) -> Iterator[str]:
         """The files that a path with `*`, `?` and `**` matches, sorted. Raises InvalidRequest for too many."""
 
@@ -86,20 +83,14 @@ class Disk:
     def is_file(self, path: str) -> bool:
         try:
             return Path(path).is_file()
-        except ValueError:  # NUL in the name
+        except (OSError, ValueError):  # a name that is too long, or has a NUL
             return False
 
     def is_folder(self, path: str) -> bool:
         try:
             return Path(path).is_dir()
-        except ValueError:
-            return False
-
-    def names(self, folder: str) -> list[str]:
-        try:
-            return sorted(each.name for each in Path(folder).iterdir())
         except (OSError, ValueError):
-            return []
+            return False
 
     def matching(self, pattern: str) -> Iterator[str]:
         parts = pattern.split("/")
@@ -107,7 +98,7 @@ class Disk:
         folder = "/".join(parts[:fixed]) or "/"
         wanted = _glob(parts[fixed:])
         count = 0
-        for place, folders, names in os.walk(folder, followlinks=False):
+        for place, folders, names in os.walk(folder, onerror=self._refuse, followlinks=False):
             folders.sort()
             if "**" not in parts and place.count("/") - folder.rstrip("/").count("/") >= len(parts) - fixed - 1:
                 folders.clear()
@@ -131,15 +122,20 @@ class Disk:
         Linked folders are not entered, linked files that lead out of the tree are left out.
         """
         count = 0
-        for place, folders, names in os.walk(folder, followlinks=False):
+        for place, folders, names in os.walk(folder, onerror=self._refuse, followlinks=False):
             folders[:] = sorted(each for each in folders if not _is_left_out(each))
             for name in sorted(names):
                 count += 1
                 if count > MOST_FILES:
                     raise InvalidRequest(f"{folder}: more than {MOST_FILES} files; name a smaller directory")
                 path = Path(place, name)
-                if path.is_file() and not (path.is_symlink() and self._leaves_its_tree(str(path))):
+                if self.is_file(str(path)) and not (path.is_symlink() and self._leaves_its_tree(str(path))):
                     yield str(path)
+
+    def _refuse(self, error: OSError) -> None:
+        """A folder that cannot be read may have what is wanted: it is not passed over."""
+        if not isinstance(error, FileNotFoundError):
+            raise InvalidRequest(f"{self.shown(str(error.filename))}: it cannot be read: {error.strerror}") from error
 
     def _leaves_its_tree(self, path: str) -> bool:
         given, real = whole(path), str(Path(path).resolve())

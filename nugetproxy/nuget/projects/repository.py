@@ -17,8 +17,6 @@ from nugetproxy.nuget.projects.packages_config import read_packages_config
 from nugetproxy.nuget.projects.restored import LOCK_FILE, Restored, read_project
 from nugetproxy.nuget.projects.solutions import is_project, projects_of_solution
 
-_SETTINGS = ("nuget.config", "NuGet.config", "NuGet.Config")
-
 
 class Repository:
     """Collects projects by absolute path; `finish` evaluates them and what they reference."""

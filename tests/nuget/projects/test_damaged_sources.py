@@ -56,9 +56,6 @@ class InMemory:
     def is_folder(self, path: str) -> bool:
         return path == "/r"
 
-    def names(self, folder: str) -> list[str]:
-        return []
-
     def matching(self, pattern: str) -> Iterator[str]:
         return iter(())
 

@@ -78,6 +78,11 @@ BOUNDED = {
     "itself": sdk("<Import Project='p.csproj' /><Import Project='$(MSBuildThisFileFullPath)' />" + A1),
     "all files": sdk("<Import Project='**/*.csproj' />" + A1),
     "names with NUL and line ends": sdk("<Import Project='a%00b' /><Import Project='x&#10;y.props' />" + A1),
+    "a long name": sdk(
+        f"<Import Project='{'a' * 5_000}' /><ItemGroup Condition=\"Exists('{'b' * 300}')\" /><ItemGroup>"
+        f"<ProjectReference Include='{'c' * 300}.csproj' /><ProjectReference Include='{'d' * 5_000}/**/*.csproj' /></ItemGroup>"
+        + A1
+    ),
     "a pipe": sdk("<Import Project='pipe' />" + A1),
     "a device": sdk("<Import Project='/dev/zero' /><Import Project='/proc/self/mem' />" + A1),
     "a directory": sdk("<Import Project='.' />" + A1),

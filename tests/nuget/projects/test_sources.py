@@ -92,3 +92,18 @@ def test_pipes_and_devices_are_not_read(tree):
     os.mkfifo(tree / "packages.lock.json")
 
     assert names(tree) == []
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(tree, monkeypatch):
+    (tree / "secret").mkdir()
+    scan = os.scandir
+
+    def refusing(path):
+        if str(path).endswith("secret"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+
+    with pytest.raises(InvalidRequest, match="secret: it cannot be read: Permission denied"):
+        read_sources([tree])
