@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from nugetproxy.errors import InvalidRequest, NugetproxyError
 from nugetproxy.nuget.closure.model import Project
@@ -27,6 +28,7 @@ class Repository:
         self._found = found
         self._apps: dict[str, str] = {}
         self._waiting: dict[str, None] = {}
+        self._given: dict[str, Mapping[str, str]] = {}
         self.projects: dict[str, Project] = {}
         self.locked: dict[str, str] = {}
 
@@ -44,9 +46,11 @@ class Repository:
 
     def add_solution(self, path: str, data: bytes) -> None:
         """The projects of a solution; those that do not exist are reported. Raises InvalidRequest with the file."""
+        given = _given_by_solution(path)
         for project in projects_of_solution(path, data):
             if self._files.is_file(project):
                 self.add_project(project)
+                self._given.setdefault(project, given)
             else:
                 self._found.unsure(
                     Unsure(
@@ -66,9 +70,12 @@ class Repository:
             if path in done:
                 continue
             done.add(path)
-            restored = read_project(path, documents, self._options)
+            given = self._given.get(path, {})
+            options = replace(self._options, properties={**given, **self._options.properties})
+            restored = read_project(path, documents, options)
             self._take(restored)
             for reference in restored.references:
+                self._given.setdefault(reference, given)
                 if reference not in done and is_project(reference):
                     self._reference(path, reference)
 
@@ -124,6 +131,22 @@ class Repository:
 
     def _existing(self, names: "Iterator[str] | tuple[str, ...]") -> Iterator[str]:
         return (name for name in names if self._files.is_file(name))
+
+
+def _given_by_solution(path: str) -> dict[str, str]:
+    """The properties that a restore of the solution gives its projects, and those give to what they reference."""
+    stem, extension = posixpath.splitext(posixpath.basename(path))
+    if extension.lower() == ".slnf":
+        return {}  # they are of the solution that it filters
+    return {
+        "SolutionDir": posixpath.dirname(path) + "/",
+        "SolutionExt": extension,
+        "SolutionFileName": stem + extension,
+        "SolutionName": stem,
+        "SolutionPath": path,
+        "Configuration": "Debug",
+        "Platform": "AnyCPU",
+    }
 
 
 def _upwards(path: str) -> Iterator[str]:

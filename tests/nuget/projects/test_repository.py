@@ -124,6 +124,23 @@ def test_a_named_solution_means_its_projects_alone_and_what_they_reference(tree)
     assert [tree.name(path) for path in tree.read("all.slnf").roots] == ["a/a.csproj", "lib/lib.csproj"]
 
 
+def test_a_solution_gives_its_projects_properties(tree):
+    tree.write(
+        "eng/x.props", project(packages("$(SolutionName).$(SolutionFileName) 1.0") + props(Seen="$(Configuration)"))
+    )
+    tree.write("Directory.Build.props", project(props(Early="$(Configuration)$(Platform)")))
+    body = "<Import Project='$(SolutionDir)eng/x.props' Condition=\"'$(SolutionDir)' != ''\" />" + packages(
+        "$(Early)X 1.0"
+    )
+    tree.write("src/a.csproj", sdk(body + '<ItemGroup><ProjectReference Include="../lib/b.csproj" /></ItemGroup>'))
+    tree.write("lib/b.csproj", sdk(body))
+    tree.write("all.slnx", '<Solution><Project Path="src/a.csproj" /></Solution>')
+
+    found = {"src/a.csproj": ["all.all.slnx", "DebugAnyCPUX"], "lib/b.csproj": ["all.all.slnx", "DebugAnyCPUX"]}
+    assert tree.references(tree.read("all.slnx")) == found
+    assert tree.references(tree.read("lib/b.csproj")) == {"lib/b.csproj": ["X"]}
+
+
 def test_a_missing_referenced_project_is_said(tree):
     tree.write("a.csproj", sdk('<ItemGroup><ProjectReference Include="../gone/gone.csproj" /></ItemGroup>'))
 
