@@ -21,7 +21,7 @@ _STDOUT: Final = Path("-")
 
 @click.group()
 def bundle() -> None:
-    """Signed files that carry packages to mirrors without internet access."""
+    """Show a bundle, or list what a mirror has."""
 
 
 @bundle.command()

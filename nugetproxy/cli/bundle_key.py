@@ -10,7 +10,7 @@ from nugetproxy.errors import NugetproxyError
 
 @click.group("bundle-key")
 def bundle_key() -> None:
-    """Keys that sign bundles for mirrors without internet access."""
+    """Create keys that sign bundles."""
 
 
 @bundle_key.command()

@@ -75,7 +75,9 @@ def export(
     key: Path, to: Path, since: Path | None, pinned: str | None, hosted: tuple[str, ...], volume_size: int | None,
     sources: tuple[Path, ...], as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
-    """Write a bundle: a signed file with packages and documents, for `nugetproxy import` on the other side.
+    """Write packages and documents to one signed file.
+
+    `nugetproxy import` reads it on the other side.
 
     It holds everything that is mirrored; or the packages that the given SOURCEs need, which are those of `nugetproxy
     prewarm` and are resolved with what is kept; or what is pinned under a name. A server may be running; nothing is

@@ -60,7 +60,7 @@ def import_packages(
     exclude: tuple[str, ...], newest: int | None, dry_run: bool, report_file: Path | None, parallel: int,
     as_json: bool, **options: object,
 ) -> None:  # fmt: skip
-    """Import the packages of another server into the hosted feed.
+    """Move packages of another server into the hosted feed.
 
     FOLDER has package files (.nupkg, .snupkg) in any depth: loose files, or the storage of NuGet.Server, BaGet,
     Sleet or Nexus. --source names a feed instead. Publication dates, listing, deprecation and download counts are kept

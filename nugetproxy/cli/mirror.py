@@ -123,7 +123,10 @@ def pin(package_id: str, version: str | None, name: str, because: str, as_json: 
 @click.option("--name", help="Only the pin of this name; without a PACKAGE_ID, all pins of this name.")
 @managing_options
 def unpin(package_id: str | None, version: str | None, name: str | None, as_json: bool, **options: object) -> None:
-    """Remove the pins of a version, those of an id, or all of one name. Exit code 1 if there are none."""
+    """Remove pins of a version, of an id, or of a name.
+
+    Exit code 1 if there are none.
+    """
     from nugetproxy.cli.opened_mirror import on_mirror
     from nugetproxy.cli.output import refuse
 

@@ -43,14 +43,13 @@ from nugetproxy.runtime.care_parts import care_over, kept_parts
 from nugetproxy.runtime.catalog_parts import followers
 from nugetproxy.runtime.foresight_parts import Mirrored, foresight_over
 from nugetproxy.runtime.hosting_parts import PrivateFeed, appeared, attempted, over
-from nugetproxy.runtime.imports import finish_imports
 from nugetproxy.runtime.known_policy import remember_policy
 from nugetproxy.runtime.known_upstreams import remember
 from nugetproxy.runtime.readiness import Readiness
 from nugetproxy.services import Services
 from nugetproxy.storage import data_directory, occupants
 from nugetproxy.storage.access import access_for
-from nugetproxy.storage.data_directory import MIRROR
+from nugetproxy.storage.data_directory import IMPORTS, MIRROR
 from nugetproxy.storage.database.opening import INVENTORY, open_main_database
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.documents.disk import DiskDocuments
@@ -200,7 +199,10 @@ async def assemble(
             *(asyncio.create_task(_warm(mirror)) for _, mirror in mirrors),
         ]
         if what == "worker":
-            if not read_only:
+            if not read_only and (path / IMPORTS).is_dir():
+                # Only now: most servers never import a bundle, and loading cryptography takes 40 ms and 8 MB.
+                from nugetproxy.runtime.imports import finish_imports
+
                 finishing = finish_imports(path, parts.blobs, database, disk, leases, revisions)
                 background.append(asyncio.create_task(finishing))
             background += followers(
