@@ -69,14 +69,24 @@ async def publish_hosted(
 ) -> Report:
     """Push them, each as the first of its owners that has an account here, or as `owner` (empty: none).
 
+    The other owners with accounts here become owners of ids that are new here; others keep the owners that they have.
     Versions that are here are skipped, so it can be repeated.
 
     Raises AccountNotFound, InvalidBundle, StorageUnavailable.
     """
     actor_for = _actors(files, directory, database, by, owner)
     parts = receiver(config, path, database, revisions, ownership, audit, parallel=_PARALLEL)
+    owners = {PackageId.parse(each.facts.id).lower: each.facts.owners for each in files}
+    new = [lower_id for lower_id in owners if not ownership.owners(lower_id)]
     async with parts as to:
-        return await MovingIn(StagedFiles(files, bundle), to, actor_for, parallel=_PARALLEL).run()
+        report = await MovingIn(StagedFiles(files, bundle), to, actor_for, parallel=_PARALLEL).run()
+    for lower_id in new:
+        known = {account.account_id for account in ownership.owners(lower_id)}
+        accounts = [account for name in owners[lower_id] if (account := _usable(directory, name)) is not None]
+        for account in accounts if known else ():  # nobody owns an id that was refused
+            if account.account_id not in known:
+                await ownership.add_owner(lower_id, account, by=by)
+    return report
 
 
 def _actors(

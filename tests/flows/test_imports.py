@@ -131,7 +131,7 @@ def hosted(package_id: str, *owners: str) -> File:
 
 def test_hosted_packages_come_by_option_with_all_that_is_known(tmp_path: Path, trusted: Path):
     data, file = tmp_path / "data", tmp_path / "team.bundle"
-    file.write_bytes(bundle(*A, hosted("Own.One", "nobody", "Team"), hosted("Own.Two", "gone")))
+    file.write_bytes(bundle(*A, hosted("Own.One", "nobody", "Team", "alice"), hosted("Own.Two", "gone")))
     line = CommandLine(data)
     line.done("user", "add", "alice", "--admin")
     line.done("org", "add", "Team", "--admin", "alice")
@@ -148,7 +148,7 @@ def test_hosted_packages_come_by_option_with_all_that_is_known(tmp_path: Path, t
 
     rest = line.json("import", "--trust", str(trusted), "--hosted", "--owner", "Team", str(file))["hosted"]
     assert (rest["imported"], rest["kept"]) == (1, 1)
-    assert line.json("owner", "list", "Own.One")["owners"] == ["Team"]
+    assert line.json("owner", "list", "Own.One")["owners"] == ["alice", "Team"]
     [one, _] = rest["files"]
     assert (one["published"], one["listed"], one["deprecated"], one["downloads"]) == (
         "2023-11-14T22:13:20.0000000Z", False, True, 7,
