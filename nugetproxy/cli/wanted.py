@@ -57,7 +57,7 @@ def wanted(since: int, include_protected: bool, clear: bool, as_json: bool, **op
             times = "once" if each.times == 1 else f"{each.times} times"
             click.echo(f"{name}  # {times}, last {moment(each.last)}{', protected' if ours else ''}")
         if not shown:
-            note("nothing was requested in vain")
+            note("there are no unmet requests")
     if len(shown) < len(found):
         note(f"left out: {len(found) - len(shown)} with ids that are protected or hosted here; see --include-protected")
 

@@ -1,4 +1,4 @@
-"""Noting: a Feed that notes which packages were requested in vain, because they are not kept and no upstream answers.
+"""Noting: a Feed that notes which requested packages could not be served: not kept, and no upstream answers.
 
 Not what an upstream says does not exist, nor what a policy withholds. Protected ids never reach this layer. Counting
 and storing belongs to `kept.unmet`.

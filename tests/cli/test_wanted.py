@@ -50,7 +50,7 @@ async def test_what_an_offline_server_lacks_is_listed_for_prewarm(upstream, tmp_
 
     assert (await json(line, "wanted", "--clear"))[0] == row
     assert await json(line, "wanted") == []
-    assert "nothing was requested in vain" in (await run(line, "wanted")).stderr
+    assert "there are no unmet requests" in (await run(line, "wanted")).stderr
 
 
 async def test_protected_ids_are_not_handed_out(upstream, tmp_path, monkeypatch):
