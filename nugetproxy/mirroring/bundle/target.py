@@ -35,17 +35,25 @@ class Pipe:
         self._file = file
 
     def write(self, content: bytes) -> None:
-        try:
+        with self._failures():
             self._file.write(content)
-        except OSError as error:
-            raise StorageUnavailable(f"the bundle cannot be written to the pipe: {error.strerror}") from error
 
     def finish(self) -> list[Path]:
-        try:
+        with self._failures():
             self._file.flush()
-        except OSError as error:
-            raise StorageUnavailable(f"the bundle cannot be written to the pipe: {error.strerror}") from error
         return []
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            with suppress(OSError):
+                # What is still buffered goes nowhere: the interpreter would try to write it when it ends.
+                nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+                os.dup2(nowhere, self._file.fileno())
+                os.close(nowhere)
+            raise StorageUnavailable(f"the bundle cannot be written to the pipe: {error.strerror}") from error
 
 
 class Files:
