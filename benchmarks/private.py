@@ -13,7 +13,6 @@ import itertools
 import multiprocessing
 import os
 import secrets
-import sqlite3
 import tempfile
 import time
 import zipfile
@@ -36,6 +35,7 @@ from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.storage.blobs.base import BlobKey
+from nugetproxy.storage.database.base import Transaction
 from nugetproxy.storage.database.opening import open_main_database
 from nugetproxy.storage.revisions import Revisions
 
@@ -159,13 +159,13 @@ async def _seed(data: Path, names: Sequence[str], versions: int, further: Iterab
 
     while batch := list(itertools.islice(manifests, _AT_ONCE)):
 
-        def work(connection: sqlite3.Connection, batch: Sequence[PackageManifest] = batch) -> None:
+        def work(transaction: Transaction, batch: Sequence[PackageManifest] = batch) -> None:
             for manifest in batch:
                 tick = next(ticks)
                 pushed = sources.pushed(manifest, tick // 10)
-                search.index_package(connection, insert_package(connection, pushed, tick))
+                search.index_package(transaction, insert_package(transaction, pushed, tick))
                 if manifest.verbatim_version == "1.0.0":
-                    ownership.add_first_owner(connection, manifest.id.lower, owner.account_id)
+                    ownership.add_first_owner(transaction, manifest.id.lower, owner.account_id)
 
         await database.write(work)
     directory.close()

@@ -6,7 +6,6 @@ Measured is the work of a worker for a request, without HTTP: including the read
 import asyncio
 import logging
 import random
-import sqlite3
 import statistics
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from nugetproxy.hosting.packages import HostedPackage
 from nugetproxy.hosting.search import HostedSearch
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
+from nugetproxy.storage.database.base import Transaction
 from tests.hosting.shelf import Shelf, package
 
 # Wanted: see docs/performance.md.
@@ -135,12 +135,12 @@ async def _fill(shelf: Shelf, names: list[str], versions: int) -> float:
     account_id = account.account_id
     downloads = [(name.lower(), "1.0.0", int(choose.paretovariate(0.6))) for name in names]
 
-    def finish(connection: sqlite3.Connection) -> None:
-        connection.executemany(
+    def finish(transaction: Transaction) -> None:
+        transaction.change_many(
             "INSERT INTO package_owners VALUES (?, ?, 0)", [(name.lower(), account_id) for name in names[::10]]
         )
-        connection.executemany("INSERT INTO hosted_downloads VALUES (?, ?, ?)", downloads)
-        index.downloads_counted(connection, [lower_id for lower_id, _, _ in downloads])
+        transaction.change_many("INSERT INTO hosted_downloads VALUES (?, ?, ?)", downloads)
+        index.downloads_counted(transaction, [lower_id for lower_id, _, _ in downloads])
 
     await shelf.database.write(finish)
     return statistics.fmean(timed.times)
@@ -153,9 +153,9 @@ class _Timed:
         self._search = search
         self.times: list[float] = []
 
-    def index_package(self, connection: sqlite3.Connection, found: HostedPackage) -> None:
+    def index_package(self, transaction: Transaction, found: HostedPackage) -> None:
         began = time.perf_counter()
-        self._search.index_package(connection, found)
+        self._search.index_package(transaction, found)
         self.times.append(time.perf_counter() - began)
 
 

@@ -320,6 +320,10 @@ class StorageUnavailable(NugetproxyError):
     """The local disk or database failed (full, read-only, missing)."""
 
 
+class ConstraintViolated(NugetproxyError):
+    """A write would have broken a rule of the database, such as two rows with one key. Nothing was written."""
+
+
 class DamagedContent(StorageUnavailable):
     """Kept files are damaged or missing, so that nothing was written of them. `problems` has one line for each."""
 

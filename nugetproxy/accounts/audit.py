@@ -4,7 +4,6 @@ The database refuses to change or delete a line. An act and its line share one t
 inside the act's own write, so neither exists without the other.
 """
 
-import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -13,6 +12,7 @@ from typing import Any, Final
 from nugetproxy.accounts.model import now_us
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.logs import mask_text
+from nugetproxy.storage.database.base import Transaction
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 DONE: Final = "done"
@@ -47,10 +47,10 @@ class AuditEntry:
         return asdict(self)
 
 
-def insert_audit(connection: sqlite3.Connection, entry: AuditEntry) -> None:
+def insert_audit(transaction: Transaction, entry: AuditEntry) -> None:
     """Write the line in the caller's transaction."""
     texts = (entry.actor, entry.action, entry.subject, entry.address, entry.result, entry.detail)
-    connection.execute(
+    transaction.change(
         "INSERT INTO audit_log (at, actor, action, subject, address, result, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (entry.at, *map(_fit, texts)),
     )
@@ -68,7 +68,7 @@ class _Refused:
 def newest_entry(database: SqliteDatabase) -> int:
     """The number of the newest line; 0 if there is none, and if the database is closed or cannot be read."""
     try:
-        [(number,)] = database.fetch("SELECT max(number) FROM audit_log")
+        [(number,)] = database.fetch_now("SELECT max(number) FROM audit_log")
     except StorageUnavailable:
         return 0
     return number or 0
@@ -98,7 +98,7 @@ class AuditLog:
             known.left_out += 1
             return
         known.written += 1
-        await self._database.write(lambda connection: insert_audit(connection, entry))
+        await self._database.write(lambda transaction: insert_audit(transaction, entry))
 
     def entries(
         self, after: int = 0, limit: int = 100, *, since: int = 0, actor: str = "", action: str = "", subject: str = ""
@@ -122,7 +122,7 @@ class AuditLog:
             if text:
                 conditions.append(f"{column} = ?")
                 values.append(text)
-        rows = self._database.fetch(
+        rows = self._database.fetch_now(
             f"SELECT {_COLUMNS} FROM audit_log WHERE {' AND '.join(conditions)} ORDER BY number {order} LIMIT ?",  # noqa: S608  names are ours
             [*values, limit],
         )

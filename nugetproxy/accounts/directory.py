@@ -4,7 +4,6 @@ Reading is a query of microseconds on the calling thread. Changes of one process
 next query; caches elsewhere are invalidated by the revisions. Owners of packages belong to `ownership`.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace as changed
 from typing import Final, TypeVar
@@ -26,6 +25,7 @@ from nugetproxy.accounts.model import (
     now_us,
 )
 from nugetproxy.nuget.globs import EVERYTHING
+from nugetproxy.storage.database.base import Transaction
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.database.telling import write_and_tell
 from nugetproxy.storage.revisions import Revisions
@@ -63,18 +63,18 @@ class Directory:
 
     def account(self, name: str, kind: AccountKind | None = None) -> Account:
         """Raises AccountNotFound, naming the most similar name."""
-        return records.account_named(self._database.fetch, name, kind)
+        return records.account_named(self._database.fetch_now, name, kind)
 
     def find_account(self, name: str) -> Account | None:
-        return records.find_account(self._database.fetch, name)
+        return records.find_account(self._database.fetch_now, name)
 
     def account_numbered(self, account_id: int) -> Account:
         """The account with an id that is known to exist."""
-        return records.account_numbered(self._database.fetch, account_id)
+        return records.account_numbered(self._database.fetch_now, account_id)
 
     def accounts(self) -> tuple[Account, ...]:
         """Users and organisations, by name."""
-        return records.all_accounts(self._database.fetch)
+        return records.all_accounts(self._database.fetch_now)
 
     def has_administrator(self) -> bool:
         """Whether anyone but the command line can manage this server."""
@@ -90,8 +90,8 @@ class Directory:
             word for word, said in (("administrator", administrator), ("with password", hashed is not None)) if said
         )
         return await self._change(
-            lambda connection: members.insert_account(
-                connection, name, AccountKind.USER, self._clock(), hashed, administrator
+            lambda transaction: members.insert_account(
+                transaction, name, AccountKind.USER, self._clock(), hashed, administrator
             ),
             AuditEntry(by.name, "user.add", name, detail=detail),
         )
@@ -101,7 +101,7 @@ class Directory:
         user = self.account(name, AccountKind.USER)
         hashed = await self._passwords.hash(password)
         await self._change(
-            lambda connection: connection.execute(
+            lambda transaction: transaction.change(
                 "UPDATE accounts SET password_hash = ? WHERE account_id = ?", (hashed, user.account_id)
             ),
             AuditEntry(by.name, "user.passwd", user.name),
@@ -120,7 +120,7 @@ class Directory:
         """Make a user an administrator, or not; this includes its existing keys. Raises Conflict for the last one."""
         user = self.account(name, AccountKind.USER)
         await self._change(
-            lambda connection: members.set_administrator(connection, name, is_administrator),
+            lambda transaction: members.set_administrator(transaction, name, is_administrator),
             AuditEntry(by.name, "user.promote" if is_administrator else "user.demote", user.name),
         )
         return self.account(name)
@@ -130,27 +130,27 @@ class Directory:
         checked_account_name(name)
         members.check_kinds(None, administrator)
 
-        def work(connection: sqlite3.Connection) -> Account:
-            members.check_enabled(connection, administrator)
-            made = members.insert_account(connection, name, AccountKind.ORGANIZATION, self._clock(), None, False)
-            members.set_member(connection, made, administrator, Role.ADMINISTRATOR, self._clock())
+        def work(transaction: Transaction) -> Account:
+            members.check_enabled(transaction, administrator)
+            made = members.insert_account(transaction, name, AccountKind.ORGANIZATION, self._clock(), None, False)
+            members.set_member(transaction, made, administrator, Role.ADMINISTRATOR, self._clock())
             return made
 
         return await self._change(work, AuditEntry(by.name, "org.add", name, detail=f"admin {administrator.name}"))
 
     def members(self, organization: Account) -> tuple[tuple[Account, Role], ...]:
         """By name."""
-        return records.members_of(self._database.fetch, organization.account_id)
+        return records.members_of(self._database.fetch_now, organization.account_id)
 
     def memberships_of(self, user: Account) -> Mapping[int, Role]:
         """The organisations the user is a member of, by account id."""
-        return records.memberships_of(self._database.fetch, user.account_id)
+        return records.memberships_of(self._database.fetch_now, user.account_id)
 
     async def set_member(self, organization: Account, user: Account, role: Role, *, by: Actor = COMMAND_LINE) -> None:
         """Add a member, or change a member's role. Raises Conflict for the last administrator."""
         members.check_kinds(organization, user)
         await self._change(
-            lambda connection: members.set_member(connection, organization, user, role, self._clock()),
+            lambda transaction: members.set_member(transaction, organization, user, role, self._clock()),
             AuditEntry(by.name, "org.member.add", organization.name, detail=f"{role} {user.name}"),
         )
 
@@ -160,10 +160,10 @@ class Directory:
         """
         members.check_kinds(organization, user)
 
-        def work(connection: sqlite3.Connection) -> None:
-            ended = members.remove_member(connection, organization, user, self._clock())
-            insert_audit(connection, AuditEntry(by.name, "org.member.remove", organization.name, detail=user.name))
-            _audit_ended(connection, ended, f"{user.name} left {organization.name}", by)
+        def work(transaction: Transaction) -> None:
+            ended = members.remove_member(transaction, organization, user, self._clock())
+            insert_audit(transaction, AuditEntry(by.name, "org.member.remove", organization.name, detail=user.name))
+            _audit_ended(transaction, ended, f"{user.name} left {organization.name}", by)
 
         await self._change(work)
 
@@ -195,14 +195,14 @@ class Directory:
 
     def keys(self, owner: Account | None = None) -> tuple[ApiKey, ...]:
         """All keys ever created, oldest first."""
-        return tuple(row.key for row in records.key_rows(self._database.fetch, owner=owner))
+        return tuple(row.key for row in records.key_rows(self._database.fetch_now, owner=owner))
 
     def key(self, reference: str, owner: Account | None = None) -> ApiKey:
         """The key with this id, the latest with this name, or the one with this text.
 
         Raises ApiKeyNotFound, Conflict when several accounts have a key of that name and no owner is given.
         """
-        return keys.current_key(self._database.fetch, reference, owner)
+        return keys.current_key(self._database.fetch_now, reference, owner)
 
     async def revoke_key(
         self,
@@ -218,9 +218,9 @@ class Directory:
         """
         detail = f"by {member.name}" if member else ""
 
-        def work(connection: sqlite3.Connection) -> tuple[ApiKey, ...]:
-            ended = keys.revoke(connection, reference, owner, member, self._clock())
-            _audit_ended(connection, ended, detail, by)
+        def work(transaction: Transaction) -> tuple[ApiKey, ...]:
+            ended = keys.revoke(transaction, reference, owner, member, self._clock())
+            _audit_ended(transaction, ended, detail, by)
             return ended
 
         return await self._change(work)
@@ -240,7 +240,7 @@ class Directory:
         )
         until = now + round(max(0.0, overlap) * SECOND)
         await self._change(
-            lambda connection: keys.replace(connection, key, new, minted, until),
+            lambda transaction: keys.replace(transaction, key, new, minted, until),
             AuditEntry(
                 by.name, "key.rotate", _told(new), detail=f"instead of {key.key_id}, which works {overlap:g} s more"
             ),
@@ -252,10 +252,10 @@ class Directory:
     def find_key(self, text: str, now: int) -> ApiKey | None:
         """The key with this text, if it works at `now`. A text that was never generated costs no query."""
         key_id = key_id_of(text)
-        row = records.key_row(self._database.fetch, key_id) if key_id else None
+        row = records.key_row(self._database.fetch_now, key_id) if key_id else None
         if row is None or not is_same(digest_of(text), row.digest):
             return None
-        return row.key if keys.is_honoured(self._database.fetch, row.key, now) else None
+        return row.key if keys.is_honoured(self._database.fetch_now, row.key, now) else None
 
     def actor_by_key(self, text: str, now: int) -> Actor | None:
         """The actor of this key; None when it does not work. Its use is not recorded: see `note_used`."""
@@ -264,13 +264,13 @@ class Directory:
 
     async def actor_by_password(self, name: str, password: str) -> Actor | None:
         """The user, if the password is right. Takes about 50 ms in a thread, also for a name that does not exist."""
-        rows = self._database.fetch("SELECT password_hash FROM accounts WHERE lower_name = ?", (name.lower(),))
+        rows = self._database.fetch_now("SELECT password_hash FROM accounts WHERE lower_name = ?", (name.lower(),))
         right = await self._passwords.matches(password, rows[0][0] if rows else None)
         # Read after the hash was checked: a user who was disabled meanwhile is rejected.
         user = self.find_account(name)
         if not right or user is None or user.is_disabled:
             return None
-        return records.actor_of(self._database.fetch, user)
+        return records.actor_of(self._database.fetch_now, user)
 
     def note_used(self, key_id: str, now: int) -> None:
         """Note in memory that a key was used; written together with others some time later."""
@@ -295,18 +295,18 @@ class Directory:
         rights = f"{' '.join(sorted(scopes)) or 'verification'}; {' '.join(key.globs)}"
         whose = f"; by {creator.name}" if creator is not None and creator != owner else ""
         await self._change(
-            lambda connection: keys.add_key(connection, key, minted),
+            lambda transaction: keys.add_key(transaction, key, minted),
             AuditEntry(by.name, "key.add", _told(key), detail=rights + whose),
         )
         return key, minted.text
 
-    async def _change(self, work: Callable[[sqlite3.Connection], T], *entries: AuditEntry) -> T:
+    async def _change(self, work: Callable[[Transaction], T], *entries: AuditEntry) -> T:
         """`work` and its audit lines in one transaction. `work` writes the lines that depend on its result."""
 
-        def whole(connection: sqlite3.Connection) -> T:
-            answer = work(connection)
+        def whole(transaction: Transaction) -> T:
+            answer = work(transaction)
             for entry in entries:
-                insert_audit(connection, entry)
+                insert_audit(transaction, entry)
             return answer
 
         answer: T = await write_and_tell(self._database, whole, self._revisions.bump_accounts)
@@ -315,7 +315,7 @@ class Directory:
     async def _set_disabled(self, name: str, at: int | None, by: Actor) -> Account:
         account = self.account(name)
         await self._change(
-            lambda connection: members.set_disabled(connection, name, at),
+            lambda transaction: members.set_disabled(transaction, name, at),
             AuditEntry(by.name, f"{_word(account)}.{'enable' if at is None else 'disable'}", account.name),
         )
         return self.account(name)
@@ -325,10 +325,10 @@ def _word(account: Account) -> str:
     return "user" if account.kind is AccountKind.USER else "org"
 
 
-def _audit_ended(connection: sqlite3.Connection, ended: Iterable[ApiKey], detail: str, by: Actor) -> None:
+def _audit_ended(transaction: Transaction, ended: Iterable[ApiKey], detail: str, by: Actor) -> None:
     """One line per key: a search for a leaked key's id must find when it ended."""
     for key in ended:
-        insert_audit(connection, AuditEntry(by.name, "key.revoke", _told(key), detail=detail))
+        insert_audit(transaction, AuditEntry(by.name, "key.revoke", _told(key), detail=detail))
 
 
 def _told(key: ApiKey) -> str:

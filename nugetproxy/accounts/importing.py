@@ -3,7 +3,6 @@
 Nothing is removed: what a file does not mention stays unchanged, so importing a file again changes nothing.
 """
 
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +14,8 @@ from nugetproxy.accounts.import_file import ImportedUser, Problem
 from nugetproxy.accounts.model import AccountKind, Actor, Role, now_us
 from nugetproxy.accounts.records import account_named, find_account, members_of
 from nugetproxy.errors import Conflict, NugetproxyError
-from nugetproxy.storage.database.sqlite import SqliteDatabase, fetching
+from nugetproxy.storage.database.base import Transaction
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.database.telling import write_and_tell
 from nugetproxy.storage.revisions import Revisions
 
@@ -58,8 +58,8 @@ async def import_users(
     hashes = {name: await hashing.hash(password) for name, password in (passwords or {}).items()}
     report = ImportReport()
 
-    def work(connection: sqlite3.Connection) -> None:
-        _Import(connection, report, hashes, by, clock()).run(users)
+    def work(transaction: Transaction) -> None:
+        _Import(transaction, report, hashes, by, clock()).run(users)
         if passwords is not None and set(passwords) != set(report.created) and not report.problems:
             report.problems.append(Problem(1, "the accounts changed while this ran; run it again"))
         if report.problems or dry_run:
@@ -76,10 +76,10 @@ class _Import:
     """One transaction. Promotions come before demotions: only the final state must have an administrator."""
 
     def __init__(
-        self, connection: sqlite3.Connection, report: ImportReport, hashes: Mapping[str, str], by: Actor, now: int
+        self, transaction: Transaction, report: ImportReport, hashes: Mapping[str, str], by: Actor, now: int
     ) -> None:
-        self._connection = connection
-        self._fetch = fetching(connection)
+        self._transaction = transaction
+        self._fetch = transaction.fetch
         self._report = report
         self._hashes = hashes
         self._by = by
@@ -118,14 +118,14 @@ class _Import:
                 raise Conflict(f"{found.name} is an organisation")
             return
         hashed = self._hashes.get(user.name)
-        members.insert_account(self._connection, user.name, AccountKind.USER, self._now, hashed, False)
+        members.insert_account(self._transaction, user.name, AccountKind.USER, self._now, hashed, False)
         self._report.created.append(user.name)
         self._audit("user.add", user.name, "with password" if hashed else "")
 
     def _set_administrator(self, user: ImportedUser) -> None:
         account = account_named(self._fetch, user.name)
         if account.is_administrator is not user.administrator:
-            members.set_administrator(self._connection, user.name, bool(user.administrator))
+            members.set_administrator(self._transaction, user.name, bool(user.administrator))
             self._changed.add(user.name)
             self._audit("user.promote" if user.administrator else "user.demote", account.name)
 
@@ -143,7 +143,7 @@ class _Import:
                 why = f"organisation {name} does not exist; to create it, name an administrator: {name}:administrator"
                 self._report.problems.append(Problem(first.line, why))
                 continue
-            members.insert_account(self._connection, name, AccountKind.ORGANIZATION, self._now, None, False)
+            members.insert_account(self._transaction, name, AccountKind.ORGANIZATION, self._now, None, False)
             self._report.organizations.append(name)
             self._audit("org.add", name)
 
@@ -153,12 +153,12 @@ class _Import:
             return  # reported once, where it was to be created
         members.check_kinds(whole, one)
         if (one, role) not in members_of(self._fetch, whole.account_id):
-            members.set_member(self._connection, whole, one, role, self._now)
+            members.set_member(self._transaction, whole, one, role, self._now)
             self._changed.add(user.name)
             self._audit("org.member.add", whole.name, f"{role} {one.name}")
 
     def _audit(self, action: str, subject: str, detail: str = "") -> None:
         insert_audit(
-            self._connection,
+            self._transaction,
             AuditEntry(self._by.name, action, subject, detail=", ".join(filter(None, (detail, "import")))),
         )

@@ -1,12 +1,12 @@
 """When each key was last used: noted in memory, written in batches. A write would be the slowest part of a request."""
 
 import asyncio
-import sqlite3
 from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any, Final
 
 from nugetproxy.logs import logger
+from nugetproxy.storage.database.base import Transaction
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 _log = logger()
@@ -40,11 +40,11 @@ class KeyUses:
     def _write(self) -> None:
         self._timer = None
         noted, self._noted = self._noted, {}
-        self._database.submit(lambda connection: _update(connection, noted)).add_done_callback(_log_failure)
+        self._database.submit(lambda transaction: _update(transaction, noted)).add_done_callback(_log_failure)
 
 
-def _update(connection: sqlite3.Connection, noted: Mapping[str, int]) -> None:
-    connection.executemany(
+def _update(transaction: Transaction, noted: Mapping[str, int]) -> None:
+    transaction.change_many(
         # Another process may have noted a later use.
         "UPDATE api_keys SET last_used = max(coalesce(last_used, 0), ?) WHERE key_id = ?",
         [(at, key_id) for key_id, at in noted.items()],

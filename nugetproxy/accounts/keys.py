@@ -1,6 +1,5 @@
 """The rows of API keys inside a write, and which of them a name refers to."""
 
-import sqlite3
 from collections.abc import Iterable
 
 from nugetproxy.accounts.credentials import KEY_PREFIX, MintedKey, key_id_of
@@ -17,16 +16,16 @@ from nugetproxy.accounts.records import (
 )
 from nugetproxy.errors import ApiKeyNotFound, Conflict, Forbidden, InvalidRequest
 from nugetproxy.nuget.globs import EVERYTHING, checked_glob
-from nugetproxy.storage.database.sqlite import Fetch, fetching
+from nugetproxy.storage.database.base import Fetch, Transaction
 
 LONGEST_KEY_NAME = 64
 LONGEST_LIFE = 3650 * DAY
 """nuget.org's keys expire after a year at the latest. Here the operator chooses, but every key expires."""
 
 
-def add_key(connection: sqlite3.Connection, key: ApiKey, minted: MintedKey) -> None:
+def add_key(transaction: Transaction, key: ApiKey, minted: MintedKey) -> None:
     """Write a new key. Raises Forbidden when its creator may not create it, Conflict when its name is taken."""
-    fetch = fetching(connection)
+    fetch = transaction.fetch
     if key.creator is not None:
         require(may_make_key(actor_of(fetch, key.creator), key.owner))
     named_so = key_rows(fetch, name=key.name, owner=key.owner)
@@ -34,11 +33,11 @@ def add_key(connection: sqlite3.Connection, key: ApiKey, minted: MintedKey) -> N
         raise Conflict(
             f"{key.owner.name} already has a key named '{key.name}'; rotate or revoke it, or choose another name"
         )
-    insert_key(connection, key, minted)
+    insert_key(transaction, key, minted)
 
 
-def insert_key(connection: sqlite3.Connection, key: ApiKey, minted: MintedKey) -> None:
-    connection.execute(
+def insert_key(transaction: Transaction, key: ApiKey, minted: MintedKey) -> None:
+    transaction.change(
         "INSERT INTO api_keys (key_id, digest, name, owner_id, creator_id, scopes, globs, created, expires) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -56,38 +55,38 @@ def insert_key(connection: sqlite3.Connection, key: ApiKey, minted: MintedKey) -
 
 
 def revoke(
-    connection: sqlite3.Connection, reference: str, owner: Account | None, member: Account | None, now: int
+    transaction: Transaction, reference: str, owner: Account | None, member: Account | None, now: int
 ) -> tuple[ApiKey, ...]:
     """End the key with this id, or all that have this name: a rotated key has its predecessor beside it.
 
     Raises Forbidden when it is done on behalf of a member who may not.
     """
-    fetch = fetching(connection)
+    fetch = transaction.fetch
     rows = _meant(fetch, reference, owner)
     if member is not None:
         for row in rows:
             require(may_end_key(actor_of(fetch, member), row.key))
-    return end_keys(connection, rows, now)
+    return end_keys(transaction, rows, now)
 
 
-def end_keys(connection: sqlite3.Connection, rows: Iterable[KeyRow], now: int) -> tuple[ApiKey, ...]:
+def end_keys(transaction: Transaction, rows: Iterable[KeyRow], now: int) -> tuple[ApiKey, ...]:
     """Mark the keys as revoked, and return them."""
     ended = tuple(row.key for row in rows)
-    connection.executemany("UPDATE api_keys SET revoked = ? WHERE key_id = ?", [(now, key.key_id) for key in ended])
+    transaction.change_many("UPDATE api_keys SET revoked = ? WHERE key_id = ?", [(now, key.key_id) for key in ended])
     return ended
 
 
-def replace(connection: sqlite3.Connection, old: ApiKey, new: ApiKey, minted: MintedKey, until: int) -> None:
+def replace(transaction: Transaction, old: ApiKey, new: ApiKey, minted: MintedKey, until: int) -> None:
     """Replace `old` with `new`; `old` works until `until` at the latest. Raises Conflict."""
-    row = key_row(fetching(connection), old.key_id)
+    row = key_row(transaction.fetch, old.key_id)
     if row is None:
         raise ApiKeyNotFound(old.key_id)
     if row.key.revoked is not None:
         raise Conflict(f"key '{old.name}' is revoked; create a new one")
     if row.replaced_by is not None:
         raise Conflict(f"key {old.key_id} has been rotated already; rotate the key that replaced it, {row.replaced_by}")
-    insert_key(connection, new, minted)
-    connection.execute(
+    insert_key(transaction, new, minted)
+    transaction.change(
         "UPDATE api_keys SET replaced_by = ?, expires = min(expires, ?) WHERE key_id = ?",
         (new.key_id, until, old.key_id),
     )

@@ -3,7 +3,6 @@
 The rules themselves are in `reservations` and `permissions`; this module has the tables and their cache in memory.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,7 +22,8 @@ from nugetproxy.accounts.reservations import (
 from nugetproxy.errors import Conflict, Forbidden
 from nugetproxy.nuget.globs import any_glob_matches
 from nugetproxy.nuget.identity import PackageId, lower_invariant
-from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase
+from nugetproxy.storage.database.base import Fetch, Transaction
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.database.telling import write_and_tell
 from nugetproxy.storage.revisions import Revisions
 
@@ -66,14 +66,14 @@ class Ownership:
 
     def owners(self, lower_id: str) -> tuple[Account, ...]:
         """By name; empty for an id without owners."""
-        return records.owners_of(self._database.fetch, lower_id)
+        return records.owners_of(self._database.fetch_now, lower_id)
 
     async def add_owner(self, lower_id: str, account: Account, *, by: Actor = COMMAND_LINE) -> None:
         """All owners have the same rights. An owner of an id that does not exist yet may push it, even if its prefix is
         reserved for others.
         """
         await self._change(
-            lambda connection: self._insert_owner(connection, lower_id, account.account_id),
+            lambda transaction: self._insert_owner(transaction, lower_id, account.account_id),
             AuditEntry(by.name, "owner.add", lower_id, detail=account.name),
         )
 
@@ -82,24 +82,24 @@ class Ownership:
     ) -> None:
         """Raises Conflict when the account is not an owner, or is the last one and `force` is not given."""
 
-        def work(connection: sqlite3.Connection) -> None:
-            owners = _owner_ids(connection, lower_id)
+        def work(transaction: Transaction) -> None:
+            owners = _owner_ids(transaction, lower_id)
             if account.account_id not in owners:
                 raise Conflict(f"{account.name} is not an owner of {lower_id}")
             if len(owners) == 1 and not force:
                 raise Conflict(f"{account.name} is the last owner of {lower_id}; add another first, or use --force")
-            connection.execute(
+            transaction.change(
                 "DELETE FROM package_owners WHERE lower_id = ? AND account_id = ?", (lower_id, account.account_id)
             )
 
         await self._change(work, AuditEntry(by.name, "owner.remove", lower_id, detail=account.name))
 
-    def add_first_owner(self, connection: sqlite3.Connection, lower_id: str, account_id: int) -> None:
+    def add_first_owner(self, transaction: Transaction, lower_id: str, account_id: int) -> None:
         """Part of the write that creates a new id. Raises Forbidden if others have become owners since the check."""
-        owners = _owner_ids(connection, lower_id)
+        owners = _owner_ids(transaction, lower_id)
         if owners and account_id not in owners:
             raise Forbidden(f"{lower_id} now belongs to another owner, who was first")
-        self._insert_owner(connection, lower_id, account_id)
+        self._insert_owner(transaction, lower_id, account_id)
 
     # --- prefixes ---
 
@@ -119,15 +119,17 @@ class Ownership:
         check_breadth(text, exact, wide=wide)
         lower = lower_invariant(text)
 
-        def work(connection: sqlite3.Connection) -> None:
-            connection.execute(
+        def work(transaction: Transaction) -> None:
+            transaction.change(
                 "INSERT INTO reservations (lower_pattern, pattern, is_exact, is_shared, created) "
                 "VALUES (?, ?, ?, ?, ?) ON CONFLICT (lower_pattern) DO NOTHING",
                 (lower, text, exact, bool(shared), self._clock()),
             )
             if shared is not None:
-                connection.execute("UPDATE reservations SET is_shared = ? WHERE lower_pattern = ?", (shared, lower))
-            connection.execute("INSERT OR IGNORE INTO reservation_owners VALUES (?, ?)", (lower, owner.account_id))
+                transaction.change("UPDATE reservations SET is_shared = ? WHERE lower_pattern = ?", (shared, lower))
+            transaction.change(
+                "INSERT INTO reservation_owners VALUES (?, ?) ON CONFLICT DO NOTHING", (lower, owner.account_id)
+            )
 
         detail = owner.name + {None: "", True: ", shared", False: ", not shared"}[shared]
         await self._change(work, AuditEntry(by.name, "prefix.reserve", text, detail=detail))
@@ -141,13 +143,13 @@ class Ownership:
         text, _ = parse_pattern(pattern)
         lower = lower_invariant(text)
 
-        def work(connection: sqlite3.Connection) -> None:
-            if not connection.execute("SELECT 1 FROM reservations WHERE lower_pattern = ?", (lower,)).fetchone():
+        def work(transaction: Transaction) -> None:
+            if not transaction.fetch("SELECT 1 FROM reservations WHERE lower_pattern = ?", (lower,)):
                 raise Conflict(f"{text} is not reserved")
             if owner is None:
-                connection.execute("DELETE FROM reservations WHERE lower_pattern = ?", (lower,))
+                transaction.change("DELETE FROM reservations WHERE lower_pattern = ?", (lower,))
                 return
-            rows = connection.execute("SELECT account_id FROM reservation_owners WHERE lower_pattern = ?", (lower,))
+            rows = transaction.fetch("SELECT account_id FROM reservation_owners WHERE lower_pattern = ?", (lower,))
             owners = {row[0] for row in rows}
             if owner.account_id not in owners:
                 raise Conflict(f"{text} is not reserved for {owner.name}")
@@ -156,7 +158,7 @@ class Ownership:
                     f"{text} is reserved for {owner.name} alone: reserve it for another account first, or release it "
                     "without --owner"
                 )
-            connection.execute(
+            transaction.change(
                 "DELETE FROM reservation_owners WHERE lower_pattern = ? AND account_id = ?", (lower, owner.account_id)
             )
 
@@ -175,7 +177,7 @@ class Ownership:
         """
         lower = package_id.lower
         matching = most_specific_first(self.reservations(), lower)
-        owners = records.owners_of(fetch or self._database.fetch, lower)
+        owners = records.owners_of(fetch or self._database.fetch_now, lower)
         return PackageFacts(
             package_id=package_id,
             exists=exists,
@@ -202,7 +204,7 @@ class Ownership:
         )
 
     def _owned(self, actor: Actor) -> Iterator[str]:
-        yield from records.owned_by(self._database.fetch, actor.acts_for)
+        yield from records.owned_by(self._database.fetch_now, actor.acts_for)
 
     def is_verified(self, lower_id: str) -> bool:
         """Whether search shows the check mark: an owner of the package owns a reservation that covers it."""
@@ -217,7 +219,7 @@ class Ownership:
         known = self._known
         if revision == known.revision:
             return known
-        rows = self._database.fetch(
+        rows = self._database.fetch_now(
             "SELECT r.pattern, r.is_exact, r.is_shared, o.account_id FROM reservations r "
             "LEFT JOIN reservation_owners o USING (lower_pattern) ORDER BY r.lower_pattern"
         )
@@ -228,21 +230,21 @@ class Ownership:
         known = self._known = _Known(revision, reservations, protected_prefixes(self._settings, reservations))
         return known
 
-    async def _change(self, work: Callable[[sqlite3.Connection], Any], entry: AuditEntry) -> None:
-        def whole(connection: sqlite3.Connection) -> None:
-            work(connection)
-            insert_audit(connection, entry)
+    async def _change(self, work: Callable[[Transaction], Any], entry: AuditEntry) -> None:
+        def whole(transaction: Transaction) -> None:
+            work(transaction)
+            insert_audit(transaction, entry)
 
         # Owners and check marks are shown with hosted packages.
         await write_and_tell(self._database, whole, self._revisions.bump_accounts, self._revisions.bump_hosting)
 
-    def _insert_owner(self, connection: sqlite3.Connection, lower_id: str, account_id: int) -> None:
-        connection.execute(
-            "INSERT OR IGNORE INTO package_owners (lower_id, account_id, added) VALUES (?, ?, ?)",
+    def _insert_owner(self, transaction: Transaction, lower_id: str, account_id: int) -> None:
+        transaction.change(
+            "INSERT INTO package_owners (lower_id, account_id, added) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
             (lower_id, account_id, self._clock()),
         )
 
 
-def _owner_ids(connection: sqlite3.Connection, lower_id: str) -> frozenset[int]:
-    rows = connection.execute("SELECT account_id FROM package_owners WHERE lower_id = ?", (lower_id,)).fetchall()
+def _owner_ids(transaction: Transaction, lower_id: str) -> frozenset[int]:
+    rows = transaction.fetch("SELECT account_id FROM package_owners WHERE lower_id = ?", (lower_id,))
     return frozenset(row[0] for row in rows)

@@ -3,7 +3,6 @@
 What rules withhold belongs to `feeds.policy`. Each change has its line in the audit log.
 """
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +11,7 @@ from nugetproxy.accounts.model import Actor, now_us
 from nugetproxy.errors import InvalidRequest, InvalidVersion
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.storage.database.base import Transaction
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.revisions import Revisions
 
@@ -51,7 +51,7 @@ class PolicyExceptions:
 
     def all(self) -> list[PolicyException]:
         """By id and version. Raises StorageUnavailable."""
-        rows = self._database.fetch(f"SELECT {_COLUMNS} FROM policy_exceptions ORDER BY lower_id, made_at")  # noqa: S608  names are ours
+        rows = self._database.fetch_now(f"SELECT {_COLUMNS} FROM policy_exceptions ORDER BY lower_id, made_at")  # noqa: S608  names are ours
         found = []
         for lower_id, version, *rest in rows:
             try:
@@ -71,9 +71,14 @@ class PolicyExceptions:
         made = PolicyException(package.lower_id, package.version, until, because, by.name, now)
         row = (package.lower_id, package.lower_version, until, because, by.name, now)
 
-        def write(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR REPLACE INTO policy_exceptions VALUES (?, ?, ?, ?, ?, ?)", row)
-            insert_audit(connection, AuditEntry(by.name, "policy.allow", str(package), detail=because))
+        def write(transaction: Transaction) -> None:
+            transaction.change(
+                "INSERT INTO policy_exceptions VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (lower_id, lower_version)"
+                " DO UPDATE SET until = excluded.until, because = excluded.because, made_by = excluded.made_by,"
+                " made_at = excluded.made_at",
+                row,
+            )
+            insert_audit(transaction, AuditEntry(by.name, "policy.allow", str(package), detail=because))
 
         await self._database.write(write)
         self._revisions.bump_accounts()
@@ -82,14 +87,14 @@ class PolicyExceptions:
     async def revoke(self, package: PackageIdentity, *, by: Actor) -> None:
         """End an exception. Raises InvalidRequest if there is none, StorageUnavailable."""
 
-        def write(connection: sqlite3.Connection) -> int:
-            deleted = connection.execute(
+        def write(transaction: Transaction) -> int:
+            deleted = transaction.change(
                 "DELETE FROM policy_exceptions WHERE lower_id = ? AND lower_version = ?",
                 (package.lower_id, package.lower_version),
             )
-            if deleted.rowcount:
-                insert_audit(connection, AuditEntry(by.name, "policy.revoke", str(package)))
-            return deleted.rowcount
+            if deleted:
+                insert_audit(transaction, AuditEntry(by.name, "policy.revoke", str(package)))
+            return deleted
 
         if not await self._database.write(write):
             raise InvalidRequest(f"there is no exception for {package}; see nugetproxy policy list")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from nugetproxy.accounts.model import Account, AccountKind, Actor, ApiKey, Role, Scope
 from nugetproxy.errors import AccountNotFound
-from nugetproxy.storage.database.sqlite import Fetch
+from nugetproxy.storage.database.base import Fetch
 
 _ACCOUNT: Final = "{0}.account_id, {0}.name, {0}.kind, {0}.is_administrator, {0}.disabled, {0}.created"
 _ACCOUNT_WIDTH: Final = 6

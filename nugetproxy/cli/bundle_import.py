@@ -147,7 +147,7 @@ async def _audit(data: Path, imported: "Imported") -> None:
     try:
         entry = AuditEntry(command_line(unix_user()).name, "bundle.import", imported.head.bundle,
                            detail=f"{imported.packages} packages, {imported.documents} documents")  # fmt: skip
-        await database.write(lambda connection: insert_audit(connection, entry))
+        await database.write(lambda transaction: insert_audit(transaction, entry))
     finally:
         database.close()
 

@@ -205,7 +205,7 @@ def _actors(managed: "Managed", names: "OwnerNames") -> "Callable[[PackageId], A
             raise InvalidRequest(
                 f"{account.name} is disabled and cannot own new packages: nugetproxy user enable {name}"
             )
-        actor = actor_of(managed.database.fetch, account)
+        actor = actor_of(managed.database.fetch_now, account)
         actors[name] = replace(actor, name=f"{managed.by.name} for {account.name}", is_administrator=False)
 
     def actor_for(package_id: "PackageId") -> "Actor | None":

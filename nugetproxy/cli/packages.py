@@ -46,7 +46,7 @@ def list_packages(package_id: str | None, as_json: bool, **options: object) -> N
     async def all_packages(managed: "Managed") -> list[dict[str, Any]]:
         from nugetproxy.hosting.summaries import summaries
 
-        return list(map(reports.summary, summaries(managed.database.fetch)))
+        return list(map(reports.summary, summaries(managed.database.fetch_now)))
 
     async def all_versions(managed: "Managed") -> list[dict[str, Any]]:
         return _versions(managed, package_id or "")
@@ -244,7 +244,7 @@ def _package(managed: "Managed", package_id: str) -> dict[str, Any]:
     from nugetproxy.hosting.summaries import summaries
 
     lower = _id(managed, package_id)
-    [found] = summaries(managed.database.fetch, lower)
+    [found] = summaries(managed.database.fetch_now, lower)
     return {
         **reports.summary(found),
         "protected": managed.ownership.protected().covers(lower),
@@ -261,7 +261,7 @@ def _version(managed: "Managed", package_id: str, version: str) -> dict[str, Any
     wanted = _identity(package_id, version)
     found = HostedPackages(managed.database).find(wanted)
     if found is None:
-        raise absence(managed.database.fetch, wanted)
+        raise absence(managed.database.fetch_now, wanted)
     downloads = Statistics(managed.database).downloads_of(wanted.lower_id)
     return reports.details(found, downloads.get(wanted.lower_version, 0))
 

@@ -4,7 +4,6 @@ What each act does belongs to `publish.py`.
 """
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -26,7 +25,7 @@ from nugetproxy.errors import (
 from nugetproxy.hosting.packages import HostedPackage, deleted_at, knows_id
 from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity
-from nugetproxy.storage.database.sqlite import Fetch
+from nugetproxy.storage.database.base import Fetch, Transaction
 
 _log = logger()
 T = TypeVar("T")
@@ -44,24 +43,24 @@ ANY_PACKAGE: Final = "any package"
 class SearchIndex(Protocol):
     """The search index of hosted packages. All methods are called inside the transaction of the act."""
 
-    def index_package(self, connection: sqlite3.Connection, package: HostedPackage) -> None:
+    def index_package(self, transaction: Transaction, package: HostedPackage) -> None:
         """The version is new, or its state has changed."""
 
-    def forget_package(self, connection: sqlite3.Connection, package: PackageIdentity) -> None:
+    def forget_package(self, transaction: Transaction, package: PackageIdentity) -> None:
         """The version is gone."""
 
-    def downloads_counted(self, connection: sqlite3.Connection, lower_ids: Iterable[str]) -> None:
+    def downloads_counted(self, transaction: Transaction, lower_ids: Iterable[str]) -> None:
         """The download counts of these ids have changed."""
 
 
 class NoIndex:
     """For a feed without search."""
 
-    def index_package(self, connection: sqlite3.Connection, package: HostedPackage) -> None: ...
+    def index_package(self, transaction: Transaction, package: HostedPackage) -> None: ...
 
-    def forget_package(self, connection: sqlite3.Connection, package: PackageIdentity) -> None: ...
+    def forget_package(self, transaction: Transaction, package: PackageIdentity) -> None: ...
 
-    def downloads_counted(self, connection: sqlite3.Connection, lower_ids: Iterable[str]) -> None: ...
+    def downloads_counted(self, transaction: Transaction, lower_ids: Iterable[str]) -> None: ...
 
 
 class PushQueue:

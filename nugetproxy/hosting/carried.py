@@ -29,7 +29,7 @@ class CarriedPackages:
     """The hosted packages of a main database. Methods block, and raise StorageUnavailable."""
 
     def __init__(self, database: SqliteDatabase) -> None:
-        self._fetch = database.fetch
+        self._fetch = database.fetch_now
         self._packages = HostedPackages(database)
 
     def versions(self) -> list[tuple[str, str]]:

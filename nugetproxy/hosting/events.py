@@ -5,7 +5,6 @@ Rule 2: stamps strictly increase in commit order, whatever the clocks of the pro
 while SQLite's single writer lock is held. So a reader that follows with a cursor never misses an event.
 """
 
-import sqlite3
 import uuid
 import zlib
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from nugetproxy.protocol.v3.catalog import (
     PackageEntry,
 )
 from nugetproxy.protocol.v3.deprecation import Deprecation
+from nugetproxy.storage.database.base import Transaction
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 _ITEM_COLUMNS: Final = "e.stamp, e.commit_id, e.kind, p.package_id, p.version, p.lower_id, p.lower_version"
@@ -72,15 +72,15 @@ class EventLeaf:
 
 
 def insert_event(
-    connection: sqlite3.Connection, kind: EventKind, lower_id: str, push: int, state: State, now: int
+    transaction: Transaction, kind: EventKind, lower_id: str, push: int, state: State, now: int
 ) -> HostedEvent:
     """Append an event, in the caller's transaction. `now` in ticks; the stamp is later if the log is ahead of it."""
     # Two queries, because SQLite reads one maximum from its index but scans the whole table for two.
-    sequence, newest = connection.execute(
+    [(sequence, newest)] = transaction.fetch(
         "SELECT (SELECT max(sequence) FROM hosted_events), (SELECT max(stamp) FROM hosted_events)"
-    ).fetchone()
+    )
     event = HostedEvent((sequence or 0) + 1, max(now, (newest or 0) + 1), str(uuid.uuid4()))
-    connection.execute(
+    transaction.change(
         "INSERT INTO hosted_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (event.sequence, event.stamp, event.commit_id, kind.value, lower_id, push, *state.row()),
     )
@@ -92,7 +92,7 @@ class HostedEvents:
 
     def __init__(self, database: SqliteDatabase, page_size: int = CATALOG_PAGE_SIZE) -> None:
         """`page_size` must never change for a log that has readers."""
-        self._fetch = database.fetch
+        self._fetch = database.fetch_now
         self._page_size = page_size
 
     def after(self, stamp: int, limit: int) -> tuple[CatalogItem, ...]:

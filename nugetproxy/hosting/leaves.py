@@ -45,7 +45,7 @@ class HostedRegistrations:
     """Registrations of hosted ids, hot ones in memory. May raise StorageUnavailable."""
 
     def __init__(self, database: SqliteDatabase) -> None:
-        self._fetch = database.fetch
+        self._fetch = database.fetch_now
         self._packages = HostedPackages(database)
         self._kept: LRUCache[str, _Kept] = LRUCache(_KEPT_BYTES, getsizeof=lambda kept: kept.size)
         self._making = asyncio.Lock()

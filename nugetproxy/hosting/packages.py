@@ -4,7 +4,6 @@ Functions that take a connection are parts of a caller's transaction (see `publi
 and the storage of bytes are handled elsewhere.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,7 +19,8 @@ from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.catalog import PackageEntry
 from nugetproxy.protocol.v3.deprecation import Deprecation
 from nugetproxy.storage.blobs.base import BlobKey
-from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase, fetching
+from nugetproxy.storage.database.base import Fetch, Transaction
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 _COLUMNS: Final = """
 SELECT p.manifest, p.package_id, p.version, h.listed, h.published, p.pushed, h.last_edited, p.size, p.sha512,
@@ -99,7 +99,7 @@ class HostedPackages:
 
         Without it the database is queried every time.
         """
-        self._fetch: Fetch = database.fetch
+        self._fetch: Fetch = database.fetch_now
         self._revision = revision
         self._seen = -1
         self._known: dict[str, bool] = {}
@@ -229,15 +229,15 @@ def find_package(fetch: Fetch, package: PackageIdentity) -> HostedPackage | None
 
 
 def insert_package(
-    connection: sqlite3.Connection, pushed: PushedPackage, now: int, state: State | None = None
+    transaction: Transaction, pushed: PushedPackage, now: int, state: State | None = None
 ) -> HostedPackage:
-    """Insert a new version and its event. `now` in ticks. Raises sqlite3.IntegrityError when it exists.
+    """Insert a new version and its event. `now` in ticks. Raises ConstraintViolated when it exists.
 
     Without `state` it is listed, and was published now.
     """
     manifest = pushed.manifest
     names = (manifest.identity.lower_id, manifest.identity.lower_version)
-    push = connection.execute(
+    push = transaction.insert(
         "INSERT INTO hosted_pushes (lower_id, lower_version, package_id, version, manifest, entries, size, sha512,"
         " content_hash, blob, pushed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -252,53 +252,53 @@ def insert_package(
             str(pushed.blob),
             pushed.pushed,
         ),
-    ).lastrowid
-    assert push is not None
+        key="push",
+    )
     if state is None:
         state = State(listed=True, published=pushed.pushed, last_edited=pushed.pushed, deprecation=None)
-    event = insert_event(connection, EventKind.DETAILS, names[0], push, state, now)
-    connection.execute(
+    event = insert_event(transaction, EventKind.DETAILS, names[0], push, state, now)
+    transaction.change(
         "INSERT INTO hosted_packages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*names, push, *state.row(), event.sequence)
     )
-    connection.execute("UPDATE hosted_times SET created = ?1, edited = ?1", (pushed.pushed,))
+    transaction.change("UPDATE hosted_times SET created = ?1, edited = ?1", (pushed.pushed,))
     return _with(pushed, state, event, push)
 
 
-def change_package(connection: sqlite3.Connection, package: PackageIdentity, state: State, now: int) -> HostedPackage:
+def change_package(transaction: Transaction, package: PackageIdentity, state: State, now: int) -> HostedPackage:
     """Give an existing version another state, and record an event. `now` in ticks."""
-    before = find_package(fetching(connection), package)
+    before = find_package(transaction.fetch, package)
     assert before is not None
-    event = insert_event(connection, EventKind.DETAILS, package.lower_id, before.push, state, now)
-    connection.execute(
+    event = insert_event(transaction, EventKind.DETAILS, package.lower_id, before.push, state, now)
+    transaction.change(
         "UPDATE hosted_packages SET listed = ?, published = ?, last_edited = ?, deprecation = ?, sequence = ?"
         " WHERE lower_id = ? AND lower_version = ?",
         (*state.row(), event.sequence, package.lower_id, package.lower_version),
     )
-    connection.execute("UPDATE hosted_times SET edited = ?", (state.last_edited,))
-    after = find_package(fetching(connection), package)
+    transaction.change("UPDATE hosted_times SET edited = ?", (state.last_edited,))
+    after = find_package(transaction.fetch, package)
     assert after is not None
     return after
 
 
 def remove_package(
-    connection: sqlite3.Connection, package: HostedPackage, *, burn: bool, moment: int, now: int
+    transaction: Transaction, package: HostedPackage, *, burn: bool, moment: int, now: int
 ) -> HostedEvent:
     """Remove a version, and record an event. `burn`: it cannot be pushed again. `moment` in microseconds."""
     names = (package.identity.lower_id, package.identity.lower_version)
-    event = insert_event(connection, EventKind.DELETE, names[0], package.push, package.state, now)
-    connection.execute("DELETE FROM hosted_packages WHERE lower_id = ? AND lower_version = ?", names)
+    event = insert_event(transaction, EventKind.DELETE, names[0], package.push, package.state, now)
+    transaction.change("DELETE FROM hosted_packages WHERE lower_id = ? AND lower_version = ?", names)
     if burn:
-        connection.execute("INSERT INTO burnt_versions VALUES (?, ?, ?)", (*names, moment))
-    connection.execute("UPDATE hosted_times SET deleted = ?", (moment,))
+        transaction.change("INSERT INTO burnt_versions VALUES (?, ?, ?)", (*names, moment))
+    transaction.change("UPDATE hosted_times SET deleted = ?", (moment,))
     return event
 
 
-def free_version(connection: sqlite3.Connection, package: PackageIdentity) -> bool:
+def free_version(transaction: Transaction, package: PackageIdentity) -> bool:
     """Let a burnt version be pushed again; False when it is not burnt."""
-    done = connection.execute(
+    freed = transaction.change(
         "DELETE FROM burnt_versions WHERE lower_id = ? AND lower_version = ?", (package.lower_id, package.lower_version)
     )
-    return done.rowcount > 0
+    return freed > 0
 
 
 def key_of(text: str) -> BlobKey:

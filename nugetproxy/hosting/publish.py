@@ -8,7 +8,6 @@ Rule 2: an act continues even if its caller is cancelled: a push is stored as a 
 
 import asyncio
 import base64
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -29,7 +28,7 @@ from nugetproxy.accounts.permissions import (
     may_unlist,
     require,
 )
-from nugetproxy.errors import InvalidRequest, PackageExists, PackageNotFound, StorageUnavailable
+from nugetproxy.errors import ConstraintViolated, InvalidRequest, PackageExists, PackageNotFound, StorageUnavailable
 from nugetproxy.executors.base import Executor
 from nugetproxy.executors.threads import COMMITS, INSPECTION
 from nugetproxy.feeds.offers import History
@@ -67,7 +66,8 @@ from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.deprecation import LONGEST_MESSAGE, Deprecation
 from nugetproxy.storage.blobs.base import BlobKey
-from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase, fetching
+from nugetproxy.storage.database.base import Fetch, Transaction
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import Spool
 
@@ -142,7 +142,7 @@ class Publish:
 
     async def admit_change(self, actor: Actor, act: str, package_id: PackageId, *, address: str) -> None:
         """Refuse an actor who may change no version of this id. Raises PackageNotFound, NotAuthenticated, Forbidden."""
-        fetch = self._database.fetch
+        fetch = self._database.fetch_now
         if not knows_id(fetch, package_id.lower):
             raise PackageNotFound(package_id.text)
         async with audited(self._audit, actor, act, str(package_id), address):
@@ -153,7 +153,7 @@ class Publish:
 
     def judge_push(self, actor: Actor, package: PackageIdentity) -> None:
         """Raises what `push` would raise before it reads the whole file. Nothing is written to the audit log."""
-        self._judge_push(actor, package, self._database.fetch)
+        self._judge_push(actor, package, self._database.fetch_now)
 
     async def push(
         self, actor: Actor, spool: Spool, *, address: str, history: History | None = None, origin: str = ""
@@ -178,7 +178,7 @@ class Publish:
             with self._queue.entered():
                 found = await self._inspected(actor, spool, address)
             async with audited(self._audit, actor, "push", str(found.identity), address):
-                self._judge_push(actor, found.identity, self._database.fetch)
+                self._judge_push(actor, found.identity, self._database.fetch_now)
                 key = new_key(FOLDER, found.identity, spool.sha512, ".nupkg")
                 await COMMITS.run(self._contents.commit, key, spool)
                 try:
@@ -203,7 +203,7 @@ class Publish:
         package = await self._inspection.run(identify, path, self._limits)
         async with audited(self._audit, actor, "push", str(package), address):
             try:
-                self._judge_push(actor, package, self._database.fetch)
+                self._judge_push(actor, package, self._database.fetch_now)
             except PackageExists:
                 # Symbols sent to the wrong address belong to a version that exists.
                 await self._inspection.run(refuse_symbols, path, self._limits)
@@ -225,30 +225,30 @@ class Publish:
         """The one transaction of a push."""
         sha512 = base64.b64encode(spool.sha512).decode()
 
-        def enter(connection: sqlite3.Connection) -> HostedPackage:
+        def enter(transaction: Transaction) -> HostedPackage:
             # Checked again, now that no other process can write: others may have pushed, or have become owners of the
             # id, and the actor may have lost the right to push.
-            current = actor_now(fetching(connection), actor, self._microseconds())
-            facts = self._judge_push(current, found.identity, fetching(connection))
+            current = actor_now(transaction.fetch, actor, self._microseconds())
+            facts = self._judge_push(current, found.identity, transaction.fetch)
             if self._contents.blobs.stat(key) is None:
                 raise StorageUnavailable("the file of the package vanished while it was being published")
             now = self._clock()
             pushed = PushedPackage(
                 found.manifest, found.entries, spool.size, sha512, found.content_hash, key, now // 1000
             )
-            package = insert_package(connection, pushed, now // 100, _state(history, now // 1000))
+            package = insert_package(transaction, pushed, now // 100, _state(history, now // 1000))
             if not facts.exists:
-                self._ownership.add_first_owner(connection, facts.package_id.lower, first_owner(current, facts))
-            self._index.index_package(connection, package)
+                self._ownership.add_first_owner(transaction, facts.package_id.lower, first_owner(current, facts))
+            self._index.index_package(transaction, package)
             if history is not None and history.downloads:
                 key_of_counts = (package.identity.lower_id, package.identity.lower_version)
-                add_downloads(connection, {key_of_counts: history.downloads}, self._index)
-            insert_audit(connection, done(actor, "push", package.identity, address, origin))
+                add_downloads(transaction, {key_of_counts: history.downloads}, self._index)
+            insert_audit(transaction, done(actor, "push", package.identity, address, origin))
             return package
 
         try:
             package: HostedPackage = await self._database.write(enter)
-        except sqlite3.IntegrityError as error:
+        except ConstraintViolated as error:
             # The table's primary key decides in the end, whatever was looked up before.
             raise exists(found.identity) from error
         return package
@@ -319,9 +319,9 @@ class Publish:
         subject = f"{package_id} {', '.join(package.version.normalized for package in wanted)}"
         async with audited(self._audit, actor, act, subject, address):
 
-            def enter(connection: sqlite3.Connection) -> None:
+            def enter(transaction: Transaction) -> None:
                 # Inside the write lock, so owners, keys and members are those at the time of the commit.
-                fetch = fetching(connection)
+                fetch = transaction.fetch
                 facts = self._ownership.facts(package_id, knows_id(fetch, package_id.lower), fetch)
                 require(may_unlist(actor_now(fetch, actor, self._microseconds()), facts, self._microseconds()))
                 now = self._clock()
@@ -333,8 +333,8 @@ class Publish:
                     if after == before:
                         continue
                     state = replace(after.state, last_edited=now // 1000)
-                    self._index.index_package(connection, change_package(connection, package, state, now // 100))
-                    insert_audit(connection, done(actor, act, before.identity, address))
+                    self._index.index_package(transaction, change_package(transaction, package, state, now // 100))
+                    insert_audit(transaction, done(actor, act, before.identity, address))
 
             await self._database.write(enter)
         self._revisions.bump_hosting(package_id.lower)
@@ -356,19 +356,19 @@ class Publish:
     async def _delete(self, actor: Actor, package: PackageIdentity, address: str, allow_reuse: bool) -> None:
         async with audited(self._audit, actor, "delete", str(package), address):
 
-            def enter(connection: sqlite3.Connection) -> HostedPackage | None:
-                fetch = fetching(connection)
+            def enter(transaction: Transaction) -> HostedPackage | None:
+                fetch = transaction.fetch
                 moment = self._microseconds()
                 require(may_hard_delete(actor_now(fetch, actor, moment), package.id, moment))
                 now = self._clock()
                 before = find_package(fetch, package)
                 if before is not None:
-                    remove_package(connection, before, burn=not allow_reuse, moment=now // 1000, now=now // 100)
-                    self._index.forget_package(connection, package)
-                elif not (allow_reuse and free_version(connection, package)):
+                    remove_package(transaction, before, burn=not allow_reuse, moment=now // 1000, now=now // 100)
+                    self._index.forget_package(transaction, package)
+                elif not (allow_reuse and free_version(transaction, package)):
                     raise absence(fetch, package)
                 detail = "may be pushed again" if allow_reuse else ""
-                insert_audit(connection, done(actor, "delete", package, address, detail))
+                insert_audit(transaction, done(actor, "delete", package, address, detail))
                 return before
 
             removed: HostedPackage | None = await self._database.write(enter)
@@ -381,7 +381,7 @@ class Publish:
     def _existing(self, package: PackageIdentity) -> None:
         """Raises PackageNotFound or VersionNotFound. Checked before any permission, as at nuget.org."""
         if self._packages.find_content(package) is None:
-            raise absence(self._database.fetch, package)
+            raise absence(self._database.fetch_now, package)
 
     def _microseconds(self) -> int:
         return self._clock() // 1000

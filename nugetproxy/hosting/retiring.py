@@ -13,7 +13,8 @@ from nugetproxy.errors import PackageNotFound, VersionNotFound
 from nugetproxy.hosting.publish import Publish
 from nugetproxy.hosting.retention import Action, Retirement, Rule, Version, retirements
 from nugetproxy.nuget.identity import PackageIdentity
-from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase
+from nugetproxy.storage.database.base import Fetch
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 _VERSIONS: Final = (
     "SELECT p.package_id, p.version, h.listed, p.pushed, coalesce(d.downloads, 0), p.size"

@@ -5,7 +5,6 @@
 Nothing is cached in memory: what one process pushes is found by all.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -22,7 +21,8 @@ from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
 from nugetproxy.protocol.steps import Steps
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
 from nugetproxy.protocol.v3.search_terms import search_terms
-from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase
+from nugetproxy.storage.database.base import Fetch, Transaction
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 _log = logger()
 
@@ -57,17 +57,17 @@ class HostedSearch:
 
     # --- the index ----------------------------------------------------------------------------------------------------
 
-    def index_package(self, connection: sqlite3.Connection, package: HostedPackage) -> None:
+    def index_package(self, transaction: Transaction, package: HostedPackage) -> None:
         """The version is new, or its state has changed. Part of the caller's transaction."""
-        index_package(connection, package)
+        index_package(transaction, package)
 
-    def forget_package(self, connection: sqlite3.Connection, package: PackageIdentity) -> None:
+    def forget_package(self, transaction: Transaction, package: PackageIdentity) -> None:
         """The version is gone. Part of the caller's transaction."""
-        forget_package(connection, package)
+        forget_package(transaction, package)
 
-    def downloads_counted(self, connection: sqlite3.Connection, lower_ids: Iterable[str]) -> None:
+    def downloads_counted(self, transaction: Transaction, lower_ids: Iterable[str]) -> None:
         """The download counts of these ids have changed. Part of the caller's transaction."""
-        put_in_order(connection, lower_ids)
+        put_in_order(transaction, lower_ids)
 
     async def catch_up(self) -> int:
         """Rebuild rows that are missing or follow older rules; returns the number of ids. Resumes where it stopped.
@@ -75,7 +75,7 @@ class HostedSearch:
         Meanwhile searches find what has been indexed. Several processes may do it together.
         """
         count = 0
-        while not self._database.fetch("SELECT 1 FROM search_state WHERE rules = ? AND reached IS NULL", (RULES,)):
+        while not self._database.fetch_now("SELECT 1 FROM search_state WHERE rules = ? AND reached IS NULL", (RULES,)):
             count += await self._database.write(_make_some_anew)
         if count:
             _log.info("search_index_made", ids=count, rules=RULES)
@@ -172,20 +172,20 @@ def _account_ids(fetch: Fetch, names: Iterable[str]) -> dict[str, int]:
     )
 
 
-def _make_some_anew(connection: sqlite3.Connection) -> int:
-    rules, reached = connection.execute("SELECT rules, reached FROM search_state").fetchone()
+def _make_some_anew(transaction: Transaction) -> int:
+    [(rules, reached)] = transaction.fetch("SELECT rules, reached FROM search_state")
     if rules == RULES and reached is None:
         return 0  # another process was first
     if rules != RULES:
         reached = ""
     ids = [
         row[0]
-        for row in connection.execute(
+        for row in transaction.fetch(
             "SELECT DISTINCT lower_id FROM hosted_packages WHERE lower_id > ? ORDER BY lower_id LIMIT ?",
             (reached, _ANEW_AT_ONCE),
         )
     ]
     for lower_id in ids:
-        index_again(connection, lower_id)
-    connection.execute("UPDATE search_state SET rules = ?, reached = ?", (RULES, ids[-1] if ids else None))
+        index_again(transaction, lower_id)
+    transaction.change("UPDATE search_state SET rules = ?, reached = ?", (RULES, ids[-1] if ids else None))
     return len(ids)

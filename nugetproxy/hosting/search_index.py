@@ -4,7 +4,6 @@ Every function is part of a caller's transaction. The rows are derived from the 
 of the derivation, and rows derived by other rules are rebuilt.
 """
 
-import sqlite3
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from nugetproxy.hosting.search_marks import CLASSES, class_of, hidden_marks, id_
 from nugetproxy.hosting.search_tokens import indexed, indexed_name, inner_parts
 from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
 from nugetproxy.protocol.v3.search import SearchQuery, hit_from_leaves
-from nugetproxy.storage.database.sqlite import fetching
+from nugetproxy.storage.database.base import Transaction
 
 RULES: Final = 2
 """Increment whenever the same packages would produce other rows: all are then rebuilt."""
@@ -30,36 +29,38 @@ _NUMBERS: Final = 1 << 40
 _FIRST_STEP: Final = 255
 
 
-def index_package(connection: sqlite3.Connection, package: HostedPackage) -> None:
+def index_package(transaction: Transaction, package: HostedPackage) -> None:
     """The version is new, or its state has changed."""
     if not package.listed:
-        forget_package(connection, package.identity)
+        forget_package(transaction, package.identity)
         return
-    connection.execute("INSERT OR REPLACE INTO search_versions VALUES (?, ?, ?, ?, ?)", _version_row(package))
-    _show_latest(connection, package.identity.lower_id, package)
+    transaction.change(
+        "INSERT INTO search_versions VALUES (?, ?, ?, ?, ?) ON CONFLICT (lower_id, precedence, lower_version)"
+        " DO UPDATE SET version = excluded.version, needs = excluded.needs",
+        _version_row(package),
+    )
+    _show_latest(transaction, package.identity.lower_id, package)
 
 
-def forget_package(connection: sqlite3.Connection, package: PackageIdentity) -> None:
+def forget_package(transaction: Transaction, package: PackageIdentity) -> None:
     """The version is gone, or no longer listed."""
-    connection.execute(
+    transaction.change(
         "DELETE FROM search_versions WHERE lower_id = ? AND precedence = ? AND lower_version = ?",
         (package.lower_id, package.version.precedence, package.lower_version),
     )
-    _show_latest(connection, package.lower_id)
+    _show_latest(transaction, package.lower_id)
 
 
-def index_again(connection: sqlite3.Connection, lower_id: str) -> None:
+def index_again(transaction: Transaction, lower_id: str) -> None:
     """Rebuild all rows of an id."""
-    connection.execute("DELETE FROM search_versions WHERE lower_id = ?", (lower_id,))
-    _show_latest(connection, lower_id)
-    listed = connection.execute(
-        "SELECT lower_version FROM hosted_packages WHERE lower_id = ? AND listed", (lower_id,)
-    ).fetchall()
-    connection.executemany(
+    transaction.change("DELETE FROM search_versions WHERE lower_id = ?", (lower_id,))
+    _show_latest(transaction, lower_id)
+    listed = transaction.fetch("SELECT lower_version FROM hosted_packages WHERE lower_id = ? AND listed", (lower_id,))
+    transaction.change_many(
         "INSERT INTO search_versions VALUES (?, ?, ?, ?, ?)",
-        (_version_row(_package(connection, lower_id, lower_version)) for (lower_version,) in listed),
+        (_version_row(_package(transaction, lower_id, lower_version)) for (lower_version,) in listed),
     )
-    _show_latest(connection, lower_id)
+    _show_latest(transaction, lower_id)
 
 
 def _version_row(package: HostedPackage) -> tuple[object, ...]:
@@ -71,12 +72,12 @@ def _version_row(package: HostedPackage) -> tuple[object, ...]:
 # --- documents --------------------------------------------------------------------------------------------------------
 
 
-def _show_latest(connection: sqlite3.Connection, lower_id: str, changed: HostedPackage | None = None) -> None:
+def _show_latest(transaction: Transaction, lower_id: str, changed: HostedPackage | None = None) -> None:
     """Turn the documents of an id into those of its current latest versions. `changed` has a new state."""
-    wanted = _latest(connection, lower_id)
+    wanted = _latest(transaction, lower_id)
     there = {
         lower_version: (document, shown_to)
-        for lower_version, document, shown_to in connection.execute(
+        for lower_version, document, shown_to in transaction.fetch(
             "SELECT lower_version, document, shown_to FROM search_documents WHERE lower_id = ?", (lower_id,)
         )
     }
@@ -86,22 +87,22 @@ def _show_latest(connection: sqlite3.Connection, lower_id: str, changed: HostedP
         document, shown_before = there.get(lower_version, (None, 0))
         package = changed if changed is not None and changed.identity.lower_version == lower_version else None
         if document is None:
-            package = package or _package(connection, lower_id, lower_version)
-            document = free.pop() if free else _new_document(connection, package)
+            package = package or _package(transaction, lower_id, lower_version)
+            document = free.pop() if free else _new_document(transaction, package)
         if package is not None:
-            _write(connection, document, package, shown_to)
+            _write(transaction, document, package, shown_to)
         elif shown_to != shown_before:
-            _show_to(connection, document, shown_to)
+            _show_to(transaction, document, shown_to)
     for document in free:
         for statement in _REMOVALS:
-            connection.execute(statement, (document,))
+            transaction.change(statement, (document,))
 
 
-def _latest(connection: sqlite3.Connection, lower_id: str) -> dict[str, int]:
+def _latest(transaction: Transaction, lower_id: str) -> dict[str, int]:
     """The latest versions, each with the kinds of clients that see it as the latest."""
     shown: dict[str, int] = {}
     open_classes = set(CLASSES)
-    for lower_version, needs in connection.execute(
+    for lower_version, needs in transaction.fetch(
         "SELECT lower_version, needs FROM search_versions WHERE lower_id = ? ORDER BY precedence DESC", (lower_id,)
     ):
         closed = {asked for asked in open_classes if needs & ~asked == 0}
@@ -113,33 +114,36 @@ def _latest(connection: sqlite3.Connection, lower_id: str) -> dict[str, int]:
     return shown
 
 
-def _package(connection: sqlite3.Connection, lower_id: str, lower_version: str) -> HostedPackage:
-    found = find_package(fetching(connection), PackageIdentity.parse(lower_id, lower_version))
+def _package(transaction: Transaction, lower_id: str, lower_version: str) -> HostedPackage:
+    found = find_package(transaction.fetch, PackageIdentity.parse(lower_id, lower_version))
     assert found is not None, f"{lower_id} {lower_version} is listed but not hosted"
     return found
 
 
-def _new_document(connection: sqlite3.Connection, package: HostedPackage) -> int:
+def _new_document(transaction: Transaction, package: HostedPackage) -> int:
     identity = package.identity
-    downloads = connection.execute(
+    [(downloads,)] = transaction.fetch(
         "SELECT coalesce(sum(downloads), 0) FROM hosted_downloads WHERE lower_id = ?", (identity.lower_id,)
-    ).fetchone()[0]
-    document = _free_number(connection, downloads)
-    connection.execute(
+    )
+    document = _free_number(transaction, downloads)
+    transaction.change(
         "INSERT INTO search_documents VALUES (?, ?, ?, 0, ?)",
         (document, identity.lower_id, identity.lower_version, downloads),
     )
     return document
 
 
-def _write(connection: sqlite3.Connection, document: int, package: HostedPackage, shown_to: int) -> None:
+def _write(transaction: Transaction, document: int, package: HostedPackage, shown_to: int) -> None:
     identity = package.identity
-    connection.execute(
+    transaction.change(
         "UPDATE search_documents SET lower_version = ?, shown_to = ? WHERE document = ?",
         (identity.lower_version, shown_to, document),
     )
     hit = _hit(package)
-    connection.execute("INSERT OR REPLACE INTO search_hits VALUES (?, ?)", (document, orjson.dumps(hit).decode()))
+    transaction.change(
+        "INSERT INTO search_hits VALUES (?, ?) ON CONFLICT (document) DO UPDATE SET hit = excluded.hit",
+        (document, orjson.dumps(hit).decode()),
+    )
     types = " ".join(type_mark(lower_invariant(kind["name"])) for kind in hit["packageTypes"])
     title, tags = indexed(package.manifest.title), indexed(" ".join(hit["tags"]))
     words = (
@@ -150,32 +154,32 @@ def _write(connection: sqlite3.Connection, document: int, package: HostedPackage
         *(indexed(text) for text in (hit.get("description", ""), hit.get("summary", ""), " ".join(hit["authors"]))),
         f"{id_mark(identity.lower_id)} {version_mark(identity.lower_version)} {types}",
     )
-    before = connection.execute(f"SELECT {', '.join(_WORDS)} FROM search_words WHERE rowid = ?", (document,)).fetchone()  # noqa: S608  all constant
-    if before == words:
-        _show_to(connection, document, shown_to)
+    before = transaction.fetch(f"SELECT {', '.join(_WORDS)} FROM search_words WHERE rowid = ?", (document,))  # noqa: S608  all constant
+    if before == [words]:
+        _show_to(transaction, document, shown_to)
         return
     for statement in _REMOVALS_OF_WORDS:
-        connection.execute(statement, (document,))
+        transaction.change(statement, (document,))
     hidden = hidden_marks(shown_to)
-    connection.execute(
+    transaction.change(
         f"INSERT INTO search_words (rowid, {', '.join(_WORDS)}, hidden, owners)"  # noqa: S608  all constant
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
         " (SELECT group_concat('_o' || account_id, ' ') FROM package_owners WHERE lower_id = ?))",
         (document, *words, hidden, identity.lower_id),
     )
-    connection.execute(
+    transaction.change(
         "INSERT INTO search_names (rowid, name, title, tags, marks, hidden) VALUES (?, ?, ?, ?, ?, ?)",
         (document, indexed(hit["id"]), title, tags, f"{id_mark(identity.lower_id)} {types}", hidden),
     )
 
 
-def _show_to(connection: sqlite3.Connection, document: int, shown_to: int) -> None:
+def _show_to(transaction: Transaction, document: int, shown_to: int) -> None:
     """Keep the document unchanged, but show it to these classes of clients."""
-    connection.execute("UPDATE search_documents SET shown_to = ? WHERE document = ?", (shown_to, document))
+    transaction.change("UPDATE search_documents SET shown_to = ? WHERE document = ?", (shown_to, document))
     hidden = hidden_marks(shown_to)
     for table in ("search_words", "search_names"):
         # An update that changes nothing would cost as much as one that does.
-        connection.execute(
+        transaction.change(
             f"UPDATE {table} SET hidden = ?1 WHERE rowid = ?2 AND hidden IS NOT ?1",  # noqa: S608  constant
             (hidden, document),
         )
@@ -202,17 +206,15 @@ _REMOVALS: Final = (
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 
-def put_in_order(connection: sqlite3.Connection, lower_ids: Iterable[str]) -> None:
+def put_in_order(transaction: Transaction, lower_ids: Iterable[str]) -> None:
     """Renumber the documents of these ids whose downloads have moved up or down by a step."""
     for lower_id in lower_ids:
-        rows = connection.execute(
-            "SELECT document, downloads FROM search_documents WHERE lower_id = ?", (lower_id,)
-        ).fetchall()
+        rows = transaction.fetch("SELECT document, downloads FROM search_documents WHERE lower_id = ?", (lower_id,))
         for document, downloads in rows:
             if document // _NUMBERS != step(downloads):
-                number = _free_number(connection, downloads)
+                number = _free_number(transaction, downloads)
                 for statement in _NUMBERINGS:
-                    connection.execute(statement, (number, document))
+                    transaction.change(statement, (number, document))
 
 
 def step(downloads: int) -> int:
@@ -224,11 +226,11 @@ def step(downloads: int) -> int:
     return max(_FIRST_STEP - 4 * doublings - quarters, 0)
 
 
-def _free_number(connection: sqlite3.Connection, downloads: int) -> int:
+def _free_number(transaction: Transaction, downloads: int) -> int:
     first = step(downloads) * _NUMBERS
-    last = connection.execute(
+    [(last,)] = transaction.fetch(
         "SELECT max(document) FROM search_documents WHERE document >= ? AND document < ?", (first, first + _NUMBERS)
-    ).fetchone()[0]
+    )
     return first if last is None else int(last) + 1
 
 

@@ -13,7 +13,7 @@ from nugetproxy.hosting.search_marks import class_of, hidden_mark, type_mark
 from nugetproxy.hosting.search_match import Asked, Expression, readable
 from nugetproxy.nuget.identity import lower_invariant
 from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
-from nugetproxy.storage.database.sqlite import Fetch
+from nugetproxy.storage.database.base import Fetch
 
 # Up to this many are sorted by exact downloads and then by id. With more, the order of their numbers is used: then only
 # the page itself is read.

@@ -5,7 +5,6 @@ is acceptable for a statistic.
 """
 
 import asyncio
-import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final
@@ -14,6 +13,7 @@ from nugetproxy.errors import StorageUnavailable
 from nugetproxy.hosting.acts import NoIndex, SearchIndex
 from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.storage.database.base import Transaction
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 _log = logger()
@@ -42,13 +42,13 @@ class Statistics:
 
     def downloads_of(self, lower_id: str) -> dict[str, int]:
         """Downloads by lower version, of all processes up to their last batch."""
-        rows = self._database.fetch(
+        rows = self._database.fetch_now(
             "SELECT lower_version, downloads FROM hosted_downloads WHERE lower_id = ?", (lower_id,)
         )
         return dict(rows)
 
     def total_of(self, lower_id: str) -> int:
-        rows = self._database.fetch("SELECT sum(downloads) FROM hosted_downloads WHERE lower_id = ?", (lower_id,))
+        rows = self._database.fetch_now("SELECT sum(downloads) FROM hosted_downloads WHERE lower_id = ?", (lower_id,))
         return int(rows[0][0] or 0)
 
     async def flush(self) -> None:
@@ -57,7 +57,7 @@ class Statistics:
         if not batch:
             return
         try:
-            await self._database.write(lambda connection: add_downloads(connection, batch, self._index))
+            await self._database.write(lambda transaction: add_downloads(transaction, batch, self._index))
         except StorageUnavailable as error:
             self._pending.update(batch)
             _log.warning("downloads_not_counted", error=str(error))
@@ -69,11 +69,11 @@ class Statistics:
             await self.flush()
 
 
-def add_downloads(connection: sqlite3.Connection, downloads: Mapping[tuple[str, str], int], index: SearchIndex) -> None:
+def add_downloads(transaction: Transaction, downloads: Mapping[tuple[str, str], int], index: SearchIndex) -> None:
     """Add to the counts, by lower id and version, in the caller's transaction."""
-    connection.executemany(
+    transaction.change_many(
         "INSERT INTO hosted_downloads VALUES (?, ?, ?)"
         " ON CONFLICT DO UPDATE SET downloads = downloads + excluded.downloads",
         [(*key, count) for key, count in downloads.items()],
     )
-    index.downloads_counted(connection, {lower_id for lower_id, _ in downloads})
+    index.downloads_counted(transaction, {lower_id for lower_id, _ in downloads})

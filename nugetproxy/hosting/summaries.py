@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.storage.database.sqlite import Fetch
+from nugetproxy.storage.database.base import Fetch
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ The rules for a .snupkg belong to `nuget.symbols_package`.
 
 import asyncio
 import base64
-import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -32,7 +31,8 @@ from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.symbols_package import SymbolsLimits
 from nugetproxy.protocol.symbol_checksums import agrees
 from nugetproxy.storage.blobs.base import BlobKey, BlobStore
-from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase, fetching
+from nugetproxy.storage.database.base import Fetch, Transaction
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import Spool, SpoolFolder
 
@@ -124,7 +124,7 @@ class Symbols:
             DocumentNotFound: nothing was pushed under this name and key, or nothing that matches the checksums.
             StorageUnavailable: its file is missing.
         """
-        rows = self._database.fetch(
+        rows = self._database.fetch_now(
             "SELECT f.checksums, f.blob, f.size, f.sha512, s.pushed FROM symbol_files AS f"
             " JOIN symbol_packages AS s USING (push) WHERE f.lower_name = ? AND f.lower_key = ?"
             " ORDER BY s.pushed, f.push, f.path LIMIT ?",
@@ -144,7 +144,7 @@ class Symbols:
             PartNotFound: it has no symbols.
             StorageUnavailable: its file is missing.
         """
-        rows = self._database.fetch(
+        rows = self._database.fetch_now(
             "SELECT s.blob, s.size, s.sha512, s.pushed FROM symbol_packages AS s JOIN hosted_packages AS h USING (push)"
             " WHERE h.lower_id = ? AND h.lower_version = ?",
             (package.lower_id, package.lower_version),
@@ -152,13 +152,13 @@ class Symbols:
         if rows:
             return self._file(rows[0])
         if self._packages.find_content(package) is None:
-            raise absence(self._database.fetch, package)
+            raise absence(self._database.fetch_now, package)
         raise PartNotFound(package.id.text, package.version.normalized, "symbols package")
 
     def blobs(self, fetch: Fetch | None = None) -> frozenset[str]:
         """The blobs that symbols need, as key texts; read with `fetch` inside a transaction."""
         sql = "SELECT blob FROM symbol_packages UNION ALL SELECT blob FROM symbol_files"
-        return frozenset(row[0] for row in (fetch or self._database.fetch)(sql, ()))
+        return frozenset(row[0] for row in (fetch or self._database.fetch_now)(sql, ()))
 
     # --- push ---------------------------------------------------------------------------------------------------------
 
@@ -189,9 +189,9 @@ class Symbols:
                 package = await self._inspection.run(identify, path, self._limits.archive)
                 stored = self._packages.find(package)
                 if stored is None:
-                    raise absence(self._database.fetch, package)
+                    raise absence(self._database.fetch_now, package)
                 async with audited(self._audit, actor, "push-symbols", str(package), address):
-                    self._judge(actor, package, self._database.fetch)
+                    self._judge(actor, package, self._database.fetch_now)
                 whole = self._contents.local_file(
                     StoredContent(stored.blob, stored.size, stored.sha512, stored.created),
                     lambda: self._packages.find(package) == stored,
@@ -202,7 +202,7 @@ class Symbols:
                     )
                 await DISK.run(_adopt, extracted, self._spools, files)
             async with audited(self._audit, actor, "push-symbols", str(package), address):
-                self._judge(actor, package, self._database.fetch)
+                self._judge(actor, package, self._database.fetch_now)
                 blobs = await COMMITS.run(self._commit, package, spool, files)
                 try:
                     replaced = await self._enter(actor, package, stored.push, spool, blobs, address)
@@ -242,27 +242,27 @@ class Symbols:
     ) -> tuple[BlobKey, ...]:
         """The one transaction of a push; returns the blobs that are no longer needed after it."""
 
-        def enter(connection: sqlite3.Connection) -> tuple[BlobKey, ...]:
+        def enter(transaction: Transaction) -> tuple[BlobKey, ...]:
             # Checked again, now that no other process can write.
-            current = actor_now(fetching(connection), actor, self._clock() // 1000)
-            self._judge(current, package, fetching(connection))
-            now = find_package(fetching(connection), package)
+            current = actor_now(transaction.fetch, actor, self._clock() // 1000)
+            self._judge(current, package, transaction.fetch)
+            now = find_package(transaction.fetch, package)
             if now is None or now.push != push:
-                raise absence(fetching(connection), package)
+                raise absence(transaction.fetch, package)
             if any(self._contents.blobs.stat(key) is None for key in blobs.keys):
                 raise StorageUnavailable("a file of the symbols vanished while they were being published")
-            replaced = _remove(connection, push)
-            self._insert(connection, push, spool, blobs)
-            insert_audit(connection, done(actor, "push-symbols", now.identity, address))
+            replaced = _remove(transaction, push)
+            self._insert(transaction, push, spool, blobs)
+            insert_audit(transaction, done(actor, "push-symbols", now.identity, address))
             return replaced
 
         replaced: tuple[BlobKey, ...] = await self._database.write(enter)
         return replaced
 
-    def _insert(self, connection: sqlite3.Connection, push: int, spool: Spool, blobs: _Committed) -> None:
+    def _insert(self, transaction: Transaction, push: int, spool: Spool, blobs: _Committed) -> None:
         row = (push, str(blobs.package), spool.size, _base64(spool.sha512), self._clock() // 1000)
-        connection.execute("INSERT INTO symbol_packages VALUES (?, ?, ?, ?, ?)", row)
-        connection.executemany(
+        transaction.change("INSERT INTO symbol_packages VALUES (?, ?, ?, ?, ?)", row)
+        transaction.change_many(
             "INSERT INTO symbol_files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
@@ -289,13 +289,13 @@ def _adopt(extracted: Iterable[ExtractedPdb], spools: SpoolFolder, files: list[P
     files.extend(PdbFile(pdb, spools.adopt(pdb.part, pdb.sha512, pdb.md5)) for pdb in extracted)
 
 
-def _remove(connection: sqlite3.Connection, push: int) -> tuple[BlobKey, ...]:
+def _remove(transaction: Transaction, push: int) -> tuple[BlobKey, ...]:
     """Remove the rows of a push's symbols; returns their blobs."""
-    rows = connection.execute(
+    rows = transaction.fetch(
         "SELECT blob FROM symbol_packages WHERE push = ?1 UNION ALL SELECT blob FROM symbol_files WHERE push = ?1",
         (push,),
-    ).fetchall()
-    connection.execute("DELETE FROM symbol_packages WHERE push = ?", (push,))
+    )
+    transaction.change("DELETE FROM symbol_packages WHERE push = ?", (push,))
     return tuple(key_of(row[0]) for row in rows)
 
 

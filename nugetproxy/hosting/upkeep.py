@@ -3,7 +3,6 @@
 Both checks may run at any time beside pushes; scheduling belongs to the caller.
 """
 
-import sqlite3
 import time
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -14,7 +13,8 @@ from nugetproxy.hosting.contents import FOLDER
 from nugetproxy.hosting.packages import key_of
 from nugetproxy.logs import logger
 from nugetproxy.storage.blobs.base import BlobInfo, BlobStore
-from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase, fetching
+from nugetproxy.storage.database.base import Fetch, Transaction
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 _log = logger()
 
@@ -69,10 +69,10 @@ async def sweep_unreferenced_blobs(
     for start in range(0, len(due), _BATCH):
         batch = due[start : start + _BATCH]
 
-        def delete(connection: sqlite3.Connection, batch: list[BlobInfo] = batch) -> list[BlobInfo]:
+        def delete(transaction: Transaction, batch: list[BlobInfo] = batch) -> list[BlobInfo]:
             # Age alone proves nothing: a push may be suspended between its blob and its row. While this transaction
             # holds the write lock, no row can appear: a push either wrote its row before, or will find its blob gone.
-            needed = packages.blobs(fetching(connection))
+            needed = packages.blobs(transaction.fetch)
             swept = [info for info in batch if str(info.key) not in needed]
             for info in swept:
                 blobs.delete(info.key)
@@ -96,9 +96,11 @@ async def _noted(database: SqliteDatabase, folder: str, garbage: list[BlobInfo],
     new, gone = keys - known.keys(), known.keys() - keys
     if new or gone:
 
-        def note(connection: sqlite3.Connection) -> None:
-            connection.executemany("INSERT OR IGNORE INTO unclaimed_blobs VALUES (?, ?)", [(key, now) for key in new])
-            connection.executemany("DELETE FROM unclaimed_blobs WHERE blob = ?", [(key,) for key in gone])
+        def note(transaction: Transaction) -> None:
+            transaction.change_many(
+                "INSERT INTO unclaimed_blobs VALUES (?, ?) ON CONFLICT DO NOTHING", [(key, now) for key in new]
+            )
+            transaction.change_many("DELETE FROM unclaimed_blobs WHERE blob = ?", [(key,) for key in gone])
 
         await database.write(note)
     if new:

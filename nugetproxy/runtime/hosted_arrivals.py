@@ -108,7 +108,7 @@ def _usable(directory: Directory, name: str) -> Account | None:
 
 
 def _acting(account: Account, database: SqliteDatabase, by: Actor) -> Actor:
-    actor = actor_of(database.fetch, account)
+    actor = actor_of(database.fetch_now, account)
     return replace(actor, name=f"{by.name} for {account.name}", is_administrator=False)
 
 

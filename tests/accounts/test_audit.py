@@ -1,13 +1,12 @@
 """The audit log is append-only, one line each, and contains no secret; nor does anything else that is stored."""
 
-import sqlite3
-
 import pytest
 import structlog
 
 from nugetproxy.accounts.audit import REFUSALS_A_MINUTE, REFUSED, AuditEntry, AuditLog
 from nugetproxy.accounts.credentials import mint_key
 from nugetproxy.accounts.model import SECOND
+from nugetproxy.errors import ConstraintViolated
 from tests.accounts.places import IN_A_YEAR, NOON
 
 
@@ -33,8 +32,8 @@ async def test_a_recorded_line_can_be_read(place):
 async def test_no_line_is_changed_or_deleted(place, statement):
     await place.audit.record_refusal(entry())
 
-    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        await place.database.write(lambda connection: connection.execute(statement))
+    with pytest.raises(ConstraintViolated, match="append-only"):
+        await place.database.write(lambda transaction: transaction.change(statement))
     assert [each.actor for each in place.audit.entries()] == ["alice"]
 
 

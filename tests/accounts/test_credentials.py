@@ -85,7 +85,7 @@ class TestComparing:
         """
         alice = await place.directory.add_user("alice")
         key, text = await place.directory.add_key(alice, None, name="ci", expires=IN_A_YEAR)
-        compared, queried, fetch = [], [], place.database.fetch
+        compared, queried, fetch = [], [], place.database.fetch_now
 
         def compare(one, other):
             compared.append(one)
@@ -96,7 +96,7 @@ class TestComparing:
             return fetch(sql, parameters)
 
         monkeypatch.setattr(hmac, "compare_digest", compare)
-        monkeypatch.setattr(place.database, "fetch", watched)
+        monkeypatch.setattr(place.database, "fetch_now", watched)
 
         assert place.directory.find_key(text, NOON) == key
         assert compared == [digest_of(text)]

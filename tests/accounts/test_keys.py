@@ -311,8 +311,8 @@ class TestLastUsed:
 
     async def test_many_uses_cause_no_write(self, place, alice):
         key, _ = await add(place, alice)
-        before = place.database.fetch("PRAGMA data_version")
+        before = place.database.fetch_now("PRAGMA data_version")
         for at in range(10_000):
             place.directory.note_used(key.key_id, NOON + at)
 
-        assert place.database.fetch("PRAGMA data_version") == before
+        assert place.database.fetch_now("PRAGMA data_version") == before

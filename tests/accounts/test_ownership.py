@@ -1,12 +1,10 @@
 """Owners and prefixes in the database: what is refused, what is derived, and that every process sees it."""
 
-import sqlite3
-
 import pytest
 
 from nugetproxy.accounts.model import ANONYMOUS, Actor
 from nugetproxy.accounts.ownership import Ownership
-from nugetproxy.errors import Conflict, Forbidden, InvalidRequest
+from nugetproxy.errors import Conflict, ConstraintViolated, Forbidden, InvalidRequest
 from nugetproxy.nuget.identity import PackageId
 from tests.accounts.places import Place
 
@@ -127,7 +125,7 @@ class TestPrefixes:
     async def test_nothing_is_read_while_nothing_changed(self, place, alice, monkeypatch):
         await place.ownership.reserve("Contoso.*", alice)
         kept = place.ownership.protected()
-        monkeypatch.setattr(place.database, "fetch", None)
+        monkeypatch.setattr(place.database, "fetch_now", None)
 
         assert place.ownership.protected() is kept
 
@@ -196,7 +194,7 @@ async def test_each_act_is_one_line(place, alice):
 async def test_an_owner_must_exist(place, alice):
     ghost = type(alice)(99, "ghost", alice.kind, False, False, 0)
 
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(ConstraintViolated):
         await place.ownership.add_owner(ID.lower, ghost)
 
 

@@ -87,5 +87,5 @@ async def nothing_is_left_over(data: Path) -> None:
     await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, unneeded_for=0, older_than=-60)
     assert len(house.files()) == len(house.packages.versions("contoso.killed"))
     assert house.leftovers() == []
-    assert house.database.fetch("PRAGMA integrity_check") == [("ok",)]
+    assert house.database.fetch_now("PRAGMA integrity_check") == [("ok",)]
     house.close()

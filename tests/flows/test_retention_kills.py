@@ -56,7 +56,7 @@ async def left(data: Path) -> int:
         entries = house.audit.entries(limit=1_000)
         deleted = [each.subject for each in entries if (each.action, each.result) == ("package.delete", "done")]
         assert len(deleted) == len(set(deleted)) == PUSHED - len(versions)
-        assert house.database.fetch("PRAGMA integrity_check") == [("ok",)]
+        assert house.database.fetch_now("PRAGMA integrity_check") == [("ok",)]
         return len(versions)
     finally:
         house.close()

@@ -1,6 +1,5 @@
 """A data directory with a private feed, as opened by one process."""
 
-import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from nugetproxy.hosting.publish import Publish, Pushed
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
 from nugetproxy.storage.blobs.opening import open_hosted_blobs
+from nugetproxy.storage.database.base import Transaction
 from nugetproxy.storage.database.opening import open_main_database
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import MemoryBudget, Spool, SpoolFolder
@@ -34,15 +34,15 @@ class Index:
         self.told: list[tuple[str, bool | None]] = []
         self.error: Exception | None = None
 
-    def index_package(self, connection: sqlite3.Connection, package: HostedPackage) -> None:
+    def index_package(self, transaction: Transaction, package: HostedPackage) -> None:
         if self.error is not None:
             raise self.error
         self.told.append((str(package.identity), package.listed))
 
-    def forget_package(self, connection: sqlite3.Connection, package: PackageIdentity) -> None:
+    def forget_package(self, transaction: Transaction, package: PackageIdentity) -> None:
         self.told.append((str(package), None))
 
-    def downloads_counted(self, connection: sqlite3.Connection, lower_ids: Iterable[str]) -> None: ...
+    def downloads_counted(self, transaction: Transaction, lower_ids: Iterable[str]) -> None: ...
 
 
 class Search:
@@ -111,15 +111,15 @@ class House:
     async def actor(self, name: str = "alice", *, administrator: bool = False) -> Actor:
         """A user who signed in with a password."""
 
-        def work(connection: sqlite3.Connection) -> Account:
-            row = connection.execute("SELECT account_id FROM accounts WHERE lower_name = ?", (name,)).fetchone()
-            if row is None:
-                row = connection.execute(
+        def work(transaction: Transaction) -> Account:
+            rows = transaction.fetch("SELECT account_id FROM accounts WHERE lower_name = ?", (name,))
+            if not rows:
+                rows = transaction.fetch(
                     "INSERT INTO accounts (name, lower_name, kind, is_administrator, created)"
                     " VALUES (?, ?, 'user', ?, 0) RETURNING account_id",
                     (name, name, administrator),
-                ).fetchone()
-            return Account(row[0], name, AccountKind.USER, administrator, False, 0)
+                )
+            return Account(rows[0][0], name, AccountKind.USER, administrator, False, 0)
 
         account = await self.database.write(work)
         return Actor(name, account=account, is_administrator=administrator)

@@ -1,6 +1,5 @@
 """A private feed with real search, and a quick way to fill it: rows as written by a push, without files."""
 
-import sqlite3
 import uuid
 from collections.abc import Iterable
 from dataclasses import replace
@@ -18,6 +17,7 @@ from nugetproxy.nuget.manifest import PackageManifest, PackageType
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
 from nugetproxy.storage.blobs.base import BlobKey
+from nugetproxy.storage.database.base import Transaction
 from tests.hosting.house import NOON, House
 
 
@@ -42,11 +42,11 @@ class Shelf(House):
     async def stock(self, packages: Iterable[PackageManifest], *, indexed: bool = True) -> None:
         """Adds all these versions in one transaction."""
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(transaction: Transaction) -> None:
             for manifest in packages:
-                package = insert_package(connection, pushed(manifest), NOON // 100)
+                package = insert_package(transaction, pushed(manifest), NOON // 100)
                 if indexed:
-                    self.search.index_package(connection, package)
+                    self.search.index_package(transaction, package)
 
         await self.database.write(work)
 
@@ -54,11 +54,11 @@ class Shelf(House):
         """`package` is an id and a version."""
         identity = PackageIdentity.parse(*package.split())
 
-        def work(connection: sqlite3.Connection) -> None:
-            found = find_package(lambda sql, given: connection.execute(sql, given).fetchall(), identity)
+        def work(transaction: Transaction) -> None:
+            found = find_package(transaction.fetch, identity)
             assert found is not None
-            changed = change_package(connection, identity, with_listed(found.state, listed), NOON // 100)
-            self.search.index_package(connection, changed)
+            changed = change_package(transaction, identity, with_listed(found.state, listed), NOON // 100)
+            self.search.index_package(transaction, changed)
 
         await self.database.write(work)
 

@@ -125,10 +125,10 @@ async def test_it_includes_every_file_that_has_a_row(house: House, elsewhere: Pa
     await house.push(await house.actor())
     symbols = ("INSERT INTO symbol_packages VALUES (1, 'symbols/a', 1, '', 0)",
                "INSERT INTO symbol_files VALUES (1, 'a', 'a', 'a', '', 'symbols/b', 1, '')")  # fmt: skip
-    await house.database.write(lambda connection: [connection.execute(each) for each in symbols])
+    await house.database.write(lambda transaction: [transaction.change(each) for each in symbols])
     named = backups._needed(writer(house, elsewhere / "backup").add_database(MAIN))
 
-    known = house.packages.blobs() | Symbols.blobs(None, house.database.fetch)  # type: ignore[arg-type]  # needs no more
+    known = house.packages.blobs() | Symbols.blobs(None, house.database.fetch_now)  # type: ignore[arg-type]  # needs no more
     assert {path.removeprefix("hosted/") for path in named} == known
     assert {"symbols/a", "symbols/b"} < known
 

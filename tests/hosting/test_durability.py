@@ -83,7 +83,7 @@ async def _check(directory: Path) -> None:
     swept = await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, unneeded_for=0, older_than=-60)
     assert swept.blobs == garbage
     assert len(house.files()) == len(there)
-    assert house.database.fetch("PRAGMA integrity_check") == [("ok",)]
+    assert house.database.fetch_now("PRAGMA integrity_check") == [("ok",)]
     house.spools.sweep()
     assert house.leftovers() == []
     house.close()

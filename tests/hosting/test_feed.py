@@ -26,7 +26,7 @@ from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v3.deprecation import Deprecation
 from nugetproxy.protocol.v3.registration import Hive, Leaf
 from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
-from nugetproxy.storage.database.sqlite import Fetch
+from nugetproxy.storage.database.base import Fetch
 from tests.builders import make_nupkg, make_nuspec
 from tests.hosting.house import House
 from tests.protocol.urls import foreign_urls

@@ -1,7 +1,6 @@
 """Push: what it changes, what it refuses, and the log that records it."""
 
 import asyncio
-import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pytest
 
 from nugetproxy.accounts.model import ANONYMOUS, Actor
 from nugetproxy.errors import (
+    ConstraintViolated,
     Forbidden,
     IdReserved,
     InvalidPackage,
@@ -22,6 +22,7 @@ from nugetproxy.hosting import inspection, publish
 from nugetproxy.hosting.inspection import Inspected
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.nupkg import Nupkg
+from nugetproxy.storage.database.base import Transaction
 from tests.builders import make_nupkg
 from tests.hosting.house import NOON, SECOND, House
 
@@ -278,10 +279,10 @@ async def test_the_log_is_not_rewritten(house: House, table: str) -> None:
     await house.push(await house.actor())
     for sql in (f"DELETE FROM {table}", f"UPDATE {table} SET lower_id = 'x'"):
 
-        def rewrite(connection: sqlite3.Connection, sql: str = sql) -> None:
-            connection.execute(sql)
+        def rewrite(transaction: Transaction, sql: str = sql) -> None:
+            transaction.change(sql)
 
-        with pytest.raises(sqlite3.IntegrityError):
+        with pytest.raises(ConstraintViolated):
             await house.database.write(rewrite)
 
 

@@ -137,7 +137,7 @@ async def test_a_push_is_found_and_a_deletion_is_not(tmp_path: Path) -> None:
             identity = PackageIdentity.parse("Contoso.Utils", version)
             await shelf.publish.delete(root, identity, address="192.0.2.1")
             assert left == await shelf.ids("utilities")
-        assert {(0,)} == {shelf.database.fetch(f"SELECT count(*) FROM {table}")[0] for table in TABLES}
+        assert {(0,)} == {shelf.database.fetch_now(f"SELECT count(*) FROM {table}")[0] for table in TABLES}
     finally:
         shelf.close()
 
@@ -220,7 +220,7 @@ async def test_unindexed_packages_are_indexed_later(tmp_path: Path) -> None:
 
 async def test_rows_of_other_rules_are_rebuilt(shelf: Shelf) -> None:
     await shelf.search.catch_up()
-    rows = [shelf.database.fetch(f"SELECT * FROM {table} ORDER BY 1") for table in TABLES]
+    rows = [shelf.database.fetch_now(f"SELECT * FROM {table} ORDER BY 1") for table in TABLES]
 
     def spoil(connection) -> None:
         connection.execute("UPDATE search_state SET rules = 0")
@@ -231,6 +231,6 @@ async def test_rows_of_other_rules_are_rebuilt(shelf: Shelf) -> None:
     await shelf.database.write(spoil)
     assert await shelf.ids('title:"json for"') == []
     await shelf.search.catch_up()
-    again = [shelf.database.fetch(f"SELECT * FROM {table} ORDER BY 1") for table in TABLES]
+    again = [shelf.database.fetch_now(f"SELECT * FROM {table} ORDER BY 1") for table in TABLES]
     assert await shelf.ids('title:"json for"') == ["Contoso.Json"]
     assert (rows[0], *map(len, rows)) == (again[0], *map(len, again))

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from nugetproxy.hosting.search_index import index_again, step
 from nugetproxy.hosting.search_marks import CLASSES, PRERELEASE, SEMVER2
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.storage.database.sqlite import fetching
+from nugetproxy.storage.database.base import Transaction
 from tests.hosting.house import NOON
 from tests.hosting.shelf import Shelf, package, pushed, with_listed
 
@@ -51,18 +50,18 @@ def test_after_any_history_each_client_sees_the_latest(
     name = f"Contoso.Id{next(_numbers)}"
     listed: dict[str, bool] = {}
 
-    def work(connection: sqlite3.Connection) -> None:
+    def work(transaction: Transaction) -> None:
         for act, version in acts:
-            _do(shelf, connection, act, PackageIdentity.parse(name, version), listed)
+            _do(shelf, transaction, act, PackageIdentity.parse(name, version), listed)
 
     runner.run(shelf.database.write(work))
     expected = _seen({version for version, is_listed in listed.items() if is_listed})
     assert _documents(shelf, name) == expected
-    runner.run(shelf.database.write(lambda connection: index_again(connection, name.lower())))
+    runner.run(shelf.database.write(lambda transaction: index_again(transaction, name.lower())))
     assert _documents(shelf, name) == expected
-    documents = {row[0] for row in shelf.database.fetch("SELECT document FROM search_documents")}
+    documents = {row[0] for row in shelf.database.fetch_now("SELECT document FROM search_documents")}
     for table in ("search_hits", "search_words", "search_names"):
-        assert {row[0] for row in shelf.database.fetch(f"SELECT rowid FROM {table}")} == documents
+        assert {row[0] for row in shelf.database.fetch_now(f"SELECT rowid FROM {table}")} == documents
 
 
 async def test_documents_are_numbered_by_downloads(tmp_path: Path) -> None:
@@ -76,10 +75,10 @@ async def test_documents_are_numbered_by_downloads(tmp_path: Path) -> None:
         await shelf.download("Contoso.Many 1.0.0", 70)
         await shelf.download("Contoso.Few 1.0.0", 2)
         await shelf.stock([package("Contoso.Late"), package("Contoso.None")])
-        rows = shelf.database.fetch("SELECT lower_id, document FROM search_documents ORDER BY document")
+        rows = shelf.database.fetch_now("SELECT lower_id, document FROM search_documents ORDER BY document")
         assert [lower_id.removeprefix("contoso.") for lower_id, _ in rows] == ["late", "many", "many", "few", "none"]
         for table in ("search_hits", "search_words", "search_names"):
-            numbers = [row[0] for row in shelf.database.fetch(f"SELECT rowid FROM {table} ORDER BY rowid")]
+            numbers = [row[0] for row in shelf.database.fetch_now(f"SELECT rowid FROM {table} ORDER BY rowid")]
             assert numbers == [document for _, document in rows]
         assert await shelf.ids("late") == ["Contoso.Late"]
     finally:
@@ -100,27 +99,25 @@ def test_more_downloads_never_come_later() -> None:
     assert (steps[0], steps[-1]) == (255, 0)
 
 
-def _do(
-    shelf: Shelf, connection: sqlite3.Connection, act: str, package_: PackageIdentity, listed: dict[str, bool]
-) -> None:
+def _do(shelf: Shelf, transaction: Transaction, act: str, package_: PackageIdentity, listed: dict[str, bool]) -> None:
     version = package_.version.full
     if act == "push":
         if version not in listed:
             manifest = package(package_.id.text, version, description=f"Words of {version}")
-            shelf.search.index_package(connection, insert_package(connection, pushed(manifest), NOON // 100))
+            shelf.search.index_package(transaction, insert_package(transaction, pushed(manifest), NOON // 100))
             listed[version] = True
         return
-    found = find_package(fetching(connection), package_)
+    found = find_package(transaction.fetch, package_)
     if found is None:
         return
     if act == "delete":
-        remove_package(connection, found, burn=False, moment=NOON // 1000, now=NOON // 100)
-        shelf.search.forget_package(connection, package_)
+        remove_package(transaction, found, burn=False, moment=NOON // 1000, now=NOON // 100)
+        shelf.search.forget_package(transaction, package_)
         del listed[version]
     else:
         listed[version] = act == "relist"
         state = with_listed(found.state, listed[version])
-        shelf.search.index_package(connection, change_package(connection, package_, state, NOON // 100))
+        shelf.search.index_package(transaction, change_package(transaction, package_, state, NOON // 100))
 
 
 def _seen(listed: set[str]) -> dict[int, str]:
@@ -138,7 +135,7 @@ def _seen(listed: set[str]) -> dict[int, str]:
 
 
 def _documents(shelf: Shelf, name: str) -> dict[int, str]:
-    rows = shelf.database.fetch(
+    rows = shelf.database.fetch_now(
         "SELECT shown_to, lower_version, hit FROM search_documents JOIN search_hits USING (document)"
         " WHERE lower_id = ?",
         (name.lower(),),

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from nugetproxy.hosting.contents import FOLDER, new_key
 from nugetproxy.hosting.packages import HostedPackage, HostedPackages
 from nugetproxy.hosting.upkeep import Swept, check_blobs, sweep_unreferenced_blobs
 from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.storage.database.base import Transaction
 from tests.builders import make_nupkg
 from tests.hosting.house import House
 
@@ -76,7 +76,7 @@ async def test_the_time_starts_over_when_a_file_was_needed_again(house: House, m
 
 
 def _unclaimed(house: House) -> int:
-    count: int = house.database.fetch("SELECT count(*) FROM unclaimed_blobs")[0][0]
+    count: int = house.database.fetch_now("SELECT count(*) FROM unclaimed_blobs")[0][0]
     return count
 
 
@@ -146,8 +146,8 @@ async def test_a_push_that_slept_is_not_swept(house: House, other: House, is_oth
     loop, sweeps = asyncio.get_running_loop(), []
     index_package = house.index.index_package
 
-    def sleep(connection: sqlite3.Connection, package: HostedPackage) -> None:
-        index_package(connection, package)
+    def sleep(transaction: Transaction, package: HostedPackage) -> None:
+        index_package(transaction, package)
         os.utime(house.blobs.path(package.blob), (0, 0))
         assert sweeper.packages.blobs() == frozenset()
         sweeps.append(asyncio.run_coroutine_threadsafe(_sweep(sweeper), loop))

@@ -240,7 +240,7 @@ class Soak:
             (path.parts[-3], path.parts[-2]): path.stat().st_size for path in mirror.rglob("*.nupkg")
         }  # fmt: skip
         with closing(open_ledger(self._data / "inventory.db")) as database:
-            rows = database.fetch("SELECT lower_id, lower_version, size FROM mirrored_packages")
+            rows = database.fetch_now("SELECT lower_id, lower_version, size FROM mirrored_packages")
         if differing := kept.items() ^ {(row[0], row[1]): row[2] for row in rows}.items():
             self.truth.found(f"inventory and files differ: {sorted(differing)}")
         house = House(self._data)
@@ -249,7 +249,7 @@ class Soak:
                 self.truth.found(f"hosted files are broken: {broken}")
             if house.leftovers():
                 self.truth.found(f"left beside hosted files: {house.leftovers()}")
-            if house.database.fetch("PRAGMA integrity_check") != [("ok",)]:
+            if house.database.fetch_now("PRAGMA integrity_check") != [("ok",)]:
                 self.truth.found("nugetproxy.db is damaged")
         finally:
             house.close()

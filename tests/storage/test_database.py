@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from nugetproxy.errors import StorageUnavailable
+from nugetproxy.errors import ConstraintViolated, StorageUnavailable
+from nugetproxy.storage.database.base import Fetch, Transaction
 from nugetproxy.storage.database.opening import MAIN, open_main_database
-from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 
 @pytest.fixture
@@ -24,14 +25,14 @@ def database(tmp_path: Path):
 
 
 def insert(lower_id: str, size: int = 1):
-    return lambda connection: connection.execute(
+    return lambda transaction: transaction.change(
         "INSERT INTO mirrored_packages VALUES ('u', ?, '1.0.0', 'X', '', '', ?, '', 0)", (lower_id, size)
     )
 
 
 async def test_a_write_can_be_read(database: SqliteDatabase) -> None:
     await database.write(insert("a"))
-    assert database.fetch("SELECT lower_id FROM mirrored_packages") == [("a",)]
+    assert database.fetch_now("SELECT lower_id FROM mirrored_packages") == [("a",)]
 
 
 async def test_one_failing_write_does_not_undo_its_neighbours(database: SqliteDatabase) -> None:
@@ -41,8 +42,8 @@ async def test_one_failing_write_does_not_undo_its_neighbours(database: SqliteDa
     results = await asyncio.gather(
         *(database.write(insert(name)) for name in ("a", "b", "a", "c")), return_exceptions=True
     )
-    assert [type(result) for result in results].count(sqlite3.IntegrityError) == 1
-    assert database.fetch("SELECT lower_id FROM mirrored_packages ORDER BY 1") == [("a",), ("b",), ("c",)]
+    assert [type(result) for result in results].count(ConstraintViolated) == 1
+    assert database.fetch_now("SELECT lower_id FROM mirrored_packages ORDER BY 1") == [("a",), ("b",), ("c",)]
 
 
 async def test_a_cancelled_caller_harms_no_other_write(database: SqliteDatabase) -> None:
@@ -51,7 +52,7 @@ async def test_a_cancelled_caller_harms_no_other_write(database: SqliteDatabase)
     """
     begun, go_on = threading.Event(), threading.Event()
 
-    def hold(_: sqlite3.Connection) -> None:
+    def hold(_: Transaction) -> None:
         begun.set()
         go_on.wait(10)
 
@@ -64,12 +65,12 @@ async def test_a_cancelled_caller_harms_no_other_write(database: SqliteDatabase)
     await asyncio.gather(leaving, holding, return_exceptions=True)
     go_on.set()
     await database.write(insert("stayed"))
-    assert database.fetch("SELECT lower_id FROM mirrored_packages") == [("stayed",)]
+    assert database.fetch_now("SELECT lower_id FROM mirrored_packages") == [("stayed",)]
 
 
 async def test_reading_connection_cannot_write(database: SqliteDatabase) -> None:
     with pytest.raises(StorageUnavailable):
-        database.fetch("DELETE FROM mirrored_packages")
+        database.fetch_now("DELETE FROM mirrored_packages")
 
 
 async def test_closing_finishes_what_was_submitted(tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ async def test_closing_finishes_what_was_submitted(tmp_path: Path) -> None:
     database.close()
     again = SqliteDatabase(tmp_path / "test.db", "inventory")
     try:
-        assert again.fetch("SELECT packages, bytes FROM mirrored_totals") == [(100, 100)]
+        assert again.fetch_now("SELECT packages, bytes FROM mirrored_totals") == [(100, 100)]
     finally:
         again.close()
 
@@ -91,7 +92,7 @@ async def test_two_processes_may_open_one_file(tmp_path: Path) -> None:
     one, two = SqliteDatabase(tmp_path / "test.db", "inventory"), SqliteDatabase(tmp_path / "test.db", "inventory")
     try:
         await asyncio.gather(one.write(insert("a")), two.write(insert("b")))
-        assert one.fetch("SELECT count(*) FROM mirrored_packages") == [(2,)]
+        assert one.fetch_now("SELECT count(*) FROM mirrored_packages") == [(2,)]
     finally:
         one.close()
         two.close()
@@ -136,7 +137,7 @@ async def test_a_database_in_memory_leaves_no_file(tmp_path: Path) -> None:
     database = SqliteDatabase(tmp_path / "test.db", "inventory", in_memory=True)
     try:
         await database.write(insert("a"))
-        assert database.fetch("SELECT lower_id FROM mirrored_packages") == [("a",)]
+        assert database.fetch_now("SELECT lower_id FROM mirrored_packages") == [("a",)]
     finally:
         database.close()
     assert list(tmp_path.iterdir()) == []
@@ -187,19 +188,19 @@ async def test_reading_in_threads_while_it_closes_fails_and_does_not_crash(tmp_p
         rounds = 0
         while True:
             try:
-                database.fetch("SELECT * FROM mirrored_packages ORDER BY words, lower_id DESC")
+                database.fetch_now("SELECT * FROM mirrored_packages ORDER BY words, lower_id DESC")
             except StorageUnavailable:
                 return rounds
             rounds += 1
 
     readers = [asyncio.create_task(asyncio.to_thread(read_on)) for _ in range(4)]
     for _ in range(20):
-        database.fetch("SELECT count(*) FROM mirrored_packages")
+        database.fetch_now("SELECT count(*) FROM mirrored_packages")
         await asyncio.sleep(0.005)
     database.close()
     assert all(rounds > 0 for rounds in await asyncio.gather(*readers))
     with pytest.raises(StorageUnavailable, match="is closed"):
-        database.fetch("SELECT 1")
+        database.fetch_now("SELECT 1")
 
 
 @pytest.mark.parametrize("ended", ["stopped", "killed"])
@@ -222,7 +223,7 @@ async def test_a_database_that_cannot_be_written_can_be_read(tmp_path: Path, end
 
     database = SqliteDatabase(folder / "test.db", "inventory", read_only=True)
     try:
-        assert database.fetch("SELECT lower_id FROM mirrored_packages") == [("a",)]
+        assert database.fetch_now("SELECT lower_id FROM mirrored_packages") == [("a",)]
         assert await database.read(lambda fetch: fetch("SELECT lower_id FROM mirrored_packages", ())) == [("a",)]
         with pytest.raises(StorageUnavailable, match=r"database test\.db is read-only"):
             await database.write(insert("b"))

@@ -160,6 +160,6 @@ def test_a_database_from_before_versions_were_recorded(data: Path):
 
 def test_reading_creates_nothing(tmp_path: Path):
     database = open_main_database(tmp_path, reading=True)
-    assert database.fetch("SELECT count(*) FROM accounts") == [(0,)]
+    assert database.fetch_now("SELECT count(*) FROM accounts") == [(0,)]
     database.close()
     assert list(tmp_path.iterdir()) == []

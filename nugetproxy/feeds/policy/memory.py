@@ -5,7 +5,6 @@ as first seen now, and a file is read again.
 """
 
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -15,6 +14,7 @@ from nugetproxy.feeds.policy.facts import PackageFacts, SignatureState
 from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.storage.database.base import Transaction
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 _SECOND: Final = 1_000_000
@@ -36,18 +36,18 @@ class PolicyMemory:
         wanted = {_THE_ID: None, **{version.lower: version for version in versions}}
         known = {
             text: at / _SECOND
-            for text, at in self._database.fetch(
+            for text, at in self._database.fetch_now(
                 "SELECT lower_version, at FROM policy_seen WHERE lower_id = ?", (lower_id,)
             )
         }
         missing = [(lower_id, text, round(now * _SECOND)) for text in wanted if text not in known]
         if missing:
-            await self._write("INSERT OR IGNORE INTO policy_seen VALUES (?, ?, ?)", missing)
+            await self._write("INSERT INTO policy_seen VALUES (?, ?, ?) ON CONFLICT DO NOTHING", missing)
         return {version: known.get(text, now) for text, version in wanted.items()}
 
     def files(self, lower_id: str) -> dict[NuGetVersion, tuple[str, PackageFacts]]:
         """What is known of the package files of an id: (entity tag of the file, facts)."""
-        rows = self._database.fetch(
+        rows = self._database.fetch_now(
             "SELECT lower_version, etag, facts FROM policy_files WHERE lower_id = ?", (lower_id,)
         )
         found = {}
@@ -60,17 +60,21 @@ class PolicyMemory:
 
     async def remember_file(self, package: PackageIdentity, etag: str, facts: PackageFacts) -> None:
         row = (package.lower_id, package.lower_version, etag, _stored(facts))
-        await self._write("INSERT OR REPLACE INTO policy_files VALUES (?, ?, ?, ?)", [row])
+        await self._write(
+            "INSERT INTO policy_files VALUES (?, ?, ?, ?) ON CONFLICT (lower_id, lower_version)"
+            " DO UPDATE SET etag = excluded.etag, facts = excluded.facts",
+            [row],
+        )
 
     def pins(self, lower_id: str) -> frozenset[NuGetVersion]:
-        rows = self._database.fetch("SELECT lower_version FROM policy_pins WHERE lower_id = ?", (lower_id,))
+        rows = self._database.fetch_now("SELECT lower_version FROM policy_pins WHERE lower_id = ?", (lower_id,))
         return frozenset(NuGetVersion.parse(text) for (text,) in rows)
 
     async def pin(self, packages: Iterable[PackageIdentity]) -> None:
         """Record versions that a lock file names. Raises StorageUnavailable."""
         now = round(time.time() * _SECOND)
         rows = [(package.lower_id, package.lower_version, now) for package in packages]
-        await self._database.write(_inserting("INSERT OR IGNORE INTO policy_pins VALUES (?, ?, ?)", rows))
+        await self._database.write(_inserting("INSERT INTO policy_pins VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows))
 
     async def _write(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
         try:
@@ -79,9 +83,9 @@ class PolicyMemory:
             _log.warning("policy_not_written", error=str(error))
 
 
-def _inserting(sql: str, rows: Sequence[tuple[object, ...]]) -> Callable[[sqlite3.Connection], None]:
-    def insert(connection: sqlite3.Connection) -> None:
-        connection.executemany(sql, rows)
+def _inserting(sql: str, rows: Sequence[tuple[object, ...]]) -> Callable[[Transaction], None]:
+    def insert(transaction: Transaction) -> None:
+        transaction.change_many(sql, rows)
 
     return insert
 

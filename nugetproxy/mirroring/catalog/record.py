@@ -57,7 +57,7 @@ class CatalogRecord:
 
     def find(self, upstream: str) -> Followed | None:
         """Raises StorageUnavailable."""
-        rows = self._database.fetch(
+        rows = self._database.fetch_now(
             "SELECT url, since, cursor, newest, newest_commit, polled FROM followed_catalogs WHERE upstream = ?",
             (upstream,),
         )
@@ -70,7 +70,7 @@ class CatalogRecord:
         """Raises StorageUnavailable."""
         newest = followed.newest or Commit(0)
         row = (upstream, followed.url, followed.since, followed.cursor, newest.stamp, newest.id, followed.polled)
-        await self._database.write(lambda connection: connection.execute(_UPSERT, row))
+        await self._database.write(lambda transaction: transaction.change(_UPSERT, row))
         self._looked.pop(upstream, None)
 
     def until(self, upstream: str) -> float:

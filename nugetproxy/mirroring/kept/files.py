@@ -4,13 +4,13 @@ One short row for each row of the inventory, in the same database. What the pack
 `inventory`; looking at the files belongs to `guard`, and deciding what to remove to `mirroring.care`.
 """
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from nugetproxy.executors.threads import yielding
-from nugetproxy.storage.database.sqlite import Fetch, SqliteDatabase
+from nugetproxy.storage.database.base import Fetch, Transaction
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 FileKey = tuple[str, str, str]
 """Upstream, lower id, lower version."""
@@ -127,12 +127,12 @@ class KeptFiles:
 
     def looks_like(self, key: FileKey) -> tuple[int, int] | None:
         """The size and time that a file must have (see `ExpectedFile`), None if it has no row. Takes microseconds."""
-        rows = self._database.fetch(f"SELECT size, modified FROM mirrored_files WHERE {_ONE}", key)  # noqa: S608 - ours
+        rows = self._database.fetch_now(f"SELECT size, modified FROM mirrored_files WHERE {_ONE}", key)  # noqa: S608 - ours
         return (rows[0][0], rows[0][1]) if rows else None
 
     def expected(self, key: FileKey) -> ExpectedFile | None:
         """All that is known of a file; None if it has no row."""
-        rows = self._database.fetch(
+        rows = self._database.fetch_now(
             "SELECT f.size, f.modified, f.sha512, p.content_hash FROM mirrored_files AS f"
             " JOIN mirrored_packages AS p USING (upstream, lower_id, lower_version)"
             " WHERE f.upstream = ? AND f.lower_id = ? AND f.lower_version = ?",
@@ -142,7 +142,7 @@ class KeptFiles:
 
     def described(self, key: FileKey) -> DescribedFile | None:
         """What the inventory says of a file; None if it has no row."""
-        rows = self._database.fetch(
+        rows = self._database.fetch_now(
             "SELECT p.package_id, p.content_hash, p.committed, f.size, f.sha512 FROM mirrored_files AS f"
             " JOIN mirrored_packages AS p USING (upstream, lower_id, lower_version)"
             " WHERE f.upstream = ? AND f.lower_id = ? AND f.lower_version = ?",
@@ -155,7 +155,7 @@ class KeptFiles:
         last: FileKey | None = None
         while True:
             beyond = "" if last is None else f" WHERE ({_KEY}) > (?, ?, ?)"
-            rows = self._database.fetch(
+            rows = self._database.fetch_now(
                 f"SELECT {_KEY} FROM mirrored_files{beyond} ORDER BY {_KEY} LIMIT {_PORTION}",  # noqa: S608 - ours
                 last or (),
             )
@@ -248,17 +248,17 @@ class KeptFiles:
         await self._write(_REMOVE, [(*file.key, file.committed, file.modified) for file in files])
 
     async def _write(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
-        def write(connection: sqlite3.Connection) -> None:
-            connection.executemany(sql, rows)
+        def write(transaction: Transaction) -> None:
+            transaction.change_many(sql, rows)
 
         await self._database.write(write)
 
     async def quarantine(self, found: QuarantinedFile) -> None:
         """Record a file that was moved away; it is no longer a kept package."""
 
-        def write(connection: sqlite3.Connection) -> None:
-            connection.execute(f"DELETE FROM mirrored_packages WHERE {_ONE}", found.key)  # noqa: S608 - ours
-            connection.execute(
+        def write(transaction: Transaction) -> None:
+            transaction.change(f"DELETE FROM mirrored_packages WHERE {_ONE}", found.key)  # noqa: S608 - ours
+            transaction.change(
                 "INSERT OR REPLACE INTO quarantined_files VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (found.file, *found.key, found.size, found.why, found.found),
             )
@@ -288,6 +288,6 @@ def _counted(fetch: Fetch) -> Counts:
                   oldest_use)  # fmt: skip
 
 
-def write_files(connection: sqlite3.Connection, rows: Iterable[Sequence[object]]) -> None:
+def write_files(transaction: Transaction, rows: Iterable[Sequence[object]]) -> None:
     """Enter files inside a transaction: the values of a row up to `verified`. None of them is gone upstream."""
-    connection.executemany(_UPSERT, rows)
+    transaction.change_many(_UPSERT, rows)

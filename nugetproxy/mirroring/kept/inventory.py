@@ -4,7 +4,6 @@ The package files are authoritative and the inventory follows them: a row is wri
 `reconcile` creates the rows for a tree that was copied here without its inventory. No download waits for it.
 """
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from nugetproxy.mirroring.kept.files import write_files
 from nugetproxy.mirroring.kept.parts import kept_manifest
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.signature import content_hash
+from nugetproxy.storage.database.base import Transaction
 from nugetproxy.storage.database.opening import set_aside
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
@@ -94,7 +94,7 @@ def _open_whole(path: Path) -> SqliteDatabase | None:
     except StorageUnavailable as error:
         _log.warning("inventory_unreadable", path=str(path), error=str(error))
         return None
-    if database.fetch("SELECT 1 FROM reconciled"):
+    if database.fetch_now("SELECT 1 FROM reconciled"):
         return database
     database.close()
     return None
@@ -114,16 +114,16 @@ class Inventory:
     async def add_rows(self, rows: Iterable[tuple[Sequence[object], Sequence[object]]]) -> None:
         """Add packages by their `rows_of`, in one transaction. Raises StorageUnavailable."""
         of_packages, of_files = zip(*rows, strict=True)
-        await self._database.write(lambda connection: _insert_rows(connection, of_packages, of_files))
+        await self._database.write(lambda transaction: _insert_rows(transaction, of_packages, of_files))
 
     def totals(self) -> Totals:
         """Raises StorageUnavailable."""
-        rows = self._database.fetch("SELECT packages, bytes FROM mirrored_totals")
+        rows = self._database.fetch_now("SELECT packages, bytes FROM mirrored_totals")
         return Totals(*rows[0])
 
     def content_hash(self, upstream: str, lower_id: str, lower_version: str) -> str | None:
         """The base64 SHA-512 as in lock files, None if the package is not in the inventory."""
-        rows = self._database.fetch(
+        rows = self._database.fetch_now(
             "SELECT content_hash FROM mirrored_packages WHERE upstream = ? AND lower_id = ? AND lower_version = ?",
             (upstream, lower_id, lower_version),
         )
@@ -132,7 +132,7 @@ class Inventory:
     def keeps(self, lower_id: str, lower_version: str) -> bool:
         """Whether the package is kept from any upstream. Raises StorageUnavailable."""
         return bool(
-            self._database.fetch(
+            self._database.fetch_now(
                 "SELECT 1 FROM mirrored_packages WHERE lower_id = ? AND lower_version = ?", (lower_id, lower_version)
             )
         )
@@ -166,7 +166,7 @@ class Inventory:
         if package_type is not None:
             conditions.append("instr(package_types, ?) > 0")
             parameters.append(f" {package_type} ")
-        rows = self._database.fetch(
+        rows = self._database.fetch_now(
             f"SELECT lower_id, max(package_id) FROM mirrored_packages WHERE {' AND '.join(conditions)}"  # noqa: S608  conditions are ours
             " GROUP BY lower_id ORDER BY lower_id",
             parameters,
@@ -180,7 +180,7 @@ class Inventory:
     def ids_starting_with(self, upstream: str, prefix: str) -> list[str]:
         """The ids (original casing) of kept packages that start with `prefix` (any casing), in order."""
         lower = prefix.lower()
-        rows = self._database.fetch(
+        rows = self._database.fetch_now(
             "SELECT max(package_id) FROM mirrored_packages WHERE upstream = ? AND lower_id >= ? AND lower_id < ?"
             " GROUP BY lower_id ORDER BY lower_id",
             (upstream, lower, lower + "\U0010ffff"),
@@ -193,14 +193,16 @@ class Inventory:
         For a tree that came without its inventory (copied by hand, or carried across an air gap). If interrupted, it
         is done again at the next start. Returns the number of packages added. Runs in a thread, in the background.
         """
-        if self._database.fetch("SELECT 1 FROM reconciled") or not tree.is_dir():
+        if self._database.fetch_now("SELECT 1 FROM reconciled") or not tree.is_dir():
             return 0
         entered = 0
         walk = _packages_below(tree)
         while batch := await UPKEEP.run(list, islice(walk, _BATCH)):
             await self._database.write(_inserting(batch))
             entered += len(batch)
-        await self._database.write(lambda connection: connection.execute("INSERT OR IGNORE INTO reconciled VALUES (1)"))
+        await self._database.write(
+            lambda transaction: transaction.change("INSERT OR IGNORE INTO reconciled VALUES (1)")
+        )
         if entered:
             _log.info("inventory_made_anew", packages=entered)
         return entered
@@ -252,14 +254,14 @@ def rows_of(package: KeptPackage) -> tuple[tuple[object, ...], tuple[object, ...
 
 def _inserting(batch: Iterable[KeptPackage]) -> Any:
     packages = list(batch)
-    return lambda connection: _insert_rows(connection, map(_row, packages), map(_file_row, packages))
+    return lambda transaction: _insert_rows(transaction, map(_row, packages), map(_file_row, packages))
 
 
 def _insert_rows(
-    connection: sqlite3.Connection, rows: Iterable[Sequence[object]], file_rows: Iterable[Sequence[object]]
+    transaction: Transaction, rows: Iterable[Sequence[object]], file_rows: Iterable[Sequence[object]]
 ) -> None:
-    connection.executemany(_UPSERT, rows)
-    write_files(connection, file_rows)
+    transaction.change_many(_UPSERT, rows)
+    write_files(transaction, file_rows)
 
 
 def _packages_below(tree: Path) -> Iterator[KeptPackage]:

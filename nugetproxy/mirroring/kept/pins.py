@@ -33,34 +33,30 @@ class Pins:
         """A pin of the same package with the same name is replaced."""
         rows = [(pin.lower_id, pin.lower_version, pin.name, pin.reason, pin.since) for pin in pins]
         await self._database.write(
-            lambda connection: (
-                connection.executemany("INSERT OR REPLACE INTO mirrored_pins VALUES (?, ?, ?, ?, ?)", rows).rowcount
+            lambda transaction: transaction.change_many(
+                "INSERT OR REPLACE INTO mirrored_pins VALUES (?, ?, ?, ?, ?)", rows
             )
         )
 
     async def remove(self, lower_id: str, lower_version: str, name: str | None = None) -> int:
         """Remove the pin of this name, or all pins, of exactly this package; returns how many there were."""
         condition, parameters = ("", ()) if name is None else (" AND name = ?", (name,))
-        removed = await self._database.write(
-            lambda connection: (
-                connection.execute(
-                    f"DELETE FROM mirrored_pins WHERE lower_id = ? AND lower_version = ?{condition}",  # noqa: S608 - ours
-                    (lower_id, lower_version, *parameters),
-                ).rowcount
+        return await self._database.write(
+            lambda transaction: transaction.change(
+                f"DELETE FROM mirrored_pins WHERE lower_id = ? AND lower_version = ?{condition}",  # noqa: S608 - ours
+                (lower_id, lower_version, *parameters),
             )
         )
-        return int(removed)
 
     async def remove_all(self, name: str) -> int:
         """Remove all pins of this name; returns how many there were."""
-        removed = await self._database.write(
-            lambda connection: connection.execute("DELETE FROM mirrored_pins WHERE name = ?", (name,)).rowcount
+        return await self._database.write(
+            lambda transaction: transaction.change("DELETE FROM mirrored_pins WHERE name = ?", (name,))
         )
-        return int(removed)
 
     def all(self) -> list[Pin]:
         """By id and version."""
-        rows = self._database.fetch(
+        rows = self._database.fetch_now(
             "SELECT lower_id, lower_version, name, reason, since FROM mirrored_pins"
             " ORDER BY lower_id, lower_version, name"
         )
@@ -68,7 +64,7 @@ class Pins:
 
     def of(self, lower_id: str, lower_version: str) -> list[Pin]:
         """The pins that keep this version."""
-        rows = self._database.fetch(
+        rows = self._database.fetch_now(
             "SELECT lower_id, lower_version, name, reason, since FROM mirrored_pins"
             " WHERE lower_id = ? AND lower_version IN ('', ?) ORDER BY name",
             (lower_id, lower_version),

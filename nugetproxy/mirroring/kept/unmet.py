@@ -5,7 +5,6 @@ of too many, those that were requested most often stay. Which requests count bel
 """
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from nugetproxy.errors import StorageUnavailable
 from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.version import NuGetVersion
+from nugetproxy.storage.database.base import Transaction
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 BATCH_SECONDS: Final = 2.0
@@ -86,7 +86,7 @@ class UnmetRequests:
             return
         batch, self._pending = self._pending, {}
         try:
-            await self._database.write(lambda connection: self._add(connection, batch.values()))
+            await self._database.write(lambda transaction: self._add(transaction, batch.values()))
         except StorageUnavailable as error:
             self._pending = _joined(batch, self._pending)
             _log.warning("unmet_requests_not_written", error=str(error))
@@ -102,7 +102,7 @@ class UnmetRequests:
 
         Raises StorageUnavailable.
         """
-        rows = self._database.fetch(
+        rows = self._database.fetch_now(
             f"SELECT {_COLUMNS} FROM unmet_requests WHERE last >= ? AND {_STILL}"  # noqa: S608 - ours
             " ORDER BY times DESC, lower_id, lower_version",
             (since,),
@@ -112,13 +112,13 @@ class UnmetRequests:
     async def clear(self, until: int) -> None:
         """Forget the stored requests that were not made after this unix time. Raises StorageUnavailable."""
         await self._database.write(
-            lambda connection: connection.execute("DELETE FROM unmet_requests WHERE last <= ?", (until,)).rowcount
+            lambda transaction: transaction.change("DELETE FROM unmet_requests WHERE last <= ?", (until,))
         )
 
-    def _add(self, connection: sqlite3.Connection, requests: Iterable[UnmetRequest]) -> None:
+    def _add(self, transaction: Transaction, requests: Iterable[UnmetRequest]) -> None:
         rows = ((*each.key, each.package_id, each.version, each.times, each.first, each.last) for each in requests)
-        connection.executemany(_UPSERT, rows)
-        connection.execute(_TRIM, (self._most,))
+        transaction.change_many(_UPSERT, rows)
+        transaction.change(_TRIM, (self._most,))
 
 
 def _joined(older: Mapping[Key, UnmetRequest], newer: Mapping[Key, UnmetRequest]) -> dict[Key, UnmetRequest]:

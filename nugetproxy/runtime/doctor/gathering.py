@@ -116,7 +116,7 @@ def database_facts(path: Path) -> Databases:
 
 
 def _is_empty(database: SqliteDatabase) -> bool:
-    rows = database.fetch("SELECT EXISTS (SELECT 1 FROM accounts) OR EXISTS (SELECT 1 FROM hosted_packages)", ())
+    rows = database.fetch_now("SELECT EXISTS (SELECT 1 FROM accounts) OR EXISTS (SELECT 1 FROM hosted_packages)", ())
     return not rows[0][0]
 
 

@@ -1,4 +1,4 @@
-"""SQLite for one machine: direct reads, one writer thread with group commit.
+"""SQLite for one machine, a `Database`: direct reads, one writer thread with group commit.
 
 Reads take a few microseconds and run on the calling thread; those that take milliseconds have threads. The writes of a
 process queue for one thread, which commits all that are waiting in one transaction, so a burst costs one fsync; SQLite
@@ -11,20 +11,20 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from nugetproxy.errors import StorageUnavailable
+from nugetproxy.errors import ConstraintViolated, StorageUnavailable
+from nugetproxy.storage.database.base import Dialect, Fetch, Rows, Transaction
 from nugetproxy.storage.database.migrate import difference, migrate, refuse_older
 from nugetproxy.storage.database.read_only import ReadOnlyDatabase
 from nugetproxy.storage.private_files import make_private_file
 
 T = TypeVar("T")
-Write = Callable[[sqlite3.Connection], Any]
-Fetch = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
+_Write = Callable[[Transaction], Any]
 
 # SQLite itself waits this long for another process's write transaction before it gives up.
 _BUSY_SECONDS: Final = 10.0
@@ -34,8 +34,30 @@ _GROUP: Final = 512
 _SLOW_READERS: Final = 4
 
 
+class _Connection(sqlite3.Connection):
+    """A connection that is a `Transaction` while one is open."""
+
+    dialect: Dialect = "sqlite"
+
+    def fetch(self, sql: str, parameters: Sequence[object] = (), /) -> Rows:
+        return self.execute(sql, parameters).fetchall()
+
+    def change(self, sql: str, parameters: Sequence[object] = (), /) -> int:
+        return self.execute(sql, parameters).rowcount
+
+    def change_many(self, sql: str, rows: Iterable[Sequence[object]], /) -> None:
+        self.executemany(sql, rows)
+
+    def insert(self, sql: str, parameters: Sequence[object], /, *, key: str) -> int:
+        number = self.execute(sql, parameters).lastrowid
+        assert number is not None, f"{key} is the number of a row"
+        return number
+
+
 class SqliteDatabase:
     """One database file; `close` it after use. A new file gets its tables; an older one is not migrated here."""
+
+    dialect: Dialect = "sqlite"
 
     def __init__(self, path: Path, schema: str, *, in_memory: bool = False, read_only: bool = False) -> None:
         """`schema` names the migrations that apply. `in_memory`: nothing is written to `path`, which is just a name.
@@ -53,7 +75,7 @@ class SqliteDatabase:
         if self._file is not None:
             self._uri = self._file.uri
         self._reader: sqlite3.Connection | None = None
-        self._writes: queue.SimpleQueue[tuple[Write, Future[Any]] | None] = queue.SimpleQueue()
+        self._writes: queue.SimpleQueue[tuple[_Write, Future[Any]] | None] = queue.SimpleQueue()
         if not in_memory and not read_only:
             make_private_file(path)  # SQLite gives its other files the same owner and mode
         with _translating(path):
@@ -75,8 +97,16 @@ class SqliteDatabase:
         self._guest_reader: sqlite3.Connection | None = None
         self._is_closed = False
 
-    def fetch(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query. On the thread that created this (the event loop's) without waiting; other threads queue.
+    async def fetch(self, sql: str, parameters: Sequence[object] = (), /) -> Rows:
+        return self.fetch_now(sql, parameters)
+
+    async def look(self, work: Callable[[Fetch], T], /) -> T:
+        return work(self.fetch_now)
+
+    def fetch_now(self, sql: str, parameters: Sequence[object] = (), /) -> Rows:
+        """As `fetch`, for data that is always on this machine, such as the inventory.
+
+        On the thread that created this (the event loop's) without waiting; other threads queue.
 
         Raises StorageUnavailable, also after `close`.
         """
@@ -89,29 +119,19 @@ class SqliteDatabase:
                     self._guest_reader.execute("PRAGMA query_only = ON")
                 return self._open(self._guest_reader).execute(sql, parameters).fetchall()
 
-    async def read(self, work: Callable[[Fetch], T]) -> T:
-        """`work(fetch)` in another thread: for queries that would block the event loop too long.
-
-        Everything that one `work` fetches is one snapshot. Raises StorageUnavailable.
-        """
+    async def read(self, work: Callable[[Fetch], T], /) -> T:
         return await asyncio.wrap_future(self._slow_reads.submit(self._read, work))
 
-    async def write(self, work: Write) -> Any:
-        """Run `work(connection)` inside a transaction and return its result once that is on disk.
-
-        Writes that wait together share one transaction; one that raises is rolled back alone. Cancelling withdraws a
-        write that has not begun, and has no other effect. Raises StorageUnavailable.
-        """
+    async def write(self, work: Callable[[Transaction], T], /) -> T:
+        """As `Database.write`. Writes that wait together share one commit; one that raises is rolled back alone."""
         return await asyncio.wrap_future(self.submit(work))
 
-    def submit(self, work: Write) -> Future[Any]:
-        """As `write`, for callers that do not wait. They may check the future's exception or ignore it."""
-        future: Future[Any] = Future()
+    def submit(self, work: Callable[[Transaction], T], /) -> Future[T]:
+        future: Future[T] = Future()
         self._writes.put((work, future))
         return future
 
     def close(self) -> None:
-        """Finish all submitted writes and close the file. Blocks until the pending writes are done."""
         self._writes.put(None)
         self._thread.join()
         self._slow_reads.shutdown()
@@ -129,9 +149,14 @@ class SqliteDatabase:
             raise StorageUnavailable(f"database {self._path.name} is closed")
         return connection
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> _Connection:
         connection = sqlite3.connect(
-            self._uri, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
+            self._uri,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=True,
+            factory=_Connection,
         )
         if not self.is_read_only:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -190,7 +215,7 @@ class SqliteDatabase:
             if item[1].set_running_or_notify_cancel():
                 item[1].set_exception(error)
 
-    def _commit(self, connection: sqlite3.Connection, group: list[tuple[Write, Future[Any]]]) -> None:
+    def _commit(self, connection: _Connection, group: list[tuple[_Write, Future[Any]]]) -> None:
         # Cancelled before the work began: withdrawn. From here on a write cannot be withdrawn.
         group = [(work, future) for work, future in group if future.set_running_or_notify_cancel()]
         answers: list[tuple[Future[Any], Any]] = []
@@ -227,13 +252,13 @@ def _check_schema(connection: sqlite3.Connection, schema: str) -> None:
 
 
 def fetching(connection: sqlite3.Connection) -> Fetch:
-    """Reads inside a write, with the signature of `SqliteDatabase.fetch`: they see its changes so far."""
+    """Reads inside a write, with the signature of `SqliteDatabase.fetch_now`: they see its changes so far."""
     return lambda sql, parameters: connection.execute(sql, parameters).fetchall()
 
 
 def _translated(path: Path, error: Exception) -> Exception:
     if isinstance(error, sqlite3.IntegrityError):
-        return error
+        return ConstraintViolated(str(error))
     if isinstance(error, sqlite3.Error | OSError):
         return StorageUnavailable(f"database {path.name}: {error}")
     return error

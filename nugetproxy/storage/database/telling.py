@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
-from nugetproxy.storage.database.sqlite import SqliteDatabase, Write
+from nugetproxy.storage.database.base import Database, Transaction
+
+T = TypeVar("T")
 
 
-async def write_and_tell(database: SqliteDatabase, work: Write, *tell: Callable[[], None]) -> Any:
-    """As `SqliteDatabase.write`; then each of `tell` is called, in the writer's thread, before this returns.
+async def write_and_tell(database: Database, work: Callable[[Transaction], T], *tell: Callable[[], None]) -> T:
+    """As `Database.write`; then each of `tell` is called, in the writer's thread, before this returns.
 
     Otherwise a request cancelled while its write commits would leave other processes with outdated data.
     """

@@ -49,7 +49,7 @@ class Desk:
         return await MovingIn(source, self.receiver, actor_for, **more).run()
 
     def here(self) -> list[str]:
-        rows = self.house.database.fetch("SELECT lower_id, lower_version FROM hosted_packages ORDER BY 1, 2")
+        rows = self.house.database.fetch_now("SELECT lower_id, lower_version FROM hosted_packages ORDER BY 1, 2")
         return [f"{lower_id} {version}" for lower_id, version in rows]
 
     def bytes_of(self, package: str) -> bytes:

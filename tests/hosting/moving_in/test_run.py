@@ -191,7 +191,7 @@ async def test_downloads_are_found_in_searches(desk: Desk, folder: Path):
     baget_database(folder / "baget.db", [("Contoso.Utils", "1.0.0", 1, "2019-05-06 07:08:09", 41)])
     await desk.move_in(folder)
     await desk.move_in(folder)
-    rows = desk.house.database.fetch("SELECT downloads FROM hosted_downloads")
+    rows = desk.house.database.fetch_now("SELECT downloads FROM hosted_downloads")
     assert rows == [(41,)], "a second run adds nothing"
 
 

@@ -97,7 +97,7 @@ async def test_a_copy_is_read_once_and_served(shelf, monkeypatch):
 
 
 async def test_without_a_row_a_file_is_served(shelf):
-    await shelf.database.write(lambda connection: connection.execute("DELETE FROM mirrored_packages"))
+    await shelf.database.write(lambda transaction: transaction.change("DELETE FROM mirrored_packages"))
     cut(shelf.path)
 
     assert await shelf.serves()

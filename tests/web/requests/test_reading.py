@@ -225,14 +225,14 @@ class TestChallenge:
     async def test_touches_no_storage(self, upstream, tmp_path, monkeypatch):
         async with opened(tmp_path, upstream, **mode("none")) as house:
             asked: list[str] = []
-            fetch = SqliteDatabase.fetch
+            fetch = SqliteDatabase.fetch_now
 
             def counted(self, sql, parameters=()):
                 if threading.current_thread() is threading.main_thread():  # the hourly upkeep has threads of its own
                     asked.append(sql)
                 return fetch(self, sql, parameters)
 
-            monkeypatch.setattr(SqliteDatabase, "fetch", counted)
+            monkeypatch.setattr(SqliteDatabase, "fetch_now", counted)
             for path in (*MIRRORED, *hosted_paths("Contoso.Utils")):
                 assert (await house.get(path)).status == 401
             assert asked == []
