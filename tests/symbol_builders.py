@@ -38,13 +38,15 @@ def make_assembly(
     stamp: int = STAMP,
     algorithm: str = "SHA256",
     wide: bool = True,
+    path: bytes = b"X.pdb",
     entries: Sequence[DebugEntry] | None = None,
 ) -> bytes:
     """An executable with a debug directory that names `pdb`, with its checksum unless `algorithm` is empty."""
     if entries is None:
-        entries = [(stamp, 0x504D, 2, b"RSDS" + guid.bytes_le + struct.pack("<L", 1) + b"X.pdb\0")]
+        entries = [(stamp, 0x504D, 2, codeview(path, guid))]
         if pdb is not None and algorithm:
-            entries = [*entries, (0, 0, 19, algorithm.encode() + b"\0" + checksum_of(pdb, algorithm))]
+            checksum = checksum_of(pdb, algorithm, guid, stamp)
+            entries = [*entries, (0, 0, 19, algorithm.encode() + b"\0" + checksum)]
     header_size = 0x200
     directory, contents = b"", b""
     start = header_size + 28 * len(entries)
@@ -59,6 +61,11 @@ def make_assembly(
     sections = struct.pack("<8s4L", b".text", len(section), 0x2000, len(section), header_size) + bytes(16)
     dos = b"MZ".ljust(0x3C, b"\0") + struct.pack("<L", 0x40)
     return (dos + b"PE\0\0" + coff + optional + sections).ljust(header_size, b"\0") + section
+
+
+def codeview(path: bytes = b"X.pdb", guid: uuid.UUID = GUID, age: int = 1) -> bytes:
+    """The bytes of a CodeView entry."""
+    return b"RSDS" + guid.bytes_le + struct.pack("<L", age) + path + b"\0"
 
 
 def checksum_of(pdb: bytes, algorithm: str = "SHA256", guid: uuid.UUID = GUID, stamp: int = STAMP) -> bytes:

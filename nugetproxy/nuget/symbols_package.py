@@ -11,9 +11,10 @@ from typing import BinaryIO, Final
 
 from nugetproxy.errors import InvalidPackage
 from nugetproxy.nuget.archive import ArchiveLimits, Entry, shown
+from nugetproxy.nuget.debug_directory import read_debug_directory
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.nupkg import Nupkg
-from nugetproxy.nuget.portable_pdb import CHECKSUM_ALGORITHMS, PortablePdb, read_debug_directory
+from nugetproxy.nuget.portable_pdb import CHECKSUM_ALGORITHMS, PortablePdb
 from nugetproxy.nuget.push_rules import PushLimits, refuse
 from nugetproxy.nuget.push_rules_archive import date_problems, entry_problems
 from nugetproxy.nuget.push_rules_nuspec import SYMBOLS_PACKAGE

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from nugetproxy.nuget.portable_pdb import DebugDirectory, read_debug_directory
+from nugetproxy.nuget.debug_directory import DebugDirectory, read_debug_directory
 from tests.clients.kit import Workplace
 from tests.private import PROTECTING, Accounts, Reply, send
 from tests.serving import Server

@@ -8,13 +8,16 @@ import zipfile
 from dataclasses import replace
 from functools import cache
 from typing import Any, Final
+from urllib.parse import quote
 
 from nugetproxy.errors import InvalidPackage
+from nugetproxy.nuget.debug_directory import is_pdb_name, pdb_requests, read_debug_directory
 from nugetproxy.nuget.nupkg import Nupkg
-from nugetproxy.nuget.portable_pdb import PortablePdb, read_debug_directory
+from nugetproxy.nuget.portable_pdb import PortablePdb
 from nugetproxy.nuget.push_rules import PushLimits, check_push
 from nugetproxy.nuget.signature import check_content, content_hash, read_package_signature, read_signature
 from nugetproxy.nuget.symbols_package import SymbolsLimits, SymbolsPackage
+from nugetproxy.storage.blobs.base import BlobKey
 from tests.builders import make_nupkg, make_nuspec, make_signature, sign
 from tests.fuzzing.choices import Choices
 from tests.fuzzing.nuspecs import NOON
@@ -233,7 +236,11 @@ def make_pdb_or_assembly(choices: Choices) -> bytes:
 def use_pdb(content: bytes) -> None:
     if content[:2] == b"MZ":
         directory = read_debug_directory(content)
-        assert len(directory.ids) + len(directory.checksums) <= 64
+        assert len(directory.pdbs) + len(directory.checksums) <= 64
+        for request in pdb_requests(directory):
+            assert BlobKey.of(f"{request.key}.pdb").segments
+            assert is_pdb_name(request.file)
+            assert quote(request.file, safe="").count("/") == 0
         return
     pdb = PortablePdb.parse(content)
     assert content[pdb.id_at :][:16] == pdb.id.guid.bytes_le

@@ -8,8 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nugetproxy.errors import InvalidPackage
+from nugetproxy.nuget.debug_directory import PdbChecksum, read_debug_directory
 from nugetproxy.nuget.nupkg import Nupkg
-from nugetproxy.nuget.portable_pdb import PdbChecksum, PdbId, PortablePdb, read_debug_directory
+from nugetproxy.nuget.portable_pdb import PdbId, PortablePdb
 from tests.nuget.test_hostile_input import BOUNDED, EDITS, Edit, edited, refusal
 from tests.shared import shared
 from tests.symbol_builders import GUID, KEY, STAMP, checksum_of, make_assembly, make_pdb
