@@ -8,7 +8,11 @@ import pytest
 import structlog
 
 from nugetproxy.executors.threads import ThreadExecutor
+from tests.engines.postgres import empty_database, postgres
 from tests.fakes.upstream import FakeUpstream
+
+__all__ = ["empty_database", "postgres"]
+"""Fixtures: engines that are started where a test asks for them."""
 
 
 @pytest.fixture

