@@ -22,7 +22,7 @@ from nugetproxy.accounts.reservations import (
 from nugetproxy.errors import Conflict, Forbidden
 from nugetproxy.nuget.globs import any_glob_matches
 from nugetproxy.nuget.identity import PackageId, lower_invariant
-from nugetproxy.storage.database.base import Fetch, Transaction
+from nugetproxy.storage.database.base import Fetch, Rows, Transaction
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.database.telling import write_and_tell
 from nugetproxy.storage.revisions import Revisions
@@ -31,12 +31,20 @@ _NEVER: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """The reservations, and what they protect, at this revision of accounts."""
+class _Reserved:
+    """The reservations, and what they protect; `rows` are those they were read from."""
 
-    revision: int
+    rows: Rows
     reservations: tuple[Reservation, ...]
     protected: ProtectedPrefixes
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is reserved at this revision of accounts."""
+
+    revision: int
+    reserved: _Reserved
 
 
 class Ownership:
@@ -60,7 +68,8 @@ class Ownership:
         self._settings = tuple(protected)
         self._allowed_ids = tuple(allowed_ids)
         self._clock = clock
-        self._known = _Known(_NEVER, (), ProtectedPrefixes())
+        self._reserved = _Reserved([], (), protected_prefixes(self._settings, ()))
+        self._known = _Known(_NEVER, self._reserved)
 
     # --- owners ---
 
@@ -168,43 +177,38 @@ class Ownership:
         """The ids that no upstream is asked about, as of now. Costs a read of shared memory when nothing changed."""
         return self._up_to_date().protected
 
-    # --- derived facts ---
+    # --- derived facts: read with `fetch`, which is that of a transaction or of `Database.look` ---
 
-    def facts(self, package_id: PackageId, exists: bool, fetch: Fetch | None = None) -> PackageFacts:
-        """The input of the permission rules. `exists`: whether any version of the id is hosted here.
-
-        `fetch` reads inside a running write, and so sees owners that others do not see yet.
-        """
+    def facts(self, fetch: Fetch, package_id: PackageId, exists: bool) -> PackageFacts:
+        """The input of the permission rules. `exists`: whether any version of the id is hosted here."""
         lower = package_id.lower
-        matching = most_specific_first(self.reservations(), lower)
-        owners = records.owners_of(fetch or self._database.fetch_now, lower)
+        reserved = self._read(fetch)
+        matching = most_specific_first(reserved.reservations, lower)
+        owners = records.owners_of(fetch, lower)
         return PackageFacts(
             package_id=package_id,
             exists=exists,
             owners=frozenset(owner.account_id for owner in owners),
             reservations=matching,
-            is_protected=self.protected().covers(lower),
+            is_protected=reserved.protected.covers(lower),
             # Sharing a prefix allows packages to be pushed under it.
             is_allowed_outside=any_glob_matches(self._allowed_ids, lower) or bool(matching and matching[0].shared),
             owners_disabled=bool(owners) and all(owner.is_disabled for owner in owners),
         )
 
-    def reach(self, actor: Actor) -> PushReach:
+    def reach(self, fetch: Fetch, actor: Actor) -> PushReach:
         """The input of `may_push_anything` for an actor. Owned ids are read only when needed."""
-        known = self._up_to_date()
+        reserved = self._read(fetch)
         return PushReach(
             places=(
-                *(f"{prefix}*" for prefix in known.protected.prefixes),
-                *known.protected.exact,
+                *(f"{prefix}*" for prefix in reserved.protected.prefixes),
+                *reserved.protected.exact,
                 *self._allowed_ids,
-                *(each.glob for each in known.reservations if each.shared),
+                *(each.glob for each in reserved.reservations if each.shared),
             ),
-            reservations=known.reservations,
-            owned=self._owned(actor),
+            reservations=reserved.reservations,
+            owned=_owned(fetch, actor),
         )
-
-    def _owned(self, actor: Actor) -> Iterator[str]:
-        yield from records.owned_by(self._database.fetch_now, actor.acts_for)
 
     def is_verified(self, lower_id: str) -> bool:
         """Whether search shows the check mark: an owner of the package owns a reservation that covers it."""
@@ -213,22 +217,30 @@ class Ownership:
 
     # --- tables ---
 
-    def _up_to_date(self) -> "_Known":
+    def _up_to_date(self) -> _Reserved:
         # First the number, then the rows: the cache is never older than its number says. Several threads may do this.
         revision = self._revisions.accounts
         known = self._known
-        if revision == known.revision:
-            return known
-        rows = self._database.fetch_now(
+        if revision != known.revision:
+            known = self._known = _Known(revision, self._read(self._database.fetch_now))
+        return known.reserved
+
+    def _read(self, fetch: Fetch) -> _Reserved:
+        rows = fetch(
             "SELECT r.pattern, r.is_exact, r.is_shared, o.account_id FROM reservations r "
-            "LEFT JOIN reservation_owners o USING (lower_pattern) ORDER BY r.lower_pattern"
+            "LEFT JOIN reservation_owners o USING (lower_pattern) ORDER BY r.lower_pattern, o.account_id",
+            (),
         )
+        # Every push reads these rows; what follows from them is computed only when they differ.
+        reserved = self._reserved
+        if rows == reserved.rows:
+            return reserved
         owners: dict[tuple[str, bool, bool], set[int]] = {}
         for pattern, exact, shared, account_id in rows:
             owners.setdefault((pattern, bool(exact), bool(shared)), set()).update({account_id} - {None})
         reservations = tuple(Reservation(*key, frozenset(ids)) for key, ids in owners.items())
-        known = self._known = _Known(revision, reservations, protected_prefixes(self._settings, reservations))
-        return known
+        reserved = self._reserved = _Reserved(rows, reservations, protected_prefixes(self._settings, reservations))
+        return reserved
 
     async def _change(self, work: Callable[[Transaction], Any], entry: AuditEntry) -> None:
         def whole(transaction: Transaction) -> None:
@@ -248,3 +260,7 @@ class Ownership:
 def _owner_ids(transaction: Transaction, lower_id: str) -> frozenset[int]:
     rows = transaction.fetch("SELECT account_id FROM package_owners WHERE lower_id = ?", (lower_id,))
     return frozenset(row[0] for row in rows)
+
+
+def _owned(fetch: Fetch, actor: Actor) -> Iterator[str]:
+    yield from records.owned_by(fetch, actor.acts_for)

@@ -138,7 +138,12 @@ class Publish:
     async def admit_push(self, actor: Actor, *, address: str) -> None:
         """Refuse an actor who can push nothing at all, whatever the package is. Raises NotAuthenticated, Forbidden."""
         async with audited(self._audit, actor, "push", ANY_PACKAGE, address):
-            require(may_push_anything(actor, self._ownership.reach(actor), self._microseconds()))
+            now = self._microseconds()
+            require(
+                await self._database.look(
+                    lambda fetch: may_push_anything(actor, self._ownership.reach(fetch, actor), now)
+                )
+            )
 
     async def admit_change(self, actor: Actor, act: str, package_id: PackageId, *, address: str) -> None:
         """Refuse an actor who may change no version of this id. Raises PackageNotFound, NotAuthenticated, Forbidden."""
@@ -146,7 +151,7 @@ class Publish:
         if not knows_id(fetch, package_id.lower):
             raise PackageNotFound(package_id.text)
         async with audited(self._audit, actor, act, str(package_id), address):
-            facts = self._ownership.facts(package_id, exists=True)
+            facts = await self._database.look(lambda fetch: self._ownership.facts(fetch, package_id, exists=True))
             require(may_unlist(actor, facts, self._microseconds()))
 
     # --- push ---------------------------------------------------------------------------------------------------------
@@ -213,7 +218,7 @@ class Publish:
 
     def _judge_push(self, actor: Actor, package: PackageIdentity, fetch: Fetch) -> PackageFacts:
         """The facts under which the push is allowed; raises when it is not, or the version is taken."""
-        facts = self._ownership.facts(package.id, knows_id(fetch, package.lower_id), fetch)
+        facts = self._ownership.facts(fetch, package.id, knows_id(fetch, package.lower_id))
         require(may_push(actor, facts, self._microseconds()))
         require_free(fetch, package)
         return facts
@@ -322,7 +327,7 @@ class Publish:
             def enter(transaction: Transaction) -> None:
                 # Inside the write lock, so owners, keys and members are those at the time of the commit.
                 fetch = transaction.fetch
-                facts = self._ownership.facts(package_id, knows_id(fetch, package_id.lower), fetch)
+                facts = self._ownership.facts(fetch, package_id, knows_id(fetch, package_id.lower))
                 require(may_unlist(actor_now(fetch, actor, self._microseconds()), facts, self._microseconds()))
                 now = self._clock()
                 for package in wanted:

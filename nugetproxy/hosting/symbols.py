@@ -165,8 +165,12 @@ class Symbols:
     async def admit_push(self, actor: Actor, *, address: str) -> None:
         """Refuse, before a body is read, an actor who can push no symbols. Raises NotAuthenticated, Forbidden."""
         async with audited(self._audit, actor, "push-symbols", ANY_PACKAGE, address):
-            reach = self._ownership.reach(actor)
-            require(may_push_anything(actor, reach, self._clock() // 1000, new_ids=False))
+            now = self._clock() // 1000
+            require(
+                await self._database.look(
+                    lambda fetch: may_push_anything(actor, self._ownership.reach(fetch, actor), now, new_ids=False)
+                )
+            )
 
     async def push(self, actor: Actor, spool: Spool, *, address: str) -> PushedSymbols:
         """Keep the symbols package in `spool`, which is ours from here on, replacing an earlier one of its version.
@@ -223,7 +227,7 @@ class Symbols:
 
     def _judge(self, actor: Actor, package: PackageIdentity, fetch: Fetch) -> None:
         """Raises unless the actor may push another version of the id."""
-        facts = self._ownership.facts(package.id, knows_id(fetch, package.lower_id), fetch)
+        facts = self._ownership.facts(fetch, package.id, knows_id(fetch, package.lower_id))
         require(may_push(actor, facts, self._clock() // 1000))
 
     def _commit(self, package: PackageIdentity, spool: Spool, files: Iterable[PdbFile]) -> _Committed:

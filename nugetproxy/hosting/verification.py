@@ -12,9 +12,11 @@ from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.model import DAY, Actor
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.accounts.permissions import KEY_REFUSED, may_push, require
+from nugetproxy.accounts.records import owners_of
 from nugetproxy.errors import Forbidden, PackageNotFound, VersionNotFound
-from nugetproxy.hosting.packages import HostedPackages
+from nugetproxy.hosting.packages import find_package, knows_id
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
+from nugetproxy.storage.database.base import Database, Fetch
 
 _NAME: Final = "verification"
 
@@ -22,17 +24,20 @@ _NAME: Final = "verification"
 class VerificationKeys:
     """Creating and checking them, for one process."""
 
-    def __init__(self, directory: Directory, ownership: Ownership, packages: HostedPackages) -> None:
+    def __init__(self, database: Database, directory: Directory, ownership: Ownership) -> None:
+        self._database = database
         self._directory = directory
         self._ownership = ownership
-        self._packages = packages
 
     async def create(self, actor: Actor, package_id: PackageId, now: int) -> tuple[str, int]:
         """The text of a key valid for one day, and its expiry time; times in unix microseconds.
 
         Raises Forbidden, NotAuthenticated: the actor may not push this id.
         """
-        require(may_push(actor, self._ownership.facts(package_id, self._packages.knows(package_id.lower)), now))
+        facts = await self._database.look(
+            lambda fetch: self._ownership.facts(fetch, package_id, knows_id(fetch, package_id.lower))
+        )
+        require(may_push(actor, facts, now))
         assert actor.account is not None, "only an account may push"
         expires = now + DAY
         _, text = await self._directory.add_verification_key(
@@ -52,12 +57,16 @@ class VerificationKeys:
             PackageNotFound, VersionNotFound: there is no such package.
             Forbidden: the key belongs to another account, or is not a verification key for this id.
         """
-        if not self._packages.knows(package_id.lower):
-            raise PackageNotFound(package_id.text)
-        if package is not None and self._packages.find(package) is None:
-            raise VersionNotFound(package_id.text, package.version.normalized)
+
+        def look(fetch: Fetch) -> set[int]:
+            if not knows_id(fetch, package_id.lower):
+                raise PackageNotFound(package_id.text)
+            if package is not None and find_package(fetch, package) is None:
+                raise VersionNotFound(package_id.text, package.version.normalized)
+            return {owner.account_id for owner in owners_of(fetch, package_id.lower)}
+
+        owners = await self._database.look(look)
         key = actor.key
-        owners = {owner.account_id for owner in self._ownership.owners(package_id.lower)}
         covers = key is not None and key.is_verification and [glob.lower() for glob in key.globs] == [package_id.lower]
         if key is None or not covers or key.owner.account_id not in owners:
             raise Forbidden(KEY_REFUSED)

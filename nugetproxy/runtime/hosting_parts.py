@@ -165,7 +165,7 @@ def over(
             events=HostedEvents(database),
             statistics=statistics,
             symbols=symbols,
-            verification_keys=VerificationKeys(directory, ownership, packages),
+            verification_keys=VerificationKeys(database, directory, ownership),
             spools=spools,
             queue=queue,
             max_package_size=config.hosting.max_package_size,

@@ -6,6 +6,7 @@ from nugetproxy.accounts.model import ANONYMOUS, Actor
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.errors import Conflict, ConstraintViolated, Forbidden, InvalidRequest
 from nugetproxy.nuget.identity import PackageId
+from nugetproxy.storage.revisions import Revisions
 from tests.accounts.places import Place
 
 ID = PackageId.parse("Contoso.Core")
@@ -143,17 +144,27 @@ class TestFacts:
         await place.ownership.reserve("Contoso.*", alice, shared=True)
         await place.ownership.reserve("Contoso.Core", alice)
         await place.ownership.add_owner(ID.lower, alice)
-        facts = place.ownership.facts(ID, exists=True)
+        facts = place.ownership.facts(place.database.fetch_now, ID, exists=True)
 
         assert facts.owners == {alice.account_id}
         assert [each.pattern for each in facts.reservations] == ["Contoso.Core", "Contoso.*"]
         assert (facts.exists, facts.is_protected, facts.is_allowed_outside) == (True, True, False)
-        assert place.ownership.facts(PackageId.parse("open.x"), exists=False).is_allowed_outside
+        other = place.ownership.facts(place.database.fetch_now, PackageId.parse("open.x"), exists=False)
+        assert other.is_allowed_outside
         place.close()
+
+    async def test_they_are_those_of_the_database_whatever_a_process_was_told(self, place, alice):
+        uninformed = Ownership(place.database, Revisions(None))
+        assert not uninformed.protected().covers(ID.lower)
+        await place.ownership.reserve("Contoso.*", alice)
+
+        assert not uninformed.protected().covers(ID.lower)
+        facts = await place.database.write(lambda transaction: uninformed.facts(transaction.fetch, ID, exists=False))
+        assert (facts.is_protected, [each.pattern for each in facts.reservations]) == (True, ["Contoso.*"])
 
     async def test_disabled_owners_are_reported(self, place, alice, bobby):
         def disabled():
-            return place.ownership.facts(ID, exists=True).owners_disabled
+            return place.ownership.facts(place.database.fetch_now, ID, exists=True).owners_disabled
 
         assert not disabled()
         await place.ownership.add_owner(ID.lower, alice)
@@ -205,9 +216,9 @@ async def test_a_shared_prefix_may_be_pushed_below(place):
     alice = await place.directory.add_user("alice")
     await place.ownership.reserve("Fabrikam.*", alice, shared=True)
     await place.ownership.reserve("Fabrikam.Core.*", alice)
-    shared = place.ownership.facts(PackageId.parse("Fabrikam.Tools"), exists=False)
+    shared = place.ownership.facts(place.database.fetch_now, PackageId.parse("Fabrikam.Tools"), exists=False)
     assert (shared.is_protected, shared.is_allowed_outside) == (False, True)
-    delegated = place.ownership.facts(PackageId.parse("Fabrikam.Core.X"), exists=False)
+    delegated = place.ownership.facts(place.database.fetch_now, PackageId.parse("Fabrikam.Core.X"), exists=False)
     assert (delegated.is_protected, delegated.is_allowed_outside) == (True, False)
 
 
@@ -219,9 +230,9 @@ async def test_the_reach_of_an_actor(tmp_path, alice, bobby, place):
     await place.ownership.add_owner("other.more", bobby)
     await place.ownership.add_owner("other.more", alice)
     ownership = Ownership(place.database, place.revisions, protected=["Acme."], allowed_ids=["*.Tools"])
-    reach = ownership.reach(Actor("bobby", bobby))
+    reach = ownership.reach(place.database.fetch_now, Actor("bobby", bobby))
     assert set(reach.places) == {"acme.*", "contoso.*", "fabrikam.core", "*.Tools", "open.*"}
     assert {each.pattern for each in reach.reservations} == {"Contoso.*", "Fabrikam.Core", "Open.*"}
     assert sorted(reach.owned) == ["other.extra", "other.more"]
-    assert sorted(ownership.reach(Actor("alice", alice)).owned) == ["other.more"]
-    assert sorted(ownership.reach(ANONYMOUS).owned) == []
+    assert sorted(ownership.reach(place.database.fetch_now, Actor("alice", alice)).owned) == ["other.more"]
+    assert sorted(ownership.reach(place.database.fetch_now, ANONYMOUS).owned) == []

@@ -22,7 +22,7 @@ class Desk:
     def __init__(self, path: Path) -> None:
         self.house = House(path)
         self.directory = Directory(self.house.database, self.house.revisions)
-        self.keys = VerificationKeys(self.directory, self.house.ownership, self.house.packages)
+        self.keys = VerificationKeys(self.house.database, self.directory, self.house.ownership)
 
     async def user(self, name: str) -> tuple[Account, Actor]:
         """A user with a key that can push."""
