@@ -1,8 +1,8 @@
-"""HostedSearch: finds hosted packages with SQLite's full-text index, and maintains the index.
+"""HostedSearch: finds hosted packages with the full-text index of the database, and maintains the index.
 
-`search_match` decides what a text matches, `search_tokens` how texts are cut, `search_index` writes the rows, and
-`search_pages` finds a page. Reading takes milliseconds when there are many matches, so it runs beside the event loop.
-Nothing is cached in memory: what one process pushes is found by all.
+`search_match` decides what a text matches, `search_tokens` how texts are cut, `search_index` writes the rows,
+`search_pages` finds a page, and `full_text` has what differs between engines. Reading takes milliseconds when there are
+many matches, so it runs beside the event loop. Nothing is cached in memory: what one process pushes is found by all.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 
 from nugetproxy.executors.slices import in_slices
+from nugetproxy.hosting.full_text.choice import full_text
 from nugetproxy.hosting.packages import HostedPackage
 from nugetproxy.hosting.search_index import RULES, forget_package, index_again, index_package, put_in_order
 from nugetproxy.hosting.search_marks import class_of
@@ -53,6 +54,7 @@ class HostedSearch:
     def __init__(self, database: SqliteDatabase, is_verified: Callable[[str], bool] = lambda _: False) -> None:
         """`is_verified` says whether a lower id has the check mark; called only for the hits shown."""
         self._database = database
+        self._texts = full_text(database.dialect)
         self._is_verified = is_verified
 
     # --- the index ----------------------------------------------------------------------------------------------------
@@ -93,7 +95,7 @@ class HostedSearch:
 
         def work(fetch: Fetch) -> SearchPage:
             accounts = _account_ids(fetch, [*terms.words, *terms.fields.get("owners", ())])
-            total, documents = page_found(fetch, query, asked_by(terms, accounts))
+            total, documents = page_found(fetch, self._texts, query, asked_by(terms, accounts))
             return SearchPage(total, _hits(fetch, query, documents))
 
         page = await self._database.read(work)
@@ -112,7 +114,9 @@ class HostedSearch:
         text = readable(query.text or "")
 
         def work(fetch: Fetch) -> CompletionPage:
-            total, documents = page_completed(fetch, query, completed_by(text), lower_invariant(text.strip()))
+            total, documents = page_completed(
+                fetch, self._texts, query, completed_by(text), lower_invariant(text.strip())
+            )
             return CompletionPage(total, tuple(document.shown["id"] for document in documents))
 
         return await self._database.read(work)

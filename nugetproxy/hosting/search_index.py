@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import orjson
 
+from nugetproxy.hosting.full_text.base import Texts
+from nugetproxy.hosting.full_text.choice import full_text
 from nugetproxy.hosting.leaves import leaf_of
 from nugetproxy.hosting.packages import HostedPackage, find_package
 from nugetproxy.hosting.search_marks import CLASSES, class_of, hidden_marks, id_mark, type_mark, version_mark
@@ -23,7 +25,6 @@ RULES: Final = 2
 _EVERYTHING: Final = SearchQuery(prerelease=True, semver_level2=True)
 # Known only at query time.
 _READ_LATER: Final = ("versions", "totalDownloads", "verified")
-_WORDS: Final = ("name", "within", "title", "tags", "description", "summary", "authors", "marks")
 # Documents with similar downloads have a range of this many numbers; there are never more.
 _NUMBERS: Final = 1 << 40
 _FIRST_STEP: Final = 255
@@ -55,7 +56,9 @@ def index_again(transaction: Transaction, lower_id: str) -> None:
     """Rebuild all rows of an id."""
     transaction.change("DELETE FROM search_versions WHERE lower_id = ?", (lower_id,))
     _show_latest(transaction, lower_id)
-    listed = transaction.fetch("SELECT lower_version FROM hosted_packages WHERE lower_id = ? AND listed", (lower_id,))
+    listed = transaction.fetch(
+        "SELECT lower_version FROM hosted_packages WHERE lower_id = ? AND listed = 1", (lower_id,)
+    )
     transaction.change_many(
         "INSERT INTO search_versions VALUES (?, ?, ?, ?, ?)",
         (_version_row(_package(transaction, lower_id, lower_version)) for (lower_version,) in listed),
@@ -94,8 +97,9 @@ def _show_latest(transaction: Transaction, lower_id: str, changed: HostedPackage
         elif shown_to != shown_before:
             _show_to(transaction, document, shown_to)
     for document in free:
-        for statement in _REMOVALS:
-            transaction.change(statement, (document,))
+        full_text(transaction.dialect).remove(transaction, document)
+        transaction.change("DELETE FROM search_hits WHERE document = ?", (document,))
+        transaction.change("DELETE FROM search_documents WHERE document = ?", (document,))
 
 
 def _latest(transaction: Transaction, lower_id: str) -> dict[str, int]:
@@ -144,6 +148,12 @@ def _write(transaction: Transaction, document: int, package: HostedPackage, show
         "INSERT INTO search_hits VALUES (?, ?) ON CONFLICT (document) DO UPDATE SET hit = excluded.hit",
         (document, orjson.dumps(hit).decode()),
     )
+    full_text(transaction.dialect).put(transaction, document, _texts(package, hit), hidden_marks(shown_to))
+
+
+def _texts(package: HostedPackage, hit: dict[str, Any]) -> Texts:
+    identity = package.identity
+    named = id_mark(identity.lower_id)
     types = " ".join(type_mark(lower_invariant(kind["name"])) for kind in hit["packageTypes"])
     title, tags = indexed(package.manifest.title), indexed(" ".join(hit["tags"]))
     words = (
@@ -152,37 +162,15 @@ def _write(transaction: Transaction, document: int, package: HostedPackage, show
         title,
         tags,
         *(indexed(text) for text in (hit.get("description", ""), hit.get("summary", ""), " ".join(hit["authors"]))),
-        f"{id_mark(identity.lower_id)} {version_mark(identity.lower_version)} {types}",
+        f"{named} {version_mark(identity.lower_version)} {types}",
     )
-    before = transaction.fetch(f"SELECT {', '.join(_WORDS)} FROM search_words WHERE rowid = ?", (document,))  # noqa: S608  all constant
-    if before == [words]:
-        _show_to(transaction, document, shown_to)
-        return
-    for statement in _REMOVALS_OF_WORDS:
-        transaction.change(statement, (document,))
-    hidden = hidden_marks(shown_to)
-    transaction.change(
-        f"INSERT INTO search_words (rowid, {', '.join(_WORDS)}, hidden, owners)"  # noqa: S608  all constant
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-        " (SELECT group_concat('_o' || account_id, ' ') FROM package_owners WHERE lower_id = ?))",
-        (document, *words, hidden, identity.lower_id),
-    )
-    transaction.change(
-        "INSERT INTO search_names (rowid, name, title, tags, marks, hidden) VALUES (?, ?, ?, ?, ?, ?)",
-        (document, indexed(hit["id"]), title, tags, f"{id_mark(identity.lower_id)} {types}", hidden),
-    )
+    return Texts(identity.lower_id, words, names=(indexed(hit["id"]), title, tags, f"{named} {types}"))
 
 
 def _show_to(transaction: Transaction, document: int, shown_to: int) -> None:
     """Keep the document unchanged, but show it to these classes of clients."""
     transaction.change("UPDATE search_documents SET shown_to = ? WHERE document = ?", (shown_to, document))
-    hidden = hidden_marks(shown_to)
-    for table in ("search_words", "search_names"):
-        # An update that changes nothing would cost as much as one that does.
-        transaction.change(
-            f"UPDATE {table} SET hidden = ?1 WHERE rowid = ?2 AND hidden IS NOT ?1",  # noqa: S608  constant
-            (hidden, document),
-        )
+    full_text(transaction.dialect).hide(transaction, document, hidden_marks(shown_to))
 
 
 def _hit(package: HostedPackage) -> dict[str, Any]:
@@ -190,17 +178,6 @@ def _hit(package: HostedPackage) -> dict[str, Any]:
     found = hit_from_leaves([leaf_of(package)], _EVERYTHING)
     assert found is not None, "a listed version is visible to clients that ask for everything"
     return {name: value for name, value in found.raw.items() if name not in _READ_LATER}
-
-
-_REMOVALS_OF_WORDS: Final = (
-    "DELETE FROM search_words WHERE rowid = ?",
-    "DELETE FROM search_names WHERE rowid = ?",
-)
-_REMOVALS: Final = (
-    *_REMOVALS_OF_WORDS,
-    "DELETE FROM search_hits WHERE document = ?",
-    "DELETE FROM search_documents WHERE document = ?",
-)
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
@@ -213,8 +190,9 @@ def put_in_order(transaction: Transaction, lower_ids: Iterable[str]) -> None:
         for document, downloads in rows:
             if document // _NUMBERS != step(downloads):
                 number = _free_number(transaction, downloads)
-                for statement in _NUMBERINGS:
-                    transaction.change(statement, (number, document))
+                transaction.change("UPDATE search_documents SET document = ? WHERE document = ?", (number, document))
+                transaction.change("UPDATE search_hits SET document = ? WHERE document = ?", (number, document))
+                full_text(transaction.dialect).renumber(transaction, document, number)
 
 
 def step(downloads: int) -> int:
@@ -232,11 +210,3 @@ def _free_number(transaction: Transaction, downloads: int) -> int:
         "SELECT max(document) FROM search_documents WHERE document >= ? AND document < ?", (first, first + _NUMBERS)
     )
     return first if last is None else int(last) + 1
-
-
-_NUMBERINGS: Final = (
-    "UPDATE search_documents SET document = ? WHERE document = ?",
-    "UPDATE search_hits SET document = ? WHERE document = ?",
-    "UPDATE search_words SET rowid = ? WHERE rowid = ?",
-    "UPDATE search_names SET rowid = ? WHERE rowid = ?",
-)

@@ -1,45 +1,36 @@
-"""What a search text matches: expressions of the full-text index. Pure.
+"""What a search text matches: conditions on the full-text index. Pure.
 
-Rule 1: nothing typed becomes syntax. A text reaches the index only as quoted tokens.
-Rule 2: every condition is an expression of the index, so that all of them combine with AND, and are counted without
-reading the documents, and answered in the order of their numbers.
+Rule 1: nothing typed becomes syntax. A text reaches the index only as tokens.
+Rule 2: everything is a condition of the index, so that all of them can be combined, and are counted without reading
+the documents, and answered in the order of their numbers.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from nugetproxy.errors import InvalidPackageId, InvalidVersion
+from nugetproxy.hosting.full_text.base import NEVER, AllOf, AnyOf, Index, Match, Phrase
 from nugetproxy.hosting.search_marks import id_mark, owner_mark, version_mark
 from nugetproxy.hosting.search_tokens import id_part, joined_tokens, squashed, tokens
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.search_terms import SearchTerms
 
-_PROMINENT: Final = "{name title tags}"
+_NAME: Final = ("name",)
+_PROMINENT: Final = ("name", "title", "tags")
 
 # Pieces of one word or quoted phrase, and characters of a text, that are used: no real search has more.
 _MOST_PIECES: Final = 16
 _LONGEST_TEXT: Final = 1024
 
-# No document has this token.
-_NEVER: Final = '"_"'
-
-
-class Index(StrEnum):
-    """The full-text indexes. Queries about id, title and tags only may use either; the smaller one is faster."""
-
-    WORDS = "search_words"
-    NAMES = "search_names"
-
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """True or false for a document. An empty `text` is true for all."""
+    """True or false for a document; without `match` it is true for all."""
 
     index: Index
-    text: str | None
+    match: Match | None
     is_narrow: bool = False
     """Several conditions are combined, so few documents meet them all."""
 
@@ -79,7 +70,7 @@ def completed_by(text: str) -> Expression:
 # --- what a word matches ----------------------------------------------------------------------------------------------
 
 
-def _word(word: str) -> str:
+def _word(word: str) -> Match:
     """In any text, at the beginning of a piece; in the id also in the middle.
 
     In all columns at once: restricting it to some would cost as much as searching everything twice. Tokens that only an
@@ -88,21 +79,25 @@ def _word(word: str) -> str:
     return _any(list(dict.fromkeys([*map(_phrase, _ways(word)), *_in_id(word)])))
 
 
-def _text(word: str, *, whole: bool = False) -> str:
+def _text(word: str, columns: tuple[str, ...], *, whole: bool = False) -> Match:
     """Its pieces in a row, or in one piece. The last may be a prefix, unless `whole`."""
-    return _any([_phrase(way, whole) for way in _ways(word)])
+    return _any([_phrase(way, columns, whole=whole) for way in _ways(word)])
 
 
-def _in_id(word: str) -> list[str]:
+def _in_id(word: str, columns: tuple[str, ...] = ()) -> list[Match]:
     """Tokens that only an id can have: the id without its dots, across several words, or in the middle of one."""
     part = id_part(word)
-    return [f'"{squashed(tokens(word))}"', *([] if part is None else [_phrase([part])])]
+    return [Phrase((squashed(tokens(word)),), columns=columns), *([] if part is None else [_phrase([part], columns)])]
 
 
-def _name(word: str) -> str:
+def _name(word: str) -> Match:
     """In the id, its pieces anywhere; the last may be a prefix."""
-    ways = [_all([*(f'"{piece}"' for piece in pieces), f'"{last}" *']) for *pieces, last in _ways(word)]
-    return f"name : ({_any(ways)})"
+    return _any(
+        [
+            _all([*(Phrase((piece,), columns=_NAME) for piece in pieces), Phrase((last,), True, _NAME)])
+            for *pieces, last in _ways(word)
+        ]
+    )
 
 
 def _ways(word: str) -> list[list[str]]:
@@ -111,72 +106,74 @@ def _ways(word: str) -> list[list[str]]:
     return [pieces, joined] if len(joined) == 1 and joined[0] == "".join(pieces) else [pieces]
 
 
-def _phrase(row: Sequence[str], whole: bool = False) -> str:
+def _phrase(row: Sequence[str], columns: tuple[str, ...] = (), *, whole: bool = False) -> Match:
     # A one-letter prefix matches nearly everything, and is slow: a single letter must match exactly.
-    quoted = f'"{" ".join(row)}"'
-    return quoted if whole or len(row[-1]) < 2 else f"{quoted} *"
+    return Phrase(tuple(row), not whole and len(row[-1]) > 1, columns)
 
 
-def _all(expressions: Iterable[str]) -> str:
-    return " AND ".join(f"({each})" for each in expressions)
+def _all(parts: Iterable[Match]) -> Match:
+    several = tuple(parts)
+    return several[0] if len(several) == 1 else AllOf(several)
 
 
-def _any(expressions: Sequence[str]) -> str:
-    return f"({' OR '.join(expressions)})"
+def _any(parts: Sequence[Match]) -> Match:
+    return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
 
 
 # --- ranks ------------------------------------------------------------------------------------------------------------
 
 
-def _ranks(words: Sequence[str]) -> tuple[str, ...]:
+def _ranks(words: Sequence[str]) -> tuple[Match, ...]:
     return (
         *_marked_id(" ".join(words)),
-        _all(f"name : {_text(word, whole=True)}" for word in words),
-        _all(f"name : {_text(word)}" for word in words),
-        _all(f"{_PROMINENT} : {_text(word)}" for word in words),
+        _all(_text(word, _NAME, whole=True) for word in words),
+        _all(_text(word, _NAME) for word in words),
+        _all(_text(word, _PROMINENT) for word in words),
     )
 
 
 # --- fields -----------------------------------------------------------------------------------------------------------
 
 
-def _in_field(name: str, values: Sequence[str], account_ids: Mapping[str, int]) -> str:
+def _in_field(name: str, values: Sequence[str], account_ids: Mapping[str, int]) -> Match:
     """At least one of the values."""
     if name == "owners":
         ways = _owned(values, account_ids)
     else:
         ways = [way for value in values for way in _by_field[name](value)]
-    return _any(ways) if ways else _NEVER
+    return _any(ways) if ways else NEVER
 
 
-def _in_column(column: str, *, whole: bool = False) -> Callable[[str], list[str]]:
-    return lambda value: [f"{column} : {_text(value, whole=whole)}"] if tokens(value) else []
+def _in_column(column: str, *, whole: bool = False) -> Callable[[str], list[Match]]:
+    return lambda value: [_text(value, (column,), whole=whole)] if tokens(value) else []
 
 
-def _id(value: str) -> list[str]:
+def _id(value: str) -> list[Match]:
     """Pieces of the id, or any part of it."""
-    return [f"{{name within}} : {_any([*map(_phrase, _ways(value)), *_in_id(value)])}"] if tokens(value) else []
+    columns = ("name", "within")
+    return [*(_phrase(way, columns) for way in _ways(value)), *_in_id(value, columns)] if tokens(value) else []
 
 
-def _marked_id(value: str) -> list[str]:
+def _marked_id(value: str) -> list[Match]:
     try:
-        return [f'"{id_mark(PackageId.parse(value).lower)}"']
+        return [Phrase((id_mark(PackageId.parse(value).lower),))]
     except InvalidPackageId:
         return []
 
 
-def _marked_version(value: str) -> list[str]:
+def _marked_version(value: str) -> list[Match]:
     try:
-        return [f'"{version_mark(NuGetVersion.parse(value).lower)}"']
+        return [Phrase((version_mark(NuGetVersion.parse(value).lower),))]
     except InvalidVersion:
         return []
 
 
-def _owned(names: Sequence[str], account_ids: Mapping[str, int]) -> list[str]:
-    return [f'"{owner_mark(account_ids[name.lower()])}"' for name in names if name.lower() in account_ids]
+def _owned(names: Sequence[str], account_ids: Mapping[str, int]) -> list[Match]:
+    known = [account_ids[name.lower()] for name in names if name.lower() in account_ids]
+    return [Phrase((owner_mark(each),)) for each in known]
 
 
-_by_field: Final[dict[str, Callable[[str], list[str]]]] = {
+_by_field: Final[dict[str, Callable[[str], list[Match]]]] = {
     "packageid": _marked_id,
     "id": _id,
     "version": _marked_version,

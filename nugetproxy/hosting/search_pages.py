@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 
+from nugetproxy.hosting.full_text.base import AllOf, Condition, FullText, Phrase
 from nugetproxy.hosting.search_marks import class_of, hidden_mark, type_mark
 from nugetproxy.hosting.search_match import Asked, Expression, readable
 from nugetproxy.nuget.identity import lower_invariant
@@ -34,17 +35,17 @@ class Document:
     shown: dict[str, Any]
 
 
-def page_found(fetch: Fetch, query: SearchQuery, asked: Asked) -> tuple[int, list[Document]]:
+def page_found(fetch: Fetch, texts: FullText, query: SearchQuery, asked: Asked) -> tuple[int, list[Document]]:
     """The number of all matches, and those of the query's page."""
-    seen = _Seen(fetch, query)
+    seen = _Seen(fetch, texts, query)
     return _page(seen, query, asked.found, [seen.rank(expression) for expression in asked.ranks])
 
 
 def page_completed(
-    fetch: Fetch, query: CompletionQuery, found: Expression, beginning: str
+    fetch: Fetch, texts: FullText, query: CompletionQuery, found: Expression, beginning: str
 ) -> tuple[int, list[Document]]:
     """As `page_found`. Ids that begin with this lower `beginning` come first."""
-    seen = _Seen(fetch, query)
+    seen = _Seen(fetch, texts, query)
     return _page(seen, query, found, [seen.rank_beginning(found, beginning)])
 
 
@@ -75,44 +76,34 @@ def _page(
 class _Seen:
     """The documents as one kind of client sees them, optionally of one package type."""
 
-    def __init__(self, fetch: Fetch, query: SearchQuery | CompletionQuery) -> None:
+    def __init__(self, fetch: Fetch, texts: FullText, query: SearchQuery | CompletionQuery) -> None:
         asked = class_of(prerelease=query.prerelease, semver_level2=query.semver_level2)
         self._fetch = fetch
+        self._texts = texts
         self._bit = 1 << asked
         self._hidden = hidden_mark(asked)
         self._type = None if query.package_type is None else type_mark(readable(lower_invariant(query.package_type)))
 
     def is_everything(self, expression: Expression) -> bool:
-        return expression.text is None and self._type is None
+        return expression.match is None and self._type is None
 
     def count(self, expression: Expression) -> int:
-        index = expression.index
-        rows = self._fetch(
-            f"SELECT count(*) FROM {index} WHERE {index} MATCH ?",  # noqa: S608  constant
-            (self._of_client(expression),),
-        )
-        return int(rows[0][0])
+        return self._texts.count(self._fetch, self._of_client(expression))
 
     def rank(self, expression: Expression) -> _Rank:
-        index, text = expression.index, self._of_client(expression)
-        sql = f"SELECT rowid FROM {index} WHERE {index} MATCH ? ORDER BY rowid LIMIT ?"  # noqa: S608  constant
-        return lambda limit: [row[0] for row in self._fetch(sql, (text, limit))]
+        condition = self._of_client(expression)
+        return lambda limit: self._texts.first(self._fetch, condition, limit)
 
     def rank_beginning(self, expression: Expression, beginning: str) -> _Rank:
         """Those whose ids begin with this."""
-        index, text = expression.index, self._of_client(expression)
-        sql = (
-            f"SELECT i.rowid FROM {index} AS i CROSS JOIN search_documents AS d ON d.document = i.rowid"  # noqa: S608  constant
-            f" WHERE i.{index} MATCH ? AND d.lower_id BETWEEN ? AND ? ORDER BY i.rowid LIMIT ?"
-        )
-        between = (beginning, beginning + _LAST_CHARACTER)
-        return lambda limit: [row[0] for row in self._fetch(sql, (text, *between, limit))]
+        condition, between = self._of_client(expression), (beginning, beginning + _LAST_CHARACTER)
+        return lambda limit: self._texts.first_within(self._fetch, condition, between, limit)
 
-    def _of_client(self, expression: Expression) -> str:
-        asked = [] if expression.text is None else [f"({expression.text})"]
+    def _of_client(self, expression: Expression) -> Condition:
+        asked = [] if expression.match is None else [expression.match]
         if self._type is not None:
-            asked.append(f'"{self._type}"')
-        return f'({" AND ".join(asked)}) NOT "{self._hidden}"'
+            asked.append(Phrase((self._type,)))
+        return Condition(expression.index, AllOf(tuple(asked)), self._hidden)
 
     def count_all(self) -> int:
         return int(self._fetch("SELECT count(*) FROM search_documents WHERE shown_to & ?", (self._bit,))[0][0])

@@ -1,12 +1,13 @@
 """Queries of clients: OData options, batches and searches. An answer must not depend on how it was found."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from nugetproxy.errors import InvalidRequest
+from nugetproxy.hosting.full_text.base import Match, Phrase
 from nugetproxy.hosting.search_match import asked_by, completed_by, readable
 from nugetproxy.hosting.search_tokens import indexed, indexed_name, inner_parts, tokens
 from nugetproxy.nuget.identity import PackageId
@@ -266,15 +267,22 @@ def _check_index(text: str) -> None:
     """User input never becomes syntax of the full-text index."""
     asked = asked_by(search_terms(text), {})
     for expression in (asked.found, *asked.ranks, completed_by(text)):
-        if expression.text is not None:
-            assert expression.text.count('"') % 2 == 0
-            for quoted in expression.text.split('"')[1::2]:
-                assert all(c.isalnum() or c in " ._-" or not c.isascii() for c in quoted), quoted
+        for token in _index_tokens(expression.match):
+            assert token
+            assert all(c.isalnum() or c in "._-" or not c.isascii() for c in token), token
     for token in tokens(text):
         assert token
         assert " " not in token
         assert '"' not in token
     indexed(text), indexed_name(text[:100]), inner_parts(text[:100])
+
+
+def _index_tokens(match: Match | None) -> Iterator[str]:
+    if isinstance(match, Phrase):
+        yield from match.tokens
+    elif match is not None:
+        for part in match.parts:
+            yield from _index_tokens(part)
 
 
 TARGETS: Final = (

@@ -1,0 +1,103 @@
+"""FullText: the contract of a full-text index of search documents, and the conditions it is asked about.
+
+Every engine of the main database has its own (`sqlite`, `postgres`); all of them find the same documents in the same
+order. What a text means belongs to `search_match`, which documents exist to `search_index`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Protocol
+
+from nugetproxy.storage.database.base import Fetch, Transaction
+
+WORD_COLUMNS: Final = ("name", "within", "title", "tags", "description", "summary", "authors", "marks")
+NAME_COLUMNS: Final = ("name", "title", "tags", "marks")
+
+
+class Index(StrEnum):
+    """The parts of an index. Conditions about id, title and tags only may use either; the smaller one is faster."""
+
+    WORDS = "words"
+    NAMES = "names"
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """These tokens in a row, the last one as a prefix if `is_prefix`; in one of the columns, or in any.
+
+    A single token may be a mark (see `search_marks`): those of the document, or of an account that owns the id.
+    """
+
+    tokens: tuple[str, ...]
+    is_prefix: bool = False
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Every part is true; there is at least one."""
+
+    parts: tuple["Match", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one part is true; there is at least one."""
+
+    parts: tuple["Match", ...]
+
+
+Match = Phrase | AllOf | AnyOf
+
+NEVER: Final = Phrase(("_",))
+"""No document has this token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The tokens of a document, separated by spaces in each column of WORD_COLUMNS and of NAME_COLUMNS."""
+
+    lower_id: str
+    words: tuple[str, ...] = field(repr=False)
+    names: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What is asked: the match, without the documents that have the mark `hidden`."""
+
+    index: Index
+    match: Match
+    hidden: str
+
+
+class FullText(Protocol):
+    """The index. A document is known by its number; the lower numbers come first.
+
+    Writing is part of the caller's transaction. The marks of the owners of an id are not written here: the index
+    follows the table of owners by itself.
+    """
+
+    def put(self, transaction: Transaction, document: int, texts: Texts, hidden: str) -> None:
+        """The document is new or has changed. `hidden`: the marks of those who do not see it, separated by spaces.
+
+        Texts that are the same as before should cost no more than reading them.
+        """
+
+    def hide(self, transaction: Transaction, document: int, hidden: str) -> None:
+        """Change the marks of those who do not see it."""
+
+    def renumber(self, transaction: Transaction, document: int, number: int) -> None:
+        """Change the number of a document to one that is free."""
+
+    def remove(self, transaction: Transaction, document: int) -> None: ...
+
+    def count(self, fetch: Fetch, condition: Condition) -> int:
+        """The number of all matches."""
+
+    def first(self, fetch: Fetch, condition: Condition, limit: int) -> list[int]:
+        """The first matches, by number."""
+
+    def first_within(self, fetch: Fetch, condition: Condition, between: Sequence[str], limit: int) -> list[int]:
+        """As `first`, of the documents whose lower id is between these two, inclusive."""
