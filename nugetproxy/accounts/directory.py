@@ -1,10 +1,10 @@
 """Users, organisations and API keys: all acts on them, each in one transaction with its audit line.
 
-Reading is a query of microseconds on the calling thread. Changes of one process are visible to every process in its
-next query; caches elsewhere are invalidated by the revisions. Owners of packages belong to `ownership`.
+Changes of one process are visible to every process in its next query; caches elsewhere are invalidated by the
+revisions. Owners of packages belong to `ownership`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace as changed
 from typing import Final, TypeVar
 
@@ -25,8 +25,7 @@ from nugetproxy.accounts.model import (
     now_us,
 )
 from nugetproxy.nuget.globs import EVERYTHING
-from nugetproxy.storage.database.base import Transaction
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database, Fetch, Transaction
 from nugetproxy.storage.database.telling import write_and_tell
 from nugetproxy.storage.revisions import Revisions
 
@@ -43,7 +42,7 @@ class Directory:
 
     def __init__(
         self,
-        database: SqliteDatabase,
+        database: Database,
         revisions: Revisions,
         *,
         passwords: Passwords | None = None,
@@ -61,24 +60,16 @@ class Directory:
 
     # --- users and organisations ---
 
-    def account(self, name: str, kind: AccountKind | None = None) -> Account:
+    async def account(self, name: str, kind: AccountKind | None = None) -> Account:
         """Raises AccountNotFound, naming the most similar name."""
-        return records.account_named(self._database.fetch_now, name, kind)
+        return await self._database.look(lambda fetch: records.account_named(fetch, name, kind))
 
-    def find_account(self, name: str) -> Account | None:
-        return records.find_account(self._database.fetch_now, name)
+    async def find_account(self, name: str) -> Account | None:
+        return await self._database.look(lambda fetch: records.find_account(fetch, name))
 
-    def account_numbered(self, account_id: int) -> Account:
-        """The account with an id that is known to exist."""
-        return records.account_numbered(self._database.fetch_now, account_id)
-
-    def accounts(self) -> tuple[Account, ...]:
+    async def accounts(self) -> tuple[Account, ...]:
         """Users and organisations, by name."""
-        return records.all_accounts(self._database.fetch_now)
-
-    def has_administrator(self) -> bool:
-        """Whether anyone but the command line can manage this server."""
-        return any(each.is_administrator and not each.is_disabled for each in self.accounts())
+        return await self._database.look(records.all_accounts)
 
     async def add_user(
         self, name: str, *, password: str | None = None, administrator: bool = False, by: Actor = COMMAND_LINE
@@ -98,7 +89,7 @@ class Directory:
 
     async def set_password(self, name: str, password: str, *, by: Actor = COMMAND_LINE) -> None:
         """Raises InvalidRequest when it is too short."""
-        user = self.account(name, AccountKind.USER)
+        user = await self.account(name, AccountKind.USER)
         hashed = await self._passwords.hash(password)
         await self._change(
             lambda transaction: transaction.change(
@@ -118,12 +109,12 @@ class Directory:
 
     async def set_administrator(self, name: str, is_administrator: bool, *, by: Actor = COMMAND_LINE) -> Account:
         """Make a user an administrator, or not; this includes its existing keys. Raises Conflict for the last one."""
-        user = self.account(name, AccountKind.USER)
+        user = await self.account(name, AccountKind.USER)
         await self._change(
             lambda transaction: members.set_administrator(transaction, name, is_administrator),
             AuditEntry(by.name, "user.promote" if is_administrator else "user.demote", user.name),
         )
-        return self.account(name)
+        return await self.account(name)
 
     async def add_organization(self, name: str, administrator: Account, *, by: Actor = COMMAND_LINE) -> Account:
         """Raises InvalidRequest, Conflict when the name is taken or the administrator is disabled."""
@@ -138,13 +129,17 @@ class Directory:
 
         return await self._change(work, AuditEntry(by.name, "org.add", name, detail=f"admin {administrator.name}"))
 
-    def members(self, organization: Account) -> tuple[tuple[Account, Role], ...]:
+    async def members(self, organization: Account) -> tuple[tuple[Account, Role], ...]:
         """By name."""
-        return records.members_of(self._database.fetch_now, organization.account_id)
+        return await self._database.look(lambda fetch: records.members_of(fetch, organization.account_id))
 
-    def memberships_of(self, user: Account) -> Mapping[int, Role]:
-        """The organisations the user is a member of, by account id."""
-        return records.memberships_of(self._database.fetch_now, user.account_id)
+    async def organizations(self) -> tuple[tuple[Account, int], ...]:
+        """All organisations, by name, each with its number of members."""
+        return await self._database.look(records.organizations)
+
+    async def actor_of(self, user: Account) -> Actor:
+        """The actor for a user who was identified by more than a key."""
+        return await self._database.look(lambda fetch: records.actor_of(fetch, user))
 
     async def set_member(self, organization: Account, user: Account, role: Role, *, by: Actor = COMMAND_LINE) -> None:
         """Add a member, or change a member's role. Raises Conflict for the last administrator."""
@@ -193,16 +188,17 @@ class Directory:
         """As `add_key`, but the key can do nothing by itself: `ApiKey.is_verification`."""
         return await self._add_key(owner, creator, name, frozenset(), (package_id,), expires, by)
 
-    def keys(self, owner: Account | None = None) -> tuple[ApiKey, ...]:
+    async def keys(self, owner: Account | None = None) -> tuple[ApiKey, ...]:
         """All keys ever created, oldest first."""
-        return tuple(row.key for row in records.key_rows(self._database.fetch_now, owner=owner))
+        rows = await self._database.look(lambda fetch: records.key_rows(fetch, owner=owner))
+        return tuple(row.key for row in rows)
 
-    def key(self, reference: str, owner: Account | None = None) -> ApiKey:
+    async def key(self, reference: str, owner: Account | None = None) -> ApiKey:
         """The key with this id, the latest with this name, or the one with this text.
 
         Raises ApiKeyNotFound, Conflict when several accounts have a key of that name and no owner is given.
         """
-        return keys.current_key(self._database.fetch_now, reference, owner)
+        return await self._database.look(lambda fetch: keys.current_key(fetch, reference, owner))
 
     async def revoke_key(
         self,
@@ -249,28 +245,37 @@ class Directory:
 
     # --- identification ---
 
-    def find_key(self, text: str, now: int) -> ApiKey | None:
+    async def find_key(self, text: str, now: int) -> ApiKey | None:
         """The key with this text, if it works at `now`. A text that was never generated costs no query."""
-        key_id = key_id_of(text)
-        row = records.key_row(self._database.fetch_now, key_id) if key_id else None
-        if row is None or not is_same(digest_of(text), row.digest):
+        if (key_id := key_id_of(text)) is None:
             return None
-        return row.key if keys.is_honoured(self._database.fetch_now, row.key, now) else None
 
-    def actor_by_key(self, text: str, now: int) -> Actor | None:
+        def work(fetch: Fetch) -> ApiKey | None:
+            row = records.key_row(fetch, key_id)
+            if row is None or not is_same(digest_of(text), row.digest):
+                return None
+            return row.key if keys.is_honoured(fetch, row.key, now) else None
+
+        return await self._database.look(work)
+
+    async def actor_by_key(self, text: str, now: int) -> Actor | None:
         """The actor of this key; None when it does not work. Its use is not recorded: see `note_used`."""
-        key = self.find_key(text, now)
+        key = await self.find_key(text, now)
         return None if key is None else records.actor_of_key(key)
 
     async def actor_by_password(self, name: str, password: str) -> Actor | None:
         """The user, if the password is right. Takes about 50 ms in a thread, also for a name that does not exist."""
-        rows = self._database.fetch_now("SELECT password_hash FROM accounts WHERE lower_name = ?", (name.lower(),))
+        rows = await self._database.fetch("SELECT password_hash FROM accounts WHERE lower_name = ?", (name.lower(),))
         right = await self._passwords.matches(password, rows[0][0] if rows else None)
-        # Read after the hash was checked: a user who was disabled meanwhile is rejected.
-        user = self.find_account(name)
-        if not right or user is None or user.is_disabled:
+        if not right:
             return None
-        return records.actor_of(self._database.fetch_now, user)
+
+        def work(fetch: Fetch) -> Actor | None:
+            user = records.find_account(fetch, name)
+            return None if user is None or user.is_disabled else records.actor_of(fetch, user)
+
+        # Read after the hash was checked: a user who was disabled meanwhile is rejected.
+        return await self._database.look(work)
 
     def note_used(self, key_id: str, now: int) -> None:
         """Note in memory that a key was used; written together with others some time later."""
@@ -313,12 +318,12 @@ class Directory:
         return answer
 
     async def _set_disabled(self, name: str, at: int | None, by: Actor) -> Account:
-        account = self.account(name)
+        account = await self.account(name)
         await self._change(
             lambda transaction: members.set_disabled(transaction, name, at),
             AuditEntry(by.name, f"{_word(account)}.{'enable' if at is None else 'disable'}", account.name),
         )
-        return self.account(name)
+        return await self.account(name)
 
 
 def _word(account: Account) -> str:

@@ -6,8 +6,7 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from nugetproxy.logs import logger
-from nugetproxy.storage.database.base import Transaction
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database, Transaction
 
 _log = logger()
 
@@ -18,7 +17,7 @@ WRITTEN_AFTER: Final = 30.0
 class KeyUses:
     """One process's notes. The revisions are not bumped: using a key changes no rights."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
         self._noted: dict[str, int] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -46,7 +45,7 @@ class KeyUses:
 def _update(transaction: Transaction, noted: Mapping[str, int]) -> None:
     transaction.change_many(
         # Another process may have noted a later use.
-        "UPDATE api_keys SET last_used = max(coalesce(last_used, 0), ?) WHERE key_id = ?",
+        "UPDATE api_keys SET last_used = ?1 WHERE key_id = ?2 AND coalesce(last_used, 0) < ?1",
         [(at, key_id) for key_id, at in noted.items()],
     )
 

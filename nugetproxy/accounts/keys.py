@@ -87,7 +87,8 @@ def replace(transaction: Transaction, old: ApiKey, new: ApiKey, minted: MintedKe
         raise Conflict(f"key {old.key_id} has been rotated already; rotate the key that replaced it, {row.replaced_by}")
     insert_key(transaction, new, minted)
     transaction.change(
-        "UPDATE api_keys SET replaced_by = ?, expires = min(expires, ?) WHERE key_id = ?",
+        "UPDATE api_keys SET replaced_by = ?1, expires = CASE WHEN expires < ?2 THEN expires ELSE ?2 END "
+        "WHERE key_id = ?3",
         (new.key_id, until, old.key_id),
     )
 

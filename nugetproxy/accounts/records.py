@@ -5,7 +5,6 @@ inside the write that it guards.
 """
 
 import difflib
-import json
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -48,6 +47,16 @@ def all_accounts(fetch: Fetch) -> tuple[Account, ...]:
     return tuple(map(_account, fetch(f"{_ACCOUNTS} ORDER BY a.lower_name", ())))
 
 
+def organizations(fetch: Fetch) -> tuple[tuple[Account, int], ...]:
+    """All organisations, by name, each with its number of members."""
+    rows = fetch(
+        "SELECT (SELECT count(*) FROM members m WHERE m.organization_id = a.account_id), "  # noqa: S608  constant
+        f"{_ACCOUNT.format('a')} FROM accounts a WHERE a.kind = ? ORDER BY a.lower_name",
+        (AccountKind.ORGANIZATION.value,),
+    )
+    return tuple((_account(row[1:]), row[0]) for row in rows)
+
+
 def owners_of(fetch: Fetch, lower_id: str) -> tuple[Account, ...]:
     """The owners of a package id, by name."""
     return tuple(
@@ -63,10 +72,11 @@ def owners_of(fetch: Fetch, lower_id: str) -> tuple[Account, ...]:
 
 def owned_by(fetch: Fetch, account_ids: Iterable[int]) -> tuple[str, ...]:
     """The lower ids that any of these accounts owns, unordered."""
-    wanted = json.dumps(sorted(account_ids))
-    rows = fetch(
-        "SELECT DISTINCT lower_id FROM package_owners WHERE account_id IN (SELECT value FROM json_each(?))", (wanted,)
-    )
+    wanted = sorted(account_ids)
+    if not wanted:
+        return ()
+    marks = ", ".join("?" * len(wanted))
+    rows = fetch(f"SELECT DISTINCT lower_id FROM package_owners WHERE account_id IN ({marks})", wanted)  # noqa: S608  marks
     return tuple(row[0] for row in rows)
 
 
@@ -131,7 +141,7 @@ def key_row(fetch: Fetch, key_id: str) -> KeyRow | None:
 
 def key_rows(fetch: Fetch, *, name: str | None = None, owner: Account | None = None) -> list[KeyRow]:
     """Keys by name (in any case) and owner, where given; oldest first."""
-    conditions, parameters = ["1"], list[object]()
+    conditions, parameters = ["1 = 1"], list[object]()
     if name is not None:
         conditions.append("lower(k.name) = lower(?)")
         parameters.append(name)

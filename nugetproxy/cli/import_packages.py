@@ -106,7 +106,7 @@ def import_packages(
             raise StorageUnavailable(
                 f"{managed.path} belongs to {user}: run this as {user}, or the server cannot use what root writes there"
             )
-        actor_for = _actors(managed, names)
+        actor_for = await _actors(managed, names)
         opened = _source(folder, database, repository) if feed is None else _opened(feed, selection, symbols=symbols)
         parts = receiver(managed.config, managed.path, managed.database, managed.revisions, managed.ownership,
                          managed.audit, parallel=parallel)  # fmt: skip
@@ -192,20 +192,18 @@ def _owner_names(file: Path | None, otherwise: str) -> "OwnerNames":
         raise InvalidRequest(f"{file}: {error}") from error
 
 
-def _actors(managed: "Managed", names: "OwnerNames") -> "Callable[[PackageId], Actor | None]":
+async def _actors(managed: "Managed", names: "OwnerNames") -> "Callable[[PackageId], Actor | None]":
     """Who pushes an id. Raises AccountNotFound, InvalidRequest: an owner does not exist here, or is disabled."""
     from dataclasses import replace
 
-    from nugetproxy.accounts.records import actor_of
-
     actors: dict[str, Actor] = {}
     for name in names.names:
-        account = managed.directory.account(name)
+        account = await managed.directory.account(name)
         if account.is_disabled:
             raise InvalidRequest(
                 f"{account.name} is disabled and cannot own new packages: nugetproxy user enable {name}"
             )
-        actor = actor_of(managed.database.fetch_now, account)
+        actor = await managed.directory.actor_of(account)
         actors[name] = replace(actor, name=f"{managed.by.name} for {account.name}", is_administrator=False)
 
     def actor_for(package_id: "PackageId") -> "Actor | None":

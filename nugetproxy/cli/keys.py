@@ -45,8 +45,8 @@ def add(
 
         life = managed.config.accounts.key_lifetime if expires is None else expires
         return await managed.directory.add_key(
-            managed.directory.account(owner),
-            _user(managed, member),
+            await managed.directory.account(owner),
+            await _user(managed, member),
             name=name,
             scopes=map(Scope, scopes) if scopes else DEFAULT_SCOPES,
             globs=globs or (EVERYTHING,),
@@ -65,7 +65,7 @@ def list_keys(owner: str | None, all_keys: bool, as_json: bool, **options: objec
     """List API keys: ids, scopes, state. The keys themselves are not stored."""
 
     async def work(managed: "Managed") -> tuple[ApiKey, ...]:
-        return managed.directory.keys(managed.directory.account(owner) if owner else None)
+        return await managed.directory.keys(await managed.directory.account(owner) if owner else None)
 
     now = now_us()
     keys = [each for each in manage(options, work, reading=True) if all_keys or each.is_live(now)]
@@ -95,8 +95,9 @@ def revoke(reference: str, owner: str | None, member: str | None, as_json: bool,
     """
 
     async def work(managed: "Managed") -> tuple[ApiKey, ...]:
-        whose = managed.directory.account(owner) if owner else None
-        return await managed.directory.revoke_key(reference, whose, member=_user(managed, member), by=managed.by)
+        whose = await managed.directory.account(owner) if owner else None
+        by = await _user(managed, member)
+        return await managed.directory.revoke_key(reference, whose, member=by, by=managed.by)
 
     ended = manage(options, work)
     if as_json:
@@ -116,16 +117,17 @@ def rotate(reference: str, owner: str | None, overlap: float, as_json: bool, **o
     """Replace a key with a new one that has the same rights. The old key keeps working for the overlap."""
 
     async def work(managed: "Managed") -> tuple[ApiKey, str, ApiKey]:
-        old = managed.directory.key(reference, managed.directory.account(owner) if owner else None)
+        whose = await managed.directory.account(owner) if owner else None
+        old = await managed.directory.key(reference, whose)
         new, text = await managed.directory.rotate_key(old, overlap, by=managed.by)
-        return new, text, managed.directory.key(old.key_id)
+        return new, text, await managed.directory.key(old.key_id)
 
     new, text, old = manage(options, work)
     _print_new(new, text, as_json, f" The old key ({old.key_id}) works until {iso(old.expires)}.")
 
 
-def _user(managed: "Managed", name: str | None) -> Account | None:
-    return managed.directory.account(name, AccountKind.USER) if name else None
+async def _user(managed: "Managed", name: str | None) -> Account | None:
+    return await managed.directory.account(name, AccountKind.USER) if name else None
 
 
 def _print_new(made: ApiKey, text: str, as_json: bool, more: str = "") -> None:

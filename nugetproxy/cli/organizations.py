@@ -26,7 +26,7 @@ def add_org(name: str, admin: str, as_json: bool, **options: object) -> None:
     """Create an organisation."""
 
     async def work(managed: "Managed") -> tuple[Account, Account]:
-        first = managed.directory.account(admin, AccountKind.USER)
+        first = await managed.directory.account(admin, AccountKind.USER)
         return await managed.directory.add_organization(name, first, by=managed.by), first
 
     made, first = manage(options, work)
@@ -38,11 +38,8 @@ def add_org(name: str, admin: str, as_json: bool, **options: object) -> None:
 def list_orgs(as_json: bool, **options: object) -> None:
     """List all organisations."""
 
-    async def work(managed: "Managed") -> list[tuple[Account, int]]:
-        everyone = managed.directory.accounts()
-        return [
-            (each, len(managed.directory.members(each))) for each in everyone if each.kind is AccountKind.ORGANIZATION
-        ]
+    async def work(managed: "Managed") -> tuple[tuple[Account, int], ...]:
+        return await managed.directory.organizations()
 
     organizations = manage(options, work, reading=True)
     if as_json:
@@ -67,7 +64,7 @@ def add_member(organization: str, name: str, role: str, as_json: bool, **options
     """Add a user to an organisation, or change a member's role."""
 
     async def work(managed: "Managed") -> tuple[Account, Account]:
-        whole, one = _both(managed, organization, name)
+        whole, one = await _both(managed, organization, name)
         await managed.directory.set_member(whole, one, Role(role), by=managed.by)
         return whole, one
 
@@ -83,7 +80,7 @@ def remove_member(organization: str, name: str, as_json: bool, **options: object
     """Remove a member. The member's keys for the organisation (`key add --by`) are revoked."""
 
     async def work(managed: "Managed") -> tuple[Account, Account]:
-        whole, one = _both(managed, organization, name)
+        whole, one = await _both(managed, organization, name)
         await managed.directory.remove_member(whole, one, by=managed.by)
         return whole, one
 
@@ -98,8 +95,8 @@ def list_members(organization: str, as_json: bool, **options: object) -> None:
     """List the members of an organisation."""
 
     async def work(managed: "Managed") -> tuple[Account, tuple[tuple[Account, Role], ...]]:
-        whole = managed.directory.account(organization, AccountKind.ORGANIZATION)
-        return whole, managed.directory.members(whole)
+        whole = await managed.directory.account(organization, AccountKind.ORGANIZATION)
+        return whole, await managed.directory.members(whole)
 
     whole, members = manage(options, work, reading=True)
     if as_json:
@@ -112,10 +109,10 @@ def list_members(organization: str, as_json: bool, **options: object) -> None:
 _A = {Role.ADMINISTRATOR.value: "an administrator", Role.COLLABORATOR.value: "a collaborator"}
 
 
-def _both(managed: "Managed", organization: str, name: str) -> tuple[Account, Account]:
+async def _both(managed: "Managed", organization: str, name: str) -> tuple[Account, Account]:
     return (
-        managed.directory.account(organization, AccountKind.ORGANIZATION),
-        managed.directory.account(name, AccountKind.USER),
+        await managed.directory.account(organization, AccountKind.ORGANIZATION),
+        await managed.directory.account(name, AccountKind.USER),
     )
 
 

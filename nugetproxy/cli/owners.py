@@ -26,7 +26,7 @@ def add_owner(package_id: str, name: str, as_json: bool, **options: object) -> N
     """Make a user or an organisation an owner of an id. The id need not exist yet."""
 
     async def work(managed: "Managed") -> tuple[Account, tuple[Account, ...]]:
-        account, lower = managed.directory.account(name), _lower(package_id)
+        account, lower = await managed.directory.account(name), _lower(package_id)
         await managed.ownership.add_owner(lower, account, by=managed.by)
         return account, managed.ownership.owners(lower)
 
@@ -43,7 +43,7 @@ def remove_owner(package_id: str, name: str, force: bool, as_json: bool, **optio
     """Remove an owner of an id."""
 
     async def work(managed: "Managed") -> tuple[Account, tuple[Account, ...]]:
-        account, lower = managed.directory.account(name), _lower(package_id)
+        account, lower = await managed.directory.account(name), _lower(package_id)
         await managed.ownership.remove_owner(lower, account, force=force, by=managed.by)
         return account, managed.ownership.owners(lower)
 

@@ -1,5 +1,6 @@
 """nugetproxy prefix: reserved prefixes of package ids, which are also protected from upstreams."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -39,11 +40,11 @@ def reserve(
     """
 
     async def work(managed: "Managed") -> tuple[dict[str, Any], bool]:
-        account = managed.directory.account(name)
+        account = await managed.directory.account(name)
         if not force:
             _check_nothing_breaks(managed, pattern, shared)
         made = await managed.ownership.reserve(pattern, account, shared, wide=wide, by=managed.by)
-        return _shown(managed, made), managed.ownership.protected().covers(made.stem)
+        return _shown(made, await _names(managed)), managed.ownership.protected().covers(made.stem)
 
     made, is_protected = manage(options, work)
     told = f"Reserved {made['pattern']} for {', '.join(made['owners'])}{' (shared)' if made['shared'] else ''}."
@@ -63,7 +64,7 @@ def release(pattern: str, name: str | None, as_json: bool, **options: object) ->
     """End a reservation, or remove one of its owners. Existing packages keep their owners."""
 
     async def work(managed: "Managed") -> None:
-        account = managed.directory.account(name) if name else None
+        account = await managed.directory.account(name) if name else None
         await managed.ownership.release(pattern, account, by=managed.by)
 
     manage(options, work)
@@ -77,7 +78,8 @@ def list_prefixes(as_json: bool, **options: object) -> None:
     """List reserved prefixes, and those that the settings protect."""
 
     async def work(managed: "Managed") -> list[dict[str, Any]]:
-        reserved = [_shown(managed, each) for each in managed.ownership.reservations()]
+        names = await _names(managed)
+        reserved = [_shown(each, names) for each in managed.ownership.reservations()]
         return reserved + [
             {"pattern": f"{each}*", "owners": [], "shared": False, "from": "settings"}
             for each in managed.config.feed.protected_prefixes
@@ -126,6 +128,11 @@ def _check_nothing_breaks(managed: "Managed", pattern: str, shared: bool | None)
         )
 
 
-def _shown(managed: "Managed", reservation: "Reservation") -> dict[str, Any]:
-    owners = sorted(managed.directory.account_numbered(number).name for number in reservation.owners)
+async def _names(managed: "Managed") -> dict[int, str]:
+    """The names of all accounts, by their numbers."""
+    return {each.account_id: each.name for each in await managed.directory.accounts()}
+
+
+def _shown(reservation: "Reservation", names: Mapping[int, str]) -> dict[str, Any]:
+    owners = sorted(names[number] for number in reservation.owners)
     return {"pattern": reservation.pattern, "owners": owners, "shared": reservation.shared, "from": "reservation"}

@@ -69,7 +69,7 @@ def list_users(as_json: bool, **options: object) -> None:
     """List all users."""
 
     async def work(managed: "Managed") -> list[Account]:
-        return [each for each in managed.directory.accounts() if each.kind is AccountKind.USER]
+        return [each for each in await managed.directory.accounts() if each.kind is AccountKind.USER]
 
     users = manage(options, work, reading=True)
     if as_json:
@@ -90,7 +90,7 @@ def passwd(name: str, password_file: BinaryIO | None, as_json: bool, **options: 
     """Set a user's password. The old one stops working immediately."""
 
     async def work(managed: "Managed") -> Account:
-        found = managed.directory.account(name, AccountKind.USER)
+        found = await managed.directory.account(name, AccountKind.USER)
         password = _password(password_file)
         if password is None:
             raise InvalidRequest("no terminal to ask for a password: use --password-file FILE (- is standard input)")

@@ -1,6 +1,6 @@
 """Publishing the hosted packages of a bundle: verified by `mirroring`, taken over by `hosting` as from any server."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from nugetproxy.accounts.audit import AuditLog
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.model import Account, Actor
 from nugetproxy.accounts.ownership import Ownership
-from nugetproxy.accounts.records import actor_of
 from nugetproxy.config import Config
 from nugetproxy.errors import InvalidBundle, TooLarge
 from nugetproxy.executors.threads import DISK
@@ -74,7 +73,8 @@ async def publish_hosted(
 
     Raises AccountNotFound, InvalidBundle, StorageUnavailable.
     """
-    actor_for = _actors(files, directory, database, by, owner)
+    usable = {each.name.lower(): each for each in await directory.accounts() if not each.is_disabled}
+    actor_for = await _actors(files, directory, usable, by, owner)
     parts = receiver(config, path, database, revisions, ownership, audit, parallel=_PARALLEL)
     owners = {PackageId.parse(each.facts.id).lower: each.facts.owners for each in files}
     new = [lower_id for lower_id in owners if not ownership.owners(lower_id)]
@@ -82,33 +82,33 @@ async def publish_hosted(
         report = await MovingIn(StagedFiles(files, bundle), to, actor_for, parallel=_PARALLEL).run()
     for lower_id in new:
         known = {account.account_id for account in ownership.owners(lower_id)}
-        accounts = [account for name in owners[lower_id] if (account := _usable(directory, name)) is not None]
+        accounts = [account for name in owners[lower_id] if (account := usable.get(name.lower())) is not None]
         for account in accounts if known else ():  # nobody owns an id that was refused
             if account.account_id not in known:
                 await ownership.add_owner(lower_id, account, by=by)
     return report
 
 
-def _actors(
-    files: Sequence[HostedFile], directory: Directory, database: SqliteDatabase, by: Actor, owner: str
+async def _actors(
+    files: Sequence[HostedFile], directory: Directory, usable: Mapping[str, Account], by: Actor, owner: str
 ) -> Callable[[PackageId], Actor | None]:
-    otherwise = directory.account(owner) if owner else None
-    actors: dict[str, Actor | None] = {}
+    """Who pushes an id. `usable`: the accounts that are not disabled, by lower-case name."""
+    otherwise = await directory.account(owner) if owner else None
+    chosen: dict[str, Account | None] = {}
     for file in files:
-        lower_id = PackageId.parse(file.facts.id).lower
-        if lower_id not in actors:
-            account = next(filter(None, (_usable(directory, name) for name in file.facts.owners)), otherwise)
-            actors[lower_id] = None if account is None else _acting(account, database, by)
-    return lambda package_id: actors.get(package_id.lower)
+        found = (usable[name.lower()] for name in file.facts.owners if name.lower() in usable)
+        chosen.setdefault(PackageId.parse(file.facts.id).lower, next(found, otherwise))
+    actors = {each: await _acting(each, directory, by) for each in set(chosen.values()) if each is not None}
+
+    def actor_for(package_id: PackageId) -> Actor | None:
+        account = chosen.get(package_id.lower)
+        return None if account is None else actors[account]
+
+    return actor_for
 
 
-def _usable(directory: Directory, name: str) -> Account | None:
-    account = directory.find_account(name)
-    return None if account is None or account.is_disabled else account
-
-
-def _acting(account: Account, database: SqliteDatabase, by: Actor) -> Actor:
-    actor = actor_of(database.fetch_now, account)
+async def _acting(account: Account, directory: Directory, by: Actor) -> Actor:
+    actor = await directory.actor_of(account)
     return replace(actor, name=f"{by.name} for {account.name}", is_administrator=False)
 
 

@@ -87,11 +87,11 @@ async def test_no_secret_is_kept_in_clear_anywhere(place, tmp_path):
         new, second = await place.directory.rotate_key(key, 60)
         assert await place.directory.actor_by_password("alice", newer)
         assert await place.directory.actor_by_password("alice", password) is None
-        actor = place.directory.actor_by_key(second, NOON)
+        actor = await place.directory.actor_by_key(second, NOON)
         await place.directory.revoke_key(first)
         place.directory.note_used(new.key_id, NOON)
     bytes_on_disk = b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()))
-    told = repr([events, place.audit.entries(), place.directory.keys(), place.directory.accounts(), actor])
+    told = repr([events, place.audit.entries(), await place.directory.keys(), await place.directory.accounts(), actor])
 
     assert b"alice" in bytes_on_disk
     for secret in (password, newer, first, second, first[-38:], second[-38:], first[23:55], second[23:55]):

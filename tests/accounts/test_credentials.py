@@ -98,7 +98,7 @@ class TestComparing:
         monkeypatch.setattr(hmac, "compare_digest", compare)
         monkeypatch.setattr(place.database, "fetch_now", watched)
 
-        assert place.directory.find_key(text, NOON) == key
+        assert await place.directory.find_key(text, NOON) == key
         assert compared == [digest_of(text)]
         assert queried == [(key.key_id,)]
 

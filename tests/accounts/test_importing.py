@@ -32,8 +32,9 @@ async def test_users_organisations_and_roles_are_created(place):
     report = await imported(place, FILE)
 
     assert (report.created, report.organizations, report.changed) == (["alice", "bob"], ["Contoso", "Fabrikam"], [])
-    assert place.directory.account("alice").is_administrator
-    assert [(user.name, role) for user, role in place.directory.members(place.directory.account("Contoso"))] == [
+    assert (await place.directory.account("alice")).is_administrator
+    contoso = await place.directory.account("Contoso")
+    assert [(user.name, role) for user, role in await place.directory.members(contoso)] == [
         ("alice", Role.ADMINISTRATOR),
         ("bob", Role.COLLABORATOR),
     ]
@@ -68,10 +69,10 @@ async def test_existing_users_are_updated(place):
     report = await imported(place, "name,administrator,organizations\nBOB,yes,contoso:administrator\nalice,no,\n")
 
     assert (report.created, sorted(report.changed)) == ([], ["BOB", "alice"])
-    assert [each.name for each in place.directory.accounts() if each.is_administrator] == ["bob"]
-    assert dict(place.directory.memberships_of(place.directory.account("bob"))) == {
-        place.directory.account("Contoso").account_id: Role.ADMINISTRATOR,
-        place.directory.account("Fabrikam").account_id: Role.ADMINISTRATOR,
+    assert [each.name for each in await place.directory.accounts() if each.is_administrator] == ["bob"]
+    assert (await place.directory.actor_of(await place.directory.account("bob"))).memberships == {
+        (await place.directory.account("Contoso")).account_id: Role.ADMINISTRATOR,
+        (await place.directory.account("Fabrikam")).account_id: Role.ADMINISTRATOR,
     }
 
 
@@ -80,7 +81,7 @@ async def test_a_dry_run_reports_and_changes_nothing(place):
     report = await imported(place, FILE, dry_run=True)
 
     assert report.created == ["alice", "bob"]
-    assert (place.directory.accounts(), place.audit.entries(), place.revisions.accounts) == ((), (), revision)
+    assert (await place.directory.accounts(), place.audit.entries(), place.revisions.accounts) == ((), (), revision)
 
 
 async def test_one_wrong_line_changes_nothing(place):
@@ -105,7 +106,7 @@ async def test_one_wrong_line_changes_nothing(place):
     ):
         assert problem.startswith(beginning)
     assert place.audit.entries() == before
-    assert place.directory.find_account("carol") is None
+    assert await place.directory.find_account("carol") is None
 
 
 async def test_passwords_work(place):
@@ -126,4 +127,4 @@ async def test_passwords_that_are_not_those_of_the_new_users_change_nothing(plac
     report = await imported(place, FILE, passwords=passwords)
 
     assert [problem.why for problem in report.problems] == ["the accounts changed while this ran; run it again"]
-    assert place.directory.accounts() == ()
+    assert await place.directory.accounts() == ()

@@ -33,13 +33,13 @@ class TestAdding:
     async def test_its_text_finds_it(self, place, alice):
         key, text = await add(place, alice, scopes=[Scope.READ, Scope.PUSH], globs=["Contoso.*", "Solo"])
 
-        assert place.directory.find_key(text, NOON) == key
+        assert await place.directory.find_key(text, NOON) == key
         assert key.scopes == {Scope.READ, Scope.PUSH}
         assert key.globs == ("Contoso.*", "Solo")
 
     async def test_the_actor_of_a_key(self, place, alice):
         key, text = await add(place, alice)
-        actor = place.directory.actor_by_key(text, NOON)
+        actor = await place.directory.actor_by_key(text, NOON)
 
         assert (actor.name, actor.account, actor.key) == ("alice/key ci", alice, key)
         assert actor.acts_for == {alice.account_id}
@@ -48,7 +48,7 @@ class TestAdding:
         acme = await place.directory.add_organization("acme", alice)
         _, text = await add(place, acme, creator=alice)
 
-        assert place.directory.actor_by_key(text, NOON).acts_for == {acme.account_id}
+        assert (await place.directory.actor_by_key(text, NOON)).acts_for == {acme.account_id}
 
     async def test_by_default_it_may_push_and_unlist_everything(self, place, alice):
         key, _ = await add(place, alice)
@@ -103,8 +103,8 @@ class TestEnding:
     async def test_it_ends_by_its_date(self, place, alice):
         _, text = await add(place, alice, expires=NOON + DAY)
 
-        assert place.directory.find_key(text, NOON + DAY - 1) is not None
-        assert place.directory.find_key(text, NOON + DAY) is None
+        assert await place.directory.find_key(text, NOON + DAY - 1) is not None
+        assert await place.directory.find_key(text, NOON + DAY) is None
 
     async def test_days_left(self, place, alice):
         key, _ = await add(place, alice, expires=NOON + 10 * DAY)
@@ -114,10 +114,10 @@ class TestEnding:
     async def test_revocation_by_another_object_is_seen_immediately(self, place, other, alice):
         _, text = await add(place, alice)
         before = place.revisions.accounts
-        assert place.directory.find_key(text, NOON) is not None
+        assert await place.directory.find_key(text, NOON) is not None
         await other.directory.revoke_key("ci")
 
-        assert place.directory.find_key(text, NOON) is None
+        assert await place.directory.find_key(text, NOON) is None
         assert place.revisions.accounts == before + 1
 
     async def test_revocation_by_another_process_is_seen_at_once(self, place, alice, tmp_path):
@@ -126,13 +126,13 @@ class TestEnding:
         subprocess.run([sys.executable, "-c", REVOKING, str(tmp_path)], check=True, timeout=30)
 
         assert place.revisions.accounts == before + 1
-        assert place.directory.find_key(text, NOON) is None
+        assert await place.directory.find_key(text, NOON) is None
 
     async def test_it_ends_with_its_owner(self, place, alice):
         _, text = await add(place, alice)
         await place.directory.disable("alice")
 
-        assert place.directory.find_key(text, NOON) is None
+        assert await place.directory.find_key(text, NOON) is None
 
     @pytest.mark.parametrize("how", ["leaves", "disabled"])
     async def test_it_ends_when_its_maker_may_no_more(self, place, alice, how):
@@ -143,13 +143,13 @@ class TestEnding:
         acme = await place.directory.add_organization("acme", alice)
         await place.directory.set_member(acme, bobby, Role.COLLABORATOR)
         _, text = await add(place, acme, creator=bobby)
-        assert place.directory.find_key(text, NOON) is not None
+        assert await place.directory.find_key(text, NOON) is not None
         if how == "leaves":
             await place.directory.remove_member(acme, bobby)
         else:
             await place.directory.disable("bobby")
 
-        assert place.directory.find_key(text, NOON) is None
+        assert await place.directory.find_key(text, NOON) is None
 
     async def test_it_does_not_come_back_with_its_maker(self, place, alice):
         """
@@ -164,9 +164,9 @@ class TestEnding:
         await place.directory.remove_member(acme, bobby)
         await place.directory.set_member(acme, bobby, Role.COLLABORATOR)
 
-        assert place.directory.find_key(text, NOON) is None
-        assert place.directory.find_key(others, NOON) is not None
-        assert place.directory.find_key(own, NOON) is not None
+        assert await place.directory.find_key(text, NOON) is None
+        assert await place.directory.find_key(others, NOON) is not None
+        assert await place.directory.find_key(own, NOON) is not None
 
     async def test_it_can_be_revoked_by_its_text(self, place, alice):
         """
@@ -206,9 +206,9 @@ class TestRotating:
         new, new_text = await place.directory.rotate_key(old, 3600)
         end = NOON + DAY + 3600 * SECOND
 
-        assert place.directory.find_key(old_text, end - 1) is not None
-        assert place.directory.find_key(old_text, end) is None
-        assert place.directory.find_key(new_text, end) == new
+        assert await place.directory.find_key(old_text, end - 1) is not None
+        assert await place.directory.find_key(old_text, end) is None
+        assert await place.directory.find_key(new_text, end) == new
         assert (new.name, new.owner, new.scopes, new.globs) == (old.name, alice, {Scope.PUSH}, ("A.*",))
 
     async def test_the_new_one_has_the_lifetime_of_the_old_one(self, place, alice):
@@ -222,20 +222,20 @@ class TestRotating:
         old, old_text = await add(place, alice, expires=NOON + DAY)
         await place.directory.rotate_key(old, 30 * 86_400)
 
-        assert place.directory.find_key(old_text, NOON + DAY) is None
+        assert await place.directory.find_key(old_text, NOON + DAY) is None
 
     async def test_without_overlap_the_old_one_ends_now(self, place, alice):
         old, old_text = await add(place, alice)
         await place.directory.rotate_key(old, 0)
 
-        assert place.directory.find_key(old_text, NOON) is None
+        assert await place.directory.find_key(old_text, NOON) is None
 
     async def test_the_name_refers_to_the_latest(self, place, alice):
         old, _ = await add(place, alice)
         place.now += SECOND
         new, _ = await place.directory.rotate_key(old, 3600)
 
-        assert place.directory.key("ci").key_id == new.key_id
+        assert (await place.directory.key("ci")).key_id == new.key_id
 
     async def test_revoking_by_name_ends_both(self, place, alice):
         """
@@ -245,8 +245,8 @@ class TestRotating:
         _, new_text = await place.directory.rotate_key(old, 3600)
         await place.directory.revoke_key("ci")
 
-        assert place.directory.find_key(old_text, NOON) is None
-        assert place.directory.find_key(new_text, NOON) is None
+        assert await place.directory.find_key(old_text, NOON) is None
+        assert await place.directory.find_key(new_text, NOON) is None
 
     async def test_each_key_that_a_name_ends_has_its_audit_line(self, place, alice):
         """
@@ -298,7 +298,7 @@ class TestLastUsed:
         other.directory.close()
         await other.database.write(lambda connection: None)
 
-        assert place.directory.key("ci").last_used == NOON + 7
+        assert (await place.directory.key("ci")).last_used == NOON + 7
 
     async def test_it_never_goes_back(self, place, other, alice):
         key, _ = await add(place, alice)
@@ -307,7 +307,7 @@ class TestLastUsed:
             each.directory.close()
             await each.database.write(lambda connection: None)
 
-        assert place.directory.key("ci").last_used == NOON + 7
+        assert (await place.directory.key("ci")).last_used == NOON + 7
 
     async def test_many_uses_cause_no_write(self, place, alice):
         key, _ = await add(place, alice)

@@ -1,5 +1,6 @@
 """nugetproxy key: the output for scripts and people, and the exit codes."""
 
+import asyncio
 from datetime import datetime, timedelta
 
 import pytest
@@ -128,7 +129,7 @@ class TestKeys:
 def key_owner(line: CommandLine, text: str) -> str | None:
     place = Place(line.data)
     try:
-        key = place.directory.find_key(text, now_us())
+        key = asyncio.run(place.directory.find_key(text, now_us()))
     finally:
         place.close()
     return key.owner.name if key else None

@@ -189,7 +189,7 @@ def test_a_running_server_sees_what_a_command_does(alice):
     alice.done("user", "add", "bobby")
 
     assert server.revisions.accounts == before + 1
-    assert server.directory.find_account("bobby") is not None
+    assert asyncio.run(server.directory.find_account("bobby")) is not None
     server.close()
 
 

@@ -74,7 +74,7 @@ class House:
     ) -> tuple[ApiKey, str]:  # fmt: skip
         directory = self.accounts.directory
         return await directory.add_key(
-            directory.account(owner), None, name=name or uuid.uuid4().hex[:8], scopes=scopes, globs=globs,
+            await directory.account(owner), None, name=name or uuid.uuid4().hex[:8], scopes=scopes, globs=globs,
             expires=now_us() + round(days * DAY),
         )  # fmt: skip
 

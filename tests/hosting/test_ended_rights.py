@@ -22,12 +22,10 @@ Ending = Callable[[Directory, Actor], Awaitable[Any]]
 
 ENDINGS: dict[str, Ending] = {
     "revoked": lambda directory, actor: directory.revoke_key(key_id(actor)),
-    "rotated": lambda directory, actor: directory.rotate_key(directory.key(key_id(actor)), -1),
+    "rotated": lambda directory, actor: rotate(directory, key_id(actor)),
     "maker disabled": lambda directory, actor: directory.disable("alice"),
     "owner disabled": lambda directory, actor: directory.disable("team"),
-    "member removed": lambda directory, actor: directory.remove_member(
-        directory.account("team"), directory.account("alice")
-    ),
+    "member removed": lambda directory, actor: remove_alice(directory),
 }
 ACTS: dict[str, Callable[[House, Actor], Awaitable[Any]]] = {
     "push": lambda house, actor: house.push(actor, version="2.0.0"),
@@ -37,6 +35,14 @@ ACTS: dict[str, Callable[[House, Actor], Awaitable[Any]]] = {
         actor, ONE.id, [ONE.version], OLD, ListedVerb.UNCHANGED, address=HERE
     ),
 }
+
+
+async def rotate(directory: Directory, reference: str) -> None:
+    await directory.rotate_key(await directory.key(reference), -1)
+
+
+async def remove_alice(directory: Directory) -> None:
+    await directory.remove_member(await directory.account("team"), await directory.account("alice"))
 
 
 def key_id(actor: Actor) -> str:
@@ -49,11 +55,11 @@ async def with_key(house: House, directory: Directory) -> Actor:
     await house.actor("root", administrator=True)
     alice = (await house.actor()).account
     assert alice is not None
-    team = await directory.add_organization("team", directory.account("root"))
+    team = await directory.add_organization("team", await directory.account("root"))
     await directory.set_member(team, alice, Role.COLLABORATOR)
     scopes = (Scope.PUSH, Scope.UNLIST)
     _, text = await directory.add_key(team, alice, name="ci", scopes=scopes, expires=LATER)
-    actor = directory.actor_by_key(text, NOON // 1000)
+    actor = await directory.actor_by_key(text, NOON // 1000)
     assert actor is not None
     await house.push(actor)
     return actor

@@ -143,7 +143,7 @@ class Foresight:
         elif package not in self._interested or self._is_closed:
             pass
         elif asker.restore.is_cold:
-            self._start(self._read_kept(asker, package))
+            _ = self._start(self._read_kept(asker, package))
         else:
             asker.restore.read_later(package)
 
@@ -153,7 +153,7 @@ class Foresight:
             return
         for package in asker.restore.becomes_cold():
             if package in self._interested:
-                self._start(self._read_kept(asker, package))
+                _ = self._start(self._read_kept(asker, package))
 
     # --- what packages need ---
 

@@ -107,7 +107,7 @@ class Nodes:
     def begin(self, edge: Edge) -> None:
         """Let the questions that the edge will have be asked."""
         if self.known(edge) is None and edge.allows_package and self._project(edge) is None:
-            self._facts.find(edge.id, edge.range)
+            _ = self._facts.find(edge.id, edge.range)  # awaited by the one that needs the answer
 
     def known(self, edge: Edge) -> Node | None:
         """What satisfies the edge, if it was asked for before."""

@@ -47,6 +47,10 @@ class Database(Protocol):
     @property
     def dialect(self) -> Dialect: ...
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether every write is refused."""
+
     async def fetch(self, sql: str, parameters: Sequence[object] = (), /) -> Rows:
         """All rows of one quick query."""
 

@@ -119,9 +119,10 @@ class Gate:
         # A key takes precedence over Basic credentials, so they never hide a wrong one. A text that cannot be a key of
         # ours is ignored beside them: some clients push only when given a key, so people give them an arbitrary text.
         if key and (key_id_of(key) is not None or not authorization):
-            actor = self._by_key(key)
+            revision = self._revisions.accounts  # before the look-up, as below
+            actor = await self._by_key(key)
             if actor is None:
-                self._failed("key", address, _KEYS, f"key {key}", self._revisions.accounts)
+                self._failed("key", address, _KEYS, f"key {key}", revision)
                 raise Forbidden(KEY_REFUSED)
             return actor
         if not authorization:
@@ -148,7 +149,7 @@ class Gate:
         # Read before the look-up: a change in the meantime must invalidate what is remembered.
         revision = self._revisions.accounts
         if key_id_of(secret) is not None:
-            actor = self._by_key(secret)
+            actor = await self._by_key(secret)
             if actor is None:
                 self._failed("key", address, _KEYS, authorization, revision)
         else:
@@ -171,9 +172,9 @@ class Gate:
         self._learn(authorization, actor, revision)
         return actor
 
-    def _by_key(self, text: str) -> Actor | None:
+    async def _by_key(self, text: str) -> Actor | None:
         """Checked no matter how many wrong keys came before: 190 random bits cannot be guessed."""
-        actor = self._directory.actor_by_key(text, now_us()) if len(text) <= _MAX_CREDENTIALS else None
+        actor = await self._directory.actor_by_key(text, now_us()) if len(text) <= _MAX_CREDENTIALS else None
         if actor is not None and actor.key is not None:
             self._directory.note_used(actor.key.key_id, now_us())
         return actor

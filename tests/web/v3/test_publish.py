@@ -155,7 +155,7 @@ class TestWhoMayPush:
         """
         async with opened(tmp_path, upstream) as house:
             directory, ownership = house.accounts.directory, house.accounts.ownership
-            bob, carol = directory.account("bob"), directory.account("carol")
+            bob, carol = await directory.account("bob"), await directory.account("carol")
             org = await directory.add_organization("Contoso", bob)
             await house.push("Contoso.Utils", "1.0.0", key=await house.key_of("Contoso"))
             for who, expected in (("alice", 403), ("bob", 403), ("carol", 403), ("Contoso", 201)):
@@ -171,7 +171,7 @@ class TestWhoMayPush:
         """
         async with opened(tmp_path, upstream, feed={}) as house:
             directory, ownership = house.accounts.directory, house.accounts.ownership
-            alice, bob = directory.account("alice"), directory.account("bob")
+            alice, bob = await directory.account("alice"), await directory.account("bob")
             carols = await house.key_of("carol")
             assert (await house.push("Open.Early", key=carols)).status == 403
             await ownership.reserve("Contoso.*", alice)
