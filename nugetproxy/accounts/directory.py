@@ -26,8 +26,8 @@ from nugetproxy.accounts.model import (
 )
 from nugetproxy.nuget.globs import EVERYTHING
 from nugetproxy.storage.database.base import Database, Fetch, Transaction
-from nugetproxy.storage.database.telling import write_and_tell
-from nugetproxy.storage.revisions import Revisions
+from nugetproxy.storage.revisions import Change, Revisions
+from nugetproxy.storage.telling import write_and_tell
 
 T = TypeVar("T")
 
@@ -314,7 +314,7 @@ class Directory:
                 insert_audit(transaction, entry)
             return answer
 
-        answer: T = await write_and_tell(self._database, whole, self._revisions.bump_accounts)
+        answer: T = await write_and_tell(self._database, whole, self._revisions, Change.of_accounts())
         return answer
 
     async def _set_disabled(self, name: str, at: int | None, by: Actor) -> Account:

@@ -16,8 +16,8 @@ from nugetproxy.accounts.records import account_named, find_account, members_of
 from nugetproxy.errors import Conflict, NugetproxyError
 from nugetproxy.storage.database.base import Transaction
 from nugetproxy.storage.database.sqlite import SqliteDatabase
-from nugetproxy.storage.database.telling import write_and_tell
-from nugetproxy.storage.revisions import Revisions
+from nugetproxy.storage.revisions import Change, Revisions
+from nugetproxy.storage.telling import write_and_tell
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ async def import_users(
             raise _Undone
 
     try:
-        await write_and_tell(database, work, revisions.bump_accounts)
+        await write_and_tell(database, work, revisions, Change.of_accounts())
     except _Undone:
         report.problems.sort(key=lambda problem: problem.line)
     return report

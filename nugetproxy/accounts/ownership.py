@@ -24,8 +24,8 @@ from nugetproxy.nuget.globs import any_glob_matches
 from nugetproxy.nuget.identity import PackageId, lower_invariant
 from nugetproxy.storage.database.base import Fetch, Rows, Transaction
 from nugetproxy.storage.database.sqlite import SqliteDatabase
-from nugetproxy.storage.database.telling import write_and_tell
-from nugetproxy.storage.revisions import Revisions
+from nugetproxy.storage.revisions import Change, Revisions
+from nugetproxy.storage.telling import write_and_tell
 
 _NEVER: Final = -1
 
@@ -248,7 +248,7 @@ class Ownership:
             insert_audit(transaction, entry)
 
         # Owners and check marks are shown with hosted packages.
-        await write_and_tell(self._database, whole, self._revisions.bump_accounts, self._revisions.bump_hosting)
+        await write_and_tell(self._database, whole, self._revisions, Change.of_accounts() | Change.of_hosting())
 
     def _insert_owner(self, transaction: Transaction, lower_id: str, account_id: int) -> None:
         transaction.change(

@@ -13,10 +13,12 @@ import os
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.database.base import Transaction
 from nugetproxy.storage.private_files import open_private
 
 FILE: Final = "revisions"
@@ -43,6 +45,57 @@ _SIZE_BEFORE: Final = 16  # of versions that only had the first two counters
 def group_of(lower_id: str) -> int:
     """The place of this id's counter in `Revisions.packages`."""
     return zlib.crc32(lower_id.encode()) % GROUPS
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a commit outdates. Combine with `|`."""
+
+    rights: bool = False
+    """Anything about users, keys, owners, reservations or exceptions."""
+    hosting: bool = False
+    """Anything about hosted packages."""
+    everything: bool = False
+    """The answers about all packages."""
+    groups: frozenset[int] = frozenset()
+    """The answers about the packages of these groups."""
+
+    @classmethod
+    def of_accounts(cls) -> "Change":
+        """All answers are outdated: owners and prefixes are part of many."""
+        return cls(rights=True, everything=True)
+
+    @classmethod
+    def of_hosting(cls, lower_id: str | None = None) -> "Change":
+        """A change of hosted packages of this id; None: of any."""
+        if lower_id is None:
+            return cls(hosting=True, everything=True)
+        return cls(hosting=True, groups=frozenset((group_of(lower_id),)))
+
+    def __or__(self, other: "Change") -> "Change":
+        return Change(
+            self.rights or other.rights,
+            self.hosting or other.hosting,
+            self.everything or other.everything,
+            self.groups | other.groups,
+        )
+
+
+ANYTHING: Final = Change(rights=True, hosting=True, everything=True)
+"""Outdates whatever depends on the database."""
+
+
+class Announcing(Protocol):
+    """Tells everyone who answers from memory about a commit. Used by `storage.telling`."""
+
+    def note(self, transaction: Transaction, change: Change, /) -> int:
+        """As the last statements of the transaction. Returns the number of the change, for the other methods."""
+
+    def committed(self, number: int, change: Change, /) -> None:
+        """Right after the commit, in any thread."""
+
+    async def seen_everywhere(self, number: int, /) -> None:
+        """Return once nobody answers from before the change. Never raises: the change is committed."""
 
 
 class Revisions:
@@ -97,28 +150,48 @@ class Revisions:
         """
         self._newest = newest
         if self._counters[_TOLD] != newest():
-            self.bump_accounts()
-            self.bump_hosting()
+            self.bump(ANYTHING)
+
+    def note(self, transaction: Transaction, change: Change, /) -> int:
+        """See `Announcing`: all who answer from memory share the counters, so there is nothing to note."""
+        return 0
+
+    def committed(self, number: int, change: Change, /) -> None:
+        """See `Announcing`."""
+        self.bump(change)
+
+    async def seen_everywhere(self, number: int, /) -> None:
+        """See `Announcing`: everyone has seen it since `committed`."""
+
+    def bump(self, change: Change) -> None:
+        """Notify all processes of this machine, after the commit. Waits for other writers of the counters, for
+        microseconds.
+        """
+        places = {_PACKAGES + group for group in change.groups} | {_PACKAGES + ANY}
+        for concerned, place in (
+            (change.rights, _ACCOUNTS),
+            (change.hosting, _HOSTING),
+            (change.everything, _PACKAGES + ALL),
+        ):
+            if concerned:
+                places.add(place)
+        self._bump(places)
 
     def bump_accounts(self) -> None:
-        """Notify all processes, after the commit. Waits for other writers of the counters, for microseconds.
-
-        All answers are outdated: owners and prefixes are part of many.
-        """
-        self._bump((_ACCOUNTS, _PACKAGES + ANY, _PACKAGES + ALL))
+        """`bump(Change.of_accounts())`."""
+        self.bump(Change.of_accounts())
 
     def bump_hosting(self, lower_id: str | None = None) -> None:
-        """As `bump_accounts`, after a change of hosted packages of this id; None: of any."""
-        group = ALL if lower_id is None else group_of(lower_id)
-        self._bump((_HOSTING, _PACKAGES + group, _PACKAGES + ANY))
+        """`bump(Change.of_hosting(lower_id))`."""
+        self.bump(Change.of_hosting(lower_id))
 
     def bump_all(self) -> None:
         """Notify all processes of a change that may concern the answers about all packages, but no rights."""
-        self._bump((_PACKAGES + ANY, _PACKAGES + ALL))
+        self.bump(Change(everything=True))
 
     def bump_packages(self, lower_ids: Iterable[str]) -> None:
         """Notify all processes that what the mirror says about these ids has changed."""
-        self._bump((*{_PACKAGES + group_of(each) for each in lower_ids}, _PACKAGES + ANY))
+        self.bump(Change(groups=frozenset(map(group_of, lower_ids))))
 
     def close(self) -> None:
         """Release the memory; nothing may be read afterwards."""
