@@ -250,7 +250,7 @@ def _fill(data: Path, packages: int, upstream: str) -> None:
     open_ledger(data / "inventory.db").close()
     with contextlib.closing(sqlite3.connect(data / "inventory.db")) as connection, connection:
         connection.executemany(f"INSERT INTO mirrored_packages VALUES ({','.join('?' * 9)})", kept)
-        connection.executemany(f"INSERT INTO mirrored_files VALUES ({','.join('?' * 11)})", files)
+        connection.executemany(f"INSERT INTO mirrored_files VALUES ({','.join('?' * 11)}, 0, 0)", files)
         connection.execute("INSERT OR IGNORE INTO reconciled VALUES (1)")
 
 

@@ -69,8 +69,13 @@ BREAKER_OPEN = Gauge(
 CONTENT_REJECTED = Counter(
     "nugetproxy_content_rejected_total",
     "Packages received from an upstream that failed a check and were not kept, by check "
-    "(length, hash, signature, archive, identity).",
+    "(length, hash, signature, archive, identity, symbols).",
     ["upstream", "check"],
+)
+SYMBOLS_FETCHED = Counter(
+    "nugetproxy_symbols_fetched_total",
+    "Requests to an upstream's symbol server for a PDB, by result (fetched, absent, failed).",
+    ["upstream", "result"],
 )
 COALESCED = Counter(
     "nugetproxy_coalesced_total", "Requests that joined an upstream fetch, by kind (document, content).", ["kind"]

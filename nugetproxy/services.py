@@ -28,6 +28,7 @@ from nugetproxy.mirroring.kept.files import KeptFiles
 from nugetproxy.mirroring.kept.inventory import Inventory
 from nugetproxy.mirroring.kept.last_use import LastUse
 from nugetproxy.mirroring.kept.pins import Pins
+from nugetproxy.mirroring.symbols.mirrored_symbols import MirroredSymbols
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import SpoolFolder
 
@@ -110,3 +111,4 @@ class Services:
     foresight: Foresight | None = None
     screening: "Screening | None" = None
     care: CareServices | None = None
+    symbols: MirroredSymbols | None = None

@@ -5,6 +5,7 @@ to `load`.
 """
 
 from nugetproxy.config.models import (
+    NUGET_ORG_SYMBOLS,
     AccountSettings,
     Config,
     FeedSettings,
@@ -28,6 +29,7 @@ from nugetproxy.config.shown import describe
 from nugetproxy.config.values import parse_duration
 
 __all__ = [
+    "NUGET_ORG_SYMBOLS",
     "AccountSettings",
     "Config",
     "FeedSettings",

@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from ipaddress import ip_network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -21,6 +21,9 @@ from nugetproxy.config.values import Duration, Section
 
 _SOURCE_PATH = "/v3/index.json"
 _LONGEST_NAME = 64
+AUTO = "auto"
+NUGET_ORG = "https://api.nuget.org/v3/index.json"
+NUGET_ORG_SYMBOLS = "https://symbols.nuget.org/download/symbols"
 _SMALLEST_DOCUMENTS = 10_000_000
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _LARGEST_SIZE = 2**63 - 1
@@ -163,6 +166,16 @@ def _checked_service_index(text: str) -> str:
     return text
 
 
+def _checked_symbols(text: str) -> str:
+    if text in (AUTO, "off"):
+        return text
+    parts = urlsplit(_http_url(text, NUGET_ORG_SYMBOLS))
+    if parts.username is not None or parts.query or parts.fragment or "?" in text or "#" in text:
+        raise ValueError("the URL of a symbol server must have no user name, query or fragment")
+    canonical_host(parts.hostname or "")
+    return text.rstrip("/")
+
+
 def _checked_proxy(text: str) -> str:
     return _http_url(text, "http://proxy.example.com:3128") if text else text
 
@@ -252,8 +265,9 @@ class StorageSettings(Section):
 
 class UpstreamSettings(Section):
     name: Annotated[str, AfterValidator(_checked_name)] = "nuget.org"
-    service_index: Annotated[str, AfterValidator(_checked_service_index)] = "https://api.nuget.org/v3/index.json"
+    service_index: Annotated[str, AfterValidator(_checked_service_index)] = NUGET_ORG
     patterns: tuple[Pattern, ...] = Field(default=("*",), min_length=1)
+    symbols: Annotated[str, AfterValidator(_checked_symbols)] = AUTO
     username: str = ""
     password_file: str = ""
     header_name: Annotated[str, AfterValidator(_checked_header_name)] = ""
@@ -275,6 +289,19 @@ class UpstreamSettings(Section):
         if isinstance(given, dict) and "name" not in given and isinstance(given.get("service_index"), str):
             return {"name": upstream_name(given["service_index"]), **given}
         return given
+
+    @model_validator(mode="after")
+    def _symbols_are_as_safe_as_packages(self) -> Self:
+        if self.service_index.startswith("https:") and self.symbols.startswith("http:"):
+            raise ValueError("symbols: expected an https URL, because service_index is one")
+        return self
+
+    @property
+    def symbol_server(self) -> str:
+        """The URL of its symbol server, without a slash at its end; empty if it has none."""
+        if self.symbols == AUTO:
+            return NUGET_ORG_SYMBOLS if self.service_index == NUGET_ORG else ""
+        return "" if self.symbols == "off" else self.symbols
 
 
 class FreshnessSettings(Section):

@@ -12,6 +12,14 @@ def write_symbol_checksums(digests: Mapping[str, bytes]) -> str:
     return ";".join(f"{algorithm}:{digest.hex()}" for algorithm, digest in digests.items())
 
 
+def read_symbol_checksums(text: str) -> dict[str, bytes]:
+    """The inverse of `write_symbol_checksums`. Raises ValueError for anything that it does not write."""
+    digests = {algorithm: bytes.fromhex(digest) for algorithm, _, digest in (p.partition(":") for p in text.split(";"))}
+    if write_symbol_checksums(digests) != text:
+        raise ValueError("it is not written as a list of checksums is")
+    return digests
+
+
 def agrees(wanted: str, known: str) -> bool:
     """Whether a file with the checksums `known` may be the one that the header `wanted` asks for.
 

@@ -36,6 +36,7 @@ from nugetproxy.mirroring.downloads.mirrored_downloads import CommittedPackage, 
 from nugetproxy.mirroring.feed import MirrorFeed
 from nugetproxy.mirroring.kept.inventory import RECONCILING, Inventory, KeptPackage, open_ledger
 from nugetproxy.mirroring.kept.view import KeptPackages
+from nugetproxy.mirroring.symbols.mirrored_symbols import SymbolServer
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.mirroring.wanted import Noting
 from nugetproxy.runtime.advisory_files import AdvisoryFiles
@@ -46,6 +47,7 @@ from nugetproxy.runtime.hosting_parts import PrivateFeed, appeared, attempted, o
 from nugetproxy.runtime.known_policy import remember_policy
 from nugetproxy.runtime.known_upstreams import remember
 from nugetproxy.runtime.readiness import Readiness
+from nugetproxy.runtime.symbols_parts import symbols_over
 from nugetproxy.services import Services
 from nugetproxy.storage import data_directory, occupants
 from nugetproxy.storage.access import access_for
@@ -132,6 +134,7 @@ async def assemble(
         mirrored_sources: list[MirroredSource] = []
         mirrors: list[tuple[UpstreamSettings, MirrorFeed]] = []
         upstreams: list[Mirrored] = []
+        servers: dict[str, SymbolServer] = {}
         for settings in config.mirroring.upstream:
             upstream = UpstreamClient(
                 settings,
@@ -141,6 +144,9 @@ async def assemble(
                 changed=changes.happened,
             )
             await upstream.start()
+            if settings.symbol_server and mode is Mode.ONLINE:
+                upstream.allow(settings.symbol_server)
+                servers[settings.name] = SymbolServer(upstream, settings.symbol_server)
             stack.push_async_callback(upstream.close)
             kept = KeptPackages(settings.name, downloads, inventory)
             mirrored_sources.append(
@@ -236,6 +242,16 @@ async def assemble(
             stack,
             runs=what in _FILLING,
         )
+        symbols = symbols_over(
+            path,
+            database,
+            parts,
+            care,
+            servers,
+            leases,
+            reserve,
+            stack,
+        )
         foresight = foresight_over(upstreams, downloads, reserve, private, config, stack)
 
         yield Services(
@@ -253,6 +269,7 @@ async def assemble(
             foresight=foresight,
             screening=policy.screening if policy is not None else None,
             care=care,
+            symbols=symbols,
         )
 
 

@@ -93,7 +93,7 @@ ACTIONS = (
 )
 
 # Routes that read hosted packages whatever the address names; and routes that need no credentials, or only a key.
-_OF_HOSTED = (Resource.CATALOG, Resource.SYMBOLS)
+_OF_HOSTED = (Resource.CATALOG,)
 _OPEN = (Resource.HEALTH, Resource.METRICS, Resource.HOME, Resource.PUBLISH)
 _OF_V2 = (Resource.V2_FEED, Resource.V2_COMPLETION)
 

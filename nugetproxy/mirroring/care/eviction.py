@@ -21,6 +21,7 @@ from nugetproxy.mirroring.care.leases import EVICTION
 from nugetproxy.mirroring.care.ranking import ranked
 from nugetproxy.mirroring.downloads.keys import lease_of, package_key
 from nugetproxy.mirroring.kept.files import FileKey, KeptFile, KeptFiles
+from nugetproxy.mirroring.kept.symbols import delete_pdbs
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobKey, BlobStore
 from nugetproxy.storage.leases import Lease, Leases
@@ -119,7 +120,7 @@ class Eviction:
     async def evict(self, files: Sequence[KeptFile], *, ask: bool = True) -> Evicted:
         """Evict these packages. `ask` is False for those that are to go even if they cannot be fetched again."""
         result, run = Evicted(), _Run(self._upstreams, ask=ask, rest=self._rest)
-        await self._evict(files, sum(file.size for file in files) + 1, run, result)
+        await self._evict(files, sum(file.occupied for file in files) + 1, run, result)
         return result
 
     async def _evict(self, files: Sequence[KeptFile], needed: int, run: "_Run", result: Evicted) -> None:
@@ -139,7 +140,7 @@ class Eviction:
                 await self._files.mark_gone(file.key)
             else:
                 batch.append(file)
-                in_batch += file.size
+                in_batch += file.occupied
             if len(batch) == _BATCH or result.bytes + in_batch >= needed:
                 await self._remove(batch, run, result)
                 batch, in_batch = [], 0
@@ -153,7 +154,7 @@ class Eviction:
         began = time.monotonic()
         await self._files.remove(removed)
         for upstream in {file.upstream for file in removed}:
-            sizes = [file.size for file in removed if file.upstream == upstream]
+            sizes = [file.occupied for file in removed if file.upstream == upstream]
             metrics.EVICTED_PACKAGES.labels(upstream).inc(len(sizes))
             metrics.EVICTED_BYTES.labels(upstream).inc(sum(sizes))
             result.packages += len(sizes)
@@ -177,6 +178,7 @@ class Eviction:
             with lease:
                 # The package first: a process that is killed here leaves a manifest, which is overwritten or swept.
                 self._blobs.delete(key)
+                delete_pdbs(self._blobs.path(key).parent)
                 self._blobs.delete(BlobKey.of(*key.segments[:3], f"{file.lower_id}.nuspec"))
             removed.append(file)
             time.sleep(_pause(self._rest, began))
@@ -228,5 +230,5 @@ def _planned(candidates: Sequence[KeptFile], needed: int, now: float) -> Evicted
             break
         result.files.append(file)
         result.packages += 1
-        result.bytes += file.size
+        result.bytes += file.occupied
     return result

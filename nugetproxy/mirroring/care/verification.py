@@ -25,6 +25,7 @@ from nugetproxy.mirroring.downloads.keys import lease_of, package_key
 from nugetproxy.mirroring.kept.files import ExpectedFile, FileKey, KeptFile, KeptFiles
 from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage
 from nugetproxy.mirroring.kept.quarantine import Quarantine
+from nugetproxy.mirroring.kept.symbols import delete_pdbs
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobKey, BlobStore
 from nugetproxy.storage.leases import Leases
@@ -258,8 +259,9 @@ def _check(path: Path, key: FileKey, expected: ExpectedFile | None) -> CheckedFi
 
 
 def _tree(mirror: Path, orphans_before: float, *, may_delete: bool) -> Iterator[FileKey]:
-    """The keys of all package files that can be served. Manifests that a killed process left alone are removed. Blocks;
-    raises StorageUnavailable."""
+    """The keys of all package files that can be served. Manifests and PDBs that a killed process left are removed.
+
+    Blocks; raises StorageUnavailable."""
     with disk_failures("list the mirror"):
         for folder in mirror.glob("*/*/*"):
             upstream, lower_id, lower_version = key = folder.parts[-3], folder.parts[-2], folder.parts[-1]
@@ -269,8 +271,14 @@ def _tree(mirror: Path, orphans_before: float, *, may_delete: bool) -> Iterator[
                 continue  # put there by hand: never served
             if package.is_file():
                 yield key
-            elif may_delete and nuspec.is_file() and nuspec.stat().st_ctime < orphans_before:
+            elif may_delete and _is_left_over(folder, nuspec, orphans_before):
                 nuspec.unlink(missing_ok=True)
+                delete_pdbs(folder)
+
+
+def _is_left_over(folder: Path, nuspec: Path, before: float) -> bool:
+    """Whether the folder has no package, and its files are older than this. Raises OSError."""
+    return any(each.is_file() and each.stat().st_ctime < before for each in (nuspec, *folder.glob("*.pdb")))
 
 
 def _identity(key: FileKey) -> PackageIdentity | None:

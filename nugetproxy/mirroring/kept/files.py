@@ -19,6 +19,7 @@ _ONE: Final = "upstream = ? AND lower_id = ? AND lower_version = ?"
 _COLUMNS: Final = (
     "upstream, lower_id, lower_version, size, modified, sha512, fetch_milliseconds, committed, used, verified, is_gone"
 )
+_SHOWN: Final = f"{_COLUMNS}, symbols"
 _KEY: Final = "upstream, lower_id, lower_version"
 _PORTION: Final = 1000
 _PINNED: Final = (
@@ -62,6 +63,13 @@ class KeptFile:
     verified: int
     is_gone: int
     """1 if the upstream no longer has the version, else 0."""
+    symbols: int = 0
+    """Bytes of its PDBs that are kept."""
+
+    @property
+    def occupied(self) -> int:
+        """Bytes that its eviction frees."""
+        return self.size + self.symbols
 
     @property
     def key(self) -> FileKey:
@@ -169,7 +177,7 @@ class KeptFiles:
         """Every file, or those of one id, by key. Read in a thread."""
         condition, parameters = ("", ()) if lower_id is None else (" WHERE lower_id = ?", (lower_id,))
         return await self._listed(
-            f"SELECT {_COLUMNS} FROM mirrored_files{condition} ORDER BY {_KEY}",  # noqa: S608 - ours
+            f"SELECT {_SHOWN} FROM mirrored_files{condition} ORDER BY {_KEY}",  # noqa: S608 - ours
             parameters,
         )
 
@@ -180,7 +188,7 @@ class KeptFiles:
         """
         beyond = "" if after is None else f" AND (used, {_KEY}) > (?, ?, ?, ?)"
         sql = (
-            f"SELECT {_COLUMNS} FROM mirrored_files WHERE is_gone = 0 AND NOT EXISTS"  # noqa: S608 - ours
+            f"SELECT {_SHOWN} FROM mirrored_files WHERE is_gone = 0 AND NOT EXISTS"  # noqa: S608 - ours
             f" (SELECT 1 FROM mirrored_pins WHERE {_PINNED}){beyond} ORDER BY used, {_KEY} LIMIT ?"
         )
         parameters = (*(() if after is None else (after.used, *after.key)), -1 if limit is None else limit)
@@ -193,7 +201,7 @@ class KeptFiles:
         """
         beyond = "" if after is None else f" AND ({_KEY}) > (?, ?, ?)"
         sql = (
-            f"SELECT {_COLUMNS} FROM mirrored_files"  # noqa: S608 - ours
+            f"SELECT {_SHOWN} FROM mirrored_files"  # noqa: S608 - ours
             f" WHERE (max(verified, committed) < ? OR max(verified, committed) > ?){beyond} ORDER BY {_KEY} LIMIT ?"
         )
         parameters = (before, now, *(() if after is None else after.key), limit)
@@ -218,7 +226,9 @@ class KeptFiles:
     async def committed_since(self, moment: float) -> int:
         """Bytes of the files committed after this unix time."""
         rows = await self._database.read(
-            lambda fetch: fetch("SELECT coalesce(sum(size), 0) FROM mirrored_files WHERE committed > ?", (int(moment),))
+            lambda fetch: fetch(
+                "SELECT coalesce(sum(size + symbols), 0) FROM mirrored_files WHERE committed > ?", (int(moment),)
+            )
         )
         return int(rows[0][0])
 
@@ -278,7 +288,7 @@ class KeptFiles:
 
 
 def _counted(fetch: Fetch) -> Counts:
-    upstreams = fetch("SELECT upstream, count(*), sum(size) FROM mirrored_files GROUP BY upstream", ())
+    upstreams = fetch("SELECT upstream, count(*), sum(size + symbols) FROM mirrored_files GROUP BY upstream", ())
     [[gone, never_verified, oldest_use]] = fetch(
         "SELECT coalesce(sum(is_gone), 0), coalesce(sum(verified = 0), 0), coalesce(min(used), 0) FROM mirrored_files",
         (),

@@ -13,6 +13,7 @@ from nugetproxy.errors import StorageUnavailable
 from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.kept.files import KeptFiles, QuarantinedFile
+from nugetproxy.mirroring.kept.symbols import delete_pdbs
 from nugetproxy.storage.blobs.base import BlobKey
 from nugetproxy.storage.data_directory import MIRROR, QUARANTINE
 from nugetproxy.storage.private_files import make_private_folder
@@ -36,9 +37,9 @@ class Quarantine:
         self._files = files
 
     def take(self, key: BlobKey, why: str) -> QuarantinedFile | None:
-        """Move a package file here and remove its nuspec; None if it is not there. Blocks; raises StorageUnavailable.
+        """Move a package file here and remove its nuspec and PDBs; None if it is not there.
 
-        The caller holds the lease of the package, and calls `record` with the result.
+        Blocks; raises StorageUnavailable. The caller holds the lease of the package, and records the result.
         """
         upstream, lower_id, lower_version = key.segments[:3]
         path, now = self._mirror.joinpath(*key.segments), time.time()
@@ -51,6 +52,7 @@ class Quarantine:
                 (self._folder / name).chmod(0o600)
             except FileNotFoundError:
                 return None
+        delete_pdbs(path.parent)
         with suppress(OSError):
             path.with_name(f"{lower_id}.nuspec").unlink(missing_ok=True)
             path.parent.rmdir()

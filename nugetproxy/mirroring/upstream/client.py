@@ -18,7 +18,7 @@ from nugetproxy.mirroring.upstream.decoding import Gunzip
 from nugetproxy.mirroring.upstream.exchange import Exchange
 from nugetproxy.mirroring.upstream.faults import ABSENT, Pacing, PassingFault
 from nugetproxy.mirroring.upstream.pace import Speed
-from nugetproxy.mirroring.upstream.resuming import UpstreamDownload
+from nugetproxy.mirroring.upstream.resuming import NO_HEADERS, UpstreamDownload
 
 # The largest registration of nuget.org is some megabytes, its vulnerability base file likewise.
 LARGEST_DOCUMENT = 64 * 2**20
@@ -213,12 +213,13 @@ class UpstreamClient:
 
     @asynccontextmanager
     async def download(
-        self, url: str, *, start: int = 0, if_range: str = "", patience: float
-    ) -> AsyncIterator[UpstreamDownload]:
+        self, url: str, *, start: int = 0, if_range: str = "", patience: float,
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> AsyncIterator[UpstreamDownload]:  # fmt: skip
         """One file, streamed; broken streams are continued, with `patience` seconds for every break.
 
         With `start` it begins there if the upstream agrees and, given `if_range`, the file is unchanged; the status is
-        200 if it does not.
+        200 if it does not. `headers` are sent besides: they are ours, never those of a client.
 
         Raises:
             DocumentAbsent: the upstream has no such file.
@@ -226,7 +227,7 @@ class UpstreamClient:
             NotMirrored: offline.
         """
         self._refuse_offline(url)
-        download = UpstreamDownload(self.name, self._connections, url, self._bridging(url, patience))
+        download = UpstreamDownload(self.name, self._connections, url, self._bridging(url, patience), headers)
         try:
             await download.begin(start, if_range)
             yield download

@@ -10,16 +10,19 @@ from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from yarl import URL
 
-from nugetproxy.config import UpstreamSettings
+from nugetproxy.config import NUGET_ORG_SYMBOLS, UpstreamSettings
 from nugetproxy.config.hosts import canonical_host, parse_allowed_host
 from nugetproxy.errors import ConfigError, UpstreamNonsense, UpstreamUnavailable
 from nugetproxy.mirroring.upstream.addresses import Address, Place, place_of, place_of_host
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# The symbol server of nuget.org redirects to a storage account or to a content network of nuget.org. What comes from
+# there is verified with the checksum in the assembly.
+_NUGET_ORG_SYMBOLS_LEAD_TO: Final = ("blob.core.windows.net", "nuget.org")
 # Signed redirect targets must be sent exactly as received, so a URL of these characters is taken as already encoded.
 # Anything else (spaces, line ends, other scripts) is encoded, never sent as it is.
 _SENDABLE = re.compile(r"[!-~]+")
@@ -89,6 +92,10 @@ class Egress:
             domain = host.removeprefix("*.")
             origins = {Origin(scheme, domain, port or _DEFAULT_PORTS[scheme]) for scheme in self._schemes}
             (self._named if host == domain else self._domains).update(origins)
+        if settings.symbol_server:
+            self._named.add(origin_of(read_url(settings.symbol_server)))
+        if settings.symbol_server == NUGET_ORG_SYMBOLS:
+            self._domains.update(Origin("https", domain, 443) for domain in _NUGET_ORG_SYMBOLS_LEAD_TO)
         self._learned: set[Origin] = set()
         """The servers that the service index names."""
         self._credentials: dict[str, str] = {}

@@ -6,7 +6,9 @@ Bytes of two different files are never mixed: the continuation has the same vali
 import base64
 import binascii
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
 
 from nugetproxy.errors import DocumentAbsent, UpstreamNonsense, UpstreamUnavailable
 from nugetproxy.metrics import UPSTREAM_RESUMED
@@ -18,6 +20,7 @@ from nugetproxy.mirroring.upstream.faults import ABSENT, PassingFault
 
 # Progress that renews the patience; else an upstream that sends some bytes per connection would be retried forever.
 _PROGRESS = 65_536
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 _MD5_BYTES = 16
 
@@ -25,11 +28,16 @@ _MD5_BYTES = 16
 class UpstreamDownload:
     """One file, being received; what is known of the file is from the head of the first answer."""
 
-    def __init__(self, upstream: str, connections: Connections, url: str, bridging: Bridging) -> None:
+    def __init__(
+        self, upstream: str, connections: Connections, url: str, bridging: Bridging,
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> None:  # fmt: skip
+        """`headers` are sent with every request."""
         self._upstream = upstream
         self._connections = connections
         self._url = url
         self._bridging = bridging
+        self._headers = headers
         self._exchange: Exchange | None = None
         self._decoder: Gunzip | None = None
         self._position = 0
@@ -95,7 +103,7 @@ class UpstreamDownload:
 
     async def _ask(self, start: int, if_range: str) -> Exchange:
         """Open an exchange for the bytes from `start`; it is kept in `self._exchange` whatever its status."""
-        headers = {"Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity", **self._headers}
         if start:
             headers["Range"] = f"bytes={start}-"
             if if_range:

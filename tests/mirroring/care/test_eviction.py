@@ -197,7 +197,9 @@ def enter(names: Iterable[str]):
 
     def write(connection) -> None:
         rows = ((name, number, number) for number, name in enumerate(names))
-        connection.executemany("INSERT INTO mirrored_files VALUES ('up', ?, '1', 1000, 0, '', 0, ?, ?, 0, 0)", rows)
+        connection.executemany(
+            "INSERT INTO mirrored_files VALUES ('up', ?, '1', 1000, 0, '', 0, ?, ?, 0, 0, 0, 0)", rows
+        )
 
     return write
 

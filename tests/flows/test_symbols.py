@@ -1,0 +1,164 @@
+"""Debuggers get the PDBs of mirrored packages, and the upstream learns nothing about other programs."""
+
+import asyncio
+import os
+
+import pytest
+
+from tests.fakes.faults import Fault
+from tests.fakes.gallery import Document
+from tests.flows.mirror import Mirror, running
+from tests.flows.symbols import SERVER, Build, publish, publish_symbols, symbols_of
+from tests.symbol_builders import checksum_of
+
+UTILS = Build("Contoso.Utils")
+NUPKG = "/v3/flatcontainer/contoso.utils/1.0.0/contoso.utils.1.0.0.nupkg"
+PDB = f"/symbols{UTILS.path}"
+ASKED = f"{SERVER}/*"
+
+
+def mirroring(data, upstream, **sections):
+    return running(data, upstream, upstream_settings=symbols_of(upstream), **sections)
+
+
+async def restore(mirror: Mirror) -> None:
+    """Until the package is in the inventory, where it arrives a moment after the client has it."""
+    await mirror.get(NUPKG)
+    assert mirror.services.care is not None
+    async with asyncio.timeout(5):
+        while not mirror.services.care.inventory.keeps("contoso.utils", "1.0.0"):
+            await asyncio.sleep(0.005)
+
+
+async def kept_bytes(mirror: Mirror) -> int:
+    assert mirror.services.care is not None
+    return mirror.services.care.inventory.totals().bytes
+
+
+@pytest.fixture
+def package(upstream) -> bytes:
+    publish_symbols(upstream, UTILS)
+    return publish(upstream, "Contoso.Utils", "1.0.0", UTILS)
+
+
+async def test_a_pdb_is_fetched_once_and_kept_beside_its_package(upstream, tmp_path, package):
+    async with mirroring(tmp_path, upstream) as mirror:
+        await restore(mirror)
+        got = await asyncio.gather(*(mirror.get(PDB) for _ in range(5)))
+        assert [(each.status, each.body) for each in got] == [(200, UTILS.pdb)] * 5
+        assert await kept_bytes(mirror) == len(package) + len(UTILS.pdb)
+    [request] = upstream.recorded(ASKED)
+    assert request.path == SERVER + UTILS.path
+    assert request.headers["symbolchecksum"] == f"SHA256:{checksum_of(UTILS.pdb, guid=UTILS.guid).hex()}"
+    assert (tmp_path / "mirror/up/contoso.utils/1.0.0" / f"{UTILS.guid.hex}ffffffff.pdb").read_bytes() == UTILS.pdb
+    async with mirroring(tmp_path, upstream, offline=True) as mirror:
+        assert (await mirror.get(PDB.upper().replace("/SYMBOLS", "/symbols"))).body == UTILS.pdb
+        assert (await mirror.get(PDB, {"SymbolChecksum": "SHA256:" + "0" * 64})).status == 404
+
+
+async def test_what_no_kept_package_names_is_not_asked_for(upstream, tmp_path, package):
+    private = Build("Contoso.Payroll")
+    publish_symbols(upstream, private)
+    async with mirroring(tmp_path, upstream) as mirror:
+        assert (await mirror.get(PDB)).status == 404, "the package was never requested"
+        await restore(mirror)
+        assert (await mirror.get(f"/symbols{private.path}")).status == 404
+        assert (await mirror.get(PDB.replace("contoso.utils", "other"))).status == 404
+        assert (await mirror.get(PDB.replace("FFFFFFFF", "1"))).status == 404
+    assert upstream.requests_for(ASKED) == 0
+
+
+async def test_an_absence_is_remembered(upstream, tmp_path, package):
+    upstream.gallery.extra.clear()
+    for _ in range(2):
+        async with mirroring(tmp_path, upstream) as mirror:
+            await restore(mirror)
+            assert (await mirror.get(PDB)).status == 404
+    assert upstream.requests_for(ASKED) == 1
+
+
+async def test_a_failure_is_not_an_absence(upstream, tmp_path, package):
+    upstream.fault(ASKED, Fault(status=403), times=1)
+    async with mirroring(tmp_path, upstream) as mirror:
+        await restore(mirror)
+        assert (await mirror.get(PDB)).status == 503
+        assert (await mirror.get(PDB)).body == UTILS.pdb
+
+
+@pytest.mark.parametrize(
+    "sent", [b"<html>", UTILS.pdb + b"x", Build("Other").pdb, Build("Contoso.Utils", body=b"").pdb]
+)
+async def test_another_file_is_never_kept(upstream, tmp_path, package, sent):
+    upstream.gallery.extra[SERVER + UTILS.path] = Document(sent, "application/octet-stream")
+    async with mirroring(tmp_path, upstream) as mirror:
+        await restore(mirror)
+        got = await mirror.get(PDB)
+        assert got.status == 502
+        assert "is not that PDB" in got.reason
+        assert not list(tmp_path.rglob("*.pdb"))
+        assert not list((tmp_path / "spool").iterdir())
+        assert await kept_bytes(mirror) == len(package)
+
+
+async def test_a_damaged_pdb_is_fetched_again(upstream, tmp_path, package):
+    async with mirroring(tmp_path, upstream) as mirror:
+        await restore(mirror)
+        await mirror.get(PDB)
+        [kept] = tmp_path.rglob("*.pdb")
+        os.utime(kept)
+        assert (await mirror.get(PDB)).body == UTILS.pdb
+        assert upstream.requests_for(ASKED) == 1, "it was only touched"
+        kept.write_bytes(b"x" * len(UTILS.pdb))
+        assert (await mirror.get(PDB)).body == UTILS.pdb
+        assert upstream.requests_for(ASKED) == 2
+        assert await kept_bytes(mirror) == len(package) + len(UTILS.pdb)
+
+
+async def test_pdbs_go_with_their_package(upstream, tmp_path, package):
+    async with mirroring(tmp_path, upstream) as mirror:
+        await restore(mirror)
+        await mirror.get(PDB)
+    async with mirroring(tmp_path, upstream) as mirror:
+        care = mirror.services.care
+        assert care is not None
+        evicted = await care.eviction.evict(await care.files.all())
+        assert evicted.bytes == len(package) + len(UTILS.pdb)
+        assert await kept_bytes(mirror) == 0
+        assert not (tmp_path / "mirror/up/contoso.utils").exists()
+        assert (await mirror.get(PDB)).status == 404
+
+
+async def test_pdbs_are_found_again_without_the_inventory(upstream, tmp_path, package):
+    async with mirroring(tmp_path, upstream) as mirror:
+        await restore(mirror)
+        await mirror.get(PDB)
+    for each in tmp_path.glob("inventory.db*"):
+        each.unlink()
+    async with mirroring(tmp_path, upstream) as mirror:
+        await restore(mirror)
+        assert (await mirror.get(PDB)).body == UTILS.pdb
+        assert await kept_bytes(mirror) == len(package) + len(UTILS.pdb)
+    assert upstream.requests_for(ASKED) == 1
+
+
+async def test_protected_and_withheld_packages_have_no_symbols(upstream, tmp_path, package):
+    rule = {"name": "none", "action": "block", "ids": ["contoso.*"]}
+    async with mirroring(tmp_path, upstream) as mirror:
+        await restore(mirror)
+        await mirror.get(PDB)
+    for status, sections in (
+        (404, {"feed": {"protected_prefixes": ["Contoso."]}}),
+        (403, {"policy": {"rule": [rule]}}),
+    ):
+        async with mirroring(tmp_path, upstream, **sections) as mirror:
+            assert (await mirror.get(NUPKG)).status == status
+            assert (await mirror.get(PDB)).status == status
+    assert upstream.requests_for(ASKED) == 1
+
+
+async def test_a_symbol_server_is_only_asked_where_there_is_one(upstream, tmp_path, package):
+    for settings in ({}, {"symbols": "off"}):
+        async with running(tmp_path, upstream, upstream_settings=settings) as mirror:
+            await restore(mirror)
+            assert (await mirror.get(PDB)).status == 404
+    assert upstream.requests_for(ASKED) == 0
