@@ -12,8 +12,7 @@ from typing import Any, Final
 from nugetproxy.accounts.model import now_us
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.logs import mask_text
-from nugetproxy.storage.database.base import Transaction
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database, Fetch, Transaction
 
 DONE: Final = "done"
 REFUSED: Final = "refused"
@@ -65,10 +64,10 @@ class _Refused:
     left_out: int = 0
 
 
-def newest_entry(database: SqliteDatabase) -> int:
+def newest_entry(fetch: Fetch) -> int:
     """The number of the newest line; 0 if there is none, and if the database is closed or cannot be read."""
     try:
-        [(number,)] = database.fetch_now("SELECT max(number) FROM audit_log")
+        [(number,)] = fetch("SELECT max(number) FROM audit_log", ())
     except StorageUnavailable:
         return 0
     return number or 0
@@ -77,7 +76,7 @@ def newest_entry(database: SqliteDatabase) -> int:
 class AuditLog:
     """The audit lines of one database."""
 
-    def __init__(self, database: SqliteDatabase, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._clock = clock
         self._refused: dict[str, _Refused] = {}
@@ -100,31 +99,33 @@ class AuditLog:
         known.written += 1
         await self._database.write(lambda transaction: insert_audit(transaction, entry))
 
-    def entries(
+    async def entries(
         self, after: int = 0, limit: int = 100, *, since: int = 0, actor: str = "", action: str = "", subject: str = ""
     ) -> tuple[AuditEntry, ...]:
         """At most `limit` lines numbered above `after`, oldest first; filtered by equality with the given texts.
 
         Raises StorageUnavailable.
         """
-        return self._read("ASC", after, limit, since=since, actor=actor, action=action, subject=subject)
+        return await self._read("ASC", after, limit, since=since, actor=actor, action=action, subject=subject)
 
-    def latest(
-        self, limit: int = 100, *, since: int = 0, actor: str = "", action: str = "", subject: str = ""
+    async def latest(
+        self, limit: int | None = 100, *, since: int = 0, actor: str = "", action: str = "", subject: str = ""
     ) -> tuple[AuditEntry, ...]:
-        """As `entries`, but the last `limit` lines; also oldest first."""
-        return self._read("DESC", 0, limit, since=since, actor=actor, action=action, subject=subject)[::-1]
+        """As `entries`, but the last `limit` lines (None: all); also oldest first."""
+        return (await self._read("DESC", 0, limit, since=since, actor=actor, action=action, subject=subject))[::-1]
 
-    def _read(self, order: str, after: int, limit: int, *, since: int, **equal: str) -> tuple[AuditEntry, ...]:
-        conditions, parameters = ["number > ?", "at >= ?"], [after, since]
-        values: list[object] = [*parameters]
+    async def _read(
+        self, order: str, after: int, limit: int | None, *, since: int, **equal: str
+    ) -> tuple[AuditEntry, ...]:
+        conditions, values = ["number > ?", "at >= ?"], list[object]((after, since))
         for column, text in equal.items():
             if text:
                 conditions.append(f"{column} = ?")
                 values.append(text)
-        rows = self._database.fetch_now(
-            f"SELECT {_COLUMNS} FROM audit_log WHERE {' AND '.join(conditions)} ORDER BY number {order} LIMIT ?",  # noqa: S608  names are ours
-            [*values, limit],
+        many = "" if limit is None else "LIMIT ?"
+        rows = await self._database.fetch(
+            f"SELECT {_COLUMNS} FROM audit_log WHERE {' AND '.join(conditions)} ORDER BY number {order} {many}",  # noqa: S608  names are ours
+            values if limit is None else [*values, limit],
         )
         return tuple(
             AuditEntry(number=n, at=at, actor=a, action=act, subject=s, address=where, result=r, detail=d)

@@ -1,30 +1,20 @@
-"""Whether a server has an administrator, so that startup can say how to create one. No migration, no thread."""
+"""Whether a server has an administrator, so that startup can say how to create one."""
 
 import shlex
-import sqlite3
 from pathlib import Path
 
+from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.database.opening import MAIN
+from nugetproxy.storage.database.peeking import peek
 
 
 def has_administrator(directory: Path) -> bool:
     """Whether the data directory has an active administrator. True when that cannot be determined."""
-    path = directory / MAIN
-    if not path.exists():
-        return False
+    active = "SELECT 1 FROM accounts WHERE is_administrator = 1 AND disabled IS NULL LIMIT 1"
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
-    except sqlite3.Error:
+        return bool(peek(directory / MAIN, active))
+    except StorageUnavailable:
         return True
-    try:
-        row = connection.execute("SELECT count(*) FROM accounts WHERE is_administrator AND disabled IS NULL").fetchone()
-        return bool(row[0])
-    except sqlite3.OperationalError as error:
-        return "no such table" not in str(error)
-    except sqlite3.Error:
-        return True
-    finally:
-        connection.close()
 
 
 def how_to_begin(data: str, config: str = "", program: str = "nugetproxy") -> str:

@@ -14,8 +14,7 @@ from nugetproxy.accounts.import_file import ImportedUser, Problem
 from nugetproxy.accounts.model import AccountKind, Actor, Role, now_us
 from nugetproxy.accounts.records import account_named, find_account, members_of
 from nugetproxy.errors import Conflict, NugetproxyError
-from nugetproxy.storage.database.base import Transaction
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database, Transaction
 from nugetproxy.storage.revisions import Change, Revisions
 from nugetproxy.storage.telling import write_and_tell
 
@@ -39,7 +38,7 @@ class _Undone(Exception):
 
 
 async def import_users(
-    database: SqliteDatabase,
+    database: Database,
     revisions: Revisions,
     users: Sequence[ImportedUser],
     *,

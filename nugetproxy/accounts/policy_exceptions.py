@@ -11,9 +11,9 @@ from nugetproxy.accounts.model import Actor, now_us
 from nugetproxy.errors import InvalidRequest, InvalidVersion
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.storage.database.base import Transaction
-from nugetproxy.storage.database.sqlite import SqliteDatabase
-from nugetproxy.storage.revisions import Revisions
+from nugetproxy.storage.database.base import Database, Transaction
+from nugetproxy.storage.revisions import Change, Revisions
+from nugetproxy.storage.telling import write_and_tell
 
 LONGEST_REASON: Final = 200
 _COLUMNS: Final = "lower_id, lower_version, until, because, made_by, made_at"
@@ -34,24 +34,25 @@ class PolicyException:
 class PolicyExceptions:
     """The exceptions of one data directory."""
 
-    def __init__(self, database: SqliteDatabase, revisions: Revisions) -> None:
+    def __init__(self, database: Database, revisions: Revisions) -> None:
         self._database = database
         self._revisions = revisions
         self._known: tuple[int, dict[str, dict[NuGetVersion, PolicyException]]] | None = None
 
-    def of_id(self, lower_id: str) -> dict[NuGetVersion, PolicyException]:
+    async def of_id(self, lower_id: str) -> dict[NuGetVersion, PolicyException]:
         """The exceptions of an id, also those that have ended. Raises StorageUnavailable."""
-        revision = self._revisions.accounts
-        if self._known is None or self._known[0] != revision:
+        # First the number, then the rows: what is known is never older than its number says.
+        revision, known = self._revisions.accounts, self._known
+        if known is None or known[0] != revision:
             by_id: dict[str, dict[NuGetVersion, PolicyException]] = {}
-            for each in self.all():
+            for each in await self.all():
                 by_id.setdefault(each.lower_id, {})[each.version] = each
-            self._known = revision, by_id
-        return self._known[1].get(lower_id, {})
+            known = self._known = revision, by_id
+        return known[1].get(lower_id, {})
 
-    def all(self) -> list[PolicyException]:
+    async def all(self) -> list[PolicyException]:
         """By id and version. Raises StorageUnavailable."""
-        rows = self._database.fetch_now(f"SELECT {_COLUMNS} FROM policy_exceptions ORDER BY lower_id, made_at")  # noqa: S608  names are ours
+        rows = await self._database.fetch(f"SELECT {_COLUMNS} FROM policy_exceptions ORDER BY lower_id, made_at")  # noqa: S608  names are ours
         found = []
         for lower_id, version, *rest in rows:
             try:
@@ -80,22 +81,19 @@ class PolicyExceptions:
             )
             insert_audit(transaction, AuditEntry(by.name, "policy.allow", str(package), detail=because))
 
-        await self._database.write(write)
-        self._revisions.bump_accounts()
+        await write_and_tell(self._database, write, self._revisions, Change.of_accounts())
         return made
 
     async def revoke(self, package: PackageIdentity, *, by: Actor) -> None:
         """End an exception. Raises InvalidRequest if there is none, StorageUnavailable."""
 
-        def write(transaction: Transaction) -> int:
+        def write(transaction: Transaction) -> None:
             deleted = transaction.change(
                 "DELETE FROM policy_exceptions WHERE lower_id = ? AND lower_version = ?",
                 (package.lower_id, package.lower_version),
             )
-            if deleted:
-                insert_audit(transaction, AuditEntry(by.name, "policy.revoke", str(package)))
-            return deleted
+            if not deleted:
+                raise InvalidRequest(f"there is no exception for {package}; see nugetproxy policy list")
+            insert_audit(transaction, AuditEntry(by.name, "policy.revoke", str(package)))
 
-        if not await self._database.write(write):
-            raise InvalidRequest(f"there is no exception for {package}; see nugetproxy policy list")
-        self._revisions.bump_accounts()
+        await write_and_tell(self._database, write, self._revisions, Change.of_accounts())

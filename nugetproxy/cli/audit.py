@@ -1,17 +1,16 @@
 """nugetproxy audit: who did what, when, from where, and with what result."""
 
-import time
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from nugetproxy.cli.managing import age_or_time, managing_options
-from nugetproxy.cli.options import Settings
-from nugetproxy.cli.output import iso, refuse
-from nugetproxy.errors import NugetproxyError
+from nugetproxy.cli.managing import age_or_time, manage, managing_options
+from nugetproxy.cli.output import iso
 
 if TYPE_CHECKING:
     from nugetproxy.accounts.audit import AuditEntry
+    from nugetproxy.cli.managed import Managed
 
 _LOOK_EVERY: Final = 0.3
 _PER_LOOK: Final = 1000
@@ -27,26 +26,25 @@ _SHOWN: Final = 100
 @managing_options
 def audit(follow: bool, since: int, limit: int | None, as_json: bool, **options: object) -> None:
     """Print the audit log, oldest line first. With --json, one JSON object per line."""
-    from nugetproxy.cli.managed import opened
+    many = limit if limit is not None or since else _SHOWN
 
-    many = limit if limit is not None else -1 if since else _SHOWN
-    try:
-        with opened(Settings(options), reading=True) as managed:
-            last = 0
-            for entry in managed.audit.latest(many, since=since):
+    async def work(managed: "Managed") -> None:
+        import asyncio
+
+        last = 0
+        for entry in await managed.audit.latest(many, since=since):
+            _print(entry, as_json)
+            last = entry.number
+        if follow and not last:
+            last = max((entry.number for entry in await managed.audit.latest(1)), default=0)
+        while follow:
+            for entry in await managed.audit.entries(last, _PER_LOOK):
                 _print(entry, as_json)
                 last = entry.number
-            if follow and not last:
-                last = max((entry.number for entry in managed.audit.latest(1)), default=0)
-            while follow:
-                for entry in managed.audit.entries(last, _PER_LOOK):
-                    _print(entry, as_json)
-                    last = entry.number
-                time.sleep(_LOOK_EVERY)
-    except KeyboardInterrupt:
-        pass
-    except NugetproxyError as error:
-        refuse(error)
+            await asyncio.sleep(_LOOK_EVERY)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        manage(options, work, reading=True)
 
 
 def _print(entry: "AuditEntry", as_json: bool) -> None:

@@ -11,14 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nugetproxy.accounts.audit import AuditLog, newest_entry
+from nugetproxy.accounts.audit import AuditLog
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.model import Actor, command_line
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.cli.options import Settings
 from nugetproxy.cli.output import note
 from nugetproxy.errors import StorageUnavailable
-from nugetproxy.storage.database.opening import open_main_database
+from nugetproxy.runtime.main_database import open_main
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.revisions import Revisions
 
@@ -57,16 +57,16 @@ def opened(settings: Settings, *, may_create: bool = False, reading: bool = Fals
     """Raises StorageUnavailable. `may_create`, `reading`: see `managing.manage`."""
     path = settings.data
     _prepare(path, may_create)
-    database = open_main_database(path, reading=reading)
+    main = open_main(path, reading=reading)
     try:
         revisions = Revisions(None if reading else path)
         try:
-            revisions.catch_up(lambda: newest_entry(database))
-            yield Managed(settings, path, database, revisions)
+            revisions.catch_up(main.newest)
+            yield Managed(settings, path, main.database, revisions)
         finally:
             revisions.close()
     finally:
-        database.close()
+        main.database.close()
 
 
 def _prepare(path: Path, may_create: bool) -> None:

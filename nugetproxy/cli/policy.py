@@ -101,7 +101,7 @@ def list_policy(as_json: bool, **options: object) -> None:
         located = managed.config.storage.model_copy(update={"path": str(managed.path)})
         config = with_known_policy(managed.config.model_copy(update={"storage": located}))
         rules = [rule.model_dump(exclude_defaults=True) | {"action": rule.action} for rule in config.policy.rule]
-        exceptions = PolicyExceptions(managed.database, managed.revisions).all()
+        exceptions = await PolicyExceptions(managed.database, managed.revisions).all()
         return rules, [_shown(each) for each in exceptions]
 
     rules, exceptions = manage(options, work, reading=True)

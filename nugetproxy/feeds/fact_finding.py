@@ -51,7 +51,7 @@ class FactFinder:
             seen = await memory.seen(lower_id, undated, now)
         files = await self._files(lower_id) if any(rule.needs_file for rule in rules) else {}
         kept = frozenset(self._policy.kept(package_id))
-        pins = memory.pins(lower_id)
+        pins = await memory.pins(lower_id)
         # A version that fixes something is exempt from rules about age.
         needs_advisories = needs_age or any(rule.severity is not None for rule in rules)
         advisories = await self._advisories(lower_id) if needs_advisories else None
@@ -82,7 +82,7 @@ class FactFinder:
         """What the package file tells, read once for the same bytes and trust; None if it cannot be read."""
         trust = await self._trust()
         judged_as = _judged_as(file.etag, trust)
-        known = self._policy.memory.files(package.lower_id).get(package.version)
+        known = (await self._policy.memory.files(package.lower_id)).get(package.version)
         if known is not None and known[0] == judged_as:
             return known[1]
         try:
@@ -94,7 +94,7 @@ class FactFinder:
 
     async def _files(self, lower_id: str) -> dict[NuGetVersion, PackageFacts]:
         """What is known of package files, as far as the same signers are trusted now."""
-        known = self._policy.memory.files(lower_id)
+        known = await self._policy.memory.files(lower_id)
         if not known:
             return {}
         end = _judged_as("", await self._trust())

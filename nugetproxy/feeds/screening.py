@@ -207,7 +207,7 @@ class Screening:
     # --- judging ---
 
     async def _screened(self, package_id: PackageId, rules: tuple[Rule, ...], now: float, revision: int) -> Screen:
-        exemptions = self.policy.exemptions(package_id.lower)
+        exemptions = await self.policy.exemptions(package_id.lower)
         if not any(rule.needs_facts for rule in rules):
             return Screen(package_id, rules, exemptions, {}, {}, now, revision)
         answer = await self._below.complete_registration(package_id)

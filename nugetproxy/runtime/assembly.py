@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 
 import nugetproxy
 from nugetproxy import metrics
-from nugetproxy.accounts.audit import newest_entry
 from nugetproxy.accounts.reservations import protected_prefixes
 from nugetproxy.config import Config, FreshnessSettings, UpstreamSettings
 from nugetproxy.errors import StorageUnavailable
@@ -46,13 +45,14 @@ from nugetproxy.runtime.foresight_parts import Mirrored, foresight_over
 from nugetproxy.runtime.hosting_parts import PrivateFeed, appeared, attempted, over
 from nugetproxy.runtime.known_policy import remember_policy
 from nugetproxy.runtime.known_upstreams import remember
+from nugetproxy.runtime.main_database import open_main
 from nugetproxy.runtime.readiness import Readiness
 from nugetproxy.runtime.symbols_parts import symbols_over
 from nugetproxy.services import Services
 from nugetproxy.storage import data_directory, occupants
 from nugetproxy.storage.access import access_for
 from nugetproxy.storage.data_directory import IMPORTS, MIRROR
-from nugetproxy.storage.database.opening import INVENTORY, open_main_database
+from nugetproxy.storage.database.opening import INVENTORY
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.documents.disk import DiskDocuments
 from nugetproxy.storage.documents.hot import HotDocuments
@@ -278,10 +278,10 @@ def _main_database(path: Path, revisions: Revisions, stack: AsyncExitStack, *, r
 
     Raises StorageUnavailable: without it, it is not known which ids are protected, nor which versions are allowed.
     """
-    database = open_main_database(path, reading=read_only)
-    stack.callback(database.close)
-    revisions.catch_up(lambda: newest_entry(database))
-    return database
+    main = open_main(path, reading=read_only)
+    stack.callback(main.database.close)
+    revisions.catch_up(main.newest)
+    return main.database
 
 
 class _Changes:

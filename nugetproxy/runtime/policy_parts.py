@@ -24,7 +24,7 @@ from nugetproxy.nuget.certificates import NO_ROOTS, read_roots
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.signature_verification import SignatureTrust
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database
 from nugetproxy.storage.revisions import Revisions
 
 _log = logger()
@@ -41,7 +41,7 @@ class ScreenedFeed:
 def screened(
     below: Feed,
     settings: PolicySettings,
-    database: SqliteDatabase,
+    database: Database,
     revisions: Revisions,
     *,
     facts: Feed,
@@ -50,10 +50,10 @@ def screened(
     """The policy over `below`. `facts` is the same feed, possibly with more advisories. Raises ConfigError."""
     exceptions = PolicyExceptions(database, revisions)
 
-    def exemptions(lower_id: str) -> Exemptions:
+    async def exemptions(lower_id: str) -> Exemptions:
         return {
             version: Exemption(each.until / 1e6, each.because, each.by)
-            for version, each in exceptions.of_id(lower_id).items()
+            for version, each in (await exceptions.of_id(lower_id)).items()
         }
 
     def kept_versions(package_id: PackageId) -> Collection[NuGetVersion]:

@@ -17,7 +17,7 @@ def entry(subject: str = "x", **differing) -> AuditEntry:
 async def test_a_recorded_line_can_be_read(place):
     await place.audit.record_refusal(entry(address="192.0.2.1", result=REFUSED, detail="not an owner"))
 
-    assert place.audit.entries() == (entry(address="192.0.2.1", result=REFUSED, detail="not an owner", number=1),)
+    assert await place.audit.entries() == (entry(address="192.0.2.1", result=REFUSED, detail="not an owner", number=1),)
 
 
 @pytest.mark.parametrize(
@@ -34,17 +34,17 @@ async def test_no_line_is_changed_or_deleted(place, statement):
 
     with pytest.raises(ConstraintViolated, match="append-only"):
         await place.database.write(lambda transaction: transaction.change(statement))
-    assert [each.actor for each in place.audit.entries()] == ["alice"]
+    assert [each.actor for each in await place.audit.entries()] == ["alice"]
 
 
 async def test_reading_continues_where_it_ended(place):
     for subject in "abcde":
         await place.audit.record_refusal(entry(subject))
-    first = place.audit.entries(limit=2)
+    first = await place.audit.entries(limit=2)
 
     assert [each.subject for each in first] == ["a", "b"]
-    assert [each.subject for each in place.audit.entries(first[-1].number)] == ["c", "d", "e"]
-    assert [each.subject for each in place.audit.latest(2)] == ["d", "e"]
+    assert [each.subject for each in await place.audit.entries(first[-1].number)] == ["c", "d", "e"]
+    assert [each.subject for each in await place.audit.latest(2)] == ["d", "e"]
 
 
 async def test_filters(place):
@@ -52,15 +52,15 @@ async def test_filters(place):
     await place.audit.record_refusal(entry("b", actor="bobby", at=NOON + SECOND))
     await place.audit.record_refusal(entry("c", action="package.unlist"))
 
-    assert [each.subject for each in place.audit.entries(since=NOON + 1)] == ["b"]
-    assert [each.subject for each in place.audit.entries(actor="bobby")] == ["b"]
-    assert [each.subject for each in place.audit.entries(action="package.unlist", subject="c")] == ["c"]
-    assert [each.subject for each in place.audit.latest(since=NOON + 1)] == ["b"]
+    assert [each.subject for each in await place.audit.entries(since=NOON + 1)] == ["b"]
+    assert [each.subject for each in await place.audit.entries(actor="bobby")] == ["b"]
+    assert [each.subject for each in await place.audit.entries(action="package.unlist", subject="c")] == ["c"]
+    assert [each.subject for each in await place.audit.latest(since=NOON + 1)] == ["b"]
 
 
 async def test_untrusted_text_stays_in_its_line(place):
     await place.audit.record_refusal(entry("a\nb\x1b[2J\ud800" + "x" * 2000))
-    subject = place.audit.entries()[0].subject
+    subject = (await place.audit.entries())[0].subject
 
     assert subject.isprintable()
     assert len(subject) == 500
@@ -69,7 +69,7 @@ async def test_untrusted_text_stays_in_its_line(place):
 async def test_what_looks_like_a_secret_is_masked(place):
     minted = mint_key()
     await place.audit.record_refusal(entry(f"pushed with {minted.text}", detail="Authorization: Basic aHVudGVyMg=="))
-    line = place.audit.entries()[0]
+    line = (await place.audit.entries())[0]
 
     assert line.subject == "pushed with nugetproxy_***"
     assert "aHVudGVyMg" not in line.detail
@@ -91,7 +91,8 @@ async def test_no_secret_is_kept_in_clear_anywhere(place, tmp_path):
         await place.directory.revoke_key(first)
         place.directory.note_used(new.key_id, NOON)
     bytes_on_disk = b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()))
-    told = repr([events, place.audit.entries(), await place.directory.keys(), await place.directory.accounts(), actor])
+    keys, accounts = await place.directory.keys(), await place.directory.accounts()
+    told = repr([events, await place.audit.entries(), keys, accounts, actor])
 
     assert b"alice" in bytes_on_disk
     for secret in (password, newer, first, second, first[-38:], second[-38:], first[23:55], second[23:55]):
@@ -105,10 +106,10 @@ async def test_refusals_without_end_leave_so_many_lines(place):
     for _ in range(REFUSALS_A_MINUTE + 100):
         await audit.record_refusal(entry(result=REFUSED))
     await audit.record_refusal(entry(actor="bobby", result=REFUSED))  # others have lines of their own
-    assert len(audit.entries(actor="alice", limit=1000)) == REFUSALS_A_MINUTE
-    assert len(audit.entries(actor="bobby")) == 1
+    assert len(await audit.entries(actor="alice", limit=1000)) == REFUSALS_A_MINUTE
+    assert len(await audit.entries(actor="bobby")) == 1
     now = 60.0
     await audit.record_refusal(entry(result=REFUSED, detail="not an owner"))
     await audit.record_refusal(entry(result=REFUSED, detail="not an owner"))
-    told = [each.detail for each in audit.latest(2)]
+    told = [each.detail for each in await audit.latest(2)]
     assert told == ["not an owner (and 100 more refusals that were not recorded)", "not an owner"]

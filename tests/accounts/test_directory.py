@@ -225,7 +225,7 @@ class TestTelling:
         await place.directory.remove_member(acme, bobby, by=by)
         await place.directory.disable("acme", by=by)
 
-        entries = place.audit.entries()
+        entries = await place.audit.entries()
         assert [(each.action, each.subject, each.detail) for each in entries] == [
             ("user.add", "alice", ""),
             ("user.passwd", "alice", ""),
@@ -253,4 +253,4 @@ class TestTelling:
             await place.directory.add_user("alice")
 
         assert place.revisions.accounts == before
-        assert len(place.audit.entries()) == 1
+        assert len(await place.audit.entries()) == 1

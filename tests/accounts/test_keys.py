@@ -94,7 +94,7 @@ class TestAdding:
         await add(place, acme, name="nobodys")
         await place.directory.revoke_key("nobodys", member=alice)
 
-        assert [each.detail for each in place.audit.entries()[-3:]] == [
+        assert [each.detail for each in (await place.audit.entries())[-3:]] == [
             "push unlist; *; by alice", "push unlist; *", "by alice",
         ]  # fmt: skip
 
@@ -176,7 +176,7 @@ class TestEnding:
         ended = await place.directory.revoke_key(text)
 
         assert [each.key_id for each in ended] == [key.key_id]
-        assert text not in str(place.audit.entries())
+        assert text not in str(await place.audit.entries())
 
     async def test_a_broken_text_is_not_repeated(self, place, alice):
         _, text = await add(place, alice)
@@ -257,7 +257,7 @@ class TestRotating:
         new, _ = await place.directory.rotate_key(old, 3600)
         await place.directory.revoke_key("ci", member=alice)
 
-        assert [(each.subject, each.detail) for each in place.audit.entries(action="key.revoke")] == [
+        assert [(each.subject, each.detail) for each in await place.audit.entries(action="key.revoke")] == [
             (f"alice/ci ({old.key_id})", "by alice"),
             (f"alice/ci ({new.key_id})", "by alice"),
         ]
@@ -270,7 +270,7 @@ class TestRotating:
         await add(place, acme, name="nobodys")
         await place.directory.remove_member(acme, bobby)
 
-        assert [(each.subject, each.detail) for each in place.audit.entries(action="key.revoke")] == [
+        assert [(each.subject, each.detail) for each in await place.audit.entries(action="key.revoke")] == [
             (f"acme/ci ({ended.key_id})", "bobby left acme")
         ]
 

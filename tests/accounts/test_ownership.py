@@ -191,7 +191,7 @@ async def test_each_act_is_one_line(place, alice):
     await place.ownership.release("Contoso.*", bobby)
     await place.ownership.release("Contoso.*")
 
-    assert [(each.action, each.subject, each.detail) for each in place.audit.entries()[1:]] == [
+    assert [(each.action, each.subject, each.detail) for each in (await place.audit.entries())[1:]] == [
         ("owner.add", "contoso.core", "alice"),
         ("owner.remove", "contoso.core", "alice"),
         ("prefix.reserve", "Contoso.*", "alice, shared"),

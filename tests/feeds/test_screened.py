@@ -18,7 +18,7 @@ from nugetproxy.feeds.policy.facts import PackageFacts
 from nugetproxy.feeds.policy.memory import PolicyMemory
 from nugetproxy.feeds.policy.policy import Policy
 from nugetproxy.feeds.policy.rules import rule_of
-from nugetproxy.feeds.policy.verdicts import Exemption
+from nugetproxy.feeds.policy.verdicts import Exemption, Exemptions
 from nugetproxy.feeds.screened import Screened
 from nugetproxy.feeds.screening import Screening
 from nugetproxy.nuget.identity import PackageId, PackageIdentity
@@ -44,10 +44,10 @@ class Forgetful(PolicyMemory):
     ) -> dict[NuGetVersion | None, float]:
         return dict.fromkeys((None, *versions), now)
 
-    def files(self, lower_id: str) -> dict[NuGetVersion, tuple[str, PackageFacts]]:
+    async def files(self, lower_id: str) -> dict[NuGetVersion, tuple[str, PackageFacts]]:
         return {}
 
-    def pins(self, lower_id: str) -> frozenset[NuGetVersion]:
+    async def pins(self, lower_id: str) -> frozenset[NuGetVersion]:
         return self._pinned
 
 
@@ -83,13 +83,16 @@ def screened(feed: ScriptedFeed, rules: Iterable[dict[str, Any]], clock: Clock |
     async def unreadable(_file: Path) -> PackageFacts:
         raise OSError
 
+    async def none(_lower_id: str) -> Exemptions:
+        return {}
+
     named = (
         rule_of(PolicyRuleSettings.model_validate({"name": f"r{number}"} | rule)) for number, rule in enumerate(rules)
     )
     with_defaults: dict[str, Any] = {
         "memory": Forgetful(),
         "revision": lambda: 0,
-        "exemptions": lambda _id: {},
+        "exemptions": none,
         "kept": lambda _id: (),
         "inspect": unreadable,
         "observer": Silent(),
@@ -234,7 +237,10 @@ async def test_exceptions_and_pins_are_followed():
     exemption = {version: Exemption(NOW + DAY, "x", "y")}
     rules = [{"younger_than": "7d"}]
 
-    assert await newest(screened(FactsFeed(YOUNG), rules, exemptions=lambda _id: exemption)) == "2.0.0"
+    async def exempt(_lower_id: str) -> Exemptions:
+        return exemption
+
+    assert await newest(screened(FactsFeed(YOUNG), rules, exemptions=exempt)) == "2.0.0"
     assert await newest(screened(FactsFeed(YOUNG), rules, memory=Forgetful([version]))) == "2.0.0"
     assert await newest(screened(FactsFeed(YOUNG), rules, kept=lambda _id: [version])) == "2.0.0"
 

@@ -53,7 +53,7 @@ async def left(data: Path) -> int:
     try:
         versions = house.packages.versions(ID.lower())
         assert check_blobs(house.packages, house.blobs) == ()
-        entries = house.audit.entries(limit=1_000)
+        entries = await house.audit.entries(limit=1_000)
         deleted = [each.subject for each in entries if (each.action, each.result) == ("package.delete", "done")]
         assert len(deleted) == len(set(deleted)) == PUSHED - len(versions)
         assert house.database.fetch_now("PRAGMA integrity_check") == [("ok",)]

@@ -131,6 +131,6 @@ class House:
     def leftovers(self) -> list[Path]:
         return sorted((self.path / "spool").glob("*"))
 
-    def audited(self) -> list[tuple[str, str, str]]:
+    async def audited(self) -> list[tuple[str, str, str]]:
         """Action, subject and result of every line of the audit log."""
-        return [(line.action, line.subject, line.result) for line in self.audit.entries()]
+        return [(line.action, line.subject, line.result) for line in await self.audit.entries()]

@@ -74,7 +74,7 @@ async def _check(directory: Path) -> None:
     assert [item.lower_version for item in house.events.after(0, 100_000)] == [
         package.identity.lower_version for package in sorted(there.values(), key=lambda package: package.sequence)
     ]
-    audited = [line.subject for line in house.audit.entries(limit=100_000)]
+    audited = [line.subject for line in await house.audit.entries(limit=100_000)]
     assert len(audited) == len(set(audited)) == len(there)
     assert [owner.name for owner in house.ownership.owners("contoso.killed")] == ["alice"]
     assert check_blobs(house.packages, house.blobs) == ()
@@ -127,5 +127,5 @@ def test_of_fifty_who_push_one_version_one_wins(tmp_path: Path) -> None:
     (file,) = opened.files()  # the losers have removed theirs
     assert file.read_bytes() == make_nupkg(payload=f"pusher {winners[0]}".encode())
     assert len(opened.events.after(0, 100)) == 1
-    assert [line.result for line in opened.audit.entries(limit=100)].count("done") == 1
+    assert [line.result for line in asyncio.run(opened.audit.entries(limit=100))].count("done") == 1
     opened.close()

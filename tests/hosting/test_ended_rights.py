@@ -90,7 +90,7 @@ async def test_a_key_that_ends_meanwhile_changes_nothing(house: House, ending: s
         await ACTS[act](house, actor)
     assert house.packages.of("contoso.utils") == before
     assert house.files() == files
-    assert house.audit.latest(1)[0].result == "refused"
+    assert (await house.audit.latest(1))[0].result == "refused"
 
 
 @pytest.mark.parametrize("act", ACTS)

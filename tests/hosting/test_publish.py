@@ -73,7 +73,7 @@ async def test_a_push_is_one_event_one_row_one_audit_line(house: House) -> None:
     await house.push(await house.actor())
     assert [(item.package_id, item.version) for item in house.events.after(0, 10)] == [("Contoso.Utils", "1.0.0")]
     assert house.index.told == [("Contoso.Utils 1.0.0", True)]
-    assert house.audited() == [("package.push", "Contoso.Utils 1.0.0", "done")]
+    assert await house.audited() == [("package.push", "Contoso.Utils 1.0.0", "done")]
 
 
 async def test_a_push_is_seen_by_other_processes_immediately(house: House, other: House) -> None:
@@ -107,7 +107,7 @@ async def test_a_version_is_pushed_once_however_it_is_written(house: House, agai
     with pytest.raises(PackageExists):
         await house.push(alice, version=again, payload=b"other")
     assert [path.read_bytes() for path in house.files()] == [first]
-    assert house.audited()[-1][2] == "refused"
+    assert (await house.audited())[-1][2] == "refused"
 
 
 @pytest.mark.parametrize(("first", "again"), [("1.0.0-RC.1", "1.0.0-rc.1"), ("1.0.0-rc", "1.0-RC+x")])
@@ -190,13 +190,13 @@ async def test_a_public_id_cannot_be_shadowed_by_accident(house: House) -> None:
     with pytest.raises(Forbidden, match="protected"):
         await house.push(await house.actor(), "Newtonsoft.Json")
     assert (house.files(), house.leftovers()) == ([], [])
-    assert house.audited() == [("package.push", "Newtonsoft.Json 1.0.0", "refused")]
+    assert await house.audited() == [("package.push", "Newtonsoft.Json 1.0.0", "refused")]
 
 
 async def test_an_anonymous_client_pushes_nothing_and_fills_no_log(house: House) -> None:
     with pytest.raises(NotAuthenticated):
         await house.push(ANONYMOUS)
-    assert (house.files(), house.audited()) == ([], [])
+    assert (house.files(), await house.audited()) == ([], [])
 
 
 async def test_a_failing_part_of_the_transaction_undoes_all(house: House) -> None:
@@ -206,7 +206,7 @@ async def test_a_failing_part_of_the_transaction_undoes_all(house: House) -> Non
     assert not house.packages.knows("contoso.utils")
     assert house.events.after(0, 10) == ()
     assert house.ownership.owners("contoso.utils") == ()
-    assert house.audited() == []
+    assert await house.audited() == []
 
 
 async def test_a_push_whose_file_vanished_is_not_entered(house: House) -> None:

@@ -66,7 +66,7 @@ async def test_only_owners_list_and_unlist(house: House, act: str) -> None:
     with pytest.raises(Forbidden):
         await getattr(house.publish, act)(await house.actor("bob"), ONE, address=HERE)
     assert listing(house)[0]
-    assert house.audited()[-1] == (f"package.{act}", "contoso.utils 1.0.0", "refused")
+    assert (await house.audited())[-1] == (f"package.{act}", "contoso.utils 1.0.0", "refused")
 
 
 # --- deprecation ------------------------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ async def test_a_deprecation_can_be_removed(house: House) -> None:
     await house.publish.deprecate(alice, UTILS, [ONE.version], OLD, address=HERE)
     await house.publish.deprecate(alice, UTILS, [ONE.version], None, address=HERE)
     assert house.packages.of("contoso.utils")[0].deprecation is None
-    assert house.audited()[-1][0] == "package.undeprecate"
+    assert (await house.audited())[-1][0] == "package.undeprecate"
 
 
 async def test_a_deprecation_names_versions(house: House) -> None:

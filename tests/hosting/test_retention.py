@@ -142,7 +142,7 @@ class TestRetiring:
         assert len(house.files()) == 3
         assert [each.listed for each in house.packages.of("contoso.unused")] == [False]
         assert [str(each.identity.version) for each in house.packages.of("contoso.utils")] == ["1.0.0-3"]
-        audited = [(line.actor, line.action, line.subject) for line in house.audit.entries()]
+        audited = [(line.actor, line.action, line.subject) for line in await house.audit.entries()]
         assert ("retention, rule ci", "package.delete", "Contoso.Utils 1.0.0-1") in audited
         assert ("retention, rule old", "package.unlist", "Contoso.Unused 1.0.0") in audited
         assert [each async for each in retiring.due()] == []

@@ -227,14 +227,14 @@ async def test_only_owners_push_symbols(desk: Desk):
         await desk.push(actor=ANONYMOUS)
 
     assert [] == desk.kept()
-    lines = [line for line in desk.house.audit.entries() if line.action == "package.push-symbols"]
+    lines = [line for line in await desk.house.audit.entries() if line.action == "package.push-symbols"]
     assert [("bob", "refused")] == [(line.actor, line.result) for line in lines]
 
 
 async def test_an_act_has_its_audit_line(desk: Desk):
     await desk.push()
 
-    line = desk.house.audit.latest(1)[0]
+    line = (await desk.house.audit.latest(1))[0]
     assert ("alice", "package.push-symbols", "Contoso.Utils 1.0.0", HERE) == (
         line.actor,
         line.action,

@@ -14,8 +14,7 @@ from nugetproxy.feeds.policy.facts import PackageFacts, SignatureState
 from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.storage.database.base import Transaction
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database, Transaction
 
 _SECOND: Final = 1_000_000
 _THE_ID: Final = ""
@@ -26,7 +25,7 @@ _log = logger()
 class PolicyMemory:
     """The tables `policy_seen`, `policy_files` and `policy_pins` of the main database. Keys are lower-case."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
 
     async def seen(
@@ -36,7 +35,7 @@ class PolicyMemory:
         wanted = {_THE_ID: None, **{version.lower: version for version in versions}}
         known = {
             text: at / _SECOND
-            for text, at in self._database.fetch_now(
+            for text, at in await self._database.fetch(
                 "SELECT lower_version, at FROM policy_seen WHERE lower_id = ?", (lower_id,)
             )
         }
@@ -45,9 +44,9 @@ class PolicyMemory:
             await self._write("INSERT INTO policy_seen VALUES (?, ?, ?) ON CONFLICT DO NOTHING", missing)
         return {version: known.get(text, now) for text, version in wanted.items()}
 
-    def files(self, lower_id: str) -> dict[NuGetVersion, tuple[str, PackageFacts]]:
+    async def files(self, lower_id: str) -> dict[NuGetVersion, tuple[str, PackageFacts]]:
         """What is known of the package files of an id: (entity tag of the file, facts)."""
-        rows = self._database.fetch_now(
+        rows = await self._database.fetch(
             "SELECT lower_version, etag, facts FROM policy_files WHERE lower_id = ?", (lower_id,)
         )
         found = {}
@@ -66,8 +65,8 @@ class PolicyMemory:
             [row],
         )
 
-    def pins(self, lower_id: str) -> frozenset[NuGetVersion]:
-        rows = self._database.fetch_now("SELECT lower_version FROM policy_pins WHERE lower_id = ?", (lower_id,))
+    async def pins(self, lower_id: str) -> frozenset[NuGetVersion]:
+        rows = await self._database.fetch("SELECT lower_version FROM policy_pins WHERE lower_id = ?", (lower_id,))
         return frozenset(NuGetVersion.parse(text) for (text,) in rows)
 
     async def pin(self, packages: Iterable[PackageIdentity]) -> None:

@@ -41,7 +41,7 @@ class Policy:
     rules: tuple[Rule, ...]
     memory: PolicyMemory
     revision: Callable[[], int]
-    exemptions: Callable[[str], Exemptions]
+    exemptions: Callable[[str], Awaitable[Exemptions]]
     kept: Callable[[PackageId], Collection[NuGetVersion]]
     inspect: Callable[[Path, SignatureTrust], Awaitable[PackageFacts]]
     observer: Observer

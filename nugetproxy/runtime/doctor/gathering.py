@@ -29,9 +29,10 @@ from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.licences import stated_licence
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.runtime.doctor.facts import Backup, Certificate, Databases, Disk
+from nugetproxy.runtime.main_database import open_main
 from nugetproxy.storage.backup.last import last_backup
-from nugetproxy.storage.database.opening import can_write, open_main_database
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database
+from nugetproxy.storage.database.opening import can_write
 from nugetproxy.storage.occupants import LOCKS, occupants
 from nugetproxy.storage.reserve import Reserve
 
@@ -101,23 +102,22 @@ def occupant_facts(path: Path) -> tuple[str, ...]:
         return ()
 
 
-def database_facts(path: Path) -> Databases:
+async def database_facts(path: Path) -> Databases:
     """Whether the main database can be opened, and whether it has anything that a backup would save."""
     if not path.is_dir():
         return Databases()
     try:
-        database = open_main_database(path, reading=True)
+        database = open_main(path, reading=True).database
         try:
-            return Databases(is_empty=_is_empty(database))
+            return Databases(is_empty=await _is_empty(database))
         finally:
             database.close()
     except StorageUnavailable as error:
         return Databases(why=str(error), is_empty=False)
 
 
-def _is_empty(database: SqliteDatabase) -> bool:
-    rows = database.fetch_now("SELECT EXISTS (SELECT 1 FROM accounts) OR EXISTS (SELECT 1 FROM hosted_packages)", ())
-    return not rows[0][0]
+async def _is_empty(database: Database) -> bool:
+    return not await database.fetch("SELECT 1 FROM accounts UNION ALL SELECT 1 FROM hosted_packages LIMIT 1")
 
 
 def certificate_facts(cert: str, key: str) -> Certificate | None:

@@ -174,7 +174,7 @@ async def test_the_catalog_and_the_audit_log_tell_it_as_a_push(desk: Desk, folde
     assert leaf.details is not None
     assert (leaf.details.published, leaf.details.listed) == (LONG_AGO, True)
     assert leaf.details.created >= NOON // 1000
-    entries = [(line.actor, line.action, line.detail) for line in desk.house.audit.entries()]
+    entries = [(line.actor, line.action, line.detail) for line in await desk.house.audit.entries()]
     assert ("alice", "package.push", f"from {folder}") in entries
     assert [each.name for each in desk.house.ownership.owners("contoso.utils")] == ["alice"]
 
@@ -303,7 +303,7 @@ async def test_ids_that_their_owner_may_not_push(desk: Desk, folder: Path):
     for package_id in ("Contoso.Bob.Tools", "Serilog", "Contoso.Nobody"):
         write(folder, f"{package_id}.nupkg", make_nupkg(package_id))
     write(folder, "Contoso.Taken.2.0.0.nupkg", make_nupkg("Contoso.Taken", "2.0.0"))
-    before = len(desk.house.audited())
+    before = len(await desk.house.audited())
 
     def actor_for(package_id: object) -> Actor | None:
         return None if str(package_id) == "Contoso.Nobody" else desk.alice
@@ -316,7 +316,7 @@ async def test_ids_that_their_owner_may_not_push(desk: Desk, folder: Path):
         "Contoso.Taken.2.0.0.nupkg": "not_allowed",
     }
     assert "is not below a protected prefix" in next(row.why for row in report.rows if "Serilog" in row.offer.place)
-    assert len(desk.house.audited()) == before, "thousands of them would hide what matters there"
+    assert len(await desk.house.audited()) == before, "thousands of them would hide what matters there"
 
 
 async def test_what_an_old_server_accepted_is_imported_with_a_remark(desk: Desk, folder: Path):

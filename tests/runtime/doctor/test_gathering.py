@@ -60,13 +60,13 @@ def test_who_uses_the_directory(tmp_path):
     assert occupant_facts(tmp_path) == ()
 
 
-def test_the_database(tmp_path):
-    assert database_facts(tmp_path / "none").is_empty
+async def test_the_database(tmp_path):
+    assert (await database_facts(tmp_path / "none")).is_empty
     database = open_main_database(tmp_path)
     database.close()
-    assert database_facts(tmp_path).is_empty
+    assert (await database_facts(tmp_path)).is_empty
     (tmp_path / MAIN).write_bytes(b"no database at all" * 100)
-    assert "restore it from a backup" in database_facts(tmp_path).why
+    assert "restore it from a backup" in (await database_facts(tmp_path)).why
 
 
 def test_the_certificate(tmp_path):

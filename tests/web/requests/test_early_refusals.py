@@ -67,7 +67,7 @@ async def test_nothing_of_the_body_is_read(upstream: FakeUpstream, tmp_path: Pat
 async def test_a_refusal_is_in_the_audit_log(upstream: FakeUpstream, tmp_path: Path) -> None:
     async with opened(tmp_path, upstream) as house:
         told = await sent(house, PUSH, await house.key_of("bob", (Scope.READ,), name="ci"))
-        [line] = house.accounts.audit.latest(action="package.push")
+        [line] = await house.accounts.audit.latest(action="package.push")
         assert (line.actor, line.subject, line.result, line.detail) == (
             "bob/key ci", "any package", "refused", told.reason,
         )  # fmt: skip

@@ -205,7 +205,7 @@ class TestWhoMayPush:
         async with opened(tmp_path, upstream) as house:
             await house.push()
             await house.push(key=await house.key_of("bob", name="ci"))
-            line = house.accounts.audit.latest(1)[0]
+            line = (await house.accounts.audit.latest(1))[0]
             assert (line.actor, line.action, line.subject, line.result) == (
                 "bob/key ci", "package.push", "Contoso.Utils 1.0.0", "refused"
             )  # fmt: skip
