@@ -15,8 +15,11 @@ from nugetproxy.cli.sources import SourceOptions, source_options
 from nugetproxy.errors import InvalidRequest, NugetproxyError
 
 if TYPE_CHECKING:
+    from nugetproxy.cli.prewarm_progress import Progress
     from nugetproxy.config import Config
+    from nugetproxy.mirroring.prewarm.patience import Patience
     from nugetproxy.mirroring.prewarm.plan import Extras, Plan
+    from nugetproxy.mirroring.prewarm.symbols import PrewarmSymbols
     from nugetproxy.nuget.projects.sources import Sources
     from nugetproxy.services import Services
 
@@ -32,6 +35,8 @@ class _Work:
     most: int | None
     parallel: int
     as_json: bool
+    symbols: bool
+    need_symbols: bool
 
 
 @click.command()
@@ -44,6 +49,10 @@ class _Work:
 )
 @click.option("--newest", type=click.IntRange(0), default=0, metavar="N",
               help="Also the N newest stable versions of what the sources name.")  # fmt: skip
+@click.option("--include-symbols", is_flag=True,
+              help="Also the PDBs of the packages, from the upstream's symbol server.")  # fmt: skip
+@click.option("--require-symbols", is_flag=True,
+              help="As --include-symbols; a PDB that the symbol server lacks is a failure, too.")  # fmt: skip
 @click.option("--what-if", is_flag=True, help="Show what would be fetched, with sizes. No package is fetched.")
 @click.option("--max-bytes", metavar="SIZE", help='Fetch at most this much, such as "20 GB".')
 @click.option("--as", "name", metavar="NAME", help="Pin the packages under this name.")
@@ -54,8 +63,9 @@ class _Work:
     "--parallel", type=click.IntRange(1, 64), default=8, show_default=True, help="Packages fetched at the same time."
 )
 def prewarm(
-    sources: tuple[Path, ...], latest_patch: bool, all_versions: tuple[str, ...], newest: int, what_if: bool,
-    max_bytes: str | None, name: str | None, report_file: Path | None, as_json: bool, parallel: int, **options: Any,
+    sources: tuple[Path, ...], latest_patch: bool, all_versions: tuple[str, ...], newest: int, include_symbols: bool,
+    require_symbols: bool, what_if: bool, max_bytes: str | None, name: str | None, report_file: Path | None,
+    as_json: bool, parallel: int, **options: Any,
 ) -> None:  # fmt: skip
     """Fetch packages into the mirror ahead of time.
 
@@ -92,8 +102,10 @@ def prewarm(
         given = SourceOptions(options)
         work = _Work(
             given.read(sources), given.extras(latest_patch, newest, all_versions), name, what_if,
-            _size(max_bytes), parallel, as_json,
+            _size(max_bytes), parallel, as_json, include_symbols or require_symbols, require_symbols,
         )  # fmt: skip
+        if work.symbols and not any(each.symbol_server for each in config.mirroring.upstream):
+            raise InvalidRequest("no upstream has a symbol server: set `symbols` of its [[mirroring.upstream]]")
     except InvalidRequest as error:
         complain([str(error)], "invalid_request", USAGE)
         sys.exit(USAGE)
@@ -161,16 +173,35 @@ async def _run(config: "Config", work: _Work) -> dict[str, Any]:
             plan = await planned(work.sources, lookup, work.extras)
             sizes = Sizes(services.feed, patience, lambda package: _is_kept(services, package))
             if work.only_show:
-                return what_if(plan, lookup, await sizes.of_all(plan.wishes))
-            progress.begin(len(plan.wishes) + len({each.id for each in plan.wishes}))
+                forecast = None
+                if work.symbols:
+                    forecast = await _symbols(services, work, patience, progress, 0).forecast(plan.wishes)
+                return what_if(plan, lookup, await sizes.of_all(plan.wishes), forecast)
+            progress.begin(len(plan.wishes) * (1 + work.symbols) + len({each.id for each in plan.wishes}))
             spent = sum(files.fetched.values())
             allowance = Allowance(work.most, sizes.to_fetch, spent) if work.most is not None else None
             run = Prewarm(services.feed, files, patience, parallel=work.parallel, advanced=progress.advanced,
                           allowance=allowance)  # fmt: skip
             report = await run.run(plan.wishes.values())
+            of_symbols = None
+            if work.symbols:
+                spent = sum(files.fetched.values())
+                of_symbols = await _symbols(services, work, patience, progress, spent).run(plan.wishes)
         if work.name is not None:
             await _pin(services, plan, work.name)
-    return prewarmed(plan, lookup, report, work.name)
+    return prewarmed(plan, lookup, report, work.name, of_symbols, need_symbols=work.need_symbols)
+
+
+def _symbols(
+    services: "Services", work: _Work, patience: "Patience", progress: "Progress", spent: int
+) -> "PrewarmSymbols":
+    """The run for symbols; `spent` are the bytes of packages that were fetched."""
+    from nugetproxy.mirroring.prewarm.symbols import PrewarmSymbols
+
+    assert services.symbols is not None, "assembled with the mirror"
+    most = None if work.most is None else max(0, work.most - spent)
+    return PrewarmSymbols(services.symbols, patience, parallel=work.parallel, most=most, advanced=progress.advanced,
+                          received=progress.received)  # fmt: skip
 
 
 def _is_kept(services: "Services", package: Any) -> bool:

@@ -9,14 +9,20 @@ if TYPE_CHECKING:
     from nugetproxy.mirroring.prewarm.lookup import FeedLookup
     from nugetproxy.mirroring.prewarm.plan import Plan, Wish
     from nugetproxy.mirroring.prewarm.run import PrewarmReport, Refusal
+    from nugetproxy.mirroring.prewarm.symbols import MissingPdb, SymbolsForecast, SymbolsReport
     from nugetproxy.nuget.closure.model import Missing
     from nugetproxy.nuget.identity import PackageIdentity
 
 
-def prewarmed(plan: "Plan", lookup: "FeedLookup", report: "PrewarmReport", name: str | None) -> dict[str, Any]:
-    """The report of a run. `name` is that of the pins."""
+def prewarmed(
+    plan: "Plan", lookup: "FeedLookup", report: "PrewarmReport", name: str | None,
+    symbols: "SymbolsReport | None" = None, *, need_symbols: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """The report of a run. `name` is that of the pins. `need_symbols`: a PDB that no symbol server has is a problem."""
     refused = {each.package_id.lower for each in report.refusals if each.package_id is not None}
     problems = [*_unresolved(plan, lookup, refused), *(_refusal(each, plan) for each in report.refusals)]
+    if symbols is not None:
+        problems += [_missing_pdb(each, plan) for each in symbols.missing if need_symbols or not each.is_absent]
     packages = []
     for identity, wish in plan.wishes.items():
         size = report.files.get(identity)
@@ -30,6 +36,7 @@ def prewarmed(plan: "Plan", lookup: "FeedLookup", report: "PrewarmReport", name:
         "bytes_fetched": report.bytes_fetched,
         "ids_with_documents": report.documents,
         "pinned_as": name,
+        "symbols": None if symbols is None else _symbols(symbols),
         "problems": problems,
         "restore_errors": _restore_errors(plan),
         "unsure": _uncertain(plan),
@@ -42,10 +49,15 @@ def nothing() -> dict[str, Any]:
         name: [] for name in ("packages", "problems", "restore_errors", "unsure", "feeds_not_asked")
     }
     totals = dict.fromkeys(("kept_before", "fetched", "bytes_fetched", "ids_with_documents"), 0)
-    return {"complete": True, **lists, **totals, "pinned_as": None}
+    return {"complete": True, **lists, **totals, "pinned_as": None, "symbols": None}
 
 
-def what_if(plan: "Plan", lookup: "FeedLookup", sizes: "Mapping[PackageIdentity, int | None]") -> dict[str, Any]:
+def what_if(
+    plan: "Plan",
+    lookup: "FeedLookup",
+    sizes: "Mapping[PackageIdentity, int | None]",
+    symbols: "SymbolsForecast | None" = None,
+) -> dict[str, Any]:
     """What a run would fetch. `sizes` in bytes: 0 for kept packages, None for unknown."""
     problems = _unresolved(plan, lookup)
     states = {identity: "kept" if size == 0 else "would_fetch" for identity, size in sizes.items()}
@@ -61,6 +73,9 @@ def what_if(plan: "Plan", lookup: "FeedLookup", sizes: "Mapping[PackageIdentity,
         "would_fetch": sum(size != 0 for size in sizes.values()),
         "bytes_to_fetch": sum(size or 0 for size in sizes.values()),
         "unknown_sizes": sum(size is None for size in sizes.values()),
+        "symbols": None
+        if symbols is None
+        else {"kept": symbols.kept, "to_fetch": symbols.to_fetch, "packages_unknown": symbols.unread},
         "problems": problems,
         "restore_errors": _restore_errors(plan),
         "unsure": [*_uncertain(plan), *unread],
@@ -86,12 +101,23 @@ def print_report(row: Mapping[str, Any]) -> None:
         for each in row["packages"]:
             if each["state"] == "would_fetch":
                 click.echo(f"{each['id']} {each['version']}  {'unknown' if each['bytes'] is None else each['bytes']}")
+        if symbols := row["symbols"]:
+            click.echo(
+                f"Symbols: {symbols['kept']} PDBs kept before, {symbols['to_fetch']} to fetch, of unknown size. "
+                f"Unknown until fetched: those of {symbols['packages_unknown']} packages."
+            )
         unknown = f", {row['unknown_sizes']} of unknown size" if row["unknown_sizes"] else ""
         click.echo(
             f"Packages: {packages} ({row['kept_before']} kept before, {row['would_fetch']} to fetch, "
             f"{row['bytes_to_fetch'] / 1e6:.1f} MB{unknown}). Problems: {problems}."
         )
     else:
+        if symbols := row["symbols"]:
+            absent = f"; the symbol server lacks {symbols['absent']}" if symbols["absent"] else ""
+            click.echo(
+                f"Symbols: {symbols['wanted']} PDBs ({symbols['kept_before']} kept before, {symbols['fetched']} "
+                f"fetched, {symbols['bytes_fetched'] / 1e6:.1f} MB{absent})."
+            )
         click.echo(
             f"Packages: {packages} ({row['kept_before']} kept before, {row['fetched']} fetched, "
             f"{row['bytes_fetched'] / 1e6:.1f} MB). Ids with documents: {row['ids_with_documents']}. "
@@ -140,6 +166,33 @@ def _refusal(refusal: "Refusal", plan: "Plan") -> dict[str, Any]:
         "why": refusal.why,
         "nearest": None,
         "wanted_by": list(map(list, wish.by)) if wish is not None else _wanted_by(plan, lower_id),
+    }
+
+
+def _symbols(report: "SymbolsReport") -> dict[str, Any]:
+    return {
+        "wanted": report.wanted,
+        "kept_before": report.kept_before,
+        "fetched": report.fetched,
+        "bytes_fetched": report.bytes_fetched,
+        "absent": report.absent,
+        "missing": [
+            {"id": each.package.id.text, "version": each.package.version.normalized, "file": each.file,
+             "key": each.key, "why": each.why}
+            for each in report.missing
+        ],
+    }  # fmt: skip
+
+
+def _missing_pdb(missing: "MissingPdb", plan: "Plan") -> dict[str, Any]:
+    return {
+        "what": f"{missing.file} of {missing.package}",
+        "id": missing.package.id.text,
+        "version": missing.package.version.normalized,
+        "range": None,
+        "why": missing.why,
+        "nearest": None,
+        "wanted_by": [list(by) for by in plan.wishes[missing.package].by],
     }
 
 

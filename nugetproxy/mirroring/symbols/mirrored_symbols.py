@@ -177,6 +177,21 @@ class MirroredSymbols:
         """The PDBs that the assemblies of a kept package name. Raises StorageUnavailable."""
         return await self._reading.of(package)
 
+    @property
+    def has_servers(self) -> bool:
+        """Whether there is any symbol server to ask."""
+        return bool(self._servers)
+
+    def places_of(self, package: PackageIdentity) -> list[FileKey]:
+        """Where the package is kept, of upstreams with a symbol server; none for ids that are ours.
+
+        Raises StorageUnavailable.
+        """
+        if self._is_ours(package.lower_id):
+            return []
+        places = [(upstream, package.lower_id, package.lower_version) for upstream in self._servers]
+        return [place for place in places if self._blobs.stat(package_key(*place)) is not None]
+
     def is_known_absent(self, pdb: MirroredPdb) -> bool:
         """Whether its symbol server said lately that it lacks it."""
         return 0 <= self._clock() - pdb.absent < ABSENT_SECONDS
