@@ -339,6 +339,10 @@ class FileReplaced(StorageUnavailable):
     """A stored file was removed or replaced after it was looked up: look it up again."""
 
 
+class NotKeptHere(StorageUnavailable):
+    """The content exists, but there is no room for it on this machine's disk: it can only be streamed."""
+
+
 class DocumentTooLarge(NugetproxyError):
     """The document exceeds what we render; truncated, it would look complete. `limit` is in bytes."""
 

@@ -9,9 +9,10 @@ import structlog
 
 from nugetproxy.executors.threads import ThreadExecutor
 from tests.engines.postgres import empty_database, postgres
+from tests.engines.seaweedfs import bucket, seaweedfs
 from tests.fakes.upstream import FakeUpstream
 
-__all__ = ["empty_database", "postgres"]
+__all__ = ["bucket", "empty_database", "postgres", "seaweedfs"]
 """Fixtures: engines that are started where a test asks for them."""
 
 

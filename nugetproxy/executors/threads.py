@@ -110,6 +110,12 @@ a time.
 COMMITS: Final = ThreadExecutor("commits", 4)
 """Pushed files being synced and renamed, and removed. Its queue is bounded by the number of accepted pushes."""
 
+BUCKET: Final = ThreadExecutor("bucket", 16, waiting=512)
+"""
+Content being read from the bucket of a shared installation. A bucket that does not answer holds its threads for some
+seconds each, so nothing else runs here.
+"""
+
 UPKEEP: Final = ThreadExecutor("upkeep", 2)
 """Background jobs over whole trees, which may take minutes."""
 
@@ -146,6 +152,7 @@ INSPECTION: Final = ThreadExecutor("inspection", 2)
 ALL: Final = (
     DISK,
     COMMITS,
+    BUCKET,
     INSPECTION,
     UPKEEP,
     HEALTH,

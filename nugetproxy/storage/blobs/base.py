@@ -1,11 +1,11 @@
-"""BlobStore: immutable content by key, and the contract that every implementation keeps.
+"""Blobs and BlobStore: immutable content by key, and the contract that every implementation keeps.
 
 A blob becomes visible only through `commit`, and either completely or not at all. What a key stands for is up to the
 caller.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -53,29 +53,30 @@ class BlobKey:
 
 @dataclass(frozen=True, slots=True)
 class BlobInfo:
-    """What is known about a blob without reading it. `modified` is its commit time, in nanoseconds since 1970."""
+    """What is known about a blob without reading it. `modified` is its commit time, in nanoseconds since 1970.
+
+    `tag` is the entity tag of a store that has its own, empty for others.
+    """
 
     key: BlobKey
     size: int
     modified: int
+    tag: str = ""
 
     @property
     def etag(self) -> str:
-        """Opaque, without quotes; changes whenever the key is committed again."""
-        return f"{self.modified:x}-{self.size:x}"
+        """Opaque, without quotes; changes whenever other bytes are committed under the key."""
+        return self.tag or f"{self.modified:x}-{self.size:x}"
 
 
-class BlobStore(Protocol):
-    """The contract. Every method may block; `stat` is cheap enough for the event loop, the others belong in a thread.
+class Blobs(Protocol):
+    """The contract of every store, near or far. Every method may block, and belongs in a thread.
 
-    Every method but `path` raises StorageUnavailable when the store itself fails.
+    Every method raises StorageUnavailable when the store itself fails.
     """
 
     def stat(self, key: BlobKey) -> BlobInfo | None:
         """None when the key was never committed."""
-
-    def path(self, key: BlobKey) -> Path:
-        """Where the blob is or would be stored, for transports that send files."""
 
     def open(self, key: BlobKey) -> BinaryIO:
         """The bytes; the caller closes the file. Raises KeyError when the key does not exist."""
@@ -92,3 +93,31 @@ class BlobStore(Protocol):
 
     def walk(self, *prefix: str) -> Iterator[BlobInfo]:
         """All blobs whose keys begin with these segments, ordered by name."""
+
+
+class BlobStore(Blobs, Protocol):
+    """A store whose blobs are sent to clients as files of this machine.
+
+    `bring` a blob before using its `path`. Where all blobs are files here, that costs nothing, and `stat` is cheap
+    enough for the event loop.
+    """
+
+    def path(self, key: BlobKey) -> Path:
+        """Where the blob is or would be stored on this machine. Never fails."""
+
+    async def bring(self, key: BlobKey, size: int, sha512: str) -> None:
+        """Make sure that `path(key)` holds the blob, if the store keeps its blobs elsewhere.
+
+        It becomes visible there only if it has exactly `size` bytes and this hash (base64). Whether the key exists at
+        all is not checked where there is nothing to bring.
+
+        Raises:
+            NotKeptHere: this machine has no room for it: use `stream`.
+            StorageUnavailable: it cannot be fetched, or it has other bytes.
+        """
+
+    def stream(self, key: BlobKey, size: int, sha512: str) -> AsyncIterator[bytes]:
+        """The bytes, without keeping them here. The last block is handed out after all of them were verified.
+
+        Raises StorageUnavailable while iterating; what was handed out before must then not look complete.
+        """

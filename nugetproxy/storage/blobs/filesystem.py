@@ -5,14 +5,16 @@ Spools committed here must be on the same file system, or the rename would becom
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.access import PRIVATE, Access, set_folder_mode
 from nugetproxy.storage.blobs.base import BlobInfo, BlobKey
-from nugetproxy.storage.spool import Spool, disk_failures
+from nugetproxy.storage.blobs.checked import CheckedBytes
+from nugetproxy.storage.spool import BLOCK, Spool, disk_failures
 
 _TRIES: Final = 5
 
@@ -47,6 +49,21 @@ class FilesystemBlobs:
 
     def path(self, key: BlobKey) -> Path:
         return self._root.joinpath(*key.segments)
+
+    async def bring(self, key: BlobKey, size: int, sha512: str) -> None:
+        """Nothing to do: all blobs are here."""
+
+    async def stream(self, key: BlobKey, size: int, sha512: str) -> AsyncIterator[bytes]:
+        """See `BlobStore`. Nobody needs it while all blobs are files."""
+        checked = CheckedBytes(key, size, sha512)
+        try:
+            with self.open(key) as file:
+                while block := file.read(BLOCK):
+                    if before := checked.next(block):
+                        yield before
+        except KeyError as error:
+            raise StorageUnavailable(f"blob {key} is missing") from error
+        yield checked.last()
 
     def open(self, key: BlobKey) -> BinaryIO:
         with disk_failures("open a blob"):

@@ -102,6 +102,7 @@ TABLE: Mapping[type[errors.NugetproxyError], Row] = {
     errors.ConstraintViolated: Row(500),
     errors.DamagedContent: Row(503, _retry_after),
     errors.FileReplaced: Row(503, _retry_after),
+    errors.NotKeptHere: Row(503, _retry_after),
     errors.ProcessLost: Row(503, _retry_after),
 }
 

@@ -1,0 +1,327 @@
+"""Blobs in a real bucket, behind a gateway that counts and disturbs the requests."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.blobs.s3 import PIECE, BucketBlobs
+from nugetproxy.storage.blobs.s3_client import BucketAddress, BucketClient, Circuit, Patience
+from nugetproxy.storage.spool import MemoryBudget, Spool, SpoolFolder
+from tests.contracts.blob_store import KEY, LARGE, BlobsContract, MakeSpool
+from tests.engines.seaweedfs import SeaweedFs
+from tests.fakes.bucket_gateway import BucketGateway, Disturbance, answering, cut, flipped, silent, unkept
+from tests.ports import dead_port
+
+pytestmark = pytest.mark.xdist_group("seaweedfs")
+
+HASTY = Patience(connect=0.5, silence=0.5, request=1.0, repeating=0.5)
+
+
+@pytest.fixture
+def make_spool(tmp_path: Path) -> MakeSpool:
+    folder = SpoolFolder(tmp_path / "spool", MemoryBudget(1_000_000))
+
+    def make(content: bytes) -> Spool:
+        spool = folder.create("test")
+        spool.append(content)
+        return spool
+
+    return make
+
+
+@pytest.fixture
+def store(bucket: BucketAddress) -> BucketBlobs:
+    return BucketBlobs(BucketClient(bucket))
+
+
+@pytest.fixture
+def gateway(seaweedfs: SeaweedFs) -> Iterator[BucketGateway]:
+    with BucketGateway(seaweedfs.endpoint) as running:
+        yield running
+
+
+@pytest.fixture
+def behind(seaweedfs: SeaweedFs, gateway: BucketGateway) -> BucketBlobs:
+    """The store, behind the gateway."""
+    return BucketBlobs(BucketClient(seaweedfs.address(gateway.endpoint), HASTY))
+
+
+def read(store: BucketBlobs) -> bytes:
+    with store.open(KEY) as file:
+        return file.read()
+
+
+class TestBucketBlobs(BlobsContract):
+    pass
+
+
+# --- cost -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "methods"),
+    # A large one is begun, sent in two parts, and completed.
+    [(b"package", ["HEAD", "PUT"]), (LARGE, ["HEAD", "POST", "PUT", "PUT", "POST"])],
+    ids=["small", "large"],
+)
+def test_requests_of_a_commit(
+    behind: BucketBlobs, gateway: BucketGateway, make_spool: MakeSpool, content: bytes, methods: list[str]
+):
+    behind.commit(KEY, make_spool(content))
+    assert gateway.methods() == methods
+
+
+def test_requests_of_a_read_a_deletion_and_a_walk(behind: BucketBlobs, gateway: BucketGateway, make_spool: MakeSpool):
+    behind.commit(KEY, make_spool(LARGE))
+    gateway.methods()
+
+    assert b"".join(behind.blocks(KEY, len(LARGE))) == LARGE
+    assert gateway.methods() == ["GET"] * -(-len(LARGE) // PIECE)
+    assert len(list(behind.walk())) == 1
+    assert gateway.methods() == ["GET"]
+    behind.delete(KEY)
+    assert gateway.methods() == ["DELETE"]
+
+
+# --- faults -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", [answering(503), answering(500, ""), cut], ids=["throttled", "500", "cut"])
+def test_a_fault_that_passes_is_not_noticed(
+    behind: BucketBlobs, gateway: BucketGateway, make_spool: MakeSpool, how: Disturbance
+):
+    gateway.disturb(how, times=1)
+    behind.commit(KEY, make_spool(LARGE))
+    gateway.disturb(how, times=1)
+    assert b"".join(behind.blocks(KEY, len(LARGE))) == LARGE
+    if how is not cut:  # a page of a list is not asked for again; a list never looks complete then
+        gateway.disturb(how, times=1)
+        assert len(list(behind.walk())) == 1
+
+
+@pytest.mark.parametrize(
+    "how", [answering(503), answering(500, ""), silent(), cut], ids=["throttled", "500", "silent", "cut"]
+)
+def test_a_fault_that_stays_is_an_error_in_limited_time(
+    behind: BucketBlobs, gateway: BucketGateway, make_spool: MakeSpool, how: Disturbance
+):
+    behind.commit(KEY, make_spool(b"package"))
+    gateway.disturb(how)
+
+    began = time.monotonic()
+    with pytest.raises(StorageUnavailable, match="bucket"):
+        list(behind.blocks(KEY, 7))
+    with pytest.raises(StorageUnavailable, match="bucket"):
+        list(behind.walk())
+    if how is not cut:  # it leaves alone what is not read
+        with pytest.raises(StorageUnavailable, match="bucket"):
+            behind.commit(KEY, make_spool(b"package"))
+    assert time.monotonic() - began < 6
+
+
+def test_a_failed_upload_leaves_nothing_and_keeps_the_spool(
+    behind: BucketBlobs, gateway: BucketGateway, make_spool: MakeSpool
+):
+    spool = make_spool(b"package")
+    gateway.disturb(answering(503))
+    with pytest.raises(StorageUnavailable):
+        behind.commit(KEY, spool)
+    gateway.rest()
+
+    assert spool.path is not None
+    behind.commit(KEY, spool)
+    assert read(behind) == b"package"
+
+
+def test_an_upload_that_was_not_stored_is_noticed(behind: BucketBlobs, gateway: BucketGateway, make_spool: MakeSpool):
+    """
+    The tag of the answer is not that of the bytes, so they are read back.
+    """
+    gateway.disturb(unkept)
+
+    with pytest.raises(StorageUnavailable, match="did not store"):
+        behind.commit(KEY, make_spool(b"package"))
+    assert behind.stat(KEY) is None
+
+
+def test_a_spool_that_changed_on_disk_is_not_uploaded_as_if_right(store: BucketBlobs, make_spool: MakeSpool):
+    spool = make_spool(b"package")
+    assert spool.path is not None
+    spool.path.write_bytes(b"packagE")
+
+    with pytest.raises(StorageUnavailable):
+        store.commit(KEY, spool)
+    assert store.stat(KEY) is None
+
+
+def test_a_blob_of_another_size_is_refused(store: BucketBlobs, make_spool: MakeSpool):
+    store.commit(KEY, make_spool(b"package"))
+
+    with pytest.raises(StorageUnavailable, match="not those"):
+        list(store.blocks(KEY, 6))
+    with pytest.raises(StorageUnavailable, match="not those"):
+        list(store.blocks(KEY, 8))
+
+
+def test_a_wrong_bit_passes_here_and_is_for_the_hash_to_find(
+    behind: BucketBlobs, gateway: BucketGateway, make_spool: MakeSpool
+):
+    behind.commit(KEY, make_spool(b"package"))
+    gateway.disturb(flipped)
+
+    assert b"".join(behind.blocks(KEY, 7)) == b"qackage"
+
+
+def test_a_bucket_that_is_down_costs_nothing_and_is_found_again(
+    seaweedfs: SeaweedFs, gateway: BucketGateway, make_spool: MakeSpool
+):
+    now = 0.0
+    circuit = Circuit(failures=2, pause=2.0, clock=lambda: now)
+    store = BucketBlobs(BucketClient(seaweedfs.address(gateway.endpoint), HASTY, circuit))
+    store.commit(KEY, make_spool(b"package"))
+    gateway.disturb(answering(503))
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable):
+            store.stat(KEY)
+    assert "down" in repr(store)
+    gateway.methods()
+
+    for _ in range(100):
+        with pytest.raises(StorageUnavailable, match="does not answer"):
+            store.stat(KEY)
+    assert gateway.methods() == []
+
+    gateway.rest()
+    now = 2.0
+    assert store.stat(KEY)
+    assert "down" not in repr(store)
+    assert gateway.methods() == ["HEAD"]
+
+
+def test_a_killed_server_loses_nothing(seaweedfs: SeaweedFs, make_spool: MakeSpool):
+    store = BucketBlobs(BucketClient(seaweedfs.address(), HASTY, Circuit(pause=0)))
+    store.commit(KEY, make_spool(b"package"))
+    seaweedfs.kill()
+    try:
+        with pytest.raises(StorageUnavailable, match="bucket"):
+            store.stat(KEY)
+        with pytest.raises(StorageUnavailable, match="bucket"):
+            store.delete(KEY)
+        with pytest.raises(StorageUnavailable, match="bucket"):
+            list(store.walk())
+    finally:
+        seaweedfs.start()
+
+    assert read(store) == b"package"
+
+
+def test_a_port_that_refuses_is_an_error(seaweedfs: SeaweedFs):
+    with dead_port() as port:
+        store = BucketBlobs(BucketClient(seaweedfs.address(f"http://127.0.0.1:{port}"), HASTY))
+        with pytest.raises(StorageUnavailable, match="cannot be reached"):
+            store.stat(KEY)
+
+
+# --- credentials ------------------------------------------------------------------------------------------------------
+
+
+def test_wrong_credentials_are_an_error_and_new_ones_are_used(
+    bucket: BucketAddress, make_spool: MakeSpool, tmp_path: Path
+):
+    """
+    A missing right is not a missing blob. The message names no address, the bucket's check says what is wrong.
+    """
+    secret = tmp_path / "secret"
+    secret.write_text("wrong\n")
+    right = Path(bucket.secret_key_file).read_text()
+    store = BucketBlobs(
+        BucketClient(
+            BucketAddress(
+                bucket.bucket, bucket.endpoint, bucket.region, bucket.prefix, bucket.access_key_file, str(secret)
+            )
+        )
+    )
+
+    for attempt in (
+        lambda: store.stat(KEY), lambda: store.open(KEY), lambda: list(store.walk()), lambda: store.delete(KEY),
+        lambda: list(store.blocks(KEY, 7)), lambda: store.commit(KEY, make_spool(b"package")), store.check,
+    ):  # fmt: skip
+        with pytest.raises(StorageUnavailable, match="403 Forbidden") as caught:
+            attempt()
+        assert "127.0.0.1" not in str(caught.value)
+
+    secret.write_text(right)
+    store.commit(KEY, make_spool(b"package"))
+    assert read(store) == b"package"
+
+
+def test_a_missing_key_file_is_no_missing_blob(bucket: BucketAddress, tmp_path: Path):
+    where = BucketAddress(bucket.bucket, bucket.endpoint, bucket.region, "x", str(tmp_path / "none"), "unread")
+
+    with pytest.raises(StorageUnavailable, match="credentials"):
+        BucketBlobs(BucketClient(where)).stat(KEY)
+
+
+def test_credentials_of_the_environment_are_used(
+    bucket: BucketAddress, make_spool: MakeSpool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", Path(bucket.access_key_file).read_text().strip())
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", Path(bucket.secret_key_file).read_text().strip())
+    store = BucketBlobs(BucketClient(BucketAddress(bucket.bucket, bucket.endpoint, bucket.region, bucket.prefix)))
+
+    store.check()
+    store.commit(KEY, make_spool(b"package"))
+    assert read(store) == b"package"
+
+
+# --- traps of the library ---------------------------------------------------------------------------------------------
+
+
+def test_a_forked_process_is_refused_instead_of_hanging(store: BucketBlobs):
+    store.check()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            store.stat(KEY)
+        except StorageUnavailable as error:
+            os.write(writing, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading, "rb") as pipe:
+        assert b"forked" in pipe.read()
+
+
+def test_requests_leave_other_threads_running(behind: BucketBlobs, gateway: BucketGateway):
+    gateway.disturb(silent(0.4), times=1)
+    ended: list[float] = []
+
+    def look() -> None:
+        behind.stat(KEY)
+        ended.append(time.monotonic())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    turns = 0
+    while not ended:
+        time.sleep(0.01)
+        turns += 1
+    thread.join()
+    assert turns > 5
+
+
+@pytest.mark.parametrize("work", [lambda store: store.stat(KEY), lambda store: store.check()])
+def test_nothing_is_sent_before_the_first_request(
+    seaweedfs: SeaweedFs, gateway: BucketGateway, work: Callable[[BucketBlobs], object]
+):
+    store = BucketBlobs(BucketClient(seaweedfs.address(gateway.endpoint)))
+    assert gateway.methods() == []
+    work(store)
+    assert len(gateway.methods()) == 1
