@@ -36,6 +36,7 @@ _OURS: Final = frozenset(
         "hosted",
         "metrics",
         "revisions",
+        "fleet",
         ANSWERS,
         EXPORTED,
         "upstreams.json",

@@ -142,6 +142,10 @@ class Revisions:
         """Differs once anything about hosted packages has changed."""
         return self._counters[_HOSTING]
 
+    def may_remember(self) -> bool:
+        """Whether what was remembered under these counters may be used now. Always, on one machine."""
+        return True
+
     def catch_up(self, newest: Callable[[], int]) -> None:
         """Call this when a process takes over from one that may have died between its commit and its bump.
 
