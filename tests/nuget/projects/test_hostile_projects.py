@@ -12,7 +12,7 @@ from nugetproxy.errors import InvalidRequest
 from nugetproxy.nuget.projects import files, markup
 from nugetproxy.nuget.projects.msbuild import evaluation
 from nugetproxy.nuget.projects.sources import Sources, read_sources
-from tests.nuget.projects.cases import A1, packages, project, props, sdk
+from tests.nuget.projects.markup import A1, packages, project, props, sdk
 
 ENTITIES = "".join(f'<!ENTITY a{n} "' + f"&a{n - 1};" * 10 + '">' for n in range(1, 9))
 LAUGHS = f'<!DOCTYPE p [<!ENTITY a0 "hahahaha">{ENTITIES}]>'

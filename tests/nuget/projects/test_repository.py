@@ -13,8 +13,8 @@ from nugetproxy.nuget.compatibility import nearest
 from nugetproxy.nuget.framework import Framework
 from nugetproxy.nuget.projects.findings import Options
 from nugetproxy.nuget.projects.sources import Sources, read_sources
-from tests.nuget.projects.cases import A1, packages, project, props, sdk
 from tests.nuget.projects.facts import facts_of
+from tests.nuget.projects.markup import A1, packages, project, props, sdk
 
 LOCK = '{"version": 2, "dependencies": {"net10.0": {"%s": {"type": "Direct", "resolved": "1.0.0"}}}}'
 

@@ -8,7 +8,7 @@ import pytest
 
 from nugetproxy.nuget.projects.restored import LOCK_FILE
 from nugetproxy.nuget.projects.sources import Sources, read_sources
-from tests.nuget.projects.cases import packages, project, props, sdk
+from tests.nuget.projects.markup import packages, project, props, sdk
 
 
 def read(folder: Path, text: str, **files: str) -> Sources:
