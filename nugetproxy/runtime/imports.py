@@ -3,12 +3,14 @@
 A server needs nothing of this while it serves; the command opens the stores that it shares with a running one.
 """
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import nugetproxy
 from nugetproxy.config import Config, UpstreamSettings, parse_budget
@@ -35,6 +37,10 @@ from nugetproxy.storage.reserve import Reserve
 from nugetproxy.storage.revisions import Revisions
 
 _log = logger()
+
+REPLACED_WITHIN: Final = 20.0
+"""Seconds that servers get to serve a new upstream: they notice it within half a second, and start workers."""
+_LOOK_SECONDS: Final = 0.1
 
 
 @asynccontextmanager
@@ -88,6 +94,25 @@ async def finish_imports(
             await committing.finish_interrupted()
         except NugetproxyError as error:
             _log.error("bundle_import_failed", why=str(error))
+
+
+def workers_of(path: Path) -> set[int]:
+    """The processes that serve the data directory."""
+    try:
+        return {each.pid for each in occupants.occupants(path) if each.what == "worker"}
+    except OSError:
+        return set()
+
+
+async def are_replaced(path: Path, workers: set[int]) -> bool:
+    """Wait until none of these workers serves any more, which is so once their server has read the settings again."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + REPLACED_WITHIN
+    while workers & workers_of(path):
+        if loop.time() >= end:
+            return False
+        await asyncio.sleep(_LOOK_SECONDS)
+    return True
 
 
 def _committing(

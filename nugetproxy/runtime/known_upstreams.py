@@ -23,6 +23,11 @@ _FIELDS: Final = frozenset({"name", "service_index", "patterns"})
 _log = logger()
 
 
+def record_of(path: Path) -> Path:
+    """The file of the record of a data directory."""
+    return path / FILE
+
+
 def remember(path: Path, upstreams: Sequence[UpstreamSettings]) -> None:
     """
     Record the upstreams of an online start, ahead of those of earlier starts. Never raises: serving needs no record.
@@ -33,7 +38,7 @@ def remember(path: Path, upstreams: Sequence[UpstreamSettings]) -> None:
     if [_noted(each) for each in now] == [_noted(each) for each in before]:
         return
     try:
-        replace_private(path / FILE, orjson.dumps([_noted(each) for each in now], option=orjson.OPT_INDENT_2))
+        replace_private(record_of(path), orjson.dumps([_noted(each) for each in now], option=orjson.OPT_INDENT_2))
     except StorageUnavailable as error:
         _log.warning("upstreams_not_noted", error=str(error))
 
@@ -41,18 +46,23 @@ def remember(path: Path, upstreams: Sequence[UpstreamSettings]) -> None:
 def known(path: Path) -> tuple[UpstreamSettings, ...]:
     """The upstreams that have filled the directory; empty if there is no record, or none that can be read."""
     try:
-        noted = orjson.loads((path / FILE).read_bytes())
+        noted = orjson.loads(record_of(path).read_bytes())
         return tuple(UpstreamSettings.model_validate({key: each[key] for key in _FIELDS}) for each in noted)
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, TypeError, KeyError, ValidationError) as error:
-        _log.warning("upstreams_unreadable", path=str(path / FILE), error=str(error))
+        _log.warning("upstreams_unreadable", path=str(record_of(path)), error=str(error))
         return ()
+
+
+def depends_on_record(config: Config) -> bool:
+    """Whether the upstreams of these settings are those of the record: offline, and without configured upstreams."""
+    return config.mirroring.mode == "offline" and not any(each.model_fields_set for each in config.mirroring.upstream)
 
 
 def with_known_upstreams(config: Config) -> Config:
     """The effective settings: when offline and without configured upstreams, those that filled the directory."""
-    if config.mirroring.mode != "offline" or any(each.model_fields_set for each in config.mirroring.upstream):
+    if not depends_on_record(config):
         return config
     path = Path(config.storage.path)
     noted = known(path)

@@ -23,6 +23,7 @@ from nugetproxy.runtime.metrics_directory import MetricsDirectory
 from nugetproxy.runtime.notify import Notify
 from nugetproxy.runtime.spawning import CannotStart, Worker
 from nugetproxy.runtime.watchdog import Watchdog, watchdog_seconds
+from nugetproxy.runtime.watching import when_changed
 from nugetproxy.storage import occupants
 from nugetproxy.storage.occupants import Occupancy, Occupant
 
@@ -47,7 +48,7 @@ _log = logger()
 class Plan:
     """What the supervisor knows of the settings, sent by the first worker of a start, which has read them.
 
-    `begin` is what to print at start if nobody can push yet; otherwise it is empty.
+    `begin` is what to print at start if nobody can push yet; otherwise it is empty. `watched` is for `when_changed`.
     """
 
     settings: str
@@ -61,6 +62,7 @@ class Plan:
     log_format: logs.Format
     log_level: logs.Level
     begin: str
+    watched: str
 
     @classmethod
     def from_words(cls, words: Mapping[str, Any]) -> "Plan":
@@ -130,6 +132,10 @@ class Supervisor:
             self._announce(self._serving.plan, listening.addresses(self._serving.sockets))
             self._notify.ready()
             _keep(self._watchers, Watchdog(self._notify, self._patience, self._workers).run())
+            _keep(
+                self._watchers,
+                when_changed(lambda: self._serving.plan.watched if self._serving else "", self._reload.set),
+            )
             while not self._stop.is_set():
                 if await self._unless_stopped(self._reload.wait()):
                     self._reload.clear()
@@ -148,10 +154,7 @@ class Supervisor:
     # --- starting ---
 
     async def _start(self, first: Worker, running: Generation | None = None) -> Generation:
-        """
-        Start a generation that serves. Raises CannotStart, leaving nothing behind. `running` provides its sockets, if
-        given.
-        """
+        """Start a generation that serves, perhaps on the sockets of `running`. Raises CannotStart, leaving nothing."""
         sockets: list[socket.socket] = []
         started = [first]
         try:

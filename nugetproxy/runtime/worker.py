@@ -22,9 +22,10 @@ from nugetproxy.accounts.beginning import has_administrator, how_to_begin
 from nugetproxy.config import Config, load, parse_listen
 from nugetproxy.errors import ConfigError, NugetproxyError
 from nugetproxy.logs import logger
-from nugetproxy.runtime.known_upstreams import with_known_upstreams
+from nugetproxy.runtime.known_upstreams import depends_on_record, record_of, with_known_upstreams
 from nugetproxy.runtime.trouble import Trouble
 from nugetproxy.runtime.unclaimed import moved_upstreams, unclaimed_mirrors, what_to_configure
+from nugetproxy.runtime.watching import looked_at
 from nugetproxy.storage import data_directory
 from nugetproxy.storage.access import access_for
 from nugetproxy.storage.database.opening import can_write
@@ -50,7 +51,7 @@ def main() -> int:
     os.set_inheritable(line.fileno(), False)
     # Until it serves there is nothing to finish, and SIGTERM may end it immediately.
     try:
-        config, options = _understand(line)
+        config, options, watched = _understand(line)
     except ConfigError as refused:
         _tell(line, "refused", refused.problems)
         return BAD_SETTINGS
@@ -65,7 +66,7 @@ def main() -> int:
         except NugetproxyError as failed:
             _tell(line, "failed", str(failed))
             return 1
-    _tell(line, "understood", _plan(config, options))
+    _tell(line, "understood", _plan(config, options, watched))
     for name in _LOADED_AHEAD:
         importlib.import_module(name)
     order, sockets = _hear(line)
@@ -114,18 +115,20 @@ def application(name: str) -> Serving:
     return serving
 
 
-def _understand(line: socket.socket) -> tuple[Config, Mapping[str, Any] | None]:
-    """The settings, and where they were read from if they were read here."""
+def _understand(line: socket.socket) -> tuple[Config, Mapping[str, Any] | None, str]:
+    """The settings, where they were read from if they were read here, and what to watch (see `when_changed`)."""
     order, _ = _hear(line)
     if "use" in order:
         # Another worker of this start has checked them; files that it read may be gone by now, which does not matter
         # here.
-        return Config.model_validate_json(order["use"]), None
+        return Config.model_validate_json(order["use"]), None, ""
     source = order["read"]
     config = load(Path(source["file"]) if source["file"] else None, os.environ, source["overrides"])
     if config.feed.advisories:
         importlib.import_module("nugetproxy.runtime.advisory_sources").check_advisories(config)
-    return with_known_upstreams(config), source
+    # Before it is read, so that no change is missed.
+    watched = looked_at(str(record_of(Path(config.storage.path)))) if depends_on_record(config) else ""
+    return with_known_upstreams(config), source, watched
 
 
 def _prepare(config: Config, line: socket.socket) -> None:
@@ -146,7 +149,7 @@ def _prepare(config: Config, line: socket.socket) -> None:
         _log.info("migrated", database=file, applied=names)
 
 
-def _plan(config: Config, source: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def _plan(config: Config, source: Mapping[str, Any] | None, watched: str) -> Mapping[str, Any]:
     """What the supervisor must know of the settings."""
     host, port = parse_listen(config.server.listen)
     return {
@@ -161,6 +164,7 @@ def _plan(config: Config, source: Mapping[str, Any] | None) -> Mapping[str, Any]
         "log_format": config.logs.format,
         "log_level": config.logs.level,
         "begin": _how_to_begin(config, source) if source is not None else "",
+        "watched": watched,
     }
 
 

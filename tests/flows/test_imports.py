@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from nugetproxy.mirroring.bundle.committing import Committing
 from nugetproxy.mirroring.bundle.imported import newest_created
 from nugetproxy.mirroring.bundle.manifest import HostedFacts, Kind
 from nugetproxy.mirroring.bundle.signature import PrivateKey
+from nugetproxy.runtime import imports
 from nugetproxy.storage.documents.urls import kept_urls
 from tests.builders import make_nupkg
 from tests.cli.command_line import ME, CommandLine
@@ -20,6 +22,7 @@ from tests.fakes.upstream import FakeUpstream
 from tests.flows.mirror import Mirror, running
 from tests.mirroring.bundle.bundles import TRUSTED, File, entry, sha512
 from tests.mirroring.bundle.importer import FEED, bundle, document, import_bytes, package
+from tests.runtime.serving import Served, serving
 
 STRANGER = PrivateKey.generate()
 UPSTREAM = [{"name": "nuget.org", "service_index": FEED}]
@@ -186,3 +189,42 @@ def test_the_exit_code_and_the_reason(tmp_path: Path, trusted: Path, content: by
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert says in json.loads(ended.stderr)["error"]
     assert not (tmp_path / "data").exists()
+
+
+def fetched(served: Served, path: str) -> object:
+    with urllib.request.urlopen(f"http://127.0.0.1:{served.port}{path}") as answer:
+        return json.load(answer)
+
+
+def test_a_new_upstream_is_served_when_the_import_has_ended(tmp_path: Path, trusted: Path):
+    data, file = tmp_path / "data", tmp_path / "team.bundle"
+    upstreams = {"corp": "https://corp.test/v3/index.json", "nuget.org": FEED}
+    file.write_bytes(bundle(*package("Corp.A", upstreams=("corp",)), *A, upstreams=upstreams))
+    with serving(data, "--offline", application=None) as served:
+        before = served.workers()
+
+        imported = command(data, trusted, str(file))
+
+        assert imported.exit_code == 0
+        assert "does not serve" not in imported.stderr
+        assert fetched(served, "/v3/flatcontainer/corp.a/index.json") == {"versions": ["1.0.0"]}
+        assert fetched(served, LIST) == {"versions": ["1.0.0"]}
+        assert not served.workers() & before
+
+
+def test_a_server_whose_settings_name_upstreams_is_left_alone(
+    tmp_path: Path, trusted: Path, monkeypatch: pytest.MonkeyPatch
+):
+    data, file = tmp_path / "data", tmp_path / "team.bundle"
+    file.write_bytes(
+        bundle(*package("Corp.A", upstreams=("corp",)), upstreams={"corp": "https://corp.test/index.json"})
+    )
+    monkeypatch.setattr(imports, "REPLACED_WITHIN", 0.6)
+    with serving(data, "--offline", "--upstream", FEED, application=None) as served:
+        before = served.workers()
+
+        imported = command(data, trusted, str(file))
+
+        assert imported.exit_code == 0
+        assert "a running server does not serve packages of new upstreams yet" in imported.stderr
+        assert served.workers() == before

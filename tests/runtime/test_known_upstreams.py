@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from nugetproxy.config import Config, UpstreamSettings
-from nugetproxy.runtime.known_upstreams import FILE, known, remember, with_known_upstreams
+from nugetproxy.runtime.known_upstreams import FILE, depends_on_record, known, remember, with_known_upstreams
 
 CORP = UpstreamSettings(
     name="corp", service_index="https://feed.example.com/v3/index.json", patterns=("Fabrikam.*",), username="ci",
@@ -115,3 +115,17 @@ def test_a_record_that_cannot_be_written_is_reported(tmp_path: Path):
     with structlog.testing.capture_logs() as lines:
         remember(tmp_path / "file", [CORP])
     assert {line["event"] for line in lines} == {"upstreams_unreadable", "upstreams_not_noted"}
+
+
+@pytest.mark.parametrize(
+    ("mirroring", "expected"),
+    [
+        ({"mode": "offline"}, True),
+        ({}, False),
+        ({"mode": "offline", "upstream": [{"name": "corp", "service_index": CORP.service_index}]}, False),
+    ],
+)
+def test_only_offline_servers_without_settings_depend_on_the_record(
+    tmp_path: Path, mirroring: dict[str, Any], expected: bool
+):
+    assert depends_on_record(settings(tmp_path, **mirroring)) is expected

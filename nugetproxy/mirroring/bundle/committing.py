@@ -6,6 +6,7 @@ documents last, so that nothing names a package that is not in place. Each packa
 download, an eviction or the quarantine has it, this waits.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.executors.threads import UPKEEP
@@ -42,6 +43,9 @@ _MOVES_AT_ONCE: Final = 8
 
 _log = logger()
 T = TypeVar("T")
+
+_Placed: TypeAlias = tuple[StagedPackage, str]
+"""A package, and the name of an upstream where it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +97,16 @@ class Committing:
             await self.commit(each)
         return len(sealed)
 
-    async def commit(self, staging: Staging) -> Committed:
-        """Commit one sealed area. Raises StorageUnavailable: then the area stays, to be committed again."""
+    async def commit(self, staging: Staging, placed: Callable[[int], None] = lambda _: None) -> Committed:
+        """Commit one sealed area. `placed` is called with each number of packages that were put in place together.
+
+        Raises StorageUnavailable: then the area stays, to be committed again.
+        """
         seal = staging.read_seal()
-        self._remember(seal.upstreams)
         # A mirror without an inventory has it rebuilt from its files first, so that these are not read once more.
         async with self._leases.hold(RECONCILING):
             await self._inventory.reconcile(self._data / MIRROR)
-        packages = 0
-        records = staging.records()
-        while batch := await UPKEEP.run(_next, records, StagedPackage, _BATCH):
-            packages += await self._commit_packages(staging, seal, batch)
+        packages = await self._commit_packages(staging, seal, placed)
         documents = older = 0
         for record in staging.records():
             if isinstance(record, StagedDocument):
@@ -111,6 +114,8 @@ class Committing:
                     documents += 1
                 else:
                     older += 1
+        # Last: servers that notice a new upstream look whether anything of it is here.
+        self._remember(seal.upstreams)
         head = _head(seal)
         now = int(time.time())
         note_imported(
@@ -127,24 +132,51 @@ class Committing:
 
     # --- packages -----------------------------------------------------------------------------------------------------
 
-    async def _commit_packages(self, staging: Staging, seal: Seal, batch: list[StagedPackage]) -> int:
+    async def _commit_packages(self, staging: Staging, seal: Seal, placed: Callable[[int], None]) -> int:
+        """Files are moved while the rows of those before them are written."""
+        packages = 0
+        batch: list[StagedPackage] = []
+        ours: list[_Placed] = []
+        records = staging.records()
+        while True:
+            following = await UPKEEP.run(_next, records, StagedPackage, _BATCH)
+            entered, moved = await asyncio.gather(
+                self._enter(seal, batch, ours), self._place(staging, following), return_exceptions=True
+            )
+            # Both have ended: nothing goes on in the background after an error.
+            if isinstance(entered, BaseException):
+                raise entered
+            if isinstance(moved, BaseException):
+                raise moved
+            packages += entered
+            if batch:
+                placed(len(batch))
+            if not following:
+                return packages
+            batch, ours = following, moved
+
+    async def _place(self, staging: Staging, batch: list[StagedPackage]) -> list[_Placed]:
+        """Move the files; returns those that are in place."""
         waiting = await UPKEEP.run(self._move_free, staging, batch)
         for record, place in waiting:
             async with self._leases.hold(lease_of(_key(record, place))):
                 await UPKEEP.run(self._move, staging, record, place)
-        ours = await UPKEEP.run(self._ours, batch)
+        return await UPKEEP.run(self._ours, batch)
+
+    async def _enter(self, seal: Seal, batch: list[StagedPackage], ours: list[_Placed]) -> int:
+        """Write the rows of what is in place; returns the number of packages."""
         if ours:
             await self._inventory.add_rows(
                 ((place, *record.row[1:]), (place, *record.file_row[1:])) for record, place in ours
             )
         now, why = int(time.time()), f"imported from {_head(seal).bundle}"
-        if seal.pins:
+        if seal.pins and batch:
             await self._pins.add(
                 *(Pin(each.lower_id, each.lower_version, name, why, now) for each in batch for name in seal.pins)
             )
         return len({(record.lower_id, record.lower_version) for record, _ in ours})
 
-    def _move_free(self, staging: Staging, batch: list[StagedPackage]) -> list[tuple[StagedPackage, str]]:
+    def _move_free(self, staging: Staging, batch: list[StagedPackage]) -> list[_Placed]:
         """Move those that nobody else has at the moment; returns the others.
 
         Several at a time: on a busy disk, each new name waits for what others write.
@@ -152,7 +184,7 @@ class Committing:
         with ThreadPoolExecutor(_MOVES_AT_ONCE, thread_name_prefix="import") as pool:
             return list(chain.from_iterable(pool.map(partial(self._move_if_free, staging), batch)))
 
-    def _move_if_free(self, staging: Staging, record: StagedPackage) -> list[tuple[StagedPackage, str]]:
+    def _move_if_free(self, staging: Staging, record: StagedPackage) -> list[_Placed]:
         waiting = []
         for place in record.upstreams:
             lease = self._leases.try_hold(lease_of(_key(record, place)))
@@ -186,7 +218,7 @@ class Committing:
             linked.hardlink_to(path)
         self._blobs.adopt(key, linked)
 
-    def _ours(self, batch: list[StagedPackage]) -> list[tuple[StagedPackage, str]]:
+    def _ours(self, batch: list[StagedPackage]) -> list[_Placed]:
         """Those that are in place: not evicted, nor kept from elsewhere, since the area was sealed."""
         found = []
         for record in batch:
