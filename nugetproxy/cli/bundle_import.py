@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from nugetproxy.config import Config
     from nugetproxy.hosting.moving_in.report import Report
-    from nugetproxy.mirroring.bundle.importing import Imported, Options
+    from nugetproxy.mirroring.bundle.importing import Imported, Options, Steps
     from nugetproxy.mirroring.bundle.receiving import HostedFile
 
 _PIPE: Final = Path("-")
@@ -62,8 +62,10 @@ def bundle_import(
     import asyncio
 
     from nugetproxy import logs
+    from nugetproxy.cli.bundle_progress import BundleProgress
+    from nugetproxy.cli.display import display_for
     from nugetproxy.cli.opened_mirror import owner_that_root_would_shut_out
-    from nugetproxy.mirroring.bundle.importing import Options
+    from nugetproxy.mirroring.bundle.importing import Options, Steps
     from nugetproxy.mirroring.bundle.signature import PublicKey
     from nugetproxy.runtime.known_upstreams import with_recorded_upstreams
 
@@ -83,24 +85,41 @@ def bundle_import(
             raise InvalidRequest("--owner is for hosted packages: use it with --hosted")
         keys = [PublicKey.read(path) for path in trust]
         chosen = Options(allow_older, pin_as, take if hosted else None)
-        imported = asyncio.run(import_file(config, bundle, keys, chosen))
+        with display_for(silent=as_json) as display:
+            progress = BundleProgress(display, "Verifying")
+            steps = Steps(progress.advanced, progress.placed)
+            imported, is_served = asyncio.run(_import(config, bundle, keys, chosen, steps))
     except NugetproxyError as error:
         refuse(error)
     _report(imported, published[0] if published else None, as_json=as_json)
+    if imported.upstreams:
+        _tell_upstreams(imported, is_served)
     refused = imported.conflicts or imported.missing or any(each.refused for each in published)
     sys.exit(REFUSED if refused else 0)
 
 
+async def _import(
+    config: "Config", bundle: Path, keys: list[Any], options: "Options", steps: "Steps"
+) -> "tuple[Imported, bool]":
+    """What was imported, and whether running servers serve new upstreams, for which it waits."""
+    from nugetproxy.runtime.imports import are_replaced, workers_of
+
+    data = Path(config.storage.path)
+    workers = workers_of(data)
+    imported = await import_file(config, bundle, keys, options, steps)
+    return imported, not imported.upstreams or await are_replaced(data, workers)
+
+
 async def import_file(
-    config: "Config", path: Path, keys: list[Any] | None, options: "Options | None" = None
+    config: "Config", path: Path, keys: list[Any] | None, options: "Options | None" = None, steps: "Steps | None" = None
 ) -> "Imported":
     """`keys` are those of trusted senders; None: any. Raises BundleRefused, InvalidBundle, StorageUnavailable."""
-    from nugetproxy.mirroring.bundle.importing import Options
+    from nugetproxy.mirroring.bundle.importing import Options, Steps
     from nugetproxy.mirroring.bundle.reading import open_bundle
     from nugetproxy.mirroring.bundle.volumes import VolumeStream
     from nugetproxy.runtime.imports import importing_into
 
-    options = options or Options()
+    options, steps = options or Options(), steps or Steps()
     where = "standard input" if path == _PIPE else str(path)
     spool = Path(config.storage.path) / "spool"
     with ExitStack() as stack:
@@ -109,7 +128,7 @@ async def import_file(
         bundle = stack.enter_context(open_bundle(read, where, keys, folder=spool if spool.is_dir() else None))
         async with importing_into(config) as importing:
             with importing.alone():
-                imported = await importing.run(bundle, where, options)
+                imported = await importing.run(bundle, where, options, steps)
     await _audit(Path(config.storage.path), imported)
     return imported
 
@@ -186,10 +205,18 @@ def _report(imported: "Imported", published: "Report | None", *, as_json: bool) 
             complain([f"{row.package}: not taken into the private feed: {row.why}"])
     if left_out:
         note(f"{left_out} files of hosted packages were left out: --hosted takes them into the private feed")
-    for name in imported.upstreams:
-        note(f"the upstream {name} is new here: a running server serves its packages after a restart")
     _list("kept here with another content, left out", imported.conflicts)
     _list("assumed to be here by the bundle, and missing", imported.missing)
+
+
+def _tell_upstreams(imported: "Imported", is_served: bool) -> None:
+    for name in imported.upstreams:
+        note(f"the upstream {name} ({imported.head.upstreams[name]}) is new here")
+    if not is_served:
+        note(
+            "a running server does not serve packages of new upstreams yet: if its settings name upstreams"
+            " ([[mirroring.upstream]]), add them there; otherwise see its log, and restart it"
+        )
 
 
 def _list(what: str, packages: Any) -> None:

@@ -1,8 +1,7 @@
 """nugetproxy export: write a signed bundle, for a mirror without internet access."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +10,7 @@ import click
 
 from nugetproxy.cli.managing import managing_options
 from nugetproxy.cli.options import load_config
-from nugetproxy.cli.output import REFUSED, complain, kind_of, note, print_json, refuse
+from nugetproxy.cli.output import REFUSED, complain, is_json, kind_of, note, print_json, refuse
 from nugetproxy.cli.sources import SourceOptions, source_options
 from nugetproxy.errors import DamagedContent, NugetproxyError
 
@@ -127,6 +126,8 @@ def export(
 
 
 async def _run(config: "Config", work: _Work) -> "Exported":
+    from nugetproxy.cli.bundle_progress import BundleProgress
+    from nugetproxy.cli.display import display_for
     from nugetproxy.mirroring.bundle.base import Base
     from nugetproxy.mirroring.bundle.signature import PrivateKey, is_open_to_others
     from nugetproxy.mirroring.bundle.target import Pipe, Target, files
@@ -147,27 +148,8 @@ async def _run(config: "Config", work: _Work) -> "Exported":
             target: Target = Pipe(sys.stdout.buffer)
             if work.to != _PIPE:
                 target = stack.enter_context(files(work.to, work.volume_size, is_private=bool(work.hosted)))
-            advanced = stack.enter_context(_progress())
-            return opened.write(choice, key, target, base, verdicts=verdicts, advanced=advanced)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal; elsewhere nothing, and its library is not loaded."""
-    if not sys.stderr.isatty():
-        yield lambda _size, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("exporting"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("exporting", total=None)
-
-        def advanced(size: int, total: int) -> None:
-            progress.update(bar, advance=size, total=total)
-
-        yield advanced
+            progress = BundleProgress(stack.enter_context(display_for(silent=is_json())), "Exporting")
+            return opened.write(choice, key, target, base, verdicts=verdicts, advanced=progress.advanced)
 
 
 async def _choice(config: "Config", work: _Work, opened: "Export") -> "Choice":

@@ -215,24 +215,22 @@ async def _actors(managed: "Managed", names: "OwnerNames") -> "Callable[[Package
 
 @contextmanager
 def _progress() -> "Iterator[tuple[Callable[[int], None], Callable[[Row], None]]]":
-    """What to call with the number of files, and after each. A bar on a terminal, nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    """What to call with the number of files, and after each."""
+    from nugetproxy.cli.display import display_for
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or is_json()) as progress:
-        bar = progress.add_task("reading", total=None)
-        done = 0
+    with display_for(silent=is_json()) as display:
+        done = total = 0
 
         def planned(files: int) -> None:
-            progress.update(bar, description="importing", total=done + files)
+            nonlocal total
+            total = done + files
 
         def advanced(_: "Row") -> None:
             nonlocal done
             done += 1
-            progress.advance(bar)
+            display.show(lambda: f"Importing: {done:,} of {total:,} files" if total else "Reading", done, total)
 
+        display.show(lambda: "Reading", 0, 0)
         yield planned, advanced
 
 

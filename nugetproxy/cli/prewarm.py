@@ -151,7 +151,8 @@ def _show(row: dict[str, Any], report_file: Path | None, *, as_json: bool) -> No
 
 
 async def _run(config: "Config", work: _Work) -> dict[str, Any]:
-    from nugetproxy.cli.prewarm_progress import progress_for
+    from nugetproxy.cli.display import display_for
+    from nugetproxy.cli.prewarm_progress import Progress
     from nugetproxy.cli.prewarm_reports import prewarmed, what_if
     from nugetproxy.mirroring.prewarm.files import PackageFiles
     from nugetproxy.mirroring.prewarm.lookup import FeedLookup
@@ -165,7 +166,8 @@ async def _run(config: "Config", work: _Work) -> dict[str, Any]:
         if services.screening is not None:
             # Somebody chose these versions: rules about age do not apply to them.
             await services.screening.pin({each.identity for each in work.sources.exact})
-        with progress_for(as_json=work.as_json) as progress:
+        with display_for(silent=work.as_json) as display:
+            progress = Progress(display)
             patience = Patience(progress.resting)
             files = PackageFiles(services.feed, patience, progress.received)
             lookup = FeedLookup(services.feed, files, patience, parallel=work.parallel, without_files=work.only_show,

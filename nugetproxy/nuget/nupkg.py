@@ -4,7 +4,6 @@ It works on an open binary file; opening it and choosing the thread is up to the
 name: an entry called `../x` is as harmless as any other.
 """
 
-from functools import cached_property
 from typing import BinaryIO, Final, Literal
 from urllib.parse import unquote
 
@@ -13,6 +12,7 @@ from nugetproxy.nuget.archive import ArchiveLimits, Entry, read_end_record, read
 from nugetproxy.nuget.archive_contents import check_entry, read_entry, read_start
 from nugetproxy.nuget.archive_layout import check_layout
 from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.nuget.lazy import lazy
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.nuspec import LARGEST_NUSPEC, read_identity, read_nuspec
 
@@ -46,12 +46,12 @@ class Nupkg:
         """Whether the nuspec is too large to hold in memory: `nuspec` fails, `manifest` reads only its beginning."""
         return self._nuspec_entry.size > self._limits.max_nuspec_size
 
-    @cached_property
+    @lazy
     def nuspec(self) -> bytes:
         """The bytes of the nuspec as in the package."""
         return read_entry(self._file, self._nuspec_entry, self._limits.max_nuspec_size)
 
-    @cached_property
+    @lazy
     def identity(self) -> PackageIdentity:
         """Id and version, read from the beginning of the nuspec before anything else in it is parsed."""
         try:
@@ -61,7 +61,7 @@ class Nupkg:
                 raise
             return self._identity_within(LARGEST_NUSPEC)
 
-    @cached_property
+    @lazy
     def manifest(self) -> PackageManifest:
         if self.has_large_nuspec:
             return read_nuspec(read_start(self._file, self._nuspec_entry, LARGEST_NUSPEC), is_cut=True)
@@ -118,7 +118,7 @@ class Nupkg:
     def _found(self, name: str) -> Entry | None:
         return self._by_plain_name.get(_plain(name))
 
-    @cached_property
+    @lazy
     def _by_plain_name(self) -> dict[str, Entry]:
         found: dict[str, Entry] = {}
         for entry in self._entries:

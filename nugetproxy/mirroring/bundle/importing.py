@@ -63,6 +63,18 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class Steps:
+    """What to call while an import runs, in a thread or on the event loop, never both at the same time.
+
+    `verified` with the size of each piece that was read and that of all content, in bytes; `placed` with the number of
+    packages that were put in place together, and that of all.
+    """
+
+    verified: Callable[[int, int], None] = lambda _size, _total: None
+    placed: Callable[[int, int], None] = lambda _count, _total: None
+
+
+@dataclass(frozen=True, slots=True)
 class Imported:
     """What an import changed. `packages` and `documents` are new; `had` and `older_documents` were here, and stay.
 
@@ -124,11 +136,9 @@ class Importing:
         bundle: BundleReader,
         where: str,
         options: Options = Options(),
-        advanced: Callable[[int], None] = lambda _: None,
+        steps: Steps = Steps(),
     ) -> Imported:
         """Import a bundle of which the beginning is verified. The caller holds `alone`.
-
-        `advanced` is called in a thread with the bytes of the bundle read so far.
 
         Raises BundleRefused, InvalidBundle, StorageUnavailable: nothing of the bundle is visible. If it was sealed
         before a StorageUnavailable, the next import or start of a server finishes it.
@@ -147,7 +157,7 @@ class Importing:
         for other in areas(self._data):
             if other.folder != staging.folder:
                 await UPKEEP.run(other.discard)
-        missing = await self._receive(receiving, bundle, where, staging, advanced)
+        missing = await self._receive(receiving, bundle, where, staging, steps)
         if options.take_hosted is not None:
             try:
                 await options.take_hosted(receiving.hosted)
@@ -157,7 +167,7 @@ class Importing:
         names = (*(head.holds.names if head.holds.what == "pinned" else ()), *filter(None, (options.pin_as,)))
         seal = Seal(bundle.beginning.content.decode(), head.key, dict(placed.upstreams), list(dict.fromkeys(names)))
         await UPKEEP.run(staging.seal, seal)
-        committed = await self._committing.commit(staging)
+        committed = await self._committing.commit(staging, lambda count: steps.placed(count, contents.packages))
         for each in contents.conflicts:
             _log.error(
                 "bundle_package_refused", bundle=head.bundle, package=each, why="it is kept with another content"
@@ -186,14 +196,14 @@ class Importing:
         bundle: BundleReader,
         where: str,
         staging: Staging,
-        advanced: Callable[[int], None],
+        steps: Steps,
     ) -> list[str]:
         stopped = threading.Event()
 
-        def go_on(position: int) -> None:
+        def go_on(size: int) -> None:
             if stopped.is_set():
                 raise _StoppedError
-            advanced(position)
+            steps.verified(size, bundle.head.size)
 
         reading = asyncio.ensure_future(UPKEEP.run(receiving.receive, bundle, staging, go_on))
         try:

@@ -10,7 +10,7 @@ Committing what was read belongs to the receiver.
 import base64
 import hashlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,14 +71,15 @@ class BundleReader:
             offset += sum(map(len, lines))
             yield from map(Entry.from_checked_line, lines)
 
-    def files(self) -> Iterator["BundledFile"]:
+    def files(self, advanced: Callable[[int], None] = lambda _: None) -> Iterator["BundledFile"]:
         """The files that follow the manifest, each to be read or skipped before the next one. Once only.
 
+        `advanced` is called with the size of each piece that was read, and may raise to stop.
         At the end everything was read, and nothing follows. Raises InvalidBundle at the first place that differs.
         """
         for entry in self.manifest():
             self._container.expect(entry.path, entry.size)
-            yield BundledFile(entry, self._container, self._where)
+            yield BundledFile(entry, self._container, self._where, advanced)
         self._container.expect_end()
 
     def check_manifest(self) -> None:
@@ -108,16 +109,18 @@ class BundleReader:
 class BundledFile:
     """One file, while the reader is at it."""
 
-    def __init__(self, entry: Entry, container: ContainerReader, where: str) -> None:
+    def __init__(self, entry: Entry, container: ContainerReader, where: str, advanced: Callable[[int], None]) -> None:
         self.entry = entry
         self._container = container
         self._where = where
+        self._advanced = advanced
 
     def chunks(self) -> Iterator[bytes]:
         """Its bytes. Raises InvalidBundle if the bundle ends, and after the last one if their hash is another."""
         digest = hashlib.sha512()
         for chunk in self._container.chunks():
             digest.update(chunk)
+            self._advanced(len(chunk))
             yield chunk
         if base64.b64encode(digest.digest()).decode() != self.entry.sha512:
             raise InvalidBundle(self._where, f"{self.entry.path} has another SHA-512 than the manifest states")

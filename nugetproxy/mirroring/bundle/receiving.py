@@ -6,6 +6,7 @@ bundle usable by itself (nuspecs, hashes) are verified and left behind: we deriv
 """
 
 import base64
+import io
 import os
 import time
 from collections import deque
@@ -15,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from nugetproxy.errors import InvalidBundle, StorageUnavailable
 from nugetproxy.httpcache.stored import StoredResponse
@@ -125,7 +126,7 @@ class Receiving:
     ) -> list[str]:
         """Read the files to the end of the bundle, verify each, and stage what is new; `staging` is open.
 
-        `advanced` is called with the bytes of the bundle read so far, and may raise to stop. Returns the packages that
+        `advanced` is called with the size of each piece that was read, and may raise to stop. Returns the packages that
         the bundle assumes to be here and are not. Blocks.
 
         Raises InvalidBundle, StorageUnavailable.
@@ -135,10 +136,9 @@ class Receiving:
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="import") as pool:
             pending: deque[Future[StagedPackage]] = deque()
             try:
-                for number, file in enumerate(bundle.files()):
+                for number, file in enumerate(bundle.files(advanced)):
                     while pending and (len(pending) >= _AT_ONCE or pending[0].done()):
                         staging.add(pending.popleft().result())
-                    advanced(bundle.position)
                     self._receive_file(number, file, staging, there, pool, pending, missing)
                 while pending:
                     staging.add(pending.popleft().result())
@@ -173,10 +173,10 @@ class Receiving:
             if entry.size <= _SMALL:
                 pending.append(pool.submit(_write_and_check, *job, file.read()))
             else:
-                _write(staging, number, file.chunks())
-                pending.append(pool.submit(_check, *job))
+                modified = _write(staging.path(number), file.chunks())
+                pending.append(pool.submit(_check_written, *job, modified))
         elif self._takes_hosted and entry.kind in HOSTED:
-            _write(staging, number, file.chunks())
+            _write(staging.path(number), file.chunks())
             self._note_hosted(staging.path(number), entry)
         else:
             _read_through(file)
@@ -252,41 +252,47 @@ def _read_through(file: BundledFile) -> None:
         pass
 
 
-def _write(staging: Staging, number: int, chunks: Iterable[bytes]) -> None:
-    with disk_failures("write to the staging area of an import"), create(staging.path(number)) as out:
+def _write(path: Path, chunks: Iterable[bytes]) -> int:
+    """Returns the time of the file, in nanoseconds."""
+    with disk_failures("write to the staging area of an import"), create(path) as out:
         for chunk in chunks:
             out.write(chunk)
+        out.flush()
+        return os.fstat(out.fileno()).st_mtime_ns
 
 
 def _write_and_check(
     number: int, entry: Entry, facts: PackageFacts, places: list[str], where: str, staging: Staging, content: bytes
 ) -> StagedPackage:
     """Several at a time: on a busy disk, each new file waits for what others write."""
-    _write(staging, number, [content])
-    return _check(number, entry, facts, places, where, staging)
+    modified = _write(staging.path(number), [content])
+    return _check(number, entry, facts, places, where, staging, modified, io.BytesIO(content))
+
+
+def _check_written(
+    number: int, entry: Entry, facts: PackageFacts, places: list[str], where: str, staging: Staging, modified: int
+) -> StagedPackage:
+    with disk_failures("read the staging area of an import"), staging.path(number).open("rb") as file:
+        return _check(number, entry, facts, places, where, staging, modified, file)
 
 
 def _check(
-    number: int, entry: Entry, facts: PackageFacts, places: list[str], where: str, staging: Staging
-) -> StagedPackage:
-    """Check a package of which the hash is right. Blocks."""
+    number: int, entry: Entry, facts: PackageFacts, places: list[str], where: str, staging: Staging, modified: int,
+    file: BinaryIO,
+) -> StagedPackage:  # fmt: skip
+    """Check a package of which the hash is right, and write its nuspec. Blocks."""
     identity = PackageIdentity.parse(facts.id, facts.version)
-    path, sha512 = staging.path(number), base64.b64decode(entry.sha512)
-    with disk_failures("read the staging area of an import"), path.open("rb") as file:
-        try:
-            accepted = check_content(
-                Received(file, entry.size, sha512, b""), Stated(entry.size, entry.sha512), identity
-            )
-        except ContentRejectedError as error:
-            raise InvalidBundle(where, f"{entry.path} is not the package {identity}: {error}") from None
-        modified = os.fstat(file.fileno()).st_mtime_ns
+    received = Received(file, entry.size, base64.b64decode(entry.sha512), b"")
+    try:
+        accepted = check_content(received, Stated(entry.size, entry.sha512), identity)
+    except ContentRejectedError as error:
+        raise InvalidBundle(where, f"{entry.path} is not the package {identity}: {error}") from None
     if accepted.content_hash != facts.content_hash:
         raise InvalidBundle(where, f"{entry.path} has another content hash than the manifest states")
     if accepted.nuspec is not None:
         nuspec = staging.nuspec_path(number)
+        _write(nuspec, [accepted.nuspec])
         with disk_failures("write to the staging area of an import"):
-            with create(nuspec) as out:
-                out.write(accepted.nuspec)
             # With the time of the package, which shows later that nobody changed it.
             os.utime(nuspec, ns=(modified, modified))
     now = int(time.time())
@@ -328,9 +334,5 @@ def _stage_document(
         expired=True,
     )
     content = stored.to_bytes()
-    path = staging.path(number)
-    with disk_failures("write to the staging area of an import"):
-        with create(path) as out:
-            out.write(content)
-        modified = path.stat().st_mtime_ns
+    modified = _write(staging.path(number), [content])
     return StagedDocument(number, facts.url, len(content), modified)

@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -92,6 +93,9 @@ class Staging:
         self._journal: int | None = None
         self._unsynced: list[bytes] = []
         self._unsynced_bytes = 0
+        # Files are read and written while earlier ones are synced.
+        self._syncing: Future[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="import-sync")
 
     @classmethod
     def of(cls, data: Path, head: bytes) -> "Staging":
@@ -138,26 +142,36 @@ class Staging:
         return there
 
     def add(self, record: Staged) -> None:
-        """Note a file that was written. Many are synced together, and enter the journal then."""
+        """Note a file that was written. Many are synced together, in the background, and enter the journal then."""
         self._unsynced.append(_line(record))
         self._unsynced_bytes += record.size
         if len(self._unsynced) >= _SYNCED_FILES or self._unsynced_bytes >= _SYNCED_BYTES:
-            self._sync()
+            self._begin_sync()
 
     def seal(self, seal: Seal) -> None:
         """Everything was added: from now on it will be committed."""
-        self._sync()
+        self._begin_sync()
+        self._end_sync()
         sync_file_system(self.folder)  # the journal, too
         self.close()
         replace_private(self.folder / _SEAL, orjson.dumps(seal))
         sync_file_system(self.folder)
 
-    def _sync(self) -> None:
+    def _begin_sync(self) -> None:
+        """Of what was added so far. Raises StorageUnavailable if the sync before it failed."""
+        self._end_sync()
+        lines, self._unsynced, self._unsynced_bytes = self._unsynced, [], 0
+        self._syncing = self._thread.submit(self._sync, lines)
+
+    def _end_sync(self) -> None:
+        syncing, self._syncing = self._syncing, None
+        if syncing is not None:
+            syncing.result()
+
+    def _sync(self, lines: Iterable[bytes]) -> None:
         with disk_failures("write the journal of an import"):
             sync_file_system(self.folder)
-            self._write(self._unsynced)
-        self._unsynced.clear()
-        self._unsynced_bytes = 0
+            self._write(lines)
 
     def _write(self, lines: Iterable[bytes]) -> None:
         """Append to the journal. Raises OSError."""
@@ -169,10 +183,14 @@ class Staging:
     def keep(self) -> None:
         """The import ends for now: what was added is kept for the next one. Raises nothing."""
         with contextlib.suppress(StorageUnavailable):
-            self._sync()
+            self._begin_sync()
+            self._end_sync()
         self.close()
 
     def close(self) -> None:
+        with contextlib.suppress(StorageUnavailable):
+            self._end_sync()
+        self._thread.shutdown()
         journal, self._journal = self._journal, None
         if journal is not None:
             os.close(journal)

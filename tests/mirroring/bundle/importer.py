@@ -5,26 +5,28 @@ import io
 import sqlite3
 from pathlib import Path
 
-from nugetproxy.config import load
+from nugetproxy.config import Config, load
 from nugetproxy.mirroring.bundle.container import Read
-from nugetproxy.mirroring.bundle.importing import Imported, Options
+from nugetproxy.mirroring.bundle.importing import Imported, Options, Steps
 from nugetproxy.mirroring.bundle.manifest import DocumentFacts, FileFacts, Kind, PackageFacts
 from nugetproxy.mirroring.bundle.reading import open_bundle
 from nugetproxy.mirroring.bundle.signature import PrivateKey
 from nugetproxy.runtime.imports import importing_into
 from nugetproxy.storage.documents.disk import DiskDocuments
-from tests.builders import make_nupkg
+from tests.builders import Dependencies, make_nupkg
 from tests.mirroring.bundle.bundles import KEY, TRUSTED, File, entry, sha512, written
 
 FEED = "https://feed.test/v3/index.json"
-PLAIN = Options()
+BY_DEFAULT = Options()
+UNSEEN = Steps()
 
 
 def package(
-    package_id: str, version: str = "1.0.0", *, upstreams: tuple[str, ...] = ("nuget.org",), payload: bytes = b""
-) -> list[File]:
+    package_id: str, version: str = "1.0.0", *, upstreams: tuple[str, ...] = ("nuget.org",), payload: bytes = b"",
+    dependencies: Dependencies = (),
+) -> list[File]:  # fmt: skip
     """A real package and the files beside it."""
-    content = make_nupkg(package_id, version, payload=payload)
+    content = make_nupkg(package_id, version, payload=payload, dependencies=dependencies)
     digest = sha512(content)
     beside = FileFacts(package_id, version)
     return [
@@ -47,17 +49,21 @@ def bundle(*files: File, signer: PrivateKey = KEY, **changes: object) -> bytes:
     return written(listed, signer=signer, **changes)
 
 
-async def import_bytes(data: Path, content: bytes, options: Options = PLAIN, **settings: object) -> Imported:
+async def import_bytes(
+    data: Path, content: bytes, options: Options = BY_DEFAULT, steps: Steps = UNSEEN, **settings: object
+) -> Imported:
     """Raises as `Importing.run`. `settings` are those of the receiver, with `__` in place of the dot."""
-    return await import_stream(data, io.BytesIO(content).read, options, **settings)
+    return await import_stream(data, io.BytesIO(content).read, options, steps, **settings)
 
 
-async def import_stream(data: Path, read: Read, options: Options = PLAIN, **settings: object) -> Imported:
+async def import_stream(
+    data: Path, read: Read, options: Options = BY_DEFAULT, steps: Steps = UNSEEN, **settings: object
+) -> Imported:
     given = {name.replace("__", "."): value for name, value in settings.items()}
     config = load(None, {}, {"storage.path": str(data), "storage.reserve": 0} | given)
     async with importing_into(config) as importing:
         with importing.alone(), open_bundle(read, "team.bundle", TRUSTED, folder=data / "spool") as reader:
-            return await importing.run(reader, "team.bundle", options)
+            return await importing.run(reader, "team.bundle", options, steps)
 
 
 def kept(data: Path) -> dict[str, bytes]:
@@ -83,3 +89,20 @@ def stored(data: Path, url: str) -> bytes | None:
         return None if found is None else found.body
     finally:
         documents.close()
+
+
+def config_of(data: Path) -> Config:
+    return load(None, {}, {"storage.path": str(data)})
+
+
+def traces(data: Path) -> list[str]:
+    """What is in the directory beside what every command creates there."""
+    usual = {"mirror", "spool", "locks", "locks/door", "documents", "documents/cache.db", "inventory.db", "revisions"}
+    found = {str(each.relative_to(data)) for each in data.rglob("*")} if data.exists() else set()
+    return sorted(each for each in found - usual if not each.endswith(("-wal", "-shm")))
+
+
+LIST = "https://feed.test/v3/flat/contoso.a/index.json"
+A, B = package("Contoso.A"), package("Contoso.B", "2.0.0-beta.1", payload=b"b" * 3000)
+PATH_A = "nuget.org/contoso.a/1.0.0/contoso.a.1.0.0.nupkg"
+PLAIN = bundle(*A, *B, document(LIST, b'{"versions":["1.0.0"]}'))
