@@ -209,7 +209,7 @@ def test_a_new_upstream_is_served_when_the_import_has_ended(tmp_path: Path, trus
         assert "does not serve" not in imported.stderr
         assert fetched(served, "/v3/flatcontainer/corp.a/index.json") == {"versions": ["1.0.0"]}
         assert fetched(served, LIST) == {"versions": ["1.0.0"]}
-        assert not served.workers() & before
+        assert served.workers() - before
 
 
 def test_a_server_whose_settings_name_upstreams_is_left_alone(
