@@ -17,7 +17,6 @@ from nugetproxy.hosting.packages import StoredContent
 from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobKey, BlobStore
-from nugetproxy.storage.blobs.filesystem import sync_folder
 from nugetproxy.storage.spool import Spool, disk_failures
 
 _log = logger()
@@ -27,30 +26,17 @@ FOLDER: Final = "packages"
 
 
 class HostedContents:
-    """Package files in a store of blobs on this machine's disk."""
+    """Package files in a store of blobs."""
 
     def __init__(self, blobs: BlobStore) -> None:
         self.blobs = blobs
 
     def commit(self, key: BlobKey, spool: Spool) -> None:
-        """Make the bytes visible, safe from power loss including every parent folder. Blocks.
-
-        A store of mirrored packages may lose a name and fetch again; what is pushed here exists nowhere else.
+        """Make the bytes visible, safe from power loss. Blocks.
 
         Raises StorageUnavailable; the blob may then exist all the same, and is garbage.
         """
-        try:
-            self.blobs.commit(key, spool)
-        except StorageUnavailable:
-            if self.blobs.path(key).parent.is_dir():
-                raise
-            # Deleting the last file in that folder removed the folder too, between its creation and its use.
-            self.blobs.commit(key, spool)
-        folder = self.blobs.path(key).parent
-        with disk_failures("sync the folder of a package"):
-            for _ in key.segments:
-                sync_folder(folder)
-                folder = folder.parent
+        self.blobs.commit(key, spool)
 
     def discard(self, key: BlobKey) -> None:
         """Remove the bytes, as far as the disk allows: what remains is swept later. Blocks; never raises."""

@@ -224,6 +224,12 @@ class Spool:
                 modified = other.path.stat().st_mtime_ns
                 os.utime(self._path, ns=(modified, modified))
 
+    def set_times(self, used: int, modified: int) -> None:
+        """Give the file an access and a modification time, in nanoseconds since 1970. Raises StorageUnavailable."""
+        if self._path is not None:
+            with disk_failures("set the times of a spool"):
+                os.utime(self._path, ns=(used, modified))
+
     def discard(self) -> None:
         """Remove the file name. Current readers can finish; the space is free after the last one."""
         if self._path is not None:

@@ -6,6 +6,7 @@ import pytest
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.access import AccessName, access_for
+from nugetproxy.storage.blobs import filesystem
 from nugetproxy.storage.blobs.base import BlobKey
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.spool import MemoryBudget, Spool, SpoolFolder
@@ -152,3 +153,43 @@ def test_a_file_that_is_adopted_is_the_blob_and_never_replaces_one(tmp_path: Pat
     assert store.path(KEY).read_bytes() == b"package"
     assert (file.exists(), other.exists()) == (False, True)
     assert store.path(KEY).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("only_copy", "synced"), [(True, 4), (False, 1)])
+def test_the_only_copy_keeps_its_name_with_all_folders(
+    tmp_path: Path, make_spool: MakeSpool, monkeypatch: pytest.MonkeyPatch, only_copy: bool, synced: int
+):
+    """
+    After a power loss right after the commit. The root is one of the folders.
+    """
+    store = FilesystemBlobs(tmp_path / "blobs", only_copy=only_copy)
+    store.commit(KEY, make_spool(b"package"))
+    store.delete(KEY)
+    store.commit(BlobKey.of(*KEY.segments[:-1], "other"), make_spool(b"other"))
+    folders: list[Path] = []
+    monkeypatch.setattr(filesystem, "sync_folder", folders.append)
+
+    store.commit(KEY, make_spool(b"package"))
+    assert folders == list(store.path(KEY).parents[:synced])
+
+
+def test_a_folder_that_is_removed_under_a_commit_is_made_again(
+    store: FilesystemBlobs, make_spool: MakeSpool, monkeypatch: pytest.MonkeyPatch
+):
+    """
+    Deleting the last blob of a folder removes the folder.
+    """
+    move = Spool.move_to
+    lost: list[Path] = []
+
+    def late(spool: Spool, target: Path, *, mode: int) -> None:
+        if not lost:
+            lost.append(target)
+            target.parent.rmdir()
+        move(spool, target, mode=mode)
+
+    monkeypatch.setattr(Spool, "move_to", late)
+
+    store.commit(KEY, make_spool(b"package"))
+    assert lost
+    assert store.path(KEY).read_bytes() == b"package"

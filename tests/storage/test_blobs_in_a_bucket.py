@@ -1,5 +1,6 @@
 """Blobs in a real bucket, behind a gateway that counts and disturbs the requests."""
 
+import hashlib
 import os
 import threading
 import time
@@ -19,7 +20,8 @@ from tests.ports import dead_port
 
 pytestmark = pytest.mark.xdist_group("seaweedfs")
 
-HASTY = Patience(connect=0.5, silence=0.5, request=1.0, repeating=0.5)
+HASTY = Patience(connect=1.0, silence=1.5, request=3.0, repeating=0.5)
+"""For buckets that fail."""
 
 
 @pytest.fixture
@@ -48,6 +50,12 @@ def gateway(seaweedfs: SeaweedFs) -> Iterator[BucketGateway]:
 @pytest.fixture
 def behind(seaweedfs: SeaweedFs, gateway: BucketGateway) -> BucketBlobs:
     """The store, behind the gateway."""
+    return BucketBlobs(BucketClient(seaweedfs.address(gateway.endpoint)))
+
+
+@pytest.fixture
+def hasty(seaweedfs: SeaweedFs, gateway: BucketGateway) -> BucketBlobs:
+    """As `behind`, and gives up soon."""
     return BucketBlobs(BucketClient(seaweedfs.address(gateway.endpoint), HASTY))
 
 
@@ -108,34 +116,34 @@ def test_a_fault_that_passes_is_not_noticed(
     "how", [answering(503), answering(500, ""), silent(), cut], ids=["throttled", "500", "silent", "cut"]
 )
 def test_a_fault_that_stays_is_an_error_in_limited_time(
-    behind: BucketBlobs, gateway: BucketGateway, make_spool: MakeSpool, how: Disturbance
+    hasty: BucketBlobs, gateway: BucketGateway, make_spool: MakeSpool, how: Disturbance
 ):
-    behind.commit(KEY, make_spool(b"package"))
+    hasty.commit(KEY, make_spool(b"package"))
     gateway.disturb(how)
 
     began = time.monotonic()
     with pytest.raises(StorageUnavailable, match="bucket"):
-        list(behind.blocks(KEY, 7))
+        list(hasty.blocks(KEY, 7))
     with pytest.raises(StorageUnavailable, match="bucket"):
-        list(behind.walk())
+        list(hasty.walk())
     if how is not cut:  # it leaves alone what is not read
         with pytest.raises(StorageUnavailable, match="bucket"):
-            behind.commit(KEY, make_spool(b"package"))
-    assert time.monotonic() - began < 6
+            hasty.commit(KEY, make_spool(b"package"))
+    assert time.monotonic() - began < 10
 
 
 def test_a_failed_upload_leaves_nothing_and_keeps_the_spool(
-    behind: BucketBlobs, gateway: BucketGateway, make_spool: MakeSpool
+    hasty: BucketBlobs, gateway: BucketGateway, make_spool: MakeSpool
 ):
     spool = make_spool(b"package")
     gateway.disturb(answering(503))
     with pytest.raises(StorageUnavailable):
-        behind.commit(KEY, spool)
+        hasty.commit(KEY, spool)
     gateway.rest()
 
     assert spool.path is not None
-    behind.commit(KEY, spool)
-    assert read(behind) == b"package"
+    hasty.commit(KEY, spool)
+    assert read(hasty) == b"package"
 
 
 def test_an_upload_that_was_not_stored_is_noticed(behind: BucketBlobs, gateway: BucketGateway, make_spool: MakeSpool):
@@ -156,6 +164,30 @@ def test_a_spool_that_changed_on_disk_is_not_uploaded_as_if_right(store: BucketB
 
     with pytest.raises(StorageUnavailable):
         store.commit(KEY, spool)
+    assert store.stat(KEY) is None
+
+
+@pytest.mark.parametrize("content", [b"package", LARGE], ids=["small", "large"])
+def test_a_file_is_uploaded_once_and_stays(behind: BucketBlobs, gateway: BucketGateway, tmp_path: Path, content: bytes):
+    file = tmp_path / "kept.nupkg"
+    file.write_bytes(content)
+    sha512 = hashlib.sha512(content).digest()
+
+    behind.upload_file(KEY, file, len(content), sha512)
+    assert gateway.methods()[0] == "HEAD"
+    behind.upload_file(KEY, file, len(content), sha512)
+    assert gateway.methods() == ["HEAD"]
+    assert read(behind) == content == file.read_bytes()
+
+
+def test_a_file_with_other_bytes_is_not_uploaded(store: BucketBlobs, tmp_path: Path):
+    file = tmp_path / "kept.nupkg"
+    file.write_bytes(b"packagE")
+
+    with pytest.raises(StorageUnavailable, match="disk"):
+        store.upload_file(KEY, file, 7, hashlib.sha512(b"package").digest())
+    with pytest.raises(StorageUnavailable, match="read a file"):
+        store.upload_file(KEY, tmp_path / "none", 7, hashlib.sha512(b"package").digest())
     assert store.stat(KEY) is None
 
 

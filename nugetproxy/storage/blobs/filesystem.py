@@ -20,11 +20,16 @@ _TRIES: Final = 5
 
 
 class FilesystemBlobs:
-    """A `BlobStore` in a folder of plain files. `access` says who may read the blobs committed from now on."""
+    """A `BlobStore` in a folder of plain files. `access` says who may read the blobs committed from now on.
 
-    def __init__(self, root: Path, access: Access = PRIVATE) -> None:
+    `only_copy`: a commit then also waits until the names of all parent folders are safe from power loss, and fails if
+    they are not. Blobs that can be fetched again may lose their names.
+    """
+
+    def __init__(self, root: Path, access: Access = PRIVATE, *, only_copy: bool = False) -> None:
         self._root = root
         self._access = access
+        self._only_copy = only_copy
 
     def __repr__(self) -> str:
         return f"<FilesystemBlobs {self._root}>"
@@ -77,14 +82,28 @@ class FilesystemBlobs:
             spool.discard()
             return kept
         path = self.path(key)
+        try:
+            self._move(spool, path)
+        except StorageUnavailable:
+            if path.parent.is_dir():
+                raise
+            # Deleting the last file in that folder removed the folder too, between its creation and its use.
+            self._move(spool, path)
+        if self._only_copy:
+            with disk_failures("sync the folder of a blob"):
+                for folder in path.parents[: len(key.segments)]:
+                    sync_folder(folder)
+        else:
+            with suppress(OSError):
+                # The bytes are visible and complete. If a power loss loses their name, they are fetched once more.
+                sync_folder(path.parent)
+        with disk_failures("look up a blob"):
+            return _described(key, path.stat())
+
+    def _move(self, spool: Spool, path: Path) -> None:
         with disk_failures("create a folder"):
             _make_folders(path.parent, self._access.folder)
         spool.move_to(path, mode=self._access.file)
-        with suppress(OSError):
-            # The bytes are visible and complete. If a power loss loses their name, they are fetched once more.
-            sync_folder(path.parent)
-        with disk_failures("look up a blob"):
-            return _described(key, path.stat())
 
     def adopt(self, key: BlobKey, file: Path) -> bool:
         """Make a file visible whose bytes are safe on disk; False if the key exists, which keeps its bytes.

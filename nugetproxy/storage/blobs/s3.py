@@ -8,10 +8,8 @@ What a machine keeps of the bucket belongs to `node_cache`.
 import hashlib
 import io
 import time
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -19,6 +17,7 @@ from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.blobs.base import BlobInfo, BlobKey
 from nugetproxy.storage.blobs.checked import wrong_content
 from nugetproxy.storage.blobs.s3_client import BucketClient
+from nugetproxy.storage.blobs.times import described, time_of
 from nugetproxy.storage.spool import Spool, disk_failures
 
 if TYPE_CHECKING:
@@ -32,7 +31,8 @@ BLOCK: Final = 512 * 1024
 """Bytes in which an answer is handed on, at least, except for its end."""
 
 _UPLOADS_AT_ONCE: Final = 2
-_SECOND: Final = 1_000_000_000
+_SHA512: Final = "sha512"
+"""The name of the hash (hexadecimal) in an object's metadata."""
 
 
 class BucketBlobs:
@@ -64,7 +64,8 @@ class BucketBlobs:
 
         try:
             with self._client.request("look up a blob") as store:
-                return _described(key, obstore.head(store, str(key)))
+                found = obstore.get(store, str(key), options={"head": True})
+                return _described(key, found.meta, found.attributes)
         except FileNotFoundError:
             return None
 
@@ -76,22 +77,25 @@ class BucketBlobs:
         return io.BufferedReader(_Remote(self, info), 1024 * 1024)
 
     def commit(self, key: BlobKey, spool: Spool) -> BlobInfo:
-        info = self.upload(key, spool)
+        info, _ = self.upload(key, spool)
         spool.discard()
         return info
 
-    def upload(self, key: BlobKey, spool: Spool) -> BlobInfo:
-        """As `commit`, but the spool remains the caller's in any case."""
+    def upload(self, key: BlobKey, spool: Spool) -> tuple[BlobInfo, bool]:
+        """As `commit`, but the spool remains the caller's in any case; and whether its bytes were stored."""
         if kept := self.stat(key):
-            return kept
+            return kept, False
         path = spool.path
         if path is None:
             raise StorageUnavailable("cannot keep what is only in memory")
-        tag = self._put(key, path, spool)
-        if tag != _expected_tag(path, spool):
-            # Encrypting stores give other tags. Then the bytes must be read back to know what was stored.
-            self._read_back(key, spool)
-        return describe(key, spool.size, modified_by(time.time(), tag))
+        tag = _tag_of(path, spool.sha512) if spool.size > PIECE else spool.md5.hex()
+        self._put(key, path, spool.size, spool.sha512, tag)
+        return described(key, spool.size, time_of(time.time(), spool.sha512)), True
+
+    def upload_file(self, key: BlobKey, path: Path, size: int, sha512: bytes) -> None:
+        """As `commit`, of a file that stays where it is. Raises StorageUnavailable also when it has another hash."""
+        if self.stat(key) is None:
+            self._put(key, path, size, sha512, _tag_of(path, sha512))
 
     def delete(self, key: BlobKey) -> None:
         import obstore
@@ -109,7 +113,7 @@ class BucketBlobs:
             while page := self._next_page(pages):
                 for found in page:
                     with suppress(ValueError):  # not ours: put there by a person or another program
-                        yield _described(BlobKey(tuple(found["path"].split("/"))), found)
+                        yield _described(BlobKey(tuple(found["path"].split("/"))), found, {})
         except FileNotFoundError:
             raise StorageUnavailable("cannot list blobs: the bucket does not exist") from None
 
@@ -143,7 +147,8 @@ class BucketBlobs:
             raise StorageUnavailable(f"blob {key} was replaced while it was read")
         return name, blocks
 
-    def _put(self, key: BlobKey, path: Path, spool: Spool) -> str:
+    def _put(self, key: BlobKey, path: Path, size: int, sha512: bytes, tag: str) -> None:
+        """Upload a file. Unless the bucket answers with this tag, what it stored is read back and compared."""
         import obstore
 
         try:
@@ -152,23 +157,24 @@ class BucketBlobs:
                     store,
                     str(key),
                     path,
-                    attributes={"Content-Type": "application/octet-stream", "sha512": spool.sha512.hex()},
-                    use_multipart=spool.size > PIECE,
+                    attributes={"Content-Type": "application/octet-stream", _SHA512: sha512.hex()},
+                    use_multipart=size > PIECE,
                     chunk_size=PIECE,
                     max_concurrency=_UPLOADS_AT_ONCE,
                 )
         except FileNotFoundError:
             raise StorageUnavailable("cannot write a blob: the bucket, or the file to upload, does not exist") from None
-        return (result["e_tag"] or "").strip('"')
+        if (result["e_tag"] or "").strip('"') != tag:  # encrypting stores have tags of other kinds
+            self._read_back(key, size, sha512)
 
-    def _read_back(self, key: BlobKey, spool: Spool) -> None:
-        """Raises StorageUnavailable, and removes the object, unless it has the bytes of the spool."""
+    def _read_back(self, key: BlobKey, size: int, sha512: bytes) -> None:
+        """Raises StorageUnavailable, and removes the object, unless it has these bytes."""
         found = hashlib.sha512()
         try:
-            for block in self.blocks(key, spool.size):
+            for block in self.blocks(key, size):
                 found.update(block)
-            if found.digest() != spool.sha512:
-                raise wrong_content(key, spool.size, spool.size)
+            if found.digest() != sha512:
+                raise wrong_content(key, size, size)
         except (KeyError, StorageUnavailable) as error:
             with suppress(StorageUnavailable):
                 self.delete(key)
@@ -220,40 +226,27 @@ class _Remote(io.RawIOBase):
         return b"".join(blocks)
 
 
-def modified_by(seconds: float, tag: str) -> int:
-    """A commit time in nanoseconds whose fraction of a second stands for the bytes, as told by the bucket's tag.
-
-    A node gives it to its file, so that every node describes a blob alike without asking the bucket.
-    """
-    return int(seconds) * _SECOND + zlib.crc32(tag.strip('"').encode()) % (_SECOND - 1) + 1
-
-
-def describe(key: BlobKey, size: int, modified: int) -> BlobInfo:
-    """A blob with such a time; its entity tag does not depend on when it was committed."""
-    fraction = modified % _SECOND
-    return BlobInfo(key, size, modified, f"{fraction:x}-{size:x}" if fraction else "")
+def _described(key: BlobKey, found: Mapping[str, Any], attributes: Mapping[str, str]) -> BlobInfo:
+    """As every node describes it, if the hash is known; lists do not have it."""
+    seconds = found["last_modified"].timestamp()
+    with suppress(KeyError, ValueError):
+        return described(key, found["size"], time_of(seconds, bytes.fromhex(attributes[_SHA512])))
+    return BlobInfo(key, found["size"], int(seconds * 1e9), (found["e_tag"] or "").strip('"'))
 
 
-def _described(key: BlobKey, found: Mapping[str, Any]) -> BlobInfo:
-    when: datetime = found["last_modified"]
-    return describe(key, found["size"], modified_by(when.timestamp(), found["e_tag"] or str(when)))
-
-
-def _expected_tag(path: Path, spool: Spool) -> str:
+def _tag_of(path: Path, sha512: bytes) -> str:
     """The entity tag of an object that is stored without encryption: the MD5 of its bytes, or of its parts' MD5s.
 
-    Raises StorageUnavailable when the spool on disk no longer has the bytes that were written to it.
+    Raises StorageUnavailable when the file cannot be read, or has another hash.
     """
-    if spool.size <= PIECE:
-        return spool.md5.hex()
-    whole = hashlib.md5(usedforsecurity=False)
-    parts = hashlib.md5(usedforsecurity=False)
-    count = 0
-    with disk_failures("read a spool"), path.open("rb") as file:
+    found = hashlib.sha512()
+    parts: list[bytes] = []
+    with disk_failures("read a file to upload"), path.open("rb") as file:
         while part := file.read(PIECE):
-            whole.update(part)
-            parts.update(hashlib.md5(part, usedforsecurity=False).digest())
-            count += 1
-    if whole.digest() != spool.md5:
+            found.update(part)
+            parts.append(hashlib.md5(part, usedforsecurity=False).digest())
+    if found.digest() != sha512:
         raise StorageUnavailable("the disk does not return what was written to it")
-    return f"{parts.hexdigest()}-{count}"
+    if len(parts) == 1:
+        return parts[0].hex()
+    return f"{hashlib.md5(b''.join(parts), usedforsecurity=False).hexdigest()}-{len(parts)}"
