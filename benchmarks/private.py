@@ -146,7 +146,7 @@ async def _seed(data: Path, names: Sequence[str], versions: int, further: Iterab
     database, revisions = open_main_database(data), Revisions(data)
     directory = Directory(database, revisions)
     ownership = Ownership(database, revisions)
-    search = HostedSearch(database, ownership.is_verified)
+    search = HostedSearch(database, ownership.verified_among)
     owner = await directory.add_user("alice", administrator=True)
     await ownership.reserve("Contoso.*", owner)
     _, key = await directory.add_key(owner, owner, name="bench", expires=now_us() + DAY)

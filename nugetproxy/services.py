@@ -13,6 +13,7 @@ from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.config import Config
 from nugetproxy.feeds.base import Feed
+from nugetproxy.feeds.protected import IsOurs
 from nugetproxy.hosting.acts import PushQueue
 from nugetproxy.hosting.events import HostedEvents
 from nugetproxy.hosting.packages import HostedPackages
@@ -80,7 +81,7 @@ class CareServices:
     eviction: Eviction
     upkeep: Upkeep
     verification: Verification
-    is_ours: Callable[[str], bool]
+    is_ours: IsOurs
 
 
 @dataclass(frozen=True)

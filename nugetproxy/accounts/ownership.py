@@ -3,7 +3,7 @@
 The rules themselves are in `reservations` and `permissions`; this module has the tables and their cache in memory.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,10 +20,11 @@ from nugetproxy.accounts.reservations import (
     protected_prefixes,
 )
 from nugetproxy.errors import Conflict, Forbidden
+from nugetproxy.executors.slices import in_slices
 from nugetproxy.nuget.globs import any_glob_matches
 from nugetproxy.nuget.identity import PackageId, lower_invariant
-from nugetproxy.storage.database.base import Fetch, Rows, Transaction
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.protocol.steps import Steps
+from nugetproxy.storage.database.base import Database, Fetch, Rows, Transaction
 from nugetproxy.storage.revisions import Change, Revisions
 from nugetproxy.storage.telling import write_and_tell
 
@@ -55,7 +56,7 @@ class Ownership:
 
     def __init__(
         self,
-        database: SqliteDatabase,
+        database: Database,
         revisions: Revisions,
         *,
         protected: Iterable[str] = (),
@@ -73,9 +74,9 @@ class Ownership:
 
     # --- owners ---
 
-    def owners(self, lower_id: str) -> tuple[Account, ...]:
+    async def owners(self, lower_id: str) -> tuple[Account, ...]:
         """By name; empty for an id without owners."""
-        return records.owners_of(self._database.fetch_now, lower_id)
+        return await self._database.look(lambda fetch: records.owners_of(fetch, lower_id))
 
     async def add_owner(self, lower_id: str, account: Account, *, by: Actor = COMMAND_LINE) -> None:
         """All owners have the same rights. An owner of an id that does not exist yet may push it, even if its prefix is
@@ -112,9 +113,9 @@ class Ownership:
 
     # --- prefixes ---
 
-    def reservations(self) -> tuple[Reservation, ...]:
+    async def reservations(self) -> tuple[Reservation, ...]:
         """By pattern."""
-        return self._up_to_date().reservations
+        return (await self._up_to_date()).reservations
 
     async def reserve(
         self, pattern: str, owner: Account, shared: bool | None = None, *, wide: bool = False, by: Actor = COMMAND_LINE
@@ -142,7 +143,7 @@ class Ownership:
 
         detail = owner.name + {None: "", True: ", shared", False: ", not shared"}[shared]
         await self._change(work, AuditEntry(by.name, "prefix.reserve", text, detail=detail))
-        return next(each for each in self.reservations() if lower_invariant(each.pattern) == lower)
+        return next(each for each in await self.reservations() if lower_invariant(each.pattern) == lower)
 
     async def release(self, pattern: str, owner: Account | None = None, *, by: Actor = COMMAND_LINE) -> None:
         """End a reservation, whatever owners it has, or remove one of its owners.
@@ -173,9 +174,9 @@ class Ownership:
 
         await self._change(work, AuditEntry(by.name, "prefix.release", text, detail=owner.name if owner else ""))
 
-    def protected(self) -> ProtectedPrefixes:
+    async def protected(self) -> ProtectedPrefixes:
         """The ids that no upstream is asked about, as of now. Costs a read of shared memory when nothing changed."""
-        return self._up_to_date().protected
+        return (await self._up_to_date()).protected
 
     # --- derived facts: read with `fetch`, which is that of a transaction or of `Database.look` ---
 
@@ -210,19 +211,22 @@ class Ownership:
             owned=_owned(fetch, actor),
         )
 
-    def is_verified(self, lower_id: str) -> bool:
-        """Whether search shows the check mark: an owner of the package owns a reservation that covers it."""
-        holders = {owner for each in self.reservations() if each.matches(lower_id) for owner in each.owners}
-        return bool(holders) and any(owner.account_id in holders for owner in self.owners(lower_id))
+    async def verified_among(self, lower_ids: Iterable[str]) -> frozenset[str]:
+        """Those for which search shows the check mark: an owner of the package owns a reservation that covers it."""
+        holders = await in_slices(_holders(await self.reservations(), lower_ids))
+        if not holders:
+            return frozenset()
+        owners = await self._database.look(lambda fetch: records.owners_among(fetch, tuple(holders)))
+        return frozenset(lower_id for lower_id, account_id in owners if account_id in holders[lower_id])
 
     # --- tables ---
 
-    def _up_to_date(self) -> _Reserved:
-        # First the number, then the rows: the cache is never older than its number says. Several threads may do this.
+    async def _up_to_date(self) -> _Reserved:
+        # First the number, then the rows: the cache is never older than its number says.
         revision = self._revisions.accounts
         known = self._known
         if revision != known.revision:
-            known = self._known = _Known(revision, self._read(self._database.fetch_now))
+            known = self._known = _Known(revision, await self._database.look(self._read))
         return known.reserved
 
     def _read(self, fetch: Fetch) -> _Reserved:
@@ -255,6 +259,16 @@ class Ownership:
             "INSERT INTO package_owners (lower_id, account_id, added) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
             (lower_id, account_id, self._clock()),
         )
+
+
+def _holders(reservations: Sequence[Reservation], lower_ids: Iterable[str]) -> Steps[dict[str, set[int]]]:
+    """The accounts that own a reservation that covers the id; without the ids that have none."""
+    found: dict[str, set[int]] = {}
+    for lower_id in lower_ids:
+        if accounts := {owner for each in reservations if each.matches(lower_id) for owner in each.owners}:
+            found[lower_id] = accounts
+        yield
+    return found
 
 
 def _owner_ids(transaction: Transaction, lower_id: str) -> frozenset[int]:

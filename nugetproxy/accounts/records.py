@@ -5,7 +5,7 @@ inside the write that it guards.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from nugetproxy.accounts.model import Account, AccountKind, Actor, ApiKey, Role, Scope
@@ -68,6 +68,13 @@ def owners_of(fetch: Fetch, lower_id: str) -> tuple[Account, ...]:
             ),
         )
     )
+
+
+def owners_among(fetch: Fetch, lower_ids: Sequence[str]) -> list[tuple[str, int]]:
+    """The owners of these package ids: pairs of a lower id and an account id."""
+    marks = ", ".join("?" * len(lower_ids))
+    rows = fetch(f"SELECT lower_id, account_id FROM package_owners WHERE lower_id IN ({marks})", lower_ids)  # noqa: S608  marks
+    return [(lower_id, account_id) for lower_id, account_id in rows]
 
 
 def owned_by(fetch: Fetch, account_ids: Iterable[int]) -> tuple[str, ...]:

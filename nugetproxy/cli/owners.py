@@ -28,7 +28,7 @@ def add_owner(package_id: str, name: str, as_json: bool, **options: object) -> N
     async def work(managed: "Managed") -> tuple[Account, tuple[Account, ...]]:
         account, lower = await managed.directory.account(name), _lower(package_id)
         await managed.ownership.add_owner(lower, account, by=managed.by)
-        return account, managed.ownership.owners(lower)
+        return account, await managed.ownership.owners(lower)
 
     account, owners = manage(options, work)
     _print_change(package_id, owners, as_json, f"{account.name} is now an owner of {package_id}.")
@@ -45,7 +45,7 @@ def remove_owner(package_id: str, name: str, force: bool, as_json: bool, **optio
     async def work(managed: "Managed") -> tuple[Account, tuple[Account, ...]]:
         account, lower = await managed.directory.account(name), _lower(package_id)
         await managed.ownership.remove_owner(lower, account, force=force, by=managed.by)
-        return account, managed.ownership.owners(lower)
+        return account, await managed.ownership.owners(lower)
 
     account, owners = manage(options, work)
     _print_change(package_id, owners, as_json, f"Removed {account.name} from the owners of {package_id}.")
@@ -58,7 +58,7 @@ def list_owners(package_id: str, as_json: bool, **options: object) -> None:
     """List the owners of an id."""
 
     async def work(managed: "Managed") -> tuple[Account, ...]:
-        return managed.ownership.owners(_lower(package_id))
+        return await managed.ownership.owners(_lower(package_id))
 
     _print(package_id, manage(options, work, reading=True), as_json)
 

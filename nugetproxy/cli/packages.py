@@ -71,7 +71,7 @@ def info(package_id: str, version: str | None, as_json: bool, **options: object)
     """
 
     async def work(managed: "Managed") -> dict[str, Any]:
-        return _package(managed, package_id) if version is None else _version(managed, package_id, version)
+        return await _package(managed, package_id) if version is None else _version(managed, package_id, version)
 
     row = manage(options, work, reading=True)
     if as_json:
@@ -239,7 +239,7 @@ async def _publishing(managed: "Managed") -> "AsyncIterator[Publish]":
         await publish.close()
 
 
-def _package(managed: "Managed", package_id: str) -> dict[str, Any]:
+async def _package(managed: "Managed", package_id: str) -> dict[str, Any]:
     """The output of `info` for an id. Raises PackageNotFound."""
     from nugetproxy.hosting.summaries import summaries
 
@@ -247,8 +247,8 @@ def _package(managed: "Managed", package_id: str) -> dict[str, Any]:
     [found] = summaries(managed.database.fetch_now, lower)
     return {
         **reports.summary(found),
-        "protected": managed.ownership.protected().covers(lower),
-        "verified": managed.ownership.is_verified(lower),
+        "protected": (await managed.ownership.protected()).covers(lower),
+        "verified": bool(await managed.ownership.verified_among([lower])),
     }
 
 

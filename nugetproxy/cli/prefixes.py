@@ -42,9 +42,9 @@ def reserve(
     async def work(managed: "Managed") -> tuple[dict[str, Any], bool]:
         account = await managed.directory.account(name)
         if not force:
-            _check_nothing_breaks(managed, pattern, shared)
+            await _check_nothing_breaks(managed, pattern, shared)
         made = await managed.ownership.reserve(pattern, account, shared, wide=wide, by=managed.by)
-        return _shown(made, await _names(managed)), managed.ownership.protected().covers(made.stem)
+        return _shown(made, await _names(managed)), (await managed.ownership.protected()).covers(made.stem)
 
     made, is_protected = manage(options, work)
     told = f"Reserved {made['pattern']} for {', '.join(made['owners'])}{' (shared)' if made['shared'] else ''}."
@@ -79,7 +79,7 @@ def list_prefixes(as_json: bool, **options: object) -> None:
 
     async def work(managed: "Managed") -> list[dict[str, Any]]:
         names = await _names(managed)
-        reserved = [_shown(each, names) for each in managed.ownership.reservations()]
+        reserved = [_shown(each, names) for each in await managed.ownership.reservations()]
         return reserved + [
             {"pattern": f"{each}*", "owners": [], "shared": False, "from": "settings"}
             for each in managed.config.feed.protected_prefixes
@@ -99,7 +99,7 @@ def list_prefixes(as_json: bool, **options: object) -> None:
     )
 
 
-def _check_nothing_breaks(managed: "Managed", pattern: str, shared: bool | None) -> None:
+async def _check_nothing_breaks(managed: "Managed", pattern: str, shared: bool | None) -> None:
     """Raises Conflict when ids that builds get from an upstream would be hidden."""
     from nugetproxy.accounts.reservations import Reservation, parse_pattern
     from nugetproxy.errors import Conflict
@@ -108,10 +108,10 @@ def _check_nothing_breaks(managed: "Managed", pattern: str, shared: bool | None)
 
     text, exact = parse_pattern(pattern)
     wanted = Reservation(text, exact, shared=False)
-    is_shared = any(each.shared for each in managed.ownership.reservations() if each.stem == wanted.stem)
+    is_shared = any(each.shared for each in await managed.ownership.reservations() if each.stem == wanted.stem)
     if shared or (shared is None and is_shared):
         return
-    protected = managed.ownership.protected()
+    protected = await managed.ownership.protected()
     used = ids_in_use(managed.path, wanted.stem, lambda lower: wanted.matches(lower) and not protected.covers(lower))
     for lower in HostedPackages(managed.database).known_among(used):
         del used[lower]  # hosted packages are already served from here

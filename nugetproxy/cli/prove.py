@@ -78,7 +78,7 @@ def prove(
             lookup = FeedLookup(services.feed, files, patience)
             proof = await prove(services.feed, files, lookup, read, extras, locked=locked)
             if services.care is not None:
-                ours.update(each.lower_id for each in proof.gaps if services.care.is_ours(each.lower_id))
+                ours.update([each.lower_id for each in proof.gaps if await services.care.is_ours(each.lower_id)])
             return proof
 
     try:

@@ -1,8 +1,7 @@
 """nugetproxy wanted: what clients requested and did not get, as a list for `prewarm` across an air gap."""
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,8 +11,6 @@ from nugetproxy.cli.mirror_reports import moment
 from nugetproxy.cli.output import note, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from nugetproxy.cli.opened_mirror import OpenedMirror
     from nugetproxy.mirroring.kept.unmet import UnmetRequest
 
@@ -41,8 +38,9 @@ def wanted(since: int, include_protected: bool, clear: bool, as_json: bool, **op
 
     async def work(opened: "OpenedMirror") -> list[tuple["UnmetRequest", bool]]:
         began = int(time.time())
-        with _is_ours(options) as is_ours:
-            found = [(each, is_ours(each.key[0])) for each in opened.unmet.stored(since // _SECOND)]
+        stored = opened.unmet.stored(since // _SECOND)
+        ours = await _ours_among(options, {each.key[0] for each in stored})
+        found = [(each, each.key[0] in ours) for each in stored]
         if clear:
             await opened.unmet.clear(began)
         return found
@@ -73,13 +71,12 @@ def _row(each: "UnmetRequest", ours: bool) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _is_ours(options: Mapping[str, Any]) -> "Iterator[Callable[[str], bool]]":
-    """Whether a lower id is protected or hosted. Protected ids were never noted, but prefixes may be newer."""
+async def _ours_among(options: Mapping[str, Any], lower_ids: Collection[str]) -> frozenset[str]:
+    """Those that are protected or hosted. Protected ids were never noted, but prefixes may be newer."""
     from nugetproxy.cli.managed import opened
     from nugetproxy.cli.options import Settings
     from nugetproxy.hosting.packages import HostedPackages
 
     with opened(Settings(options), reading=True) as managed:
-        protected, packages = managed.ownership.protected(), HostedPackages(managed.database)
-        yield lambda lower_id: protected.resembles(lower_id) or packages.knows(lower_id)
+        protected = await managed.ownership.protected()
+        return HostedPackages(managed.database).known_among(lower_ids) | set(filter(protected.resembles, lower_ids))

@@ -4,7 +4,7 @@ They appear wherever clients look: in the vulnerability pages, which restore rea
 entries and searches. Which files they come from, and when they change, belongs to the caller.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 
 from nugetproxy.errors import DocumentNotFound, InvalidVersion, NotOffered
@@ -30,11 +30,12 @@ class Advised:
         self,
         advisories: Callable[[], Advisories],
         below: Feed,
-        hidden: Callable[[Collection[str]], Collection[str]] = lambda _: (),
+        hidden: Callable[[Collection[str]], Awaitable[Collection[str]]] | None = None,
         *,
         dated: bool = False,
     ) -> None:
-        """`hidden` selects, of the lower-case ids with advisories, those that readers of this feed may not learn of.
+        """`hidden` selects, of the lower-case ids with advisories, those that readers of this feed may not learn of;
+        None: there are none.
 
         It is called for each vulnerability document that is rendered. `dated` as in `Advisories.page`: not for clients.
         """
@@ -123,15 +124,15 @@ class Advised:
         if not advisories:
             return await self._below.vulnerabilities()
         below, provenance = await self._pages_below()
-        ours = VulnerabilityPages((self._page(advisories),))
+        ours = VulnerabilityPages((await self._page(advisories),))
         return Answer(merge_vulnerabilities([(PAGE, ours), ("upstream", below)]), provenance)
 
-    def _page(self, advisories: Advisories) -> VulnerabilityPage:
+    async def _page(self, advisories: Advisories) -> VulnerabilityPage:
         """Built once for all requests: there may be tens of thousands."""
         if self._paged is None or self._paged[0] is not advisories:
             self._paged = (advisories, advisories.page(dated=self._dated))
         page = self._paged[1]
-        if not (hidden := self._hidden(page.body.keys())):
+        if self._hidden is None or not (hidden := await self._hidden(page.body.keys())):
             return page
         return replace(page, body={name: rows for name, rows in page.body.items() if name not in hidden})
 

@@ -6,7 +6,7 @@ Other packages cannot name them as their title or as their replacement.
 The prefixes are passed in; the feed that hosts these ids is above this one.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -25,7 +25,16 @@ from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages
 _PROTECTED: Final = Provenance(Outcome.HIT, fresh_for=10.0, detail="protected")
 
 
+IsOurs = Callable[[str], Awaitable[bool]]
+"""Whether a lower-case id is protected or hosted, so that no upstream may be asked about it. It may raise
+StorageUnavailable."""
+
 _ALTERNATE: Final = "alternatePackage"
+
+
+async def nothing_is_ours(_lower_id: str) -> bool:
+    """The `IsOurs` of a mirror without protected prefixes."""
+    return False
 
 
 class Prefixes(Protocol):
@@ -46,7 +55,7 @@ class Protected:
 
     def __init__(
         self,
-        prefixes: Callable[[], Prefixes],
+        prefixes: Callable[[], Awaitable[Prefixes]],
         below: Feed,
         attempted: Callable[[str], None],
         appeared: Callable[[str], None],
@@ -67,53 +76,54 @@ class Protected:
     # --- by id --------------------------------------------------------------------------------------------------------
 
     async def versions(self, package_id: PackageId) -> Answer[tuple[NuGetVersion, ...]]:
-        self._refuse_if_protected(package_id)
+        await self._refuse_if_protected(package_id)
         return await self._below.versions(package_id)
 
     async def registration(self, package_id: PackageId) -> Answer[Registration]:
-        self._refuse_if_protected(package_id)
-        return self._without_our_names(await self._below.registration(package_id))
+        await self._refuse_if_protected(package_id)
+        return await self._without_our_names(await self._below.registration(package_id))
 
     async def registration_between(
         self, package_id: PackageId, lower: NuGetVersion, upper: NuGetVersion
     ) -> Answer[Registration]:
-        self._refuse_if_protected(package_id)
-        return self._without_our_names(await self._below.registration_between(package_id, lower, upper))
+        await self._refuse_if_protected(package_id)
+        return await self._without_our_names(await self._below.registration_between(package_id, lower, upper))
 
     async def complete_registration(self, package_id: PackageId) -> Answer[Registration]:
-        self._refuse_if_protected(package_id)
-        return self._without_our_names(await self._below.complete_registration(package_id))
+        await self._refuse_if_protected(package_id)
+        return await self._without_our_names(await self._below.complete_registration(package_id))
 
     async def leaf(self, package: PackageIdentity) -> Answer[Leaf]:
-        self._refuse_if_protected(package.id)
+        await self._refuse_if_protected(package.id)
         answer = await self._below.leaf(package)
-        return Answer(self._leaf_without(answer.value, self._ours_among(answer.value)), answer.provenance)
+        ours = await self._ours(_names(answer.value.entry))
+        return Answer(_leaf_without(answer.value, ours), answer.provenance)
 
     async def catalog_entry(self, package: PackageIdentity) -> Answer[CatalogEntry]:
-        self._refuse_if_protected(package.id)
+        await self._refuse_if_protected(package.id)
         answer = await self._below.catalog_entry(package)
         leaf, document = answer.value.leaf, answer.value.document
-        ours = self._ours_among(leaf) | (self._ours(_names(document)) if document is not None else set())
+        ours = await self._ours([*_names(leaf.entry), *(_names(document) if document is not None else ())])
         if not ours:
             return answer
-        shown = CatalogEntry(self._leaf_without(leaf, ours), _without(document, ours) if document is not None else None)
+        shown = CatalogEntry(_leaf_without(leaf, ours), _without(document, ours) if document is not None else None)
         return Answer(shown, answer.provenance)
 
     async def content(self, package: PackageIdentity, part: Part) -> Answer[PackageContent]:
-        self._refuse_if_protected(package.id)
+        await self._refuse_if_protected(package.id)
         return await self._below.content(package, part)
 
-    def _refuse_if_protected(self, package_id: PackageId) -> None:
-        if self._prefixes().resembles(package_id.lower):
+    async def _refuse_if_protected(self, package_id: PackageId) -> None:
+        if (await self._prefixes()).resembles(package_id.lower):
             self._attempted(package_id.lower)
             raise PackageNotFound(package_id.text, "its prefix is protected and nothing is hosted under this id")
 
     # --- by text ------------------------------------------------------------------------------------------------------
 
     async def search(self, query: SearchQuery) -> Answer[SearchPage]:
-        if not self._prefixes():
+        if not await self._prefixes():
             return await self._below.search(query)  # its own pages, unchanged
-        if self._names_protected(query.text, query.package_type):
+        if await self._names_protected(query.text, query.package_type):
             return Answer(SearchPage(0, ()), _PROTECTED)
 
         async def ask(skip: int, take: int) -> Rows[SearchHit]:
@@ -121,7 +131,10 @@ class Protected:
             return Rows(answer.value.hits, answer.value.total, answer.provenance)
 
         async def keep(hits: Sequence[SearchHit]) -> list[SearchHit]:
-            return [self._hit_without_our_names(hit) for hit in hits if not self._has_appeared(hit.id)]
+            prefixes = await self._prefixes()
+            return [
+                self._hit_without_our_names(hit, prefixes) for hit in hits if not self._has_appeared(hit.id, prefixes)
+            ]
 
         if query.asks_nothing:
             return await self._below.search(query)
@@ -130,11 +143,11 @@ class Protected:
         return Answer(SearchPage(found.total, found.rows[query.skip : end]), found.provenance)
 
     async def complete(self, query: CompletionQuery) -> Answer[CompletionPage]:
-        if not self._prefixes():
+        if not await self._prefixes():
             return await self._below.complete(query)
-        if self._names_protected(query.text or "", query.package_type):
+        if await self._names_protected(query.text or "", query.package_type):
             return Answer(CompletionPage(0, ()), _PROTECTED)
-        if query.package_id is not None and self._names_protected(query.package_id, None):
+        if query.package_id is not None and await self._names_protected(query.package_id, None):
             return Answer(CompletionPage(None if query.asks_versions else 0, ()), _PROTECTED)
         if query.asks_versions or query.asks_nothing:
             return await self._below.complete(query)
@@ -144,47 +157,43 @@ class Protected:
             return Rows(answer.value.values, answer.value.total, answer.provenance)
 
         async def keep(ids: Sequence[str]) -> list[str]:
-            return [text for text in ids if not self._has_appeared(text)]
+            prefixes = await self._prefixes()
+            return [text for text in ids if not self._has_appeared(text, prefixes)]
 
         end = query.skip + query.take
         found = await first_rows(ask, keep, lower_invariant, end)
         return Answer(CompletionPage(found.total, found.rows[query.skip : end]), found.provenance)
 
-    def _names_protected(self, text: str, package_type: str | None) -> bool:
-        prefixes = self._prefixes()
+    async def _names_protected(self, text: str, package_type: str | None) -> bool:
+        prefixes = await self._prefixes()
         if not prefixes.touches(text) and not prefixes.touches(package_type or ""):
             return False
         self._attempted(text)
         return True
 
-    def _has_appeared(self, package_id: str) -> bool:
+    def _has_appeared(self, package_id: str, prefixes: Prefixes) -> bool:
         lower_id = lower_invariant(package_id)
-        if not self._prefixes().resembles(lower_id):
+        if not prefixes.resembles(lower_id):
             return False
         self._appeared(lower_id)
         return True
 
     # --- names in the metadata of other ids ---
 
-    def _without_our_names(self, answer: Answer[Registration]) -> Answer[Registration]:
-        if not self._prefixes():
+    async def _without_our_names(self, answer: Answer[Registration]) -> Answer[Registration]:
+        if not await self._prefixes():
             return answer
-        ours = self._ours({name for leaf in answer.value.loaded_leaves for name in _names(leaf.entry)})
+        ours = await self._ours({name for leaf in answer.value.loaded_leaves for name in _names(leaf.entry)})
         if not ours:
             return answer
-        return replace(answer, value=answer.value.changed(lambda leaf: self._leaf_without(leaf, ours)))
+        return replace(answer, value=answer.value.changed(lambda leaf: _leaf_without(leaf, ours)))
 
-    def _ours_among(self, leaf: Leaf) -> set[str]:
-        return self._ours(_names(leaf.entry))
+    async def _ours(self, names: Iterable[str]) -> set[str]:
+        prefixes = await self._prefixes()
+        return {name for name in names if self._has_appeared(name, prefixes)}
 
-    def _ours(self, names: Iterable[str]) -> set[str]:
-        return {name for name in names if self._has_appeared(name)}
-
-    def _leaf_without(self, leaf: Leaf, ours: set[str]) -> Leaf:
-        return replace(leaf, raw={**leaf.raw, "catalogEntry": _without(leaf.entry, ours)}) if ours else leaf
-
-    def _hit_without_our_names(self, hit: SearchHit) -> SearchHit:
-        ours = self._ours(_names(hit.raw))
+    def _hit_without_our_names(self, hit: SearchHit, prefixes: Prefixes) -> SearchHit:
+        ours = {name for name in _names(hit.raw) if self._has_appeared(name, prefixes)}
         return replace(hit, raw=_without(hit.raw, ours)) if ours else hit
 
     # --- trust --------------------------------------------------------------------------------------------------------
@@ -192,7 +201,7 @@ class Protected:
     async def vulnerabilities(self) -> Answer[VulnerabilityPages]:
         """Without advisories about look-alikes: clients would apply them to our own packages."""
         answer = await self._below.vulnerabilities()
-        prefixes = self._prefixes()
+        prefixes = await self._prefixes()
         pages = tuple(
             replace(page, body={name: rows for name, rows in page.body.items() if name not in hidden})
             if (hidden := {name for name in page.body if prefixes.resembles(lower_invariant(name))})
@@ -214,6 +223,10 @@ def _names(entry: Mapping[str, Any]) -> Iterable[str]:
         yield title
     if (alternate := _alternate_of(entry)) and isinstance(package_id := alternate.get("id"), str):
         yield package_id
+
+
+def _leaf_without(leaf: Leaf, names: set[str]) -> Leaf:
+    return replace(leaf, raw={**leaf.raw, "catalogEntry": _without(leaf.entry, names)}) if names else leaf
 
 
 def _without(entry: Mapping[str, Any], names: set[str]) -> dict[str, Any]:

@@ -5,12 +5,11 @@
 many matches, so it runs beside the event loop. Nothing is cached in memory: what one process pushes is found by all.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 import orjson
 
-from nugetproxy.executors.slices import in_slices
 from nugetproxy.hosting.full_text.choice import full_text
 from nugetproxy.hosting.packages import HostedPackage
 from nugetproxy.hosting.search_index import RULES, forget_package, index_again, index_package, put_in_order
@@ -19,7 +18,6 @@ from nugetproxy.hosting.search_match import asked_by, completed_by, readable
 from nugetproxy.hosting.search_pages import Document, page_completed, page_found
 from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
-from nugetproxy.protocol.steps import Steps
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
 from nugetproxy.protocol.v3.search_terms import search_terms
 from nugetproxy.storage.database.base import Fetch, Transaction
@@ -45,17 +43,20 @@ _NEWEST: Final = (
 )
 
 
+VerifiedAmong = Callable[[Iterable[str]], Awaitable[frozenset[str]]]
+
+
 class HostedSearch:
     """The search of one database: implements Publish's SearchIndex and HostedFeed's Search.
 
     Reads may raise StorageUnavailable.
     """
 
-    def __init__(self, database: SqliteDatabase, is_verified: Callable[[str], bool] = lambda _: False) -> None:
-        """`is_verified` says whether a lower id has the check mark; called only for the hits shown."""
+    def __init__(self, database: SqliteDatabase, verified_among: VerifiedAmong | None = None) -> None:
+        """`verified_among` selects the lower ids with the check mark, None if there are none."""
         self._database = database
         self._texts = full_text(database.dialect)
-        self._is_verified = is_verified
+        self._verified_among = verified_among
 
     # --- the index ----------------------------------------------------------------------------------------------------
 
@@ -99,13 +100,11 @@ class HostedSearch:
             return SearchPage(total, _hits(fetch, query, documents))
 
         page = await self._database.read(work)
-        await in_slices(self._with_marks(page))
-        return page
-
-    def _with_marks(self, page: SearchPage) -> Steps[None]:
+        shown = {lower_invariant(hit.id) for hit in page.hits}
+        verified = await self._verified_among(shown) if shown and self._verified_among is not None else frozenset()
         for hit in page.hits:
-            hit.raw["verified"] = self._is_verified(lower_invariant(hit.id))
-            yield
+            hit.raw["verified"] = lower_invariant(hit.id) in verified
+        return page
 
     async def complete(self, query: CompletionQuery) -> CompletionPage:
         """Ids, those that begin with the text first, then the most downloaded; or the listed versions of an id."""

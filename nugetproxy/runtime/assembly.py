@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Final
 
 import nugetproxy
 from nugetproxy import metrics
-from nugetproxy.accounts.reservations import protected_prefixes
+from nugetproxy.accounts.reservations import ProtectedPrefixes, protected_prefixes
 from nugetproxy.config import Config, FreshnessSettings, UpstreamSettings
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.feeds.advised import Advised
 from nugetproxy.feeds.base import Feed
 from nugetproxy.feeds.mapped import Mapped, MappedSource
-from nugetproxy.feeds.protected import Protected
+from nugetproxy.feeds.protected import IsOurs, Protected
 from nugetproxy.httpcache.decisions import Mode
 from nugetproxy.httpcache.freshness import FOLLOWED, DocumentKind, FreshnessRule
 from nugetproxy.logs import logger
@@ -223,18 +223,20 @@ async def assemble(
         stack.push_async_callback(_end, background)
 
         private: PrivateFeed | None = None
+        is_ours: IsOurs
         if main is not None and config.hosting.enabled:
             private = over(feed, config, path, main, leases, revisions, stack, advisories, read_only=read_only)
+            is_ours = private.is_ours
         else:
             # Protected ids are never requested upstream, whether or not they are hosted here.
-            settled = protected_prefixes(config.feed.protected_prefixes, ())
-            feed = Protected(lambda: settled, feed, attempted, appeared)
+            settled = _Settled(protected_prefixes(config.feed.protected_prefixes, ()))
+            feed, is_ours = Protected(settled.prefixes, feed, attempted, appeared), settled.is_ours
             if advisories is not None:
                 feed = Advised(advisories, feed)
         care = care_over(
             parts,
             {settings.name: mirror for settings, mirror in mirrors},
-            private,
+            is_ours,
             config,
             path,
             leases,
@@ -252,7 +254,7 @@ async def assemble(
             reserve,
             stack,
         )
-        foresight = foresight_over(upstreams, downloads, reserve, private, config, stack)
+        foresight = foresight_over(upstreams, downloads, reserve, is_ours, config, stack)
 
         yield Services(
             config=config,
@@ -282,6 +284,20 @@ def _main_database(path: Path, revisions: Revisions, stack: AsyncExitStack, *, r
     stack.callback(main.database.close)
     revisions.catch_up(main.newest)
     return main.database
+
+
+class _Settled:
+    """The protected ids of a server without a private feed: those that the settings name."""
+
+    def __init__(self, prefixes: ProtectedPrefixes) -> None:
+        self._prefixes = prefixes
+
+    async def prefixes(self) -> ProtectedPrefixes:
+        return self._prefixes
+
+    async def is_ours(self, lower_id: str) -> bool:
+        """Whether the id is protected."""
+        return self._prefixes.resembles(lower_id)
 
 
 class _Changes:

@@ -1,16 +1,16 @@
 """The mirror's upkeep in the composition: what is known of kept files, the guard over them, and eviction."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from nugetproxy.accounts.reservations import protected_prefixes
 from nugetproxy.config import Config, parse_budget
 from nugetproxy.errors import NugetproxyError
 from nugetproxy.feeds.base import LocalFile, Part, SmallContent
+from nugetproxy.feeds.protected import IsOurs
 from nugetproxy.mirroring.care.eviction import REST, Eviction
 from nugetproxy.mirroring.care.upkeep import Upkeep
 from nugetproxy.mirroring.care.verification import UpstreamSide, Verification
@@ -24,7 +24,6 @@ from nugetproxy.mirroring.kept.pins import Pins
 from nugetproxy.mirroring.kept.quarantine import Quarantine
 from nugetproxy.mirroring.kept.unmet import UnmetRequests
 from nugetproxy.nuget.identity import PackageIdentity
-from nugetproxy.runtime.hosting_parts import PrivateFeed
 from nugetproxy.services import CareServices
 from nugetproxy.storage.access import Access
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
@@ -75,7 +74,7 @@ def kept_parts(
 def care_over(
     parts: KeptParts,
     mirrors: dict[str, MirrorFeed],
-    private: PrivateFeed | None,
+    is_ours: IsOurs,
     config: Config,
     path: Path,
     leases: Leases,
@@ -88,7 +87,6 @@ def care_over(
 
     Offline nothing is evicted: nothing could be fetched again.
     """
-    is_ours = _is_ours(config, private)
     asks = {name: mirror.still_offers for name, mirror in mirrors.items()}
     eviction = Eviction(parts.files, parts.blobs, leases, asks, in_use=parts.last_use.is_recent, is_ours=is_ours,
                         rest=REST if runs else 0.0)  # fmt: skip
@@ -111,13 +109,13 @@ def care_over(
     )
 
 
-async def _offers(mirror: MirrorFeed, is_ours: Callable[[str], bool], package: PackageIdentity) -> bool | None:
-    return None if is_ours(package.lower_id) else await mirror.still_offers(package)
+async def _offers(mirror: MirrorFeed, is_ours: IsOurs, package: PackageIdentity) -> bool | None:
+    return None if await is_ours(package.lower_id) else await mirror.still_offers(package)
 
 
-async def _fetch_again(mirror: MirrorFeed, is_ours: Callable[[str], bool], package: PackageIdentity) -> bool:
+async def _fetch_again(mirror: MirrorFeed, is_ours: IsOurs, package: PackageIdentity) -> bool:
     """Whether the package is kept again."""
-    if is_ours(package.lower_id):
+    if await is_ours(package.lower_id):
         return False
     try:
         found = (await mirror.content(package, Part.NUPKG)).value
@@ -128,14 +126,6 @@ async def _fetch_again(mirror: MirrorFeed, is_ours: Callable[[str], bool], packa
     except NugetproxyError:
         return False
     return isinstance(found, LocalFile)
-
-
-def _is_ours(config: Config, private: PrivateFeed | None) -> Callable[[str], bool]:
-    """Whether a lower id is protected or hosted."""
-    if private is None:
-        return protected_prefixes(config.feed.protected_prefixes, ()).resembles
-    accounts, packages = private.accounts, private.hosting.packages
-    return lambda lower_id: accounts.ownership.protected().resembles(lower_id) or packages.knows(lower_id)
 
 
 async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:

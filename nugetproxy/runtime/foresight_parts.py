@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import NamedTuple
 
-from nugetproxy.accounts.reservations import protected_prefixes
 from nugetproxy.config import Config
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.feeds.mapped import MappedSource, sources_for
+from nugetproxy.feeds.protected import IsOurs
 from nugetproxy.mirroring.downloads.mirrored_downloads import MirroredDownloads
 from nugetproxy.mirroring.foresight.admission import AheadUpstream
 from nugetproxy.mirroring.foresight.foresight import Foresight
 from nugetproxy.mirroring.kept.view import KeptPackages
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.runtime.hosting_parts import PrivateFeed
 from nugetproxy.storage.reserve import Reserve
 
 
@@ -30,7 +29,7 @@ def foresight_over(
     upstreams: Sequence[Mirrored],
     downloads: MirroredDownloads,
     reserve: Reserve,
-    private: PrivateFeed | None,
+    is_ours: IsOurs,
     config: Config,
     stack: AsyncExitStack,
 ) -> Foresight | None:
@@ -39,16 +38,9 @@ def foresight_over(
         return None
     by_name = {upstream.source.name: upstream for upstream in upstreams}
     sources = [upstream.source for upstream in upstreams]
-    configured = protected_prefixes(config.feed.protected_prefixes, ())
 
     def upstreams_of(lower_id: str) -> list[AheadUpstream]:
-        """What is hosted is here already, and what is protected is asked of nobody."""
-        if private is None:
-            is_ours = configured.resembles(lower_id)
-        else:
-            protected = private.accounts.ownership.protected()
-            is_ours = protected.resembles(lower_id) or private.hosting.packages.knows(lower_id)
-        return [] if is_ours else [by_name[source.name].client for source in sources_for(sources, lower_id)]
+        return [by_name[source.name].client for source in sources_for(sources, lower_id)]
 
     def has_disk() -> bool:
         try:
@@ -60,7 +52,7 @@ def foresight_over(
     def kept(upstream: str, package_id: PackageId) -> Sequence[NuGetVersion]:
         return by_name[upstream].kept.versions(package_id)
 
-    foresight = Foresight(upstreams_of, kept=kept, has_disk=has_disk)
+    foresight = Foresight(upstreams_of, is_ours, kept=kept, has_disk=has_disk)
     stack.push_async_callback(foresight.close)
     downloads.watch = foresight.watch
     downloads.on_commit.append(foresight.committed)

@@ -77,11 +77,11 @@ async def publish_hosted(
     actor_for = await _actors(files, directory, usable, by, owner)
     parts = receiver(config, path, database, revisions, ownership, audit, parallel=_PARALLEL)
     owners = {PackageId.parse(each.facts.id).lower: each.facts.owners for each in files}
-    new = [lower_id for lower_id in owners if not ownership.owners(lower_id)]
+    new = [lower_id for lower_id in owners if not await ownership.owners(lower_id)]
     async with parts as to:
         report = await MovingIn(StagedFiles(files, bundle), to, actor_for, parallel=_PARALLEL).run()
     for lower_id in new:
-        known = {account.account_id for account in ownership.owners(lower_id)}
+        known = {account.account_id for account in await ownership.owners(lower_id)}
         accounts = [account for name in owners[lower_id] if (account := usable.get(name.lower())) is not None]
         for account in accounts if known else ():  # nobody owns an id that was refused
             if account.account_id not in known:

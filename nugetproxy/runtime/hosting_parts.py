@@ -61,8 +61,7 @@ _UPKEEP_SECONDS: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class PrivateFeed:
-    """
-    What the private feed adds. `feed` is everything, `mirrored` what readers without access to hosted packages may
+    """What the private feed adds. `feed` is everything, `mirrored` what readers without access to hosted packages may
     see.
     """
 
@@ -70,6 +69,11 @@ class PrivateFeed:
     mirrored: Feed
     accounts: AccountServices
     hosting: HostingServices
+
+    async def is_ours(self, lower_id: str) -> bool:
+        """Whether the id is protected or hosted: no upstream is asked about it. Raises StorageUnavailable."""
+        protected = await self.accounts.ownership.protected()
+        return protected.resembles(lower_id) or self.hosting.packages.knows(lower_id)
 
 
 def over(
@@ -104,7 +108,7 @@ def over(
         _log.warning("hosted_not_private", error=str(error))
     contents = HostedContents(blobs)
     packages = HostedPackages(database, lambda: revisions.hosting)
-    search = HostedSearch(database, ownership.is_verified)
+    search = HostedSearch(database, ownership.verified_among)
     statistics = Statistics(database, search)
     spools = SpoolFolder(path / "spool", MemoryBudget(0))
     limits = ArchiveLimits(max_entries=config.hosting.max_entries)
@@ -150,8 +154,8 @@ def over(
     mirrored: Feed = protected
     if advisories is not None:
 
-        def ours_alone(lower_ids: Collection[str]) -> Collection[str]:
-            prefixes, known = ownership.protected(), packages.known_among(lower_ids)
+        async def ours_alone(lower_ids: Collection[str]) -> Collection[str]:
+            prefixes, known = await ownership.protected(), packages.known_among(lower_ids)
             return {each for each in lower_ids if prefixes.resembles(each) or (each in known and not merged(each))}
 
         feed, mirrored = Advised(advisories, feed), Advised(advisories, protected, ours_alone)

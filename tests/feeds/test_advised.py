@@ -111,7 +111,7 @@ async def test_without_advisories_nothing_is_added():
 async def test_names_that_readers_may_not_learn_are_left_out(below):
     asked: list[Collection[str]] = []
 
-    def hidden(lower_ids: Collection[str]) -> Collection[str]:
+    async def hidden(lower_ids: Collection[str]) -> Collection[str]:
         asked.append(lower_ids)
         return {"a"}
 

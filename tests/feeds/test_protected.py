@@ -27,8 +27,11 @@ class Guarded:
         )
         self.attempts: list[str] = []
         self.appearances: list[str] = []
-        prefixes = ProtectedPrefixes(frozenset({"contoso."}), frozenset({"fabrikam.core"}))
-        self.feed = Protected(lambda: prefixes, self.upstream, self.attempts.append, self.appearances.append)
+
+        async def prefixes() -> ProtectedPrefixes:
+            return ProtectedPrefixes(frozenset({"contoso."}), frozenset({"fabrikam.core"}))
+
+        self.feed = Protected(prefixes, self.upstream, self.attempts.append, self.appearances.append)
 
 
 @pytest.fixture
@@ -83,7 +86,7 @@ async def test_a_look_alike_in_full_width_letters_is_dropped() -> None:
     ],
 )
 async def test_nothing_is_requested_while_the_protected_ids_are_unknown(ask: Any) -> None:
-    def unknown() -> Any:
+    async def unknown() -> Any:
         raise StorageUnavailable("the database is gone")
 
     upstream = ScriptedFeed("upstream", {"Contoso.Secret": ["99.0.0"]})

@@ -63,9 +63,12 @@ class Case:
         hosted = ScriptedFeed("hosted", dict.fromkeys(names, ONE), burnt=["never.seen"])
         hosted.hidden_from_search = frozenset(self.id_of(place) for place in self.unfound)
         merged = frozenset(self.id_of(place).lower() for place in self.merged)
-        prefixes = ProtectedPrefixes(frozenset({"contoso."}))
+
+        async def prefixes() -> ProtectedPrefixes:
+            return ProtectedPrefixes(frozenset({"contoso."}))
+
         ignored: Callable[[str], None] = lambda _: None  # noqa: E731
-        return Overlay(hosted, Protected(lambda: prefixes, below, ignored, ignored), merged.__contains__)
+        return Overlay(hosted, Protected(prefixes, below, ignored, ignored), merged.__contains__)
 
 
 places = st.frozensets(st.integers(0, 140), max_size=12)

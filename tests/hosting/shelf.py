@@ -26,7 +26,7 @@ class Shelf(House):
 
     def __init__(self, path: Path, **more: Any) -> None:
         super().__init__(path, **more)
-        self.search = HostedSearch(self.database, self.ownership.is_verified)
+        self.search = HostedSearch(self.database, self.ownership.verified_among)
         self.statistics = Statistics(self.database, self.search)
         self.publish = Publish(
             self.database,

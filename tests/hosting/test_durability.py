@@ -76,7 +76,7 @@ async def _check(directory: Path) -> None:
     ]
     audited = [line.subject for line in await house.audit.entries(limit=100_000)]
     assert len(audited) == len(set(audited)) == len(there)
-    assert [owner.name for owner in house.ownership.owners("contoso.killed")] == ["alice"]
+    assert [owner.name for owner in await house.ownership.owners("contoso.killed")] == ["alice"]
     assert check_blobs(house.packages, house.blobs) == ()
     # What a killed push left is invisible garbage, and is removed.
     garbage = len(house.files()) - len(there)

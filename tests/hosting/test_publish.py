@@ -82,7 +82,7 @@ async def test_a_push_is_seen_by_other_processes_immediately(house: House, other
     await house.push(alice)
     assert other.revisions.hosting > before[0]
     assert other.packages.knows("contoso.utils")
-    assert [owner.name for owner in other.ownership.owners("contoso.utils")] == ["alice"]
+    assert [owner.name for owner in await other.ownership.owners("contoso.utils")] == ["alice"]
     # Nobody's rights have changed: learned credentials stay.
     assert other.revisions.accounts == before[1]
 
@@ -128,7 +128,7 @@ async def test_each_version_keeps_the_casing_of_its_id(house: House) -> None:
 async def test_the_first_push_sets_the_owner(house: House) -> None:
     alice, bob = await house.actor("alice"), await house.actor("bob")
     await house.push(alice)
-    assert [owner.name for owner in house.ownership.owners("contoso.utils")] == ["alice"]
+    assert [owner.name for owner in await house.ownership.owners("contoso.utils")] == ["alice"]
     with pytest.raises(Forbidden):
         await house.push(bob, version="2.0.0")
 
@@ -145,7 +145,7 @@ async def test_two_pushes_of_a_new_id_do_not_share_it(house: House, other: House
             return_exceptions=True,
         )
         assert sorted(type(result).__name__ for result in results) == ["Forbidden", "Pushed"]
-        assert len(house.ownership.owners(f"contoso.n{round_}")) == 1
+        assert len(await house.ownership.owners(f"contoso.n{round_}")) == 1
         assert len(house.packages.of(f"contoso.n{round_}")) == 1
 
 
@@ -205,7 +205,7 @@ async def test_a_failing_part_of_the_transaction_undoes_all(house: House) -> Non
         await house.push(await house.actor())
     assert not house.packages.knows("contoso.utils")
     assert house.events.after(0, 10) == ()
-    assert house.ownership.owners("contoso.utils") == ()
+    assert await house.ownership.owners("contoso.utils") == ()
     assert await house.audited() == []
 
 

@@ -16,6 +16,7 @@ from typing import Final
 from nugetproxy import metrics
 from nugetproxy.errors import InvalidRequest
 from nugetproxy.executors.threads import UPKEEP, yielding
+from nugetproxy.feeds.protected import IsOurs, nothing_is_ours
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.care.leases import EVICTION
 from nugetproxy.mirroring.care.ranking import ranked
@@ -80,7 +81,7 @@ class Eviction:
         upstreams: Mapping[str, StillOffered],
         *,
         in_use: Callable[[FileKey], bool] = lambda _: False,
-        is_ours: Callable[[str], bool] = lambda _: False,
+        is_ours: IsOurs = nothing_is_ours,
         rest: float = REST,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -132,7 +133,7 @@ class Eviction:
             if self._in_use(file.key):
                 result.busy += 1
                 continue
-            offered = None if run.asks and self._is_ours(file.lower_id) else await run.is_offered(file)
+            offered = None if run.asks and await self._is_ours(file.lower_id) else await run.is_offered(file)
             if offered is None:
                 result.unknown += 1
             elif not offered:

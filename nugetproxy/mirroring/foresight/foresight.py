@@ -21,6 +21,7 @@ from cachetools import LRUCache, TTLCache
 from nugetproxy.errors import InvalidPackage, InvalidPackageId, InvalidVersion, NugetproxyError
 from nugetproxy.executors.threads import PACKAGES
 from nugetproxy.feeds.base import Feed, LocalFile, PackageContent, Part, SmallContent
+from nugetproxy.feeds.protected import IsOurs
 from nugetproxy.httpcache.outcome import Outcome
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.downloads.contents import CommittedPackage, Watcher
@@ -82,12 +83,16 @@ class Foresight:
     """Fetching ahead, for one event loop."""
 
     def __init__(
-        self, upstreams_of: Callable[[str], Sequence[AheadUpstream]], *, kept: KeptVersions = nothing_kept,
-        has_disk: Callable[[], bool] = lambda: True, clock: Callable[[], float] = time.monotonic,
+        self, upstreams_of: Callable[[str], Sequence[AheadUpstream]], is_ours: IsOurs, *,
+        kept: KeptVersions = nothing_kept, has_disk: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
-        """`upstreams_of` gives the upstreams that may be asked about a lower id: none for what is hosted or protected.
-        It may raise NugetproxyError. `kept` gives the versions of an id that are kept of an upstream, by its name."""
+        """`upstreams_of` gives the upstreams that have a lower id. `is_ours` says whether it is hosted or protected, so
+        that they may not be asked about it; it may raise NugetproxyError. `kept` gives the versions of an id that are
+        kept of an upstream, by its name.
+        """
         self._upstreams_of = upstreams_of
+        self._is_ours = is_ours
         self._kept = kept
         self._clock = clock
         self._admission = Admission(has_disk)
@@ -227,7 +232,7 @@ class Foresight:
         left = deque((need, is_kept) for need in needs)
         while left:
             need, is_old = left.popleft()
-            upstreams = self._may_be_asked(need.id.lower)
+            upstreams = self._upstreams_of(need.id.lower)
             if not upstreams:
                 continue
             is_met = is_old and self._is_met(need, upstreams)
@@ -255,12 +260,6 @@ class Foresight:
         if is_met:
             self._settled[key] = None
         return is_met
-
-    def _may_be_asked(self, lower_id: str) -> Sequence[AheadUpstream]:
-        try:
-            return self._upstreams_of(lower_id)
-        except NugetproxyError:
-            return ()
 
     def _add(self, fetch: _Fetch) -> None:
         if len(self._queue) < MOST_QUEUED:
@@ -317,9 +316,9 @@ class Foresight:
             _log.exception("foresight_failed")
 
     async def _run(self, fetch: _Fetch) -> None:
-        if fetch.package is not None:
+        if fetch.package is not None and not await self._is_ours(fetch.package.lower_id):
             await self._fetch_package(fetch.asker, fetch.package)
-        elif fetch.need is not None:
+        elif fetch.need is not None and not await self._is_ours(fetch.need.id.lower):
             await self._fetch_versions(fetch.asker, fetch.need, is_met=fetch.is_met)
 
     async def _fetch_versions(self, asker: Asker, need: Need, *, is_met: bool) -> None:
@@ -338,7 +337,7 @@ class Foresight:
             return
         package = PackageIdentity.parse(need.id.text, best.normalized)
         if asker.restore.plan(package):
-            self._add(_Fetch(asker, self._may_be_asked(key), self._clock(), package=package))
+            self._add(_Fetch(asker, self._upstreams_of(key), self._clock(), package=package))
             self._begin()
 
     async def _fetch_package(self, asker: Asker, package: PackageIdentity) -> None:

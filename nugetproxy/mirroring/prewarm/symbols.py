@@ -93,7 +93,7 @@ class PrewarmSymbols:
         """What `run` would do now. Raises StorageUnavailable."""
         kept = to_fetch = unread = 0
         for package in packages:
-            places = self._symbols.places_of(package)
+            places = await self._symbols.places_of(package)
             unread += not places
             for place in places:
                 for pdb in await self._symbols.of(place):
@@ -103,7 +103,7 @@ class PrewarmSymbols:
 
     async def _of_package(self, package: PackageIdentity) -> None:
         async with self._places:
-            for place in self._symbols.places_of(package):
+            for place in await self._symbols.places_of(package):
                 for pdb in await self._symbols.of(place):
                     await self._have(package, pdb)
         self._advanced(f"symbols of {package}")

@@ -25,6 +25,7 @@ from nugetproxy.errors import (
 )
 from nugetproxy.executors.threads import DISK, UPKEEP
 from nugetproxy.feeds.base import LocalFile
+from nugetproxy.feeds.protected import IsOurs, nothing_is_ours
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.downloads.keys import lease_of, package_key
 from nugetproxy.mirroring.kept.files import FileKey
@@ -77,7 +78,7 @@ class MirroredSymbols:
         leases: Leases,
         servers: Mapping[str, SymbolServer],
         *,
-        is_ours: Callable[[str], bool] = lambda _: False,
+        is_ours: IsOurs = nothing_is_ours,
         used: Callable[[str, PackageIdentity], None] = lambda _upstream, _package: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -129,7 +130,7 @@ class MirroredSymbols:
 
     async def _visible(self, lower_name: str, lower_key: str, may_see: MaySee) -> list[MirroredPdb]:
         async def is_visible(pdb: MirroredPdb) -> bool:
-            ours = self._is_ours(pdb.lower_id)
+            ours = await self._is_ours(pdb.lower_id)
             return not ours and await may_see(PackageIdentity.parse(pdb.lower_id, pdb.lower_version))
 
         return [pdb for pdb in self._rows.find(lower_name, lower_key) if await is_visible(pdb)]
@@ -182,12 +183,12 @@ class MirroredSymbols:
         """Whether there is any symbol server to ask."""
         return bool(self._servers)
 
-    def places_of(self, package: PackageIdentity) -> list[FileKey]:
+    async def places_of(self, package: PackageIdentity) -> list[FileKey]:
         """Where the package is kept, of upstreams with a symbol server; none for ids that are ours.
 
         Raises StorageUnavailable.
         """
-        if self._is_ours(package.lower_id):
+        if await self._is_ours(package.lower_id):
             return []
         places = [(upstream, package.lower_id, package.lower_version) for upstream in self._servers]
         return [place for place in places if self._blobs.stat(package_key(*place)) is not None]
@@ -196,9 +197,9 @@ class MirroredSymbols:
         """Whether its symbol server said lately that it lacks it."""
         return 0 <= self._clock() - pdb.absent < ABSENT_SECONDS
 
-    def has_server(self, pdb: MirroredPdb) -> bool:
+    async def has_server(self, pdb: MirroredPdb) -> bool:
         """Whether there is a symbol server that may be asked for it."""
-        return pdb.upstream in self._servers and not self._is_ours(pdb.lower_id)
+        return pdb.upstream in self._servers and not await self._is_ours(pdb.lower_id)
 
     async def fetch(self, pdb: MirroredPdb) -> MirroredPdb:
         """The PDB as it is kept then.
@@ -220,7 +221,7 @@ class MirroredSymbols:
             task.exception()  # whoever waited may be gone
 
     async def _fetch(self, wanted: MirroredPdb) -> MirroredPdb:
-        if not self.has_server(wanted) or self._rows.is_read_only:
+        if not await self.has_server(wanted) or self._rows.is_read_only:
             raise DocumentAbsent(wanted.lower_name)
         server = self._servers[wanted.upstream]
         url = server.address(wanted)

@@ -107,7 +107,7 @@ async def document(
     if is_offered:
         # Only the form that was requested: the next request for the other one adds it.
         form = HotVariant((*headers, ("ETag", etag), *STANDING_HEADERS), sent)
-        offer_hot(
+        await offer_hot(
             request,
             resource,
             provenance,
@@ -185,7 +185,7 @@ async def _local_file(
     if may_be_hot:
         standing = (("Content-Type", file.content_type), *validators, *STANDING_HEADERS)
         variant = HotVariant(standing, file, modified=file.modified)
-        offer_hot(request, resource, provenance, variant, None, holds_links=False, is_file=True)
+        await offer_hot(request, resource, provenance, variant, None, holds_links=False, is_file=True)
     match verdict:
         case Whole():
             return await send_file(request, file, 0, file.size, 200, headers)
@@ -196,7 +196,7 @@ async def _local_file(
             return _without_body(refusal, (*validators, *live))
 
 
-def offer_hot(
+async def offer_hot(
     request: web.Request,
     resource: Resource,
     provenance: Provenance,
@@ -230,6 +230,9 @@ def offer_hot(
     shown = replace(provenance, outcome=Outcome.HIT, detail="") if is_news else provenance
     if depends_on_reader(request, resource):
         return
+    expires = time.monotonic() + lasts
+    # An id that becomes ours after this makes the offer void: the table compares with what was seen when it was asked.
+    needs_reader = await is_for_readers(request, provenance)
     package_id = request.match_info.get("id")
     count = _count(request, provenance, identity)
     answer = HotAnswer(
@@ -238,13 +241,13 @@ def offer_hot(
         identity,
         gzip,
         is_negotiated,
-        needs_reader=is_for_readers(request, provenance),
+        needs_reader=needs_reader,
         count=count,
         counted=counting(request.app[SERVICES], count),
         gzip_unasked=gzip_unasked,
         digest=digest,
         has_ttl=not is_file,
-        expires=time.monotonic() + lasts,
+        expires=expires,
         grace=RENEWAL_SECONDS if is_our_choice else 0.0,
         group=ANY if package_id is None else group_of(lower_invariant(package_id)),
     )

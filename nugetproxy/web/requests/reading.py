@@ -28,7 +28,7 @@ async def admit(request: web.Request, *, is_hosted: bool = False) -> None:
     if gate is None or gate.anonymous_read == "all":
         return
     # Where nobody may read anonymously, the refusal touches no storage.
-    needed = gate.anonymous_read == "none" or is_hosted or _names_ours(request)
+    needed = gate.anonymous_read == "none" or is_hosted or await _names_ours(request)
     actor = await gate.reader(request, client_address(request), hosted=needed)
     request[CHALLENGED] = needed
     if not actor.is_anonymous:
@@ -37,14 +37,14 @@ async def admit(request: web.Request, *, is_hosted: bool = False) -> None:
         request[FEED] = services.mirrored
 
 
-def is_for_readers(request: web.Request, provenance: Provenance) -> bool:
+async def is_for_readers(request: web.Request, provenance: Provenance) -> bool:
     """Whether the response that was created may only be given to clients with credentials."""
     gate = request.app[GATE]
     if gate is None or gate.anonymous_read == "all" or FEED in request:
         return False
     # An authenticated client used an address that is open to anonymous ones: what matters is then what the answer was
     # built from, and whether the id has become ours in the meantime.
-    return request.get(CHALLENGED, False) or provenance.detail == HOSTED or _names_ours(request)
+    return request.get(CHALLENGED, False) or provenance.detail == HOSTED or await _names_ours(request)
 
 
 def depends_on_reader(request: web.Request, resource: Resource) -> bool:
@@ -56,7 +56,7 @@ def depends_on_reader(request: web.Request, resource: Resource) -> bool:
     return is_divided and "id" not in request.match_info and (names_ours or resource not in _SAME_FOR_ALL)
 
 
-def _names_ours(request: web.Request) -> bool:
+async def _names_ours(request: web.Request) -> bool:
     """Whether the address names an id that is hosted or protected."""
     hosting, accounts = request.app[SERVICES].hosting, request.app[SERVICES].accounts
     text = request.match_info.get("id")
@@ -66,4 +66,4 @@ def _names_ours(request: web.Request) -> bool:
         lower_id = PackageId.parse(text).lower
     except InvalidPackageId:
         return False  # the handler reports what is wrong with it
-    return hosting.packages.knows(lower_id) or accounts.ownership.protected().covers(lower_id)
+    return hosting.packages.knows(lower_id) or (await accounts.ownership.protected()).covers(lower_id)

@@ -176,7 +176,7 @@ async def test_the_catalog_and_the_audit_log_tell_it_as_a_push(desk: Desk, folde
     assert leaf.details.created >= NOON // 1000
     entries = [(line.actor, line.action, line.detail) for line in await desk.house.audit.entries()]
     assert ("alice", "package.push", f"from {folder}") in entries
-    assert [each.name for each in desk.house.ownership.owners("contoso.utils")] == ["alice"]
+    assert [each.name for each in await desk.house.ownership.owners("contoso.utils")] == ["alice"]
 
 
 async def test_a_date_in_the_future_becomes_now(desk: Desk, folder: Path):

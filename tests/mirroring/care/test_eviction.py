@@ -113,7 +113,11 @@ async def test_of_an_id_that_it_could_not_be_asked_about_it_is_asked_once(mirror
 async def test_nobody_is_asked_about_what_is_ours_and_others_go(mirror, upstream):
     for number in range(10, 30):
         await mirror.keep(f"q{number}", used=0)
-    evicted = await made(mirror, upstream, is_ours=lambda lower_id: lower_id.startswith("q")).free(1_000)
+
+    async def is_ours(lower_id: str) -> bool:
+        return lower_id.startswith("q")
+
+    evicted = await made(mirror, upstream, is_ours=is_ours).free(1_000)
 
     assert (upstream.asked, [file.lower_id for file in evicted.files]) == (["p0"], ["p0"])
 

@@ -26,12 +26,17 @@ class Restoring:
     def __init__(self, graph: Graph, *, ours: str = "", has_disk: bool = True) -> None:
         self.upstream = ScriptedUpstream()
         self.foresight = Foresight(
-            lambda lower_id: [] if ours and lower_id.startswith(ours) else [self.upstream],
+            lambda _lower_id: [self.upstream],
+            self.is_ours,
             kept=lambda upstream, package_id: self.feed.kept_versions(package_id) if upstream == "up" else (),
             has_disk=lambda: has_disk,
         )
+        self.ours = ours
         self.feed = GraphFeed(graph, self.foresight)
         self.asker = self.of("session")
+
+    async def is_ours(self, lower_id: str) -> bool:
+        return bool(self.ours) and lower_id.startswith(self.ours)
 
     def of(self, session: str) -> Asker:
         asker = self.foresight.asker(session, "7.9.0", self.feed.feed)
@@ -131,11 +136,11 @@ async def test_an_id_that_is_ours_is_asked_of_nobody():
 
 
 async def test_a_feed_that_cannot_say_whose_an_id_is_is_not_asked():
-    def fails(_: str) -> list[ScriptedUpstream]:
+    async def fails(_: str) -> bool:
         raise StorageUnavailable("the database is gone")
 
     async with restoring(CHAIN) as restore:
-        restore.foresight._upstreams_of = fails
+        restore.foresight._is_ours = fails
         await restore.ask("Link0 1.0.0")
         await settled(restore.foresight)
         assert restore.feed.packages == restore.feed.lists == []

@@ -277,4 +277,4 @@ async def test_a_password_pushes(upstream, tmp_path):
         await house.accounts.directory.set_password("bob", PASSWORD)
         headers = basic("bob", PASSWORD)
         assert (await house.send("PUT", "/api/v2/package", key="", headers=headers, body=make_nupkg())).status == 201
-        assert [owner.name for owner in house.accounts.ownership.owners("contoso.utils")] == ["bob"]
+        assert [owner.name for owner in await house.accounts.ownership.owners("contoso.utils")] == ["bob"]
