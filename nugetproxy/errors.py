@@ -320,6 +320,10 @@ class StorageUnavailable(NugetproxyError):
     """The local disk or database failed (full, read-only, missing)."""
 
 
+class OutcomeUnknown(StorageUnavailable):
+    """A database failed while it committed: the change may or may not be made. Files that it needs must stay."""
+
+
 class ConstraintViolated(NugetproxyError):
     """A write would have broken a rule of the database, such as two rows with one key. Nothing was written."""
 

@@ -8,11 +8,11 @@ import pytest
 import structlog
 
 from nugetproxy.executors.threads import ThreadExecutor
-from tests.engines.postgres import empty_database, postgres
+from tests.engines.postgres import empty_database, migrated_template, postgres, shared_database
 from tests.engines.seaweedfs import bucket, seaweedfs
 from tests.fakes.upstream import FakeUpstream
 
-__all__ = ["bucket", "empty_database", "postgres", "seaweedfs"]
+__all__ = ["bucket", "empty_database", "migrated_template", "postgres", "seaweedfs", "shared_database"]
 """Fixtures: engines that are started where a test asks for them."""
 
 

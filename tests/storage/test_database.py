@@ -1,4 +1,4 @@
-"""SQLite: group commit, a failed write rolled back alone, migrations applied once."""
+"""What is true of SQLite alone: files, migrations of them, reading them where nothing can be written."""
 
 import asyncio
 import re
@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nugetproxy.errors import ConstraintViolated, StorageUnavailable
-from nugetproxy.storage.database.base import Fetch, Transaction
+from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.database.opening import MAIN, open_main_database
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
@@ -30,59 +29,9 @@ def insert(lower_id: str, size: int = 1):
     )
 
 
-async def test_a_write_can_be_read(database: SqliteDatabase) -> None:
-    await database.write(insert("a"))
-    assert database.fetch_now("SELECT lower_id FROM mirrored_packages") == [("a",)]
-
-
-async def test_one_failing_write_does_not_undo_its_neighbours(database: SqliteDatabase) -> None:
-    """
-    Writes that wait together share a transaction; one that raises is rolled back alone.
-    """
-    results = await asyncio.gather(
-        *(database.write(insert(name)) for name in ("a", "b", "a", "c")), return_exceptions=True
-    )
-    assert [type(result) for result in results].count(ConstraintViolated) == 1
-    assert database.fetch_now("SELECT lower_id FROM mirrored_packages ORDER BY 1") == [("a",), ("b",), ("c",)]
-
-
-async def test_a_cancelled_caller_harms_no_other_write(database: SqliteDatabase) -> None:
-    """
-    A write cancelled before it began is not done, and the writer continues with the rest.
-    """
-    begun, go_on = threading.Event(), threading.Event()
-
-    def hold(_: Transaction) -> None:
-        begun.set()
-        go_on.wait(10)
-
-    holding = asyncio.create_task(database.write(hold))
-    await asyncio.to_thread(begun.wait, 10)
-    leaving = asyncio.create_task(database.write(insert("left")))
-    await asyncio.sleep(0)
-    leaving.cancel()
-    holding.cancel()
-    await asyncio.gather(leaving, holding, return_exceptions=True)
-    go_on.set()
-    await database.write(insert("stayed"))
-    assert database.fetch_now("SELECT lower_id FROM mirrored_packages") == [("stayed",)]
-
-
 async def test_reading_connection_cannot_write(database: SqliteDatabase) -> None:
     with pytest.raises(StorageUnavailable):
         database.fetch_now("DELETE FROM mirrored_packages")
-
-
-async def test_closing_finishes_what_was_submitted(tmp_path: Path) -> None:
-    database = SqliteDatabase(tmp_path / "test.db", "inventory")
-    for number in range(100):
-        database.submit(insert(f"id{number}"))
-    database.close()
-    again = SqliteDatabase(tmp_path / "test.db", "inventory")
-    try:
-        assert again.fetch_now("SELECT packages, bytes FROM mirrored_totals") == [(100, 100)]
-    finally:
-        again.close()
 
 
 async def test_two_processes_may_open_one_file(tmp_path: Path) -> None:
@@ -154,27 +103,6 @@ async def test_slow_reads_run_beside_the_loop(database: SqliteDatabase) -> None:
     assert (thread is threading.main_thread(), rows) == (False, [("a",)])
     with pytest.raises(StorageUnavailable, match="readonly"):
         await database.read(lambda fetch: fetch("DELETE FROM mirrored_packages", ()))
-
-
-async def test_one_slow_read_sees_one_snapshot(database: SqliteDatabase) -> None:
-    def work(fetch: Fetch) -> tuple[object, object]:
-        before = fetch("SELECT count(*) FROM mirrored_packages", ())
-        database.submit(insert("a")).result(10)
-        return before, fetch("SELECT count(*) FROM mirrored_packages", ())
-
-    before, after = await database.read(work)
-    assert (before, [(1,)]) == (
-        after,
-        await database.read(lambda fetch: fetch("SELECT count(*) FROM mirrored_packages", ())),
-    )
-
-
-async def test_slow_reads_run_beside_each_other(database: SqliteDatabase) -> None:
-    together = threading.Barrier(3, timeout=20)
-    connections = await asyncio.gather(
-        *(database.read(lambda fetch: (together.wait(), fetch("SELECT 1", ()))[1]) for _ in range(3))
-    )
-    assert connections == [[(1,)]] * 3
 
 
 async def test_reading_in_threads_while_it_closes_fails_and_does_not_crash(tmp_path: Path) -> None:

@@ -96,6 +96,7 @@ class SqliteDatabase:
         self._guests = threading.Lock()
         self._guest_reader: sqlite3.Connection | None = None
         self._is_closed = False
+        self._takes_writes = True
 
     async def fetch(self, sql: str, parameters: Sequence[object] = (), /) -> Rows:
         return self.fetch_now(sql, parameters)
@@ -120,7 +121,11 @@ class SqliteDatabase:
                 return self._open(self._guest_reader).execute(sql, parameters).fetchall()
 
     async def read(self, work: Callable[[Fetch], T], /) -> T:
-        return await asyncio.wrap_future(self._slow_reads.submit(self._read, work))
+        try:
+            future = self._slow_reads.submit(self._read, work)
+        except RuntimeError as error:  # it takes nothing after `close`
+            raise self._closed() from error
+        return await asyncio.wrap_future(future)
 
     async def write(self, work: Callable[[Transaction], T], /) -> T:
         """As `Database.write`. Writes that wait together share one commit; one that raises is rolled back alone."""
@@ -128,10 +133,14 @@ class SqliteDatabase:
 
     def submit(self, work: Callable[[Transaction], T], /) -> Future[T]:
         future: Future[T] = Future()
-        self._writes.put((work, future))
+        if self._takes_writes:
+            self._writes.put((work, future))
+        else:
+            future.set_exception(self._closed())
         return future
 
     def close(self) -> None:
+        self._takes_writes = False
         self._writes.put(None)
         self._thread.join()
         self._slow_reads.shutdown()
@@ -146,8 +155,11 @@ class SqliteDatabase:
 
     def _open(self, connection: sqlite3.Connection | None) -> sqlite3.Connection:
         if connection is None:
-            raise StorageUnavailable(f"database {self._path.name} is closed")
+            raise self._closed()
         return connection
+
+    def _closed(self) -> StorageUnavailable:
+        return StorageUnavailable(f"database {self._path.name} is closed")
 
     def _connect(self) -> _Connection:
         connection = sqlite3.connect(
@@ -259,6 +271,8 @@ def fetching(connection: sqlite3.Connection) -> Fetch:
 def _translated(path: Path, error: Exception) -> Exception:
     if isinstance(error, sqlite3.IntegrityError):
         return ConstraintViolated(str(error))
+    if isinstance(error, OverflowError) and "SQLite" in str(error):
+        return ConstraintViolated("SQLite cannot store an integer of more than 64 bits")
     if isinstance(error, sqlite3.Error | OSError):
         return StorageUnavailable(f"database {path.name}: {error}")
     return error
@@ -268,5 +282,5 @@ def _translated(path: Path, error: Exception) -> Exception:
 def _translating(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, OverflowError) as error:
         raise _translated(path, error) from error

@@ -1,0 +1,88 @@
+"""What PostgreSQL wants differently from SQLite: numbered parameters. And its failures, in our terms. No I/O."""
+
+import asyncio
+import re
+from functools import lru_cache
+from typing import Final
+
+import asyncpg
+
+from nugetproxy.errors import ConstraintViolated, NugetproxyError, StorageUnavailable
+
+# Texts and comments, which are left as they are; or a parameter, with its number if it has one.
+_PARTS: Final = re.compile(
+    r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|(?P<parameter>\?(?P<number>[0-9]*))", re.DOTALL
+)
+
+# What the driver says of a parameter: its number, then its value, then why it is refused.
+_ARGUMENT: Final = re.compile(r".*\$(?P<number>[0-9]+): .*\((?P<why>.*)\)", re.DOTALL)
+
+
+class Conflict(StorageUnavailable):
+    """The transaction met another one, or a migration, and may succeed when it is repeated."""
+
+
+class ConnectionLost(StorageUnavailable):
+    """The server went away, or never answered. What was asked of it may have been done."""
+
+
+@lru_cache(1024)
+def numbered(sql: str) -> str:
+    """The statement with `$1`, `$2` for its parameters, which are `?` or `?1` there; counted as SQLite counts them."""
+    last = 0
+
+    def replace(part: re.Match[str]) -> str:
+        nonlocal last
+        if part["parameter"] is None:
+            return part[0]
+        number = int(part["number"] or last + 1)
+        last = max(last, number)
+        return f"${number}"
+
+    return _PARTS.sub(replace, sql)
+
+
+def in_our_terms(error: Exception) -> Exception:
+    """What a failure of the driver means. Its message is one line, without any values, which may be secret."""
+    if isinstance(error, NugetproxyError):
+        return error
+    if isinstance(error, asyncpg.PostgresError):
+        return _of_server(error)
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+        return StorageUnavailable("the parameters do not fit the statement")
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError | asyncio.TimeoutError):
+        return ConnectionLost(f"PostgreSQL cannot be reached: {_one_line(error) or type(error).__name__}")
+    return error
+
+
+def _of_server(error: asyncpg.PostgresError) -> Exception:
+    told = _one_line(error.message or (error.args[0] if error.args else ""))
+    state = error.sqlstate or ""
+    match state[:2]:
+        case "23":
+            return ConstraintViolated(told)
+        case "22" if error.message is None:  # raised by the driver
+            found = _ARGUMENT.fullmatch(told)
+            which, why = (found["number"], found["why"]) if found else ("of a statement", "it has the wrong type")
+            return ConstraintViolated(f"PostgreSQL cannot store parameter {which}: {why}")
+        case "22":
+            why = "text must not contain NUL" if state == "22021" else told
+            return ConstraintViolated(f"PostgreSQL cannot store a value: {why}")
+        case "40" if state != "40003":
+            return Conflict(f"PostgreSQL: {told}")
+        case "08" | "40":
+            return ConnectionLost(f"PostgreSQL cannot be reached: {told}")
+        case "25" if state == "25006":
+            # After a failover, this is the old primary.
+            return ConnectionLost(f"PostgreSQL is read-only here: {told}")
+        case "53" | "57" if state != "57014":
+            return ConnectionLost(f"PostgreSQL cannot be reached: {told}")
+        case "28" | "3D":
+            return ConnectionLost(f"PostgreSQL refuses us: {told}")
+    if isinstance(error, asyncpg.exceptions.InvalidCachedStatementError | asyncpg.exceptions.OutdatedSchemaCacheError):
+        return Conflict(f"PostgreSQL: {told}")
+    return StorageUnavailable(f"PostgreSQL: {told}")
+
+
+def _one_line(what: object) -> str:
+    return " ".join(str(what).split())
