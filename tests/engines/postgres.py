@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 import pytest
 
@@ -51,6 +51,8 @@ class PostgresServer:
 
     def __init__(self, binaries: Path) -> None:
         self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        # The server ends with the thread that starts it.
+        self._starter = ThreadPoolExecutor(1, "postgres-starter")
         self.folder = Path(tempfile.mkdtemp(prefix="nugetproxy-postgres-"))
         try:
             if self._account is not None:
@@ -103,7 +105,22 @@ class PostgresServer:
         if (process := getattr(self, "_process", None)) is not None:
             process.send_signal(signal.SIGQUIT)
             process.wait(30)
+        self._starter.shutdown()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start_beside(self, command: list[str], log: BinaryIO) -> "subprocess.Popen[bytes]":
+        """Start a process as the user of the server. It ends with this one, if it is not ended before."""
+
+        def start() -> "subprocess.Popen[bytes]":
+            return subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_end_with_parent,
+                **self._as_user(),
+            )
+
+        return self._starter.submit(start).result()
 
     def create_database(self, template: str = "template0") -> str:
         """The name of a new database, a copy of `template`, to which nobody may be connected."""
@@ -118,16 +135,16 @@ class PostgresServer:
         """Run statements as the administrator."""
         self.asking(database, lambda connection: connection.execute(sql))
 
-    def fetch(self, sql: str, database: str = "postgres") -> list[Any]:
+    def fetch(self, sql: str, database: str = "postgres", *, port: int | None = None) -> list[Any]:
         """All rows of a query, as the administrator."""
-        return self.asking(database, lambda connection: connection.fetch(sql))
+        return self.asking(database, lambda connection: connection.fetch(sql), port=port)
 
-    def asking(self, database: str, ask: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+    def asking(self, database: str, ask: Callable[[Any], Coroutine[Any, Any, T]], *, port: int | None = None) -> T:
         """What a coroutine returns that is given a connection. Any thread may call this, also that of an event loop."""
         import asyncpg
 
         async def run() -> T:
-            connection = await asyncpg.connect(self.dsn(database), timeout=_START)
+            connection = await asyncpg.connect(self.dsn(database, port=port), timeout=_START)
             try:
                 return await ask(connection)
             finally:
@@ -164,12 +181,8 @@ class PostgresServer:
     def _try_to_start(self, until: float) -> bool:
         settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": str(self.port)}.items()]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(self._binaries / "postgres"), "-D", str(self.folder / "data"), *settings],
-                stdout=log,
-                stderr=log,
-                preexec_fn=_end_with_parent,
-                **self._as_user(),
+            self._process = self.start_beside(
+                [str(self._binaries / "postgres"), "-D", str(self.folder / "data"), *settings], log
             )
         while self._process.poll() is None and time.monotonic() < until:
             try:

@@ -96,7 +96,7 @@ async def migrate(connection: Any, known: tuple[Migration, ...] | None = None) -
 
     Others that migrate meanwhile wait, and find the work done. Raises DataOfAnotherVersion, and the driver's errors.
     """
-    known = migrations() if known is None else known
+    known = known or migrations()
     done = []
     while (name := await _apply_next(connection, known)) is not None:
         done.append(name)
