@@ -188,6 +188,7 @@ def _report(imported: "Imported", published: "Report | None", *, as_json: bool) 
                     "refused": list(imported.conflicts),
                     "missing": list(imported.missing),
                 },
+                "symbols": {"new": imported.symbols, "new_bytes": imported.symbols_bytes},
                 "documents": {"updated": imported.documents, "kept": imported.older_documents},
                 "hosted": {"left_out": left_out} if published is None else published.as_dict(),
                 "upstreams": list(imported.upstreams),
@@ -199,6 +200,8 @@ def _report(imported: "Imported", published: "Report | None", *, as_json: bool) 
         f"{imported.packages} new packages ({imported.package_bytes / 1e6:.1f} MB), {imported.had} were here already. "
         f"Documents: {imported.documents} updated, {imported.older_documents} were newer here."
     )
+    if imported.symbols:
+        click.echo(f"Symbols: {imported.symbols} new PDBs ({imported.symbols_bytes / 1e6:.1f} MB).")
     if published is not None:
         click.echo("Hosted packages: {imported} imported, {kept} were here already.".format_map(published.as_dict()))
         for row in published.refused:

@@ -2,7 +2,7 @@
 
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +34,7 @@ class _Work:
     names: tuple[str, ...]
     pinned: str | None
     hosted: tuple[str, ...]
+    symbols: bool
     key: Path
     to: Path
     volume_size: int | None
@@ -65,14 +66,15 @@ def _size(_context: click.Context, _parameter: click.Parameter, text: str | None
 @click.option("--pinned", metavar="NAME", help="Only the packages pinned under this name.")
 @click.option("--hosted", multiple=True, is_flag=False, flag_value="*", metavar="[GLOB]",
               help="Also hosted packages whose ids match, such as 'Contoso.*'; all if none is given.")  # fmt: skip
+@click.option("--include-symbols", is_flag=True, help="Also the PDBs that are kept of the packages.")
 @click.option("--volume-size", callback=_size, metavar="SIZE",
               help="Split into files of this size, such as 4GB: FILE.001, FILE.002 and so on.")  # fmt: skip
 @click.argument("sources", nargs=-1, type=click.Path(path_type=Path), metavar="[SOURCE]...")
 @source_options
 @managing_options
 def export(
-    key: Path, to: Path, since: Path | None, pinned: str | None, hosted: tuple[str, ...], volume_size: int | None,
-    sources: tuple[Path, ...], as_json: bool, **options: Any,
+    key: Path, to: Path, since: Path | None, pinned: str | None, hosted: tuple[str, ...],
+    include_symbols: bool, volume_size: int | None, sources: tuple[Path, ...], as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Write packages and documents to one signed file.
 
@@ -111,7 +113,7 @@ def export(
         given = SourceOptions(options)
         work = _Work(
             given.read(sources) if named else None, given.extras() if named else None, named,
-            pinned, tuple(map(checked_glob, hosted)),
+            pinned, tuple(map(checked_glob, hosted)), include_symbols,
             key, to, volume_size, since,
         )  # fmt: skip
         if not work.hosted:
@@ -160,7 +162,7 @@ async def _choice(config: "Config", work: _Work, opened: "Export") -> "Choice":
         from nugetproxy.runtime.export_choice import choose
 
         choice = await choose(config, work.sources, work.extras, work.names)
-    choice = choice.with_hosted(work.hosted)
+    choice = replace(choice.with_hosted(work.hosted), symbols=work.symbols)
     if choice.left_out:
         count, first = len(choice.left_out), choice.left_out[0]
         note(f"{count} needed packages are hosted here and left out, such as {first}: --hosted exports them")
@@ -188,6 +190,7 @@ def shown(exported: "Exported") -> dict[str, Any]:
         "sequence": head.sequence,
         "since": None if head.since is None else {"kind": head.since.kind, "id": head.since.id},
         "packages": head.counts.get("package", 0),
+        "symbols": head.counts.get("symbols", 0),
         "documents": head.counts.get("document", 0),
         "hosted": head.counts.get("hosted-package", 0),
         "bytes": head.size,
@@ -198,6 +201,7 @@ def shown(exported: "Exported") -> dict[str, Any]:
 
 def _counted(value: dict[str, Any]) -> str:
     hosted = f", {_number(value['hosted'], 'hosted package')}" if value["hosted"] else ""
+    hosted += f", {_number(value['symbols'], 'PDB')}" if value["symbols"] else ""
     documents = _number(value["documents"], "document")
     return f"{_number(value['packages'], 'package')} and {documents}{hosted} ({value['bytes'] / 1e6:.1f} MB)"
 

@@ -15,12 +15,13 @@ import nugetproxy
 from nugetproxy.config import Config
 from nugetproxy.errors import InvalidRequest, StorageUnavailable
 from nugetproxy.hosting.carried import CarriedPackages
-from nugetproxy.mirroring.bundle import kept_documents, kept_packages
+from nugetproxy.mirroring.bundle import kept_documents, kept_packages, kept_symbols
 from nugetproxy.mirroring.bundle.base import Base
 from nugetproxy.mirroring.bundle.describing import Descriptions
 from nugetproxy.mirroring.bundle.head import Head, Holds
 from nugetproxy.mirroring.bundle.kept_documents import KeptDocuments
 from nugetproxy.mirroring.bundle.kept_packages import KeptPackages
+from nugetproxy.mirroring.bundle.kept_symbols import KeptSymbolFiles
 from nugetproxy.mirroring.bundle.record import new_id, next_bundle
 from nugetproxy.mirroring.bundle.signature import PrivateKey
 from nugetproxy.mirroring.bundle.target import Target
@@ -29,6 +30,7 @@ from nugetproxy.mirroring.care.leases import EVICTION
 from nugetproxy.mirroring.kept.files import KeptFiles
 from nugetproxy.mirroring.kept.inventory import open_ledger
 from nugetproxy.mirroring.kept.pins import ALL_VERSIONS, Pins
+from nugetproxy.mirroring.kept.symbols import KeptSymbols
 from nugetproxy.nuget.globs import any_glob_matches
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.runtime import hosted_content
@@ -48,12 +50,14 @@ from nugetproxy.storage.occupants import Occupant
 class Choice:
     """What is to travel. `wanted` are the mirrored packages, None for all that are kept.
 
-    Hosted packages travel if they match `holds.hosted`; if `hosted` is not None, only those of it.
+    Hosted packages travel if they match `holds.hosted`; if `hosted` is not None, only those of it. `symbols`: also the
+    PDBs of the mirrored packages, as far as they are kept.
     """
 
     holds: Holds
     wanted: frozenset[PackageIdentity] | None = None
     hosted: frozenset[PackageIdentity] | None = None
+    symbols: bool = False
 
     def with_hosted(self, globs: tuple[str, ...]) -> "Choice":
         """The same, with the hosted packages that match."""
@@ -101,7 +105,7 @@ class Export:
             await stack.enter_async_context(Leases(self._data / "locks").hold(EVICTION))
             database = open_ledger(self._data / INVENTORY)
             stack.callback(database.close)
-            self._files, self._pins = KeptFiles(database), Pins(database)
+            self._database, self._files, self._pins = database, KeptFiles(database), Pins(database)
             self._stack = stack.pop_all()
         return self
 
@@ -155,6 +159,10 @@ class Export:
                 sources = [Source(kept_documents.KINDS, documents), Source(kept_packages.KINDS, packages)]
                 if choice.holds.hosted:
                     sources.insert(1, Source(hosted_content.KINDS, self._hosted(choice, stack)))
+                if choice.symbols:
+                    rows = KeptSymbols(self._database)
+                    kept = KeptSymbolFiles(rows, blobs, tuple(upstreams), choice.wanted)
+                    sources.append(Source(kept_symbols.KINDS, kept))
                 draft = stack.enter_context(closing(Draft(sources, base)))
                 record = next_bundle(self._data)
                 manifest_size, manifest_sha512 = draft.described()
@@ -172,6 +180,7 @@ class Export:
                     size=draft.size,
                     manifest_size=manifest_size,
                     manifest_sha512=manifest_sha512,
+                    format=draft.format,
                 )
                 draft.write(head, key, target, lambda size: advanced(size, head.size))
         return Exported(head, target.finish())

@@ -18,10 +18,12 @@ from nugetproxy.errors import NugetproxyError
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.bundle.committing import Committing
 from nugetproxy.mirroring.bundle.importing import Importing, Placed
+from nugetproxy.mirroring.bundle.symbols_arriving import SymbolsCommitting
 from nugetproxy.mirroring.care.budget import Disk, limit_of
 from nugetproxy.mirroring.kept.files import KeptFiles
 from nugetproxy.mirroring.kept.inventory import Inventory, open_ledger
 from nugetproxy.mirroring.kept.pins import Pins
+from nugetproxy.mirroring.kept.symbols import KeptSymbols
 from nugetproxy.runtime.known_upstreams import known, remember
 from nugetproxy.storage import data_directory, occupants
 from nugetproxy.storage.access import access_for
@@ -68,6 +70,7 @@ async def importing_into(config: Config) -> AsyncIterator[Importing]:
             path,
             _committing(path, blobs, database, documents, leases, revisions),
             KeptFiles(database),
+            KeptSymbols(database),
             blobs,
             partial(_placed, (*config.mirroring.upstream, *known(path))),
             partial(_too_large, path, inventory, parse_budget(config.mirroring.budget), reserve),
@@ -127,6 +130,7 @@ def _committing(
         path,
         blobs=blobs,
         inventory=Inventory(database),
+        symbols=SymbolsCommitting(KeptSymbols(database), blobs, leases),
         pins=Pins(database),
         documents=documents,
         leases=leases,

@@ -1,10 +1,15 @@
 """Debuggers get the PDBs of mirrored packages, and the upstream learns nothing about other programs."""
 
 import asyncio
+import json
 import os
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from nugetproxy.cli.main import main
+from tests.cli.command_line import CommandLine
 from tests.fakes.faults import Fault
 from tests.fakes.gallery import Document
 from tests.flows.mirror import Mirror, running
@@ -12,6 +17,7 @@ from tests.flows.symbols import SERVER, Build, publish, publish_symbols, symbols
 from tests.symbol_builders import checksum_of
 
 UTILS = Build("Contoso.Utils")
+OTHER = Build("Fabrikam.Other")
 NUPKG = "/v3/flatcontainer/contoso.utils/1.0.0/contoso.utils.1.0.0.nupkg"
 PDB = f"/symbols{UTILS.path}"
 ASKED = f"{SERVER}/*"
@@ -162,3 +168,35 @@ async def test_a_symbol_server_is_only_asked_where_there_is_one(upstream, tmp_pa
             await restore(mirror)
             assert (await mirror.get(PDB)).status == 404
     assert upstream.requests_for(ASKED) == 0
+
+
+async def test_across_the_air_gap(upstream, tmp_path, package):
+    """Fetched ahead on one side, carried in a bundle, and found by a debugger on the other."""
+    publish(upstream, "Fabrikam.Other", "1.0.0", OTHER)
+    config = tmp_path / "nugetproxy.toml"
+    server = symbols_of(upstream)["symbols"]
+    config.write_text(f'[[mirroring.upstream]]\nname = "up"\nservice_index = "{upstream.url}"\nsymbols = "{server}"\n')
+    wanted = tmp_path / "packages.txt"
+    wanted.write_text("Contoso.Utils 1.0.0\nFabrikam.Other 1.0.0\n")
+    await asyncio.to_thread(_carry, tmp_path, str(wanted), str(config))
+    await upstream.die()
+    async with mirroring(tmp_path / "there", upstream, offline=True) as mirror:
+        checksum = f"SHA256:{checksum_of(UTILS.pdb, guid=UTILS.guid).hex()}"
+        assert (await mirror.get(PDB, {"SymbolChecksum": checksum})).body == UTILS.pdb
+        assert (await mirror.get(f"/symbols{OTHER.path}")).status == 404
+
+
+def _carry(folder: Path, wanted: str, config: str) -> None:
+    here, there = CommandLine(folder / "here"), CommandLine(folder / "there")
+    key, bundle = folder / "builds", str(folder / "team.bundle")
+    for ran in (
+        here.run("prewarm", "--include-symbols", "--config", config, wanted),
+        CliRunner().invoke(main, ["bundle-key", "new", str(key)]),
+        here.run("export", "--include-symbols", "--key", str(key), "--to", bundle),
+    ):
+        assert ran.exit_code == 0, ran.output
+    assert "1 PDB" in ran.output
+    shown = CliRunner().invoke(main, ["bundle", "show", bundle, "--json"])
+    assert (json.loads(shown.stdout)["format"], json.loads(shown.stdout)["counts"]["symbols"]) == (2, 1)
+    imported = there.run("import", "--trust", f"{key}.pub", "--json", bundle)
+    assert json.loads(imported.stdout)["symbols"] == {"new": 1, "new_bytes": len(UTILS.pdb)}

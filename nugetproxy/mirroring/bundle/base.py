@@ -17,7 +17,13 @@ import orjson
 from nugetproxy.errors import InvalidBundle, InvalidRequest, StorageUnavailable
 from nugetproxy.mirroring.bundle.hashing import in_base64
 from nugetproxy.mirroring.bundle.head import Since, is_bundle_id
-from nugetproxy.mirroring.bundle.held import INVENTORY_FORMAT, Held, in_order, read_lines
+from nugetproxy.mirroring.bundle.held import (
+    INVENTORY_FORMAT,
+    INVENTORY_FORMAT_WITH_SYMBOLS,
+    Held,
+    in_order,
+    read_lines,
+)
 from nugetproxy.mirroring.bundle.manifest import LONGEST_LINE, Entry, Kind
 from nugetproxy.mirroring.bundle.reading import BundleReader, open_bundle
 from nugetproxy.mirroring.bundle.volumes import VolumeStream
@@ -74,7 +80,8 @@ class Base:
         except ValueError:
             fields = None
         if isinstance(fields, dict) and "inventory" in fields:
-            if fields.get("format") != INVENTORY_FORMAT or not is_bundle_id(fields["inventory"]):
+            known = (INVENTORY_FORMAT, INVENTORY_FORMAT_WITH_SYMBOLS)
+            if fields.get("format") not in known or not is_bundle_id(fields["inventory"]):
                 raise InvalidRequest(f"{self._path} is an inventory that this nugetproxy cannot read")
             return Since("inventory", fields["inventory"]), read_lines(file)
         if isinstance(fields, dict) and "path" in fields:

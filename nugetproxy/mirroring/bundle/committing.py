@@ -22,7 +22,16 @@ from nugetproxy.httpcache.stored import StoredResponse
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.bundle.head import Head
 from nugetproxy.mirroring.bundle.imported import ImportedBundle, note_imported
-from nugetproxy.mirroring.bundle.staging import Seal, Staged, StagedDocument, StagedPackage, Staging, areas
+from nugetproxy.mirroring.bundle.staging import (
+    Seal,
+    Staged,
+    StagedDocument,
+    StagedPackage,
+    StagedSymbols,
+    Staging,
+    areas,
+)
+from nugetproxy.mirroring.bundle.symbols_arriving import SymbolsCommitting
 from nugetproxy.mirroring.downloads.keys import lease_of, package_key
 from nugetproxy.mirroring.kept.inventory import RECONCILING, Inventory
 from nugetproxy.mirroring.kept.pins import Pin, Pins
@@ -50,9 +59,11 @@ _Placed: TypeAlias = tuple[StagedPackage, str]
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a commit changed: `packages` and `documents` that are new; `older_documents` were not newer than ours."""
+    """What a commit changed: `packages`, `symbols` (PDBs) and `documents` that are new; `older_documents` were not
+    newer than ours."""
 
     packages: int
+    symbols: int
     documents: int
     older_documents: int
 
@@ -67,6 +78,7 @@ class Committing:
         *,
         blobs: FilesystemBlobs,
         inventory: Inventory,
+        symbols: SymbolsCommitting,
         pins: Pins,
         documents: DocumentStore,
         leases: Leases,
@@ -76,6 +88,7 @@ class Committing:
         self._data = data
         self._blobs = blobs
         self._inventory = inventory
+        self._symbols = symbols
         self._pins = pins
         self._documents = documents
         self._leases = leases
@@ -107,9 +120,11 @@ class Committing:
         async with self._leases.hold(RECONCILING):
             await self._inventory.reconcile(self._data / MIRROR)
         packages = await self._commit_packages(staging, seal, placed)
-        documents = older = 0
+        symbols = documents = older = 0
         for record in staging.records():
-            if isinstance(record, StagedDocument):
+            if isinstance(record, StagedSymbols):
+                symbols += await self._symbols.commit(staging, record)
+            elif isinstance(record, StagedDocument):
                 if await self._commit_document(staging, record):
                     documents += 1
                 else:
@@ -127,8 +142,8 @@ class Committing:
         self._revisions.bump_all()
         await UPKEEP.run(staging.committed)
         _log.info("bundle_imported", bundle=head.bundle, source=head.source, sequence=head.sequence, packages=packages,
-                  documents=documents)  # fmt: skip
-        return Committed(packages, documents, older)
+                  symbols=symbols, documents=documents)  # fmt: skip
+        return Committed(packages, symbols, documents, older)
 
     # --- packages -----------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ import orjson
 from nugetproxy.mirroring.bundle.json_form import is_sha512, object_of, read_as, values_of
 
 FORMAT: Final = 1
+FORMAT_WITH_SYMBOLS: Final = 2
+"""Of a bundle that holds symbols, or assumes some: a reader of format 1 does not know them."""
 HEAD: Final = "bundle.json"
 LARGEST_HEAD: Final = 1024 * 1024
 
@@ -73,8 +75,10 @@ class Head:
         """The inverse of `to_bytes`. Raises ValueError for anything that it does not write, saying what is wrong."""
         given = object_of(content)
         number = given.get("format")
-        if type(number) is int and number > FORMAT:
-            raise ValueError(f"it has format {number}, and this nugetproxy reads up to {FORMAT}: use a newer one")
+        if type(number) is int and number > FORMAT_WITH_SYMBOLS:
+            raise ValueError(
+                f"it has format {number}, and this nugetproxy reads up to {FORMAT_WITH_SYMBOLS}: use a newer one"
+            )
         since, holds = given.pop("since", None), given.pop("holds", None)
         if not isinstance(holds, dict) or not (since is None or isinstance(since, dict)):
             raise ValueError("its since or holds is not an object")
@@ -86,8 +90,10 @@ class Head:
         return head
 
     def _check(self) -> None:
-        if self.format != FORMAT:
+        if self.format not in (FORMAT, FORMAT_WITH_SYMBOLS):
             raise ValueError(f"it has format {self.format}")
+        if self.format == FORMAT and "symbols" in self.counts:
+            raise ValueError(f"it has format {FORMAT}, and holds symbols")
         if not is_bundle_id(self.bundle) or not is_bundle_id(self.source):
             raise ValueError("its id or that of its source is not 32 hex digits")
         if not _TIME.fullmatch(self.created):

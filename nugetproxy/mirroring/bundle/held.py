@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from nugetproxy.mirroring.bundle.manifest import LONGEST_LINE, Entry, HostedFacts, Kind
+from nugetproxy.mirroring.bundle.manifest import LONGEST_LINE, Entry, HostedFacts, Kind, SymbolsFacts
 
 INVENTORY_FORMAT: Final = 1
+INVENTORY_FORMAT_WITH_SYMBOLS: Final = 2
 
 BESIDE: Final = frozenset({Kind.PACKAGE_HASH, Kind.NUSPEC})
 """Files that come with a package, and follow it."""
@@ -23,11 +24,14 @@ class Held:
     path: str
     sha512: str
     state: tuple[object, ...] = ()
-    """What else has to be equal: owners and listing of a hosted package, for example, but not its downloads."""
+    """What else has to be equal: owners and listing of a hosted package, for example, but not its downloads;
+    and the packages that name a PDB."""
 
     @classmethod
     def of(cls, entry: Entry) -> "Held":
         facts = entry.facts
+        if isinstance(facts, SymbolsFacts):
+            return cls(entry.path, entry.sha512, facts.packages)
         if not isinstance(facts, HostedFacts):
             return cls(entry.path, entry.sha512)
         state = (facts.owners, facts.listed, facts.published, facts.created, facts.last_edited, facts.deprecation)

@@ -22,6 +22,7 @@ from nugetproxy.mirroring.bundle.reading import BundleReader
 from nugetproxy.mirroring.bundle.receiving import Contents, HostedFile, Receiving
 from nugetproxy.mirroring.bundle.staging import Seal, Staging, areas
 from nugetproxy.mirroring.kept.files import KeptFiles
+from nugetproxy.mirroring.kept.symbols import KeptSymbols
 from nugetproxy.storage.blobs.base import BlobStore
 from nugetproxy.storage.leases import Lease
 
@@ -76,7 +77,8 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import changed. `packages` and `documents` are new; `had` and `older_documents` were here, and stay.
+    """What an import changed. `packages`, `symbols` (PDBs) and `documents` are new; `had` and `older_documents` were
+    here, and stay.
 
     `conflicts` are packages kept with another content, which were left out; `missing` those that the bundle assumes to
     be here and are not.
@@ -85,6 +87,8 @@ class Imported:
     head: Head
     packages: int
     package_bytes: int
+    symbols: int
+    symbols_bytes: int
     documents: int
     had: int
     older_documents: int
@@ -104,6 +108,7 @@ class Importing:
         data: Path,
         committing: Committing,
         files: KeptFiles,
+        symbols: KeptSymbols,
         blobs: BlobStore,
         place: Place,
         check_room: CheckRoom,
@@ -111,6 +116,7 @@ class Importing:
         self._data = data
         self._committing = committing
         self._files = files
+        self._symbols = symbols
         self._blobs = blobs
         self._place = place
         self._check_room = check_room
@@ -150,7 +156,10 @@ class Importing:
             placed = self._place(head.upstreams)
         except ValueError as error:
             raise InvalidBundle(where, f"the name of an upstream cannot be used: {error}") from None
-        receiving = Receiving(self._files, self._blobs, placed.places, where, hosted=options.take_hosted is not None)
+        takes_hosted = options.take_hosted is not None
+        receiving = Receiving(
+            self._files, self._symbols, self._blobs, placed.places, where, hosted=takes_hosted
+        )  # fmt: skip
         staging = Staging.of(self._data, bundle.beginning.content)
         contents = await UPKEEP.run(receiving.look, bundle.manifest())
         self._refuse_without_room(staging, contents, where)
@@ -176,6 +185,8 @@ class Importing:
             head,
             packages=committed.packages,
             package_bytes=contents.package_bytes,
+            symbols=committed.symbols,
+            symbols_bytes=contents.symbols_bytes,
             documents=committed.documents,
             had=contents.had,
             older_documents=committed.older_documents,
@@ -187,7 +198,7 @@ class Importing:
 
     def _refuse_without_room(self, staging: Staging, contents: Contents, where: str) -> None:
         needed = max(0, contents.disk_bytes - staging.size())
-        if why := self._check_room(contents.package_bytes, needed):
+        if why := self._check_room(contents.package_bytes + contents.symbols_bytes, needed):
             raise BundleRefused(where, why)
 
     async def _receive(

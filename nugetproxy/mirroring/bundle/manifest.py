@@ -7,6 +7,7 @@ Reading and writing the container belongs to `container` and `reading`; what pre
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +17,10 @@ import orjson
 
 from nugetproxy.errors import InvalidRequest
 from nugetproxy.mirroring.bundle.json_form import is_sha512, object_of, read_as, values_of
+from nugetproxy.nuget.debug_directory import is_pdb_name
 from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.nuget.portable_pdb import CHECKSUM_ALGORITHMS, PORTABLE_AGE
+from nugetproxy.protocol.symbol_checksums import read_symbol_checksums
 
 MANIFEST: Final = "manifest.jsonl"
 ASSUMED: Final = "assumed.jsonl"
@@ -25,6 +29,7 @@ LONGEST_LINE: Final = 64 * 1024
 """Bytes of a line of the manifest, with its line break."""
 
 _MOST_BYTES: Final = 2**62
+_PORTABLE_KEY: Final = re.compile("[0-9a-f]{32}ffffffff")
 
 
 class Kind(StrEnum):
@@ -39,6 +44,8 @@ class Kind(StrEnum):
     PACKAGE = "package"
     PACKAGE_HASH = "package-hash"
     """`.nupkg.sha512`: clients that use the unpacked folder as a source look for it."""
+    SYMBOLS = "symbols"
+    """The PDB of mirrored packages, in the layout of a symbol store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,21 @@ class FileFacts:
     version: str
 
 
-Facts: TypeAlias = PackageFacts | DocumentFacts | HostedFacts | FileFacts | None
+@dataclass(frozen=True, slots=True)
+class SymbolsFacts:
+    """A PDB by which debuggers find it: `file` and `key` in lower case, `checksums` as in the header SymbolChecksum.
+
+    `packages` are those of which an assembly names it, in order, each as its id and version in the form of URLs with a
+    slash in between.
+    """
+
+    file: str
+    key: str
+    checksums: str
+    packages: tuple[str, ...]
+
+
+Facts: TypeAlias = PackageFacts | DocumentFacts | HostedFacts | FileFacts | SymbolsFacts | None
 
 _FACTS: Final[Mapping[Kind, type[Any] | None]] = {
     Kind.ASSUMED: None,
@@ -111,9 +132,10 @@ _FACTS: Final[Mapping[Kind, type[Any] | None]] = {
     Kind.NUSPEC: FileFacts,
     Kind.PACKAGE: PackageFacts,
     Kind.PACKAGE_HASH: FileFacts,
+    Kind.SYMBOLS: SymbolsFacts,
 }
 
-_TUPLES: Final = frozenset({"upstreams", "owners"})
+_TUPLES: Final = frozenset({"upstreams", "owners", "packages"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +151,7 @@ class Entry:
     @property
     def identity(self) -> PackageIdentity | None:
         """The package that it is, or belongs to."""
-        if self.facts is None or isinstance(self.facts, DocumentFacts):
+        if self.facts is None or isinstance(self.facts, DocumentFacts | SymbolsFacts):
             return None
         return PackageIdentity.parse(self.facts.id, self.facts.version)
 
@@ -180,14 +202,11 @@ def path_of(kind: Kind, facts: Facts) -> str:
     """Where a file is in a bundle. Raises ValueError if the facts name no package."""
     if isinstance(facts, DocumentFacts):
         return f"documents/{hashlib.sha256(facts.url.encode()).hexdigest()}"
+    if isinstance(facts, SymbolsFacts):
+        return _path_of_symbols(facts)
     if facts is None:
         return ASSUMED
-    try:
-        identity = PackageIdentity.parse(facts.id, facts.version)
-    except InvalidRequest as error:
-        raise ValueError(str(error)) from None
-    if identity.lower_version != facts.version:
-        raise ValueError(f"its version is not in the form of URLs, {identity.lower_version}")
+    identity = _identity(facts.id, facts.version)
     folder = f"{identity.lower_id}/{identity.lower_version}"
     match kind:
         case Kind.PACKAGE:
@@ -200,3 +219,28 @@ def path_of(kind: Kind, facts: Facts) -> str:
             return f"hosted/{folder}/{identity.nupkg_name}"
         case _:
             return f"hosted/{folder}/{identity.lower_id}.{identity.lower_version}.snupkg"
+
+
+def _identity(package_id: str, version: str) -> PackageIdentity:
+    try:
+        identity = PackageIdentity.parse(package_id, version)
+    except InvalidRequest as error:
+        raise ValueError(str(error)) from None
+    if identity.lower_version != version:
+        raise ValueError(f"its version is not in the form of URLs, {identity.lower_version}")
+    return identity
+
+
+def _path_of_symbols(facts: SymbolsFacts) -> str:
+    """In the casing of the conventions of symbol stores. Raises ValueError."""
+    if not is_pdb_name(facts.file) or facts.file != facts.file.lower() or not _PORTABLE_KEY.fullmatch(facts.key):
+        raise ValueError("its file is not the name of a PDB in lower case, or its key not that of a portable PDB")
+    if not read_symbol_checksums(facts.checksums).keys() <= set(CHECKSUM_ALGORITHMS):
+        raise ValueError("its checksums have another algorithm")
+    if not facts.packages or tuple(sorted(set(facts.packages))) != facts.packages:
+        raise ValueError("its packages are not in order")
+    for package in facts.packages:
+        package_id, _, version = package.partition("/")
+        if _identity(package_id, version).lower_id != package_id:
+            raise ValueError("the id of a package is not in lower case")
+    return f"symbols/{facts.file}/{facts.key[: -len(PORTABLE_AGE)]}{PORTABLE_AGE}/{facts.file}"

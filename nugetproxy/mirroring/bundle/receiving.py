@@ -20,14 +20,24 @@ from typing import BinaryIO, Final
 
 from nugetproxy.errors import InvalidBundle, StorageUnavailable
 from nugetproxy.httpcache.stored import StoredResponse
-from nugetproxy.mirroring.bundle.manifest import DocumentFacts, Entry, FileFacts, HostedFacts, Kind, PackageFacts
+from nugetproxy.mirroring.bundle.manifest import (
+    DocumentFacts,
+    Entry,
+    FileFacts,
+    HostedFacts,
+    Kind,
+    PackageFacts,
+    SymbolsFacts,
+)
 from nugetproxy.mirroring.bundle.reading import BundledFile, BundleReader
 from nugetproxy.mirroring.bundle.staging import StagedDocument, StagedPackage, Staging, create
+from nugetproxy.mirroring.bundle.symbols_arriving import is_lacking, stage_symbols
 from nugetproxy.mirroring.downloads.checks import ContentRejectedError, Received, Stated, check_content
 from nugetproxy.mirroring.downloads.keys import package_key
 from nugetproxy.mirroring.kept.files import FileKey, KeptFiles
 from nugetproxy.mirroring.kept.guard import sha512_of
 from nugetproxy.mirroring.kept.inventory import KeptPackage, rows_of
+from nugetproxy.mirroring.kept.symbols import KeptSymbols
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobStore
 from nugetproxy.storage.spool import disk_failures
@@ -50,15 +60,17 @@ _OVERHEAD: Final = 16 * 1024
 class Contents:
     """What a bundle has that the mirror lacks, and what it has that the mirror has otherwise.
 
-    `packages` and `documents` are new here, `hosted` all files of hosted packages; `had` are packages that are kept
-    already. `conflicts` are those kept with
-    another content, `missing` those that the bundle assumes to be here; both as text.
+    `packages`, `documents` and `symbols` (PDBs) are new here, `hosted` all files of hosted packages; `had` are packages
+    that are kept already. `conflicts` are those kept with another content, `missing` those that the bundle assumes to
+    be here; both as text.
     """
 
     packages: int = 0
     package_bytes: int = 0
     documents: int = 0
     document_bytes: int = 0
+    symbols: int = 0
+    symbols_bytes: int = 0
     hosted: int = 0
     hosted_bytes: int = 0
     had: int = 0
@@ -69,8 +81,8 @@ class Contents:
     def disk_bytes(self) -> int:
         """What staging and committing them takes. Packages are moved, documents and hosted packages are copied."""
         twice = self.documents + self.hosted
-        size = self.package_bytes + 2 * (self.document_bytes + self.hosted_bytes)
-        return size + (self.packages + 2 * twice) * _OVERHEAD
+        size = self.package_bytes + self.symbols_bytes + 2 * (self.document_bytes + self.hosted_bytes)
+        return size + (self.packages + self.symbols + 2 * twice) * _OVERHEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +104,21 @@ class Receiving:
     """Receives one bundle. `places` are the names of upstreams here, by those of the bundle, which is named `where`."""
 
     def __init__(
-        self, files: KeptFiles, blobs: BlobStore, places: Mapping[str, str], where: str, *, hosted: bool = False
+        self,
+        files: KeptFiles,
+        symbols: KeptSymbols,
+        blobs: BlobStore,
+        places: Mapping[str, str],
+        where: str,
+        *,
+        hosted: bool = False,
     ) -> None:
         """`hosted`: whether hosted packages are staged, too."""
         self.hosted: list[HostedFile] = []
         """What was staged of them."""
         self._takes_hosted = hosted
         self._files = files
+        self._symbols = symbols
         self._blobs = blobs
         self._places = places
         self._where = where
@@ -113,6 +133,9 @@ class Receiving:
                 case DocumentFacts():
                     found.documents += 1
                     found.document_bytes += entry.size
+                case SymbolsFacts() as facts if self._lacks_symbols(facts):
+                    found.symbols += 1
+                    found.symbols_bytes += entry.size
                 case HostedFacts() | FileFacts() if entry.kind in HOSTED:
                     found.hosted += 1
                     found.hosted_bytes += entry.size if self._takes_hosted else 0
@@ -175,6 +198,8 @@ class Receiving:
             else:
                 modified = _write(staging.path(number), file.chunks())
                 pending.append(pool.submit(_check_written, *job, modified))
+        elif isinstance(facts, SymbolsFacts) and self._lacks_symbols(facts):
+            staging.add(stage_symbols(number, file, facts, self._here, self._where, staging))
         elif self._takes_hosted and entry.kind in HOSTED:
             _write(staging.path(number), file.chunks())
             self._note_hosted(staging.path(number), entry)
@@ -188,6 +213,14 @@ class Receiving:
         if not isinstance(facts, HostedFacts):
             raise InvalidBundle(self._where, f"{entry.path} has no package")
         self.hosted.append(HostedFile(path, entry, facts))
+
+    @property
+    def _here(self) -> list[str]:
+        """Our names of the bundle's upstreams."""
+        return sorted(set(self._places.values()))
+
+    def _lacks_symbols(self, facts: SymbolsFacts) -> bool:
+        return is_lacking(self._symbols, self._blobs, facts, self._here)
 
     # --- what is here -------------------------------------------------------------------------------------------------
 

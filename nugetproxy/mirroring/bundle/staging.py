@@ -65,9 +65,29 @@ class StagedDocument:
     modified: int
 
 
-Staged = StagedPackage | StagedDocument
+@dataclass(frozen=True, slots=True)
+class StagedSymbols:
+    """A PDB to be kept beside the `packages` (ids and versions in the form of URLs, with a slash in between) of these
+    upstreams that are kept. The rest as in `SymbolsFacts`; `size`, `modified` and `sha512` as in `StagedPackage`."""
 
-_KINDS: Final[Mapping[str, type[Any]]] = {"package": StagedPackage, "document": StagedDocument}
+    number: int
+    upstreams: Sequence[str]
+    packages: Sequence[str]
+    lower_name: str
+    lower_key: str
+    checksums: str
+    size: int
+    modified: int
+    sha512: str
+
+
+Staged = StagedPackage | StagedDocument | StagedSymbols
+
+_KINDS: Final[Mapping[str, type[Any]]] = {
+    "package": StagedPackage,
+    "document": StagedDocument,
+    "symbols": StagedSymbols,
+}
 _NAMES: Final = {kind: name for name, kind in _KINDS.items()}
 
 

@@ -18,7 +18,7 @@ from nugetproxy.errors import DamagedContent, NugetproxyError, StorageUnavailabl
 from nugetproxy.mirroring.bundle.base import Base
 from nugetproxy.mirroring.bundle.container import ContainerWriter
 from nugetproxy.mirroring.bundle.hashing import hashed, in_base64
-from nugetproxy.mirroring.bundle.head import HEAD, Head
+from nugetproxy.mirroring.bundle.head import FORMAT, FORMAT_WITH_SYMBOLS, HEAD, Head
 from nugetproxy.mirroring.bundle.held import BESIDE, Held
 from nugetproxy.mirroring.bundle.manifest import ASSUMED, LONGEST_LINE, MANIFEST, Entry, Kind
 from nugetproxy.mirroring.bundle.signature import SIGNATURE, PrivateKey
@@ -74,6 +74,8 @@ class Draft:
         self._sources = {kind: source.content for source in sources for kind in source.kinds}
         self._stack = ExitStack()
         self._counts: dict[str, int] = {}
+        self.format = FORMAT
+        """That of the bundle."""
         self.size = 0
         try:
             self._lines = _temporary(self._stack)
@@ -149,9 +151,14 @@ class Draft:
             problems.add(f"{entry.path} cannot be read: {error}")
 
     def _counted(self, entry: Entry) -> Entry:
+        self._note_format(entry)
         self._counts[entry.kind.value] = self._counts.get(entry.kind.value, 0) + 1
         self.size += entry.size
         return entry
+
+    def _note_format(self, entry: Entry) -> None:
+        if entry.kind is Kind.SYMBOLS:
+            self.format = FORMAT_WITH_SYMBOLS
 
     def _new(self, entries: Iterable[Entry], base: Base) -> Iterator[Entry]:
         """The entries that the base has not; the others are noted as assumed."""
@@ -166,6 +173,7 @@ class Draft:
                     there = next(held, None)
                 is_there = there == wanted
                 if is_there:
+                    self._note_format(entry)
                     self._assumed.write(entry.to_line())
             if not is_there:
                 yield entry

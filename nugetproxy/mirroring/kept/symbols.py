@@ -100,9 +100,9 @@ class KeptSymbols:
         return [(row[0], row[1], row[2]) for row in rows]
 
     def all_kept(self) -> Iterator[MirroredPdb]:
-        """Every PDB that is kept, by name and key, read in portions. Blocks."""
+        """Every PDB that is kept, by name and key as in a path, read in portions. Blocks."""
         after: tuple[str, ...] = ("", "", "", "", "")
-        order = "lower_name, lower_key, upstream, lower_id, lower_version"
+        order = "lower_name || '/', lower_key, upstream, lower_id, lower_version"
         while True:
             rows = self._database.fetch_now(
                 f"SELECT {_COLUMNS} FROM mirrored_symbols WHERE size > 0 AND ({order}) > (?, ?, ?, ?, ?)"  # noqa: S608 - ours
@@ -111,7 +111,7 @@ class KeptSymbols:
             )
             for row in rows:
                 pdb = MirroredPdb(*row)
-                after = pdb.lower_name, pdb.lower_key, *pdb.package
+                after = f"{pdb.lower_name}/", pdb.lower_key, *pdb.package
                 yield pdb
             if len(rows) < _PORTION:
                 return

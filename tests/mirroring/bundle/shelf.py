@@ -2,6 +2,7 @@
 
 import io
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,17 @@ from nugetproxy.mirroring.downloads.keys import package_key
 from nugetproxy.mirroring.kept.guard import sha512_of
 from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage, open_ledger
 from nugetproxy.mirroring.kept.pins import Pin, Pins
+from nugetproxy.mirroring.kept.symbols import KeptSymbols
+from nugetproxy.mirroring.symbols.reading import SymbolsReading
 from nugetproxy.nuget.nuspec import read_nuspec
 from nugetproxy.nuget.signature import content_hash
 from nugetproxy.runtime.exporting import EVERYTHING, Choice, Export, Exported
 from nugetproxy.runtime.verdicts import verdicts_of
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.documents.disk import DiskDocuments
+from nugetproxy.storage.leases import Leases
 from tests.builders import make_nupkg, make_nuspec
+from tests.flows.symbols import Build
 from tests.mirroring.bundle.bundles import KEY, TRUSTED, File
 
 INDEX = "https://up.test/v3/index.json"
@@ -72,6 +77,21 @@ class Shelf:
         with closing(open_ledger(self.data / "inventory.db")) as database:
             Inventory(database).add(KeptPackage(upstream, manifest, status.st_size, digest, 1, **facts))
             await database.write(lambda _: None)
+
+    async def keep_pdb(self, package_id: str, build: Build, version: str = "1.0.0", *, upstream: str = "up") -> Path:
+        """The PDB of an assembly of a kept package."""
+        key = upstream, package_id.lower(), version
+        with closing(open_ledger(self.data / "inventory.db")) as database:
+            rows = KeptSymbols(database)
+            for pdb in await SymbolsReading(rows, self.blobs, Leases(self.data / "locks")).of(key):
+                if pdb.lower_key.startswith(build.guid.hex):
+                    path = self.blobs.path(pdb.blob)
+                    path.write_bytes(build.pdb)
+                    status = path.stat()
+                    kept = replace(pdb, size=status.st_size, modified=status.st_mtime_ns, sha512=sha512_of(path))
+                    await rows.keep(kept)
+                    return path
+        raise AssertionError("no assembly names it")
 
     async def pin(self, package_id: str, version: str, name: str) -> None:
         with closing(open_ledger(self.data / "inventory.db")) as database:

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from nugetproxy.mirroring.bundle.head import Head, Since
-from nugetproxy.mirroring.bundle.manifest import Entry, HostedFacts, Kind, PackageFacts, path_of
+from nugetproxy.mirroring.bundle.manifest import Entry, HostedFacts, Kind, PackageFacts, SymbolsFacts, path_of
 from tests.mirroring.bundle.bundles import FILES, NO_HASH, entry, head, package
 
 CORE = package("Contoso.Core", "1.0.0", b"core")[0][0]
@@ -14,7 +14,13 @@ HOSTED = entry(
 )[0]  # fmt: skip
 
 
-@pytest.mark.parametrize("written", [*(file[0] for file in FILES), HOSTED], ids=lambda each: each.path[:60])
+SYMBOLS = entry(
+    Kind.SYMBOLS, SymbolsFacts("contoso.core.pdb", "0" * 32 + "f" * 8, "SHA256:" + "ab" * 32, ("contoso.core/1.0.0",)),
+    b"BSJB",
+)[0]  # fmt: skip
+
+
+@pytest.mark.parametrize("written", [*(file[0] for file in FILES), HOSTED, SYMBOLS], ids=lambda each: each.path[:60])
 def test_a_line_is_read_as_it_was_written(written):
     assert written == Entry.from_line(written.to_line()) == Entry.from_checked_line(written.to_line())
 
@@ -60,6 +66,34 @@ def test_anything_else_is_refused(line, why):
         Entry.from_line(line)
 
 
+def changed_symbols(**changes):
+    return orjson.dumps(orjson.loads(SYMBOLS.to_line()) | changes) + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (changed_symbols(path=SYMBOLS.path.lower()), "its path is not that of a symbols"),
+        (changed_symbols(file="../x.pdb"), "not the name of a PDB"),
+        (changed_symbols(file=".."), "not the name of a PDB"),
+        (changed_symbols(file="Contoso.Core.pdb"), "in lower case"),
+        (changed_symbols(key="0" * 40), "not that of a portable PDB"),
+        (changed_symbols(key="0" * 32 + "F" * 8), "not that of a portable PDB"),
+        (changed_symbols(checksums=""), "checksums"),
+        (changed_symbols(checksums="SHA256:" + "AB" * 32), "checksums"),
+        (changed_symbols(checksums="MD5:" + "ab" * 16), "another algorithm"),
+        (changed_symbols(packages=[]), "not in order"),
+        (changed_symbols(packages=["contoso/2.0.0", "contoso/1.0.0"]), "not in order"),
+        (changed_symbols(packages=["Contoso/1.0.0"]), "not in lower case"),
+        (changed_symbols(packages=["contoso/1.0"]), "not in the form of URLs"),
+        (changed_symbols(packages=["../1.0.0"]), "not a package id"),
+    ],
+)
+def test_any_other_line_about_symbols_is_refused(line, why):
+    with pytest.raises(ValueError, match=why):
+        Entry.from_line(line)
+
+
 def test_a_line_that_would_be_too_long_is_not_written():
     facts = PackageFacts("Contoso.Core", "1.0.0", "x" * 70_000, ("nuget.org",), 1)
 
@@ -77,7 +111,8 @@ def test_a_head_is_read_as_it_was_written():
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"format": 2}, "it has format 2, and this nugetproxy reads up to 1: use a newer one"),
+        ({"format": 3}, "it has format 3, and this nugetproxy reads up to 2: use a newer one"),
+        ({"counts": {"symbols": 1}}, "it has format 1, and holds symbols"),
         ({"format": 0}, "it has format 0"),
         ({"bundle": "x"}, "its id"),
         ({"source": "1" * 33}, "its id or that of its source"),
