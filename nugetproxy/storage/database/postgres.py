@@ -38,8 +38,8 @@ from nugetproxy.storage.database.postgres_transactions import (
 T = TypeVar("T")
 
 # So often a write runs beside those of other processes; then it runs alone, which succeeds.
-_ATTEMPTS_BESIDE_OTHERS: Final = 3
-_ATTEMPTS: Final = 6
+_ATTEMPTS_BESIDE_OTHERS: Final = 1
+_ATTEMPTS: Final = 5
 # Seconds, at most, before the second attempt; twice as many before each further one.
 _BACKOFF: Final = 0.01
 

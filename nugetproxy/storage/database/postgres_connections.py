@@ -39,6 +39,8 @@ class Limits:
     statement: float = 10.0
     idle: float = 120.0
     """A connection idle for longer is not used again: a firewall may have forgotten it."""
+    age: float = 600.0
+    """An older connection is not used again: a new one finds the server in charge, and checks the schema."""
 
     @property
     def as_settings(self) -> str:
@@ -51,12 +53,13 @@ class Limits:
 class Session:
     """One connection, while it is in use. `connection` is asyncpg's."""
 
-    __slots__ = ("_loop", "connection", "idle_since", "is_pooled", "is_silent", "limits")
+    __slots__ = ("_loop", "connection", "idle_since", "is_pooled", "is_silent", "limits", "until")
 
     def __init__(self, connection: Any, limits: Limits, *, is_pooled: bool) -> None:
         self.connection = connection
         self.is_pooled = is_pooled
-        self.idle_since = 0.0
+        self.idle_since = time.monotonic()
+        self.until = self.idle_since + limits.age
         self.limits = limits
         self._loop = asyncio.get_running_loop()
         self.is_silent = False
@@ -81,7 +84,12 @@ class Session:
 
     @property
     def is_usable(self) -> bool:
-        return not self.connection.is_closed() and not self.connection.is_in_transaction()
+        """Whether somebody else may use it next."""
+        return (
+            not self.connection.is_closed()
+            and not self.connection.is_in_transaction()
+            and time.monotonic() < self.until
+        )
 
     def _give_up(self) -> None:
         self.is_silent = True

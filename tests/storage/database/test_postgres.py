@@ -51,6 +51,17 @@ async def test_a_restart_is_not_noticed_by_who_asks_later(postgres: PostgresServ
         assert await ask() == [(1,)]
 
 
+@pytest.mark.parametrize(("limits", "used"), [(Limits(), 1), (Limits(age=0), 3), (Limits(idle=0), 3)])
+async def test_old_and_forgotten_connections_are_replaced(
+    postgres: PostgresServer, line: Network, shared_database: str, limits: Limits, used: int
+) -> None:
+    database = PostgresDatabase(postgres.dsn(shared_database, port=line.port), limits)
+    for _ in range(3):
+        await database.fetch(COUNT)
+    assert line.connections == used
+    database.close()
+
+
 async def test_a_server_that_is_gone_is_an_error_for_everyone(line: Network, database: PostgresDatabase) -> None:
     line.server = 1
     line.cut()
