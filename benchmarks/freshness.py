@@ -133,6 +133,9 @@ class _Memory:
     def get(self, url: str, *, skip_hot: bool = False) -> StoredResponse | None:
         return self._kept.get(url)
 
+    async def reread(self, url: str) -> StoredResponse | None:
+        return self._kept.get(url)
+
     async def put(self, stored: StoredResponse, *, useful_for: float | None = None) -> None:
         self._kept[stored.url] = stored
 

@@ -81,6 +81,10 @@ COALESCED = Counter(
     "nugetproxy_coalesced_total", "Requests that joined an upstream fetch, by kind (document, content).", ["kind"]
 )
 
+SHARED_PACKAGES = Counter(
+    "nugetproxy_shared_packages_total", "Mirrored packages read from the bucket instead of from an upstream."
+)
+
 # --- foresight ---
 
 FORESIGHT_FETCHED = Counter(

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
-from nugetproxy.config.models import Config, ServerSettings, UpstreamSettings
+from nugetproxy.config.models import Config, ServerSettings, SharedStorageSettings, StorageSettings, UpstreamSettings
 from nugetproxy.config.policy import problems_of_rules
 from nugetproxy.config.retention import problems_of_retention
 
@@ -21,6 +21,7 @@ def problems_between(config: Config) -> list[Problem]:
     return [
         *_server(config.server),
         *_storage(Path(config.storage.path)),
+        *_shared(config.storage),
         *_upstreams(config.mirroring.upstream),
         *_reading(config),
         *_trusted_roots(config.policy.trusted_roots),
@@ -56,6 +57,30 @@ def _storage(path: Path) -> Iterator[Problem]:
         return
     if is_other:
         yield ("storage", "path"), f"{path} is a file; expected a folder, which is created if missing"
+
+
+def _shared(storage: StorageSettings) -> Iterator[Problem]:
+    shared, place = storage.shared, ("storage", "shared")
+    if storage.kind == "embedded":
+        if shared != SharedStorageSettings():
+            yield (
+                ("storage", "kind"),
+                'is "embedded", but [storage.shared] is set; use "shared", or remove that section',
+            )
+        return
+    if lacking := [name for name in ("asyncpg", "obstore") if importlib.util.find_spec(name) is None]:
+        yield ("storage", "kind"), f"needs {' and '.join(lacking)}: pip install 'nugetproxy[shared]'"
+    if not shared.dsn_file:
+        yield (*place, "dsn_file"), "is missing: a file with one line such as postgresql://user:password@host/database"
+    if not shared.bucket:
+        yield (*place, "bucket"), "is missing: the name of the S3 bucket for packages"
+    if bool(shared.access_key_file) != bool(shared.secret_key_file):
+        missing = "secret_key_file" if shared.access_key_file else "access_key_file"
+        yield (*place, missing), "is missing: set both, or neither to use the credentials of the environment"
+    for name in ("dsn_file", "access_key_file", "secret_key_file"):
+        file = getattr(shared, name)
+        if file and (why := _unfit(file)):
+            yield (*place, name), why
 
 
 def _reading(config: Config) -> Iterator[Problem]:

@@ -176,6 +176,22 @@ def _checked_symbols(text: str) -> str:
     return text.rstrip("/")
 
 
+def _checked_endpoint(text: str) -> str:
+    return _http_url(text, "https://s3.example.com") if text else text
+
+
+def _checked_bucket(text: str) -> str:
+    if text and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", text, re.ASCII):
+        raise ValueError("expected the name of a bucket: 3 to 63 of a-z 0-9 . - without a scheme or a path")
+    return text
+
+
+def _checked_folder(text: str) -> str:
+    if text and not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", text, re.ASCII):
+        raise ValueError("expected folder names of A-Z a-z 0-9 . _ - separated by /, without one at either end")
+    return text
+
+
 def _checked_proxy(text: str) -> str:
     return _http_url(text, "http://proxy.example.com:3128") if text else text
 
@@ -255,12 +271,25 @@ class ServerSettings(Section):
     stop_timeout: Duration = 30.0
 
 
+class SharedStorageSettings(Section):
+    dsn_file: str = ""
+    connections: int = Field(default=4, ge=1, le=100)
+    bucket: Annotated[str, AfterValidator(_checked_bucket)] = ""
+    endpoint: Annotated[str, AfterValidator(_checked_endpoint)] = ""
+    region: str = "us-east-1"
+    prefix: Annotated[str, AfterValidator(_checked_folder)] = ""
+    access_key_file: str = ""
+    secret_key_file: str = ""
+
+
 class StorageSettings(Section):
+    kind: Literal["embedded", "shared"] = "embedded"
     path: str = Field(default="./nugetproxy-data", min_length=1)
     mirror_access: Literal["private", "group", "all"] = "private"
     documents_size: Annotated[Size, AfterValidator(_enough_for_documents)] = 2_000_000_000
     reserve: Annotated[int | Literal["auto"], BeforeValidator(_parsed_reserve)] = "auto"
     memory_relay: Size = 256_000_000
+    shared: SharedStorageSettings = SharedStorageSettings()
 
 
 class UpstreamSettings(Section):

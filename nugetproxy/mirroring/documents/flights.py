@@ -202,7 +202,7 @@ class DocumentFlights:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
         async with self._leased(url, patience / 2):
-            stored = self._store.get(url, skip_hot=True)
+            stored = await self._store.reread(url)
             found = self._found_by_another(flight, stored)
             if found is not None:
                 return found

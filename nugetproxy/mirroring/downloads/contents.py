@@ -1,8 +1,9 @@
 """The data of downloads: what to fetch, where its bytes go, and what is reported when it is kept and later on."""
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -56,6 +57,30 @@ class CommittedPackage:
     sha512: str
     modified: int = 0
     milliseconds: int = 0
+
+
+class Incoming(Protocol):
+    """One file being received. See `upstream.resuming.UpstreamDownload`."""
+
+    status: int
+    start: int
+    total: int | None
+    etag: str
+    last_modified: str
+    content_type: str
+    sha512: str | None
+    md5: bytes | None
+
+    def chunks(self) -> AsyncIterator[bytes]: ...
+
+
+class Source(Protocol):
+    """Where one download gets its bytes: an upstream, or what another node has left."""
+
+    def download(
+        self, url: str, *, start: int = 0, if_range: str = "", patience: float
+    ) -> AbstractAsyncContextManager[Incoming]:
+        """See `UpstreamClient.download`."""
 
 
 class Guard(Protocol):

@@ -19,7 +19,9 @@ from nugetproxy.logs import logger
 from nugetproxy.mirroring.downloads.checks import AcceptedContent, ContentRejectedError, Received, Stated, check_content
 from nugetproxy.mirroring.downloads.contents import (
     CommittedPackage,
+    Incoming,
     Places,
+    Source,
     WantedContent,
     Watch,
     Watcher,
@@ -27,7 +29,6 @@ from nugetproxy.mirroring.downloads.contents import (
 )
 from nugetproxy.mirroring.downloads.following import notice_of_failure
 from nugetproxy.mirroring.downloads.growing import WITHHELD, GrowingBody
-from nugetproxy.mirroring.upstream.resuming import UpstreamDownload
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobInfo
 from nugetproxy.storage.leases import Lease
@@ -58,8 +59,10 @@ class ContentFetch:
 
     def __init__(
         self, wanted: WantedContent, body: GrowingBody, places: Places, lease: Lease, patience: float,
-        watch: Watch = watch_nothing,
+        watch: Watch = watch_nothing, source: Source | None = None,
     ) -> None:  # fmt: skip
+        """`source` is where the bytes come from, if not from the upstream."""
+        self._source: Source = source or wanted.upstream
         self._watch = watch
         self._watcher: Watcher | None = None
         self._began = time.monotonic()
@@ -171,7 +174,7 @@ class ContentFetch:
         if self._spool is not None and self._validator and self._stated.total is not None:
             start = self._spool.size
         validator = self._validator if start else ""
-        async with self._wanted.upstream.download(
+        async with self._source.download(
             self._wanted.url, start=start, if_range=validator, patience=self._patience
         ) as answer:
             try:
@@ -182,7 +185,7 @@ class ContentFetch:
                 return broken
         return None
 
-    async def _begin(self, answer: UpstreamDownload, start: int) -> None:
+    async def _begin(self, answer: Incoming, start: int) -> None:
         """Continue after the bytes already received, or start a new spool."""
         if answer.status == _PARTIAL:
             if start and answer.start == start and answer.total in (None, self._stated.total):
@@ -355,7 +358,7 @@ def _check(spool: Spool, stated: Stated, identity: PackageIdentity) -> AcceptedC
         return check_content(Received(file, spool.size, spool.sha512, spool.md5), stated, identity)
 
 
-def _strong_validator(answer: UpstreamDownload) -> str:
+def _strong_validator(answer: Incoming) -> str:
     """
     A validator for If-Range: RFC 9110 requires byte-for-byte equality, which a weak entity tag does not guarantee.
     """

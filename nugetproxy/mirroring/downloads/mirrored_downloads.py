@@ -3,12 +3,13 @@
 Rule 1: a download is a task of this object and not of a request: a client that disconnects affects no other, and when
 all have disconnected it is still finished and stored. Rule 2: among the processes that share a data directory, the
 one that holds the lease asks the upstream; the others follow. Fetching, following and reading are in `fetching`,
-`following` and `growing`.
+`following` and `growing`; what the nodes of a fleet share is in `sharing`.
 """
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from nugetproxy.mirroring.downloads.fetching import ContentFetch
 from nugetproxy.mirroring.downloads.following import Following
 from nugetproxy.mirroring.downloads.growing import GrowingBody
 from nugetproxy.mirroring.downloads.keys import lease_of, package_key
+from nugetproxy.mirroring.downloads.sharing import FleetPackages, FleetSource
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.access import PRIVATE, Access
@@ -76,6 +78,7 @@ class MirroredDownloads:
         self.on_commit: list[Callable[[CommittedPackage], None]] = []
         self.watch: Watch = watch_nothing
         self.guard: Guard | None = None
+        self.shared: FleetPackages | None = None
         self._leases = leases
         self._mode = mode
         self._patience = patience
@@ -148,7 +151,7 @@ class MirroredDownloads:
         """
         if (kept := await self._kept(upstream.name, identity)) is not None:
             return kept
-        if self._mode is Mode.OFFLINE:
+        if self._mode is Mode.OFFLINE and self.shared is None:
             raise NotMirrored(str(identity))
         download = self._running.get(key := _nupkg_key(upstream.name, identity))
         if download is None or download.body.has_failed:
@@ -201,10 +204,14 @@ class MirroredDownloads:
         try:
             lease = await following.until_free()
             if lease is not None:
-                with lease:
-                    committed = await self._lead(wanted, body, lease, following.inheritance)
-                if committed is not None:
-                    self._tell(committed)
+                async with AsyncExitStack() as leading:
+                    with lease:
+                        source = await leading.enter_async_context(self._source(wanted))
+                        committed = await self._lead(wanted, body, lease, following.inheritance, source)
+                    if committed is not None:
+                        self._tell(committed)
+                        if source is not None:
+                            await source.share(committed)
         except NugetproxyError as failure:
             body.fail(failure)
         except asyncio.CancelledError:
@@ -227,10 +234,20 @@ class MirroredDownloads:
             find=partial(self.find, wanted.upstream.name, wanted.identity),
         )
 
+    def _source(self, wanted: WantedContent) -> AbstractAsyncContextManager[FleetSource | None]:
+        """Where the bytes come from, if not from the upstream."""
+        return nullcontext() if self.shared is None else self.shared.leading(wanted)
+
     async def _lead(
-        self, wanted: WantedContent, body: GrowingBody, lease: Lease, inherited: SpoolNotice | None
+        self,
+        wanted: WantedContent,
+        body: GrowingBody,
+        lease: Lease,
+        inherited: SpoolNotice | None,
+        source: FleetSource | None,
     ) -> CommittedPackage | None:
-        return await ContentFetch(wanted, body, self._places, lease, self._patience, self.watch).run(inherited)
+        fetch = ContentFetch(wanted, body, self._places, lease, self._patience, self.watch, source)
+        return await fetch.run(inherited)
 
     def _tell(self, committed: CommittedPackage) -> None:
         for listener in self.on_commit:

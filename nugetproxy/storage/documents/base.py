@@ -19,6 +19,12 @@ class DocumentStore(Protocol):
         `skip_hot`: look past the copy in this process's memory, because another process may have written a newer one.
         """
 
+    async def reread(self, url: str) -> StoredResponse | None:
+        """The newest copy that any process has, on this machine or on others that share documents. Never raises.
+
+        For who holds the right to ask the upstream: another may just have done so.
+        """
+
     async def put(self, stored: StoredResponse, *, useful_for: float | None = None) -> None:
         """Keep a document under its URL, replacing the previous one.
 

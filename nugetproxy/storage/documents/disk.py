@@ -114,6 +114,10 @@ class DiskDocuments:
             self._note_use(url)
         return stored
 
+    async def reread(self, url: str) -> StoredResponse | None:
+        """See DocumentStore."""
+        return self.get(url)
+
     def size_bytes(self) -> int:
         """See DocumentStore."""
         size = 0

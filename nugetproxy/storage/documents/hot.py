@@ -41,7 +41,15 @@ class HotDocuments:
         if hot is not None and not skip_hot and url not in self._unsure:
             return hot
         self._unsure.discard(url)
-        stored = self._below.get(url, skip_hot=skip_hot)
+        return self._newest(hot, self._below.get(url, skip_hot=skip_hot))
+
+    async def reread(self, url: str) -> StoredResponse | None:
+        """See DocumentStore. The hot copy wins if the upstream confirmed it later."""
+        stored = await self._below.reread(url)
+        self._unsure.discard(url)
+        return self._newest(self._hot.get(url), stored)
+
+    def _newest(self, hot: StoredResponse | None, stored: StoredResponse | None) -> StoredResponse | None:
         if stored is None or (hot is not None and _last_word(hot) > _last_word(stored)):
             return hot
         self._hold(stored)
