@@ -151,7 +151,7 @@ async def _run(config: "Config", work: _Work) -> "Exported":
             if work.to != _PIPE:
                 target = stack.enter_context(files(work.to, work.volume_size, is_private=bool(work.hosted)))
             progress = BundleProgress(stack.enter_context(display_for(silent=is_json())), "Exporting")
-            return opened.write(choice, key, target, base, verdicts=verdicts, advanced=progress.advanced)
+            return await opened.write(choice, key, target, base, verdicts=verdicts, advanced=progress.advanced)
 
 
 async def _choice(config: "Config", work: _Work, opened: "Export") -> "Choice":

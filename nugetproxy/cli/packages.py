@@ -46,10 +46,10 @@ def list_packages(package_id: str | None, as_json: bool, **options: object) -> N
     async def all_packages(managed: "Managed") -> list[dict[str, Any]]:
         from nugetproxy.hosting.summaries import summaries
 
-        return list(map(reports.summary, summaries(managed.database.fetch_now)))
+        return list(map(reports.summary, await managed.database.read(summaries)))
 
     async def all_versions(managed: "Managed") -> list[dict[str, Any]]:
-        return _versions(managed, package_id or "")
+        return await _versions(managed, package_id or "")
 
     rows = manage(options, all_packages if package_id is None else all_versions, reading=True)
     if as_json:
@@ -71,7 +71,9 @@ def info(package_id: str, version: str | None, as_json: bool, **options: object)
     """
 
     async def work(managed: "Managed") -> dict[str, Any]:
-        return await _package(managed, package_id) if version is None else _version(managed, package_id, version)
+        if version is None:
+            return await _package(managed, package_id)
+        return await _version(managed, package_id, version)
 
     row = manage(options, work, reading=True)
     if as_json:
@@ -141,7 +143,7 @@ def deprecate(
         deprecation = None if undo else _deprecation(reasons, alternate, alternate_version, message)
         wanted = tuple(_identity(package_id, each) for each in versions)
         if all_versions:
-            known = HostedPackages(managed.database).of(_id(managed, package_id))
+            known = await HostedPackages(managed.database).of(await _id(managed, package_id))
             wanted = tuple(each.identity for each in known)
             if not wanted:
                 raise PackageNotFound(package_id, "all its versions were deleted")
@@ -243,8 +245,8 @@ async def _package(managed: "Managed", package_id: str) -> dict[str, Any]:
     """The output of `info` for an id. Raises PackageNotFound."""
     from nugetproxy.hosting.summaries import summaries
 
-    lower = _id(managed, package_id)
-    [found] = summaries(managed.database.fetch_now, lower)
+    lower = await _id(managed, package_id)
+    [found] = await managed.database.look(lambda fetch: summaries(fetch, lower))
     return {
         **reports.summary(found),
         "protected": (await managed.ownership.protected()).covers(lower),
@@ -252,45 +254,45 @@ async def _package(managed: "Managed", package_id: str) -> dict[str, Any]:
     }
 
 
-def _version(managed: "Managed", package_id: str, version: str) -> dict[str, Any]:
+async def _version(managed: "Managed", package_id: str, version: str) -> dict[str, Any]:
     """The output of `info` for a version. Raises PackageNotFound, VersionNotFound."""
     from nugetproxy.hosting.acts import absence
     from nugetproxy.hosting.packages import HostedPackages
     from nugetproxy.hosting.statistics import Statistics
 
     wanted = _identity(package_id, version)
-    found = HostedPackages(managed.database).find(wanted)
+    found = await HostedPackages(managed.database).find(wanted)
     if found is None:
-        raise absence(managed.database.fetch_now, wanted)
-    downloads = Statistics(managed.database).downloads_of(wanted.lower_id)
+        raise await managed.database.look(lambda fetch: absence(fetch, wanted))
+    downloads = await Statistics(managed.database).downloads_of(wanted.lower_id)
     return reports.details(found, downloads.get(wanted.lower_version, 0))
 
 
-def _versions(managed: "Managed", package_id: str) -> list[dict[str, Any]]:
+async def _versions(managed: "Managed", package_id: str) -> list[dict[str, Any]]:
     """The versions of an id, ascending. Raises PackageNotFound."""
     from nugetproxy.hosting.packages import HostedPackages
     from nugetproxy.hosting.statistics import Statistics
     from nugetproxy.nuget.identity import PackageId, PackageIdentity
 
-    lower, spelled = _id(managed, package_id), PackageId.parse(package_id)
-    packages, downloads = HostedPackages(managed.database), Statistics(managed.database).downloads_of(lower)
+    lower, spelled = await _id(managed, package_id), PackageId.parse(package_id)
+    packages, downloads = HostedPackages(managed.database), await Statistics(managed.database).downloads_of(lower)
     rows = [
         (each.identity.version, reports.version(each, downloads.get(each.identity.lower_version, 0)))
-        for each in packages.of(lower)
+        for each in await packages.of(lower)
     ]
-    for version, moment in packages.burnt(lower):
+    for version, moment in await packages.burnt(lower):
         gone = PackageIdentity(spelled, version)
         rows.append((version, reports.deleted_version(gone, moment, downloads.get(gone.lower_version, 0))))
     return [row for _, row in sorted(rows, key=lambda each: each[0])]
 
 
-def _id(managed: "Managed", package_id: str) -> str:
+async def _id(managed: "Managed", package_id: str) -> str:
     """The lower id of a hosted package. Raises PackageNotFound."""
     from nugetproxy.hosting.packages import HostedPackages
     from nugetproxy.nuget.identity import PackageId
 
     wanted = PackageId.parse(package_id)
-    if not HostedPackages(managed.database).knows(wanted.lower):
+    if not await HostedPackages(managed.database).knows(wanted.lower):
         raise PackageNotFound(wanted.text)
     return wanted.lower
 

@@ -113,7 +113,7 @@ async def _check_nothing_breaks(managed: "Managed", pattern: str, shared: bool |
         return
     protected = await managed.ownership.protected()
     used = ids_in_use(managed.path, wanted.stem, lambda lower: wanted.matches(lower) and not protected.covers(lower))
-    for lower in HostedPackages(managed.database).known_among(used):
+    for lower in await HostedPackages(managed.database).known_among(used):
         del used[lower]  # hosted packages are already served from here
     if used:
         versions = sum(used.values())

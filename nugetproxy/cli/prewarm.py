@@ -206,8 +206,8 @@ def _symbols(
                           received=progress.received)  # fmt: skip
 
 
-def _is_kept(services: "Services", package: Any) -> bool:
-    if services.hosting is not None and services.hosting.packages.knows(package.lower_id):
+async def _is_kept(services: "Services", package: Any) -> bool:
+    if services.hosting is not None and await services.hosting.packages.knows(package.lower_id):
         return True
     return services.care is not None and services.care.inventory.keeps(package.lower_id, package.lower_version)
 

@@ -79,4 +79,5 @@ async def _ours_among(options: Mapping[str, Any], lower_ids: Collection[str]) ->
 
     with opened(Settings(options), reading=True) as managed:
         protected = await managed.ownership.protected()
-        return HostedPackages(managed.database).known_among(lower_ids) | set(filter(protected.resembles, lower_ids))
+        hosted = await HostedPackages(managed.database).known_among(lower_ids)
+        return hosted | set(filter(protected.resembles, lower_ids))

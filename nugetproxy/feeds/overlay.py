@@ -50,14 +50,15 @@ _NO_ANSWER: Final = (PackageNotFound, VersionNotFound)
 
 
 class KnowingFeed(Feed, Protocol):
-    """A feed that can determine synchronously which ids are its own."""
+    """A feed that knows which ids are its own."""
 
-    def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]: ...
+    async def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]:
+        """Those of these ids that are its own."""
 
-    def is_empty(self) -> bool:
+    async def is_empty(self) -> bool:
         """Whether it has no ids of its own."""
 
-    def owned_versions(self, lower_id: str) -> frozenset[NuGetVersion]:
+    async def owned_versions(self, lower_id: str) -> frozenset[NuGetVersion]:
         """The versions that only this feed may have: also unlisted ones, and deleted ones not released for reuse."""
 
 
@@ -130,7 +131,7 @@ class Overlay:
             if hosted is None:
                 raise
             return hosted
-        owned = self._hosted.owned_versions(package_id.lower)
+        owned = await self._hosted.owned_versions(package_id.lower)
         ours = hosted.value if hosted else None
         if _size(ours) + _size(below.value) > _UNITED_ON_LOOP:
             value = await RENDERING.run(unite, ours, below.value, owned)
@@ -148,7 +149,7 @@ class Overlay:
             return await ask(self._below)
         except VersionNotFound as absence:
             is_merged = self._merged(package.lower_id)
-            if not is_merged or package.version in self._hosted.owned_versions(package.lower_id):
+            if not is_merged or package.version in await self._hosted.owned_versions(package.lower_id):
                 raise
             try:
                 return await ask(self._below)
@@ -165,7 +166,7 @@ class Overlay:
         """
         if query.asks_nothing:
             return Answer(SearchPage(0, ()))
-        if self._hosted.is_empty():
+        if await self._hosted.is_empty():
             return await self._below.search(query)  # its own pages, unchanged
 
         async def ask(skip: int, take: int) -> Rows[SearchHit]:
@@ -203,7 +204,7 @@ class Overlay:
         return await self._united(ours, hit, query) or hit
 
     async def _united(self, hosted: SearchHit | None, below: SearchHit, query: SearchQuery) -> SearchHit | None:
-        owned, told = self._hosted.owned_versions(_id_of(below)), None
+        owned, told = await self._hosted.owned_versions(_id_of(below)), None
         if (version := untold_version(hosted, below, owned)) is not None:
             with suppress(NugetproxyError):  # the search succeeded even without it
                 leaf = (await self._below.leaf(PackageIdentity(PackageId.parse(below.id), version))).value
@@ -216,7 +217,7 @@ class Overlay:
             return Answer(CompletionPage(None if query.asks_versions else 0, ()))
         if query.asks_versions:
             return await self._complete_versions(query)
-        if self._hosted.is_empty():
+        if await self._hosted.is_empty():
             return await self._below.complete(query)
 
         async def ask(skip: int, take: int) -> Rows[str]:
@@ -237,13 +238,13 @@ class Overlay:
 
     async def _complete_versions(self, query: CompletionQuery) -> Answer[CompletionPage]:
         lower_id = lower_invariant(query.package_id or "")
-        if not self._hosted.known_among([lower_id]):
+        if not await self._hosted.known_among([lower_id]):
             return await self._below.complete(query)
         hosted = await self._hosted.complete(query)
         if not self._merged(lower_id):
             return hosted
         below = await self._below.complete(query)
-        page = united_completion(hosted.value, below.value, self._hosted.owned_versions(lower_id))
+        page = united_completion(hosted.value, below.value, await self._hosted.owned_versions(lower_id))
         return Answer(page, hosted.provenance.joined(below.provenance))
 
     # --- trust --------------------------------------------------------------------------------------------------------
@@ -285,7 +286,7 @@ class _RowsBelow(Generic[R]):
         The row of a merged id is kept if the query does not find the hosted package.
         """
         by_id = {self._lower_id_of(row): row for row in rows}
-        known = self._hosted.known_among(by_id)
+        known = await self._hosted.known_among(by_id)
         merged = {lower_id for lower_id in known if self._merged(lower_id)}
         shown_above = merged & await self._found_ids() if merged else set()
         self.hidden.update((lower_id, by_id[lower_id]) for lower_id in shown_above)

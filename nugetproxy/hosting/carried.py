@@ -4,51 +4,75 @@ What they are carried in, and which of them, is decided elsewhere.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-from nugetproxy.accounts.records import owners_of
-from nugetproxy.hosting.packages import HostedPackage, HostedPackages, StoredContent, key_of
+from nugetproxy.hosting.packages import StoredContent, key_of
 from nugetproxy.nuget.identity import PackageIdentity
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Fetch
+
+_PACKAGES: Final = (
+    "SELECT h.lower_id, h.lower_version, p.package_id, p.content_hash, h.listed, h.published, p.pushed, h.last_edited,"
+    " h.deprecation, d.downloads, p.blob, p.size, p.sha512, s.blob, s.size, s.sha512, s.pushed"
+    " FROM hosted_packages AS h JOIN hosted_pushes AS p ON p.push = h.push"
+    " LEFT JOIN symbol_packages AS s ON s.push = h.push"
+    " LEFT JOIN hosted_downloads AS d ON d.lower_id = h.lower_id AND d.lower_version = h.lower_version"
+)
+_OWNERS: Final = (
+    "SELECT o.lower_id, a.name FROM package_owners AS o JOIN accounts AS a ON a.account_id = o.account_id"
+    " ORDER BY a.lower_name"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class CarriedPackage:
-    """One version. `owners` are names of accounts, those of its id; `symbols` are its .snupkg, if it has one."""
+    """One version. Times in unix microseconds; `deprecation` is JSON, empty if there is none.
 
-    package: HostedPackage
-    owners: tuple[str, ...]
+    `owners` are names of accounts, those of its id; `symbols` are its .snupkg, if it has one.
+    """
+
+    lower_id: str
+    lower_version: str
+    package_id: str
+    content_hash: str
+    listed: bool
+    published: int
+    created: int
+    last_edited: int
+    deprecation: str
     downloads: int
+    owners: tuple[str, ...]
+    package: StoredContent
     symbols: StoredContent | None
 
     @property
     def identity(self) -> PackageIdentity:
-        return self.package.identity
+        return PackageIdentity.parse(self.package_id, self.lower_version)
 
 
-class CarriedPackages:
-    """The hosted packages of a main database. Methods block, and raise StorageUnavailable."""
-
-    def __init__(self, database: SqliteDatabase) -> None:
-        self._fetch = database.fetch_now
-        self._packages = HostedPackages(database)
-
-    def versions(self) -> list[tuple[str, str]]:
-        """Lower id and lower version of all, in no order."""
-        return [(row[0], row[1]) for row in self._fetch("SELECT lower_id, lower_version FROM hosted_packages", ())]
-
-    def find(self, package: PackageIdentity) -> CarriedPackage | None:
-        """None if it is not hosted any more."""
-        found = self._packages.find(package)
-        if found is None:
-            return None
-        names = (package.lower_id, package.lower_version)
-        downloads = self._fetch(
-            "SELECT downloads FROM hosted_downloads WHERE lower_id = ? AND lower_version = ?", names
+def carried_packages(fetch: Fetch) -> list[CarriedPackage]:
+    """All hosted packages, in no order. They take about a kilobyte of memory each."""
+    owners: dict[str, tuple[str, ...]] = {}
+    for lower_id, name in fetch(_OWNERS, ()):
+        owners[lower_id] = (*owners.get(lower_id, ()), name)
+    found = []
+    for row in fetch(_PACKAGES, ()):
+        lower_id, lower_version, package_id, content_hash, listed, published, pushed, edited, deprecation = row[:9]
+        downloads, blob, size, sha512, *symbols = row[9:]
+        found.append(
+            CarriedPackage(
+                lower_id,
+                lower_version,
+                package_id,
+                content_hash,
+                bool(listed),
+                published,
+                pushed,
+                edited,
+                deprecation or "",
+                downloads or 0,
+                owners.get(lower_id, ()),
+                StoredContent(key_of(blob), size, sha512, pushed),
+                None if symbols[0] is None else StoredContent(key_of(symbols[0]), *symbols[1:]),
+            )
         )
-        symbols = self._fetch("SELECT blob, size, sha512, pushed FROM symbol_packages WHERE push = ?", (found.push,))
-        return CarriedPackage(
-            found,
-            tuple(account.name for account in owners_of(self._fetch, package.lower_id)),
-            int(downloads[0][0]) if downloads else 0,
-            StoredContent(key_of(symbols[0][0]), *symbols[0][1:]) if symbols else None,
-        )
+    return found

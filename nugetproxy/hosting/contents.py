@@ -5,7 +5,7 @@ remove its bytes without checking anyone else's.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
@@ -43,22 +43,24 @@ class HostedContents:
         with suppress(StorageUnavailable):
             self.blobs.delete(key)
 
-    def local_file(self, content: StoredContent, is_needed: Callable[[], bool]) -> LocalFile:
+    async def local_file(self, content: StoredContent, is_needed: Callable[[], Awaitable[bool]]) -> LocalFile:
         """Raises StorageUnavailable when the file is not where the database says: a bug, or manual interference.
 
         `is_needed` checks again whether the database still names it: a file deleted a moment ago is no loss.
         """
         info = self.blobs.stat(content.blob)
         if info is None or info.size != content.size:
-            if is_needed():
+            if await is_needed():
                 _log.error("hosted_package_missing", blob=str(content.blob))
             raise StorageUnavailable(f"the file of a hosted package is missing: {content.blob}")
         # Neither changes when the files are restored from a backup.
         return LocalFile(self.blobs.path(content.blob), content.size, content.pushed // 1_000_000, _tag(content.sha512))
 
-    async def part(self, content: StoredContent, part: Part, is_needed: Callable[[], bool]) -> SmallContent | None:
+    async def part(
+        self, content: StoredContent, part: Part, is_needed: Callable[[], Awaitable[bool]]
+    ) -> SmallContent | None:
         """A part of a package, None when it has no such part. Raises StorageUnavailable, as `local_file`."""
-        file = self.local_file(content, is_needed)
+        file = await self.local_file(content, is_needed)
         with disk_failures("read a hosted package"):
             return await PACKAGES.run(read_part, file, part)
 

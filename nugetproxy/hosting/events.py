@@ -1,8 +1,8 @@
 """The append-only log of what happened to hosted packages: the source of the catalog.
 
 Rule 1: an event is written in the transaction that makes it true; nothing changes or removes one (triggers prevent it).
-Rule 2: stamps strictly increase in commit order, whatever the clocks of the processes say, because they are assigned
-while SQLite's single writer lock is held. So a reader that follows with a cursor never misses an event.
+Rule 2: stamps strictly increase in commit order, whatever the clocks of the processes say, because each is assigned in
+a transaction that has read the newest one. So a reader that follows with a cursor never misses an event.
 """
 
 import uuid
@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from nugetproxy.executors.threads import RENDERING
 from nugetproxy.hosting.manifests import stored_manifest
 from nugetproxy.protocol.v3.catalog import (
     CATALOG_PAGE_SIZE,
@@ -23,8 +24,8 @@ from nugetproxy.protocol.v3.catalog import (
     PackageEntry,
 )
 from nugetproxy.protocol.v3.deprecation import Deprecation
-from nugetproxy.storage.database.base import Transaction
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database, Fetch, Rows, Transaction
+from nugetproxy.storage.database.lists import LONGEST, listed, padded
 
 _ITEM_COLUMNS: Final = "e.stamp, e.commit_id, e.kind, p.package_id, p.version, p.lower_id, p.lower_version"
 _ITEMS: Final = f"SELECT {_ITEM_COLUMNS} FROM hosted_events AS e JOIN hosted_pushes AS p USING (push)"  # noqa: S608  columns are ours
@@ -90,70 +91,72 @@ def insert_event(
 class HostedEvents:
     """Reading the log. Every method may raise StorageUnavailable."""
 
-    def __init__(self, database: SqliteDatabase, page_size: int = CATALOG_PAGE_SIZE) -> None:
+    def __init__(self, database: Database, page_size: int = CATALOG_PAGE_SIZE) -> None:
         """`page_size` must never change for a log that has readers."""
-        self._fetch = database.fetch_now
+        self._database = database
         self._page_size = page_size
 
-    def after(self, stamp: int, limit: int) -> tuple[CatalogItem, ...]:
+    async def after(self, stamp: int, limit: int) -> tuple[CatalogItem, ...]:
         """At most `limit` events after `stamp` (ticks), oldest first."""
-        rows = self._fetch(f"{_ITEMS} WHERE e.stamp > ? ORDER BY e.stamp LIMIT ?", (stamp, limit))
-        return tuple(_item(row) for row in rows)
+        rows = await self._database.fetch(f"{_ITEMS} WHERE e.stamp > ? ORDER BY e.stamp LIMIT ?", (stamp, limit))
+        return tuple(map(_item, rows))
 
-    def pages(self) -> tuple[CatalogPageRow, ...]:
+    async def pages(self) -> tuple[CatalogPageRow, ...]:
         """All pages, by number. All except the last are full."""
-        newest = self._fetch("SELECT max(sequence) FROM hosted_events")[0][0] or 0
-        # The last event of each full page, and the newest of all.
-        rows = self._fetch(
-            "WITH RECURSIVE ends (sequence) AS (SELECT min(?1, ?2) WHERE ?2 > 0"
-            " UNION ALL SELECT min(sequence + ?1, ?2) FROM ends WHERE sequence < ?2)"
-            " SELECT e.sequence, e.stamp, e.commit_id FROM ends JOIN hosted_events AS e USING (sequence) ORDER BY 1",
-            (self._page_size, newest),
-        )
+        rows = await self._database.look(self._last_of_pages)
         return tuple(
             CatalogPageRow(number, sequence - number * self._page_size, stamp, commit_id)
             for number, (sequence, stamp, commit_id) in enumerate(rows)
         )
 
-    def page(self, number: int) -> tuple[CatalogItem, ...]:
+    def _last_of_pages(self, fetch: Fetch) -> Rows:
+        """The last event of each full page, and the newest of all."""
+        [(newest,)] = fetch("SELECT max(sequence) FROM hosted_events", ())
+        left, rows = [*range(self._page_size, newest or 0, self._page_size), newest or 0], []
+        while left:
+            ends, left = padded(left[:LONGEST]), left[LONGEST:]
+            rows += fetch(
+                "SELECT sequence, stamp, commit_id FROM hosted_events"  # noqa: S608  parameters
+                f" WHERE sequence IN {listed(ends)} ORDER BY sequence",
+                ends,
+            )
+        return rows
+
+    async def page(self, number: int) -> tuple[CatalogItem, ...]:
         """The events of one page, oldest first; empty for a page that does not exist (yet)."""
         first = number * self._page_size + 1
-        rows = self._fetch(
+        rows = await self._database.fetch(
             f"{_ITEMS} WHERE e.sequence BETWEEN ? AND ? ORDER BY e.sequence", (first, first + self._page_size - 1)
         )
-        return tuple(_item(row) for row in rows)
+        return tuple(map(_item, rows))
 
-    def times(self) -> CatalogTimes:
-        return CatalogTimes(*self._fetch("SELECT created, deleted, edited FROM hosted_times")[0])
+    async def times(self) -> CatalogTimes:
+        [row] = await self._database.fetch("SELECT created, deleted, edited FROM hosted_times")
+        return CatalogTimes(*row)
 
-    def find(self, stamp: int, *, entries: bool = True) -> EventLeaf | None:
-        """The event with this stamp (ticks); `entries`: whether the list of files in the archive is needed."""
-        rows = self._fetch(
-            f"SELECT {_ITEM_COLUMNS}, push,"  # noqa: S608  columns are ours
+    async def find(self, stamp: int) -> EventLeaf | None:
+        """The event with this stamp (ticks)."""
+        rows = await self._database.fetch(
+            f"SELECT {_ITEM_COLUMNS}, e.push,"  # noqa: S608  columns are ours
             " p.manifest, e.listed, p.pushed, e.published, e.last_edited, p.size, p.sha512, e.deprecation, p.entries"
             " FROM hosted_events AS e JOIN hosted_pushes AS p USING (push) WHERE e.stamp = ?",
             (stamp,),
         )
-        if not rows:
-            return None
-        item = _item(rows[0][:7])
-        push, manifest_text, listed, created, published, last_edited, size, sha512, deprecation, files = rows[0][7:]
-        manifest = stored_manifest(manifest_text, item.package_id, item.version)
-        if item.is_delete:
-            return EventLeaf(item, push, manifest.verbatim_version, None)
-        known = Deprecation.from_dict(orjson.loads(deprecation)) if deprecation else None
-        details = CatalogDetails(
-            manifest,
-            bool(listed),
-            created,
-            published,
-            last_edited,
-            size,
-            sha512,
-            known,
-            unpacked(files) if entries else (),
-        )
-        return EventLeaf(item, push, manifest.verbatim_version, details)
+        # It lists all files of the package, possibly tens of thousands.
+        return await RENDERING.run(_leaf, rows[0]) if rows else None
+
+
+def _leaf(row: tuple[Any, ...]) -> EventLeaf:
+    item = _item(row[:7])
+    push, manifest_text, listed, created, published, last_edited, size, sha512, deprecation, entries = row[7:]
+    manifest = stored_manifest(manifest_text, item.package_id, item.version)
+    if item.is_delete:
+        return EventLeaf(item, push, manifest.verbatim_version, None)
+    deprecated = Deprecation.from_dict(orjson.loads(deprecation)) if deprecation else None
+    details = CatalogDetails(
+        manifest, bool(listed), created, published, last_edited, size, sha512, deprecated, unpacked(entries)
+    )
+    return EventLeaf(item, push, manifest.verbatim_version, details)
 
 
 def packed(entries: tuple[PackageEntry, ...]) -> bytes:

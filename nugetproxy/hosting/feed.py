@@ -20,7 +20,7 @@ from nugetproxy.protocol.v3.registration import Leaf, Registration
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchPage, SearchQuery
 from nugetproxy.protocol.v3.signatures import RepositorySignatures
 from nugetproxy.protocol.v3.vulnerabilities import VulnerabilityPages
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class HostedFeed:
     """The Feed contract for hosted packages."""
 
     def __init__(
-        self, database: SqliteDatabase, contents: HostedContents, search: Search, packages: HostedPackages | None = None
+        self, database: Database, contents: HostedContents, search: Search, packages: HostedPackages | None = None
     ) -> None:
         """`packages` of the same database, that remember which ids are ours: most requests are for others."""
         self._packages = packages or HostedPackages(database)
@@ -54,21 +54,20 @@ class HostedFeed:
         self._contents = contents
         self._search = search
 
-    def is_empty(self) -> bool:
+    async def is_empty(self) -> bool:
         """Whether no id is ours. Raises StorageUnavailable."""
-        return self._packages.is_empty()
+        return await self._packages.is_empty()
 
-    def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]:
+    async def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]:
         """Those of these ids that are ours, in one query. Raises StorageUnavailable."""
-        return self._packages.known_among(lower_ids)
+        return await self._packages.known_among(lower_ids)
 
-    def owned_versions(self, lower_id: str) -> frozenset[NuGetVersion]:
+    async def owned_versions(self, lower_id: str) -> frozenset[NuGetVersion]:
         """The versions of an id that are ours, including unlisted ones and deleted ones that were not released.
 
         Raises StorageUnavailable.
         """
-        burnt = (version for version, _ in self._packages.burnt(lower_id))
-        return frozenset((*self._packages.versions(lower_id), *burnt))
+        return await self._packages.versions_ever(lower_id)
 
     async def offered(self) -> Offered:
         return Offered(vulnerabilities=False, repository_signatures=False)
@@ -91,29 +90,30 @@ class HostedFeed:
         return _answer(await self._complete(package_id))
 
     async def leaf(self, package: PackageIdentity) -> Answer[Leaf]:
-        return _answer(leaf_of(self._found(package)))
+        return _answer(leaf_of(await self._found(package)))
 
     async def catalog_entry(self, package: PackageIdentity) -> Answer[CatalogEntry]:
-        found = self._found(package)
+        found = await self._found(package)
         # It lists all files of the package, possibly tens of thousands.
-        document = await RENDERING.run(catalog_document_of, found, self._packages)
+        entries = await self._packages.entries_of(found.push)
+        document = await RENDERING.run(catalog_document_of, found, entries)
         return _answer(CatalogEntry(leaf_of(found), document))
 
     # --- contents -----------------------------------------------------------------------------------------------------
 
     async def content(self, package: PackageIdentity, part: Part) -> Answer[PackageContent]:
-        self._refuse_foreign(package.id)
-        stored = self._packages.find_content(package)
+        await self._refuse_foreign(package.id)
+        stored = await self._packages.find_content(package)
         if stored is None:
-            self._refuse(package)
+            await self._refuse(package)
         return _answer(await self._content(package, stored, part))
 
     async def _content(self, package: PackageIdentity, stored: StoredContent, part: Part) -> PackageContent:
-        def is_needed() -> bool:
-            return self._packages.find_content(package) == stored
+        async def is_needed() -> bool:
+            return await self._packages.find_content(package) == stored
 
         if part is Part.NUPKG:
-            return self._contents.local_file(stored, is_needed)
+            return await self._contents.local_file(stored, is_needed)
         found = await self._contents.part(stored, part, is_needed)
         if found is None:
             raise PartNotFound(package.id.text, package.version.normalized, part.value)
@@ -143,26 +143,26 @@ class HostedFeed:
     # --- shared -------------------------------------------------------------------------------------------------------
 
     async def _complete(self, package_id: PackageId) -> Registration:
-        self._refuse_foreign(package_id)
+        await self._refuse_foreign(package_id)
         registration = await self._registrations.find(package_id.lower)
         if registration is None:
-            self._refuse(PackageIdentity(package_id, _NEVER), any_version=True)
+            await self._refuse(PackageIdentity(package_id, _NEVER), any_version=True)
         return registration
 
-    def _found(self, package: PackageIdentity) -> HostedPackage:
-        self._refuse_foreign(package.id)
-        found = self._packages.find(package)
+    async def _found(self, package: PackageIdentity) -> HostedPackage:
+        await self._refuse_foreign(package.id)
+        found = await self._packages.find(package)
         if found is None:
-            self._refuse(package)
+            await self._refuse(package)
         return found
 
-    def _refuse_foreign(self, package_id: PackageId) -> None:
+    async def _refuse_foreign(self, package_id: PackageId) -> None:
         """Raises PackageNotFound for an id that is not ours."""
-        if not self._packages.knows(package_id.lower):
+        if not await self._packages.knows(package_id.lower):
             raise PackageNotFound(package_id.text)
 
-    def _refuse(self, package: PackageIdentity, *, any_version: bool = False) -> NoReturn:
-        if self._packages.knows(package.lower_id):
+    async def _refuse(self, package: PackageIdentity, *, any_version: bool = False) -> NoReturn:
+        if await self._packages.knows(package.lower_id):
             raise VersionNotFound(package.id.text, "" if any_version else package.version.normalized)
         raise PackageNotFound(package.id.text)
 

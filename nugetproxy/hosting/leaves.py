@@ -11,13 +11,14 @@ from typing import Any, Final
 from cachetools import LRUCache
 
 from nugetproxy.executors.threads import RENDERING
-from nugetproxy.hosting.packages import HostedPackage, HostedPackages
+from nugetproxy.hosting.events import unpacked
+from nugetproxy.hosting.packages import HostedPackage, package_of_row, revision_of, rows_changed_since
 from nugetproxy.logs import logger
 from nugetproxy.protocol.times import text_of_microseconds, text_of_ticks
 from nugetproxy.protocol.v3.catalog import CatalogDetails, CatalogItem, details_document
 from nugetproxy.protocol.v3.registration import Leaf, Registration, leaf_from_manifest, registration_of
 from nugetproxy.protocol.v3.registration_values import newest_commit
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database, Fetch, Rows
 
 _log = logger()
 
@@ -44,15 +45,14 @@ class _Kept:
 class HostedRegistrations:
     """Registrations of hosted ids, hot ones in memory. May raise StorageUnavailable."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
-        self._fetch = database.fetch_now
-        self._packages = HostedPackages(database)
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._kept: LRUCache[str, _Kept] = LRUCache(_KEPT_BYTES, getsizeof=lambda kept: kept.size)
         self._making = asyncio.Lock()
 
     async def find(self, lower_id: str) -> Registration | None:
         """All versions of an id, every page loaded; None when it has no versions."""
-        revision = self._packages.revision_of(lower_id)
+        revision = await self._database.look(lambda fetch: revision_of(fetch, lower_id))
         kept: _Kept | None = self._kept.get(lower_id)
         if kept is None or kept.revision != revision:
             async with self._making:
@@ -61,38 +61,46 @@ class HostedRegistrations:
 
     async def _up_to_date(self, lower_id: str) -> _Kept | None:
         # The revision first: rows read after it are as new or newer, and in that case are checked again next time.
-        revision = self._packages.revision_of(lower_id)
+        revision, there = await self._database.look(lambda fetch: _versions_now(fetch, lower_id))
         if revision == 0:
             return None
         kept: _Kept | None = self._kept.get(lower_id)
         if kept is not None and kept.revision == revision:
             return kept  # built while we waited for our turn
-        there = {
-            row[0] for row in self._fetch("SELECT lower_version FROM hosted_packages WHERE lower_id = ?", (lower_id,))
-        }
         before = {} if kept is None else kept.by_version
         since = 0 if kept is None else kept.revision
+
+        def changed(fetch: Fetch) -> Rows:
+            return rows_changed_since(fetch, lower_id, since)
+
         if len(there) - len(before) > _FEW:
-            made = await RENDERING.run(self._made, lower_id, since, before, there, revision)
+            made = await RENDERING.run(_made, lower_id, await self._database.read(changed), before, there, revision)
         else:
-            made = self._made(lower_id, since, before, there, revision)
+            made = _made(lower_id, await self._database.look(changed), before, there, revision)
         if made.size <= _KEPT_BYTES:
             self._kept[lower_id] = made
         return made
 
-    def _made(self, lower_id: str, since: int, before: dict[str, Leaf], there: set[str], revision: int) -> _Kept:
-        changed = {
-            package.identity.lower_version: leaf_of(package)
-            for package in self._packages.changed_since(lower_id, since)
-        }
-        for leaf in changed.values():
-            if not leaf.fits:
-                _log.warning("version_left_out", package=f"{leaf.package_id} {leaf.version}", reason="too large")
-        by_version = {version: leaf for version, leaf in (before | changed).items() if version in there}
-        leaves = sorted(by_version.values(), key=lambda leaf: leaf.version)
-        name = leaves[-1].package_id if leaves else lower_id
-        registration = replace(registration_of(name, leaves), raw=newest_commit(leaves))
-        return _Kept(revision, by_version, registration)
+
+def _versions_now(fetch: Fetch, lower_id: str) -> tuple[int, set[str]]:
+    revision = revision_of(fetch, lower_id)
+    return revision, {
+        row[0] for row in fetch("SELECT lower_version FROM hosted_packages WHERE lower_id = ?", (lower_id,))
+    }
+
+
+def _made(lower_id: str, rows: Rows, before: dict[str, Leaf], there: set[str], revision: int) -> _Kept:
+    """`rows` are those that have changed since the leaves `before` were made."""
+    packages = map(package_of_row, rows)
+    changed = {package.identity.lower_version: leaf_of(package) for package in packages}
+    for leaf in changed.values():
+        if not leaf.fits:
+            _log.warning("version_left_out", package=f"{leaf.package_id} {leaf.version}", reason="too large")
+    by_version = {version: leaf for version, leaf in (before | changed).items() if version in there}
+    leaves = sorted(by_version.values(), key=lambda leaf: leaf.version)
+    name = leaves[-1].package_id if leaves else lower_id
+    registration = replace(registration_of(name, leaves), raw=newest_commit(leaves))
+    return _Kept(revision, by_version, registration)
 
 
 def leaf_of(package: HostedPackage) -> Leaf:
@@ -119,8 +127,8 @@ def catalog_item_of(package: HostedPackage) -> CatalogItem:
     )
 
 
-def catalog_document_of(package: HostedPackage, packages: HostedPackages) -> dict[str, Any]:
-    """The catalog's document about the current state of a version."""
+def catalog_document_of(package: HostedPackage, entries: bytes) -> dict[str, Any]:
+    """The catalog's document about the current state of a version. `entries` are `packed`."""
     details = CatalogDetails(
         package.manifest,
         package.listed,
@@ -130,6 +138,6 @@ def catalog_document_of(package: HostedPackage, packages: HostedPackages) -> dic
         package.size,
         package.sha512,
         package.deprecation,
-        packages.entries_of(package.push),
+        unpacked(entries),
     )
     return details_document(catalog_item_of(package), details)

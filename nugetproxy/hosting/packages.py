@@ -1,26 +1,25 @@
 """Storage of hosted packages: the current state, and the rows that a push, an unlisting or a deletion writes.
 
-Functions that take a connection are parts of a caller's transaction (see `publish`); the class only reads. Permissions
-and the storage of bytes are handled elsewhere.
+Functions that take a transaction or `fetch` are parts of what a caller reads or writes; the class only reads.
+Permissions and the storage of bytes are handled elsewhere.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
 
 from nugetproxy.errors import PackageExists, VersionBurnt
-from nugetproxy.hosting.events import EventKind, HostedEvent, State, insert_event, unpacked
+from nugetproxy.hosting.events import EventKind, HostedEvent, State, insert_event
 from nugetproxy.hosting.manifests import stored_manifest, written_manifest
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.version import NuGetVersion
-from nugetproxy.protocol.v3.catalog import PackageEntry
 from nugetproxy.protocol.v3.deprecation import Deprecation
 from nugetproxy.storage.blobs.base import BlobKey
-from nugetproxy.storage.database.base import Fetch, Transaction
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database, Fetch, Rows, Transaction
+from nugetproxy.storage.database.lists import LONGEST, as_rows, padded
 
 _COLUMNS: Final = """
 SELECT p.manifest, p.package_id, p.version, h.listed, h.published, p.pushed, h.last_edited, p.size, p.sha512,
@@ -29,8 +28,9 @@ FROM hosted_packages AS h JOIN hosted_pushes AS p USING (push) JOIN hosted_event
 """
 
 
-# How many ids are remembered, with whether they are ours: about 3 MB.
+# How many ids are remembered, with whether they are ours: about 5 MB.
 _MOST_KNOWN: Final = 20_000
+_UNKNOWN: Final = (-1, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,103 +92,116 @@ class StoredContent:
 
 
 class HostedPackages:
-    """Hosted packages, read from one database. Methods may raise StorageUnavailable and take microseconds per row."""
+    """Hosted packages, read from one database. Methods may raise StorageUnavailable."""
 
-    def __init__(self, database: SqliteDatabase, revision: Callable[[], int] | None = None) -> None:
-        """`revision` differs after any change in the database: until then, which ids are ours is remembered.
+    def __init__(self, database: Database, revision: Callable[[str], int] | None = None) -> None:
+        """`revision` differs after any change of this lower id: until then, whether it is ours is remembered.
 
         Without it the database is queried every time.
         """
-        self._fetch: Fetch = database.fetch_now
+        self._database = database
         self._revision = revision
-        self._seen = -1
-        self._known: dict[str, bool] = {}
+        # For each lower id its revision, and whether it was ours then.
+        self._known: dict[str, tuple[int, bool]] = {}
 
-    def knows(self, lower_id: str) -> bool:
+    async def knows(self, lower_id: str) -> bool:
         """Whether the id is ours: also when all its versions were deleted, as long as one of them is burnt."""
+        if self._revision is not None:
+            revision, is_ours = self._known.get(lower_id, _UNKNOWN)
+            if revision == self._revision(lower_id):
+                return is_ours
+        return lower_id in await self.known_among((lower_id,))
+
+    async def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]:
+        """Those of these ids that are ours, in at most one query (for each 16,384 ids)."""
         if self._revision is None:
-            return knows_id(self._fetch, lower_id)
-        # The revision first: what is read after it is as new or newer.
-        seen = self._revision()
-        if seen != self._seen or len(self._known) >= _MOST_KNOWN:
-            self._known.clear()
-            self._seen = seen
-        is_ours = self._known.get(lower_id)
-        if is_ours is None:
-            is_ours = self._known[lower_id] = knows_id(self._fetch, lower_id)
-        return is_ours
+            return await self._ours(lower_ids)
+        # The revisions first: what is read after them is as new or newer.
+        seen = {lower_id: self._revision(lower_id) for lower_id in lower_ids}
+        known = {each: self._known.get(each, _UNKNOWN) for each in seen}
+        unknown = [each for each, (revision, _) in known.items() if revision != seen[each]]
+        if unknown:
+            ours = await self._ours(unknown)
+            if len(self._known) + len(unknown) > _MOST_KNOWN:
+                self._known.clear()
+            known.update((each, (seen[each], each in ours)) for each in unknown)
+            self._known.update((each, known[each]) for each in unknown[:_MOST_KNOWN])
+        return frozenset(each for each, (_, is_ours) in known.items() if is_ours)
 
-    def is_empty(self) -> bool:
+    async def _ours(self, lower_ids: Iterable[str]) -> frozenset[str]:
+        left, found = list(lower_ids), set[str]()
+        while left:
+            wanted, left = padded(left[:LONGEST]), left[LONGEST:]
+            rows = await self._database.fetch(
+                f"WITH wanted (lower_id) AS (VALUES {as_rows(wanted)}) SELECT lower_id FROM wanted AS w"  # noqa: S608  parameters
+                " WHERE EXISTS (SELECT 1 FROM hosted_packages WHERE lower_id = w.lower_id)"
+                " OR EXISTS (SELECT 1 FROM burnt_versions WHERE lower_id = w.lower_id)",
+                wanted,
+            )
+            found.update(row[0] for row in rows)
+        return frozenset(found)
+
+    async def is_empty(self) -> bool:
         """Whether no id is ours: nothing was ever pushed, or everything was deleted and released."""
-        rows = self._fetch("SELECT EXISTS (SELECT 1 FROM hosted_packages) OR EXISTS (SELECT 1 FROM burnt_versions)", ())
-        return not rows[0][0]
-
-    def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]:
-        """Those of these ids that are ours."""
-        wanted = orjson.dumps(list(lower_ids)).decode()
-        rows = self._fetch(
-            "SELECT value FROM json_each(?) AS w WHERE EXISTS (SELECT 1 FROM hosted_packages WHERE lower_id = w.value)"
-            " OR EXISTS (SELECT 1 FROM burnt_versions WHERE lower_id = w.value)",
-            (wanted,),
+        [(is_any,)] = await self._database.fetch(
+            "SELECT EXISTS (SELECT 1 FROM hosted_packages) OR EXISTS (SELECT 1 FROM burnt_versions)"
         )
-        return frozenset(str(row[0]) for row in rows)
+        return not is_any
 
-    def versions(self, lower_id: str) -> tuple[NuGetVersion, ...]:
+    async def versions(self, lower_id: str) -> tuple[NuGetVersion, ...]:
         """All versions, unlisted ones too, ascending; empty for an unknown id."""
-        rows = self._fetch("SELECT lower_version FROM hosted_packages WHERE lower_id = ?", (lower_id,))
+        rows = await self._database.fetch("SELECT lower_version FROM hosted_packages WHERE lower_id = ?", (lower_id,))
         return tuple(sorted(NuGetVersion.parse(row[0]) for row in rows))
 
-    def of(self, lower_id: str) -> tuple[HostedPackage, ...]:
+    async def versions_ever(self, lower_id: str) -> frozenset[NuGetVersion]:
+        """All versions, and those that were deleted and not released."""
+        rows = await self._database.fetch(
+            "SELECT lower_version FROM hosted_packages WHERE lower_id = ?1"
+            " UNION ALL SELECT lower_version FROM burnt_versions WHERE lower_id = ?1",
+            (lower_id,),
+        )
+        return frozenset(NuGetVersion.parse(row[0]) for row in rows)
+
+    async def of(self, lower_id: str) -> tuple[HostedPackage, ...]:
         """All versions of an id, ascending; empty for an unknown id."""
-        return self._ascending("WHERE h.lower_id = ?", (lower_id,))
+        rows = await self._database.fetch(f"{_COLUMNS} WHERE h.lower_id = ?", (lower_id,))
+        return tuple(sorted(map(package_of_row, rows), key=lambda package: package.manifest.version))
 
-    def changed_since(self, lower_id: str, sequence: int) -> tuple[HostedPackage, ...]:
-        """As `of`, but only those with an event after `sequence`."""
-        return self._ascending("WHERE h.lower_id = ? AND h.sequence > ?", (lower_id, sequence))
-
-    def burnt(self, lower_id: str) -> tuple[tuple[NuGetVersion, int], ...]:
+    async def burnt(self, lower_id: str) -> tuple[tuple[NuGetVersion, int], ...]:
         """Deleted versions that were not released, ascending, with the time of deletion in microseconds."""
-        rows = self._fetch("SELECT lower_version, burnt FROM burnt_versions WHERE lower_id = ?", (lower_id,))
+        rows = await self._database.fetch(
+            "SELECT lower_version, burnt FROM burnt_versions WHERE lower_id = ?", (lower_id,)
+        )
         return tuple(sorted((NuGetVersion.parse(version), moment) for version, moment in rows))
 
-    def find(self, package: PackageIdentity) -> HostedPackage | None:
-        return find_package(self._fetch, package)
+    async def find(self, package: PackageIdentity) -> HostedPackage | None:
+        return await self._database.look(lambda fetch: find_package(fetch, package))
 
-    def find_content(self, package: PackageIdentity) -> StoredContent | None:
-        rows = self._fetch(
+    async def find_content(self, package: PackageIdentity) -> StoredContent | None:
+        rows = await self._database.fetch(
             "SELECT p.blob, p.size, p.sha512, p.pushed FROM hosted_packages AS h JOIN hosted_pushes AS p USING (push)"
             " WHERE h.lower_id = ? AND h.lower_version = ?",
             (package.lower_id, package.lower_version),
         )
         return StoredContent(key_of(rows[0][0]), *rows[0][1:]) if rows else None
 
-    def entries_of(self, push: int) -> tuple[PackageEntry, ...]:
-        """The files in the archive that was pushed."""
-        rows = self._fetch("SELECT entries FROM hosted_pushes WHERE push = ?", (push,))
-        return unpacked(rows[0][0])
+    async def entries_of(self, push: int) -> bytes:
+        """The files in the archive that was pushed, `packed`."""
+        [(entries,)] = await self._database.fetch("SELECT entries FROM hosted_pushes WHERE push = ?", (push,))
+        return bytes(entries)
 
-    def revision_of(self, lower_id: str) -> int:
-        """The sequence of the last event about an id; 0 if there never was one. Differs after any change."""
-        rows = self._fetch("SELECT max(sequence) FROM hosted_events WHERE lower_id = ?", (lower_id,))
-        return int(rows[0][0] or 0)
-
-    def ids(self) -> tuple[str, ...]:
+    async def ids(self) -> tuple[str, ...]:
         """All lower ids with a version, in order."""
-        return tuple(row[0] for row in self._fetch("SELECT DISTINCT lower_id FROM hosted_packages ORDER BY 1", ()))
+        rows = await self._database.fetch("SELECT DISTINCT lower_id FROM hosted_packages ORDER BY lower_id")
+        return tuple(row[0] for row in rows)
 
-    def blobs(self, fetch: Fetch | None = None) -> frozenset[str]:
-        """The blobs that hosted versions need, as key texts; read with `fetch` inside a transaction."""
-        rows = (fetch or self._fetch)(
-            "SELECT p.blob FROM hosted_packages AS h JOIN hosted_pushes AS p USING (push)", ()
-        )
+    def blobs(self, fetch: Fetch) -> frozenset[str]:
+        """The blobs that hosted versions need, as key texts."""
+        rows = fetch("SELECT p.blob FROM hosted_packages AS h JOIN hosted_pushes AS p USING (push)", ())
         return frozenset(row[0] for row in rows)
 
-    def _ascending(self, condition: str, parameters: Sequence[object]) -> tuple[HostedPackage, ...]:
-        found = [_package(row) for row in self._fetch(f"{_COLUMNS} {condition}", parameters)]
-        return tuple(sorted(found, key=lambda package: package.manifest.version))
 
-
-# --- parts of a transaction -------------------------------------------------------------------------------------------
+# --- parts of what a caller reads or writes ---------------------------------------------------------------------------
 
 
 def knows_id(fetch: Fetch, lower_id: str) -> bool:
@@ -198,6 +211,17 @@ def knows_id(fetch: Fetch, lower_id: str) -> bool:
         (lower_id,),
     )
     return bool(rows[0][0])
+
+
+def revision_of(fetch: Fetch, lower_id: str) -> int:
+    """The sequence of the last event about an id; 0 if there never was one. Differs after any change."""
+    [(newest,)] = fetch("SELECT max(sequence) FROM hosted_events WHERE lower_id = ?", (lower_id,))
+    return int(newest or 0)
+
+
+def rows_changed_since(fetch: Fetch, lower_id: str, sequence: int) -> Rows:
+    """The versions of an id with an event after `sequence`, unordered, as rows: see `package_of_row`."""
+    return fetch(f"{_COLUMNS} WHERE h.lower_id = ? AND h.sequence > ?", (lower_id, sequence))
 
 
 def deleted_at(fetch: Fetch, package: PackageIdentity) -> int | None:
@@ -223,9 +247,14 @@ def require_free(fetch: Fetch, package: PackageIdentity) -> None:
         raise VersionBurnt(package.id.text, package.version.normalized)
 
 
+def has_package(fetch: Fetch, package: PackageIdentity) -> bool:
+    names = (package.lower_id, package.lower_version)
+    return bool(fetch("SELECT 1 FROM hosted_packages WHERE lower_id = ? AND lower_version = ?", names))
+
+
 def find_package(fetch: Fetch, package: PackageIdentity) -> HostedPackage | None:
     rows = fetch(f"{_COLUMNS} WHERE h.lower_id = ? AND h.lower_version = ?", (package.lower_id, package.lower_version))
-    return _package(rows[0]) if rows else None
+    return package_of_row(rows[0]) if rows else None
 
 
 def insert_package(
@@ -325,7 +354,8 @@ def _with(pushed: PushedPackage, state: State, event: HostedEvent, push: int) ->
     )
 
 
-def _package(row: tuple[Any, ...]) -> HostedPackage:
+def package_of_row(row: tuple[Any, ...]) -> HostedPackage:
+    """Parses the manifest, which takes much longer than reading the row."""
     (
         manifest,
         package_id,

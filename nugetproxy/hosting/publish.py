@@ -9,7 +9,7 @@ Rule 2: an act continues even if its caller is cancelled: a push is stored as a 
 import asyncio
 import base64
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -49,11 +49,11 @@ from nugetproxy.hosting.events import State
 from nugetproxy.hosting.inspection import Inspected, Rules, identify, inspect, no_rules, refuse_symbols
 from nugetproxy.hosting.packages import (
     HostedPackage,
-    HostedPackages,
     PushedPackage,
     change_package,
     find_package,
     free_version,
+    has_package,
     insert_package,
     knows_id,
     remove_package,
@@ -66,8 +66,7 @@ from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.deprecation import LONGEST_MESSAGE, Deprecation
 from nugetproxy.storage.blobs.base import BlobKey
-from nugetproxy.storage.database.base import Fetch, Transaction
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database, Fetch, Transaction
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import Spool
 
@@ -98,7 +97,7 @@ class Publish:
 
     def __init__(
         self,
-        database: SqliteDatabase,
+        database: Database,
         contents: HostedContents,
         ownership: Ownership,
         audit: AuditLog,
@@ -115,7 +114,6 @@ class Publish:
         notified of every change. `clock` returns nanoseconds since 1970.
         """
         self._database = database
-        self._packages = HostedPackages(database)
         self._contents = contents
         self._ownership = ownership
         self._audit = audit
@@ -147,18 +145,22 @@ class Publish:
 
     async def admit_change(self, actor: Actor, act: str, package_id: PackageId, *, address: str) -> None:
         """Refuse an actor who may change no version of this id. Raises PackageNotFound, NotAuthenticated, Forbidden."""
-        fetch = self._database.fetch_now
-        if not knows_id(fetch, package_id.lower):
+
+        def look(fetch: Fetch) -> PackageFacts | None:
+            known = knows_id(fetch, package_id.lower)
+            return self._ownership.facts(fetch, package_id, exists=True) if known else None
+
+        facts = await self._database.look(look)
+        if facts is None:
             raise PackageNotFound(package_id.text)
         async with audited(self._audit, actor, act, str(package_id), address):
-            facts = await self._database.look(lambda fetch: self._ownership.facts(fetch, package_id, exists=True))
             require(may_unlist(actor, facts, self._microseconds()))
 
     # --- push ---------------------------------------------------------------------------------------------------------
 
-    def judge_push(self, actor: Actor, package: PackageIdentity) -> None:
+    async def judge_push(self, actor: Actor, package: PackageIdentity) -> None:
         """Raises what `push` would raise before it reads the whole file. Nothing is written to the audit log."""
-        self._judge_push(actor, package, self._database.fetch_now)
+        await self._database.look(lambda fetch: self._judge_push(actor, package, fetch))
 
     async def push(
         self, actor: Actor, spool: Spool, *, address: str, history: History | None = None, origin: str = ""
@@ -183,7 +185,7 @@ class Publish:
             with self._queue.entered():
                 found = await self._inspected(actor, spool, address)
             async with audited(self._audit, actor, "push", str(found.identity), address):
-                self._judge_push(actor, found.identity, self._database.fetch_now)
+                await self.judge_push(actor, found.identity)
                 key = new_key(FOLDER, found.identity, spool.sha512, ".nupkg")
                 await COMMITS.run(self._contents.commit, key, spool)
                 try:
@@ -208,7 +210,7 @@ class Publish:
         package = await self._inspection.run(identify, path, self._limits)
         async with audited(self._audit, actor, "push", str(package), address):
             try:
-                self._judge_push(actor, package, self._database.fetch_now)
+                await self.judge_push(actor, package)
             except PackageExists:
                 # Symbols sent to the wrong address belong to a version that exists.
                 await self._inspection.run(refuse_symbols, path, self._limits)
@@ -319,8 +321,7 @@ class Publish:
     ) -> None:
         """One transaction for all versions; a version that would not change gets no event."""
         wanted = [PackageIdentity(package_id, version) for version in dict.fromkeys(versions)]
-        for package in wanted:
-            self._existing(package)
+        await self._database.look(lambda fetch: _require_existing(fetch, wanted))
         subject = f"{package_id} {', '.join(package.version.normalized for package in wanted)}"
         async with audited(self._audit, actor, act, subject, address):
 
@@ -383,13 +384,15 @@ class Publish:
 
     # --- shared -------------------------------------------------------------------------------------------------------
 
-    def _existing(self, package: PackageIdentity) -> None:
-        """Raises PackageNotFound or VersionNotFound. Checked before any permission, as at nuget.org."""
-        if self._packages.find_content(package) is None:
-            raise absence(self._database.fetch_now, package)
-
     def _microseconds(self) -> int:
         return self._clock() // 1000
+
+
+def _require_existing(fetch: Fetch, packages: Iterable[PackageIdentity]) -> None:
+    """Raises PackageNotFound or VersionNotFound. Checked before any permission, as at nuget.org."""
+    for package in packages:
+        if not has_package(fetch, package):
+            raise absence(fetch, package)
 
 
 def _state(history: History | None, now: int) -> State:

@@ -13,8 +13,7 @@ from nugetproxy.errors import PackageNotFound, VersionNotFound
 from nugetproxy.hosting.publish import Publish
 from nugetproxy.hosting.retention import Action, Retirement, Rule, Version, retirements
 from nugetproxy.nuget.identity import PackageIdentity
-from nugetproxy.storage.database.base import Fetch
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database, Fetch
 
 _VERSIONS: Final = (
     "SELECT p.package_id, p.version, h.listed, p.pushed, coalesce(d.downloads, 0), p.size"
@@ -30,7 +29,7 @@ NOWHERE: Final = ""
 class Retiring:
     """`rules` returns those in effect at the moment."""
 
-    def __init__(self, database: SqliteDatabase, rules: Callable[[], Sequence[Rule]]) -> None:
+    def __init__(self, database: Database, rules: Callable[[], Sequence[Rule]]) -> None:
         self._database = database
         self._rules = rules
 
@@ -39,7 +38,9 @@ class Retiring:
         if not (rules := self._rules()):
             return
         ids = await self._database.read(
-            lambda fetch: [row[0] for row in fetch("SELECT DISTINCT lower_id FROM hosted_packages ORDER BY 1", ())]
+            lambda fetch: [
+                row[0] for row in fetch("SELECT DISTINCT lower_id FROM hosted_packages ORDER BY lower_id", ())
+            ]
         )
         for lower_id in ids:
             versions = await self._database.read(partial(_versions, lower_id))

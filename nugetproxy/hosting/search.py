@@ -8,8 +8,6 @@ many matches, so it runs beside the event loop. Nothing is cached in memory: wha
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
-import orjson
-
 from nugetproxy.hosting.full_text.choice import full_text
 from nugetproxy.hosting.packages import HostedPackage
 from nugetproxy.hosting.search_index import RULES, forget_package, index_again, index_package, put_in_order
@@ -20,8 +18,8 @@ from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
 from nugetproxy.protocol.v3.search_terms import search_terms
-from nugetproxy.storage.database.base import Fetch, Transaction
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database, Fetch, Transaction
+from nugetproxy.storage.database.lists import listed, padded
 
 _log = logger()
 
@@ -32,15 +30,15 @@ MOST_VERSIONS: Final = 100_000
 """Of all hits of one page together. If there are more, each hit shows its newest."""
 
 _VERSIONS: Final = (
-    "SELECT v.lower_id, v.version, coalesce(d.downloads, 0) FROM json_each(?) AS wanted"
-    " CROSS JOIN search_versions AS v ON v.lower_id = wanted.value"
+    "SELECT v.lower_id, v.version, coalesce(d.downloads, 0) FROM search_versions AS v"
     " LEFT JOIN hosted_downloads AS d ON d.lower_id = v.lower_id AND d.lower_version = v.lower_version"
-    " WHERE v.needs & ? = 0"
+    " WHERE v.lower_id IN {ids} AND v.needs & ? = 0"
 )
 _NEWEST: Final = (
     "AND v.precedence > coalesce((SELECT n.precedence FROM search_versions AS n WHERE n.lower_id = v.lower_id"
-    " AND n.needs & ? = 0 ORDER BY n.precedence DESC LIMIT 1 OFFSET ?), x'')"
+    " AND n.needs & ? = 0 ORDER BY n.precedence DESC LIMIT 1 OFFSET ?), ?)"
 )
+_LEAST: Final = b""  # sorts before the precedence of any version
 
 
 VerifiedAmong = Callable[[Iterable[str]], Awaitable[frozenset[str]]]
@@ -52,7 +50,7 @@ class HostedSearch:
     Reads may raise StorageUnavailable.
     """
 
-    def __init__(self, database: SqliteDatabase, verified_among: VerifiedAmong | None = None) -> None:
+    def __init__(self, database: Database, verified_among: VerifiedAmong | None = None) -> None:
         """`verified_among` selects the lower ids with the check mark, None if there are none."""
         self._database = database
         self._texts = full_text(database.dialect)
@@ -78,7 +76,8 @@ class HostedSearch:
         Meanwhile searches find what has been indexed. Several processes may do it together.
         """
         count = 0
-        while not self._database.fetch_now("SELECT 1 FROM search_state WHERE rules = ? AND reached IS NULL", (RULES,)):
+        done = "SELECT 1 FROM search_state WHERE rules = ? AND reached IS NULL"
+        while not await self._database.fetch(done, (RULES,)):
             count += await self._database.write(_make_some_anew)
         if count:
             _log.info("search_index_made", ids=count, rules=RULES)
@@ -122,19 +121,23 @@ class HostedSearch:
 
 
 def _hits(fetch: Fetch, query: SearchQuery, documents: Sequence[Document]) -> tuple[SearchHit, ...]:
-    ids = orjson.dumps([document.lower_id for document in documents]).decode()
+    if not documents:
+        return ()
+    ids, hidden = padded(document.lower_id for document in documents), _hidden(query)
     versions: dict[str, list[dict[str, Any]]] = {document.lower_id: [] for document in documents}
-    rows = fetch(f"{_VERSIONS} ORDER BY wanted.key, v.precedence LIMIT ?", (ids, _hidden(query), MOST_VERSIONS + 1))
+    of_ids = _VERSIONS.format(ids=listed(ids))
+    in_order = "ORDER BY v.lower_id, v.precedence"
+    rows = fetch(f"{of_ids} {in_order} LIMIT ?", (*ids, hidden, MOST_VERSIONS + 1))
     if len(rows) > MOST_VERSIONS:
         newest = MOST_VERSIONS // len(documents)
-        rows = fetch(f"{_VERSIONS} {_NEWEST} ORDER BY wanted.key, v.precedence", (ids, *[_hidden(query)] * 2, newest))
+        rows = fetch(f"{of_ids} {_NEWEST} {in_order}", (*ids, hidden, hidden, newest, _LEAST))
     for lower_id, version, downloads in rows:
         versions[lower_id].append({"version": version, "downloads": downloads})
     owners: dict[str, list[str]] = {document.lower_id: [] for document in documents}
     for lower_id, name in fetch(
-        "SELECT p.lower_id, a.name FROM json_each(?) AS wanted CROSS JOIN package_owners AS p"
-        " ON p.lower_id = wanted.value JOIN accounts AS a USING (account_id) ORDER BY a.lower_name",
-        (ids,),
+        f"SELECT p.lower_id, a.name FROM package_owners AS p JOIN accounts AS a USING (account_id)"  # noqa: S608  parameters
+        f" WHERE p.lower_id IN {listed(ids)} ORDER BY a.lower_name",
+        ids,
     ):
         owners[lower_id].append(name)
     hits = []
@@ -164,13 +167,13 @@ def _hidden(query: SearchQuery | CompletionQuery) -> int:
 
 def _account_ids(fetch: Fetch, names: Iterable[str]) -> dict[str, int]:
     """The accounts that the words name, by lower name."""
-    lowered = orjson.dumps([name.lower() for name in names]).decode()
-    if lowered == "[]":
+    lowered = padded(name.lower() for name in names)
+    if lowered == (None,):
         return {}
     return dict(
         fetch(
-            "SELECT lower_name, account_id FROM accounts WHERE lower_name IN (SELECT value FROM json_each(?))",
-            (lowered,),
+            f"SELECT lower_name, account_id FROM accounts WHERE lower_name IN {listed(lowered)}",  # noqa: S608  parameters
+            lowered,
         )
     )
 

@@ -126,9 +126,8 @@ def _package(transaction: Transaction, lower_id: str, lower_version: str) -> Hos
 
 def _new_document(transaction: Transaction, package: HostedPackage) -> int:
     identity = package.identity
-    [(downloads,)] = transaction.fetch(
-        "SELECT coalesce(sum(downloads), 0) FROM hosted_downloads WHERE lower_id = ?", (identity.lower_id,)
-    )
+    rows = transaction.fetch("SELECT downloads FROM hosted_downloads WHERE lower_id = ?", (identity.lower_id,))
+    downloads = sum(row[0] for row in rows)
     document = _free_number(transaction, downloads)
     transaction.change(
         "INSERT INTO search_documents VALUES (?, ?, ?, 0, ?)",

@@ -3,7 +3,7 @@
 `search_match` decides what a text matches; `search` adds what a hit shows beyond its document row.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from nugetproxy.hosting.search_match import Asked, Expression, readable
 from nugetproxy.nuget.identity import lower_invariant
 from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
 from nugetproxy.storage.database.base import Fetch
+from nugetproxy.storage.database.lists import listed, padded
 
 # Up to this many are sorted by exact downloads and then by id. With more, the order of their numbers is used: then only
 # the page itself is read.
@@ -106,11 +107,12 @@ class _Seen:
         return Condition(expression.index, AllOf(tuple(asked)), self._hidden)
 
     def count_all(self) -> int:
-        return int(self._fetch("SELECT count(*) FROM search_documents WHERE shown_to & ?", (self._bit,))[0][0])
+        [(count,)] = self._fetch("SELECT count(*) FROM search_documents WHERE shown_to & ? <> 0", (self._bit,))
+        return int(count)
 
     def most_downloaded(self, take: int, skip: int) -> list[int]:
         rows = self._fetch(
-            "SELECT document FROM search_documents WHERE shown_to & ? ORDER BY downloads DESC, lower_id"
+            "SELECT document FROM search_documents WHERE shown_to & ? <> 0 ORDER BY downloads DESC, lower_id"
             " LIMIT ? OFFSET ?",
             (self._bit, take, skip),
         )
@@ -118,17 +120,23 @@ class _Seen:
 
     def sorted(self, places: Mapping[int, int]) -> list[int]:
         """By place, downloads and id."""
+        wanted = padded(places)
         rows = self._fetch(
-            "SELECT document, downloads, lower_id FROM json_each(?) CROSS JOIN search_documents ON document = value",
-            (orjson.dumps(list(places)).decode(),),
+            f"SELECT document, downloads, lower_id FROM search_documents WHERE document IN {listed(wanted)}",  # noqa: S608  parameters
+            wanted,
         )
         return [row[0] for row in sorted(rows, key=lambda row: (places[row[0]], -row[1], row[2]))]
 
-    def documents(self, numbers: list[int]) -> list[Document]:
+    def documents(self, numbers: Sequence[int]) -> list[Document]:
         """The documents with these numbers, in this order."""
+        wanted = padded(numbers)
         rows = self._fetch(
-            "SELECT lower_id, downloads, hit FROM json_each(?) CROSS JOIN search_documents ON document = value"
-            " JOIN search_hits USING (document) ORDER BY key",
-            (orjson.dumps(numbers).decode(),),
+            "SELECT document, lower_id, downloads, hit FROM search_documents JOIN search_hits USING (document)"  # noqa: S608  parameters
+            f" WHERE document IN {listed(wanted)}",
+            wanted,
         )
-        return [Document(lower_id, downloads, orjson.loads(hit)) for lower_id, downloads, hit in rows]
+        found = {row[0]: row[1:] for row in rows}
+        return [
+            Document(lower_id, downloads, orjson.loads(hit))
+            for lower_id, downloads, hit in (found[number] for number in numbers)
+        ]

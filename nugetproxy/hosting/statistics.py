@@ -13,8 +13,7 @@ from nugetproxy.errors import StorageUnavailable
 from nugetproxy.hosting.acts import NoIndex, SearchIndex
 from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity
-from nugetproxy.storage.database.base import Transaction
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database, Transaction
 
 _log = logger()
 
@@ -26,30 +25,30 @@ _MOST_PENDING: Final = 100_000
 class Statistics:
     """The counts of one process, on top of the shared database."""
 
-    def __init__(self, database: SqliteDatabase, index: SearchIndex | None = None) -> None:
-        """`index` is notified of ids whose downloads changed."""
+    def __init__(self, database: Database, index: SearchIndex | None = None, *, is_read_only: bool = False) -> None:
+        """`index` is notified of ids whose downloads changed. `is_read_only`: nothing is counted."""
         self._database = database
+        self._is_read_only = is_read_only
         self._index = index or NoIndex()
         self._pending: Counter[tuple[str, str]] = Counter()
 
     def count(self, package: PackageIdentity, downloads: int = 1) -> None:
         """Count a download. The caller knows whether the version is hosted."""
-        if self._database.is_read_only:
+        if self._is_read_only:
             return
         key = (package.lower_id, package.lower_version)
         if key in self._pending or len(self._pending) < _MOST_PENDING:
             self._pending[key] += downloads
 
-    def downloads_of(self, lower_id: str) -> dict[str, int]:
+    async def downloads_of(self, lower_id: str) -> dict[str, int]:
         """Downloads by lower version, of all processes up to their last batch."""
-        rows = self._database.fetch_now(
+        rows = await self._database.fetch(
             "SELECT lower_version, downloads FROM hosted_downloads WHERE lower_id = ?", (lower_id,)
         )
         return dict(rows)
 
-    def total_of(self, lower_id: str) -> int:
-        rows = self._database.fetch_now("SELECT sum(downloads) FROM hosted_downloads WHERE lower_id = ?", (lower_id,))
-        return int(rows[0][0] or 0)
+    async def total_of(self, lower_id: str) -> int:
+        return sum((await self.downloads_of(lower_id)).values())
 
     async def flush(self) -> None:
         """Write the counts. What cannot be written is kept for later; never raises because of the disk."""
@@ -73,7 +72,8 @@ def add_downloads(transaction: Transaction, downloads: Mapping[tuple[str, str], 
     """Add to the counts, by lower id and version, in the caller's transaction."""
     transaction.change_many(
         "INSERT INTO hosted_downloads VALUES (?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET downloads = downloads + excluded.downloads",
+        " ON CONFLICT (lower_id, lower_version)"
+        " DO UPDATE SET downloads = hosted_downloads.downloads + excluded.downloads",
         [(*key, count) for key, count in downloads.items()],
     )
     index.downloads_counted(transaction, {lower_id for lower_id, _ in downloads})

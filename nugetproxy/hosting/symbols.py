@@ -24,15 +24,14 @@ from nugetproxy.feeds.base import LocalFile
 from nugetproxy.hosting.acts import ANY_PACKAGE, REFUSALS, PushQueue, RunningActs, absence, audited, done
 from nugetproxy.hosting.contents import HostedContents, new_key
 from nugetproxy.hosting.inspection import identify
-from nugetproxy.hosting.packages import HostedPackages, StoredContent, find_package, key_of, knows_id
+from nugetproxy.hosting.packages import HostedPackage, StoredContent, find_package, key_of, knows_id
 from nugetproxy.hosting.symbols_extraction import ExtractedPdb, extract, pdb_name
 from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.symbols_package import SymbolsLimits
 from nugetproxy.protocol.symbol_checksums import agrees
 from nugetproxy.storage.blobs.base import BlobKey, BlobStore
-from nugetproxy.storage.database.base import Fetch, Transaction
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database, Fetch, Transaction
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import Spool, SpoolFolder
 
@@ -78,9 +77,8 @@ class Symbols:
 
     def __init__(
         self,
-        database: SqliteDatabase,
+        database: Database,
         blobs: BlobStore,
-        packages: HostedPackages,
         ownership: Ownership,
         audit: AuditLog,
         revisions: Revisions,
@@ -96,7 +94,6 @@ class Symbols:
         """
         self._database = database
         self._contents = HostedContents(blobs)
-        self._packages = packages
         self._ownership = ownership
         self._audit = audit
         self._revisions = revisions
@@ -114,7 +111,7 @@ class Symbols:
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def find(self, file_name: str, key: str, checksums: str = "") -> LocalFile:
+    async def find(self, file_name: str, key: str, checksums: str = "") -> LocalFile:
         """The PDB that a debugger requests; names and keys are case-insensitive.
 
         `checksums` is the header SymbolChecksum, empty if absent: of several PDBs with one key the one that it
@@ -124,7 +121,7 @@ class Symbols:
             DocumentNotFound: nothing was pushed under this name and key, or nothing that matches the checksums.
             StorageUnavailable: its file is missing.
         """
-        rows = self._database.fetch_now(
+        rows = await self._database.fetch(
             "SELECT f.checksums, f.blob, f.size, f.sha512, s.pushed FROM symbol_files AS f"
             " JOIN symbol_packages AS s USING (push) WHERE f.lower_name = ? AND f.lower_key = ?"
             " ORDER BY s.pushed, f.push, f.path LIMIT ?",
@@ -132,11 +129,11 @@ class Symbols:
         )
         for known, *content in rows:
             if agrees(checksums, known):
-                return self._file(content)
+                return await self._file(content)
         why = "with these checksums" if rows else "with this key"
         raise DocumentNotFound(f"no symbol file of this name {why} was pushed here")
 
-    def snupkg(self, package: PackageIdentity) -> LocalFile:
+    async def snupkg(self, package: PackageIdentity) -> LocalFile:
         """The most recently pushed symbols package of a version.
 
         Raises:
@@ -144,21 +141,20 @@ class Symbols:
             PartNotFound: it has no symbols.
             StorageUnavailable: its file is missing.
         """
-        rows = self._database.fetch_now(
+        rows = await self._database.fetch(
             "SELECT s.blob, s.size, s.sha512, s.pushed FROM symbol_packages AS s JOIN hosted_packages AS h USING (push)"
             " WHERE h.lower_id = ? AND h.lower_version = ?",
             (package.lower_id, package.lower_version),
         )
         if rows:
-            return self._file(rows[0])
-        if self._packages.find_content(package) is None:
-            raise absence(self._database.fetch_now, package)
+            return await self._file(rows[0])
+        await self._database.look(lambda fetch: _required(fetch, package))
         raise PartNotFound(package.id.text, package.version.normalized, "symbols package")
 
-    def blobs(self, fetch: Fetch | None = None) -> frozenset[str]:
-        """The blobs that symbols need, as key texts; read with `fetch` inside a transaction."""
-        sql = "SELECT blob FROM symbol_packages UNION ALL SELECT blob FROM symbol_files"
-        return frozenset(row[0] for row in (fetch or self._database.fetch_now)(sql, ()))
+    def blobs(self, fetch: Fetch) -> frozenset[str]:
+        """The blobs that symbols need, as key texts."""
+        rows = fetch("SELECT blob FROM symbol_packages UNION ALL SELECT blob FROM symbol_files", ())
+        return frozenset(row[0] for row in rows)
 
     # --- push ---------------------------------------------------------------------------------------------------------
 
@@ -191,14 +187,12 @@ class Symbols:
             assert path is not None, "a push is spooled on disk"
             with self._queue.entered():
                 package = await self._inspection.run(identify, path, self._limits.archive)
-                stored = self._packages.find(package)
-                if stored is None:
-                    raise absence(self._database.fetch_now, package)
+                stored = await self._database.look(lambda fetch: _required(fetch, package))
                 async with audited(self._audit, actor, "push-symbols", str(package), address):
-                    self._judge(actor, package, self._database.fetch_now)
-                whole = self._contents.local_file(
+                    await self._database.look(lambda fetch: self._judge(actor, package, fetch))
+                whole = await self._contents.local_file(
                     StoredContent(stored.blob, stored.size, stored.sha512, stored.created),
-                    lambda: self._packages.find(package) == stored,
+                    lambda: self._is_still(package, stored),
                 )
                 async with self._extracting:  # an assembly and a PDB are held in memory
                     extracted = await self._inspection.run(
@@ -206,7 +200,7 @@ class Symbols:
                     )
                 await DISK.run(_adopt, extracted, self._spools, files)
             async with audited(self._audit, actor, "push-symbols", str(package), address):
-                self._judge(actor, package, self._database.fetch_now)
+                await self._database.look(lambda fetch: self._judge(actor, package, fetch))
                 blobs = await COMMITS.run(self._commit, package, spool, files)
                 try:
                     replaced = await self._enter(actor, package, stored.push, spool, blobs, address)
@@ -221,9 +215,16 @@ class Symbols:
         _log.info("symbols_pushed", package=str(package), files=len(files), by=actor.name)
         return PushedSymbols(stored.identity, len(files))
 
-    def _file(self, row: Iterable[Any]) -> LocalFile:
+    async def _file(self, row: Iterable[Any]) -> LocalFile:
         content = _content(row)
-        return self._contents.local_file(content, lambda: str(content.blob) in self.blobs())
+
+        async def is_needed() -> bool:
+            return str(content.blob) in await self._database.read(self.blobs)
+
+        return await self._contents.local_file(content, is_needed)
+
+    async def _is_still(self, package: PackageIdentity, stored: HostedPackage) -> bool:
+        return await self._database.look(lambda fetch: find_package(fetch, package)) == stored
 
     def _judge(self, actor: Actor, package: PackageIdentity, fetch: Fetch) -> None:
         """Raises unless the actor may push another version of the id."""
@@ -286,6 +287,14 @@ class Symbols:
     def _discard(self, keys: Iterable[BlobKey]) -> None:
         for key in keys:
             self._contents.discard(key)
+
+
+def _required(fetch: Fetch, package: PackageIdentity) -> HostedPackage:
+    """Raises PackageNotFound or VersionNotFound."""
+    found = find_package(fetch, package)
+    if found is None:
+        raise absence(fetch, package)
+    return found
 
 
 def _adopt(extracted: Iterable[ExtractedPdb], spools: SpoolFolder, files: list[PdbFile]) -> None:

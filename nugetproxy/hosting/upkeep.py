@@ -13,8 +13,7 @@ from nugetproxy.hosting.contents import FOLDER
 from nugetproxy.hosting.packages import key_of
 from nugetproxy.logs import logger
 from nugetproxy.storage.blobs.base import BlobInfo, BlobStore
-from nugetproxy.storage.database.base import Fetch, Transaction
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database, Fetch, Transaction
 
 _log = logger()
 
@@ -39,12 +38,12 @@ class Swept:
 class Needing(Protocol):
     """An owner of rows that name blobs: hosted packages, their symbols."""
 
-    def blobs(self, fetch: Fetch | None = None) -> frozenset[str]:
-        """The keys of the needed blobs, as texts; read with `fetch` inside a transaction."""
+    def blobs(self, fetch: Fetch) -> frozenset[str]:
+        """The keys of the needed blobs, as texts."""
 
 
 async def sweep_unreferenced_blobs(
-    database: SqliteDatabase,
+    database: Database,
     packages: Needing,
     blobs: BlobStore,
     folder: str = FOLDER,
@@ -62,7 +61,10 @@ async def sweep_unreferenced_blobs(
     Raises StorageUnavailable.
     """
     now = time.time() if now is None else now
-    garbage = await UPKEEP.run(_unreferenced, packages, blobs, folder, now - older_than)
+    # The files before the rows: a blob exists before its row does.
+    old = await UPKEEP.run(_older, blobs, folder, now - older_than)
+    needed = await database.read(packages.blobs) if old else frozenset()
+    garbage = [info for info in old if str(info.key) not in needed]
     since = await _noted(database, folder, garbage, int(now * SECOND))
     due = [info for info in garbage if since[str(info.key)] <= (now - unneeded_for) * SECOND]
     count = size = 0
@@ -85,12 +87,14 @@ async def sweep_unreferenced_blobs(
     return Swept(count, size)
 
 
-async def _noted(database: SqliteDatabase, folder: str, garbage: list[BlobInfo], now: int) -> dict[str, int]:
+async def _noted(database: Database, folder: str, garbage: list[BlobInfo], now: int) -> dict[str, int]:
     """Since when (unix microseconds) each is known to be garbage; blobs that are needed again are forgotten."""
     keys = {str(info.key) for info in garbage}
     known: dict[str, int] = dict(
         await database.read(
-            lambda fetch: fetch("SELECT blob, since FROM unclaimed_blobs WHERE blob GLOB ?", (f"{folder}/*",))
+            lambda fetch: fetch(
+                "SELECT blob, since FROM unclaimed_blobs WHERE blob > ? AND blob < ?", (f"{folder}/", f"{folder}0")
+            )
         )
     )
     new, gone = keys - known.keys(), known.keys() - keys
@@ -109,24 +113,27 @@ async def _noted(database: SqliteDatabase, folder: str, garbage: list[BlobInfo],
     return {key: known.get(key, now) for key in keys}
 
 
-def check_blobs(packages: Needing, blobs: BlobStore) -> tuple[str, ...]:
-    """The blobs that a hosted version needs but that are missing, by key. There should never be any. Blocks.
+async def check_blobs(database: Database, packages: Needing, blobs: BlobStore) -> tuple[str, ...]:
+    """The blobs that a hosted version needs but that are missing, by key. There should never be any.
 
     The rows are read before and after looking for the files: a blob exists before its row does, and is deleted after
     it. So a file missing while its row is seen both times is lost, whatever is pushed and deleted meanwhile.
 
     Raises StorageUnavailable.
     """
-    missing = [key for key in packages.blobs() if blobs.stat(key_of(key)) is None]
+    missing = await UPKEEP.run(_missing, blobs, await database.read(packages.blobs))
     if missing:
-        missing = sorted(packages.blobs().intersection(missing))
+        missing = sorted((await database.read(packages.blobs)).intersection(missing))
     for key in missing:
         _log.error("hosted_blob_missing", blob=key)
     return tuple(missing)
 
 
-def _unreferenced(packages: Needing, blobs: BlobStore, folder: str, oldest: float) -> list[BlobInfo]:
-    """Blobs that may be garbage. Blocks."""
-    old = [info for info in blobs.walk(folder) if info.modified / 1e9 < oldest]
-    needed = packages.blobs() if old else frozenset()
-    return [info for info in old if str(info.key) not in needed]
+def _missing(blobs: BlobStore, needed: frozenset[str]) -> list[str]:
+    """Blocks."""
+    return [key for key in needed if blobs.stat(key_of(key)) is None]
+
+
+def _older(blobs: BlobStore, folder: str, moment: float) -> list[BlobInfo]:
+    """The blobs from before this moment. Blocks."""
+    return [info for info in blobs.walk(folder) if info.modified / 1e9 < moment]

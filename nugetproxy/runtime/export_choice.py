@@ -27,8 +27,8 @@ async def choose(config: Config, sources: Sources, extras: Extras, names: tuple[
         lookup = FeedLookup(services.feed, PackageFiles(services.feed, patience), patience)
         plan = await planned(sources, lookup, extras)
         if services.hosting is not None:
-            knows = services.hosting.packages.knows
-            hosted = {package for package in plan.wishes if knows(package.lower_id)}
+            known = await services.hosting.packages.known_among({package.lower_id for package in plan.wishes})
+            hosted = {package for package in plan.wishes if package.lower_id in known}
     missing = [f"{each.id} {each.range}: {each.why} (wanted by {' > '.join(each.by)})" for each in plan.missing]
     missing += [f"{lower_id}: {error}" for lower_id, error in sorted(lookup.failures.items())]
     if missing:

@@ -14,7 +14,7 @@ from typing import Final
 import nugetproxy
 from nugetproxy.config import Config
 from nugetproxy.errors import InvalidRequest, StorageUnavailable
-from nugetproxy.hosting.carried import CarriedPackages
+from nugetproxy.hosting.carried import carried_packages
 from nugetproxy.mirroring.bundle import kept_documents, kept_packages, kept_symbols
 from nugetproxy.mirroring.bundle.base import Base
 from nugetproxy.mirroring.bundle.describing import Descriptions
@@ -131,7 +131,7 @@ class Export:
             return choice.wanted
         return frozenset(PackageIdentity.parse(lower_id, version) for _, lower_id, version in self._files.all_keys())
 
-    def write(
+    async def write(
         self,
         choice: Choice,
         key: PrivateKey,
@@ -150,6 +150,7 @@ class Export:
         base.
         """
         upstreams = every_upstream(self._config)
+        hosted = await self._hosted(choice) if choice.holds.hosted else None
         ids = None if choice.wanted is None else {package.id for package in choice.wanted}
         with documents_snapshot(self._data / "documents") as snapshot:
             documents = KeptDocuments(snapshot, upstreams, ids)
@@ -157,8 +158,8 @@ class Export:
             packages = KeptPackages(self._files, blobs, tuple(upstreams), choice.wanted, describe)
             with ExitStack() as stack:
                 sources = [Source(kept_documents.KINDS, documents), Source(kept_packages.KINDS, packages)]
-                if choice.holds.hosted:
-                    sources.insert(1, Source(hosted_content.KINDS, self._hosted(choice, stack)))
+                if hosted is not None:
+                    sources.insert(1, Source(hosted_content.KINDS, hosted))
                 if choice.symbols:
                     rows = KeptSymbols(self._database)
                     kept = KeptSymbolFiles(rows, blobs, tuple(upstreams), choice.wanted)
@@ -185,8 +186,8 @@ class Export:
                 draft.write(head, key, target, lambda size: advanced(size, head.size))
         return Exported(head, target.finish())
 
-    def _hosted(self, choice: Choice, stack: ExitStack) -> HostedContent:
+    async def _hosted(self, choice: Choice) -> HostedContent:
         """Raises StorageUnavailable."""
-        database = stack.enter_context(closing(open_main_database(self._data, reading=True)))
-        blobs = open_hosted_blobs(self._data)
-        return HostedContent(CarriedPackages(database), blobs, choice.holds.hosted, choice.hosted)
+        with closing(open_main_database(self._data, reading=True)) as database:
+            packages = await database.read(carried_packages)
+        return HostedContent(packages, open_hosted_blobs(self._data), choice.holds.hosted, choice.hosted)

@@ -19,7 +19,6 @@ from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.config import Config
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.executors.processes import ProcessExecutor
-from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.feeds.advised import Advised
 from nugetproxy.feeds.base import Feed
 from nugetproxy.feeds.overlay import Overlay
@@ -47,6 +46,7 @@ from nugetproxy.runtime.retention_job import keep_retiring
 from nugetproxy.services import AccountServices, HostingServices
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.blobs.opening import open_hosted_blobs
+from nugetproxy.storage.database.base import Database
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.leases import Leases
 from nugetproxy.storage.revisions import Revisions
@@ -73,7 +73,7 @@ class PrivateFeed:
     async def is_ours(self, lower_id: str) -> bool:
         """Whether the id is protected or hosted: no upstream is asked about it. Raises StorageUnavailable."""
         protected = await self.accounts.ownership.protected()
-        return protected.resembles(lower_id) or self.hosting.packages.knows(lower_id)
+        return protected.resembles(lower_id) or await self.hosting.packages.knows(lower_id)
 
 
 def over(
@@ -107,9 +107,9 @@ def over(
     except StorageUnavailable as error:  # the folder belongs to another user: its files can be served anyway
         _log.warning("hosted_not_private", error=str(error))
     contents = HostedContents(blobs)
-    packages = HostedPackages(database, lambda: revisions.hosting)
+    packages = HostedPackages(database, revisions.of_package)
     search = HostedSearch(database, ownership.verified_among)
-    statistics = Statistics(database, search)
+    statistics = Statistics(database, search, is_read_only=read_only)
     spools = SpoolFolder(path / "spool", MemoryBudget(0))
     limits = ArchiveLimits(max_entries=config.hosting.max_entries)
     push_limits = PushLimits(max_ratio=config.hosting.max_ratio, max_unpacked_size=config.hosting.max_unpacked_size)
@@ -132,7 +132,6 @@ def over(
     symbols = Symbols(
         database,
         blobs,
-        packages,
         ownership,
         audit,
         revisions,
@@ -155,7 +154,7 @@ def over(
     if advisories is not None:
 
         async def ours_alone(lower_ids: Collection[str]) -> Collection[str]:
-            prefixes, known = await ownership.protected(), packages.known_among(lower_ids)
+            prefixes, known = await ownership.protected(), await packages.known_among(lower_ids)
             return {each for each in lower_ids if prefixes.resembles(each) or (each in known and not merged(each))}
 
         feed, mirrored = Advised(advisories, feed), Advised(advisories, protected, ours_alone)
@@ -197,7 +196,7 @@ def appeared(lower_id: str) -> None:
 
 
 async def _keep_up(
-    leases: Leases, database: SqliteDatabase, packages: HostedPackages, symbols: Symbols, blobs: FilesystemBlobs
+    leases: Leases, database: Database, packages: HostedPackages, symbols: Symbols, blobs: FilesystemBlobs
 ) -> None:
     """Remove files left by killed pushes, and report missing ones; in one process of the machine at a time."""
     while True:
@@ -205,7 +204,7 @@ async def _keep_up(
             async with leases.hold("hosting upkeep"):
                 for what, folder in ((packages, FOLDER), (symbols, SYMBOLS_FOLDER)):
                     await sweep_unreferenced_blobs(database, what, blobs, folder)
-                    await UPKEEP.run(check_blobs, what, blobs)
+                    await check_blobs(database, what, blobs)
         except StorageUnavailable as error:
             _log.warning("hosting_upkeep_failed", error=str(error))
         except Exception:  # noqa: BLE001 - whatever it was, in an hour it is tried again

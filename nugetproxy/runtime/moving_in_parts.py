@@ -24,7 +24,7 @@ from nugetproxy.nuget.push_rules_archive import PushLimits
 from nugetproxy.nuget.symbols_package import SymbolsLimits
 from nugetproxy.storage import occupants
 from nugetproxy.storage.blobs.opening import open_hosted_blobs
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database
 from nugetproxy.storage.occupants import Occupant
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import MemoryBudget, SpoolFolder
@@ -32,7 +32,7 @@ from nugetproxy.storage.spool import MemoryBudget, SpoolFolder
 
 @asynccontextmanager
 async def receiver(
-    config: Config, path: Path, database: SqliteDatabase, revisions: Revisions, ownership: Ownership, audit: AuditLog,
+    config: Config, path: Path, database: Database, revisions: Revisions, ownership: Ownership, audit: AuditLog,
     *, parallel: int,
 ) -> AsyncIterator[Receiver]:  # fmt: skip
     """`parallel`: files that are imported at the same time."""
@@ -65,7 +65,6 @@ async def receiver(
         symbols = Symbols(
             database,
             blobs,
-            packages,
             ownership,
             audit,
             revisions,

@@ -18,7 +18,7 @@ from nugetproxy.hosting.retention import Action
 from nugetproxy.hosting.retiring import Retiring
 from nugetproxy.logs import logger
 from nugetproxy.runtime.retention_rules import rules_at
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database
 from nugetproxy.storage.leases import Leases
 
 ACTOR: Final = Actor("retention", is_administrator=True)
@@ -32,7 +32,7 @@ _log = logger()
 
 
 async def keep_retiring(
-    database: SqliteDatabase,
+    database: Database,
     publish: Publish,
     leases: Leases,
     settings: Sequence[RetentionRuleSettings],

@@ -142,6 +142,10 @@ class Revisions:
         """Differs once anything about hosted packages has changed."""
         return self._counters[_HOSTING]
 
+    def of_package(self, lower_id: str) -> int:
+        """Differs once anything about this package id may have changed."""
+        return self.packages[group_of(lower_id)] + self.packages[ALL]  # both only grow
+
     def may_remember(self) -> bool:
         """Whether what was remembered under these counters may be used now. Always, on one machine."""
         return True

@@ -41,13 +41,13 @@ class ScriptedFeed(FakeFeed):
 
     # --- by id ---
 
-    def is_empty(self) -> bool:
+    async def is_empty(self) -> bool:
         return not self.packages and not self.burnt
 
-    def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]:
+    async def known_among(self, lower_ids: Iterable[str]) -> frozenset[str]:
         return frozenset(lower_ids) & ({text.lower() for text in self.packages} | self.burnt)
 
-    def owned_versions(self, lower_id: str) -> frozenset[NuGetVersion]:
+    async def owned_versions(self, lower_id: str) -> frozenset[NuGetVersion]:
         there = (each for name, versions in self.packages.items() if name.lower() == lower_id for each in versions)
         return frozenset(map(NuGetVersion.parse, (*there, *self.deleted.get(lower_id, ()))))
 

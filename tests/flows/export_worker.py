@@ -20,7 +20,7 @@ from tests.mirroring.bundle.shelf import Shelf
 async def export(data: Path, to: Path, volume_size: int) -> None:
     async with Export(Shelf(data).config()) as opened:
         with files(to, volume_size or None, is_private=False) as target:
-            opened.write(EVERYTHING, key_of("kills"), target)
+            await opened.write(EVERYTHING, key_of("kills"), target)
 
 
 def main(data: str, to: str, volume_size: str) -> None:

@@ -76,7 +76,7 @@ def kill_in_the_middle(upstream: str, tmp_path: Path) -> None:
 
 async def nothing_is_left_over(data: Path) -> None:
     house = House(data)
-    assert check_blobs(house.packages, house.blobs) == ()
+    assert await check_blobs(house.database, house.packages, house.blobs) == ()
     await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, unneeded_for=0, older_than=-60)
     house.spools.sweep()
     assert (len(house.files()), house.leftovers()) == (IDS * VERSIONS, [])

@@ -83,9 +83,9 @@ async def everything_is_whole(server: Server, acknowledged: list[str]) -> None:
 
 async def nothing_is_left_over(data: Path) -> None:
     house = House(data)
-    assert check_blobs(house.packages, house.blobs) == ()
+    assert await check_blobs(house.database, house.packages, house.blobs) == ()
     await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, unneeded_for=0, older_than=-60)
-    assert len(house.files()) == len(house.packages.versions("contoso.killed"))
+    assert len(house.files()) == len(await house.packages.versions("contoso.killed"))
     assert house.leftovers() == []
     assert house.database.fetch_now("PRAGMA integrity_check") == [("ok",)]
     house.close()

@@ -51,8 +51,8 @@ async def left(data: Path) -> int:
     """How many versions there are. Each is whole, and what is gone is in the audit log."""
     house = House(data)
     try:
-        versions = house.packages.versions(ID.lower())
-        assert check_blobs(house.packages, house.blobs) == ()
+        versions = await house.packages.versions(ID.lower())
+        assert await check_blobs(house.database, house.packages, house.blobs) == ()
         entries = await house.audit.entries(limit=1_000)
         deleted = [each.subject for each in entries if (each.action, each.result) == ("package.delete", "done")]
         assert len(deleted) == len(set(deleted)) == PUSHED - len(versions)

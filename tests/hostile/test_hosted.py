@@ -42,7 +42,8 @@ async def test_the_version_is_downloadable_and_in_no_list(shelf):
 
 async def test_its_catalog_says_what_is_missing(shelf):
     entry = (await shelf.feed.catalog_entry(FIRST)).value
-    event = shelf.events.find(shelf.events.after(0, 1)[0].stamp)
+    [item] = await shelf.events.after(0, 1)
+    event = await shelf.events.find(item.stamp)
     assert event is not None
     assert event.details is not None
 

@@ -69,7 +69,7 @@ class House:
         self.audit = AuditLog(self.database)
         self.blobs = open_hosted_blobs(path)
         self.contents = HostedContents(self.blobs)
-        self.packages = HostedPackages(self.database, lambda: self.revisions.hosting)
+        self.packages = HostedPackages(self.database, self.revisions.of_package)
         self.events = HostedEvents(self.database)
         self.index = Index()
         self.publish = Publish(

@@ -50,8 +50,8 @@ async def test_what_is_pushed_meanwhile_is_in_it_whole_or_not_at_all(house: Hous
         backup.finish(())
         restore(elsewhere / f"backup{number}", tmp_path / f"restored{number}")
         restored = House(tmp_path / f"restored{number}")
-        assert check_blobs(restored.packages, restored.blobs) == ()
-        assert len(restored.files()) == len(restored.packages.of("contoso.utils"))
+        assert await check_blobs(restored.database, restored.packages, restored.blobs) == ()
+        assert len(restored.files()) == len(await restored.packages.of("contoso.utils"))
         kept.append(len(restored.files()))
         restored.close()
     done.set()
@@ -128,7 +128,8 @@ async def test_it_includes_every_file_that_has_a_row(house: House, elsewhere: Pa
     await house.database.write(lambda transaction: [transaction.change(each) for each in symbols])
     named = backups._needed(writer(house, elsewhere / "backup").add_database(MAIN))
 
-    known = house.packages.blobs() | Symbols.blobs(None, house.database.fetch_now)  # type: ignore[arg-type]  # needs no more
+    fetch = house.database.fetch_now
+    known = house.packages.blobs(fetch) | Symbols.blobs(None, fetch)  # type: ignore[arg-type]  # needs no more
     assert {path.removeprefix("hosted/") for path in named} == known
     assert {"symbols/a", "symbols/b"} < known
 

@@ -62,7 +62,7 @@ def _wait_for(told: Path, round_: int) -> None:
 async def _check(directory: Path) -> None:
     house = House(directory)
     acknowledged = {line for file in directory.glob("told*") for line in file.read_text().split()}
-    there = {package.identity.lower_version: package for package in house.packages.of("contoso.killed")}
+    there = {package.identity.lower_version: package for package in await house.packages.of("contoso.killed")}
     assert len(acknowledged) >= ROUNDS / 2
     assert acknowledged <= there.keys()
     # Nothing is half done: each row has its bytes, its event, its audit line and an owner.
@@ -71,13 +71,13 @@ async def _check(directory: Path) -> None:
         content = house.blobs.path(package.blob).read_bytes()
         assert content == package_of(name, int(number))
         assert package.sha512 == b64encode(hashlib.sha512(content).digest()).decode()
-    assert [item.lower_version for item in house.events.after(0, 100_000)] == [
+    assert [item.lower_version for item in await house.events.after(0, 100_000)] == [
         package.identity.lower_version for package in sorted(there.values(), key=lambda package: package.sequence)
     ]
     audited = [line.subject for line in await house.audit.entries(limit=100_000)]
     assert len(audited) == len(set(audited)) == len(there)
     assert [owner.name for owner in await house.ownership.owners("contoso.killed")] == ["alice"]
-    assert check_blobs(house.packages, house.blobs) == ()
+    assert await check_blobs(house.database, house.packages, house.blobs) == ()
     # What a killed push left is invisible garbage, and is removed.
     garbage = len(house.files()) - len(there)
     swept = await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, unneeded_for=0, older_than=-60)
@@ -126,6 +126,6 @@ def test_of_fifty_who_push_one_version_one_wins(tmp_path: Path) -> None:
     assert {answer for number, answer in answers.items() if number not in winners} == {PackageExists.__name__}
     (file,) = opened.files()  # the losers have removed theirs
     assert file.read_bytes() == make_nupkg(payload=f"pusher {winners[0]}".encode())
-    assert len(opened.events.after(0, 100)) == 1
+    assert len(asyncio.run(opened.events.after(0, 100))) == 1
     assert [line.result for line in asyncio.run(opened.audit.entries(limit=100))].count("done") == 1
     opened.close()

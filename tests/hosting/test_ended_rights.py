@@ -84,11 +84,11 @@ def comes_in_between(house: House, event: Callable[[], Awaitable[Any]]) -> None:
 async def test_a_key_that_ends_meanwhile_changes_nothing(house: House, ending: str, act: str) -> None:
     directory = Directory(house.database, house.revisions, clock=lambda: NOON // 1000)
     actor = await with_key(house, directory)
-    before, files = house.packages.of("contoso.utils"), house.files()
+    before, files = await house.packages.of("contoso.utils"), house.files()
     comes_in_between(house, lambda: ENDINGS[ending](directory, actor))
     with pytest.raises(Forbidden):
         await ACTS[act](house, actor)
-    assert house.packages.of("contoso.utils") == before
+    assert await house.packages.of("contoso.utils") == before
     assert house.files() == files
     assert (await house.audit.latest(1))[0].result == "refused"
 
@@ -98,11 +98,11 @@ async def test_a_user_disabled_during_an_act_changes_nothing(house: House, act: 
     directory = Directory(house.database, house.revisions)
     alice = await house.actor()
     await house.push(alice)
-    before = house.packages.of("contoso.utils")
+    before = await house.packages.of("contoso.utils")
     comes_in_between(house, lambda: directory.disable("alice"))
     with pytest.raises(Forbidden):
         await ACTS[act](house, alice)
-    assert house.packages.of("contoso.utils") == before
+    assert await house.packages.of("contoso.utils") == before
 
 
 async def test_a_former_administrator_deletes_nothing(house: House) -> None:
@@ -113,7 +113,7 @@ async def test_a_former_administrator_deletes_nothing(house: House) -> None:
     comes_in_between(house, lambda: directory.set_administrator("root", False))
     with pytest.raises(Forbidden):
         await house.publish.delete(root, ONE, address=HERE)
-    assert house.packages.find(ONE) is not None
+    assert await house.packages.find(ONE) is not None
 
 
 async def test_other_changes_of_accounts_do_not_matter(house: House) -> None:
@@ -121,4 +121,4 @@ async def test_other_changes_of_accounts_do_not_matter(house: House) -> None:
     actor = await with_key(house, directory)
     comes_in_between(house, lambda: directory.add_user("carol"))
     await house.push(actor, version="2.0.0")
-    assert [each.identity.lower_version for each in house.packages.of("contoso.utils")] == ["1.0.0", "2.0.0"]
+    assert [each.identity.lower_version for each in await house.packages.of("contoso.utils")] == ["1.0.0", "2.0.0"]

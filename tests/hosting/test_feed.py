@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
@@ -26,7 +25,7 @@ from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v3.deprecation import Deprecation
 from nugetproxy.protocol.v3.registration import Hive, Leaf
 from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
-from nugetproxy.storage.database.base import Fetch
+from nugetproxy.storage.database.base import Rows
 from tests.builders import make_nupkg, make_nuspec
 from tests.hosting.house import House
 from tests.protocol.urls import foreign_urls
@@ -106,7 +105,7 @@ async def test_a_deprecation_is_in_the_semver2_hive_alone(house: House) -> None:
 async def test_a_registration_carries_the_commit_of_its_newest_leaf(house: House) -> None:
     await with_versions(house, "2.0.0", "1.0.0")
     registration = (await house.feed.registration(UTILS)).value
-    newest = house.events.after(0, 10)[-1]
+    newest = (await house.events.after(0, 10))[-1]
     assert registration.raw["commitId"] == newest.commit_id
     assert registration.leaves[0].raw["commitId"] == newest.commit_id
 
@@ -195,7 +194,7 @@ async def test_the_catalog_entry_has_hash_and_size(house: House) -> None:
     await with_versions(house, "1.0.0")
     entry = (await house.feed.catalog_entry(ONE)).value
     document = orjson.loads(write_catalog_entry(entry.leaf, entry.document, LINKS))
-    found = house.packages.find(ONE)
+    found = await house.packages.find(ONE)
     assert found is not None
     assert (document["packageHash"], document["packageSize"]) == (found.sha512, found.size)
     assert [each["fullName"] for each in document["packageEntries"]] == ["Contoso.Utils.nuspec"]
@@ -222,7 +221,7 @@ async def test_an_id_that_lost_all_versions_stays_ours(house: House) -> None:
         VersionNotFound, match=r"^package 'contoso\.UTILS' has no versions any more: all of them were deleted$"
     ):
         await house.feed.registration(UTILS)
-    assert house.feed.known_among(["contoso.utils", "contoso.other"]) == {"contoso.utils"}
+    assert await house.feed.known_among(["contoso.utils", "contoso.other"]) == {"contoso.utils"}
 
 
 async def test_searches_are_left_to_the_index(house: House) -> None:
@@ -239,7 +238,9 @@ async def test_nothing_is_vouched_for(house: House) -> None:
             await ask()
 
 
-async def test_an_id_of_thousands_of_versions_is_paged(house: House, tmp_path: Path) -> None:
+async def test_an_id_of_thousands_of_versions_is_paged(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """
     Inserted without files: this checks that pages are split, and that a hot answer reads one number.
     """
@@ -267,29 +268,14 @@ async def test_an_id_of_thousands_of_versions_is_paged(house: House, tmp_path: P
     registration = (await house.feed.registration(UTILS)).value
     assert (registration.count, len(registration.pages)) == (3600, 57)
     asked: list[str] = []
-    fetch = house.packages._fetch
-
-    def counting(sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
-        asked.append(sql)
-        return fetch(sql, parameters)
-
-    for reader in (house.feed._packages, house.feed._registrations._packages):
-        reader._fetch = counting
+    _count_queries(house, asked, monkeypatch)
     assert (await house.feed.registration(UTILS)).value is registration
     assert len(asked) == 1
 
 
 async def test_of_an_id_that_is_not_ours_the_database_is_asked_once(house, monkeypatch):
     asked: list[str] = []
-    fetch: Fetch = house.packages._fetch
-
-    def counting(sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
-        asked.append(sql)
-        return fetch(sql, parameters)
-
-    for reader in (house.feed._packages, house.feed._registrations._packages):
-        monkeypatch.setattr(reader, "_fetch", counting)
-    monkeypatch.setattr(house.feed._registrations, "_fetch", counting)
+    _count_queries(house, asked, monkeypatch)
     for ask in (house.feed.versions, house.feed.registration, house.feed.complete_registration):
         with pytest.raises(PackageNotFound):
             await ask(UTILS)
@@ -306,3 +292,34 @@ async def test_an_id_is_ours_as_soon_as_it_was_pushed(house):
     await with_versions(house, "1.0.0")
 
     assert [version.full for version in (await house.feed.versions(UTILS)).value] == ["1.0.0"]
+
+
+async def test_a_push_of_another_id_does_not_make_an_id_unknown(house, monkeypatch):
+    with pytest.raises(PackageNotFound):
+        await house.feed.versions(PackageId.parse("Contoso.Other"))
+    asked: list[str] = []
+    await with_versions(house, "1.0.0")
+    _count_queries(house, asked, monkeypatch)
+    with pytest.raises(PackageNotFound):
+        await house.feed.versions(PackageId.parse("Contoso.Other"))
+    assert asked == []
+
+
+async def test_of_many_ids_the_unknown_are_asked_about_in_one_query(house, monkeypatch):
+    await with_versions(house, "1.0.0")
+    asked: list[str] = []
+    _count_queries(house, asked, monkeypatch)
+    ids = [f"contoso.n{number}" for number in range(1000)]
+    for _ in range(2):
+        assert await house.feed.known_among([*ids, "contoso.utils"]) == {"contoso.utils"}
+    assert len(asked) == 1
+
+
+def _count_queries(house: House, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch = house.database.fetch_now
+
+    def counting(sql: str, parameters: Sequence[object] = ()) -> Rows:
+        asked.append(sql)
+        return fetch(sql, parameters)
+
+    monkeypatch.setattr(house.database, "fetch_now", counting)

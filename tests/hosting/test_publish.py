@@ -33,7 +33,7 @@ HERE = "192.0.2.1"
 async def test_a_pushed_package_is_there_with_its_bytes(house: House) -> None:
     package = make_nupkg(dependencies=[("Serilog", "[4.0.0, )")])
     pushed = await house.publish.push(await house.actor(), house.spool(package), address=HERE)
-    found = house.packages.find(pushed.identity)
+    found = await house.packages.find(pushed.identity)
     assert found is not None
     assert house.blobs.path(found.blob).read_bytes() == package
     assert (found.size, found.listed, found.manifest.dependency_groups[0].dependencies[0].id) == (
@@ -66,12 +66,12 @@ async def test_large_packages_leave_threads_to_others(house: House, monkeypatch:
     assert begun.count(True) == 1
     go_on.set()
     await asyncio.gather(*pushes)
-    assert len(house.packages.of("contoso.utils")) == 6
+    assert len(await house.packages.of("contoso.utils")) == 6
 
 
 async def test_a_push_is_one_event_one_row_one_audit_line(house: House) -> None:
     await house.push(await house.actor())
-    assert [(item.package_id, item.version) for item in house.events.after(0, 10)] == [("Contoso.Utils", "1.0.0")]
+    assert [(item.package_id, item.version) for item in await house.events.after(0, 10)] == [("Contoso.Utils", "1.0.0")]
     assert house.index.told == [("Contoso.Utils 1.0.0", True)]
     assert await house.audited() == [("package.push", "Contoso.Utils 1.0.0", "done")]
 
@@ -81,7 +81,7 @@ async def test_a_push_is_seen_by_other_processes_immediately(house: House, other
     before = (other.revisions.hosting, other.revisions.accounts)
     await house.push(alice)
     assert other.revisions.hosting > before[0]
-    assert other.packages.knows("contoso.utils")
+    assert await other.packages.knows("contoso.utils")
     assert [owner.name for owner in await other.ownership.owners("contoso.utils")] == ["alice"]
     # Nobody's rights have changed: learned credentials stay.
     assert other.revisions.accounts == before[1]
@@ -122,7 +122,10 @@ async def test_each_version_keeps_the_casing_of_its_id(house: House) -> None:
     alice = await house.actor()
     await house.push(alice, "Contoso.Utils", "1.0.0")
     await house.push(alice, "CONTOSO.UTILS", "2.0.0")
-    assert [each.manifest.id.text for each in house.packages.of("contoso.utils")] == ["Contoso.Utils", "CONTOSO.UTILS"]
+    assert [each.manifest.id.text for each in await house.packages.of("contoso.utils")] == [
+        "Contoso.Utils",
+        "CONTOSO.UTILS",
+    ]
 
 
 async def test_the_first_push_sets_the_owner(house: House) -> None:
@@ -146,7 +149,7 @@ async def test_two_pushes_of_a_new_id_do_not_share_it(house: House, other: House
         )
         assert sorted(type(result).__name__ for result in results) == ["Forbidden", "Pushed"]
         assert len(await house.ownership.owners(f"contoso.n{round_}")) == 1
-        assert len(house.packages.of(f"contoso.n{round_}")) == 1
+        assert len(await house.packages.of(f"contoso.n{round_}")) == 1
 
 
 async def test_pushes_succeed_while_accounts_change_constantly(house: House, other: House) -> None:
@@ -169,7 +172,7 @@ async def test_pushes_succeed_while_accounts_change_constantly(house: House, oth
     pushing = False
     await changing
     assert [result for result in results if isinstance(result, BaseException)] == []
-    assert len(house.packages.ids()) == 40
+    assert len(await house.packages.ids()) == 40
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", make_nupkg()[:-30]])
@@ -203,8 +206,8 @@ async def test_a_failing_part_of_the_transaction_undoes_all(house: House) -> Non
     house.index.error = StorageUnavailable("full")
     with pytest.raises(StorageUnavailable):
         await house.push(await house.actor())
-    assert not house.packages.knows("contoso.utils")
-    assert house.events.after(0, 10) == ()
+    assert not await house.packages.knows("contoso.utils")
+    assert await house.events.after(0, 10) == ()
     assert await house.ownership.owners("contoso.utils") == ()
     assert await house.audited() == []
 
@@ -220,7 +223,7 @@ async def test_a_push_whose_file_vanished_is_not_entered(house: House) -> None:
     house.contents.commit = lose  # type: ignore[method-assign]  # stands for a hand on the disk
     with pytest.raises(StorageUnavailable, match="vanished"):
         await house.push(alice)
-    assert not house.packages.knows("contoso.utils")
+    assert not await house.packages.knows("contoso.utils")
 
 
 async def test_a_cancelled_caller_does_not_stop_the_push(house: House) -> None:
@@ -234,7 +237,7 @@ async def test_a_cancelled_caller_does_not_stop_the_push(house: House) -> None:
     with pytest.raises(asyncio.CancelledError):
         await pushing
     await house.publish.close()
-    assert house.packages.find(ONE) is not None
+    assert await house.packages.find(ONE) is not None
     assert house.leftovers() == []
 
 
@@ -269,9 +272,9 @@ async def test_stamps_grow_when_a_clock_goes_backwards(house: House, other: Hous
     other.now = NOON - 3600 * SECOND
     for number in range(10):
         await (house if number % 2 else other).push(alice, version=f"1.0.{number}")
-    stamps = [item.stamp for item in house.events.after(0, 100)]
+    stamps = [item.stamp for item in await house.events.after(0, 100)]
     assert stamps == sorted(set(stamps))
-    assert [item.version for item in house.events.after(0, 100)] == [f"1.0.{number}" for number in range(10)]
+    assert [item.version for item in await house.events.after(0, 100)] == [f"1.0.{number}" for number in range(10)]
 
 
 @pytest.mark.parametrize("table", ["hosted_events", "hosted_pushes"])

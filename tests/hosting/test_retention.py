@@ -140,8 +140,8 @@ class TestRetiring:
 
         assert done == [name for name, _ in due]
         assert len(house.files()) == 3
-        assert [each.listed for each in house.packages.of("contoso.unused")] == [False]
-        assert [str(each.identity.version) for each in house.packages.of("contoso.utils")] == ["1.0.0-3"]
+        assert [each.listed for each in await house.packages.of("contoso.unused")] == [False]
+        assert [str(each.identity.version) for each in await house.packages.of("contoso.utils")] == ["1.0.0-3"]
         audited = [(line.actor, line.action, line.subject) for line in await house.audit.entries()]
         assert ("retention, rule ci", "package.delete", "Contoso.Utils 1.0.0-1") in audited
         assert ("retention, rule old", "package.unlist", "Contoso.Unused 1.0.0") in audited
@@ -181,6 +181,6 @@ class TestRetiring:
                 Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(OSError(30, "Read-only file system"))
             )
             assert len([each async for each in retiring.retire(house.publish, ACTOR)]) == 2
-        assert (len(house.files()), len(house.packages.versions("contoso.utils"))) == (3, 1)
+        assert (len(house.files()), len(await house.packages.versions("contoso.utils"))) == (3, 1)
         await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, unneeded_for=0, older_than=-60)
         assert len(house.files()) == 1

@@ -19,8 +19,8 @@ async def test_downloads_are_summed_over_processes(house: House, other: House) -
     there.count(TWO)
     await here.flush()
     await there.flush()
-    assert here.downloads_of("contoso.utils") == {"1.0.0": 4, "2.0.0-rc": 1}
-    assert (here.total_of("contoso.utils"), here.total_of("contoso.other")) == (5, 0)
+    assert await here.downloads_of("contoso.utils") == {"1.0.0": 4, "2.0.0-rc": 1}
+    assert (await here.total_of("contoso.utils"), await here.total_of("contoso.other")) == (5, 0)
 
 
 async def test_many_downloads_are_one_write(house: House) -> None:
@@ -39,7 +39,7 @@ async def test_many_downloads_are_one_write(house: House) -> None:
     await statistics.flush()
     await statistics.flush()
     assert writes == 1
-    assert statistics.total_of("contoso.utils") == 1000
+    assert await statistics.total_of("contoso.utils") == 1000
 
 
 async def test_counts_that_cannot_be_written_are_written_later(house: House) -> None:
@@ -55,4 +55,4 @@ async def test_counts_that_cannot_be_written_are_written_later(house: House) -> 
     statistics.count(ONE)
     house.database.write = write  # type: ignore[method-assign]
     await statistics.flush()
-    assert statistics.total_of("contoso.utils") == 2
+    assert await statistics.total_of("contoso.utils") == 2

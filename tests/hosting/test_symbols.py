@@ -18,6 +18,7 @@ from nugetproxy.errors import (
     StorageUnavailable,
     VersionNotFound,
 )
+from nugetproxy.hosting import symbols as module
 from nugetproxy.hosting.symbols import FOLDER, PushedSymbols, Symbols
 from nugetproxy.hosting.upkeep import check_blobs, sweep_unreferenced_blobs
 from nugetproxy.nuget.identity import PackageIdentity
@@ -39,7 +40,6 @@ class Desk:
         self.symbols = Symbols(
             house.database,
             house.blobs,
-            house.packages,
             house.ownership,
             house.audit,
             house.revisions,
@@ -54,8 +54,8 @@ class Desk:
     async def push_package(self, content: bytes | None = None) -> None:
         await self.house.publish.push(self.alice, self.house.spool(content or make_debuggable()), address=HERE)
 
-    def pdb(self, name: str = NAME, key: str = KEY, checksums: str = "") -> bytes:
-        return self.symbols.find(name, key, checksums).path.read_bytes()
+    async def pdb(self, name: str = NAME, key: str = KEY, checksums: str = "") -> bytes:
+        return (await self.symbols.find(name, key, checksums)).path.read_bytes()
 
     def kept(self) -> list[str]:
         """The extensions of the symbol files on disk."""
@@ -76,14 +76,14 @@ async def test_a_debugger_finds_the_exact_bytes(desk: Desk):
     pushed = await desk.push()
 
     assert PushedSymbols(ONE, 1) == pushed
-    assert PDB == desk.pdb()
+    assert PDB == await desk.pdb()
 
 
 @pytest.mark.parametrize(("name", "key"), [(NAME.lower(), KEY.lower()), (NAME.upper(), KEY.upper())])
 async def test_casing_does_not_matter(desk: Desk, name: str, key: str):
     await desk.push()
 
-    assert PDB == desk.pdb(name, key)
+    assert PDB == await desk.pdb(name, key)
 
 
 @pytest.mark.parametrize(("name", "key"), [("Other.pdb", KEY), (NAME, "0" * 32 + "FFFFFFFF"), (NAME, KEY[:32] + "1")])
@@ -91,14 +91,14 @@ async def test_an_unknown_file_is_not_found(desk: Desk, name: str, key: str):
     await desk.push()
 
     with pytest.raises(DocumentNotFound, match="no symbol file of this name with this key was pushed here"):
-        desk.pdb(name, key)
+        await desk.pdb(name, key)
 
 
 async def test_the_symbols_package_comes_back_unchanged(desk: Desk):
     content = make_snupkg()
     await desk.push(content)
 
-    assert content == desk.symbols.snupkg(ONE).path.read_bytes()
+    assert content == (await desk.symbols.snupkg(ONE)).path.read_bytes()
 
 
 async def test_an_encoded_name_is_found_decoded(desk: Desk):
@@ -106,7 +106,7 @@ async def test_an_encoded_name_is_found_decoded(desk: Desk):
     await desk.push_package(make_debuggable(version="2.0.0", files=files))
     await desk.push(make_snupkg(version="2.0.0", files={"tools/My%20Tool.pdb": PDB}))
 
-    assert PDB == desk.pdb("My Tool.pdb")
+    assert PDB == await desk.pdb("My Tool.pdb")
 
 
 @pytest.mark.parametrize(
@@ -119,14 +119,14 @@ async def test_an_encoded_name_is_found_decoded(desk: Desk):
 )
 async def test_a_version_without_symbols_has_no_symbols_package(desk: Desk, package: PackageIdentity, error: Any):
     with pytest.raises(error):
-        desk.symbols.snupkg(package)
+        await desk.symbols.snupkg(package)
 
 
 async def test_another_process_finds_them_immediately(desk: Desk, other: House):
     before = other.revisions.hosting
     await desk.push()
 
-    assert PDB == Desk(other, desk.alice).pdb()
+    assert PDB == await Desk(other, desk.alice).pdb()
     assert other.revisions.hosting > before
 
 
@@ -152,9 +152,9 @@ async def test_checksums_choose_among_files_of_one_key(desk: Desk):
     await desk.push()
     twin = await push_twin(desk)
 
-    assert PDB == desk.pdb(checksums=described(PDB))
-    assert twin == desk.pdb(checksums=described(twin, "sha512").lower())
-    assert twin == desk.pdb(checksums="SHA256:00;" + described(twin, "sha384"))
+    assert PDB == await desk.pdb(checksums=described(PDB))
+    assert twin == await desk.pdb(checksums=described(twin, "sha512").lower())
+    assert twin == await desk.pdb(checksums="SHA256:00;" + described(twin, "sha384"))
 
 
 async def test_without_checksums_the_first_stays(desk: Desk):
@@ -164,21 +164,21 @@ async def test_without_checksums_the_first_stays(desk: Desk):
     await desk.push()
     await push_twin(desk)
 
-    assert PDB == desk.pdb()
+    assert PDB == await desk.pdb()
 
 
 async def test_a_file_that_a_checksum_excludes_is_not_found(desk: Desk):
     await desk.push()
 
     with pytest.raises(DocumentNotFound, match="with these checksums"):
-        desk.pdb(checksums="SHA256:" + "0" * 64)
+        await desk.pdb(checksums="SHA256:" + "0" * 64)
 
 
 @pytest.mark.parametrize("checksums", ["MD5:00", "nonsense", ";;", "SHA1:" + "0" * 40])
 async def test_checksums_that_we_cannot_compare_exclude_nothing(desk: Desk, checksums: str):
     await desk.push()
 
-    assert PDB == desk.pdb(checksums=checksums)
+    assert PDB == await desk.pdb(checksums=checksums)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ async def test_one_bad_pdb_fails_the_whole_push(desk: Desk):
 
     assert [] == desk.house.leftovers()
     with pytest.raises(DocumentNotFound):
-        desk.pdb()
+        await desk.pdb()
 
 
 async def test_only_owners_push_symbols(desk: Desk):
@@ -251,8 +251,8 @@ async def test_symbols_are_replaced(desk: Desk):
     again = make_snupkg(files={"lib/net8.0/Contoso.Utils.pdb": PDB, "readme.xml": b"<a/>"})
     await desk.push(again)
 
-    assert again == desk.symbols.snupkg(ONE).path.read_bytes()
-    assert PDB == desk.pdb()
+    assert again == (await desk.symbols.snupkg(ONE)).path.read_bytes()
+    assert PDB == await desk.pdb()
     assert [".pdb", ".snupkg"] == desk.kept()
 
 
@@ -260,8 +260,8 @@ async def test_of_many_concurrent_pushes_one_remains(desk: Desk):
     contents = [make_snupkg(files={"lib/net8.0/Contoso.Utils.pdb": PDB, f"{n}.xml": b""}) for n in range(8)]
     await asyncio.gather(*(desk.push(content) for content in contents))
 
-    assert desk.symbols.snupkg(ONE).path.read_bytes() in contents
-    assert PDB == desk.pdb()
+    assert (await desk.symbols.snupkg(ONE)).path.read_bytes() in contents
+    assert PDB == await desk.pdb()
     assert [".pdb", ".snupkg"] == desk.kept()
 
 
@@ -275,13 +275,13 @@ async def test_symbols_are_removed_with_their_version(desk: Desk):
     await desk.house.publish.delete(root, ONE, address=HERE, allow_reuse=True)
 
     with pytest.raises(DocumentNotFound):
-        desk.pdb(checksums=described(PDB))
+        await desk.pdb(checksums=described(PDB))
     swept = await sweep_unreferenced_blobs(
         desk.house.database, desk.symbols, desk.house.blobs, FOLDER, unneeded_for=0, older_than=0, now=2e9
     )
     assert swept.blobs == 2
     assert [".pdb", ".snupkg"] == desk.kept()
-    assert () == check_blobs(desk.symbols, desk.house.blobs)
+    assert () == await check_blobs(desk.house.database, desk.symbols, desk.house.blobs)
 
 
 async def test_symbols_do_not_outlive_what_was_pushed(desk: Desk):
@@ -294,16 +294,16 @@ async def test_symbols_do_not_outlive_what_was_pushed(desk: Desk):
     await desk.push_package()
 
     with pytest.raises(PartNotFound):
-        desk.symbols.snupkg(ONE)
+        await desk.symbols.snupkg(ONE)
     with pytest.raises(DocumentNotFound):
-        desk.pdb()
+        await desk.pdb()
 
 
 async def test_unlisting_changes_nothing(desk: Desk):
     await desk.push()
     await desk.house.publish.unlist(desk.alice, ONE, address=HERE)
 
-    assert PDB == desk.pdb()
+    assert PDB == await desk.pdb()
 
 
 async def test_the_sweep_of_packages_leaves_symbols_alone(desk: Desk):
@@ -319,9 +319,9 @@ async def test_a_version_deleted_during_the_push_refuses_it(desk: Desk, monkeypa
     """
     The transaction checks again what was judged outside it.
     """
-    found = desk.house.packages.find(ONE)
+    found = await desk.house.packages.find(ONE)
     assert found is not None
-    monkeypatch.setattr(desk.house.packages, "find", lambda package: replace(found, push=found.push + 1))
+    monkeypatch.setattr(module, "_required", lambda *_: replace(found, push=found.push + 1))
 
     with pytest.raises(VersionNotFound):
         await desk.push()
@@ -336,14 +336,14 @@ async def test_a_cancelled_caller_does_not_stop_the_push(desk: Desk):
         await task
     await desk.symbols.close()
 
-    assert PDB == desk.pdb()
+    assert PDB == await desk.pdb()
     assert [] == desk.house.leftovers()
 
 
 async def test_a_missing_file_is_our_failure(desk: Desk):
     await desk.push()
-    desk.symbols.find(NAME, KEY).path.unlink()
+    (await desk.symbols.find(NAME, KEY)).path.unlink()
 
     with pytest.raises(StorageUnavailable):
-        desk.symbols.find(NAME, KEY)
-    assert len(check_blobs(desk.symbols, desk.house.blobs)) == 1
+        await desk.symbols.find(NAME, KEY)
+    assert len(await check_blobs(desk.house.database, desk.symbols, desk.house.blobs)) == 1

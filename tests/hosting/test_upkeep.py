@@ -12,7 +12,7 @@ import structlog
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.feeds.base import Part
 from nugetproxy.hosting.contents import FOLDER, new_key
-from nugetproxy.hosting.packages import HostedPackage, HostedPackages
+from nugetproxy.hosting.packages import HostedPackage, HostedPackages, StoredContent
 from nugetproxy.hosting.upkeep import Swept, check_blobs, sweep_unreferenced_blobs
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.database.base import Transaction
@@ -99,11 +99,11 @@ async def test_a_package_without_its_file_is_reported(house: House) -> None:
     alice = await house.actor()
     await house.push(alice)
     await house.push(alice, version="2.0.0")
-    assert check_blobs(house.packages, house.blobs) == ()
-    lost = house.packages.of("contoso.utils")[1].blob
+    assert await check_blobs(house.database, house.packages, house.blobs) == ()
+    lost = (await house.packages.of("contoso.utils"))[1].blob
     house.blobs.delete(lost)
     with structlog.testing.capture_logs() as told:
-        assert check_blobs(house.packages, house.blobs) == (str(lost),)
+        assert await check_blobs(house.database, house.packages, house.blobs) == (str(lost),)
     assert [(line["event"], line["blob"]) for line in told] == [("hosted_blob_missing", str(lost))]
 
 
@@ -113,14 +113,14 @@ async def test_concurrent_pushes_and_deletions_are_no_losses(house: House, monke
     """
     alice, root = await house.actor(), await house.actor("root", administrator=True)
     await house.push(alice)
-    rows = house.packages.blobs
-    old = rows()
+    rows, fetch = house.packages.blobs, house.database.fetch_now
+    old = rows(fetch)
     await house.push(alice, version="2.0.0")
     await house.publish.delete(root, PackageIdentity.parse("Contoso.Utils", "1.0.0"), address="")
-    read = [rows(), old]
-    monkeypatch.setattr(house.packages, "blobs", lambda: read.pop())
+    read = [rows(fetch), old]
+    monkeypatch.setattr(house.packages, "blobs", lambda _: read.pop())
     with structlog.testing.capture_logs() as told:
-        assert check_blobs(house.packages, house.blobs) == ()
+        assert await check_blobs(house.database, house.packages, house.blobs) == ()
     assert (told, read) == ([], [])
 
 
@@ -128,10 +128,14 @@ async def test_a_version_deleted_while_it_is_opened_is_no_loss(house: House, mon
     package = PackageIdentity.parse("Contoso.Utils", "1.0.0")
     await house.push(await house.actor())
     root = await house.actor("root", administrator=True)
-    stored = house.packages.find_content(package)
+    stored = await house.packages.find_content(package)
     await house.publish.delete(root, package, address="")
     found = [None, stored]
-    monkeypatch.setattr(HostedPackages, "find_content", lambda *_: found.pop())
+
+    async def find_content(*_: object) -> StoredContent | None:
+        return found.pop()
+
+    monkeypatch.setattr(HostedPackages, "find_content", find_content)
     with structlog.testing.capture_logs() as told, pytest.raises(StorageUnavailable):
         await house.feed.content(package, Part.NUPKG)
     assert told == []
@@ -149,7 +153,7 @@ async def test_a_push_that_slept_is_not_swept(house: House, other: House, is_oth
     def sleep(transaction: Transaction, package: HostedPackage) -> None:
         index_package(transaction, package)
         os.utime(house.blobs.path(package.blob), (0, 0))
-        assert sweeper.packages.blobs() == frozenset()
+        assert sweeper.packages.blobs(sweeper.database.fetch_now) == frozenset()
         sweeps.append(asyncio.run_coroutine_threadsafe(_sweep(sweeper), loop))
         time.sleep(0.1)  # it would have swept by now
 
@@ -157,7 +161,7 @@ async def test_a_push_that_slept_is_not_swept(house: House, other: House, is_oth
     await house.push(await house.actor())
     assert [await asyncio.wrap_future(sweep) for sweep in sweeps] == [Swept(0, 0)]
     assert len(house.files()) == 1
-    assert check_blobs(house.packages, house.blobs) == ()
+    assert await check_blobs(house.database, house.packages, house.blobs) == ()
 
 
 async def test_a_push_that_slept_too_long_is_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +179,7 @@ async def test_a_push_that_slept_too_long_is_refused(house: House, monkeypatch: 
     monkeypatch.setattr(house.publish, "_enter", late)
     with pytest.raises(StorageUnavailable, match="vanished"):
         await house.push(await house.actor())
-    assert house.packages.ids() == ()
+    assert await house.packages.ids() == ()
 
 
 async def _sweep(house: House) -> Swept:

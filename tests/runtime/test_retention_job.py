@@ -58,12 +58,12 @@ async def test_what_is_due_is_logged_before_anything_is_retired(house: House):
     due = {"event": "retention_due", "unlist": 1, "delete": 0}
 
     assert await run(house, 60.0, 0.2) == [due]
-    assert all(each.listed for each in house.packages.of("contoso.utils"))
+    assert all(each.listed for each in await house.packages.of("contoso.utils"))
 
     logs = await run(house, 0.0, 0.3)
     assert logs[:2] == [due, {"event": "retention_done", "unlist": 1, "delete": 0}]
     assert logs[2] == {"event": "retention_done", "unlist": 0, "delete": 0}
-    assert [each.listed for each in house.packages.of("contoso.utils")] == [False, True]
+    assert [each.listed for each in await house.packages.of("contoso.utils")] == [False, True]
 
 
 async def test_only_one_process_does_it(house: House):

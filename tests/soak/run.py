@@ -80,7 +80,7 @@ class Soak:
                     task.cancel()
                 await asyncio.gather(*self._actors, return_exceptions=True)
                 code = await asyncio.to_thread(self._server.stop)
-            self._look_behind(code)
+            await self._look_behind(code)
 
     async def _through(self, life: UpstreamLife) -> None:
         commands = Commands(self._data, self._config, self.truth)
@@ -223,7 +223,7 @@ class Soak:
         accounts.add_user("bob")
         return accounts.add_key("soak", "bob")
 
-    def _look_behind(self, code: int | None) -> None:
+    async def _look_behind(self, code: int | None) -> None:
         """After the server has stopped."""
         if code != 0:
             self.truth.found(f"the server ended with {code}")
@@ -245,7 +245,7 @@ class Soak:
             self.truth.found(f"inventory and files differ: {sorted(differing)}")
         house = House(self._data)
         try:
-            if broken := check_blobs(house.packages, house.blobs):
+            if broken := await check_blobs(house.database, house.packages, house.blobs):
                 self.truth.found(f"hosted files are broken: {broken}")
             if house.leftovers():
                 self.truth.found(f"left beside hosted files: {house.leftovers()}")

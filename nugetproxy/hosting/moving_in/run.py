@@ -155,14 +155,18 @@ class MovingIn:
                 why = f"no account here is named as the owner of {package.id}: create one, or use --owner"
                 raise _Refused("no_owner", why)
             if offer.kind is FileKind.PACKAGE:
-                self._to.publish.judge_push(actor, package)
+                await self._to.publish.judge_push(actor, package)
             if not self._dry_run:
                 return await self._pushed(actor, row)
             if offer.kind is FileKind.SYMBOLS and self._source.local(offer) is None:
                 return replace(row, outcome=Outcome.LEFT_OUT, why="symbols are looked for only in an import")
             if (before := offered.get(package)) is not None and offer.kind is FileKind.PACKAGE:
                 return await self._second(row, before)
-            if offer.kind is FileKind.SYMBOLS and package not in offered and self._to.packages.find(package) is None:
+            if (
+                offer.kind is FileKind.SYMBOLS
+                and package not in offered
+                and await self._to.packages.find(package) is None
+            ):
                 raise VersionNotFound(package.id.text, package.version.normalized, "symbols need their package")
             return await self._examined(row)
         except _Refused as refused:
@@ -185,12 +189,12 @@ class MovingIn:
         """Why nothing needs to be done: these bytes are here. Raises _Refused when other bytes are; None for none."""
         if offer.kind is FileKind.SYMBOLS:
             with suppress(PackageNotFound, VersionNotFound, PartNotFound):
-                file = self._to.symbols.snupkg(package)
+                file = await self._to.symbols.snupkg(package)
                 if await self._differs(offer, await DISK.run(_sha512, file.path), file.size):
                     raise _Refused("different_bytes", f"other symbols of {package} are here; they are not replaced")
                 return "its symbols are here already"
             return None
-        there = self._to.packages.find_content(package)
+        there = await self._to.packages.find_content(package)
         if there is None:
             return None
         if await self._differs(offer, there.sha512, there.size):

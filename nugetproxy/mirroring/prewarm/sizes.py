@@ -1,7 +1,7 @@
 """What packages would cost to fetch, without fetching them: the upstream's catalog states their sizes."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from nugetproxy.errors import NugetproxyError
@@ -15,7 +15,7 @@ _AT_ONCE: Final = 8
 class Sizes:
     """`is_kept` says whether a package is here already."""
 
-    def __init__(self, feed: Feed, patience: Patience, is_kept: Callable[[PackageIdentity], bool]) -> None:
+    def __init__(self, feed: Feed, patience: Patience, is_kept: Callable[[PackageIdentity], Awaitable[bool]]) -> None:
         self._feed = feed
         self._patience = patience
         self._is_kept = is_kept
@@ -32,7 +32,7 @@ class Sizes:
 
     async def to_fetch(self, package: PackageIdentity) -> int | None:
         """Bytes: 0 for a package that is kept, None if the size is unknown."""
-        if self._is_kept(package):
+        if await self._is_kept(package):
             return 0
         try:
             document = (await self._patience.ask(lambda: self._feed.catalog_entry(package))).value.document

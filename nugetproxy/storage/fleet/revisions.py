@@ -40,7 +40,7 @@ class FleetRevisions(Revisions):
         self._log = log
         self._note = note
         self._timing = timing
-        self._never = itertools.count(-1, -1)
+        self._never = itertools.count(-2, -1)  # caches begin with -1, for nothing
 
     @property
     def accounts(self) -> int:
@@ -51,6 +51,10 @@ class FleetRevisions(Revisions):
     def hosting(self) -> int:
         """See `Revisions`."""
         return super().hosting if self._standing.may_remember() else next(self._never)
+
+    def of_package(self, lower_id: str) -> int:
+        """See `Revisions`."""
+        return super().of_package(lower_id) if self._standing.may_remember() else next(self._never)
 
     def may_remember(self) -> bool:
         """See `Revisions`."""

@@ -66,4 +66,4 @@ async def _names_ours(request: web.Request) -> bool:
         lower_id = PackageId.parse(text).lower
     except InvalidPackageId:
         return False  # the handler reports what is wrong with it
-    return hosting.packages.knows(lower_id) or (await accounts.ownership.protected()).covers(lower_id)
+    return (await accounts.ownership.protected()).covers(lower_id) or await hosting.packages.knows(lower_id)

@@ -5,7 +5,6 @@ import re
 from aiohttp import web
 
 from nugetproxy.executors.slices import in_slices
-from nugetproxy.executors.threads import RENDERING
 from nugetproxy.feeds.base import HOSTED
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.protocol.times import ticks_in_url
@@ -28,10 +27,10 @@ async def catalog_document(request: web.Request) -> web.StreamResponse:
     """The index, or one of its pages."""
     events, name = hosting_of(request).events, stem(request, "file", ".json").lower()
     if name == "index":
-        body = write_catalog_index(events.pages(), events.times(), links(request))
+        body = write_catalog_index(await events.pages(), await events.times(), links(request))
         return await document(request, body, _NOW, Resource.CATALOG)
     match = _PAGE.fullmatch(name)
-    items = events.page(int(match[1])) if match else ()
+    items = await events.page(int(match[1])) if match else ()
     if match is None or not items:
         raise unknown_document(request)
     return await document(request, write_catalog_page(int(match[1]), items, links(request)), _NOW, Resource.CATALOG)
@@ -40,8 +39,7 @@ async def catalog_document(request: web.Request) -> web.StreamResponse:
 async def catalog_leaf(request: web.Request) -> web.StreamResponse:
     """One event: the state of a version at that time, or its deletion."""
     name, stamp = stem(request, "file", ".json").lower(), ticks_in_url(request.match_info["stamp"])
-    # It lists all files of the package, which can be tens of thousands.
-    leaf = await RENDERING.run(hosting_of(request).events.find, stamp) if stamp is not None else None
+    leaf = await hosting_of(request).events.find(stamp) if stamp is not None else None
     if leaf is None or name != f"{leaf.item.lower_id}.{leaf.item.lower_version}":
         raise unknown_document(request)
     if leaf.details is None:

@@ -40,7 +40,7 @@ async def push_symbols(request: web.Request) -> web.StreamResponse:
 async def symbols_package(request: web.Request) -> web.StreamResponse:
     """GET the .snupkg of a version."""
     await admit(request, is_hosted=True)
-    file = hosting_of(request).symbols.snupkg(identity(request))
+    file = await hosting_of(request).symbols.snupkg(identity(request))
     return await _file(request, file)
 
 
@@ -55,7 +55,7 @@ async def symbol_file(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
     if services.hosting is not None and FEED not in request:
         try:
-            return await _file(request, services.hosting.symbols.find(name, key, checksums))
+            return await _file(request, await services.hosting.symbols.find(name, key, checksums))
         except DocumentNotFound:
             if services.symbols is None:
                 raise

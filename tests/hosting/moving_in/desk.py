@@ -33,7 +33,7 @@ class Desk:
             index=self.search, clock=house.tick,
         )  # fmt: skip
         self.symbols = Symbols(
-            house.database, house.blobs, house.packages, house.ownership, house.audit, house.revisions, house.spools,
+            house.database, house.blobs, house.ownership, house.audit, house.revisions, house.spools,
             clock=house.tick,
         )  # fmt: skip
         limits = ImportLimits(ArchiveLimits(), package_size, package_size)
@@ -52,13 +52,13 @@ class Desk:
         rows = self.house.database.fetch_now("SELECT lower_id, lower_version FROM hosted_packages ORDER BY 1, 2")
         return [f"{lower_id} {version}" for lower_id, version in rows]
 
-    def bytes_of(self, package: str) -> bytes:
-        found = self.house.packages.find(PackageIdentity.parse(*package.split()))
+    async def bytes_of(self, package: str) -> bytes:
+        found = await self.house.packages.find(PackageIdentity.parse(*package.split()))
         assert found is not None
         return self.house.blobs.path(found.blob).read_bytes()
 
-    def downloads(self, lower_id: str) -> dict[str, int]:
-        return Statistics(self.house.database).downloads_of(lower_id)
+    async def downloads(self, lower_id: str) -> dict[str, int]:
+        return await Statistics(self.house.database).downloads_of(lower_id)
 
 
 def outcomes(report: Report) -> list[tuple[str, str, str]]:

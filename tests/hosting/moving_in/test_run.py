@@ -48,8 +48,8 @@ async def test_loose_files_keep_their_dates(desk: Desk, folder: Path):
         ("Contoso.Utils.1.0.0.nupkg", "imported", ""),
         ("deep/er/whatever.nupkg", "imported", ""),
     ]
-    assert desk.bytes_of("Contoso.Utils 1.0.0") == ONE
-    found = {each.manifest.version.full: each for each in desk.house.packages.of("contoso.utils")}
+    assert await desk.bytes_of("Contoso.Utils 1.0.0") == ONE
+    found = {each.manifest.version.full: each for each in await desk.house.packages.of("contoso.utils")}
     assert found["1.0.0"].published == LONG_AGO
     assert found["2.0.0"].published >= NOON // 1000, "1970 is no date of publication"
 
@@ -70,10 +70,10 @@ async def test_baget(desk: Desk, folder: Path):
 
     assert [(row.outcome, row.kind) for row in report.rows[3:]] == [("refused", "unusable")]
     assert "no file of it" in report.refused[0].why
-    one, two, three = desk.house.packages.of("contoso.utils")
+    one, two, three = await desk.house.packages.of("contoso.utils")
     assert (one.listed, one.published, two.listed, three.listed) == (False, LONG_AGO, True, True)
     assert two.published == int(datetime(2020, 5, 6, 7, 8, 9, tzinfo=UTC).timestamp()) * 1_000_000 + 123_456
-    assert desk.downloads("contoso.utils") == {"1.0.0": 7}
+    assert await desk.downloads("contoso.utils") == {"1.0.0": 7}
 
 
 async def test_another_database_is_refused(desk: Desk, folder: Path):
@@ -102,7 +102,7 @@ async def test_nexus(desk: Desk, folder: Path):
     report = await desk.move_in(FolderSource(folder, repository="nuget-hosted"))
 
     assert [(row.outcome, row.kind) for row in report.rows] == [("imported", ""), ("refused", "another_package")]
-    [found] = desk.house.packages.of("contoso.utils")
+    [found] = await desk.house.packages.of("contoso.utils")
     assert found.published == LONG_AGO
     assert report.rows[0].notes == ("In the repository nuget-hosted: Contoso.Utils/1.0.0",)
 
@@ -126,7 +126,7 @@ async def test_sleet(desk: Desk, folder: Path):
     write(folder, "registration/contoso.utils/index.json", orjson.dumps(index))
     await desk.move_in(folder)
 
-    one, two = desk.house.packages.of("contoso.utils")
+    one, two = await desk.house.packages.of("contoso.utils")
     assert (one.listed, one.published) == (False, LONG_AGO)
     assert one.deprecation is not None
     assert two.deprecation is not None
@@ -167,9 +167,9 @@ async def test_the_catalog_and_the_audit_log_tell_it_as_a_push(desk: Desk, folde
     dated(write(folder, "Contoso.Utils.1.0.0.nupkg", ONE), LONG_AGO + 1_000_000)
     await desk.move_in(folder)
 
-    items = desk.house.events.after(0, 10)
+    items = await desk.house.events.after(0, 10)
     assert [item.version for item in items] == ["2.0.0", "1.0.0"], "in the order of publication"
-    leaf = desk.house.events.find(items[0].stamp)
+    leaf = await desk.house.events.find(items[0].stamp)
     assert leaf is not None
     assert leaf.details is not None
     assert (leaf.details.published, leaf.details.listed) == (LONG_AGO, True)
@@ -182,7 +182,7 @@ async def test_the_catalog_and_the_audit_log_tell_it_as_a_push(desk: Desk, folde
 async def test_a_date_in_the_future_becomes_now(desk: Desk, folder: Path):
     dated(write(folder, "a.nupkg", ONE), NOON // 1000 + 10**15)
     await desk.move_in(folder)
-    [found] = desk.house.packages.of("contoso.utils")
+    [found] = await desk.house.packages.of("contoso.utils")
     assert found.published == found.created
 
 
@@ -199,10 +199,10 @@ async def test_a_second_run_does_nothing(desk: Desk, folder: Path):
     write(folder, "a.nupkg", ONE)
     stored(folder, "Contoso.Utils", "2.0.0", TWO)
     await desk.move_in(folder)
-    files, events = desk.house.files(), desk.house.events.after(0, 10)
+    files, events = desk.house.files(), await desk.house.events.after(0, 10)
     report = await desk.move_in(folder)
     assert [row.outcome.value for row in report.rows] == ["kept", "kept"]
-    assert (desk.house.files(), desk.house.events.after(0, 10)) == (files, events)
+    assert (desk.house.files(), await desk.house.events.after(0, 10)) == (files, events)
     assert desk.house.leftovers() == []
 
 
@@ -231,7 +231,7 @@ async def test_a_version_is_never_replaced(desk: Desk, folder: Path):
         "different_bytes",
         "Contoso.Utils 1.0.0 is here with different bytes; a version is never replaced",
     )
-    assert desk.bytes_of("Contoso.Utils 1.0.0") == ONE
+    assert await desk.bytes_of("Contoso.Utils 1.0.0") == ONE
 
 
 async def test_a_deleted_version_does_not_come_back(desk: Desk, folder: Path):

@@ -110,7 +110,7 @@ class Shelf:
         async with Export(config) as export:
             verdicts = await verdicts_of(config, export.packages(choice))
             with nullcontext() if base is None else Base(base) as opened:
-                exported = export.write(choice, KEY, Pipe(out), opened, verdicts=verdicts, created=CREATED)
+                exported = await export.write(choice, KEY, Pipe(out), opened, verdicts=verdicts, created=CREATED)
         return exported, out.getvalue()
 
 

@@ -104,7 +104,7 @@ async def test_hosted_packages_travel_with_owners_and_listing(shelf, house):
     ] == list(files)
     entry, content = files["hosted/contoso.utils/1.0.0/contoso.utils.1.0.0.nupkg"]
     assert make_nupkg("Contoso.Utils", "1.0.0") == content
-    stored = house.packages.find(PackageIdentity.parse("Contoso.Utils", "1.0.0"))
+    stored = await house.packages.find(PackageIdentity.parse("Contoso.Utils", "1.0.0"))
     assert HostedFacts(
         "Contoso.Utils", "1.0.0", sha512(content), ("alice",), False, stored.published, stored.created,
         stored.last_edited, 0,
@@ -126,7 +126,7 @@ async def test_deprecation_downloads_and_symbols(shelf, house):
     path = house.path / "hosted" / "symbols" / "a.snupkg"
     path.parent.mkdir(parents=True)
     path.write_bytes(symbols)
-    row = (house.packages.find(package).push, "symbols/a.snupkg", len(symbols), sha512(symbols), 1)
+    row = ((await house.packages.find(package)).push, "symbols/a.snupkg", len(symbols), sha512(symbols), 1)
     await house.database.write(lambda db: db.execute("INSERT INTO symbol_packages VALUES (?, ?, ?, ?, ?)", row))
     await count_downloads(house, 7)
 
@@ -145,7 +145,7 @@ async def test_a_hosted_file_that_is_missing(shelf, house):
     for path in house.files():
         path.unlink()
 
-    with pytest.raises(DamagedContent, match=r"the file of the hosted contoso\.other 1\.0\.0 is missing or damaged"):
+    with pytest.raises(DamagedContent, match=r"the file of the hosted Contoso\.Other 1\.0\.0 is missing or damaged"):
         await shelf.export(EVERYTHING.with_hosted(("*",)))
 
 

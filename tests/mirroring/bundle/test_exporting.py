@@ -57,7 +57,7 @@ async def test_packages_are_unchanged_with_their_hash_and_nuspec(shelf):
 async def test_progress_ends_at_the_size_of_the_content(shelf):
     told: list[tuple[int, int]] = []
     async with Export(shelf.config()) as export:
-        exported = export.write(EVERYTHING, KEY, Pipe(io.BytesIO()), advanced=lambda *each: told.append(each))
+        exported = await export.write(EVERYTHING, KEY, Pipe(io.BytesIO()), advanced=lambda *each: told.append(each))
 
     assert {exported.head.size} == {total for _, total in told}
     assert exported.head.size == sum(size for size, _ in told)

@@ -26,7 +26,7 @@ async def main(data):
     async with Export(Shelf(Path(data)).config()) as export:
         with open("/dev/null", "wb") as nothing:
             tracemalloc.start()
-            exported = export.write(EVERYTHING, PrivateKey.generate(), Pipe(nothing))
+            exported = await export.write(EVERYTHING, PrivateKey.generate(), Pipe(nothing))
             print(exported.head.counts["package"], exported.head.size, tracemalloc.get_traced_memory()[1])
 
 asyncio.run(main(sys.argv[1]))

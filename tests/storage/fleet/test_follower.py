@@ -175,10 +175,11 @@ async def test_counters_never_repeat_while_nothing_may_be_remembered():
     setting = Setting()
     revisions = setting.revisions()
     values = [revisions.accounts, revisions.accounts, revisions.hosting, revisions.hosting]
-    assert len(set(values)) == 4
+    values += [revisions.of_package("a"), revisions.of_package("a")]
+    assert len({-1, *values}) == 7  # caches begin with -1
     await setting.after(0.1)
 
-    assert (revisions.accounts, revisions.hosting) == (0, 0)
+    assert (revisions.accounts, revisions.hosting, revisions.of_package("a")) == (0, 0, 0)
     assert revisions.may_remember()
 
 

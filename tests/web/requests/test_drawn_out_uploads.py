@@ -46,7 +46,7 @@ async def test_with_a_key_that_ended(upstream: FakeUpstream, tmp_path: Path, end
         key, text = await house.new_key("bob")
         got = await uploaded(house, {"X-NuGet-ApiKey": text}, lambda: ENDINGS[ending](house, key))
         assert got.status == 403
-        assert house.hosting.packages.ids() == ()
+        assert await house.hosting.packages.ids() == ()
         assert await house.no_leftovers()
 
 
@@ -56,7 +56,7 @@ async def test_with_a_password_that_was_changed(upstream: FakeUpstream, tmp_path
         change = house.accounts.directory.set_password
         got = await uploaded(house, basic("dave", PASSWORD), lambda: change("dave", f"{PASSWORD} staple"))
         assert got.status == 401
-        assert house.hosting.packages.ids() == ()
+        assert await house.hosting.packages.ids() == ()
 
 
 async def test_symbols_with_a_key_that_ended(upstream: FakeUpstream, tmp_path: Path) -> None:

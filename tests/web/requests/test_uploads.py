@@ -90,7 +90,7 @@ class TestForms:
         async with opened(tmp_path, upstream) as house:
             assert (await house.exchange(request(house, headers, body))).status == 201
             assert (await house.get(FILE)).body == PACKAGE
-            assert not house.hosting.packages.knows("contoso.other")
+            assert not await house.hosting.packages.knows("contoso.other")
 
     async def test_a_connection_serves_the_next_push_too(self, upstream, tmp_path):
         async with opened(tmp_path, upstream) as house:
@@ -141,7 +141,7 @@ class TestBroken:
             told = await house.exchange(request(house, {"Content-Length": str(len(body)), **headers}, body))
             assert told.status == 400, told
             assert await house.no_leftovers()
-            assert house.hosting.packages.ids() == ()
+            assert await house.hosting.packages.ids() == ()
             assert (await house.push()).status == 201
 
     @pytest.mark.parametrize("how", ["length", "chunked", "form"])
@@ -166,7 +166,7 @@ class TestBroken:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             await hang_up(writer)
             assert await house.no_leftovers()
-            assert house.hosting.packages.ids() == ()
+            assert await house.hosting.packages.ids() == ()
 
     async def test_a_client_that_stops_sending_is_disconnected(self, upstream, tmp_path, monkeypatch):
         monkeypatch.setattr("nugetproxy.web.requests.uploads.STALL_SECONDS", 0.05)

@@ -219,7 +219,7 @@ async def test_downloads_of_symbols_are_not_downloads_of_the_package(house: Hous
     assert house.services.hosting is not None
     await house.services.hosting.statistics.flush()
 
-    assert 0 == house.services.hosting.statistics.total_of("contoso.utils")
+    assert 0 == await house.services.hosting.statistics.total_of("contoso.utils")
 
 
 @pytest.mark.parametrize("open_to", ["mirrored", "none"])
