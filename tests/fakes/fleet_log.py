@@ -119,6 +119,9 @@ class FakeFleetLog(FleetLog):
             row.is_waited_for = False
         return len(behind)
 
+    async def tidy(self) -> None:
+        await self._turn("tidy")
+
     def _behind(self, revision: int, besides: int) -> list[Row]:
         return [
             row

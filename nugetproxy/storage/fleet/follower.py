@@ -18,6 +18,8 @@ from nugetproxy.storage.fleet.standing import Standing
 from nugetproxy.storage.leases import Leases
 from nugetproxy.storage.revisions import ANYTHING, Change
 
+_TIDY_SECONDS: Final = 300.0
+
 LEASE: Final = "fleet follower"
 """Held by the follower, among the processes of the node."""
 
@@ -47,6 +49,7 @@ class Follower:
         self._timing = timing
         self._went_back = went_back
         self._hint = asyncio.Event()
+        self._tidied = standing.now()
 
     def hint(self) -> None:
         """There may be a change. Hints may be lost: they only save time."""
@@ -81,6 +84,10 @@ class Follower:
             until = memory_without_database(standing.until, standing.confirmed, failed, timing)
             standing.extended(until, failed)
             return timing.retry
+        if standing.now() - self._tidied > _TIDY_SECONDS:
+            self._tidied = standing.now()
+            with contextlib.suppress(StorageUnavailable):
+                await self._log.tidy()
         return timing.beat
 
     async def _round(self) -> None:

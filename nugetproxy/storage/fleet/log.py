@@ -56,3 +56,6 @@ class FleetLog(Protocol):
 
     async def give_up(self, revision: int) -> int:
         """Do not wait any more for the nodes that have not confirmed this change; returns how many these are."""
+
+    async def tidy(self) -> None:
+        """Remove old entries, except the newest, and nodes that were given up and not seen for long."""

@@ -93,6 +93,14 @@ async def test_a_quiet_fleet_costs_one_question_a_second():
 
 
 @in_virtual_time
+async def test_it_tidies_every_few_minutes():
+    setting = Setting()
+    await setting.after(1000)
+
+    assert setting.log.calls.count("tidy") == 3
+
+
+@in_virtual_time
 async def test_a_hint_brings_a_change_at_once():
     setting = Setting()
     await setting.after(0.1)

@@ -1,0 +1,109 @@
+"""One connection to PostgreSQL for what must not wait behind other queries: confirmations, leases, hints.
+
+Every statement is a transaction of its own. It is opened when it is needed, again after it was lost, and given up when
+there is no answer in time. Behind a pooler that gives each transaction another session, it hears no hints.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any, Final
+
+import asyncpg
+
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.database.base import Rows
+from nugetproxy.storage.database.postgres_sql import in_our_terms
+
+_STATEMENTS_KEPT: Final = 32
+
+
+class Line:
+    """For one event loop. `close` it after use."""
+
+    def __init__(self, dsn: str, patience: float) -> None:
+        """`dsn` may contain a password and is never logged. `patience`: seconds until an answer is not waited for."""
+        self._dsn = dsn
+        self._patience = patience
+        self._turn = asyncio.Lock()
+        self._connection: Any = None
+        self._is_pooled = False
+        self._heard: dict[str, Callable[[str], None]] = {}
+
+    def listen(self, channel: str, heard: Callable[[str], None]) -> None:
+        """Call `heard` with the payload of each hint, and with an empty text when hints may have been lost.
+
+        Before the first `ask`; it is then for as long as the line is connected.
+        """
+        self._heard[channel] = heard
+
+    async def ask(self, sql: str, *parameters: object) -> Rows:
+        """The rows of one statement, with `$1`, `$2` for its parameters.
+
+        Raises StorageUnavailable, also when there is no answer in time: it may have been carried out then.
+        """
+        async with self._turn:
+            try:
+                async with asyncio.timeout(self._patience):
+                    return await self._answer(sql, parameters)
+            except TimeoutError as error:
+                raise StorageUnavailable(f"PostgreSQL has not answered for {self._patience:g} s") from error
+            except Exception as error:
+                raise in_our_terms(error) from error
+
+    async def close(self) -> None:
+        """It can be used again, and is then connected again."""
+        self._give_up()
+
+    async def _answer(self, sql: str, parameters: tuple[object, ...]) -> Rows:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+        try:
+            if not self._is_pooled:
+                return [tuple(row) for row in await self._connection.fetch(sql, *parameters)]
+            # Only the statements of one transaction are sure to reach one session.
+            async with self._connection.transaction():
+                return [tuple(row) for row in await self._connection.fetch(sql, *parameters)]
+        except asyncpg.PostgresError as error:
+            if (error.sqlstate or "")[:2] in ("08", "25", "57"):  # lost, read-only after a failover, shutting down
+                self._give_up()
+            raise
+        except BaseException:  # whatever it was: an answer may still be on its way
+            self._give_up()
+            raise
+
+    async def _connect(self) -> Any:
+        connection = await self._connect_once()
+        if not self._is_pooled and await connection.fetchval("SELECT pg_backend_pid()") != connection.get_server_pid():
+            self._is_pooled = True
+            connection.terminate()
+            connection = await self._connect_once()
+        try:
+            for channel, heard in self._heard.items() if not self._is_pooled else ():
+                await connection.add_listener(channel, lambda _c, _p, _n, payload, heard=heard: heard(payload))
+                heard("")
+                connection.add_termination_listener(lambda _, heard=heard: heard(""))
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def _connect_once(self) -> Any:
+        try:
+            return await asyncpg.connect(
+                self._dsn,
+                timeout=self._patience,
+                statement_cache_size=0 if self._is_pooled else _STATEMENTS_KEPT,
+                server_settings={"application_name": "nugetproxy fleet"},
+            )
+        except (asyncpg.exceptions.ClientConfigurationError, ValueError):
+            # Its message may quote a part of the password.
+            raise StorageUnavailable(
+                "the connection string is not valid: expected postgresql://user:password@host:port/database"
+            ) from None
+
+    def _give_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):  # it is gone in any case
+                connection.terminate()
