@@ -128,6 +128,11 @@ class BlobStoreContract(BlobsContract):
         await store.bring(KEY, 7, sha512_of(b"package"))
         assert store.path(KEY).read_bytes() == b"package"
 
+    async def test_what_does_not_exist_cannot_be_brought(self, store: BlobStore, make_spool: MakeSpool):
+        with pytest.raises(KeyError):
+            await store.bring(KEY, 7, sha512_of(b"package"))
+        assert not store.path(KEY).exists()
+
     @pytest.mark.parametrize("content", [b"package", b"", LARGE], ids=["small", "empty", "large"])
     async def test_a_stream_has_all_bytes(self, store: BlobStore, make_spool: MakeSpool, content: bytes):
         store.commit(KEY, make_spool(content))

@@ -10,7 +10,7 @@ from nugetproxy.storage.blobs import filesystem
 from nugetproxy.storage.blobs.base import BlobKey
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.spool import MemoryBudget, Spool, SpoolFolder
-from tests.contracts.blob_store import KEY, BlobStoreContract, MakeSpool
+from tests.contracts.blob_store import KEY, BlobStoreContract, MakeSpool, sha512_of
 
 
 @pytest.fixture
@@ -106,6 +106,12 @@ class TestFilesystemBlobs(BlobStoreContract):
         make(store.path(KEY))
 
         assert store.stat(KEY) is None
+
+    async def test_a_file_of_another_size_is_not_the_blob(self, store: FilesystemBlobs, make_spool: MakeSpool):
+        store.commit(KEY, make_spool(b"package"))
+
+        with pytest.raises(KeyError):
+            await store.bring(KEY, 6, sha512_of(b"packag"))
 
     def test_a_commit_replaces_a_pipe(self, store: FilesystemBlobs, make_spool: MakeSpool):
         store.path(KEY).parent.mkdir(parents=True)

@@ -227,14 +227,6 @@ async def test_a_file_with_other_bytes_is_replaced(make_node: MakeNode, make_spo
     assert old.path(KEY).read_bytes() == PACKAGE
 
 
-async def test_a_missing_blob_is_our_failure(make_node: MakeNode):
-    node = make_node()
-
-    with pytest.raises(StorageUnavailable, match="missing"):
-        await node.bring(KEY, len(PACKAGE), SHA512)
-    assert node.stat(KEY) is None
-
-
 # --- the bucket fails -------------------------------------------------------------------------------------------------
 
 

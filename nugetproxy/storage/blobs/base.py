@@ -96,22 +96,19 @@ class Blobs(Protocol):
 
 
 class BlobStore(Blobs, Protocol):
-    """A store whose blobs are sent to clients as files of this machine.
-
-    `bring` a blob before using its `path`. Where all blobs are files here, that costs nothing, and `stat` is cheap
-    enough for the event loop.
-    """
+    """A store whose blobs are sent to clients as files of this machine: `bring` a blob before using its `path`."""
 
     def path(self, key: BlobKey) -> Path:
         """Where the blob is or would be stored on this machine. Never fails."""
 
     async def bring(self, key: BlobKey, size: int, sha512: str) -> None:
-        """Make sure that `path(key)` holds the blob, if the store keeps its blobs elsewhere.
+        """Make sure that `path(key)` is a file of `size` bytes with this hash (base64).
 
-        It becomes visible there only if it has exactly `size` bytes and this hash (base64). Whether the key exists at
-        all is not checked where there is nothing to bring.
+        Where the store keeps its blobs elsewhere, bytes become visible there only after they were compared. Where all
+        blobs are files of this machine, the hash is not compared again.
 
         Raises:
+            KeyError: there is no such blob, or none of this size.
             NotKeptHere: this machine has no room for it: use `stream`.
             StorageUnavailable: it cannot be fetched, or it has other bytes.
         """

@@ -137,7 +137,7 @@ class NodeCache:
                     yield before
             last = checked.last()
         except KeyError:
-            raise _missing(key) from None
+            raise StorageUnavailable(f"blob {key} is missing in the bucket") from None
         yield last
 
     async def trim(self) -> None:
@@ -176,8 +176,6 @@ class NodeCache:
             with self._disk_of_ours(key):
                 self._keep(key, spool, time_of(self._clock(), spool.sha512))
             self._refusals.kept()
-        except KeyError:
-            raise _missing(key) from None
         finally:
             spool.end()
 
@@ -243,7 +241,3 @@ class NodeCache:
         self._trimming = None
         if not task.cancelled() and (error := task.exception()):
             _log.warning("node_cache_not_trimmed", why=str(error))
-
-
-def _missing(key: BlobKey) -> StorageUnavailable:
-    return StorageUnavailable(f"blob {key} is missing in the bucket")
