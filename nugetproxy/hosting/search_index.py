@@ -13,7 +13,7 @@ from nugetproxy.hosting.full_text.base import Texts
 from nugetproxy.hosting.full_text.choice import full_text
 from nugetproxy.hosting.leaves import leaf_of
 from nugetproxy.hosting.packages import HostedPackage, find_package
-from nugetproxy.hosting.search_marks import CLASSES, class_of, hidden_marks, id_mark, type_mark, version_mark
+from nugetproxy.hosting.search_marks import CLASSES, class_of, id_mark, type_mark, version_mark
 from nugetproxy.hosting.search_tokens import indexed, indexed_name, inner_parts
 from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
 from nugetproxy.protocol.v3.search import SearchQuery, hit_from_leaves
@@ -147,7 +147,7 @@ def _write(transaction: Transaction, document: int, package: HostedPackage, show
         "INSERT INTO search_hits VALUES (?, ?) ON CONFLICT (document) DO UPDATE SET hit = excluded.hit",
         (document, orjson.dumps(hit).decode()),
     )
-    full_text(transaction.dialect).put(transaction, document, _texts(package, hit), hidden_marks(shown_to))
+    full_text(transaction.dialect).put(transaction, document, _texts(package, hit), shown_to)
 
 
 def _texts(package: HostedPackage, hit: dict[str, Any]) -> Texts:
@@ -169,7 +169,7 @@ def _texts(package: HostedPackage, hit: dict[str, Any]) -> Texts:
 def _show_to(transaction: Transaction, document: int, shown_to: int) -> None:
     """Keep the document unchanged, but show it to these classes of clients."""
     transaction.change("UPDATE search_documents SET shown_to = ? WHERE document = ?", (shown_to, document))
-    full_text(transaction.dialect).hide(transaction, document, hidden_marks(shown_to))
+    full_text(transaction.dialect).show_to(transaction, document, shown_to)
 
 
 def _hit(package: HostedPackage) -> dict[str, Any]:

@@ -186,5 +186,5 @@ _by_field: Final[dict[str, Callable[[str], list[Match]]]] = {
 
 
 def readable(text: str) -> str:
-    """The part of a text that is used: its beginning, without the lone surrogates that broken URLs decode to."""
-    return text[:_LONGEST_TEXT].encode("utf-8", "replace").decode()
+    """The part of a text that is used: its beginning, without NULs, and lone surrogates that broken URLs decode to."""
+    return text[:_LONGEST_TEXT].encode("utf-8", "replace").decode().replace("\0", "?")

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from nugetproxy.hosting.full_text.base import AllOf, Condition, FullText, Phrase
-from nugetproxy.hosting.search_marks import class_of, hidden_mark, type_mark
+from nugetproxy.hosting.search_marks import class_of, type_mark
 from nugetproxy.hosting.search_match import Asked, Expression, readable
 from nugetproxy.nuget.identity import lower_invariant
 from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
@@ -21,10 +21,11 @@ from nugetproxy.storage.database.lists import listed, padded
 # the page itself is read.
 _SORTED: Final = 300
 _LISTED: Final = 2000
-_LAST_CHARACTER: Final = "\U0010ffff"
+# From so many on, finding all of them to show the first takes longer than looking at documents in their order.
+_BROAD: Final = 20_000
 
-# The documents of one rank, up to a limit, in the order of their numbers.
-_Rank = Callable[[int], list[int]]
+# The documents of one rank, up to a limit, in the order of their numbers. True: there may be very many.
+_Rank = Callable[[int, bool], list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def _page(
         return seen.count_all(), seen.documents(seen.most_downloaded(query.take, query.skip))
     rest = seen.rank(found)
     # A result that is probably small is listed, which costs no more than counting it and saves the second query.
-    listed = rest(_LISTED) if found.is_narrow else []
+    listed = rest(_LISTED, False) if found.is_narrow else []
     total = len(listed) if found.is_narrow and len(listed) < _LISTED else seen.count(found)
     end = min(query.skip + query.take, total)
     if query.skip >= end:
@@ -68,7 +69,7 @@ def _page(
     for place, rank in enumerate([*ranks, rest]):
         if len(places) < wanted:
             limit = min(total, wanted + len(places))
-            for document in listed if rank is rest and limit <= len(listed) else rank(limit):
+            for document in listed if rank is rest and limit <= len(listed) else rank(limit, total >= _BROAD):
                 places.setdefault(document, place)
     numbers = seen.sorted(places) if is_sorted else list(places)
     return total, seen.documents(numbers[query.skip : end])
@@ -78,11 +79,10 @@ class _Seen:
     """The documents as one kind of client sees them, optionally of one package type."""
 
     def __init__(self, fetch: Fetch, texts: FullText, query: SearchQuery | CompletionQuery) -> None:
-        asked = class_of(prerelease=query.prerelease, semver_level2=query.semver_level2)
         self._fetch = fetch
         self._texts = texts
-        self._bit = 1 << asked
-        self._hidden = hidden_mark(asked)
+        self._asked = class_of(prerelease=query.prerelease, semver_level2=query.semver_level2)
+        self._bit = 1 << self._asked
         self._type = None if query.package_type is None else type_mark(readable(lower_invariant(query.package_type)))
 
     def is_everything(self, expression: Expression) -> bool:
@@ -93,18 +93,20 @@ class _Seen:
 
     def rank(self, expression: Expression) -> _Rank:
         condition = self._of_client(expression)
-        return lambda limit: self._texts.first(self._fetch, condition, limit)
+        return lambda limit, is_broad: self._texts.first(self._fetch, condition, limit, is_broad=is_broad)
 
     def rank_beginning(self, expression: Expression, beginning: str) -> _Rank:
         """Those whose ids begin with this."""
-        condition, between = self._of_client(expression), (beginning, beginning + _LAST_CHARACTER)
-        return lambda limit: self._texts.first_within(self._fetch, condition, between, limit)
+        condition = self._of_client(expression)
+        return lambda limit, is_broad: self._texts.first_beginning(
+            self._fetch, condition, beginning, limit, is_broad=is_broad
+        )
 
     def _of_client(self, expression: Expression) -> Condition:
         asked = [] if expression.match is None else [expression.match]
         if self._type is not None:
             asked.append(Phrase((self._type,)))
-        return Condition(expression.index, AllOf(tuple(asked)), self._hidden)
+        return Condition(expression.index, AllOf(tuple(asked)), self._asked)
 
     def count_all(self) -> int:
         [(count,)] = self._fetch("SELECT count(*) FROM search_documents WHERE shown_to & ? <> 0", (self._bit,))

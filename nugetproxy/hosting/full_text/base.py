@@ -4,7 +4,6 @@ Every engine of the main database has its own (`sqlite`, `postgres`); all of the
 order. What a text means belongs to `search_match`, which documents exist to `search_index`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
@@ -65,11 +64,11 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What is asked: the match, without the documents that have the mark `hidden`."""
+    """What is asked: the match, among the documents that are shown to clients of the class `asked`."""
 
     index: Index
     match: Match
-    hidden: str
+    asked: int
 
 
 class FullText(Protocol):
@@ -79,14 +78,14 @@ class FullText(Protocol):
     follows the table of owners by itself.
     """
 
-    def put(self, transaction: Transaction, document: int, texts: Texts, hidden: str) -> None:
-        """The document is new or has changed. `hidden`: the marks of those who do not see it, separated by spaces.
+    def put(self, transaction: Transaction, document: int, texts: Texts, shown_to: int) -> None:
+        """The document is new or has changed. `shown_to` has a bit for each class of clients that sees it.
 
         Texts that are the same as before should cost no more than reading them.
         """
 
-    def hide(self, transaction: Transaction, document: int, hidden: str) -> None:
-        """Change the marks of those who do not see it."""
+    def show_to(self, transaction: Transaction, document: int, shown_to: int) -> None:
+        """Change who sees it."""
 
     def renumber(self, transaction: Transaction, document: int, number: int) -> None:
         """Change the number of a document to one that is free."""
@@ -96,8 +95,10 @@ class FullText(Protocol):
     def count(self, fetch: Fetch, condition: Condition) -> int:
         """The number of all matches."""
 
-    def first(self, fetch: Fetch, condition: Condition, limit: int) -> list[int]:
-        """The first matches, by number."""
+    def first(self, fetch: Fetch, condition: Condition, limit: int, *, is_broad: bool) -> list[int]:
+        """The first matches, by number. `is_broad`, a hint: there may be tens of thousands."""
 
-    def first_within(self, fetch: Fetch, condition: Condition, between: Sequence[str], limit: int) -> list[int]:
-        """As `first`, of the documents whose lower id is between these two, inclusive."""
+    def first_beginning(
+        self, fetch: Fetch, condition: Condition, beginning: str, limit: int, *, is_broad: bool
+    ) -> list[int]:
+        """As `first`, of the documents whose lower id begins with this."""
