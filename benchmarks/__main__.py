@@ -67,6 +67,7 @@ def main() -> None:
     finding.add_argument("--versions", type=int, default=20, help="of each id")
     finding.add_argument("--rounds", type=int, default=100, help="how often each query is run")
     finding.add_argument("--pushes", type=int, default=50)
+    finding.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     pushing = what.add_parser("pushes", help="pushes into a large private feed against synced files")
     pushing.add_argument("--pushes", type=int, default=100, help="of each kind, each round")
     listing = what.add_parser("v2", help="V2 lists and registrations of hosted ids, hot and not, against nginx")
@@ -118,7 +119,7 @@ def main() -> None:
             print(foreseen.measure(rounds=asked.rounds, command=asked.command))
         case "search":
             options = {"ids": asked.ids, "versions": asked.versions, "rounds": asked.rounds}
-            print(search.measure(**options, pushes=asked.pushes))
+            print(search.measure(**options, pushes=asked.pushes, database=asked.database))
         case "pushes":
             options = {"ids": asked.ids, "versions": asked.versions, "rounds": asked.rounds}
             print(pushes.measure(**options, pushes=asked.pushes))
