@@ -19,7 +19,7 @@ from nugetproxy.cli.options import Settings
 from nugetproxy.cli.output import note
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.runtime.main_database import open_main
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database
 from nugetproxy.storage.revisions import Revisions
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Managed:
     """What a command works with. `by` is the user running it, for the audit log."""
 
-    def __init__(self, settings: Settings, path: Path, database: SqliteDatabase, revisions: Revisions) -> None:
+    def __init__(self, settings: Settings, path: Path, database: Database, revisions: Revisions) -> None:
         self._settings = settings
         self.path = path
         self.database = database

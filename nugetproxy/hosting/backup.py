@@ -3,13 +3,12 @@
 Files never change, so only files deleted in the meantime can be missing: then a newer snapshot is taken.
 """
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.backup.writing import BackupWriter
+from nugetproxy.storage.database.foreign import read_copy
 from nugetproxy.storage.database.opening import MAIN
 
 HOSTED: Final = "hosted"
@@ -45,12 +44,7 @@ def back_up_hosting(backup: BackupWriter) -> tuple[str, ...]:
 
 def _needed(database: Path) -> dict[str, tuple[int, str]]:
     """Size and SHA-512 in base64 of each file that the database names, by its path in the data directory."""
-    try:
-        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?immutable=1", uri=True)) as connection:
-            rows = connection.execute(_NEEDED).fetchall()
-    except sqlite3.Error as error:
-        raise StorageUnavailable(f"{database} cannot be read: {error}") from error
-    return {f"{HOSTED}/{blob}": (size, sha512) for blob, size, sha512 in rows}
+    return {f"{HOSTED}/{blob}": (size, sha512) for blob, size, sha512 in read_copy(database, _NEEDED)}
 
 
 def _add(backup: BackupWriter, path: str, expected: tuple[int, str]) -> bool:

@@ -21,7 +21,7 @@ from nugetproxy.mirroring.bundle.receiving import HostedFile
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.protocol.v3.deprecation import Deprecation
 from nugetproxy.runtime.moving_in_parts import receiver
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import BLOCK, Spool, disk_failures
 
@@ -58,7 +58,7 @@ async def publish_hosted(
     *,
     config: Config,
     path: Path,
-    database: SqliteDatabase,
+    database: Database,
     revisions: Revisions,
     ownership: Ownership,
     audit: AuditLog,

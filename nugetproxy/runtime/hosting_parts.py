@@ -47,7 +47,6 @@ from nugetproxy.services import AccountServices, HostingServices
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.blobs.opening import open_hosted_blobs
 from nugetproxy.storage.database.base import Database
-from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.leases import Leases
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import MemoryBudget, SpoolFolder
@@ -80,7 +79,7 @@ def over(
     below: Feed,
     config: Config,
     path: Path,
-    database: SqliteDatabase,
+    database: Database,
     leases: Leases,
     revisions: Revisions,
     stack: AsyncExitStack,
