@@ -62,7 +62,7 @@ def evict(
         print_json(reports.evicted(evicted, dry_run=dry_run))
     else:
         for file in evicted.files:
-            click.echo(f"{file.lower_id} {file.lower_version}  {file.size}")
+            click.echo(f"{file.lower_id} {file.lower_version}  {file.occupied}")
         done = "Would evict" if dry_run else "Evicted"
         click.echo(f"{done} {len(evicted.files)} packages ({evicted.bytes / 1e6:.1f} MB).")
     if not enough:
@@ -171,7 +171,7 @@ async def _plan(
 
     if package_id is not None:
         wanted = await _named(opened.files, package_id, version)
-        return Evicted(list(wanted), len(wanted), sum(file.size for file in wanted)), True
+        return Evicted(list(wanted), len(wanted), sum(file.occupied for file in wanted)), True
     needed = _needed(config, opened.inventory, target)
     planned = await plan(opened.files, needed, time.time()) if needed > 0 else Evicted()
     return planned, planned.bytes >= needed

@@ -79,7 +79,7 @@ def evicted(found: "Evicted", *, dry_run: bool) -> dict[str, Any]:
         "unknown": found.unknown,
         "in_use": found.busy,
         "evicted": [
-            {"id": file.lower_id, "version": file.lower_version, "upstream": file.upstream, "bytes": file.size}
+            {"id": file.lower_id, "version": file.lower_version, "upstream": file.upstream, "bytes": file.occupied}
             for file in found.files
         ],
     }

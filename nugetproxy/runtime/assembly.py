@@ -246,7 +246,6 @@ async def assemble(
         )
         symbols = symbols_over(
             path,
-            database,
             parts,
             care,
             servers,

@@ -22,7 +22,9 @@ from nugetproxy.mirroring.kept.inventory import Inventory
 from nugetproxy.mirroring.kept.last_use import LastUse
 from nugetproxy.mirroring.kept.pins import Pins
 from nugetproxy.mirroring.kept.quarantine import Quarantine
+from nugetproxy.mirroring.kept.symbols import KeptSymbols
 from nugetproxy.mirroring.kept.unmet import UnmetRequests
+from nugetproxy.mirroring.symbols.verification import SymbolsVerification
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.services import CareServices
 from nugetproxy.storage.access import Access
@@ -42,6 +44,7 @@ class KeptParts:
     last_use: LastUse
     unmet: UnmetRequests
     pins: Pins
+    symbols: KeptSymbols
     quarantine: Quarantine
     blobs: FilesystemBlobs
 
@@ -62,6 +65,7 @@ def kept_parts(
         LastUse(files),
         UnmetRequests(database),
         Pins(database),
+        KeptSymbols(database),
         Quarantine(path, files),
         FilesystemBlobs(path / MIRROR, access),
     )
@@ -99,8 +103,9 @@ def care_over(
         for name, mirror in mirrors.items()
     }
     verification = Verification(
-        path / MIRROR, parts.inventory, parts.files, parts.blobs, parts.quarantine, leases, sides
-    )
+        path / MIRROR, parts.inventory, parts.files, parts.blobs, parts.quarantine, leases, sides,
+        symbols=SymbolsVerification(parts.symbols, parts.blobs),
+    )  # fmt: skip
     if runs and not parts.files.is_read_only:
         jobs = [verification.run()] if config.mirroring.mode == "offline" else [verification.run(), upkeep.run()]
         stack.push_async_callback(_ended, [asyncio.create_task(job) for job in jobs])

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from nugetproxy.mirroring.kept.symbols import KeptSymbols
 from nugetproxy.mirroring.symbols.mirrored_symbols import MirroredSymbols, SymbolServer
 from nugetproxy.runtime.care_parts import KeptParts
 from nugetproxy.services import CareServices
-from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.leases import Leases
 from nugetproxy.storage.reserve import Reserve
 from nugetproxy.storage.spool import MemoryBudget, SpoolFolder
@@ -16,7 +14,6 @@ from nugetproxy.storage.spool import MemoryBudget, SpoolFolder
 
 def symbols_over(
     path: Path,
-    database: SqliteDatabase,
     parts: KeptParts,
     care: CareServices,
     servers: Mapping[str, SymbolServer],
@@ -24,9 +21,9 @@ def symbols_over(
     reserve: Reserve,
     stack: AsyncExitStack,
 ) -> MirroredSymbols:
-    """Over the inventory in `database`; `stack` closes it. `servers` by the name of the upstream, none offline."""
+    """`stack` closes it. `servers` by the name of the upstream, none offline."""
     symbols = MirroredSymbols(
-        KeptSymbols(database),
+        parts.symbols,
         parts.blobs,
         SpoolFolder(path / "spool", MemoryBudget(0), reserve),
         leases,

@@ -120,6 +120,23 @@ async def test_a_damaged_pdb_is_fetched_again(upstream, tmp_path, package):
         assert await kept_bytes(mirror) == len(package) + len(UTILS.pdb)
 
 
+async def test_verification_finds_damaged_pdbs(upstream, tmp_path, package):
+    async with mirroring(tmp_path, upstream) as mirror:
+        await restore(mirror)
+        await mirror.get(PDB)
+        care = mirror.services.care
+        assert care is not None
+        assert (await care.verification.verify(2**40)).is_clean
+        [kept] = tmp_path.rglob("*.pdb")
+        status = kept.stat()
+        kept.write_bytes(b"x" * len(UTILS.pdb))
+        os.utime(kept, ns=(status.st_mtime_ns, status.st_mtime_ns))
+        found = await care.verification.verify(2**40)
+        assert [each.why for each in found.damaged] == ["its PDB contoso.utils.pdb was missing or changed"]
+        assert (await mirror.get(PDB)).body == UTILS.pdb
+        assert (await care.verification.verify(2**40)).is_clean
+
+
 async def test_pdbs_go_with_their_package(upstream, tmp_path, package):
     async with mirroring(tmp_path, upstream) as mirror:
         await restore(mirror)
@@ -200,3 +217,20 @@ def _carry(folder: Path, wanted: str, config: str) -> None:
     assert (json.loads(shown.stdout)["format"], json.loads(shown.stdout)["counts"]["symbols"]) == (2, 1)
     imported = there.run("import", "--trust", f"{key}.pub", "--json", bundle)
     assert json.loads(imported.stdout)["symbols"] == {"new": 1, "new_bytes": len(UTILS.pdb)}
+
+
+async def test_readers_without_credentials_get_those_of_mirrored_packages(upstream, tmp_path, package):
+    """They are asked for credentials where only a hosted package could have the PDB."""
+    async with mirroring(tmp_path, upstream, accounts={"anonymous_read": "mirrored"}) as mirror:
+        await restore(mirror)
+        got = await mirror.get(PDB)
+        assert (got.status, got.body) == (200, UTILS.pdb)
+        assert (await mirror.get(f"/symbols{OTHER.path}")).status == 401
+    async with mirroring(tmp_path, upstream, accounts={"anonymous_read": "none"}) as mirror:
+        assert (await mirror.get(PDB)).status == 401
+
+
+async def test_without_a_private_feed(upstream, tmp_path, package):
+    async with mirroring(tmp_path, upstream, hosting={"enabled": False}) as mirror:
+        await restore(mirror)
+        assert (await mirror.get(PDB)).body == UTILS.pdb

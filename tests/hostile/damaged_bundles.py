@@ -13,16 +13,25 @@ import orjson
 
 from nugetproxy.mirroring.bundle.container import ContainerWriter
 from nugetproxy.mirroring.bundle.head import HEAD, Head
-from nugetproxy.mirroring.bundle.manifest import MANIFEST
+from nugetproxy.mirroring.bundle.manifest import MANIFEST, Kind, SymbolsFacts
 from nugetproxy.mirroring.bundle.signature import SIGNATURE, PrivateKey
-from tests.mirroring.bundle.bundles import KEY, sha512
+from tests.flows.symbols import Build
+from tests.mirroring.bundle.bundles import KEY, entry, sha512
 from tests.mirroring.bundle.importer import bundle, document, package
+from tests.symbol_builders import checksum_of
 
+_BUILD = Build("Contoso.A")
+_SYMBOLS = SymbolsFacts(
+    "contoso.a.pdb", f"{_BUILD.guid.hex}ffffffff", f"SHA256:{checksum_of(_BUILD.pdb, guid=_BUILD.guid).hex()}",
+    ("contoso.a/1.0.0", "contoso.b/2.0.0-beta.1"),
+)  # fmt: skip
 GOOD = bundle(
     *package("Contoso.A"),
     *package("Contoso.B", "2.0.0-beta.1", payload=b"b" * 3000),
     document("https://feed.test/v3/flat/contoso.a/index.json", b'{"versions":["1.0.0"]}'),
     document("https://feed.test/v3/index.json", b'{"resources":[]}'),
+    entry(Kind.SYMBOLS, _SYMBOLS, _BUILD.pdb),
+    format=2,
 )
 OTHER = bundle(*package("Contoso.C"), bundle="f" * 32, sequence=2)
 BLOCK = 512
@@ -224,6 +233,10 @@ def other_line(chance: random.Random) -> bytes:
         "version": ("..", "", "1.0", "9.9.9", None),
         "content_hash": (sha512(b"x"), None),
         "upstreams": ([], [".."], ["nowhere"], None),
+        "file": ("..", "", "CONTOSO.A.PDB", "a/b.pdb", None),
+        "key": ("", "0" * 40, None),
+        "checksums": ("", "SHA256:" + "00" * 32, None),
+        "packages": ([], [".."], ["../.."], None),
         "url": ("file:///etc/passwd", "", "https://other.test/", None),
         "status": (404, 0, -1, "200"),
         "confirmed": ("now", None, 10**400 if chance.random() < 0 else None),

@@ -1,6 +1,7 @@
 """Reading every kept file again: what is wrong goes to quarantine and is fetched again.
 
 A file must have the size and hashes of its row, the content that its signature covers, and the identity of its folder.
+The PDBs of a package are read with it.
 If the upstream states another hash, the file is reported and stays: which of the two is right is not known here.
 
 Any number of processes may do this beside a server. A file is only moved under the lease of its download. Each result
@@ -26,6 +27,7 @@ from nugetproxy.mirroring.kept.files import ExpectedFile, FileKey, KeptFile, Kep
 from nugetproxy.mirroring.kept.inventory import Inventory, KeptPackage
 from nugetproxy.mirroring.kept.quarantine import Quarantine
 from nugetproxy.mirroring.kept.symbols import delete_pdbs
+from nugetproxy.mirroring.symbols.verification import SymbolsVerification
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobKey, BlobStore
 from nugetproxy.storage.leases import Leases
@@ -100,6 +102,7 @@ class Verification:
         leases: Leases,
         upstreams: Mapping[str, UpstreamSide],
         *,
+        symbols: SymbolsVerification | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._mirror = mirror
@@ -109,6 +112,7 @@ class Verification:
         self._quarantine = quarantine
         self._leases = leases
         self._upstreams = upstreams
+        self._symbols = symbols
         self._clock = clock
 
     async def verify(self, before: float, *, rate: int | None = None, repair: bool = True) -> Verified:
@@ -172,7 +176,17 @@ class Verification:
             result.damaged.append(Problem(key, checked.fault, repair and await self._fetched_again(key)))
         else:
             await self._note(key, file, checked, result)
+            return checked.size + await self._verify_symbols(key, result)
         return checked.size
+
+    async def _verify_symbols(self, key: FileKey, result: Verified) -> int:
+        """Returns the bytes read."""
+        if self._symbols is None:
+            return 0
+        size, damaged = await self._symbols.verify(key)
+        result.bytes += size
+        result.damaged += [Problem(key, f"its PDB {name} was missing or changed") for name in damaged]
+        return size
 
     async def _checked(self, blob: BlobKey, key: FileKey) -> CheckedFile | None:
         """None if there is no such file."""

@@ -90,8 +90,12 @@ class KeptSymbols:
         )
         return [MirroredPdb(*row) for row in rows]
 
+    def has_unread(self) -> bool:
+        """Whether there are packages whose assemblies were not read. Takes microseconds."""
+        return bool(self._database.fetch_now("SELECT 1 FROM mirrored_files WHERE symbols_known = 0 LIMIT 1"))
+
     def unread(self, limit: int) -> list[FileKey]:
-        """Packages whose assemblies were not read, the most recently used first."""
+        """Packages whose assemblies were not read, the most recently used first. Blocks."""
         rows = self._database.fetch_now(
             "SELECT upstream, lower_id, lower_version FROM mirrored_files WHERE symbols_known = 0"
             " ORDER BY used DESC LIMIT ?",

@@ -33,6 +33,7 @@ from nugetproxy.mirroring.kept.guard import sha512_of
 from nugetproxy.mirroring.kept.symbols import KeptSymbols, MirroredPdb
 from nugetproxy.mirroring.symbols.checks import LARGEST_PDB, fault_of
 from nugetproxy.mirroring.symbols.reading import SymbolsReading
+from nugetproxy.mirroring.symbols.verification import forget
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.portable_pdb import PORTABLE_AGE
@@ -162,12 +163,8 @@ class MirroredSymbols:
             path = self._blobs.path(pdb.blob)
             with disk_failures("read a kept PDB"):
                 if await UPKEEP.run(sha512_of, path) != pdb.sha512:
-                    _log.error(
-                        "kept_symbols_damaged", package=f"{pdb.lower_id} {pdb.lower_version}", pdb=pdb.lower_name
-                    )
                     if not self._rows.is_read_only:
-                        await DISK.run(self._blobs.delete, pdb.blob)
-                        await self._rows.keep(replace(pdb, size=0, modified=0, sha512=""))
+                        await forget(self._rows, self._blobs, pdb)
                     return None
         self._used(pdb.upstream, PackageIdentity.parse(pdb.lower_id, pdb.lower_version))
         return LocalFile(self._blobs.path(pdb.blob), kept.size, int(kept.modified / 1e9), kept.etag)

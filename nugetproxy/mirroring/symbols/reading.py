@@ -30,7 +30,7 @@ LEASE: Final = "symbols reading"
 
 # Seconds that a debugger waits for packages to be read. It gives up later than this.
 _PATIENCE: Final = 10.0
-_BATCH: Final = 20
+_BATCH: Final = 200
 
 _log = logger()
 
@@ -61,7 +61,7 @@ class SymbolsReading:
 
         Raises Busy if that takes long: it is continued in the background. StorageUnavailable.
         """
-        if self._rows.is_read_only or not self._rows.unread(1):
+        if self._rows.is_read_only or not self._rows.has_unread():
             return False
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._read_all())

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from nugetproxy.errors import InvalidBundle
+from nugetproxy.errors import InvalidBundle, StorageUnavailable
 from nugetproxy.mirroring.bundle.head import Head
 from nugetproxy.mirroring.bundle.manifest import Kind, SymbolsFacts
 from nugetproxy.mirroring.bundle.target import Pipe
+from nugetproxy.mirroring.kept.symbols import KeptSymbols
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.runtime.exporting import EVERYTHING, Choice
 from nugetproxy.runtime.mirror_inventory import write_inventory
@@ -134,3 +135,28 @@ async def test_a_pdb_that_no_package_names_is_left_out(shelf, tmp_path):
     )
     assert imported.symbols == 1
     assert [path.split("/")[1] for path in pdbs(tmp_path / "other")] == ["contoso.core"]
+
+
+@pytest.mark.parametrize("moved", [False, True])
+async def test_a_commit_that_was_interrupted_is_done_again(shelf, tmp_path, moved, monkeypatch):
+    """Killed before the row of a PDB is written, with its file in place or not."""
+    _, content = await shelf.export(WITH_SYMBOLS)
+    data, kept_rows = tmp_path / "other", []
+
+    async def killed(self, pdb):
+        kept_rows.append(pdb)
+        raise StorageUnavailable("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(KeptSymbols, "keep", killed)
+        with pytest.raises(StorageUnavailable, match="killed"):
+            await import_bytes(data, content)
+    assert len(pdbs(data)) == 1
+    if not moved:
+        for path in (data / "mirror").rglob("*.pdb"):
+            path.unlink()
+    imported = await import_bytes(data, content)
+    assert imported.symbols == 0, "the interrupted import was finished first"
+    assert pdbs(data) == pdbs(shelf.data)
+    [[count]] = rows(data, "SELECT count(*) FROM mirrored_symbols WHERE size > 0")
+    assert count == 2

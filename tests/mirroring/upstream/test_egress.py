@@ -327,3 +327,49 @@ def test_a_proxy_that_cannot_be_used_is_refused_by_the_name_of_its_variable(text
         an_egress({"HTTPS_PROXY": text}).proxy(URL(HOME))
 
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "url", "allowed"),
+    [
+        ({}, "https://symbols.nuget.org/x", True),
+        ({}, "https://account.blob.core.windows.net/x", True),
+        ({}, "https://globalcdn.nuget.org/x", True),
+        ({}, "https://a.b.blob.core.windows.net/x", False),
+        ({}, "http://account.blob.core.windows.net/x", False),
+        ({"symbols": "off"}, "https://symbols.nuget.org/x", False),
+        ({"symbols": "off"}, "https://account.blob.core.windows.net/x", False),
+        ({"symbols": "https://symbols.example/x"}, "https://symbols.example/y", True),
+        ({"symbols": "https://symbols.example/x"}, "https://account.blob.core.windows.net/x", False),
+        ({"service_index": HOME}, "https://symbols.nuget.org/x", False),
+    ],
+)
+def test_a_symbol_server_and_where_it_leads(settings, url, allowed):
+    egress = Egress(UpstreamSettings(**settings), {})
+    if allowed:
+        assert egress.checked(read_url(url))
+    else:
+        with pytest.raises(UpstreamNonsense):
+            egress.checked(read_url(url))
+
+
+@pytest.mark.parametrize(
+    ("symbols", "server"),
+    [
+        ("auto", "https://symbols.nuget.org/download/symbols"),
+        ("off", ""),
+        ("https://symbols.example/a/", "https://symbols.example/a"),
+    ],
+)
+def test_the_symbol_server_of_nuget_org(symbols, server):
+    assert UpstreamSettings(symbols=symbols).symbol_server == server
+    assert UpstreamSettings(service_index=HOME, symbols="auto").symbol_server == ""
+
+
+@pytest.mark.parametrize(
+    "symbols",
+    ["", "on", "ftp://x", "http://symbols.example/", "https://a:b@x/", "https://x/?a", "https://x/#a", "https://ä/"],
+)
+def test_a_symbol_server_is_a_url_as_safe_as_the_upstream(symbols):
+    with pytest.raises(ValueError, match="symbols"):
+        UpstreamSettings(symbols=symbols)

@@ -16,11 +16,17 @@ CREATE TABLE mirrored_symbols (
 --;
 CREATE INDEX mirrored_symbols_by_key ON mirrored_symbols (lower_key, lower_name)
 --;
+-- As the paths of bundles.
+CREATE INDEX mirrored_symbols_kept
+ON mirrored_symbols (lower_name || '/', lower_key, upstream, lower_id, lower_version) WHERE size > 0
+--;
 -- Bytes of its PDBs that are kept.
 ALTER TABLE mirrored_files ADD COLUMN symbols INTEGER NOT NULL DEFAULT 0
 --;
 -- 1: its assemblies were read.
 ALTER TABLE mirrored_files ADD COLUMN symbols_known INTEGER NOT NULL DEFAULT 0
+--;
+CREATE INDEX mirrored_files_unread ON mirrored_files (symbols_known) WHERE symbols_known = 0
 --;
 CREATE TRIGGER mirrored_symbols_added AFTER INSERT ON mirrored_symbols WHEN new.size > 0 BEGIN
     UPDATE mirrored_totals SET bytes = bytes + new.size;
