@@ -29,6 +29,7 @@ def kept(file: "KeptFile", pins: "Sequence[Pin]") -> dict[str, Any]:
         "state": "gone" if file.is_gone else "kept",
         "pinned": bool(pins),
         "bytes": file.size,
+        "symbols_bytes": file.symbols,
         "committed": moment(file.committed),
         "used": moment(file.used),
         "verified": moment(file.verified),

@@ -27,12 +27,12 @@ def mirroring(data, upstream, **sections):
     return running(data, upstream, upstream_settings=symbols_of(upstream), **sections)
 
 
-async def restore(mirror: Mirror) -> None:
+async def restore(mirror: Mirror, lower_id: str = "contoso.utils") -> None:
     """Until the package is in the inventory, where it arrives a moment after the client has it."""
-    await mirror.get(NUPKG)
+    await mirror.get(NUPKG.replace("contoso.utils", lower_id))
     assert mirror.services.care is not None
     async with asyncio.timeout(5):
-        while not mirror.services.care.inventory.keeps("contoso.utils", "1.0.0"):
+        while not mirror.services.care.inventory.keeps(lower_id, "1.0.0"):
             await asyncio.sleep(0.005)
 
 
@@ -81,6 +81,23 @@ async def test_an_absence_is_remembered(upstream, tmp_path, package):
             await restore(mirror)
             assert (await mirror.get(PDB)).status == 404
     assert upstream.requests_for(ASKED) == 1
+
+
+async def test_packages_with_the_same_assembly_share_what_is_known(upstream, tmp_path, package):
+    """One request for both, whether the symbol server has the PDB or not; each keeps its own copy."""
+    publish(upstream, "Contoso.All", "1.0.0", UTILS, OTHER)
+    publish(upstream, "Contoso.Other", "1.0.0", OTHER)
+    async with mirroring(tmp_path, upstream) as mirror:
+        for name in ("contoso.all", "contoso.other", "contoso.utils"):
+            await restore(mirror, name)
+        symbols = mirror.services.symbols
+        assert symbols is not None
+        for name in ("contoso.all", "contoso.utils"):
+            [pdb] = [each for each in await symbols.of(("up", name, "1.0.0")) if each.lower_name == "contoso.utils.pdb"]
+            assert (await symbols.fetch(pdb)).is_kept
+        assert (await mirror.get(f"/symbols{OTHER.path}")).status == 404
+    assert sorted(path.parts[-3] for path in tmp_path.rglob("*.pdb")) == ["contoso.all", "contoso.utils"]
+    assert upstream.requests_for(ASKED) == 2
 
 
 async def test_a_failure_is_not_an_absence(upstream, tmp_path, package):

@@ -131,15 +131,16 @@ class KeptSymbols:
 
     async def keep(self, pdb: MirroredPdb) -> None:
         """Its file is kept, with this size, time and SHA-512; or, with a size of 0, it is not kept any more."""
-        await self._update("size = ?, modified = ?, sha512 = ?, absent = 0", (pdb.size, pdb.modified, pdb.sha512), pdb)
+        sql = "UPDATE mirrored_symbols SET size = ?, modified = ?, sha512 = ?, absent = 0"
+        where = f"{_PACKAGE} AND lower_key = ?"
+        given = (pdb.size, pdb.modified, pdb.sha512, *pdb.package, pdb.lower_key)
+        await self._database.write(lambda transaction: transaction.change(f"{sql} WHERE {where}", given))
 
     async def note_absent(self, pdb: MirroredPdb, now: int) -> None:
-        """The symbol server lacks it, at this unix time."""
-        await self._update("absent = ?", (now,), pdb)
-
-    async def _update(self, assignments: str, values: tuple[object, ...], pdb: MirroredPdb) -> None:
-        sql = f"UPDATE mirrored_symbols SET {assignments} WHERE {_PACKAGE} AND lower_key = ?"  # noqa: S608 - ours
-        await self._database.write(lambda transaction: transaction.change(sql, (*values, *pdb.package, pdb.lower_key)))
+        """The symbol server of the upstream lacks it, at this unix time, whichever package names it."""
+        sql = "UPDATE mirrored_symbols SET absent = ? WHERE lower_key = ? AND lower_name = ? AND upstream = ?"
+        given = (now, pdb.lower_key, pdb.lower_name, pdb.upstream)
+        await self._database.write(lambda transaction: transaction.change(sql, given))
 
 
 def insert_pdbs(transaction: Transaction, pdbs: Sequence[MirroredPdb]) -> None:

@@ -118,7 +118,7 @@ class MirroredSymbols:
             StorageUnavailable.
         """
         known = await self._visible(name.lower(), key.lower(), may_see)
-        if not known and self._servers and await self._reading.catch_up():
+        if not known and await self._reading.catch_up():
             known = await self._visible(name.lower(), key.lower(), may_see)
         candidates = [pdb for pdb in known if agrees(checksums, pdb.checksums)]
         if not candidates:
@@ -232,7 +232,7 @@ class MirroredSymbols:
                 raise DocumentAbsent(url)
             outcome = "failed"
             try:
-                spool = await self._received(server, url, pdb)
+                spool = await UPKEEP.run(self._copied, pdb) or await self._received(server, url, pdb)
                 kept = await self._keep(pdb, spool)
                 outcome = "fetched"
             except DocumentAbsent:
@@ -242,6 +242,25 @@ class MirroredSymbols:
             finally:
                 metrics.SYMBOLS_FETCHED.labels(wanted.upstream, outcome).inc()
         return kept
+
+    def _copied(self, pdb: MirroredPdb) -> Spool | None:
+        """From beside another package with the same assembly. Blocks; raises StorageUnavailable."""
+        for other in self._rows.find(pdb.lower_name, pdb.lower_key):
+            if not other.is_kept or other.upstream != pdb.upstream:
+                continue
+            try:
+                content = self._blobs.path(other.blob).read_bytes()
+            except OSError:
+                continue
+            if not fault_of(content, pdb.lower_key, read_symbol_checksums(pdb.checksums)):
+                spool = self._spools.create("pdb", len(content))
+                try:
+                    spool.append(content)
+                except BaseException:  # whatever it was, nothing is left in the spool folder
+                    spool.end()
+                    raise
+                return spool
+        return None
 
     async def _received(self, server: SymbolServer, url: str, pdb: MirroredPdb) -> Spool:
         """A verified PDB."""

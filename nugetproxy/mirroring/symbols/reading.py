@@ -5,6 +5,7 @@ asked for. A PDB file that is beside its package without a row (the inventory wa
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,7 @@ LEASE: Final = "symbols reading"
 # Seconds that a debugger waits for packages to be read. It gives up later than this.
 _PATIENCE: Final = 10.0
 _BATCH: Final = 200
+_LONGEST_REST: Final = 0.05
 
 _log = logger()
 
@@ -65,6 +67,7 @@ class SymbolsReading:
             return False
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._read_all())
+            self._running.add_done_callback(_look_at)
         try:
             await asyncio.wait_for(asyncio.shield(self._running), _PATIENCE)
         except TimeoutError:
@@ -80,20 +83,20 @@ class SymbolsReading:
         async with self._leases.hold(LEASE):
             while unread := await UPKEEP.run(self._rows.unread, _BATCH):
                 for package in unread:
+                    began = time.monotonic()
                     await self.of(package)
+                    # Other work of the server comes first.
+                    await asyncio.sleep(min(_LONGEST_REST, time.monotonic() - began))
 
     def _read(self, package: FileKey) -> list[MirroredPdb]:
         """Blocks. A package that cannot be read names none."""
         try:
             with disk_failures("read a kept package"), self._blobs.path(package_key(*package)).open("rb") as file:
                 requests = wanted_pdbs(Nupkg(file))
-        except InvalidPackage as error:
-            _log.warning("kept_package_unreadable", path=str(package_key(*package)), error=str(error))
+        except (InvalidPackage, StorageUnavailable) as error:
+            if not isinstance(error.__cause__, FileNotFoundError):  # evicted meanwhile
+                _log.warning("kept_package_unreadable", path=str(package_key(*package)), error=str(error))
             return []
-        except StorageUnavailable as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                return []  # evicted meanwhile
-            raise
         there = {blob.key.segments[-1] for blob in pdb_files(self._blobs, package)}
         pdbs = []
         for request in requests:
@@ -112,6 +115,12 @@ class SymbolsReading:
             return MirroredPdb(
                 *pdb.package, pdb.lower_key, pdb.lower_name, pdb.checksums, kept.size, kept.modified, sha512_of(path)
             )
+
+
+def _look_at(task: "asyncio.Task[None]") -> None:
+    """Whoever waited for it may be gone."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _fault_in(path: Path, lower_key: str, known: Mapping[str, bytes]) -> str:

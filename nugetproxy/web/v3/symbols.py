@@ -62,8 +62,9 @@ async def symbol_file(request: web.Request) -> web.StreamResponse:
     try:
         return await _mirrored(request, services, name, key, checksums)
     except DocumentNotFound:
-        # To somebody without credentials, what is hosted does not differ from what does not exist.
-        await admit(request, is_hosted=FEED in request)
+        if FEED in request:
+            # To somebody without credentials, what is hosted does not differ from what does not exist.
+            await admit(request, is_hosted=True)
         raise
 
 
