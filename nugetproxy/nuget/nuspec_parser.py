@@ -8,6 +8,7 @@ Of the meaning of elements, only the position of id and version is known here.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, Final
 
 from lxml import etree
@@ -263,6 +264,10 @@ class _BoundedTree:
             f"its nuspec has an element {name!r} with an attribute of more than {bounds.attribute} characters; "
             "shorten it"
         )
+
+
+# lxml examines the parameters of `start` for each parser, which takes a quarter of a parse if they are not known.
+_BoundedTree.start.__signature__ = signature(_BoundedTree.start)  # type: ignore[attr-defined]
 
 
 def _kind(path: list[str], name: str) -> str | None:
