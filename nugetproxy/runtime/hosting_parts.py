@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Callable, Collection, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +17,6 @@ from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.config import Config
 from nugetproxy.errors import StorageUnavailable
-from nugetproxy.executors.processes import ProcessExecutor
 from nugetproxy.feeds.advised import Advised
 from nugetproxy.feeds.base import Feed
 from nugetproxy.feeds.overlay import Overlay
@@ -28,7 +26,6 @@ from nugetproxy.hosting.contents import FOLDER, HostedContents
 from nugetproxy.hosting.events import HostedEvents
 from nugetproxy.hosting.feed import HostedFeed
 from nugetproxy.hosting.packages import HostedPackages
-from nugetproxy.hosting.publish import Publish
 from nugetproxy.hosting.search import HostedSearch
 from nugetproxy.hosting.statistics import Statistics
 from nugetproxy.hosting.symbols import FOLDER as SYMBOLS_FOLDER
@@ -36,12 +33,10 @@ from nugetproxy.hosting.symbols import Symbols
 from nugetproxy.hosting.upkeep import check_blobs, sweep_unreferenced_blobs
 from nugetproxy.hosting.verification import VerificationKeys
 from nugetproxy.logs import logger
-from nugetproxy.nuget.archive import ArchiveLimits
 from nugetproxy.nuget.globs import any_glob_matches
 from nugetproxy.nuget.push_rules import check_push
-from nugetproxy.nuget.push_rules_archive import PushLimits
-from nugetproxy.nuget.symbols_package import SymbolsLimits
 from nugetproxy.protocol.advisories.values import Advisories
+from nugetproxy.runtime.publish_parts import publish_parts
 from nugetproxy.runtime.retention_job import keep_retiring
 from nugetproxy.services import AccountServices, HostingServices
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
@@ -110,36 +105,12 @@ def over(
     search = HostedSearch(database, ownership.verified_among)
     statistics = Statistics(database, search, is_read_only=read_only)
     spools = SpoolFolder(path / "spool", MemoryBudget(0))
-    limits = ArchiveLimits(max_entries=config.hosting.max_entries)
-    push_limits = PushLimits(max_ratio=config.hosting.max_ratio, max_unpacked_size=config.hosting.max_unpacked_size)
-    inspection, queue = ProcessExecutor("inspection", _INSPECTIONS), PushQueue()
-    stack.push_async_callback(inspection.close)
-    publish = Publish(
-        database,
-        contents,
-        ownership,
-        audit,
-        revisions,
-        rules=partial(check_push, limits=push_limits),
-        index=search,
-        inspection=inspection,
-        queue=queue,
-        limits=limits,
-    )
-    stack.push_async_callback(publish.close)
-    symbols_limits = SymbolsLimits(limits, push_limits)
-    symbols = Symbols(
-        database,
-        blobs,
-        ownership,
-        audit,
-        revisions,
-        spools,
-        inspection=inspection,
-        queue=queue,
-        limits=symbols_limits,
-    )
-    stack.push_async_callback(symbols.close)
+    queue = PushQueue()
+    parts = publish_parts(
+        config.hosting, check_push, database, revisions, ownership, audit, blobs=blobs,
+        search=search, spools=spools, queue=queue, inspections=_INSPECTIONS, stack=stack,
+    )  # fmt: skip
+    publish, symbols = parts.publish, parts.symbols
     protected = Protected(ownership.protected, below, attempted, appeared)
     hosted = HostedFeed(database, contents, search, packages)
     stack.push_async_callback(statistics.flush)
