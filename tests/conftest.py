@@ -47,10 +47,9 @@ def inspections_in_threads(request: pytest.FixtureRequest, monkeypatch: pytest.M
 
     Tests marked `processes`, and servers in their own processes, use processes as in production.
     """
-    for name in ("hosting_parts", "moving_in_parts"):
-        parts = sys.modules.get(f"nugetproxy.runtime.{name}")
-        if parts is not None and "processes" not in request.keywords:
-            monkeypatch.setattr(parts, "ProcessExecutor", InspectionInThreads)
+    parts = sys.modules.get("nugetproxy.runtime.publish_parts")
+    if parts is not None and "processes" not in request.keywords:
+        monkeypatch.setattr(parts, "ProcessExecutor", InspectionInThreads)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
