@@ -4,7 +4,7 @@ The content type of an icon or readme follows from its bytes and its part, never
 display these bodies under our own host name.
 """
 
-from typing import Final, Literal
+from typing import BinaryIO, Final, Literal
 
 from nugetproxy.errors import InvalidPackage
 from nugetproxy.feeds.base import LocalFile, Part, SmallContent
@@ -23,10 +23,15 @@ def read_part(file: LocalFile, part: Part) -> SmallContent | None:
 
     Raises OSError if the file cannot be opened.
     """
+    with file.path.open("rb") as opened:
+        return part_of(opened, file, part)
+
+
+def part_of(opened: BinaryIO, file: LocalFile, part: Part) -> SmallContent | None:
+    """As `read_part`, of a package that is open already. `file` describes it."""
     try:
-        with file.path.open("rb") as opened:
-            package = Nupkg(opened)
-            found = package.nuspec if part is Part.NUSPEC else _found(package, part)
+        package = Nupkg(opened)
+        found = package.nuspec if part is Part.NUSPEC else _found(package, part)
     except InvalidPackage:
         return None
     return None if found is None else part_content(file, part, found)

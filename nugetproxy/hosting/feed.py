@@ -113,7 +113,7 @@ class HostedFeed:
             return await self._packages.find_content(package) == stored
 
         if part is Part.NUPKG:
-            return await self._contents.local_file(stored, is_needed)
+            return await self._contents.whole(stored, is_needed)
         found = await self._contents.part(stored, part, is_needed)
         if found is None:
             raise PartNotFound(package.id.text, package.version.normalized, part.value)

@@ -44,7 +44,7 @@ from nugetproxy.hosting.acts import (
     done,
     exists,
 )
-from nugetproxy.hosting.contents import FOLDER, HostedContents, new_key
+from nugetproxy.hosting.contents import FOLDER, HostedContents, new_key, require_wanted
 from nugetproxy.hosting.events import State
 from nugetproxy.hosting.inspection import Inspected, Rules, identify, inspect, no_rules, refuse_symbols
 from nugetproxy.hosting.packages import (
@@ -237,6 +237,7 @@ class Publish:
             # id, and the actor may have lost the right to push.
             current = actor_now(transaction.fetch, actor, self._microseconds())
             facts = self._judge_push(current, found.identity, transaction.fetch)
+            require_wanted(transaction.fetch, (key,))
             if self._contents.blobs.stat(key) is None:
                 raise StorageUnavailable("the file of the package vanished while it was being published")
             now = self._clock()

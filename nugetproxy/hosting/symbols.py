@@ -20,9 +20,9 @@ from nugetproxy.accounts.permissions import may_push, may_push_anything, require
 from nugetproxy.errors import DocumentNotFound, PackageNotFound, PartNotFound, StorageUnavailable, VersionNotFound
 from nugetproxy.executors.base import Executor
 from nugetproxy.executors.threads import COMMITS, DISK, INSPECTION
-from nugetproxy.feeds.base import LocalFile
+from nugetproxy.feeds.base import GrowingContent, LocalFile
 from nugetproxy.hosting.acts import ANY_PACKAGE, REFUSALS, PushQueue, RunningActs, absence, audited, done
-from nugetproxy.hosting.contents import HostedContents, new_key
+from nugetproxy.hosting.contents import HostedContents, new_key, require_wanted
 from nugetproxy.hosting.inspection import identify
 from nugetproxy.hosting.packages import HostedPackage, StoredContent, find_package, key_of, knows_id
 from nugetproxy.hosting.symbols_extraction import ExtractedPdb, extract, pdb_name
@@ -111,7 +111,7 @@ class Symbols:
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    async def find(self, file_name: str, key: str, checksums: str = "") -> LocalFile:
+    async def find(self, file_name: str, key: str, checksums: str = "") -> LocalFile | GrowingContent:
         """The PDB that a debugger requests; names and keys are case-insensitive.
 
         `checksums` is the header SymbolChecksum, empty if absent: of several PDBs with one key the one that it
@@ -133,7 +133,7 @@ class Symbols:
         why = "with these checksums" if rows else "with this key"
         raise DocumentNotFound(f"no symbol file of this name {why} was pushed here")
 
-    async def snupkg(self, package: PackageIdentity) -> LocalFile:
+    async def snupkg(self, package: PackageIdentity) -> LocalFile | GrowingContent:
         """The most recently pushed symbols package of a version.
 
         Raises:
@@ -215,13 +215,13 @@ class Symbols:
         _log.info("symbols_pushed", package=str(package), files=len(files), by=actor.name)
         return PushedSymbols(stored.identity, len(files))
 
-    async def _file(self, row: Iterable[Any]) -> LocalFile:
+    async def _file(self, row: Iterable[Any]) -> LocalFile | GrowingContent:
         content = _content(row)
 
         async def is_needed() -> bool:
             return str(content.blob) in await self._database.read(self.blobs)
 
-        return await self._contents.local_file(content, is_needed)
+        return await self._contents.whole(content, is_needed)
 
     async def _is_still(self, package: PackageIdentity, stored: HostedPackage) -> bool:
         return await self._database.look(lambda fetch: find_package(fetch, package)) == stored
@@ -254,6 +254,7 @@ class Symbols:
             now = find_package(transaction.fetch, package)
             if now is None or now.push != push:
                 raise absence(transaction.fetch, package)
+            require_wanted(transaction.fetch, blobs.keys)
             if any(self._contents.blobs.stat(key) is None for key in blobs.keys):
                 raise StorageUnavailable("a file of the symbols vanished while they were being published")
             replaced = _remove(transaction, push)

@@ -12,7 +12,7 @@ from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.hosting.contents import FOLDER
 from nugetproxy.hosting.packages import key_of
 from nugetproxy.logs import logger
-from nugetproxy.storage.blobs.base import BlobInfo, BlobStore
+from nugetproxy.storage.blobs.base import BlobInfo, Blobs
 from nugetproxy.storage.database.base import Database, Fetch, Transaction
 
 _log = logger()
@@ -45,7 +45,7 @@ class Needing(Protocol):
 async def sweep_unreferenced_blobs(
     database: Database,
     packages: Needing,
-    blobs: BlobStore,
+    blobs: Blobs,
     folder: str = FOLDER,
     *,
     unneeded_for: float = SWEPT_AFTER,
@@ -65,15 +65,14 @@ async def sweep_unreferenced_blobs(
     old = await UPKEEP.run(_older, blobs, folder, now - older_than)
     needed = await database.read(packages.blobs) if old else frozenset()
     garbage = [info for info in old if str(info.key) not in needed]
-    since = await _noted(database, folder, garbage, int(now * SECOND))
+    since = await _noted(database, packages, folder, garbage, int(now * SECOND))
     due = [info for info in garbage if since[str(info.key)] <= (now - unneeded_for) * SECOND]
     count = size = 0
     for start in range(0, len(due), _BATCH):
         batch = due[start : start + _BATCH]
 
         def delete(transaction: Transaction, batch: list[BlobInfo] = batch) -> list[BlobInfo]:
-            # Age alone proves nothing: a push may be suspended between its blob and its row. While this transaction
-            # holds the write lock, no row can appear: a push either wrote its row before, or will find its blob gone.
+            # A restored backup of the database may need blobs again.
             needed = packages.blobs(transaction.fetch)
             swept = [info for info in batch if str(info.key) not in needed]
             for info in swept:
@@ -87,8 +86,13 @@ async def sweep_unreferenced_blobs(
     return Swept(count, size)
 
 
-async def _noted(database: Database, folder: str, garbage: list[BlobInfo], now: int) -> dict[str, int]:
-    """Since when (unix microseconds) each is known to be garbage; blobs that are needed again are forgotten."""
+async def _noted(
+    database: Database, packages: Needing, folder: str, garbage: list[BlobInfo], now: int
+) -> dict[str, int]:
+    """Since when (unix microseconds) each is known to be garbage; blobs that are needed again are forgotten.
+
+    From then on no push can make it needed: see `contents.require_wanted`.
+    """
     keys = {str(info.key) for info in garbage}
     known: dict[str, int] = dict(
         await database.read(
@@ -101,8 +105,10 @@ async def _noted(database: Database, folder: str, garbage: list[BlobInfo], now: 
     if new or gone:
 
         def note(transaction: Transaction) -> None:
+            needed = packages.blobs(transaction.fetch) if new else frozenset()
             transaction.change_many(
-                "INSERT INTO unclaimed_blobs VALUES (?, ?) ON CONFLICT DO NOTHING", [(key, now) for key in new]
+                "INSERT INTO unclaimed_blobs VALUES (?, ?) ON CONFLICT DO NOTHING",
+                [(key, now) for key in new if key not in needed],
             )
             transaction.change_many("DELETE FROM unclaimed_blobs WHERE blob = ?", [(key,) for key in gone])
 
@@ -113,7 +119,7 @@ async def _noted(database: Database, folder: str, garbage: list[BlobInfo], now: 
     return {key: known.get(key, now) for key in keys}
 
 
-async def check_blobs(database: Database, packages: Needing, blobs: BlobStore) -> tuple[str, ...]:
+async def check_blobs(database: Database, packages: Needing, blobs: Blobs) -> tuple[str, ...]:
     """The blobs that a hosted version needs but that are missing, by key. There should never be any.
 
     The rows are read before and after looking for the files: a blob exists before its row does, and is deleted after
@@ -123,17 +129,21 @@ async def check_blobs(database: Database, packages: Needing, blobs: BlobStore) -
     """
     missing = await UPKEEP.run(_missing, blobs, await database.read(packages.blobs))
     if missing:
-        missing = sorted((await database.read(packages.blobs)).intersection(missing))
-    for key in missing:
+        missing &= await database.read(packages.blobs)
+    for key in sorted(missing):
         _log.error("hosted_blob_missing", blob=key)
-    return tuple(missing)
+    return tuple(sorted(missing))
 
 
-def _missing(blobs: BlobStore, needed: frozenset[str]) -> list[str]:
-    """Blocks."""
-    return [key for key in needed if blobs.stat(key_of(key)) is None]
+def _missing(blobs: Blobs, needed: frozenset[str]) -> set[str]:
+    """Blocks. Listing what there is takes one step for many blobs, wherever they are."""
+    missing = set(needed)
+    for folder in {key_of(key).segments[0] for key in needed}:
+        for info in blobs.walk(folder):
+            missing.discard(str(info.key))
+    return missing
 
 
-def _older(blobs: BlobStore, folder: str, moment: float) -> list[BlobInfo]:
+def _older(blobs: Blobs, folder: str, moment: float) -> list[BlobInfo]:
     """The blobs from before this moment. Blocks."""
     return [info for info in blobs.walk(folder) if info.modified / 1e9 < moment]

@@ -15,6 +15,7 @@ from nugetproxy.hosting.packages import HostedPackage, HostedPackages
 from nugetproxy.hosting.publish import Publish, Pushed
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
+from nugetproxy.storage.blobs.base import BlobStore
 from nugetproxy.storage.blobs.opening import open_hosted_blobs
 from nugetproxy.storage.database.base import Transaction
 from nugetproxy.storage.database.opening import open_main_database
@@ -59,7 +60,13 @@ class House:
     """`now` is the clock's time in nanoseconds; it advances by a second with every reading."""
 
     def __init__(
-        self, path: Path, *, protected: Iterable[str] = ("Contoso.",), rules: Rules = no_rules, now: int = NOON
+        self,
+        path: Path,
+        *,
+        protected: Iterable[str] = ("Contoso.",),
+        rules: Rules = no_rules,
+        now: int = NOON,
+        blobs: BlobStore | None = None,
     ) -> None:
         self.path = path
         self.now = now
@@ -67,7 +74,7 @@ class House:
         self.revisions = Revisions(path)
         self.ownership = Ownership(self.database, self.revisions, protected=protected)
         self.audit = AuditLog(self.database)
-        self.blobs = open_hosted_blobs(path)
+        self.blobs: BlobStore = blobs or open_hosted_blobs(path)
         self.contents = HostedContents(self.blobs)
         self.packages = HostedPackages(self.database, self.revisions.of_package)
         self.events = HostedEvents(self.database)

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from nugetproxy.errors import (
     StorageUnavailable,
     VersionNotFound,
 )
+from nugetproxy.feeds.base import LocalFile, PackageContent
 from nugetproxy.hosting import symbols as module
 from nugetproxy.hosting.symbols import FOLDER, PushedSymbols, Symbols
 from nugetproxy.hosting.upkeep import check_blobs, sweep_unreferenced_blobs
@@ -30,6 +32,11 @@ ONE = PackageIdentity.parse("Contoso.Utils", "1.0.0")
 NAME = "Contoso.Utils.pdb"
 PDB = make_pdb()
 HERE = "192.0.2.1"
+
+
+def path_of(found: PackageContent) -> Path:
+    assert isinstance(found, LocalFile)
+    return found.path
 
 
 class Desk:
@@ -55,7 +62,7 @@ class Desk:
         await self.house.publish.push(self.alice, self.house.spool(content or make_debuggable()), address=HERE)
 
     async def pdb(self, name: str = NAME, key: str = KEY, checksums: str = "") -> bytes:
-        return (await self.symbols.find(name, key, checksums)).path.read_bytes()
+        return path_of(await self.symbols.find(name, key, checksums)).read_bytes()
 
     def kept(self) -> list[str]:
         """The extensions of the symbol files on disk."""
@@ -98,7 +105,7 @@ async def test_the_symbols_package_comes_back_unchanged(desk: Desk):
     content = make_snupkg()
     await desk.push(content)
 
-    assert content == (await desk.symbols.snupkg(ONE)).path.read_bytes()
+    assert content == path_of(await desk.symbols.snupkg(ONE)).read_bytes()
 
 
 async def test_an_encoded_name_is_found_decoded(desk: Desk):
@@ -251,7 +258,7 @@ async def test_symbols_are_replaced(desk: Desk):
     again = make_snupkg(files={"lib/net8.0/Contoso.Utils.pdb": PDB, "readme.xml": b"<a/>"})
     await desk.push(again)
 
-    assert again == (await desk.symbols.snupkg(ONE)).path.read_bytes()
+    assert again == path_of(await desk.symbols.snupkg(ONE)).read_bytes()
     assert PDB == await desk.pdb()
     assert [".pdb", ".snupkg"] == desk.kept()
 
@@ -260,7 +267,7 @@ async def test_of_many_concurrent_pushes_one_remains(desk: Desk):
     contents = [make_snupkg(files={"lib/net8.0/Contoso.Utils.pdb": PDB, f"{n}.xml": b""}) for n in range(8)]
     await asyncio.gather(*(desk.push(content) for content in contents))
 
-    assert (await desk.symbols.snupkg(ONE)).path.read_bytes() in contents
+    assert path_of(await desk.symbols.snupkg(ONE)).read_bytes() in contents
     assert PDB == await desk.pdb()
     assert [".pdb", ".snupkg"] == desk.kept()
 
@@ -342,7 +349,7 @@ async def test_a_cancelled_caller_does_not_stop_the_push(desk: Desk):
 
 async def test_a_missing_file_is_our_failure(desk: Desk):
     await desk.push()
-    (await desk.symbols.find(NAME, KEY)).path.unlink()
+    path_of(await desk.symbols.find(NAME, KEY)).unlink()
 
     with pytest.raises(StorageUnavailable):
         await desk.symbols.find(NAME, KEY)

@@ -35,6 +35,7 @@ from nugetproxy.errors import (
 )
 from nugetproxy.executors.base import Executor
 from nugetproxy.executors.threads import DISK
+from nugetproxy.feeds.base import LocalFile
 from nugetproxy.feeds.offers import FileKind, Offer
 from nugetproxy.hosting.inspection import Rules, identify, inspect
 from nugetproxy.hosting.moving_in.plan import Found, chosen_of, gathered, together
@@ -190,6 +191,8 @@ class MovingIn:
         if offer.kind is FileKind.SYMBOLS:
             with suppress(PackageNotFound, VersionNotFound, PartNotFound):
                 file = await self._to.symbols.snupkg(package)
+                if not isinstance(file, LocalFile):
+                    raise StorageUnavailable("there is no room on the disk for the symbols to compare with")
                 if await self._differs(offer, await DISK.run(_sha512, file.path), file.size):
                     raise _Refused("different_bytes", f"other symbols of {package} are here; they are not replaced")
                 return "its symbols are here already"

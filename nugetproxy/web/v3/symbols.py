@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from nugetproxy.errors import DocumentNotFound, PackageNotFound, PartNotFound, VersionNotFound, Withheld
-from nugetproxy.feeds.base import HOSTED, LocalFile, Part
+from nugetproxy.feeds.base import HOSTED, GrowingContent, LocalFile, Part
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.services import Services
@@ -97,7 +97,9 @@ async def _mirrored(
     return await _file(request, file, Provenance(Outcome.HIT))
 
 
-async def _file(request: web.Request, file: LocalFile, provenance: Provenance = _HERE) -> web.StreamResponse:
+async def _file(
+    request: web.Request, file: LocalFile | GrowingContent, provenance: Provenance = _HERE
+) -> web.StreamResponse:
     # The response may depend on a header, and symbols may be replaced, so each is looked up; restores do not come here.
     return await content(request, file, provenance, Resource.SYMBOLS, max_age=_REPLACEABLE_SECONDS, may_be_hot=False)
 
