@@ -98,15 +98,14 @@ class Network:
                 cut = next((cut for cut in self._cuts if direction == "to_server" and cut[0] in data), None)
                 if cut is not None:
                     self._cuts.remove(cut)
+                    if not cut[1]:
+                        writer.write(data)
                     client.transport.abort()
-                    if cut[1]:
-                        break
-                writer.write(data)
-                await writer.drain()
-                if cut is not None:
-                    # The server acts on it, and its answer has nowhere to go.
+                    # Now the server may act on what it got; its answer has nowhere to go.
                     await asyncio.sleep(0.5)
                     break
+                writer.write(data)
+                await writer.drain()
         if not self.is_silent:
             writer.transport.abort()
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from nugetproxy.errors import StorageUnavailable
@@ -63,6 +63,8 @@ class PostgresDatabase:
         self._limits = limits or Limits()
         self._loop = _new_event_loop()
         self._connections = Connections(dsn, self._limits, check)
+        # No number of readers keeps a write waiting.
+        self._connection_to_write = Connections(dsn, replace(self._limits, connections=1), check)
         self._thread = threading.Thread(target=self._loop.run_forever, name="postgres", daemon=True)
         self._thread.start()
         self._direct: tuple[asyncio.AbstractEventLoop, Connections] | None = None
@@ -84,8 +86,7 @@ class PostgresDatabase:
         self._refuse_if_closed()
         home = asyncio.get_running_loop()
         if self._direct is not None and self._direct[0] is home:
-            # A caller that is cancelled leaves the query to end by itself: the connection stays good.
-            return await asyncio.shield(home.create_task(fetch(self._direct[1], sql, parameters)))
+            return await fetch(self._direct[1], sql, parameters)
         waiter: asyncio.Future[Rows] = home.create_future()
         self._loop.call_soon_threadsafe(self._begin_fetch, sql, parameters, home, waiter)
         return await waiter
@@ -141,6 +142,7 @@ class PostgresDatabase:
     async def _end(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         await self._connections.close()
+        await self._connection_to_write.close()
         if others:
             await asyncio.wait(others, timeout=self._limits.statement)
 
@@ -204,19 +206,19 @@ class PostgresDatabase:
             attempt += 1
 
     def _write_once(self, work: Callable[[Transaction], T], kind: str) -> T:
-        session = self._ask(begin(self._connections, kind))
+        session = self._ask(begin(self._connection_to_write, kind))
         transaction = InTransaction(session, self._ask)
         try:
             result = work(transaction)
             if transaction.failure is not None:  # the work has ignored it, the database does not
                 raise transaction.failure
         except BaseException as error:
-            self._ask(roll_back(self._connections, session))
+            self._ask(roll_back(self._connection_to_write, session))
             if isinstance(transaction.failure, Conflict) and isinstance(error, Exception):
                 # Whatever the work made of it: it may have acted on something that never was.
                 raise transaction.failure from error
             raise
-        self._ask(commit(self._connections, session))
+        self._ask(commit(self._connection_to_write, session))
         return result
 
     def _refuse_if_closed(self) -> None:

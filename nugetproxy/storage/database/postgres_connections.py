@@ -31,9 +31,12 @@ _STATEMENTS_KEPT: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Numbers of connections and of waiting callers; seconds."""
+    """Numbers of connections and of waiting callers; seconds.
 
-    connections: int = 8
+    A process has at most `connections` to read, as many for its event loop, and one to write.
+    """
+
+    connections: int = 4
     waiting: int = 512
     connect: float = 5.0
     statement: float = 10.0
@@ -253,10 +256,9 @@ class Connections:
             # A sum of integers has this type.
             await connection.set_type_codec("numeric", schema="pg_catalog", encoder=str, decoder=_number)
             await self._check(connection)
-            await connection.execute("COMMIT")
-            if not is_pooled:
-                limits = self._limits.as_settings.replace("SET LOCAL", "SET")
-                await connection.execute(f"{limits}; SET default_transaction_read_only = on")
+            settings = self._limits.as_settings.replace("SET LOCAL", "SET")
+            lasting = "" if is_pooled else f"; {settings}; SET default_transaction_read_only = on"
+            await connection.execute(f"ROLLBACK{lasting}")
         except BaseException as error:
             if connection is not None:
                 connection.terminate()

@@ -80,7 +80,10 @@ async def fetch(connections: Connections, sql: str, parameters: Sequence[object]
             if attempt == 2 or session.is_silent:
                 raise
         finally:
-            await roll_back(connections, session)
+            if session.is_pooled:
+                await roll_back(connections, session)
+            else:
+                connections.release(session)
     raise AssertionError
 
 
@@ -93,7 +96,7 @@ async def fetch_over(session: Session, sql: str, parameters: Sequence[object]) -
         await _execute(session, "ROLLBACK")
     else:
         rows = await session.answer(session.connection.fetch(numbered(sql), *parameters))
-    return [tuple(row) for row in rows]
+    return list(map(tuple, rows))
 
 
 class InTransaction:
@@ -108,7 +111,7 @@ class InTransaction:
         self.failure: Exception | None = None
 
     def fetch(self, sql: str, parameters: Sequence[object] = (), /) -> Rows:
-        return [tuple(row) for row in self._answer(self._session.connection.fetch(numbered(sql), *parameters))]
+        return list(map(tuple, self._answer(self._session.connection.fetch(numbered(sql), *parameters))))
 
     def change(self, sql: str, parameters: Sequence[object] = (), /) -> int:
         status: str = self._answer(self._session.connection.execute(numbered(sql), *parameters))
