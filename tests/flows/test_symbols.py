@@ -83,6 +83,18 @@ async def test_an_absence_is_remembered(upstream, tmp_path, package):
     assert upstream.requests_for(ASKED) == 1
 
 
+async def test_a_redirect_is_followed_as_far_as_the_upstream_may_lead(upstream, tmp_path, package):
+    """nuget.org answers with the address of a storage account."""
+    upstream.gallery.extra["/blobs/1"] = upstream.gallery.extra.pop(SERVER + UTILS.path)
+    upstream.fault(ASKED, Fault(status=302, headers={"Location": "http://elsewhere.example/1"}), times=1)
+    upstream.fault(ASKED, Fault(status=302, headers={"Location": "/blobs/1"}), times=1)
+    async with mirroring(tmp_path, upstream) as mirror:
+        await restore(mirror)
+        refused = await mirror.get(PDB)
+        assert (refused.status, "is not an allowed host" in refused.reason) == (502, True)
+        assert (await mirror.get(PDB)).body == UTILS.pdb
+
+
 async def test_packages_with_the_same_assembly_share_what_is_known(upstream, tmp_path, package):
     """One request for both, whether the symbol server has the PDB or not; each keeps its own copy."""
     publish(upstream, "Contoso.All", "1.0.0", UTILS, OTHER)

@@ -49,6 +49,7 @@ LEASE: Final = "bundle import"
 # Packages whose files are moved and whose rows are written together.
 _BATCH: Final = 200
 _MOVES_AT_ONCE: Final = 8
+_PDBS_AT_ONCE: Final = 64
 
 _log = logger()
 T = TypeVar("T")
@@ -120,11 +121,13 @@ class Committing:
         async with self._leases.hold(RECONCILING):
             await self._inventory.reconcile(self._data / MIRROR)
         packages = await self._commit_packages(staging, seal, placed)
-        symbols = documents = older = 0
+        symbols = 0
+        records = staging.records()
+        while pdbs := await UPKEEP.run(_next, records, StagedSymbols, _PDBS_AT_ONCE):
+            symbols += await self._symbols.commit(staging, pdbs)
+        documents = older = 0
         for record in staging.records():
-            if isinstance(record, StagedSymbols):
-                symbols += await self._symbols.commit(staging, record)
-            elif isinstance(record, StagedDocument):
+            if isinstance(record, StagedDocument):
                 if await self._commit_document(staging, record):
                     documents += 1
                 else:

@@ -4,7 +4,8 @@ A PDB is needed by no restore. One that no package here names is left out; one t
 like any other file in it.
 """
 
-from collections.abc import Collection, Iterator
+import asyncio
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -68,8 +69,20 @@ class SymbolsCommitting:
         self._leases = leases
         self._reading = SymbolsReading(rows, blobs, leases)
 
-    async def commit(self, staging: Staging, record: StagedSymbols) -> bool:
-        """Whether it is new here. Raises StorageUnavailable."""
+    async def commit(self, staging: Staging, records: Sequence[StagedSymbols]) -> int:
+        """How many of these are new here. Raises StorageUnavailable.
+
+        All at the same time: their rows share transactions, each of which waits for the disk.
+        """
+        ended = await asyncio.gather(*(self._commit(staging, each) for each in records), return_exceptions=True)
+        # All have ended: nothing goes on in the background after an error.
+        for each in ended:
+            if isinstance(each, BaseException):
+                raise each
+        return sum(each is True for each in ended)
+
+    async def _commit(self, staging: Staging, record: StagedSymbols) -> bool:
+        """Whether it is new here."""
         is_new = False
         for place in _places(record.packages, record.upstreams):
             if self._blobs.stat(package_key(*place)) is None:
