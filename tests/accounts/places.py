@@ -10,6 +10,7 @@ from nugetproxy.accounts.credentials import Passwords
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.model import DAY
 from nugetproxy.accounts.ownership import Ownership
+from nugetproxy.storage.database.base import Database
 from nugetproxy.storage.database.opening import open_main_database
 from nugetproxy.storage.revisions import Revisions
 
@@ -26,10 +27,18 @@ def quick_passwords() -> Passwords:
 class Place:
     """A data directory as opened by one process. `now` is the time of its clock."""
 
-    def __init__(self, path: Path, *, protected: Iterable[str] = (), allowed_ids: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        protected: Iterable[str] = (),
+        allowed_ids: Iterable[str] = (),
+        database: Database | None = None,
+    ) -> None:
+        """`database` is closed with it; None: that of the directory."""
         self.path = path
         self.now = NOON
-        self.database = open_main_database(path)
+        self.database = database or open_main_database(path)
         self.revisions = Revisions(path)
         self.directory = Directory(self.database, self.revisions, passwords=quick_passwords(), clock=lambda: self.now)
         self.ownership = Ownership(

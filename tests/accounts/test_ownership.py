@@ -4,12 +4,17 @@ import pytest
 
 from nugetproxy.accounts.model import ANONYMOUS, Actor
 from nugetproxy.accounts.ownership import Ownership
+from nugetproxy.accounts.permissions import PackageFacts
 from nugetproxy.errors import Conflict, ConstraintViolated, Forbidden, InvalidRequest
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.storage.revisions import Revisions
 from tests.accounts.places import Place
 
 ID = PackageId.parse("Contoso.Core")
+
+
+async def facts_of(place: Place, package_id: PackageId, *, exists: bool = False) -> PackageFacts:
+    return await place.database.look(lambda fetch: place.ownership.facts(fetch, package_id, exists))
 
 
 @pytest.fixture
@@ -126,7 +131,7 @@ class TestPrefixes:
     async def test_nothing_is_read_while_nothing_changed(self, place, alice, monkeypatch):
         await place.ownership.reserve("Contoso.*", alice)
         kept = await place.ownership.protected()
-        monkeypatch.setattr(place.database, "fetch_now", None)
+        monkeypatch.setattr(place.database, "look", None)
 
         assert await place.ownership.protected() is kept
 
@@ -144,12 +149,12 @@ class TestFacts:
         await place.ownership.reserve("Contoso.*", alice, shared=True)
         await place.ownership.reserve("Contoso.Core", alice)
         await place.ownership.add_owner(ID.lower, alice)
-        facts = place.ownership.facts(place.database.fetch_now, ID, exists=True)
+        facts = await facts_of(place, ID, exists=True)
 
         assert facts.owners == {alice.account_id}
         assert [each.pattern for each in facts.reservations] == ["Contoso.Core", "Contoso.*"]
         assert (facts.exists, facts.is_protected, facts.is_allowed_outside) == (True, True, False)
-        other = place.ownership.facts(place.database.fetch_now, PackageId.parse("open.x"), exists=False)
+        other = await facts_of(place, PackageId.parse("open.x"))
         assert other.is_allowed_outside
         place.close()
 
@@ -163,15 +168,15 @@ class TestFacts:
         assert (facts.is_protected, [each.pattern for each in facts.reservations]) == (True, ["Contoso.*"])
 
     async def test_disabled_owners_are_reported(self, place, alice, bobby):
-        def disabled():
-            return place.ownership.facts(place.database.fetch_now, ID, exists=True).owners_disabled
+        async def disabled():
+            return (await facts_of(place, ID, exists=True)).owners_disabled
 
-        assert not disabled()
+        assert not await disabled()
         await place.ownership.add_owner(ID.lower, alice)
         await place.directory.disable("alice")
-        assert disabled()
+        assert await disabled()
         await place.ownership.add_owner(ID.lower, bobby)
-        assert not disabled()
+        assert not await disabled()
 
     async def test_the_check_mark_needs_an_owner_of_the_prefix(self, place, alice, bobby):
         await place.ownership.reserve("Contoso.*", alice, shared=True)
@@ -215,9 +220,9 @@ async def test_a_shared_prefix_may_be_pushed_below(place):
     alice = await place.directory.add_user("alice")
     await place.ownership.reserve("Fabrikam.*", alice, shared=True)
     await place.ownership.reserve("Fabrikam.Core.*", alice)
-    shared = place.ownership.facts(place.database.fetch_now, PackageId.parse("Fabrikam.Tools"), exists=False)
+    shared = await facts_of(place, PackageId.parse("Fabrikam.Tools"))
     assert (shared.is_protected, shared.is_allowed_outside) == (False, True)
-    delegated = place.ownership.facts(place.database.fetch_now, PackageId.parse("Fabrikam.Core.X"), exists=False)
+    delegated = await facts_of(place, PackageId.parse("Fabrikam.Core.X"))
     assert (delegated.is_protected, delegated.is_allowed_outside) == (True, False)
 
 
@@ -229,9 +234,17 @@ async def test_the_reach_of_an_actor(tmp_path, alice, bobby, place):
     await place.ownership.add_owner("other.more", bobby)
     await place.ownership.add_owner("other.more", alice)
     ownership = Ownership(place.database, place.revisions, protected=["Acme."], allowed_ids=["*.Tools"])
-    reach = ownership.reach(place.database.fetch_now, Actor("bobby", bobby))
+
+    async def reach_of(actor):
+        def work(fetch):
+            reach = ownership.reach(fetch, actor)
+            return reach, sorted(reach.owned)
+
+        return await place.database.look(work)
+
+    reach, owned = await reach_of(Actor("bobby", bobby))
     assert set(reach.places) == {"acme.*", "contoso.*", "fabrikam.core", "*.Tools", "open.*"}
     assert {each.pattern for each in reach.reservations} == {"Contoso.*", "Fabrikam.Core", "Open.*"}
-    assert sorted(reach.owned) == ["other.extra", "other.more"]
-    assert sorted(ownership.reach(place.database.fetch_now, Actor("alice", alice)).owned) == ["other.more"]
-    assert sorted(ownership.reach(place.database.fetch_now, ANONYMOUS).owned) == []
+    assert owned == ["other.extra", "other.more"]
+    assert (await reach_of(Actor("alice", alice)))[1] == ["other.more"]
+    assert (await reach_of(ANONYMOUS))[1] == []
