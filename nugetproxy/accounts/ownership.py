@@ -25,10 +25,15 @@ from nugetproxy.nuget.globs import any_glob_matches
 from nugetproxy.nuget.identity import PackageId, lower_invariant
 from nugetproxy.protocol.steps import Steps
 from nugetproxy.storage.database.base import Database, Fetch, Rows, Transaction
+from nugetproxy.storage.database.lists import listed, padded
+from nugetproxy.storage.database.remembered import Remembered
 from nugetproxy.storage.revisions import Change, Revisions
 from nugetproxy.storage.telling import write_and_tell
 
-_NEVER: Final = -1
+_RESERVED: Final = (
+    "SELECT r.pattern, r.is_exact, r.is_shared, o.account_id FROM reservations r "
+    "LEFT JOIN reservation_owners o USING (lower_pattern) ORDER BY r.lower_pattern, o.account_id"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +43,6 @@ class _Reserved:
     rows: Rows
     reservations: tuple[Reservation, ...]
     protected: ProtectedPrefixes
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is reserved at this revision of accounts."""
-
-    revision: int
-    reserved: _Reserved
 
 
 class Ownership:
@@ -70,7 +67,7 @@ class Ownership:
         self._allowed_ids = tuple(allowed_ids)
         self._clock = clock
         self._reserved = _Reserved([], (), protected_prefixes(self._settings, ()))
-        self._known = _Known(_NEVER, self._reserved)
+        self._current = Remembered(lambda: revisions.accounts, self._read)
 
     # --- owners ---
 
@@ -115,7 +112,7 @@ class Ownership:
 
     async def reservations(self) -> tuple[Reservation, ...]:
         """By pattern."""
-        return (await self._up_to_date()).reservations
+        return (await self._current.current()).reservations
 
     async def reserve(
         self, pattern: str, owner: Account, shared: bool | None = None, *, wide: bool = False, by: Actor = COMMAND_LINE
@@ -176,14 +173,14 @@ class Ownership:
 
     async def protected(self) -> ProtectedPrefixes:
         """The ids that no upstream is asked about, as of now. Costs a read of shared memory when nothing changed."""
-        return (await self._up_to_date()).protected
+        return (await self._current.current()).protected
 
     # --- derived facts: read with `fetch`, which is that of a transaction or of `Database.look` ---
 
     def facts(self, fetch: Fetch, package_id: PackageId, exists: bool) -> PackageFacts:
         """The input of the permission rules. `exists`: whether any version of the id is hosted here."""
         lower = package_id.lower
-        reserved = self._read(fetch)
+        reserved = self._derived(fetch(_RESERVED, ()))
         matching = most_specific_first(reserved.reservations, lower)
         owners = records.owners_of(fetch, lower)
         return PackageFacts(
@@ -199,7 +196,7 @@ class Ownership:
 
     def reach(self, fetch: Fetch, actor: Actor) -> PushReach:
         """The input of `may_push_anything` for an actor. Owned ids are read only when needed."""
-        reserved = self._read(fetch)
+        reserved = self._derived(fetch(_RESERVED, ()))
         return PushReach(
             places=(
                 *(f"{prefix}*" for prefix in reserved.protected.prefixes),
@@ -216,25 +213,19 @@ class Ownership:
         holders = await in_slices(_holders(await self.reservations(), lower_ids))
         if not holders:
             return frozenset()
-        owners = await self._database.look(lambda fetch: records.owners_among(fetch, tuple(holders)))
+        wanted = padded(holders)
+        owners = await self._database.fetch(
+            f"SELECT lower_id, account_id FROM package_owners WHERE lower_id IN {listed(wanted)}",  # noqa: S608  parameters
+            wanted,
+        )
         return frozenset(lower_id for lower_id, account_id in owners if account_id in holders[lower_id])
 
     # --- tables ---
 
-    async def _up_to_date(self) -> _Reserved:
-        # First the number, then the rows: the cache is never older than its number says.
-        revision = self._revisions.accounts
-        known = self._known
-        if revision != known.revision:
-            known = self._known = _Known(revision, await self._database.look(self._read))
-        return known.reserved
+    async def _read(self) -> _Reserved:
+        return self._derived(await self._database.fetch(_RESERVED))
 
-    def _read(self, fetch: Fetch) -> _Reserved:
-        rows = fetch(
-            "SELECT r.pattern, r.is_exact, r.is_shared, o.account_id FROM reservations r "
-            "LEFT JOIN reservation_owners o USING (lower_pattern) ORDER BY r.lower_pattern, o.account_id",
-            (),
-        )
+    def _derived(self, rows: Rows) -> _Reserved:
         # Every push reads these rows; what follows from them is computed only when they differ.
         reserved = self._reserved
         if rows == reserved.rows:

@@ -12,6 +12,7 @@ from nugetproxy.errors import InvalidRequest, InvalidVersion
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.storage.database.base import Database, Transaction
+from nugetproxy.storage.database.remembered import Remembered
 from nugetproxy.storage.revisions import Change, Revisions
 from nugetproxy.storage.telling import write_and_tell
 
@@ -37,18 +38,11 @@ class PolicyExceptions:
     def __init__(self, database: Database, revisions: Revisions) -> None:
         self._database = database
         self._revisions = revisions
-        self._known: tuple[int, dict[str, dict[NuGetVersion, PolicyException]]] | None = None
+        self._by_id = Remembered(lambda: revisions.accounts, self._read)
 
     async def of_id(self, lower_id: str) -> dict[NuGetVersion, PolicyException]:
         """The exceptions of an id, also those that have ended. Raises StorageUnavailable."""
-        # First the number, then the rows: what is known is never older than its number says.
-        revision, known = self._revisions.accounts, self._known
-        if known is None or known[0] != revision:
-            by_id: dict[str, dict[NuGetVersion, PolicyException]] = {}
-            for each in await self.all():
-                by_id.setdefault(each.lower_id, {})[each.version] = each
-            known = self._known = revision, by_id
-        return known[1].get(lower_id, {})
+        return (await self._by_id.current()).get(lower_id, {})
 
     async def all(self) -> list[PolicyException]:
         """By id and version. Raises StorageUnavailable."""
@@ -60,6 +54,12 @@ class PolicyExceptions:
             except InvalidVersion:
                 continue
         return found
+
+    async def _read(self) -> dict[str, dict[NuGetVersion, PolicyException]]:
+        by_id: dict[str, dict[NuGetVersion, PolicyException]] = {}
+        for each in await self.all():
+            by_id.setdefault(each.lower_id, {})[each.version] = each
+        return by_id
 
     async def allow(self, package: PackageIdentity, *, until: int, because: str, by: Actor) -> PolicyException:
         """Allow a version, or change until when it is allowed. Raises InvalidRequest, StorageUnavailable."""

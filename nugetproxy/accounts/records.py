@@ -5,12 +5,13 @@ inside the write that it guards.
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 from nugetproxy.accounts.model import Account, AccountKind, Actor, ApiKey, Role, Scope
 from nugetproxy.errors import AccountNotFound
 from nugetproxy.storage.database.base import Fetch
+from nugetproxy.storage.database.lists import listed, padded
 
 _ACCOUNT: Final = "{0}.account_id, {0}.name, {0}.kind, {0}.is_administrator, {0}.disabled, {0}.created"
 _ACCOUNT_WIDTH: Final = 6
@@ -70,20 +71,10 @@ def owners_of(fetch: Fetch, lower_id: str) -> tuple[Account, ...]:
     )
 
 
-def owners_among(fetch: Fetch, lower_ids: Sequence[str]) -> list[tuple[str, int]]:
-    """The owners of these package ids: pairs of a lower id and an account id."""
-    marks = ", ".join("?" * len(lower_ids))
-    rows = fetch(f"SELECT lower_id, account_id FROM package_owners WHERE lower_id IN ({marks})", lower_ids)  # noqa: S608  marks
-    return [(lower_id, account_id) for lower_id, account_id in rows]
-
-
 def owned_by(fetch: Fetch, account_ids: Iterable[int]) -> tuple[str, ...]:
     """The lower ids that any of these accounts owns, unordered."""
-    wanted = sorted(account_ids)
-    if not wanted:
-        return ()
-    marks = ", ".join("?" * len(wanted))
-    rows = fetch(f"SELECT DISTINCT lower_id FROM package_owners WHERE account_id IN ({marks})", wanted)  # noqa: S608  marks
+    wanted = padded(account_ids)
+    rows = fetch(f"SELECT DISTINCT lower_id FROM package_owners WHERE account_id IN {listed(wanted)}", wanted)  # noqa: S608  parameters
     return tuple(row[0] for row in rows)
 
 

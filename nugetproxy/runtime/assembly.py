@@ -52,8 +52,8 @@ from nugetproxy.services import Services
 from nugetproxy.storage import data_directory, occupants
 from nugetproxy.storage.access import access_for
 from nugetproxy.storage.data_directory import IMPORTS, MIRROR
+from nugetproxy.storage.database.base import Database
 from nugetproxy.storage.database.opening import INVENTORY
-from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.documents.disk import DiskDocuments
 from nugetproxy.storage.documents.hot import HotDocuments
 from nugetproxy.storage.leases import Leases
@@ -174,7 +174,7 @@ async def assemble(
             advised = AdvisoryFiles(Path(config.feed.advisories), path, revisions.bump_all)
             stack.push_async_callback(_end, [asyncio.create_task(advised.run())])
             advisories = advised.current
-        main: SqliteDatabase | None = None
+        main: Database | None = None
         if config.hosting.enabled or config.policy.rule:
             main = _main_database(path, revisions, stack, read_only=read_only)
         policy: ScreenedFeed | None = None
@@ -274,7 +274,7 @@ async def assemble(
         )
 
 
-def _main_database(path: Path, revisions: Revisions, stack: AsyncExitStack, *, read_only: bool) -> SqliteDatabase:
+def _main_database(path: Path, revisions: Revisions, stack: AsyncExitStack, *, read_only: bool) -> Database:
     """The main database of this process, for all who use it.
 
     Raises StorageUnavailable: without it, it is not known which ids are protected, nor which versions are allowed.

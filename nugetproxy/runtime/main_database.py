@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nugetproxy.accounts.audit import newest_entry
+from nugetproxy.storage.database.base import Database
 from nugetproxy.storage.database.opening import open_main_database
-from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 
 @dataclass(frozen=True, slots=True)
 class MainDatabase:
     """`newest` returns the number of the newest entry of the audit log: see `Revisions.catch_up`."""
 
-    database: SqliteDatabase
+    database: Database
     newest: Callable[[], int]
 
 

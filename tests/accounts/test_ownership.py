@@ -131,7 +131,7 @@ class TestPrefixes:
     async def test_nothing_is_read_while_nothing_changed(self, place, alice, monkeypatch):
         await place.ownership.reserve("Contoso.*", alice)
         kept = await place.ownership.protected()
-        monkeypatch.setattr(place.database, "look", None)
+        monkeypatch.setattr(place.database, "fetch", None)
 
         assert await place.ownership.protected() is kept
 
