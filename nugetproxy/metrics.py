@@ -85,6 +85,17 @@ SHARED_PACKAGES = Counter(
     "nugetproxy_shared_packages_total", "Mirrored packages read from the bucket instead of from an upstream."
 )
 
+BUCKET_REQUESTS = Counter(
+    "nugetproxy_bucket_requests_total",
+    "Requests to the bucket, by kind (look, read, write, delete, list) and result (ok, absent, error, unsent).",
+    ["kind", "result"],
+)
+NODE_CACHE_MISSES = Counter(
+    "nugetproxy_node_cache_misses_total",
+    "Blobs that were not on this node's disk, by what followed (brought, passed_on).",
+    ["then"],
+)
+
 # --- foresight ---
 
 FORESIGHT_FETCHED = Counter(

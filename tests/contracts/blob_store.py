@@ -15,8 +15,8 @@ from nugetproxy.storage.spool import Spool
 
 MakeSpool = Callable[[bytes], Spool]
 KEY = BlobKey.of("nuget.org", "contoso.utils", "1.0.0", "contoso.utils.1.0.0.nupkg")
-LARGE = bytes(range(256)) * 4096 * 9
-"""More than one request carries: 9 MiB."""
+LARGE = bytes(range(256)) * 4096 * 6
+"""More than one request carries: 6 MiB."""
 
 
 def sha512_of(content: bytes) -> str:

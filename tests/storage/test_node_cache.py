@@ -60,10 +60,15 @@ def make_node(seaweedfs: SeaweedFs, gateway: BucketGateway, tmp_path: Path, now:
     """Makes a worker of the node with this name; workers of one node share its folder."""
     address = seaweedfs.address(gateway.endpoint)
 
-    def make(name: str = "node", budget: int | None = None, reserve: Reserve = NO_RESERVE) -> NodeCache:
+    def make(
+        name: str = "node",
+        budget: int | None = None,
+        reserve: Reserve = NO_RESERVE,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
+    ) -> NodeCache:
         folder = tmp_path / name
         return NodeCache(
-            BucketBlobs(BucketClient(address, HASTY)),
+            BucketBlobs(BucketClient(address, patience)),
             folder / "hosted",
             SpoolFolder(folder / "spool", MemoryBudget(0), reserve),
             Leases(folder / "locks"),
@@ -234,7 +239,7 @@ async def test_a_file_with_other_bytes_is_replaced(make_node: MakeNode, make_spo
 async def test_what_is_here_needs_no_bucket(
     make_node: MakeNode, gateway: BucketGateway, make_spool: MakeSpool, how: Callable[..., object]
 ):
-    node, other = make_node(), make_node("other")
+    node, other = make_node(), make_node("other", patience=HASTY)
     node.commit(KEY, make_spool(PACKAGE))
     gateway.disturb(how)  # type: ignore[arg-type]
 

@@ -17,6 +17,7 @@ from typing import BinaryIO, Final
 from nugetproxy.errors import NotKeptHere, StorageUnavailable
 from nugetproxy.executors.threads import BUCKET, UPKEEP, ThreadExecutor
 from nugetproxy.logs import logger
+from nugetproxy.metrics import NODE_CACHE_MISSES
 from nugetproxy.storage.access import PRIVATE, Access
 from nugetproxy.storage.blobs.base import BlobInfo, BlobKey
 from nugetproxy.storage.blobs.checked import CheckedBytes, wrong_content
@@ -129,6 +130,7 @@ class NodeCache:
 
     async def stream(self, key: BlobKey, size: int, sha512: str) -> AsyncIterator[bytes]:
         checked = CheckedBytes(key, size, sha512)
+        NODE_CACHE_MISSES.labels("passed_on").inc()
         self._require_unrefused(key, sha512)
         blocks = self._bucket.blocks(key, size)
         try:
@@ -176,6 +178,7 @@ class NodeCache:
             with self._disk_of_ours(key):
                 self._keep(key, spool, time_of(self._clock(), spool.sha512))
             self._refusals.kept()
+            NODE_CACHE_MISSES.labels("brought").inc()
         finally:
             spool.end()
 

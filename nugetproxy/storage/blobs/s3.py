@@ -23,9 +23,9 @@ from nugetproxy.storage.spool import Spool, disk_failures
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-PIECE: Final = 8 * 1024 * 1024
+PIECE: Final = 5 * 1024 * 1024
 """Bytes of one request, up or down. Each has its own limit of time, so that a large blob may take long and a silent
-bucket may not. Multipart uploads need at least 5 MiB."""
+bucket may not. This is the least that the parts of an upload may have."""
 
 BLOCK: Final = 512 * 1024
 """Bytes in which an answer is handed on, at least, except for its end."""
@@ -108,12 +108,14 @@ class BucketBlobs:
 
         try:
             with self._client.request("list blobs") as store:
-                # One page at a time is held open no longer than it takes to fetch it.
                 pages = iter(obstore.list(store, "/".join(prefix) or None, chunk_size=1000))
-            while page := self._next_page(pages):
+                page = next(pages, None)
+            while page:
                 for found in page:
                     with suppress(ValueError):  # not ours: put there by a person or another program
                         yield _described(BlobKey(tuple(found["path"].split("/"))), found, {})
+                with self._client.request("list blobs"):
+                    page = next(pages, None)
         except FileNotFoundError:
             raise StorageUnavailable("cannot list blobs: the bucket does not exist") from None
 
@@ -179,10 +181,6 @@ class BucketBlobs:
             with suppress(StorageUnavailable):
                 self.delete(key)
             raise StorageUnavailable("the bucket did not store the bytes that it was sent") from error
-
-    def _next_page(self, pages: Iterator[Any]) -> Any:
-        with self._client.request("list blobs"):
-            return next(pages, None)
 
 
 class _Remote(io.RawIOBase):

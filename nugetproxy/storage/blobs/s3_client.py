@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.logs import logger
+from nugetproxy.metrics import BUCKET_REQUESTS
 from nugetproxy.storage.refusals import Refusals
 from nugetproxy.storage.spool import disk_failures
 
@@ -133,25 +135,31 @@ class BucketClient:
 
     @contextmanager
     def request(self, doing: str) -> Iterator["S3Store"]:
-        """The library's store, for the requests of one block. `doing` completes "cannot ...".
+        """The library's store, for the request of one block. `doing` completes "cannot ...", and begins with its kind.
 
         FileNotFoundError passes: it is an answer. Every other failure raises StorageUnavailable.
         """
         from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
+        counted = partial(BUCKET_REQUESTS.labels, doing.partition(" ")[0])
         if not self._circuit.admits():
+            counted("unsent").inc()
             raise StorageUnavailable(f"cannot {doing}: the bucket does not answer")
         try:
             yield self._connected()
         except FileNotFoundError:
+            counted("absent").inc()
             self._circuit.succeeded()
             raise
         except (PermissionDeniedError, UnauthenticatedError) as error:
             # It answers quickly, so there is no reason to stop asking.
+            counted("error").inc()
             raise self._failure(doing, error) from error
         except (BaseError, OSError, ValueError) as error:
+            counted("error").inc()
             self._circuit.failed()
             raise self._failure(doing, error) from error
+        counted("ok").inc()
         self._circuit.succeeded()
         self._outage.kept()
 
