@@ -34,7 +34,7 @@ class TestLeasesOfThisProcessAlone(LeaseContract):
     def others(self, leases):
         return leases
 
-    def test_another_key_is_another_lease(self, leases, others):
+    async def test_another_key_is_another_lease(self, leases, others):
         with leases.try_hold("a"), others.try_hold("b") as lease:
             assert not lease.shared
 
