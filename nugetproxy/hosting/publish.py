@@ -67,8 +67,9 @@ from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.deprecation import LONGEST_MESSAGE, Deprecation
 from nugetproxy.storage.blobs.base import BlobKey
 from nugetproxy.storage.database.base import Database, Fetch, Transaction
-from nugetproxy.storage.revisions import Revisions
+from nugetproxy.storage.revisions import Change, Revisions
 from nugetproxy.storage.spool import Spool
+from nugetproxy.storage.telling import write_and_tell
 
 _log = logger()
 
@@ -197,7 +198,6 @@ class Publish:
                     raise
         finally:
             spool.end()
-        self._revisions.bump_hosting(package.identity.lower_id)
         _log.info("package_pushed", package=str(package.identity), bytes=package.size, by=actor.name)
         return Pushed(package.identity, found.warnings)
 
@@ -255,7 +255,9 @@ class Publish:
             return package
 
         try:
-            package: HostedPackage = await self._database.write(enter)
+            package = await write_and_tell(
+                self._database, enter, self._revisions, Change.of_hosting(found.identity.lower_id)
+            )
         except ConstraintViolated as error:
             # The table's primary key decides in the end, whatever was looked up before.
             raise exists(found.identity) from error
@@ -343,8 +345,7 @@ class Publish:
                     self._index.index_package(transaction, change_package(transaction, package, state, now // 100))
                     insert_audit(transaction, done(actor, act, before.identity, address))
 
-            await self._database.write(enter)
-        self._revisions.bump_hosting(package_id.lower)
+            await write_and_tell(self._database, enter, self._revisions, Change.of_hosting(package_id.lower))
 
     # --- delete -------------------------------------------------------------------------------------------------------
 
@@ -378,8 +379,7 @@ class Publish:
                 insert_audit(transaction, done(actor, "delete", package, address, detail))
                 return before
 
-            removed: HostedPackage | None = await self._database.write(enter)
-        self._revisions.bump_hosting(package.lower_id)
+            removed = await write_and_tell(self._database, enter, self._revisions, Change.of_hosting(package.lower_id))
         if removed is not None:
             await COMMITS.run(self._contents.discard, removed.blob)
 

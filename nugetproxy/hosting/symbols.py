@@ -32,8 +32,9 @@ from nugetproxy.nuget.symbols_package import SymbolsLimits
 from nugetproxy.protocol.symbol_checksums import agrees
 from nugetproxy.storage.blobs.base import BlobKey, BlobStore
 from nugetproxy.storage.database.base import Database, Fetch, Transaction
-from nugetproxy.storage.revisions import Revisions
+from nugetproxy.storage.revisions import Change, Revisions
 from nugetproxy.storage.spool import Spool, SpoolFolder
+from nugetproxy.storage.telling import write_and_tell
 
 _log = logger()
 
@@ -210,7 +211,6 @@ class Symbols:
         finally:
             for each in (spool, *(file.spool for file in files)):
                 each.end()
-        self._revisions.bump_hosting(package.lower_id)
         await COMMITS.run(self._discard, replaced)
         _log.info("symbols_pushed", package=str(package), files=len(files), by=actor.name)
         return PushedSymbols(stored.identity, len(files))
@@ -262,8 +262,7 @@ class Symbols:
             insert_audit(transaction, done(actor, "push-symbols", now.identity, address))
             return replaced
 
-        replaced: tuple[BlobKey, ...] = await self._database.write(enter)
-        return replaced
+        return await write_and_tell(self._database, enter, self._revisions, Change.of_hosting(package.lower_id))
 
     def _insert(self, transaction: Transaction, push: int, spool: Spool, blobs: _Committed) -> None:
         row = (push, str(blobs.package), spool.size, _base64(spool.sha512), self._clock() // 1000)

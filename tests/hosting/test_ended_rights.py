@@ -8,9 +8,11 @@ import pytest
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.model import Actor, Role, Scope
 from nugetproxy.errors import Forbidden
+from nugetproxy.hosting import publish
 from nugetproxy.hosting.publish import ListedVerb
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.protocol.v3.deprecation import Deprecation
+from nugetproxy.storage.telling import write_and_tell
 from tests.hosting.house import NOON, House
 
 ONE = PackageIdentity.parse("contoso.utils", "1.0.0")
@@ -65,27 +67,34 @@ async def with_key(house: House, directory: Directory) -> Actor:
     return actor
 
 
-def comes_in_between(house: House, event: Callable[[], Awaitable[Any]]) -> None:
-    """`event` happens after an act was judged, before it is written."""
-    write, begun = house.database.write, False
+@pytest.fixture
+def comes_in_between(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Awaitable[Any]]], None]:
+    """The given event happens after an act was judged, before it is written."""
 
-    async def write_late(work: Any) -> Any:
-        nonlocal begun
-        if not begun:
-            begun = True
-            await event()
-        return await write(work)
+    def install(event: Callable[[], Awaitable[Any]]) -> None:
+        begun = False
 
-    house.database.write = write_late  # type: ignore[method-assign]
+        async def write_late(*arguments: Any) -> Any:
+            nonlocal begun
+            if not begun:
+                begun = True
+                await event()
+            return await write_and_tell(*arguments)
+
+        monkeypatch.setattr(publish, "write_and_tell", write_late)
+
+    return install
 
 
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("ending", ENDINGS)
-async def test_a_key_that_ends_meanwhile_changes_nothing(house: House, ending: str, act: str) -> None:
+async def test_a_key_that_ends_meanwhile_changes_nothing(
+    house: House, comes_in_between: Any, ending: str, act: str
+) -> None:
     directory = Directory(house.database, house.revisions, clock=lambda: NOON // 1000)
     actor = await with_key(house, directory)
     before, files = await house.packages.of("contoso.utils"), house.files()
-    comes_in_between(house, lambda: ENDINGS[ending](directory, actor))
+    comes_in_between(lambda: ENDINGS[ending](directory, actor))
     with pytest.raises(Forbidden):
         await ACTS[act](house, actor)
     assert await house.packages.of("contoso.utils") == before
@@ -94,31 +103,31 @@ async def test_a_key_that_ends_meanwhile_changes_nothing(house: House, ending: s
 
 
 @pytest.mark.parametrize("act", ACTS)
-async def test_a_user_disabled_during_an_act_changes_nothing(house: House, act: str) -> None:
+async def test_a_user_disabled_during_an_act_changes_nothing(house: House, comes_in_between: Any, act: str) -> None:
     directory = Directory(house.database, house.revisions)
     alice = await house.actor()
     await house.push(alice)
     before = await house.packages.of("contoso.utils")
-    comes_in_between(house, lambda: directory.disable("alice"))
+    comes_in_between(lambda: directory.disable("alice"))
     with pytest.raises(Forbidden):
         await ACTS[act](house, alice)
     assert await house.packages.of("contoso.utils") == before
 
 
-async def test_a_former_administrator_deletes_nothing(house: House) -> None:
+async def test_a_former_administrator_deletes_nothing(house: House, comes_in_between: Any) -> None:
     directory = Directory(house.database, house.revisions)
     await house.actor("other", administrator=True)
     root = await house.actor("root", administrator=True)
     await house.push(root)
-    comes_in_between(house, lambda: directory.set_administrator("root", False))
+    comes_in_between(lambda: directory.set_administrator("root", False))
     with pytest.raises(Forbidden):
         await house.publish.delete(root, ONE, address=HERE)
     assert await house.packages.find(ONE) is not None
 
 
-async def test_other_changes_of_accounts_do_not_matter(house: House) -> None:
+async def test_other_changes_of_accounts_do_not_matter(house: House, comes_in_between: Any) -> None:
     directory = Directory(house.database, house.revisions, clock=lambda: NOON // 1000)
     actor = await with_key(house, directory)
-    comes_in_between(house, lambda: directory.add_user("carol"))
+    comes_in_between(lambda: directory.add_user("carol"))
     await house.push(actor, version="2.0.0")
     assert [each.identity.lower_version for each in await house.packages.of("contoso.utils")] == ["1.0.0", "2.0.0"]
