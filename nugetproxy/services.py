@@ -95,6 +95,8 @@ class Services:
     `changes` differs after any change, in any process, that previous answers may depend on. `epoch` differs only after
     those that concern the answers about all packages; `revisions.packages` has the others.
 
+    `may_remember` says whether prepared answers may be sent now; None: always, as no other machine changes anything.
+
     The rest is None where nothing is hosted; `mirrored` is the feed for clients that may not see hosted packages.
     """
 
@@ -109,6 +111,7 @@ class Services:
     hosting: HostingServices | None = None
     accounts: AccountServices | None = None
     revisions: Revisions | None = None
+    may_remember: Callable[[], bool] | None = None
     foresight: Foresight | None = None
     screening: "Screening | None" = None
     care: CareServices | None = None

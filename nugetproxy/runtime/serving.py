@@ -11,6 +11,7 @@ import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,7 @@ from nugetproxy.storage.reserve import Reserve
 from nugetproxy.web.answers.responses import counting
 from nugetproxy.web.application import make_application
 from nugetproxy.web.hot.answer_file import AnswerFile
+from nugetproxy.web.hot.guarded import GuardedHotTable
 from nugetproxy.web.hot.table import HotTable
 from nugetproxy.web.http.aiohttp_connection import handler_options
 from nugetproxy.web.http.compression import FORM
@@ -111,7 +113,8 @@ def _hot_table(config: Config, services: Services) -> HotTable:
             file = AnswerFile(folder / ANSWERS, config.server.hot_disk, _identity(config, folder), reserve)
         except (OSError, StorageUnavailable) as error:  # perhaps read-only media: then they are rendered again
             _log.info("hot_file_unavailable", why=str(error))
-    return HotTable(
+    make = HotTable if services.may_remember is None else partial(GuardedHotTable, may_remember=services.may_remember)
+    return make(
         config.server.hot_memory,
         services.changes,
         epoch=services.epoch,

@@ -42,14 +42,14 @@ class Line:
 
         Raises StorageUnavailable, also when there is no answer in time: it may have been carried out then.
         """
-        async with self._turn:
-            try:
-                async with asyncio.timeout(self._patience):
-                    return await self._answer(sql, parameters)
-            except TimeoutError as error:
-                raise StorageUnavailable(f"PostgreSQL has not answered for {self._patience:g} s") from error
-            except Exception as error:
-                raise in_our_terms(error) from error
+        try:
+            # Waiting for a turn counts: while nothing is answered, nobody waits for all those before.
+            async with asyncio.timeout(self._patience), self._turn:
+                return await self._answer(sql, parameters)
+        except TimeoutError as error:
+            raise StorageUnavailable(f"PostgreSQL has not answered for {self._patience:g} s") from error
+        except Exception as error:
+            raise in_our_terms(error) from error
 
     async def close(self) -> None:
         """It can be used again, and is then connected again."""
