@@ -251,6 +251,25 @@ BUILD = Gauge(
     "nugetproxy_build_info", "Always 1; the version is in the label.", ["version"], multiprocess_mode="livemax"
 )
 
+# --- several nodes ---
+
+FLEET_CONFIRMATIONS = Counter(
+    "nugetproxy_fleet_confirmations_total",
+    "Attempts of this node to confirm the changes of its fleet, by result (accepted, failed).",
+    ["result"],
+)
+FLEET_WAIT_SECONDS = Histogram(
+    "nugetproxy_fleet_wait_seconds",
+    "Seconds that a change waited until all nodes of the fleet had confirmed it.",
+    buckets=DURATION_BUCKETS,
+)
+FLEET_GIVEN_UP = Counter(
+    "nugetproxy_fleet_nodes_given_up_total", "Nodes that a change of this node did not wait for any longer."
+)
+FLEET_LEASES_LOST = Counter(
+    "nugetproxy_fleet_leases_lost_total", "Leases of this node that could not be renewed in time."
+)
+
 
 def begin_at_zero(upstreams: Iterable[str]) -> None:
     """Export counters of rare events with 0 before the first event.

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable
 from typing import Final
 
+from nugetproxy import metrics
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.logs import logger
 from nugetproxy.storage.fleet.log import Confirmation, FleetLog
@@ -79,6 +80,7 @@ class Follower:
             await self._round()
         except StorageUnavailable as error:
             failed = standing.now()
+            metrics.FLEET_CONFIRMATIONS.labels("failed").inc()
             if standing.failing_since is None:
                 _log.warning("fleet_unreachable", error=str(error))
             until = memory_without_database(standing.until, standing.confirmed, failed, timing)
@@ -104,6 +106,7 @@ class Follower:
             match await self._log.confirm(standing.session, standing.beat, position):
                 case Confirmation.ACCEPTED:
                     standing.accepted(sent, memory_until(sent, self._timing))
+                    metrics.FLEET_CONFIRMATIONS.labels("accepted").inc()
                     if was_failing:
                         _log.info("fleet_reachable")
                     return

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
+from nugetproxy import metrics
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.logs import logger
 from nugetproxy.storage.database.base import Transaction
@@ -163,6 +164,7 @@ class FleetLeases:
                     yield lease
             except TimeoutError as error:
                 if lease.scope is not None and lease.scope.expired():
+                    metrics.FLEET_LEASES_LOST.inc()
                     _log.warning("fleet_lease_lost", lease=key)
                     raise LeaseLost(f"the lease {key!r} was not renewed in time") from error
                 raise

@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 
+from nugetproxy import metrics
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.logs import logger
 from nugetproxy.storage.database.base import Transaction
@@ -72,10 +73,13 @@ class FleetRevisions(Revisions):
         while (waited := self._standing.now() - began) < self._timing.wait:
             with contextlib.suppress(StorageUnavailable):
                 if not await self._log.lagging(number, session):
+                    metrics.FLEET_WAIT_SECONDS.observe(self._standing.now() - began)
                     return
             left = self._timing.wait - (self._standing.now() - began)
             await asyncio.sleep(max(0.0, min(left, pause_between_looks(waited))))
+        metrics.FLEET_WAIT_SECONDS.observe(self._timing.wait)
         # The next writers need not wait for the same nodes.
         with contextlib.suppress(StorageUnavailable):
             nodes = await self._log.give_up(number)
+            metrics.FLEET_GIVEN_UP.inc(nodes)
             _log.warning("fleet_nodes_given_up", nodes=nodes)
