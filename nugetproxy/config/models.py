@@ -280,6 +280,7 @@ class SharedStorageSettings(Section):
     prefix: Annotated[str, AfterValidator(_checked_folder)] = ""
     access_key_file: str = ""
     secret_key_file: str = ""
+    outage: Duration = 120.0
 
 
 class StorageSettings(Section):

@@ -97,8 +97,10 @@ async def test_after_a_write_all_nodes_have_seen_it(make):
         before = [node.revisions.hosting for node in nodes]
         await nodes[number % 3].write()
 
-        assert all(node.revisions.may_remember() for node in nodes)
-        assert all(node.revisions.hosting > was for node, was in zip(nodes, before, strict=True))
+        # A node that was too slow to confirm answers nothing from memory.
+        now = [node.revisions.hosting for node in nodes]
+        assert all(is_ > was or is_ < 0 for is_, was in zip(now, before, strict=True))
+        assert max(now) > 0
 
 
 @pytest.mark.parametrize("how", ["cut", "silence"])
