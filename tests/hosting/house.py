@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from nugetproxy.accounts.audit import AuditLog
 from nugetproxy.accounts.model import Account, AccountKind, Actor
@@ -17,8 +17,9 @@ from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
 from nugetproxy.storage.blobs.base import BlobStore
 from nugetproxy.storage.blobs.opening import open_hosted_blobs
-from nugetproxy.storage.database.base import Transaction
+from nugetproxy.storage.database.base import Database, Transaction
 from nugetproxy.storage.database.opening import open_main_database
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import MemoryBudget, Spool, SpoolFolder
 from tests.builders import make_nupkg
@@ -67,10 +68,12 @@ class House:
         rules: Rules = no_rules,
         now: int = NOON,
         blobs: BlobStore | None = None,
+        database: Database | None = None,
     ) -> None:
+        """`database` is another than that of the data directory; tests of it cannot use `fetch_now`."""
         self.path = path
         self.now = now
-        self.database = open_main_database(path)
+        self.database = open_main_database(path) if database is None else cast(SqliteDatabase, database)
         self.revisions = Revisions(path)
         self.ownership = Ownership(self.database, self.revisions, protected=protected)
         self.audit = AuditLog(self.database)

@@ -305,6 +305,23 @@ async def test_a_push_of_another_id_does_not_make_an_id_unknown(house, monkeypat
     assert asked == []
 
 
+@pytest.mark.parametrize("what", ["versions", "registration", "leaf", "nupkg", "nuspec"])
+async def test_an_answer_costs_one_query(house, monkeypatch, what):
+    await with_versions(house, "1.0.0")
+    ask = {
+        "versions": lambda: house.feed.versions(UTILS),
+        "registration": lambda: house.feed.registration(UTILS),
+        "leaf": lambda: house.feed.leaf(ONE),
+        "nupkg": lambda: house.feed.content(ONE, Part.NUPKG),
+        "nuspec": lambda: house.feed.content(ONE, Part.NUSPEC),
+    }[what]
+    await ask()
+    asked: list[str] = []
+    _count_queries(house, asked, monkeypatch)
+    await ask()
+    assert len(asked) == 1
+
+
 async def test_of_many_ids_the_unknown_are_asked_about_in_one_query(house, monkeypatch):
     await with_versions(house, "1.0.0")
     asked: list[str] = []
