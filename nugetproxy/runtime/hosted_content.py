@@ -9,7 +9,7 @@ from nugetproxy.mirroring.bundle.manifest import Entry, FileFacts, HostedFacts, 
 from nugetproxy.mirroring.bundle.writing import Problems
 from nugetproxy.nuget.globs import any_glob_matches
 from nugetproxy.nuget.identity import PackageIdentity
-from nugetproxy.storage.blobs.base import BlobStore
+from nugetproxy.storage.blobs.base import Blobs
 
 KINDS: Final = frozenset({Kind.HOSTED_PACKAGE, Kind.HOSTED_SYMBOLS})
 
@@ -22,7 +22,7 @@ class HostedContent:
     def __init__(
         self,
         packages: Iterable[CarriedPackage],
-        blobs: BlobStore,
+        blobs: Blobs,
         globs: Sequence[str],
         wanted: Collection[PackageIdentity] | None,
     ) -> None:
@@ -59,7 +59,11 @@ class HostedContent:
 
     def chunks(self, entry: Entry) -> Iterator[bytes]:
         """See `Content`."""
-        with self._blobs.path(self._stored[entry.path].blob).open("rb") as file:
+        try:
+            opened = self._blobs.open(self._stored[entry.path].blob)
+        except KeyError as error:
+            raise FileNotFoundError(str(error)) from error
+        with opened as file:
             while chunk := file.read(_CHUNK):
                 yield chunk
 

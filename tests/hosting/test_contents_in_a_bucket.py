@@ -9,12 +9,16 @@ import pytest
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.feeds.base import LocalFile, PackageContent, Part, SmallContent
+from nugetproxy.hosting.carried import carried_packages
 from nugetproxy.hosting.contents import HostedContents
 from nugetproxy.hosting.feed import HostedFeed
+from nugetproxy.hosting.symbols import Symbols
 from nugetproxy.hosting.upkeep import check_blobs, sweep_unreferenced_blobs
+from nugetproxy.mirroring.bundle.writing import Problems
 from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.runtime.hosted_content import HostedContent
 from nugetproxy.storage import spool as spool_module
-from nugetproxy.storage.blobs.base import BlobKey
+from nugetproxy.storage.blobs.base import BlobKey, BlobStore
 from nugetproxy.storage.blobs.node_cache import NodeCache
 from nugetproxy.storage.blobs.s3 import BucketBlobs
 from nugetproxy.storage.blobs.s3_client import BucketClient, Patience
@@ -24,6 +28,7 @@ from tests.builders import make_nupkg
 from tests.engines.seaweedfs import SeaweedFs
 from tests.fakes.bucket_gateway import BucketGateway, answering, flipped
 from tests.hosting.house import House, Search
+from tests.symbol_builders import KEY, make_debuggable, make_snupkg
 
 pytestmark = pytest.mark.xdist_group("seaweedfs")
 
@@ -161,6 +166,47 @@ async def test_a_blob_that_is_gone_is_our_failure(nodes: Nodes):
     with pytest.raises(StorageUnavailable, match="missing"):
         await nodes.get()
     assert await check_blobs(nodes.house.database, nodes.house.packages, nodes.blobs) == (str(stored.blob),)
+
+
+async def test_symbols_are_pushed_to_any_node_and_debuggers_ask_any(
+    nodes: Nodes, gateway: BucketGateway, tmp_path: Path
+):
+    """
+    The package is fetched to compare its assemblies; the symbols package and its one PDB are uploaded.
+    """
+    house = nodes.house
+    alice = await house.actor()
+    await house.publish.push(alice, house.spool(make_debuggable()), address="192.0.2.1")
+    gateway.methods()
+
+    def symbols_at(blobs: BlobStore, spools: SpoolFolder) -> Symbols:
+        return Symbols(house.database, blobs, house.ownership, house.audit, house.revisions, spools)
+
+    here, there = symbols_at(house.blobs, house.spools), symbols_at(nodes.blobs, SpoolFolder(tmp_path, MemoryBudget(0)))
+    await there.push(alice, house.spool(make_snupkg()), address="192.0.2.1")
+    assert sorted(gateway.methods()) == ["GET", "HEAD", "HEAD", "PUT", "PUT"]
+
+    pdb = await bytes_of(await here.find("Contoso.Utils.pdb", KEY))
+    assert gateway.methods() == ["GET"]
+    assert pdb == await bytes_of(await there.find("Contoso.Utils.pdb", KEY))
+    assert gateway.methods() == []
+    assert await bytes_of(await here.snupkg(ONE)) == make_snupkg()
+
+
+async def test_an_export_reads_packages_from_the_bucket(nodes: Nodes):
+    await nodes.push()
+    content = HostedContent(await nodes.house.database.read(carried_packages), nodes.blobs, ["*"], None)
+    problems = Problems()
+
+    entries = list(content.entries(problems))
+    assert [b"".join(content.chunks(entry)) for entry in entries] == [NUPKG]
+    stored = await nodes.house.packages.find_content(ONE)
+    assert stored
+    nodes.house.blobs.delete(stored.blob)
+    with pytest.raises(FileNotFoundError):
+        list(content.chunks(entries[0]))
+    assert list(content.entries(problems)) == []
+    assert len(problems.lines) == 1
 
 
 async def test_garbage_is_swept_with_one_list(nodes: Nodes, gateway: BucketGateway):
