@@ -175,11 +175,6 @@ class MirroredSymbols:
         """The PDBs that the assemblies of a kept package name. Raises StorageUnavailable."""
         return await self._reading.of(package)
 
-    @property
-    def has_servers(self) -> bool:
-        """Whether there is any symbol server to ask."""
-        return bool(self._servers)
-
     async def places_of(self, package: PackageIdentity) -> list[FileKey]:
         """Where the package is kept, of upstreams with a symbol server; none for ids that are ours.
 
