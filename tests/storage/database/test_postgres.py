@@ -41,6 +41,17 @@ def hasty(postgres: PostgresServer, line: Network, shared_database: str) -> Iter
     opened.close()
 
 
+async def connected(database: PostgresDatabase) -> None:
+    """Wait until it has connections for both: connecting may take longer than it is patient, on a busy machine."""
+    for _ in range(20):
+        try:
+            await database.fetch(COUNT)
+            await database.write(lambda _: None)
+            return
+        except StorageUnavailable:
+            await asyncio.sleep(0.5)
+
+
 def seen(name: str):
     return lambda transaction: transaction.change("INSERT INTO policy_seen VALUES (?, '', 0)", (name,))
 
@@ -114,7 +125,7 @@ async def test_it_works_again_when_the_server_is_back(
 async def test_a_silent_server_is_given_up(line: Network, hasty: PostgresDatabase, when: str) -> None:
     """It accepts connections and data, and never answers."""
     if when == "connected":
-        await hasty.fetch(COUNT)
+        await connected(hasty)
     line.is_silent = True
     for ask in (lambda: hasty.fetch(COUNT), lambda: hasty.write(seen("a"))):
         with pytest.raises(StorageUnavailable, match="answer"):
@@ -164,6 +175,7 @@ async def test_a_commit_without_an_answer_is_of_unknown_outcome(
 
 
 async def test_a_statement_that_takes_too_long_is_ended_by_the_server(hasty: PostgresDatabase) -> None:
+    await connected(hasty)
     with pytest.raises(StorageUnavailable, match="statement timeout"):
         await hasty.fetch("SELECT pg_sleep(20)")
     with pytest.raises(StorageUnavailable, match="statement timeout"):
@@ -210,6 +222,7 @@ async def test_a_write_does_not_wait_for_readers(database: PostgresDatabase) -> 
 
 
 async def test_writes_that_wait_too_long_are_withdrawn(hasty: PostgresDatabase) -> None:
+    await connected(hasty)
     together, go_on = threading.Barrier(2, timeout=20), threading.Event()
     holding = asyncio.create_task(hasty.write(lambda _: (together.wait(), go_on.wait(20))))
     await asyncio.to_thread(together.wait)
@@ -228,7 +241,7 @@ async def test_writes_that_wait_too_long_are_withdrawn(hasty: PostgresDatabase) 
 
 async def test_closing_ends_in_time_while_nothing_answers(line: Network, hasty: PostgresDatabase) -> None:
     """And not after one patience for each write."""
-    await hasty.write(seen("a"))
+    await connected(hasty)
     line.is_silent = True
     futures = [hasty.submit(seen(str(number))) for number in range(10)]
     begun = time.monotonic()
