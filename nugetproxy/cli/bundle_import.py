@@ -129,7 +129,7 @@ async def import_file(
         async with importing_into(config) as importing:
             with importing.alone():
                 imported = await importing.run(bundle, where, options, steps)
-    await _audit(Path(config.storage.path), imported)
+    await _audit(config, imported)
     return imported
 
 
@@ -143,8 +143,7 @@ async def _publish(options: "Mapping[str, Any]", files: "Sequence[HostedFile]", 
             bundle,
             config=managed.config,
             path=managed.path,
-            database=managed.database,
-            revisions=managed.revisions,
+            stores=managed.stores,
             ownership=managed.ownership,
             audit=managed.audit,
             directory=managed.directory,
@@ -153,22 +152,22 @@ async def _publish(options: "Mapping[str, Any]", files: "Sequence[HostedFile]", 
         )
 
 
-async def _audit(data: Path, imported: "Imported") -> None:
+async def _audit(config: "Config", imported: "Imported") -> None:
     """A line in the audit log, where there is one: a mirror without accounts has none."""
     from nugetproxy.accounts.audit import AuditEntry, insert_audit
     from nugetproxy.accounts.model import command_line
     from nugetproxy.cli.managed import unix_user
-    from nugetproxy.storage.database.opening import MAIN, open_main_database
+    from nugetproxy.runtime.opened_stores import opened_main
+    from nugetproxy.storage.database.opening import MAIN
 
-    if not (data / MAIN).exists():
+    data = Path(config.storage.path)
+    shared = config if config.storage.kind == "shared" else None
+    if shared is None and not (data / MAIN).exists():
         return
-    database = open_main_database(data)
-    try:
+    with opened_main(shared, data) as stores:
         entry = AuditEntry(command_line(unix_user()).name, "bundle.import", imported.head.bundle,
                            detail=f"{imported.packages} packages, {imported.documents} documents")  # fmt: skip
-        await database.write(lambda transaction: insert_audit(transaction, entry))
-    finally:
-        database.close()
+        await stores.database.write(lambda transaction: insert_audit(transaction, entry))
 
 
 def _report(imported: "Imported", published: "Report | None", *, as_json: bool) -> None:

@@ -108,8 +108,9 @@ def import_packages(
             )
         actor_for = await _actors(managed, names)
         opened = _source(folder, database, repository) if feed is None else _opened(feed, selection, symbols=symbols)
-        parts = receiver(managed.config, managed.path, managed.database, managed.revisions, managed.ownership,
-                         managed.audit, parallel=parallel)  # fmt: skip
+        parts = receiver(
+            managed.config, managed.path, managed.stores, managed.ownership, managed.audit, parallel=parallel
+        )
         async with opened as left, parts as to:
             with _progress() as (planned, advanced):
                 run = MovingIn(

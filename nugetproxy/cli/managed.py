@@ -18,7 +18,8 @@ from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.cli.options import Settings
 from nugetproxy.cli.output import note
 from nugetproxy.errors import StorageUnavailable
-from nugetproxy.runtime.main_database import open_main
+from nugetproxy.runtime.opened_stores import opened_main
+from nugetproxy.runtime.stores import MainStores
 from nugetproxy.storage.database.base import Database
 from nugetproxy.storage.revisions import Revisions
 
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
 class Managed:
     """What a command works with. `by` is the user running it, for the audit log."""
 
-    def __init__(self, settings: Settings, path: Path, database: Database, revisions: Revisions) -> None:
+    def __init__(self, settings: Settings, path: Path, stores: MainStores) -> None:
         self._settings = settings
         self.path = path
-        self.database = database
-        self.revisions = revisions
-        self.directory = Directory(database, revisions)
-        self.audit = AuditLog(database)
+        self.stores = stores
+        self.database: Database = stores.database
+        self.revisions: Revisions = stores.revisions
+        self.directory = Directory(self.database, self.revisions)
+        self.audit = AuditLog(self.database)
         self.by: Actor = command_line(unix_user())
 
     @property
@@ -56,17 +58,9 @@ class Managed:
 def opened(settings: Settings, *, may_create: bool = False, reading: bool = False) -> Iterator[Managed]:
     """Raises StorageUnavailable. `may_create`, `reading`: see `managing.manage`."""
     path = settings.data
-    _prepare(path, may_create)
-    main = open_main(path, reading=reading)
-    try:
-        revisions = Revisions(None if reading else path)
-        try:
-            revisions.catch_up(main.newest)
-            yield Managed(settings, path, main.database, revisions)
-        finally:
-            revisions.close()
-    finally:
-        main.database.close()
+    _prepare(path, may_create or settings.shared is not None)
+    with opened_main(settings.shared, path, reading=reading) as stores:
+        yield Managed(settings, path, stores)
 
 
 def _prepare(path: Path, may_create: bool) -> None:

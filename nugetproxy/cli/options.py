@@ -104,6 +104,8 @@ def load_config(options: Mapping[str, Any]) -> "Config":
 
 
 _DATA_VARIABLE: Final = "NUGETPROXY_STORAGE__PATH"
+_CONFIG_VARIABLE = "NUGETPROXY_CONFIG"
+_KIND_VARIABLE = "NUGETPROXY_STORAGE__KIND"
 
 
 class Settings:
@@ -118,6 +120,13 @@ class Settings:
         return load_config(self._options)
 
     @property
+    def shared(self) -> "Config | None":
+        """The settings, if they name the storage of a fleet. Loaded only when a file or a variable may do so."""
+        file = self._options.get("config") or os.environ.get(_CONFIG_VARIABLE)
+        may_be = _KIND_VARIABLE in os.environ or (file and _mentions(Path(file), b"shared"))
+        return self.config if may_be and self.config.storage.kind == "shared" else None
+
+    @property
     def data(self) -> Path:
         """The data directory. The settings are loaded only when a file or another variable may name it."""
         given = self._options.get("data")
@@ -127,6 +136,14 @@ class Settings:
             return Path(given)
         elsewhere = self._options.get("config") or any(name.startswith("NUGETPROXY_") for name in os.environ)
         return Path(self.config.storage.path) if elsewhere or given == "" else Path(DEFAULT_DATA)
+
+
+def _mentions(file: Path, word: bytes) -> bool:
+    """True also when the file cannot be read: who loads it reports that."""
+    try:
+        return word in file.read_bytes()
+    except OSError:
+        return True
 
 
 def _with(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:

@@ -225,11 +225,10 @@ async def _publishing(managed: "Managed") -> "AsyncIterator[Publish]":
     from nugetproxy.hosting.contents import HostedContents
     from nugetproxy.hosting.publish import Publish
     from nugetproxy.hosting.search import HostedSearch
-    from nugetproxy.storage.blobs.opening import open_hosted_blobs
 
     publish = Publish(
         managed.database,
-        HostedContents(open_hosted_blobs(managed.path)),
+        HostedContents(managed.stores.hosted),
         managed.ownership,
         managed.audit,
         managed.revisions,

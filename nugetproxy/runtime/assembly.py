@@ -45,21 +45,20 @@ from nugetproxy.runtime.foresight_parts import Mirrored, foresight_over
 from nugetproxy.runtime.hosting_parts import PrivateFeed, appeared, attempted, over
 from nugetproxy.runtime.known_policy import remember_policy
 from nugetproxy.runtime.known_upstreams import remember
-from nugetproxy.runtime.main_database import open_main
+from nugetproxy.runtime.opened_stores import open_stores
 from nugetproxy.runtime.readiness import Readiness
 from nugetproxy.runtime.symbols_parts import symbols_over
 from nugetproxy.services import Services
 from nugetproxy.storage import data_directory, occupants
 from nugetproxy.storage.access import access_for
 from nugetproxy.storage.data_directory import IMPORTS, MIRROR
-from nugetproxy.storage.database.base import Database
 from nugetproxy.storage.database.opening import INVENTORY
 from nugetproxy.storage.documents.disk import DiskDocuments
 from nugetproxy.storage.documents.hot import HotDocuments
 from nugetproxy.storage.leases import Leases
 from nugetproxy.storage.occupants import Occupant
 from nugetproxy.storage.reserve import Reserve
-from nugetproxy.storage.revisions import ALL, ANY, Revisions
+from nugetproxy.storage.revisions import ALL, ANY
 
 if TYPE_CHECKING:
     from nugetproxy.runtime.policy_parts import ScreenedFeed
@@ -93,9 +92,14 @@ async def assemble(
         stack.callback(occupants.enter(path, Occupant(what, nugetproxy.__version__, os.getpid())).leave)
         if mode is Mode.ONLINE:
             remember(path, config.mirroring.upstream)
-        leases = Leases(path / "locks")
-        revisions = Revisions(None if read_only else path)
-        stack.callback(revisions.close)
+        stores = await open_stores(
+            config,
+            stack,
+            has_main=config.hosting.enabled or bool(config.policy.rule),
+            read_only=read_only,
+            what=what,
+        )
+        leases, revisions, main = stores.leases, stores.revisions, stores.main
         packages = revisions.packages
         reserve = Reserve.of(config.storage)
         database = open_ledger(path / INVENTORY, read_only=read_only)
@@ -106,11 +110,11 @@ async def assemble(
         patience = {settings.name: settings.patience for settings in config.mirroring.upstream}
         metrics.begin_at_zero(patience)
         record = CatalogRecord(database, config.mirroring.catalog_poll)
-        hot = HotDocuments(disk, _HOT_DOCUMENTS, lambda: packages[ANY])
+        hot = HotDocuments(stores.over_documents(disk), _HOT_DOCUMENTS, lambda: packages[ANY])
         changes = _Changes()
         documents = MirroredDocuments(
             hot,
-            leases,
+            stores.flights,
             freshness_rules(config),
             mode,
             patience=patience,
@@ -128,6 +132,7 @@ async def assemble(
             patience=max(patience.values()),
         )
         stack.push_async_callback(downloads.close, min(_LAST_SECONDS, config.server.stop_timeout))
+        downloads.shared = stores.packages
         downloads.on_commit.append(lambda package: inventory.add(_kept(package)))
         parts = kept_parts(database, path, access, leases, downloads, stack)
 
@@ -174,9 +179,6 @@ async def assemble(
             advised = AdvisoryFiles(Path(config.feed.advisories), path, revisions.bump_all)
             stack.push_async_callback(_end, [asyncio.create_task(advised.run())])
             advisories = advised.current
-        main: Database | None = None
-        if config.hosting.enabled or config.policy.rule:
-            main = _main_database(path, revisions, stack, read_only=read_only)
         policy: ScreenedFeed | None = None
         if main is not None and config.policy.rule:
             # Only now: loading cryptography takes 40 ms and 8 MB.
@@ -211,21 +213,23 @@ async def assemble(
 
                 finishing = finish_imports(path, parts.blobs, database, disk, leases, revisions)
                 background.append(asyncio.create_task(finishing))
-            background += followers(
-                mirrored_sources,
-                config.mirroring,
-                record,
-                downloads,
-                parts.files,
-                leases,
-                changed=revisions.bump_packages,
-            )
+            if config.storage.kind == "embedded":
+                # Nodes of a fleet do not follow a catalog yet: each would expire what another has just fetched.
+                background += followers(
+                    mirrored_sources,
+                    config.mirroring,
+                    record,
+                    downloads,
+                    parts.files,
+                    leases,
+                    changed=revisions.bump_packages,
+                )
         stack.push_async_callback(_end, background)
 
         private: PrivateFeed | None = None
         is_ours: IsOurs
         if main is not None and config.hosting.enabled:
-            private = over(feed, config, path, main, leases, revisions, stack, advisories, read_only=read_only)
+            private = over(feed, config, path, stores, main, stack, advisories, read_only=read_only)
             is_ours = private.is_ours
         else:
             # Protected ids are never requested upstream, whether or not they are hosted here.
@@ -272,17 +276,6 @@ async def assemble(
             care=care,
             symbols=symbols,
         )
-
-
-def _main_database(path: Path, revisions: Revisions, stack: AsyncExitStack, *, read_only: bool) -> Database:
-    """The main database of this process, for all who use it.
-
-    Raises StorageUnavailable: without it, it is not known which ids are protected, nor which versions are allowed.
-    """
-    main = open_main(path, reading=read_only)
-    stack.callback(main.database.close)
-    revisions.catch_up(main.newest)
-    return main.database
 
 
 class _Settled:

@@ -188,6 +188,10 @@ class Export:
 
     async def _hosted(self, choice: Choice) -> HostedContent:
         """Raises StorageUnavailable."""
+        if self._config.storage.kind == "shared":
+            raise StorageUnavailable(
+                "hosted packages of a shared storage cannot be exported yet: leave out the option that asks for them"
+            )
         with closing(open_main_database(self._data, reading=True)) as database:
             packages = await database.read(carried_packages)
         return HostedContent(packages, open_hosted_blobs(self._data), choice.holds.hosted, choice.hosted)

@@ -21,8 +21,7 @@ from nugetproxy.mirroring.bundle.receiving import HostedFile
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.protocol.v3.deprecation import Deprecation
 from nugetproxy.runtime.moving_in_parts import receiver
-from nugetproxy.storage.database.base import Database
-from nugetproxy.storage.revisions import Revisions
+from nugetproxy.runtime.stores import MainStores
 from nugetproxy.storage.spool import BLOCK, Spool, disk_failures
 
 _PARALLEL = 4
@@ -58,8 +57,7 @@ async def publish_hosted(
     *,
     config: Config,
     path: Path,
-    database: Database,
-    revisions: Revisions,
+    stores: MainStores,
     ownership: Ownership,
     audit: AuditLog,
     directory: Directory,
@@ -75,7 +73,7 @@ async def publish_hosted(
     """
     usable = {each.name.lower(): each for each in await directory.accounts() if not each.is_disabled}
     actor_for = await _actors(files, directory, usable, by, owner)
-    parts = receiver(config, path, database, revisions, ownership, audit, parallel=_PARALLEL)
+    parts = receiver(config, path, stores, ownership, audit, parallel=_PARALLEL)
     owners = {PackageId.parse(each.facts.id).lower: each.facts.owners for each in files}
     new = [lower_id for lower_id in owners if not await ownership.owners(lower_id)]
     async with parts as to:

@@ -38,12 +38,11 @@ from nugetproxy.nuget.push_rules import check_push
 from nugetproxy.protocol.advisories.values import Advisories
 from nugetproxy.runtime.publish_parts import publish_parts
 from nugetproxy.runtime.retention_job import keep_retiring
+from nugetproxy.runtime.stores import Stores
 from nugetproxy.services import AccountServices, HostingServices
-from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
-from nugetproxy.storage.blobs.opening import open_hosted_blobs
+from nugetproxy.storage.blobs.base import BlobStore
 from nugetproxy.storage.database.base import Database
-from nugetproxy.storage.leases import Leases
-from nugetproxy.storage.revisions import Revisions
+from nugetproxy.storage.leases import Rights
 from nugetproxy.storage.spool import MemoryBudget, SpoolFolder
 
 _log = logger()
@@ -74,9 +73,8 @@ def over(
     below: Feed,
     config: Config,
     path: Path,
+    stores: Stores,
     database: Database,
-    leases: Leases,
-    revisions: Revisions,
     stack: AsyncExitStack,
     advisories: Callable[[], Advisories] | None,
     *,
@@ -88,18 +86,13 @@ def over(
 
     `read_only`: nothing can be written below `path`. Hosted packages are served, and every act is refused.
     """
+    revisions, blobs = stores.revisions, stores.hosted
     directory = Directory(database, revisions)
     stack.callback(directory.close)
     ownership = Ownership(
         database, revisions, protected=config.feed.protected_prefixes, allowed_ids=config.hosting.allowed_ids
     )
     audit = AuditLog(database)
-    blobs = open_hosted_blobs(path)
-    try:
-        if not read_only:
-            blobs.apply_access()
-    except StorageUnavailable as error:  # the folder belongs to another user: its files can be served anyway
-        _log.warning("hosted_not_private", error=str(error))
     contents = HostedContents(blobs)
     packages = HostedPackages(database, revisions.of_package)
     search = HostedSearch(database, ownership.verified_among)
@@ -115,9 +108,9 @@ def over(
     hosted = HostedFeed(database, contents, search, packages)
     stack.push_async_callback(statistics.flush)
     if not read_only:
-        _run(stack, _keep_up(leases, database, packages, symbols, blobs), statistics.run(), _catch_up(search))
+        _run(stack, _keep_up(stores.jobs, database, packages, symbols, blobs), statistics.run(), _catch_up(search))
         if config.hosting.retention:
-            _run(stack, keep_retiring(database, publish, leases, config.hosting.retention))
+            _run(stack, keep_retiring(database, publish, stores.jobs, config.hosting.retention))
     merged = _merged(config.feed.merged_ids)
     feed: Feed = Overlay(hosted, protected, merged)
     mirrored: Feed = protected
@@ -166,12 +159,12 @@ def appeared(lower_id: str) -> None:
 
 
 async def _keep_up(
-    leases: Leases, database: Database, packages: HostedPackages, symbols: Symbols, blobs: FilesystemBlobs
+    jobs: Rights, database: Database, packages: HostedPackages, symbols: Symbols, blobs: BlobStore
 ) -> None:
-    """Remove files left by killed pushes, and report missing ones; in one process of the machine at a time."""
+    """Remove files left by killed pushes, and report missing ones; in one process of all at a time."""
     while True:
         try:
-            async with leases.hold("hosting upkeep"):
+            async with jobs.hold("hosting upkeep"):
                 for what, folder in ((packages, FOLDER), (symbols, SYMBOLS_FOLDER)):
                     await sweep_unreferenced_blobs(database, what, blobs, folder)
                     await check_blobs(database, what, blobs)

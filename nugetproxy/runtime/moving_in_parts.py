@@ -15,25 +15,20 @@ from nugetproxy.hosting.moving_in.run import ImportLimits, Receiver
 from nugetproxy.hosting.packages import HostedPackages
 from nugetproxy.hosting.search import HostedSearch
 from nugetproxy.runtime.publish_parts import publish_parts
+from nugetproxy.runtime.stores import MainStores
 from nugetproxy.storage import occupants
-from nugetproxy.storage.blobs.opening import open_hosted_blobs
-from nugetproxy.storage.database.base import Database
 from nugetproxy.storage.occupants import Occupant
-from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import MemoryBudget, SpoolFolder
 
 
 @asynccontextmanager
 async def receiver(
-    config: Config, path: Path, database: Database, revisions: Revisions, ownership: Ownership, audit: AuditLog,
-    *, parallel: int,
+    config: Config, path: Path, stores: MainStores, ownership: Ownership, audit: AuditLog, *, parallel: int,
 ) -> AsyncIterator[Receiver]:  # fmt: skip
     """`parallel`: files that are imported at the same time."""
-    hosting = config.hosting
+    hosting, database, revisions, blobs = config.hosting, stores.database, stores.revisions, stores.hosted
     async with AsyncExitStack() as stack:
         stack.callback(occupants.enter(path, Occupant("import-packages", nugetproxy.__version__, os.getpid())).leave)
-        blobs = open_hosted_blobs(path)
-        blobs.apply_access()
         spools = SpoolFolder(path / "spool", MemoryBudget(0))
         packages = HostedPackages(database)
         parts = publish_parts(

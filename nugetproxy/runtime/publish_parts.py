@@ -22,7 +22,7 @@ from nugetproxy.nuget.archive import ArchiveLimits
 from nugetproxy.nuget.nupkg import Nupkg
 from nugetproxy.nuget.push_rules_archive import PushLimits
 from nugetproxy.nuget.symbols_package import SymbolsLimits
-from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
+from nugetproxy.storage.blobs.base import BlobStore
 from nugetproxy.storage.database.base import Database
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import SpoolFolder
@@ -52,7 +52,7 @@ def publish_parts(
     ownership: Ownership,
     audit: AuditLog,
     *,
-    blobs: FilesystemBlobs,
+    blobs: BlobStore,
     search: HostedSearch,
     spools: SpoolFolder,
     queue: PushQueue,

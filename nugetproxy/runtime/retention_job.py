@@ -19,14 +19,13 @@ from nugetproxy.hosting.retiring import Retiring
 from nugetproxy.logs import logger
 from nugetproxy.runtime.retention_rules import rules_at
 from nugetproxy.storage.database.base import Database
-from nugetproxy.storage.leases import Leases
+from nugetproxy.storage.leases import Rights
 
 ACTOR: Final = Actor("retention", is_administrator=True)
 """In the audit log, with the name of the rule."""
 
 NOTICE_SECONDS: Final = 3600.0
 INTERVAL_SECONDS: Final = DAY / SECOND
-_TRY_SECONDS: Final = 60.0
 
 _log = logger()
 
@@ -34,7 +33,7 @@ _log = logger()
 async def keep_retiring(
     database: Database,
     publish: Publish,
-    leases: Leases,
+    jobs: Rights,
     settings: Sequence[RetentionRuleSettings],
     *,
     notice: float = NOTICE_SECONDS,
@@ -42,14 +41,16 @@ async def keep_retiring(
 ) -> None:
     """Run until cancelled; waits while another process does it. `notice` and `interval` in seconds."""
     retiring = Retiring(database, lambda: rules_at(settings, time.time()))
-    while (lease := leases.try_hold("hosting retention")) is None:
-        await asyncio.sleep(_TRY_SECONDS)
-    with lease:
-        await _run(retiring, None)
-        await asyncio.sleep(notice)
-        while True:
-            await _run(retiring, publish)
-            await asyncio.sleep(interval)
+    while True:
+        try:
+            async with jobs.hold("hosting retention"):
+                await _run(retiring, None)
+                await asyncio.sleep(notice)
+                while True:
+                    await _run(retiring, publish)
+                    await asyncio.sleep(interval)
+        except StorageUnavailable as error:  # another node may have taken over
+            _log.warning("retention_failed", error=str(error))
 
 
 async def _run(retiring: Retiring, publish: Publish | None) -> None:

@@ -144,7 +144,14 @@ def _prepare(config: Config, line: socket.socket) -> None:
         _log.info("migrating")
         _tell(line, "migrating", True)
 
-    applied = bring_up_to_date(path, hosting=config.hosting.enabled or bool(config.policy.rule), begin=begin)
+    is_shared = config.storage.kind == "shared"
+    has_main = config.hosting.enabled or bool(config.policy.rule)
+    applied = bring_up_to_date(path, hosting=has_main and not is_shared, begin=begin)
+    if is_shared:
+        from nugetproxy.runtime.shared_stores import migrate_shared
+
+        if names := migrate_shared(config):
+            applied["PostgreSQL"] = names
     for file, names in applied.items():
         _log.info("migrated", database=file, applied=names)
 
@@ -171,6 +178,8 @@ def _plan(config: Config, source: Mapping[str, Any] | None, watched: str) -> Map
 def _how_to_begin(config: Config, source: Mapping[str, Any]) -> str:
     """Empty if hosting is disabled, or if there is an administrator."""
     path = config.storage.path
+    if config.storage.kind == "shared":
+        return ""  # who manages a fleet has set up more than this
     if not config.hosting.enabled or has_administrator(Path(path)) or not can_write(Path(path)):
         return ""
     # Included even if the file sets it: a variable of this start may not be set in the shell where the command is

@@ -13,14 +13,26 @@ import random
 import re
 import time
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 # Seconds between two checks of a lease that another holds; a check costs some twenty microseconds. Short at first, as
 # most waits are for a document's fetch, then an eighth of the time waited: in an outage hundreds may be waiting.
 _SHORTEST_PAUSE = 0.015
 _LONGEST_PAUSE = 0.1
 _NAME = re.compile(r"[0-9a-f]{40}")
+
+
+class Rights(Protocol):
+    """Exclusive rights by key: `Leases`, or those of a fleet (`storage.fleet`)."""
+
+    def hold(self, key: str) -> AbstractAsyncContextManager[object]:
+        """Wait for the right, however long. Not fair among waiters.
+
+        Raises StorageUnavailable, also from inside, where a right can end before it is given back.
+        """
 
 
 class Lease:

@@ -124,12 +124,19 @@ async def opened(data: Path, upstream: FakeUpstream, **sections: Any) -> AsyncIt
     """Sections of settings as `running` takes them; `Contoso.` is protected unless they say otherwise."""
     sections.setdefault("feed", {"protected_prefixes": ["Contoso."]})
     async with running(data, upstream, **sections) as mirror:
-        yield await _furnished(House(mirror.services, data, mirror.port))
+        yield await furnished(House(mirror.services, data, mirror.port))
 
 
 @asynccontextmanager
 async def opened_with_lane(data: Path, upstream: FakeUpstream, **sections: Any) -> AsyncIterator[House]:
     """Like `opened`, with hot answers and the lane in front, as in a worker."""
+    async with unfurnished(data, upstream, **sections) as house:
+        yield await furnished(house)
+
+
+@asynccontextmanager
+async def unfurnished(data: Path, upstream: FakeUpstream, **sections: Any) -> AsyncIterator[House]:
+    """Like `opened_with_lane`, without accounts."""
     sections.setdefault("feed", {"protected_prefixes": ["Contoso."]})
     config = settings_for(data, [{"name": "up", "service_index": upstream.url}], **sections)
     async with assemble(config) as services:
@@ -145,7 +152,7 @@ async def opened_with_lane(data: Path, upstream: FakeUpstream, **sections: Any) 
         port = bound.getsockname()[1]
         listener = lanes.listen(bound)
         try:
-            yield await _furnished(House(services, data, port))
+            yield House(services, data, port)
         finally:
             listener.close()
             await lanes.drain(1.0)
@@ -153,7 +160,8 @@ async def opened_with_lane(data: Path, upstream: FakeUpstream, **sections: Any) 
             await runner.cleanup()
 
 
-async def _furnished(house: House) -> House:
+async def furnished(house: House) -> House:
+    """With its users, and a key of alice."""
     await house.user("alice", administrator=True)
     for name in ("bob", "carol"):
         await house.user(name)

@@ -40,7 +40,7 @@ from nugetproxy.mirroring.documents.coalescing import SingleFlight
 from nugetproxy.mirroring.documents.parsing import parsed
 from nugetproxy.mirroring.upstream.breaker import worst
 from nugetproxy.storage.documents.base import DocumentStore
-from nugetproxy.storage.leases import Leases
+from nugetproxy.storage.leases import Rights
 from nugetproxy.storage.refusals import Refusals
 
 _log = logger()
@@ -111,7 +111,7 @@ class DocumentFlights:
     def __init__(
         self,
         store: DocumentStore,
-        leases: Leases,
+        leases: Rights,
         mode: Mode,
         clock: Callable[[], float],
         ticks: Callable[[], float],

@@ -31,7 +31,7 @@ from nugetproxy.logs import logger
 from nugetproxy.mirroring.documents.coalescing import FlightsClosedError
 from nugetproxy.mirroring.documents.flights import Check, DocumentFlights, DocumentUpstream, Flight, shorter
 from nugetproxy.storage.documents.base import DocumentStore
-from nugetproxy.storage.leases import Leases
+from nugetproxy.storage.leases import Rights
 
 _log = logger()
 
@@ -68,7 +68,7 @@ class MirroredDocuments:
     def __init__(
         self,
         store: DocumentStore,
-        leases: Leases,
+        leases: Rights,
         rules: Mapping[DocumentKind, FreshnessRule],
         mode: Mode,
         clock: Callable[[], float] = time.time,

@@ -9,7 +9,7 @@ requests, and is never wrong.
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -22,6 +22,7 @@ from nugetproxy.mirroring.downloads.contents import CommittedPackage, Incoming, 
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobKey
 from nugetproxy.storage.database.base import Database
+from nugetproxy.storage.leases import Rights
 from nugetproxy.storage.refusals import Refusals
 
 FOLDER: Final = "mirror"
@@ -40,13 +41,6 @@ _USE: Final = f"UPDATE shared_packages SET used = {_NOW} {_ONE}"  # noqa: S608 -
 _FORGET: Final = f"DELETE FROM shared_packages {_ONE} AND blob = ?"  # noqa: S608 - ours
 
 _log = logger()
-
-
-class FleetLeases(Protocol):
-    """The part of the fleet's leases that is used here."""
-
-    def hold(self, key: str) -> AbstractAsyncContextManager[object]:
-        """Wait for the exclusive right among all nodes. Raises StorageUnavailable."""
 
 
 class Bucket(Protocol):
@@ -71,7 +65,7 @@ class SharedPackage:
 class FleetPackages:
     """The packages of one fleet, as seen by one node."""
 
-    def __init__(self, database: Database, bucket: Bucket, leases: FleetLeases, threads: Executor) -> None:
+    def __init__(self, database: Database, bucket: Bucket, leases: Rights, threads: Executor) -> None:
         self._database = database
         self._bucket = bucket
         self._leases = leases

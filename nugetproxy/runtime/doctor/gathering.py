@@ -29,7 +29,7 @@ from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.licences import stated_licence
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.runtime.doctor.facts import Backup, Certificate, Databases, Disk
-from nugetproxy.runtime.main_database import open_main
+from nugetproxy.runtime.opened_stores import opened_main
 from nugetproxy.storage.backup.last import last_backup
 from nugetproxy.storage.database.base import Database
 from nugetproxy.storage.database.opening import can_write
@@ -102,16 +102,13 @@ def occupant_facts(path: Path) -> tuple[str, ...]:
         return ()
 
 
-async def database_facts(path: Path) -> Databases:
+async def database_facts(path: Path, shared: Config | None = None) -> Databases:
     """Whether the main database can be opened, and whether it has anything that a backup would save."""
     if not path.is_dir():
         return Databases()
     try:
-        database = open_main(path, reading=True).database
-        try:
-            return Databases(is_empty=await _is_empty(database))
-        finally:
-            database.close()
+        with opened_main(shared, path, reading=True) as stores:
+            return Databases(is_empty=await _is_empty(stores.database))
     except StorageUnavailable as error:
         return Databases(why=str(error), is_empty=False)
 

@@ -1,0 +1,180 @@
+"""The stores of a node: PostgreSQL for what is decided once, a bucket for bytes, the node's own disk as a cache.
+
+Loaded only with `storage.kind = "shared"`: it imports the drivers of both.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
+
+from nugetproxy.config import Config
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.executors.threads import BUCKET
+from nugetproxy.logs import logger
+from nugetproxy.mirroring.downloads.sharing import FleetPackages
+from nugetproxy.runtime.stores import Stores
+from nugetproxy.storage.blobs.base import BlobStore
+from nugetproxy.storage.blobs.node_cache import NodeCache
+from nugetproxy.storage.blobs.s3 import BucketBlobs
+from nugetproxy.storage.blobs.s3_client import BucketAddress, BucketClient
+from nugetproxy.storage.database.base import Rows
+from nugetproxy.storage.database.postgres import PostgresDatabase, bring_up_to_date
+from nugetproxy.storage.database.postgres_connections import Limits
+from nugetproxy.storage.documents.shared import SharedDocuments, sweep_documents
+from nugetproxy.storage.fleet.follower import Follower
+from nugetproxy.storage.fleet.leases import FleetLeases
+from nugetproxy.storage.fleet.line import Line
+from nugetproxy.storage.fleet.postgres_log import PostgresFleetLog, note
+from nugetproxy.storage.fleet.revisions import FleetRevisions
+from nugetproxy.storage.fleet.rules import Timing
+from nugetproxy.storage.fleet.standing import Standing
+from nugetproxy.storage.leases import Leases, pause_after
+from nugetproxy.storage.reserve import Reserve
+from nugetproxy.storage.spool import MemoryBudget, SpoolFolder
+
+HOSTED: Final = "hosted-cache"
+"""The folder of the data directory with copies of hosted packages. Not that of the embedded storage: its files may be
+the only ones."""
+
+_SWEEP_SECONDS: Final = 3600.0
+
+_log = logger()
+
+
+def migrate_shared(config: Config) -> tuple[str, ...]:
+    """Bring the schema of the shared database up to this version; returns what was applied.
+
+    Raises StorageUnavailable, DataOfAnotherVersion.
+    """
+    return bring_up_to_date(_dsn(config), _limits(config))
+
+
+async def open_shared_stores(config: Config, leases: Leases, stack: AsyncExitStack, *, what: str) -> Stores:
+    """See `opened_stores.open_stores`."""
+    path, timing = Path(config.storage.path), Timing()
+    database = PostgresDatabase(_dsn(config), _limits(config))
+    stack.callback(database.close)
+    standing = Standing(path)
+    stack.callback(standing.close)
+    confirming, leasing = Line(_dsn(config), timing.attempt), Line(_dsn(config), timing.attempt)
+    stack.push_async_callback(confirming.close)
+    log = PostgresFleetLog(confirming)
+    revisions = FleetRevisions(path, standing, log, note, timing)
+    stack.callback(revisions.close)
+    fleet = FleetLeases(leases, leasing)
+    stack.push_async_callback(fleet.close)
+    hosted = _hosted(config, path, leases)
+    stack.push_async_callback(hosted.close)
+    if what == "worker":
+        follower = Follower(log, standing, revisions.bump, _name(path), timing)
+        log.listen(follower.hint)
+        _run(stack, follower.run(leases), _sweep(fleet, database, config.storage.documents_size))
+    flights = Flights(fleet)
+    return Stores(
+        leases=leases,
+        flights=flights,
+        jobs=fleet,
+        revisions=revisions,
+        main=database,
+        hosted=hosted,
+        over_documents=lambda local: SharedDocuments(local, database),
+        packages=FleetPackages(database, _bucket(config), flights, BUCKET),
+    )
+
+
+@contextmanager
+def opened_shared_main(config: Config, path: Path) -> Iterator[tuple[PostgresDatabase, FleetRevisions, BlobStore]]:
+    """See `opened_stores.opened_main`. The command is no node: nobody waits for it, and it remembers nothing."""
+    with ExitStack() as stack:
+        database = PostgresDatabase(_dsn(config), _limits(config))
+        stack.callback(database.close)
+        standing = Standing(None)
+        stack.callback(standing.close)
+        revisions = FleetRevisions(None, standing, PostgresFleetLog(_Asking(database)), note, Timing())
+        stack.callback(revisions.close)
+        yield database, revisions, _hosted(config, path, Leases(path / "locks"))
+
+
+class Flights:
+    """Fleet leases for work that is better done twice than not at all: asking an upstream.
+
+    Nothing is broken off when such a lease is lost. While the database cannot be reached, they hold on this node.
+    """
+
+    def __init__(self, leases: FleetLeases) -> None:
+        self._leases = leases
+
+    @asynccontextmanager
+    async def hold(self, key: str) -> AsyncIterator[None]:
+        """Wait for the lease, however long; limit the wait with `asyncio.timeout`."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while (lease := await self._leases.try_hold(key)) is None:
+            await asyncio.sleep(pause_after(loop.time() - began))
+        async with lease:
+            yield
+
+
+class _Asking(Line):
+    """A line of a command, whose event loops are short: each statement is a transaction of the database."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        super().__init__("", 0.0)
+        self._database = database
+
+    async def ask(self, sql: str, *parameters: object) -> Rows:
+        return await self._database.write(lambda transaction: transaction.fetch(sql, parameters))
+
+
+def _hosted(config: Config, path: Path, leases: Leases) -> NodeCache:
+    spools = SpoolFolder(path / "spool", MemoryBudget(0), Reserve.of(config.storage))
+    return NodeCache(_bucket(config), path / HOSTED, spools, leases)
+
+
+def _bucket(config: Config) -> BucketBlobs:
+    shared = config.storage.shared
+    address = BucketAddress(
+        shared.bucket, shared.endpoint, shared.region, shared.prefix, shared.access_key_file, shared.secret_key_file
+    )
+    return BucketBlobs(BucketClient(address))
+
+
+def _dsn(config: Config) -> str:
+    file = config.storage.shared.dsn_file
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise StorageUnavailable(f"storage.shared.dsn_file {file} cannot be read: {error}") from error
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(connections=config.storage.shared.connections)
+
+
+def _name(path: Path) -> str:
+    """This node, for people who look at the table of nodes."""
+    return f"{socket.gethostname()} {path.absolute()}"
+
+
+async def _sweep(leases: FleetLeases, database: PostgresDatabase, budget: int) -> None:
+    """Keep the shared documents within their budget, on one node at a time."""
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        try:
+            async with leases.hold("sweep documents"):
+                await sweep_documents(database, budget)
+        except StorageUnavailable as error:
+            _log.warning("documents_not_swept", error=str(error))
+
+
+def _run(stack: AsyncExitStack, *jobs: Coroutine[None, None, None]) -> None:
+    for job in jobs:
+        stack.push_async_callback(_end, asyncio.create_task(job))
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

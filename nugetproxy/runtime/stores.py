@@ -1,0 +1,44 @@
+"""Where a process keeps what others see, as parts that may be files of one machine or engines that a fleet shares.
+
+Which of the two it is, and how they are opened, belongs to `opened_stores`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nugetproxy.storage.blobs.base import BlobStore
+from nugetproxy.storage.database.base import Database
+from nugetproxy.storage.documents.base import DocumentStore
+from nugetproxy.storage.leases import Leases, Rights
+from nugetproxy.storage.revisions import Revisions
+
+if TYPE_CHECKING:  # commands that manage accounts must not load what mirrors
+    from nugetproxy.mirroring.downloads.sharing import FleetPackages
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What a running process uses.
+
+    `leases` are those of this machine's processes. `flights` are held while an upstream is asked, `jobs` while a job
+    runs: among all nodes, where there are several.
+    """
+
+    leases: Leases
+    flights: Rights
+    jobs: Rights
+    revisions: Revisions
+    main: Database | None
+    hosted: BlobStore
+    over_documents: Callable[[DocumentStore], DocumentStore] = lambda local: local
+    packages: "FleetPackages | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class MainStores:
+    """What a command that manages accounts and hosted packages uses."""
+
+    database: Database
+    revisions: Revisions
+    hosted: BlobStore

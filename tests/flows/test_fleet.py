@@ -1,0 +1,104 @@
+"""Several nodes as one feed: what one node acknowledged, no node contradicts; an upstream sees one of them."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.builders import make_nupkg
+from tests.fakes.upstream import FakeUpstream
+from tests.flows.fleet import Fleet
+
+LIST = "/v3/flatcontainer/contoso.utils/index.json"
+REGISTRATION = "/v3/registration-gz-semver2/contoso.utils/index.json"
+PACKAGE = "/v3/flatcontainer/contoso.utils/1.0.0/contoso.utils.1.0.0.nupkg"
+MIRRORED = "/v3/flatcontainer/newtonsoft.json/13.0.1/newtonsoft.json.13.0.1.nupkg"
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, upstream: FakeUpstream, postgres, shared_database: str, bucket) -> Fleet:
+    return Fleet(tmp_path, upstream, postgres, shared_database, bucket)
+
+
+async def test_what_was_pushed_to_one_node_is_at_all_of_them(fleet: Fleet):
+    package = make_nupkg("Contoso.Utils", "1.0.0", payload=b"x" * 100_000)
+    async with fleet.opened("one", "two", "three") as [one, *others]:
+        assert (await one.push(package)).status == 201
+        for other in others:
+            assert await other.json(LIST) == {"versions": ["1.0.0"]}
+            assert (await other.json("/v3/query?q=utils"))["totalHits"] == 1
+            assert (await other.get(PACKAGE)).body == package
+            assert (await other.push(package)).status == 409
+
+
+async def test_no_node_answers_from_before_an_acknowledged_change(fleet: Fleet):
+    """
+    Each list was hot at every node when it changed.
+    """
+    async with fleet.opened("one", "two") as houses:
+        known: list[str] = []
+        for number in range(1, 9):
+            writer, reader = houses[number % 2], houses[1 - number % 2]
+            assert (await writer.push("Contoso.Utils", f"1.0.{number}")).status == 201
+            known.append(f"1.0.{number}")
+            for _ in range(3):
+                assert await reader.json(LIST) == {"versions": known}
+        for number in range(1, 5):
+            writer, reader = houses[number % 2], houses[1 - number % 2]
+            assert (await writer.send("DELETE", f"/api/v2/package/Contoso.Utils/1.0.{number}")).status == 204
+            for _ in range(3):
+                [page] = (await reader.json(REGISTRATION))["items"]
+                listed = [item["catalogEntry"]["version"] for item in page["items"] if item["catalogEntry"]["listed"]]
+                assert listed == known[number:]
+
+
+async def test_a_revoked_key_is_refused_by_every_node_at_once(fleet: Fleet):
+    async with fleet.opened("one", "two") as [one, two]:
+        key = await one.key_of("alice", name="build")
+        assert (await two.push("Contoso.Other", key=key)).status == 201
+        await one.accounts.directory.revoke_key("build")
+        assert (await two.push("Contoso.Other", "2.0.0", key=key)).status == 403
+        assert (await two.get("/v3/flatcontainer/contoso.other/index.json")).json == {"versions": ["1.0.0"]}
+
+
+async def test_the_upstream_sees_one_node(fleet: Fleet, upstream: FakeUpstream):
+    package = make_nupkg("Newtonsoft.Json", "13.0.1", payload=b"y" * 300_000)
+    upstream.add_package("Newtonsoft.Json", "13.0.1", nupkg=package)
+    async with fleet.opened("one", "two", "three") as houses:
+        bodies = await asyncio.gather(*(house.get(MIRRORED) for house in houses))
+        assert [got.body == package for got in bodies] == [True] * 3
+        lists = await asyncio.gather(*(house.get("/v3/flatcontainer/newtonsoft.json/index.json") for house in houses))
+        assert [got.json for got in lists] == [{"versions": ["13.0.1"]}] * 3
+    assert upstream.requests_for("*newtonsoft.json.13.0.1.nupkg") == 1
+    assert upstream.requests_for("*newtonsoft.json/index.json") == 1
+    assert upstream.requests_for("/v3/index.json") == 1
+
+
+async def test_reads_go_on_and_pushes_wait_while_postgres_is_away(fleet: Fleet):
+    async with fleet.opened("one", "two") as [one, two]:
+        assert (await one.push("Contoso.Utils")).status == 201
+        for house in (one, two):
+            assert await house.json(LIST) == {"versions": ["1.0.0"]}
+        fleet.postgres.kill()
+        try:
+            for house in (one, two):
+                assert await house.json(LIST) == {"versions": ["1.0.0"]}
+            refused = await one.push("Contoso.Utils", "2.0.0")
+            assert (refused.status, "retry-after" in refused.headers) == (503, True)
+        finally:
+            fleet.postgres.start()
+        async with asyncio.timeout(30):
+            while (await one.push("Contoso.Utils", "2.0.0")).status != 201:
+                await asyncio.sleep(0.2)
+        assert await two.json(LIST) == {"versions": ["1.0.0", "2.0.0"]}
+
+
+async def test_without_the_bucket_pushes_wait_and_packages_are_relayed(fleet: Fleet, upstream: FakeUpstream):
+    package = make_nupkg("Newtonsoft.Json", "13.0.1", payload=b"y" * 300_000)
+    upstream.add_package("Newtonsoft.Json", "13.0.1", nupkg=package)
+    async with fleet.opened("one", "two", endpoint="http://127.0.0.1:9") as [one, two]:
+        refused = await one.push("Contoso.Utils")
+        assert (refused.status, "retry-after" in refused.headers) == (503, True)
+        for house in (one, two):
+            assert (await house.get(MIRRORED)).body == package
+        assert (await two.get(LIST)).status == 404
