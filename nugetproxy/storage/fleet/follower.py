@@ -86,6 +86,9 @@ class Follower:
             until = memory_without_database(standing.until, standing.confirmed, failed, timing)
             standing.extended(until, failed)
             return timing.retry
+        except Exception:  # noqa: BLE001 - a bug; without a follower the node would never remember anything again
+            _log.exception("fleet_follower_broke")
+            return timing.retry
         if standing.now() - self._tidied > _TIDY_SECONDS:
             self._tidied = standing.now()
             with contextlib.suppress(StorageUnavailable):

@@ -179,6 +179,27 @@ async def test_without_a_database_memory_lasts_for_the_outage_and_no_longer():
 
 
 @in_virtual_time
+async def test_a_bug_is_no_excuse_and_no_end():
+    """
+    The database can be asked meanwhile, so what is remembered is used for as long as the right lasts, and no longer.
+    """
+    setting = Setting()
+    await setting.after(0.1)
+    confirm = setting.log.confirm
+
+    async def broken(*_):
+        raise ValueError("a bug")
+
+    setting.log.confirm = broken  # type: ignore[method-assign]
+    await setting.after(TIMING.right + TIMING.beat)
+    remembered = setting.standing.may_remember()
+    setting.log.confirm = confirm  # type: ignore[method-assign]
+    await setting.after(TIMING.beat)
+
+    assert (remembered, setting.standing.may_remember()) == (False, True)
+
+
+@in_virtual_time
 async def test_counters_never_repeat_while_nothing_may_be_remembered():
     setting = Setting()
     revisions = setting.revisions()
