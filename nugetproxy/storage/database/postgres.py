@@ -31,7 +31,6 @@ from nugetproxy.storage.database.postgres_transactions import (
     begin,
     commit,
     fetch,
-    fetch_over,
     roll_back,
 )
 
@@ -92,7 +91,10 @@ class PostgresDatabase:
         return await waiter
 
     async def look(self, work: Callable[[Fetch], T], /) -> T:
-        return await self._in_reader(lambda: self._look(work))
+        # One trip to the loop for each query: a connection that is held in between would take two more.
+        return await self._in_reader(
+            lambda: work(lambda sql, parameters: self._ask(fetch(self._connections, sql, parameters)))
+        )
 
     async def read(self, work: Callable[[Fetch], T], /) -> T:
         return await self._in_reader(lambda: self._read(work))
@@ -131,7 +133,12 @@ class PostgresDatabase:
 
     def _ask(self, answer: Coroutine[Any, Any, T]) -> T:
         """Run it on the engine's loop and wait, in any thread but that loop's."""
-        return asyncio.run_coroutine_threadsafe(answer, self._loop).result()
+        done: Future[T] = Future()
+        self._loop.call_soon_threadsafe(self._begin, answer, done)
+        return done.result()
+
+    def _begin(self, answer: Coroutine[Any, Any, T], done: Future[T]) -> None:
+        self._loop.create_task(answer).add_done_callback(lambda task: _copy(task, done))
 
     def _begin_fetch(
         self, sql: str, parameters: Sequence[object], home: asyncio.AbstractEventLoop, waiter: "asyncio.Future[Rows]"
@@ -159,13 +166,6 @@ class PostgresDatabase:
             raise StorageUnavailable("the database is closed") from error
         future.add_done_callback(lambda _: self._reads.release())
         return await asyncio.wrap_future(future)
-
-    def _look(self, work: Callable[[Fetch], T]) -> T:
-        session = self._ask(self._connections.acquire())
-        try:
-            return work(lambda sql, parameters: self._ask(fetch_over(session, sql, parameters)))
-        finally:
-            self._ask(roll_back(self._connections, session))
 
     def _read(self, work: Callable[[Fetch], T]) -> T:
         session = self._ask(begin(self._connections, SNAPSHOT))
@@ -267,13 +267,17 @@ def _hand_over(done: "asyncio.Task[T]", home: asyncio.AbstractEventLoop, waiter:
 
 
 def _settle(done: "asyncio.Task[T]", waiter: "asyncio.Future[T]") -> None:
-    error = done.exception()
     if waiter.done():
-        return
-    if error is None:
-        waiter.set_result(done.result())
+        done.exception()  # or it would be logged as never seen
     else:
-        waiter.set_exception(error)
+        _copy(done, waiter)
+
+
+def _copy(done: "asyncio.Task[T]", to: "Future[T] | asyncio.Future[T]") -> None:
+    if (error := done.exception()) is None:
+        to.set_result(done.result())
+    else:
+        to.set_exception(error)
 
 
 def _new_event_loop() -> asyncio.AbstractEventLoop:

@@ -74,7 +74,7 @@ async def fetch(connections: Connections, sql: str, parameters: Sequence[object]
     for attempt in (1, 2):
         session = await connections.acquire()
         try:
-            return await fetch_over(session, sql, parameters)
+            return await _fetch_over(session, sql, parameters)
         except (ConnectionLost, Conflict):
             # A connection that was idle while the server was restarted, or a query prepared before a migration.
             if attempt == 2 or session.is_silent:
@@ -87,8 +87,7 @@ async def fetch(connections: Connections, sql: str, parameters: Sequence[object]
     raise AssertionError
 
 
-async def fetch_over(session: Session, sql: str, parameters: Sequence[object]) -> Rows:
-    """As `fetch`, over a connection that is in no transaction."""
+async def _fetch_over(session: Session, sql: str, parameters: Sequence[object]) -> Rows:
     if session.is_pooled:
         # Only statements of one transaction are sure to reach one session.
         await _execute(session, _ONE_QUERY.format(limits=_limits(session)))
