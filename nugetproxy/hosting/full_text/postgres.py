@@ -26,7 +26,7 @@ _ANYWHERE: Final = "a"
 _LETTERS: Final = dict(zip(WORD_COLUMNS, "nwtgdscm", strict=True))
 _SHORT: Final = frozenset({"name", "title", "tags", "authors"})
 # In this order, should a document have more than fits.
-_MOST_IMPORTANT_FIRST: Final = ("marks", "name", "title", "tags", "within", "authors", "summary", "description")
+_MOST_IMPORTANT_FIRST: Final = ("marks", "name", "within", "title", "tags", "authors", "summary", "description")
 
 # PostgreSQL allows lexemes of 2,046 bytes, 1 MB of lexemes in a row, and 255 positions of a lexeme.
 _LONGEST_LEXEME: Final = 1_200
@@ -122,13 +122,14 @@ def lexemes_of(texts: Texts) -> str:
 
 
 def _lexemes(columns: dict[str, list[str]]) -> Iterable[tuple[str, int]]:
-    """Each with its position; 0 for those that need none."""
+    """Each with its position; 0 for those that need none. Single tokens come first."""
     for column in _MOST_IMPORTANT_FIRST:
-        letter, tokens = _LETTERS[column], columns[column]
-        for token in tokens:
+        for token in columns[column]:
             yield _lexeme(_ANYWHERE + token), 0
             if column != "marks":
-                yield _lexeme(letter + token), 0
+                yield _lexeme(_LETTERS[column] + token), 0
+    for column in _MOST_IMPORTANT_FIRST:
+        letter, tokens = _LETTERS[column], columns[column]
         if column in _SHORT:
             for place in range(len(tokens) - 1):
                 yield _row(letter, tokens[place : place + _MOST_IN_ROW]), 0
