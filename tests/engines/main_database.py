@@ -4,13 +4,13 @@ So a suite that is written against `Database` proves both engines, one after the
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from nugetproxy.storage.database.base import Database
+from nugetproxy.storage.database.base import Database, Rows
 from nugetproxy.storage.database.opening import open_main_database
 from tests.engines.postgres import PostgresServer
 
@@ -33,10 +33,23 @@ def open_test_database(path: Path) -> Database:
     return PostgresDatabase(server.dsn(_opened[path]))
 
 
+def fetched(database: Database, sql: str, parameters: Sequence[object] = ()) -> Rows:
+    """All rows of a query, for assertions: blocks."""
+    return database.submit(lambda transaction: transaction.fetch(sql, parameters)).result()
+
+
 @pytest.fixture(scope="session", autouse=True)
-def main_databases(request: pytest.FixtureRequest) -> Iterator[None]:
+def main_database_server(request: pytest.FixtureRequest) -> None:
     """Starts PostgreSQL before the first test, if it is asked for."""
     if IS_POSTGRES:
         _copies.append((request.getfixturevalue("postgres"), request.getfixturevalue("migrated_template")))
+
+
+@pytest.fixture(autouse=True)
+def main_databases(main_database_server: None) -> Iterator[None]:
+    """Removes what a test has created in PostgreSQL."""
+    kept = set(_opened)
     yield
-    _copies.clear()
+    for path in _opened.keys() - kept:
+        [(server, _)] = _copies
+        server.drop_database(_opened.pop(path))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nugetproxy.hosting.upkeep import check_blobs, sweep_unreferenced_blobs
 from tests.builders import make_nupkg
+from tests.engines.main_database import fetched
 from tests.flows.test_private_feed import Visitor, key_of_bob
 from tests.hosting.house import House
 from tests.private import PROTECTING
@@ -87,5 +88,5 @@ async def nothing_is_left_over(data: Path) -> None:
     await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, unneeded_for=0, older_than=-60)
     assert len(house.files()) == len(await house.packages.versions("contoso.killed"))
     assert house.leftovers() == []
-    assert house.database.fetch_now("PRAGMA integrity_check") == [("ok",)]
+    assert fetched(house.database, "PRAGMA integrity_check") == [("ok",)]
     house.close()

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from nugetproxy.hosting.upkeep import check_blobs, sweep_unreferenced_blobs
+from tests.engines.main_database import fetched
 from tests.hosting.house import House
 
 KILLS = 4
@@ -56,7 +57,7 @@ async def left(data: Path) -> int:
         entries = await house.audit.entries(limit=1_000)
         deleted = [each.subject for each in entries if (each.action, each.result) == ("package.delete", "done")]
         assert len(deleted) == len(set(deleted)) == PUSHED - len(versions)
-        assert house.database.fetch_now("PRAGMA integrity_check") == [("ok",)]
+        assert fetched(house.database, "PRAGMA integrity_check") == [("ok",)]
         return len(versions)
     finally:
         house.close()

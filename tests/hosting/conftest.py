@@ -3,9 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines.main_database import main_database_server, main_databases
 from tests.hosting.house import House
 from tests.hosting.packages import PACKAGES
 from tests.hosting.shelf import Shelf
+
+__all__ = ["main_database_server", "main_databases"]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from nugetproxy.accounts.audit import AuditLog
 from nugetproxy.accounts.model import Account, AccountKind, Actor
@@ -18,11 +18,10 @@ from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, Searc
 from nugetproxy.storage.blobs.base import BlobStore
 from nugetproxy.storage.blobs.opening import open_hosted_blobs
 from nugetproxy.storage.database.base import Database, Transaction
-from nugetproxy.storage.database.opening import open_main_database
-from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import MemoryBudget, Spool, SpoolFolder
 from tests.builders import make_nupkg
+from tests.engines.main_database import open_test_database
 
 NOON = 1_767_355_200_000_000_000
 """2026-01-02T12:00:00Z in unix nanoseconds."""
@@ -70,10 +69,10 @@ class House:
         blobs: BlobStore | None = None,
         database: Database | None = None,
     ) -> None:
-        """`database` is another than that of the data directory; tests of it cannot use `fetch_now`."""
+        """`database` is another than that of the data directory."""
         self.path = path
         self.now = now
-        self.database = open_main_database(path) if database is None else cast(SqliteDatabase, database)
+        self.database = open_test_database(path) if database is None else database
         self.revisions = Revisions(path)
         self.ownership = Ownership(self.database, self.revisions, protected=protected)
         self.audit = AuditLog(self.database)

@@ -14,7 +14,10 @@ from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.backup.restoring import restore
 from nugetproxy.storage.backup.writing import BackupWriter
 from nugetproxy.storage.database.opening import MAIN
+from tests.engines.main_database import only_sqlite
 from tests.hosting.house import House
+
+pytestmark = only_sqlite
 
 
 @pytest.fixture
@@ -128,8 +131,9 @@ async def test_it_includes_every_file_that_has_a_row(house: House, elsewhere: Pa
     await house.database.write(lambda transaction: [transaction.change(each) for each in symbols])
     named = backups._needed(writer(house, elsewhere / "backup").add_database(MAIN))
 
-    fetch = house.database.fetch_now
-    known = house.packages.blobs(fetch) | Symbols.blobs(None, fetch)  # type: ignore[arg-type]  # needs no more
+    known = await house.database.look(
+        lambda fetch: house.packages.blobs(fetch) | Symbols.blobs(None, fetch)  # type: ignore[arg-type]  # needs no more
+    )
     assert {path.removeprefix("hosted/") for path in named} == known
     assert {"symbols/a", "symbols/b"} < known
 

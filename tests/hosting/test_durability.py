@@ -16,8 +16,11 @@ from nugetproxy.errors import PackageExists
 from nugetproxy.hosting.publish import Pushed
 from nugetproxy.hosting.upkeep import check_blobs, sweep_unreferenced_blobs
 from tests.builders import make_nupkg
+from tests.engines.main_database import fetched, only_sqlite
 from tests.hosting.house import House
 from tests.hosting.pusher import package_of, push_for_ever
+
+pytestmark = only_sqlite
 
 ROUNDS = 300
 PUSHERS = 50
@@ -83,7 +86,7 @@ async def _check(directory: Path) -> None:
     swept = await sweep_unreferenced_blobs(house.database, house.packages, house.blobs, unneeded_for=0, older_than=-60)
     assert swept.blobs == garbage
     assert len(house.files()) == len(there)
-    assert house.database.fetch_now("PRAGMA integrity_check") == [("ok",)]
+    assert fetched(house.database, "PRAGMA integrity_check") == [("ok",)]
     house.spools.sweep()
     assert house.leftovers() == []
     house.close()

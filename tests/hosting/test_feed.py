@@ -2,8 +2,9 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -25,8 +26,9 @@ from nugetproxy.protocol.links import Links
 from nugetproxy.protocol.v3.deprecation import Deprecation
 from nugetproxy.protocol.v3.registration import Hive, Leaf
 from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
-from nugetproxy.storage.database.base import Rows
+from nugetproxy.storage.database.base import Fetch, Rows
 from tests.builders import make_nupkg, make_nuspec
+from tests.engines.main_database import only_sqlite
 from tests.hosting.house import House
 from tests.protocol.urls import foreign_urls
 from tests.protocol.writing import write_catalog_entry, write_index
@@ -238,6 +240,7 @@ async def test_nothing_is_vouched_for(house: House) -> None:
             await ask()
 
 
+@only_sqlite
 async def test_an_id_of_thousands_of_versions_is_paged(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,10 +336,21 @@ async def test_of_many_ids_the_unknown_are_asked_about_in_one_query(house, monke
 
 
 def _count_queries(house: House, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    fetch = house.database.fetch_now
+    fetch, look = house.database.fetch, house.database.look
 
-    def counting(sql: str, parameters: Sequence[object] = ()) -> Rows:
+    async def counted(sql: str, parameters: Sequence[object] = ()) -> Rows:
         asked.append(sql)
-        return fetch(sql, parameters)
+        return await fetch(sql, parameters)
 
-    monkeypatch.setattr(house.database, "fetch_now", counting)
+    async def counted_look(work: Callable[[Fetch], Any]) -> Any:
+        def counting(given: Fetch) -> Any:
+            def fetched(sql: str, parameters: Sequence[object]) -> Rows:
+                asked.append(sql)
+                return given(sql, parameters)
+
+            return work(fetched)
+
+        return await look(counting)
+
+    monkeypatch.setattr(house.database, "fetch", counted)
+    monkeypatch.setattr(house.database, "look", counted_look)

@@ -15,12 +15,19 @@ from nugetproxy.hosting.search_marks import CLASSES, PRERELEASE, SEMVER2
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.storage.database.base import Transaction
+from tests.engines.main_database import IS_POSTGRES, fetched
 from tests.hosting.house import NOON
 from tests.hosting.shelf import Shelf, package, pushed, with_listed
 
 VERSIONS = ["1.0.0", "1.1.0", "2.0.0", "1.0.0-a", "2.0.0-b", "2.0.0-b.1", "3.0.0-rc.1", "1.2.0+meta", "2.1.0-c+meta"]
 ACTS = st.lists(
     st.tuples(st.sampled_from(["push", "unlist", "relist", "delete"]), st.sampled_from(VERSIONS)), max_size=25
+)
+# The numbers of the documents in each table beside search_documents.
+NUMBERS = ["SELECT document FROM search_hits"] + (
+    ["SELECT document FROM search_words"]
+    if IS_POSTGRES
+    else ["SELECT rowid FROM search_words", "SELECT rowid FROM search_names"]
 )
 _numbers = itertools.count()
 
@@ -59,9 +66,9 @@ def test_after_any_history_each_client_sees_the_latest(
     assert _documents(shelf, name) == expected
     runner.run(shelf.database.write(lambda transaction: index_again(transaction, name.lower())))
     assert _documents(shelf, name) == expected
-    documents = {row[0] for row in shelf.database.fetch_now("SELECT document FROM search_documents")}
-    for table in ("search_hits", "search_words", "search_names"):
-        assert {row[0] for row in shelf.database.fetch_now(f"SELECT rowid FROM {table}")} == documents
+    documents = {row[0] for row in fetched(shelf.database, "SELECT document FROM search_documents")}
+    for numbers in NUMBERS:
+        assert {row[0] for row in fetched(shelf.database, numbers)} == documents
 
 
 async def test_documents_are_numbered_by_downloads(tmp_path: Path) -> None:
@@ -75,11 +82,10 @@ async def test_documents_are_numbered_by_downloads(tmp_path: Path) -> None:
         await shelf.download("Contoso.Many 1.0.0", 70)
         await shelf.download("Contoso.Few 1.0.0", 2)
         await shelf.stock([package("Contoso.Late"), package("Contoso.None")])
-        rows = shelf.database.fetch_now("SELECT lower_id, document FROM search_documents ORDER BY document")
+        rows = fetched(shelf.database, "SELECT lower_id, document FROM search_documents ORDER BY document")
         assert [lower_id.removeprefix("contoso.") for lower_id, _ in rows] == ["late", "many", "many", "few", "none"]
-        for table in ("search_hits", "search_words", "search_names"):
-            numbers = [row[0] for row in shelf.database.fetch_now(f"SELECT rowid FROM {table} ORDER BY rowid")]
-            assert numbers == [document for _, document in rows]
+        for numbers in NUMBERS:
+            assert sorted(row[0] for row in fetched(shelf.database, numbers)) == [document for _, document in rows]
         assert await shelf.ids("late") == ["Contoso.Late"]
     finally:
         shelf.close()
@@ -135,7 +141,8 @@ def _seen(listed: set[str]) -> dict[int, str]:
 
 
 def _documents(shelf: Shelf, name: str) -> dict[int, str]:
-    rows = shelf.database.fetch_now(
+    rows = fetched(
+        shelf.database,
         "SELECT shown_to, lower_version, hit FROM search_documents JOIN search_hits USING (document)"
         " WHERE lower_id = ?",
         (name.lower(),),

@@ -17,6 +17,7 @@ from nugetproxy.hosting.upkeep import Swept, check_blobs, sweep_unreferenced_blo
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.database.base import Transaction
 from tests.builders import make_nupkg
+from tests.engines.main_database import IS_POSTGRES, fetched
 from tests.hosting.house import House
 
 GARBAGE = PackageIdentity.parse("contoso.garbage", "1.0.0")
@@ -76,7 +77,7 @@ async def test_the_time_starts_over_when_a_file_was_needed_again(house: House, m
 
 
 def _unclaimed(house: House) -> int:
-    count: int = house.database.fetch_now("SELECT count(*) FROM unclaimed_blobs")[0][0]
+    count: int = fetched(house.database, "SELECT count(*) FROM unclaimed_blobs")[0][0]
     return count
 
 
@@ -113,11 +114,10 @@ async def test_concurrent_pushes_and_deletions_are_no_losses(house: House, monke
     """
     alice, root = await house.actor(), await house.actor("root", administrator=True)
     await house.push(alice)
-    rows, fetch = house.packages.blobs, house.database.fetch_now
-    old = rows(fetch)
+    old = await house.database.look(house.packages.blobs)
     await house.push(alice, version="2.0.0")
     await house.publish.delete(root, PackageIdentity.parse("Contoso.Utils", "1.0.0"), address="")
-    read = [rows(fetch), old]
+    read = [await house.database.look(house.packages.blobs), old]
     monkeypatch.setattr(house.packages, "blobs", lambda _: read.pop())
     with structlog.testing.capture_logs() as told:
         assert await check_blobs(house.database, house.packages, house.blobs) == ()
@@ -153,12 +153,18 @@ async def test_a_push_that_slept_is_not_swept(house: House, other: House, is_oth
     def sleep(transaction: Transaction, package: HostedPackage) -> None:
         index_package(transaction, package)
         os.utime(house.blobs.path(package.blob), (0, 0))
-        assert sweeper.packages.blobs(sweeper.database.fetch_now) == frozenset()
+        assert asyncio.run(sweeper.database.look(sweeper.packages.blobs)) == frozenset()
         sweeps.append(asyncio.run_coroutine_threadsafe(_sweep(sweeper), loop))
         time.sleep(0.1)  # it would have swept by now
 
     house.index.index_package = sleep  # type: ignore[method-assign]
-    await house.push(await house.actor())
+    try:
+        await house.push(await house.actor())
+    except StorageUnavailable:
+        # PostgreSQL lets the sweep run beside the push, which then is refused.
+        assert (IS_POSTGRES, is_other) == (True, True)
+        assert await house.packages.ids() == ()
+        return
     assert [await asyncio.wrap_future(sweep) for sweep in sweeps] == [Swept(0, 0)]
     assert len(house.files()) == 1
     assert await check_blobs(house.database, house.packages, house.blobs) == ()

@@ -16,6 +16,7 @@ from typing import Final
 
 from nugetproxy.hosting.upkeep import check_blobs
 from nugetproxy.mirroring.kept.inventory import open_ledger
+from tests.engines.main_database import fetched
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.mirror import files_below
 from tests.hosting.house import House
@@ -249,7 +250,7 @@ class Soak:
                 self.truth.found(f"hosted files are broken: {broken}")
             if house.leftovers():
                 self.truth.found(f"left beside hosted files: {house.leftovers()}")
-            if house.database.fetch_now("PRAGMA integrity_check") != [("ok",)]:
+            if fetched(house.database, "PRAGMA integrity_check") != [("ok",)]:
                 self.truth.found("nugetproxy.db is damaged")
         finally:
             house.close()

@@ -19,6 +19,7 @@ from nugetproxy.hosting.symbols import Symbols
 from nugetproxy.nuget.archive import ArchiveLimits
 from nugetproxy.nuget.identity import PackageIdentity
 from tests.builders import make_nupkg
+from tests.engines.main_database import fetched
 from tests.hosting.house import House
 
 
@@ -49,7 +50,7 @@ class Desk:
         return await MovingIn(source, self.receiver, actor_for, **more).run()
 
     def here(self) -> list[str]:
-        rows = self.house.database.fetch_now("SELECT lower_id, lower_version FROM hosted_packages ORDER BY 1, 2")
+        rows = fetched(self.house.database, "SELECT lower_id, lower_version FROM hosted_packages ORDER BY 1, 2")
         return [f"{lower_id} {version}" for lower_id, version in rows]
 
     async def bytes_of(self, package: str) -> bytes:

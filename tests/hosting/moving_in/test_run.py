@@ -20,6 +20,7 @@ from nugetproxy.hosting.moving_in.selection import Selection
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobKey
 from tests.builders import make_nupkg, make_nuspec
+from tests.engines.main_database import fetched
 from tests.hosting.house import NOON, House
 from tests.hosting.moving_in.desk import Desk, baget_database, outcomes, stored, write
 from tests.symbol_builders import make_debuggable, make_snupkg
@@ -191,7 +192,7 @@ async def test_downloads_are_found_in_searches(desk: Desk, folder: Path):
     baget_database(folder / "baget.db", [("Contoso.Utils", "1.0.0", 1, "2019-05-06 07:08:09", 41)])
     await desk.move_in(folder)
     await desk.move_in(folder)
-    rows = desk.house.database.fetch_now("SELECT downloads FROM hosted_downloads")
+    rows = fetched(desk.house.database, "SELECT downloads FROM hosted_downloads")
     assert rows == [(41,)], "a second run adds nothing"
 
 
