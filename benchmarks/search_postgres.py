@@ -23,6 +23,9 @@ _TABLES: Final = (
 )  # fmt: skip
 _AT_ONCE: Final = 5_000
 _INDEX: Final = "CREATE INDEX search_words_by_lexeme ON search_words USING gin (lexemes) WITH (fastupdate = off)"
+_TOTALS: Final = """
+UPDATE search_totals SET documents = (SELECT count(*) FROM search_documents WHERE shown_to >> client::INTEGER & 1 = 1)
+"""
 _MINUTES: Final = 30 * 60
 
 
@@ -52,6 +55,7 @@ async def _copy(source: sqlite3.Connection, target: Any) -> None:
         rows = source.execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall()
         await target.copy_records_to_table(table, records=rows, columns=columns)
         await target.execute(f"ALTER TABLE {table} ENABLE TRIGGER ALL")
+    await target.execute(_TOTALS)
     print("  texts", file=sys.stderr)
     await target.execute("DROP INDEX search_words_by_lexeme")
     await target.execute("CREATE TEMP TABLE copied (document BIGINT, shown_to BIGINT, digest BYTEA, lexemes TEXT)")

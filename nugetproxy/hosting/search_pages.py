@@ -109,8 +109,7 @@ class _Seen:
         return Condition(expression.index, AllOf(tuple(asked)), self._asked)
 
     def count_all(self) -> int:
-        [(count,)] = self._fetch("SELECT count(*) FROM search_documents WHERE shown_to & ? <> 0", (self._bit,))
-        return int(count)
+        return self._texts.count_all(self._fetch, self._asked)
 
     def most_downloaded(self, take: int, skip: int) -> list[int]:
         rows = self._fetch(

@@ -69,6 +69,12 @@ def test_after_any_history_each_client_sees_the_latest(
     documents = {row[0] for row in fetched(shelf.database, "SELECT document FROM search_documents")}
     for numbers in NUMBERS:
         assert {row[0] for row in fetched(shelf.database, numbers)} == documents
+    shown = fetched(shelf.database, "SELECT shown_to FROM search_documents")
+    for asked in CLASSES:
+        total = runner.run(
+            shelf.found(prerelease=bool(asked & PRERELEASE), semver_level2=bool(asked & SEMVER2), take=1)
+        ).total
+        assert total == sum(shown_to >> asked & 1 for (shown_to,) in shown)
 
 
 async def test_documents_are_numbered_by_downloads(tmp_path: Path) -> None:

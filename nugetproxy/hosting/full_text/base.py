@@ -92,6 +92,9 @@ class FullText(Protocol):
 
     def remove(self, transaction: Transaction, document: int) -> None: ...
 
+    def count_all(self, fetch: Fetch, asked: int) -> int:
+        """The number of documents that are shown to clients of this class."""
+
     def count(self, fetch: Fetch, condition: Condition) -> int:
         """The number of all matches."""
 

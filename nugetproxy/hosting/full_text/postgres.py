@@ -73,6 +73,10 @@ class PostgresFullText:
     def remove(self, transaction: Transaction, document: int) -> None:
         transaction.change("DELETE FROM search_words WHERE document = ?", (document,))
 
+    def count_all(self, fetch: Fetch, asked: int) -> int:
+        [(count,)] = fetch("SELECT documents FROM search_totals WHERE client = ?", (asked,))
+        return int(count)
+
     def count(self, fetch: Fetch, condition: Condition) -> int:
         return int(fetch(_COUNT, (condition_of(condition.match), 1 << condition.asked))[0][0])
 

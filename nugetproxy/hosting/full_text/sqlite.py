@@ -48,6 +48,10 @@ class SqliteFullText:
         for table in _TABLES:
             transaction.change(f"DELETE FROM {table} WHERE rowid = ?", (document,))  # noqa: S608  constant
 
+    def count_all(self, fetch: Fetch, asked: int) -> int:
+        [(count,)] = fetch("SELECT count(*) FROM search_documents WHERE shown_to & ? <> 0", (1 << asked,))
+        return int(count)
+
     def count(self, fetch: Fetch, condition: Condition) -> int:
         table, text = _asked(condition)
         return int(fetch(f"SELECT count(*) FROM {table} WHERE {table} MATCH ?", (text,))[0][0])  # noqa: S608  constant

@@ -34,6 +34,31 @@ CREATE TABLE search_documents (
 
 CREATE INDEX search_documents_by_downloads ON search_documents (downloads DESC, lower_id, shown_to);
 
+-- How many documents clients of each kind see. A search for everything needs the number, and PostgreSQL would have to
+-- visit every row to count them.
+CREATE TABLE search_totals (
+    client BIGINT PRIMARY KEY,
+    documents BIGINT NOT NULL
+);
+
+INSERT INTO search_totals VALUES (0, 0), (1, 0), (2, 0), (3, 0);
+
+CREATE FUNCTION search_counts_documents() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+DECLARE
+    before BIGINT := CASE WHEN TG_OP = 'INSERT' THEN 0 ELSE old.shown_to END;
+    after BIGINT := CASE WHEN TG_OP = 'DELETE' THEN 0 ELSE new.shown_to END;
+BEGIN
+    IF before <> after THEN
+        UPDATE search_totals SET documents = documents + (after >> client::INTEGER & 1) - (before >> client::INTEGER & 1)
+        WHERE (before # after) >> client::INTEGER & 1 = 1;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER search_counts_documents AFTER INSERT OR UPDATE OF shown_to OR DELETE ON search_documents
+FOR EACH ROW EXECUTE FUNCTION search_counts_documents();
+
 -- What is shown of a document, as JSON.
 CREATE TABLE search_hits (
     document BIGINT PRIMARY KEY,
