@@ -146,12 +146,18 @@ class Gate:
         if (known := self._find_learned(authorization)) is not None:
             return known
         name, secret = _basic(authorization)
-        # Read before the look-up: a change in the meantime must invalidate what is remembered.
-        revision = self._revisions.accounts
         if key_id_of(secret) is not None:
-            actor = await self._by_key(secret)
-            if actor is None:
-                self._failed("key", address, _KEYS, authorization, revision)
+            # When accounts change, every agent's next request must be checked: one of those with the same key is.
+            async with self._turn(authorization):
+                if (known := self._find_learned(authorization)) is not None:
+                    return known
+                # Read before the look-up: a change in the meantime must invalidate what is remembered.
+                revision = self._revisions.accounts
+                actor = await self._by_key(secret)
+                if actor is None:
+                    self._failed("key", address, _KEYS, authorization, revision)
+                else:
+                    self._learn(authorization, actor, revision)
         else:
             # One at a time: otherwise a thousand guesses sent together would all be checked before the first one fails.
             # Of a thousand requests with the same password, right or wrong, only the first needs to be checked.
@@ -169,7 +175,6 @@ class Gate:
                     self._learn(authorization, actor, revision)
         if actor is None:
             raise NotAuthenticated(_WRONG)
-        self._learn(authorization, actor, revision)
         return actor
 
     async def _by_key(self, text: str) -> Actor | None:
@@ -222,9 +227,9 @@ class Gate:
             )
 
     @asynccontextmanager
-    async def _turn(self, network: str) -> AsyncIterator[None]:
-        """One password at a time for all clients in a network; clients elsewhere do not wait for them."""
-        turn = self._turns.setdefault(network, _Turn())
+    async def _turn(self, whose: str) -> AsyncIterator[None]:
+        """One at a time: passwords from the same network, requests with the same key. Others do not wait for them."""
+        turn = self._turns.setdefault(whose, _Turn())
         turn.taken += 1
         try:
             async with turn.lock:
@@ -232,7 +237,7 @@ class Gate:
         finally:
             turn.taken -= 1
             if not turn.taken:
-                del self._turns[network]
+                del self._turns[whose]
 
 
 def _basic(authorization: str) -> tuple[str, str]:

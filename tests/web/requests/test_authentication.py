@@ -8,6 +8,7 @@ import pytest
 
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.permissions import CREDENTIALS_NEEDED, KEY_REFUSED
+from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.web.requests.authentication import Gate
 from tests.builders import make_nupkg
 from tests.flows.mirror import Got
@@ -129,6 +130,24 @@ class TestLearned:
             answers = await asyncio.gather(*(status(house, basic("bob", PASSWORD)) for _ in range(30)))
             assert set(answers) == {200}
             assert looked_up["password"] == 1
+
+    async def test_simultaneous_requests_with_one_key_cost_a_look_up(self, upstream, tmp_path, looked_up, monkeypatch):
+        """
+        Also where the database is across a network, so that a look-up takes its time.
+        """
+        look = SqliteDatabase.look
+
+        async def slow(self, work):
+            await asyncio.sleep(0.02)
+            return await look(self, work)
+
+        async with opened(tmp_path, upstream, **CLOSED) as house:
+            key = await house.key_of("carol")
+            monkeypatch.setattr(SqliteDatabase, "look", slow)
+            for expected in ({"key": 1}, {"key": 2}):
+                answers = await asyncio.gather(*(status(house, basic("x", key)) for _ in range(30)))
+                assert (set(answers), looked_up) == ({200}, expected)
+                await house.accounts.directory.add_user(f"user{expected['key']}")
 
     async def test_a_revoked_key_is_forgotten_immediately(self, upstream, tmp_path):
         """
