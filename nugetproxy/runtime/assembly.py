@@ -271,6 +271,7 @@ async def assemble(
             hosting=private.hosting if private is not None else None,
             accounts=private.accounts if private is not None else None,
             revisions=revisions,
+            may_remember=revisions.may_remember if config.storage.kind == "shared" else None,
             foresight=foresight,
             screening=policy.screening if policy is not None else None,
             care=care,

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextma
 from pathlib import Path
 from typing import Final
 
+from nugetproxy.accounts.audit import AuditEntry, insert_audit
 from nugetproxy.config import Config
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.executors.threads import BUCKET
@@ -20,7 +21,7 @@ from nugetproxy.storage.blobs.base import BlobStore
 from nugetproxy.storage.blobs.node_cache import NodeCache
 from nugetproxy.storage.blobs.s3 import BucketBlobs
 from nugetproxy.storage.blobs.s3_client import BucketAddress, BucketClient
-from nugetproxy.storage.database.base import Rows
+from nugetproxy.storage.database.base import Database, Rows
 from nugetproxy.storage.database.postgres import PostgresDatabase, bring_up_to_date
 from nugetproxy.storage.database.postgres_connections import Limits
 from nugetproxy.storage.documents.shared import SharedDocuments, sweep_documents
@@ -54,7 +55,7 @@ def migrate_shared(config: Config) -> tuple[str, ...]:
 
 async def open_shared_stores(config: Config, leases: Leases, stack: AsyncExitStack, *, what: str) -> Stores:
     """See `opened_stores.open_stores`."""
-    path, timing = Path(config.storage.path), Timing()
+    path, timing = Path(config.storage.path), Timing(outage=config.storage.shared.outage)
     database = PostgresDatabase(_dsn(config), _limits(config))
     stack.callback(database.close)
     standing = Standing(path)
@@ -69,7 +70,8 @@ async def open_shared_stores(config: Config, leases: Leases, stack: AsyncExitSta
     hosted = _hosted(config, path, leases)
     stack.push_async_callback(hosted.close)
     if what == "worker":
-        follower = Follower(log, standing, revisions.bump, _name(path), timing)
+        name = _name(path)
+        follower = Follower(log, standing, revisions.bump, name, timing, went_back=lambda: _note_loss(database, name))
         log.listen(follower.hint)
         _run(stack, follower.run(leases), _sweep(fleet, database, config.storage.documents_size))
     flights = Flights(fleet)
@@ -152,6 +154,14 @@ def _dsn(config: Config) -> str:
 
 def _limits(config: Config) -> Limits:
     return Limits(connections=config.storage.shared.connections)
+
+
+def _note_loss(database: Database, name: str) -> None:
+    """Leave a trace where an administrator looks for what happened to packages."""
+    why = "changes that this node had seen are missing: a failover or a restore lost the last commits"
+    database.submit(
+        lambda transaction: insert_audit(transaction, AuditEntry("fleet", "database.went-back", name, detail=why))
+    )
 
 
 def _name(path: Path) -> str:

@@ -23,17 +23,19 @@ class Fleet:
         self.bucket = bucket
 
     @asynccontextmanager
-    async def opened(self, *names: str, dsn: str = "", endpoint: str = "") -> AsyncIterator[list[House]]:
+    async def opened(
+        self, *names: str, dsn: str = "", endpoint: str = "", outage: str = "2m"
+    ) -> AsyncIterator[list[House]]:
         """Running nodes, the first of which has accounts. `dsn` and `endpoint` may lead through a faulty proxy."""
         async with AsyncExitStack() as stack:
-            houses = [await stack.enter_async_context(self.node(name, dsn, endpoint)) for name in names]
+            houses = [await stack.enter_async_context(self.node(name, dsn, endpoint, outage)) for name in names]
             await furnished(houses[0])
             for house in houses[1:]:
                 house.key = houses[0].key
             yield houses
 
     @asynccontextmanager
-    async def node(self, name: str, dsn: str = "", endpoint: str = "") -> AsyncIterator[House]:
+    async def node(self, name: str, dsn: str = "", endpoint: str = "", outage: str = "2m") -> AsyncIterator[House]:
         """One node without accounts of its own."""
         file = self.place / f"{name}.dsn"
         file.write_text((dsn or self.postgres.dsn(self.database)) + "\n")
@@ -48,6 +50,7 @@ class Fleet:
                 "prefix": bucket.prefix,
                 "access_key_file": bucket.access_key_file,
                 "secret_key_file": bucket.secret_key_file,
+                "outage": outage,
             },
         }
         async with unfurnished(self.place / name, self.upstream, storage=storage) as house:

@@ -93,6 +93,41 @@ async def test_reads_go_on_and_pushes_wait_while_postgres_is_away(fleet: Fleet):
         assert await two.json(LIST) == {"versions": ["1.0.0", "2.0.0"]}
 
 
+async def test_a_node_without_a_database_serves_what_it_knows_for_a_while_and_then_fails_closed(fleet: Fleet):
+    async with fleet.opened("one", outage="1s") as [one]:
+        assert (await one.push("Contoso.Utils")).status == 201
+        for _ in range(3):
+            assert await one.json(LIST) == {"versions": ["1.0.0"]}
+        fleet.postgres.kill()
+        try:
+            assert (await one.get(LIST)).status == 200
+            async with asyncio.timeout(20):
+                while (await one.get(LIST)).status == 200:
+                    await asyncio.sleep(0.2)
+            assert [(await one.get(path)).status for path in (LIST, PACKAGE, "/v3/query?q=utils")] == [503] * 3
+        finally:
+            fleet.postgres.start()
+        async with asyncio.timeout(30):
+            while (await one.get(LIST)).status != 200:
+                await asyncio.sleep(0.2)
+
+
+async def test_lost_commits_are_noticed_and_noted(fleet: Fleet):
+    """
+    As after a failover to a replica that was behind.
+    """
+    async with fleet.opened("one") as [one]:
+        assert (await one.push("Contoso.Utils")).status == 201
+        assert await one.json(LIST) == {"versions": ["1.0.0"]}
+        lost = "DELETE FROM fleet_changes WHERE revision = (SELECT max(revision) FROM fleet_changes)"
+        fleet.postgres.execute(f"{lost}; DELETE FROM hosted_packages", fleet.database)
+        async with asyncio.timeout(20):
+            while (await one.get(LIST)).status != 404:
+                await asyncio.sleep(0.1)
+            while "database.went-back" not in [line.action for line in await one.accounts.audit.entries()]:
+                await asyncio.sleep(0.1)
+
+
 async def test_without_the_bucket_pushes_wait_and_packages_are_relayed(fleet: Fleet, upstream: FakeUpstream):
     package = make_nupkg("Newtonsoft.Json", "13.0.1", payload=b"y" * 300_000)
     upstream.add_package("Newtonsoft.Json", "13.0.1", nupkg=package)
