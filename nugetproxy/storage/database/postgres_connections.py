@@ -16,11 +16,14 @@ from typing import Any, Final, TypeVar
 import asyncpg
 
 from nugetproxy.errors import StorageUnavailable
-from nugetproxy.storage.database.postgres_sql import ConnectionLost, in_our_terms
+from nugetproxy.logs import logger
+from nugetproxy.storage.database.postgres_sql import ConnectionLost, in_our_terms, one_line
 
 T = TypeVar("T")
 Check = Callable[[Any], Awaitable[None]]
 """Raises StorageUnavailable when a new connection must not be used. Called inside a transaction."""
+
+_log = logger()
 
 # The server itself ends a statement after its limit; this much later it must have answered.
 _GRACE: Final = 2.0
@@ -230,10 +233,18 @@ class Connections:
         except StorageUnavailable as error:
             self._failed(error)
             raise
-        self._failure = None
+        except BaseException:  # cancelled: the next caller tries
+            self._next_probe = 0.0
+            raise
+        if self._failure is not None:
+            self._failure = None
+            _log.info("database_reachable")
         return session
 
     def _failed(self, failure: StorageUnavailable) -> None:
+        """Keep it for callers that do not wait; log it once, with what clients must not see."""
+        if self._failure is None or str(self._failure) != str(failure):
+            _log.warning("database_unreachable", error=str(failure), detail=one_line(failure.__cause__ or ""))
         self._failure = failure
         self._next_probe = time.monotonic() + _PROBE_EVERY
 

@@ -1,7 +1,9 @@
 """What PostgreSQL wants differently from SQLite: numbered parameters. And its failures, in our terms. No I/O."""
 
-import asyncio
+import os
 import re
+import socket
+import ssl
 from functools import lru_cache
 from typing import Final
 
@@ -43,20 +45,22 @@ def numbered(sql: str) -> str:
 
 
 def in_our_terms(error: Exception) -> Exception:
-    """What a failure of the driver means. Its message is one line, without any values, which may be secret."""
+    """What a failure of the driver means. Its message is one line, without values or addresses."""
     if isinstance(error, NugetproxyError):
         return error
     if isinstance(error, asyncpg.PostgresError):
         return _of_server(error)
     if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
         return StorageUnavailable("the parameters do not fit the statement")
-    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError | asyncio.TimeoutError):
-        return ConnectionLost(f"PostgreSQL cannot be reached: {_one_line(error) or type(error).__name__}")
+    if isinstance(error, OSError):  # also a timeout
+        return ConnectionLost(f"PostgreSQL cannot be reached: {_reason(error)}")
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
+        return ConnectionLost(f"PostgreSQL cannot be reached: {one_line(error)}")
     return error
 
 
 def _of_server(error: asyncpg.PostgresError) -> Exception:
-    told = _one_line(error.message or (error.args[0] if error.args else ""))
+    told = one_line(error.message or (error.args[0] if error.args else ""))
     state = error.sqlstate or ""
     match state[:2]:
         case "23":
@@ -78,11 +82,22 @@ def _of_server(error: asyncpg.PostgresError) -> Exception:
         case "53" | "57" if state != "57014":
             return ConnectionLost(f"PostgreSQL cannot be reached: {told}")
         case "28" | "3D":
-            return ConnectionLost(f"PostgreSQL refuses us: {told}")
+            return ConnectionLost("PostgreSQL refuses the connection; the server's log has details")
     if isinstance(error, asyncpg.exceptions.InvalidCachedStatementError | asyncpg.exceptions.OutdatedSchemaCacheError):
         return Conflict(f"PostgreSQL: {told}")
     return StorageUnavailable(f"PostgreSQL: {told}")
 
 
-def _one_line(what: object) -> str:
+def _reason(error: OSError) -> str:
+    """Why, without the address: clients see it."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed ({error.reason})"
+    if isinstance(error, socket.gaierror):
+        return "its name cannot be resolved"
+    return os.strerror(error.errno) if error.errno else "the connection failed"
+
+
+def one_line(what: object) -> str:
     return " ".join(str(what).split())
