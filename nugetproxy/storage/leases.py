@@ -90,7 +90,7 @@ class Leases:
         Never raises because of the disk: where no file can be created the lease is granted for this process alone,
         because doing work twice is better than not doing it.
         """
-        name = hashlib.sha256(key.encode()).hexdigest()[:40]
+        name = _name_of(key)
         if name in self._held:
             return None
         try:
@@ -100,6 +100,39 @@ class Leases:
         except OSError:
             descriptor = None
         self._held.add(name)
+        return Lease(self, name, descriptor)
+
+    def try_next(self, before: Lease | None, key: str) -> Lease | None:
+        """As `try_hold`; releases `before` in any case, and uses its file again.
+
+        For thousands of keys in a row: it takes half the system time of creating and removing a file for each.
+        """
+        if before is None:
+            return self.try_hold(key)
+        if lease := self._renamed(before, _name_of(key)):
+            return lease
+        before.release()
+        return self.try_hold(key)
+
+    def _renamed(self, before: Lease, name: str) -> Lease | None:
+        """None if the name is in use, or where files cannot have two names."""
+        old, new = self._directory / before._name, self._directory / name
+        descriptor = before._descriptor
+        if descriptor is None or name in self._held:
+            return None
+        try:
+            # Unlike a rename, this never replaces a file that another process has locked.
+            new.hardlink_to(old)
+            if not _is_file_at(descriptor, new):  # the folder was removed meanwhile, and the name taken
+                new.unlink()
+                return None
+        except OSError:
+            return None
+        self._held.add(name)
+        with contextlib.suppress(OSError):
+            old.unlink()
+        self._held.discard(before._name)
+        before._name, before._descriptor = "", None
         return Lease(self, name, descriptor)
 
     def _lock(self, path: Path) -> int:
@@ -150,6 +183,10 @@ def pause_after(waited: float) -> float:
     """Seconds until the next check, after `waited` seconds; varies by up to a third to spread the waiters."""
     pause = min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, waited / 8))
     return pause * random.uniform(0.67, 1.33)  # noqa: S311 - not a secret
+
+
+def _name_of(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:40]
 
 
 def _is_file_at(descriptor: int, path: Path) -> bool:

@@ -1,10 +1,12 @@
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,37 @@ from nugetproxy.storage.leases import Lease, Leases, pause_after
 from tests.contracts.lease import LeaseContract
 
 
-class TestFileLeases(LeaseContract):
+class PassedOn:
+    """What holds for leases of one machine, besides the contract."""
+
+    def test_one_lease_is_passed_on_from_key_to_key(self, leases, others):
+        lease = take(leases, "0")
+        for key in ("a", "b", "c"):
+            lease = passed_on(leases, lease, key)
+            assert others.try_hold(key) is None
+        for key in ("0", "a", "b"):
+            others.try_hold(key).release()
+
+        lease.release()
+        others.try_hold("c").release()
+
+    def test_a_lease_is_released_even_if_the_next_is_in_use(self, leases, others):
+        with others.try_hold("b"):
+            assert leases.try_next(leases.try_hold("a"), "b") is None
+            assert leases.try_next(leases.try_hold("a"), "b") is None
+        others.try_hold("a").release()
+        leases.try_next(None, "b").release()
+
+    def test_a_lease_that_was_passed_on_cannot_be_released(self, leases, others):
+        first = leases.try_hold("a")
+        with leases.try_next(first, "b"):
+            with others.try_hold("a"):
+                first.release()
+                assert leases.try_hold("a") is None
+            assert others.try_hold("b") is None
+
+
+class TestFileLeases(LeaseContract, PassedOn):
     @pytest.fixture
     def leases(self, tmp_path):
         return Leases(tmp_path / "leases")
@@ -22,7 +54,7 @@ class TestFileLeases(LeaseContract):
         return Leases(tmp_path / "leases")
 
 
-class TestLeasesOfThisProcessAlone(LeaseContract):
+class TestLeasesOfThisProcessAlone(LeaseContract, PassedOn):
     """Where no file can be created, leases still exclude within one process."""
 
     @pytest.fixture
@@ -45,6 +77,12 @@ def take(leases: Leases, key: str) -> Lease:
     return lease
 
 
+def passed_on(leases: Leases, before: Lease, key: str) -> Lease:
+    lease = leases.try_next(before, key)
+    assert lease is not None
+    return lease
+
+
 def test_no_files_are_left(tmp_path):
     """
     A lease's file is removed with the lease, or there would be one for every URL ever requested.
@@ -55,6 +93,49 @@ def test_no_files_are_left(tmp_path):
             pass
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lease_that_is_passed_on_keeps_its_file(tmp_path):
+    leases = Leases(tmp_path)
+    lease = take(leases, "0")
+    [file] = tmp_path.iterdir()
+    inode = file.stat().st_ino
+    for number in range(1, 5):
+        lease = passed_on(leases, lease, str(number))
+        assert [each.stat().st_ino for each in tmp_path.iterdir()] == [inode]
+    lease.release()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("which", ["hardlink_to", "unlink"])
+def test_without_second_names_or_removal_a_lease_is_passed_on_all_the_same(tmp_path, monkeypatch, which):
+    leases, others = Leases(tmp_path), Leases(tmp_path)
+    lease = take(leases, "a")
+    with monkeypatch.context() as patch:
+
+        def refuse(*_):
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+        patch.setattr(Path, which, refuse)
+        lease = passed_on(leases, lease, "b")
+    assert others.try_hold("b") is None
+    lease.release()
+    for key in ("a", "b"):
+        take(others, key).release()
+
+
+def test_a_removed_directory_does_not_give_a_lease_of_somebody_else(tmp_path):
+    folder = tmp_path / "locks"
+    leases, others = Leases(folder), Leases(folder)
+    lease = take(leases, "a")
+    shutil.rmtree(folder)
+    with take(others, "a"):
+        lease = passed_on(leases, lease, "b")
+
+        assert others.try_hold("b") is None
+        lease.release()
+        take(others, "b").release()
 
 
 def test_files_of_killed_processes_are_swept_at_start(tmp_path):

@@ -199,18 +199,23 @@ class Committing:
 
         Several at a time: on a busy disk, each new name waits for what others write.
         """
+        parts = [batch[first::_MOVES_AT_ONCE] for first in range(_MOVES_AT_ONCE)]
         with ThreadPoolExecutor(_MOVES_AT_ONCE, thread_name_prefix="import") as pool:
-            return list(chain.from_iterable(pool.map(partial(self._move_if_free, staging), batch)))
+            return list(chain.from_iterable(pool.map(partial(self._move_if_free, staging), parts)))
 
-    def _move_if_free(self, staging: Staging, record: StagedPackage) -> list[_Placed]:
+    def _move_if_free(self, staging: Staging, records: list[StagedPackage]) -> list[_Placed]:
         waiting = []
-        for place in record.upstreams:
-            lease = self._leases.try_hold(lease_of(_key(record, place)))
-            if lease is None:
-                waiting.append((record, place))
-                continue
-            with lease:
-                self._move(staging, record, place)
+        lease: Lease | None = None
+        try:
+            for record, place in ((each, place) for each in records for place in each.upstreams):
+                lease = self._leases.try_next(lease, lease_of(_key(record, place)))
+                if lease is None:
+                    waiting.append((record, place))
+                else:
+                    self._move(staging, record, place)
+        finally:
+            if lease is not None:
+                lease.release()
         return waiting
 
     def _move(self, staging: Staging, record: StagedPackage, place: str) -> None:
