@@ -80,6 +80,7 @@ def _examine(options: Mapping[str, Any], backup_age: float) -> "Facts":
     from nugetproxy.errors import ConfigError
     from nugetproxy.runtime.advisory_sources import check_advisories
     from nugetproxy.runtime.assembly import USER_AGENT
+    from nugetproxy.runtime.doctor.bucket import bucket_facts
     from nugetproxy.runtime.doctor.facts import Facts
     from nugetproxy.runtime.doctor.gathering import (
         backup_facts,
@@ -117,6 +118,7 @@ def _examine(options: Mapping[str, Any], backup_age: float) -> "Facts":
         has_policy=bool(config.policy.rule),
         hiding_rules=hiding_rules(config.policy, facts.now),
         backup=backup_facts(path),
+        bucket=bucket_facts(config),
     )
 
 

@@ -1,13 +1,15 @@
 """Blobs in a real bucket, behind a gateway that counts and disturbs the requests."""
 
 import hashlib
-import os
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.metrics import BUCKET_REQUESTS
@@ -291,7 +293,7 @@ def test_wrong_credentials_are_an_error_and_new_ones_are_used(
 
     for attempt in (
         lambda: store.stat(KEY), lambda: store.open(KEY), lambda: list(store.walk()), lambda: store.delete(KEY),
-        lambda: list(store.blocks(KEY, 7)), lambda: store.commit(KEY, make_spool(b"package")), store.check,
+        lambda: list(store.blocks(KEY, 7)), lambda: store.commit(KEY, make_spool(b"package")), store.rehearse,
     ):  # fmt: skip
         with pytest.raises(StorageUnavailable, match="403 Forbidden") as caught:
             attempt()
@@ -316,29 +318,57 @@ def test_credentials_of_the_environment_are_used(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", Path(bucket.secret_key_file).read_text().strip())
     store = BucketBlobs(BucketClient(BucketAddress(bucket.bucket, bucket.endpoint, bucket.region, bucket.prefix)))
 
-    store.check()
+    store.rehearse()
     store.commit(KEY, make_spool(b"package"))
     assert read(store) == b"package"
+
+
+@pytest.mark.parametrize(
+    ("method", "why"),
+    [("HEAD", "look up a blob"), ("PUT", "write a blob"), ("GET", "list blobs"), ("DELETE", "delete a blob")],
+)
+def test_a_rehearsal_says_what_is_not_allowed(behind: BucketBlobs, gateway: BucketGateway, method: str, why: str):
+    async def forbid(request: web.BaseRequest, answer: web.Response | None) -> web.StreamResponse | None:
+        return web.Response(status=403) if answer is None and request.method == method else None
+
+    gateway.disturb(forbid)
+    with pytest.raises(StorageUnavailable, match=f"cannot {why}: the bucket answers 403"):
+        behind.rehearse()
 
 
 # --- traps of the library ---------------------------------------------------------------------------------------------
 
 
-def test_a_forked_process_is_refused_instead_of_hanging(store: BucketBlobs):
-    store.check()
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            store.stat(KEY)
-        except StorageUnavailable as error:
-            os.write(writing, str(error).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    os.waitpid(child, 0)
-    with os.fdopen(reading, "rb") as pipe:
-        assert b"forked" in pipe.read()
+_FORKING = """
+import os
+from nugetproxy.errors import StorageUnavailable
+from nugetproxy.storage.blobs.s3 import BucketBlobs
+from nugetproxy.storage.blobs.s3_client import BucketAddress, BucketClient
+
+store = BucketBlobs(BucketClient({address!r}))
+store.rehearse()
+if not os.fork():
+    try:
+        store.rehearse()
+    except StorageUnavailable as error:
+        print(error, flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_a_forked_process_is_refused_instead_of_hanging(bucket: BucketAddress):
+    """
+    And a process that used the bucket ends well.
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _FORKING.format(address=bucket)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "forked" in done.stdout
 
 
 def test_requests_leave_other_threads_running(behind: BucketBlobs, gateway: BucketGateway):
@@ -359,11 +389,8 @@ def test_requests_leave_other_threads_running(behind: BucketBlobs, gateway: Buck
     assert turns > 5
 
 
-@pytest.mark.parametrize("work", [lambda store: store.stat(KEY), lambda store: store.check()])
-def test_nothing_is_sent_before_the_first_request(
-    seaweedfs: SeaweedFs, gateway: BucketGateway, work: Callable[[BucketBlobs], object]
-):
-    store = BucketBlobs(BucketClient(seaweedfs.address(gateway.endpoint)))
+def test_nothing_is_sent_before_the_first_request(behind: BucketBlobs, gateway: BucketGateway):
     assert gateway.methods() == []
-    work(store)
-    assert len(gateway.methods()) == 1
+    behind.rehearse()
+    assert gateway.methods() == ["GET", "HEAD", "PUT", "GET", "DELETE"]
+    assert list(behind.walk()) == []

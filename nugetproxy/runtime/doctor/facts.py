@@ -78,6 +78,14 @@ class Backup:
 
 
 @dataclass(frozen=True, slots=True)
+class Bucket:
+    """The bucket of a shared installation. `why`: which use of it fails, and how; empty if none does."""
+
+    name: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything at one moment. `now` in unix seconds, `backup_age` in seconds: older ones are too old; 0 for never."""
 
@@ -98,3 +106,5 @@ class Facts:
     """Rules of the policy that withhold every package, as far as one can tell."""
     backup: Backup | None = None
     backup_age: float = 7 * 86_400.0
+    bucket: Bucket | None = None
+    """None with embedded storage."""

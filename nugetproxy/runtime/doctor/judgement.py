@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from nugetproxy.mirroring.upstream.first_contact import FirstContact
-from nugetproxy.runtime.doctor.facts import Backup, Certificate, Databases, Disk, Facts, Source
+from nugetproxy.runtime.doctor.facts import Backup, Bucket, Certificate, Databases, Disk, Facts, Source
 
 DAY: Final = 86_400.0
 
@@ -65,6 +65,8 @@ def _all(facts: Facts) -> Iterator[Finding]:
         yield from _disk(facts.disk, is_offline=facts.is_offline)
     if facts.is_hosting and facts.databases is not None:
         yield _database(facts.databases)
+    if facts.bucket is not None:
+        yield _bucket(facts.bucket)
     yield from _clock(facts)
     if facts.certificate is not None:
         yield _certificate(facts.certificate, facts.source, facts.now)
@@ -129,6 +131,13 @@ def _space(disk: Disk) -> Finding:
         do = f"{grow}: below {size(disk.reserve)} (storage.reserve), mirrored packages will not be stored."
         return Finding("disk", Level.WARNING, what, do)
     return Finding("disk", Level.OK, what)
+
+
+def _bucket(bucket: Bucket) -> Finding:
+    if bucket.why:
+        do = "Check storage.shared and the rights of its keys: until then, nothing can be pushed."
+        return Finding("bucket", Level.BROKEN, f"{bucket.name}: {bucket.why}", do)
+    return Finding("bucket", Level.OK, f"{bucket.name} can be listed, written, read and deleted from")
 
 
 def _database(databases: Databases) -> Finding:

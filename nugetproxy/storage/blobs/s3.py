@@ -7,6 +7,8 @@ What a machine keeps of the bucket belongs to `node_cache`.
 
 import hashlib
 import io
+import secrets
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -49,15 +51,29 @@ class BucketBlobs:
         """Whether the bucket is considered down: requests fail immediately. Costs nothing."""
         return self._client.is_down
 
-    def check(self) -> None:
-        """Raises StorageUnavailable when the bucket cannot be listed: it is missing, or its credentials are wrong."""
+    def rehearse(self) -> None:
+        """List, write, read and delete a small object, as pushes and upkeep do. Raises StorageUnavailable, which says
+        what is impossible."""
         import obstore
 
         try:
-            with self._client.request("list the bucket") as store:
+            with self._client.request("list blobs") as store:
                 next(iter(obstore.list(store, chunk_size=1)), None)
         except FileNotFoundError:
-            raise StorageUnavailable(f"cannot list the bucket: there is no {self._client.address}") from None
+            raise StorageUnavailable("cannot list blobs: the bucket does not exist") from None
+        content = secrets.token_bytes(64)
+        key = BlobKey.of("rehearsals", secrets.token_hex(8))
+        with disk_failures("write a temporary file"), tempfile.NamedTemporaryFile() as file:
+            file.write(content)
+            file.flush()
+            self.upload_file(key, Path(file.name), len(content), hashlib.sha512(content).digest())
+        try:
+            if b"".join(self.blocks(key, len(content))) != content:
+                raise StorageUnavailable("cannot read a blob: the bucket returns other bytes than it was sent")
+        except KeyError:
+            raise StorageUnavailable("cannot read a blob: the bucket does not have what it was just sent") from None
+        finally:
+            self.delete(key)
 
     def stat(self, key: BlobKey) -> BlobInfo | None:
         import obstore

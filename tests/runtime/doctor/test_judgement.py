@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nugetproxy.mirroring.upstream.first_contact import FirstContact
-from nugetproxy.runtime.doctor.facts import Backup, Certificate, Databases, Disk, Facts, Source
+from nugetproxy.runtime.doctor.facts import Backup, Bucket, Certificate, Databases, Disk, Facts, Source
 from nugetproxy.runtime.doctor.judgement import Level, judge, size, worst
 
 NOW = 1_800_000_000.0
@@ -71,6 +71,8 @@ def test_all_is_well():
         (disk(sync_seconds=0.25), "sync", 1, "250.0 ms", "Pushes wait"),
         (disk(locks_hold=False), "locks", 2, "no effect", "local disk"),
         (replace(WELL, databases=Databases("nugetproxy.db is damaged")), "database", 2, "is damaged", "accounts"),
+        (replace(WELL, bucket=Bucket("bucket nuget")), "bucket", 0, "bucket nuget can be", ""),
+        (replace(WELL, bucket=Bucket("bucket x", "cannot list blobs")), "bucket", 2, "x: cannot list", "rights"),
         (upstream(clock_ahead=-10.0), "clock", 0, "agrees", ""),
         (upstream(clock_ahead=11.0), "clock", 1, "11 s behind the clock of nuget.org", "Synchronise"),
         (upstream(clock_ahead=-11.0), "clock", 1, "11 s ahead of the clock", "Synchronise"),
