@@ -17,7 +17,7 @@ from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
 from nugetproxy.storage.blobs.base import BlobStore
 from nugetproxy.storage.blobs.opening import open_hosted_blobs
-from nugetproxy.storage.database.base import Database, Transaction
+from nugetproxy.storage.database.base import Transaction
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import MemoryBudget, Spool, SpoolFolder
 from tests.builders import make_nupkg
@@ -67,12 +67,10 @@ class House:
         rules: Rules = no_rules,
         now: int = NOON,
         blobs: BlobStore | None = None,
-        database: Database | None = None,
     ) -> None:
-        """`database` is another than that of the data directory."""
         self.path = path
         self.now = now
-        self.database = open_test_database(path) if database is None else database
+        self.database = open_test_database(path)
         self.revisions = Revisions(path)
         self.ownership = Ownership(self.database, self.revisions, protected=protected)
         self.audit = AuditLog(self.database)
