@@ -58,6 +58,7 @@ async def open_shared_stores(config: Config, leases: Leases, stack: AsyncExitSta
     path, timing = Path(config.storage.path), Timing(outage=config.storage.shared.outage)
     database = PostgresDatabase(_dsn(config), _limits(config))
     stack.callback(database.close)
+    database.ask_directly()
     standing = Standing(path)
     stack.callback(standing.close)
     confirming, leasing = Line(_dsn(config), timing.attempt), Line(_dsn(config), timing.attempt)
