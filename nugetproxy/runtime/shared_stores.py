@@ -40,6 +40,10 @@ HOSTED: Final = "hosted-cache"
 """The folder of the data directory with copies of hosted packages. Not that of the embedded storage: its files may be
 the only ones."""
 
+# Seconds until a lease that the database does not answer about is granted on this node alone. Longer than confirmations
+# may take: a second request to the upstream costs more than a wait.
+_LEASE_PATIENCE: Final = 5.0
+
 _SWEEP_SECONDS: Final = 3600.0
 
 _log = logger()
@@ -61,7 +65,7 @@ async def open_shared_stores(config: Config, leases: Leases, stack: AsyncExitSta
     database.ask_directly()
     standing = Standing(path)
     stack.callback(standing.close)
-    confirming, leasing = Line(_dsn(config), timing.attempt), Line(_dsn(config), timing.attempt)
+    confirming, leasing = Line(_dsn(config), timing.attempt), Line(_dsn(config), _LEASE_PATIENCE)
     stack.push_async_callback(confirming.close)
     log = PostgresFleetLog(confirming)
     revisions = FleetRevisions(path, standing, log, note, timing)
