@@ -14,11 +14,20 @@ def migrate(**options: object) -> None:
 
     A server does so when it starts; this command does it beforehand, while nothing is served. It is refused while a
     server uses the data directory. Back up first: the backup is the only way back to an older version.
+
+    With shared storage, the database is migrated while older servers go on.
     """
     from nugetproxy.storage.database.upgrading import bring_up_to_date
 
-    path = Settings(options).data
+    settings = Settings(options)
+    path = settings.data
     try:
+        if settings.shared is not None:
+            from nugetproxy.runtime.shared_stores import migrate_shared
+
+            names = migrate_shared(settings.shared)
+            click.echo(f"Migrated PostgreSQL: {', '.join(names)}" if names else "Nothing to migrate.")
+            return
         if not path.is_dir():
             raise StorageUnavailable(f"data directory {path} does not exist; use the --data or --config of the server")
         applied = bring_up_to_date(path)
