@@ -21,7 +21,7 @@ def nodes(
     postgres: PostgresServer, shared_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[list[House]]:
     dsn = postgres.dsn(shared_database)
-    monkeypatch.setattr("tests.hosting.house.open_main_database", lambda _: PostgresDatabase(dsn))
+    monkeypatch.setattr("tests.hosting.house.open_test_database", lambda _: PostgresDatabase(dsn))
     made = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

@@ -59,7 +59,7 @@ class Limits:
 class Session:
     """One connection, while it is in use. `connection` is asyncpg's."""
 
-    __slots__ = ("_loop", "connection", "idle_since", "is_pooled", "is_silent", "limits", "until")
+    __slots__ = ("_loop", "connection", "idle_since", "is_lost", "is_pooled", "is_silent", "limits", "until")
 
     def __init__(self, connection: Any, limits: Limits, *, is_pooled: bool) -> None:
         self.connection = connection
@@ -69,6 +69,7 @@ class Session:
         self.limits = limits
         self._loop = asyncio.get_running_loop()
         self.is_silent = False
+        self.is_lost = False
 
     async def answer(self, waiting: Awaitable[T]) -> T:
         """The server's answer to one statement. Raises ConnectionLost when there is none in time, and others."""
@@ -80,6 +81,7 @@ class Session:
                 raise ConnectionLost(f"PostgreSQL has not answered for {self.limits.statement + _GRACE:g} s") from error
             translated = in_our_terms(error)
             if isinstance(translated, ConnectionLost):
+                self.is_lost = True
                 self.connection.terminate()
             raise translated from error
         except asyncio.CancelledError:
@@ -137,8 +139,9 @@ class Connections:
     def release(self, session: Session) -> None:
         """Give it back; one that is closed, or inside a transaction, is replaced when it is needed."""
         if session.is_silent:
-            # The others lead to the same place: nobody else need wait that long to learn it.
             self._failed(ConnectionLost("PostgreSQL does not answer"))
+        if session.is_silent or session.is_lost:
+            # The others lead to the same place, where there is another server now, or none: nobody need learn it again.
             for idle in self._idle:
                 idle.connection.terminate()
         if self._is_closed or not session.is_usable:
