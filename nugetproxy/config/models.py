@@ -280,6 +280,7 @@ class SharedStorageSettings(Section):
     prefix: Annotated[str, AfterValidator(_checked_folder)] = ""
     access_key_file: str = ""
     secret_key_file: str = ""
+    cache_size: Size = 10_000_000_000
     outage: Duration = 120.0
 
 

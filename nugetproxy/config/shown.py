@@ -10,6 +10,7 @@ _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "m"), (1.0, "s"))
 _SIZES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "KB"))
 _SIZE_KEYS = frozenset(
     {
+        "cache_size",
         "documents_size",
         "hot_disk",
         "hot_memory",

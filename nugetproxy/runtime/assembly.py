@@ -197,7 +197,7 @@ async def assemble(
             feed = Noting(feed, parts.unmet.note)
         if what == "worker" and not read_only:
             remember_policy(path, config.policy)
-        readiness = Readiness(path, MIRROR)
+        readiness = Readiness(path, MIRROR, stores.degraded)
         background = [
             asyncio.create_task(readiness.run()),
             asyncio.create_task(_gauges(path, reserve, disk, inventory, [mirror for _, mirror in mirrors])),

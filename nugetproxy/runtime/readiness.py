@@ -1,11 +1,13 @@
 """Whether this instance should be sent requests. The answer is known in advance: a probe waits for no disk or thread.
 
-A full disk or an upstream that is down does not make an instance unready: it still serves what is stored.
+A full disk, an upstream or a shared engine that is down does not make an instance unready: it still serves what is
+stored.
 """
 
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +23,14 @@ LONGEST_CHECK: Final = 5.0
 class Readiness:
     """The last check of a data directory. `run` repeats it until it is cancelled."""
 
-    def __init__(self, path: Path, part: str) -> None:
-        """`part` is the folder in it that must be readable if it exists. Makes the first check."""
+    def __init__(self, path: Path, part: str, degraded: Callable[[], str] = lambda: "") -> None:
+        """`part` is the folder in it that must be readable if it exists. Makes the first check.
+
+        `degraded` says which engines cannot be reached, in words, empty for none. It waits for nothing.
+        """
         self._path = path
         self._part = part
+        self._degraded = degraded
         self._verdict = self._check()
         self._began: float | None = None
 
@@ -39,7 +45,10 @@ class Readiness:
         """Whether requests can be served, and why not. Never waits."""
         if self._began is not None and time.monotonic() - self._began > LONGEST_CHECK:
             return False, f"the data directory {self._path} does not answer"
-        return self._verdict
+        is_ready, why = self._verdict
+        if is_ready and (degraded := self._degraded()):
+            return True, f"{why}, degraded: {degraded}"
+        return is_ready, why
 
     def _check(self) -> tuple[bool, str]:
         part = self._path / self._part

@@ -72,7 +72,8 @@ async def open_shared_stores(config: Config, leases: Leases, stack: AsyncExitSta
     stack.callback(revisions.close)
     fleet = FleetLeases(leases, leasing)
     stack.push_async_callback(fleet.close)
-    hosted = _hosted(config, path, leases)
+    bucket = _bucket(config)
+    hosted = _hosted(config, path, leases, bucket)
     stack.push_async_callback(hosted.close)
     if what == "worker":
         name = _name(path)
@@ -88,7 +89,8 @@ async def open_shared_stores(config: Config, leases: Leases, stack: AsyncExitSta
         main=database,
         hosted=hosted,
         over_documents=lambda local: SharedDocuments(local, database),
-        packages=FleetPackages(database, _bucket(config), flights, BUCKET),
+        packages=FleetPackages(database, bucket, flights, BUCKET),
+        degraded=lambda: _degraded(standing, bucket),
     )
 
 
@@ -102,7 +104,7 @@ def opened_shared_main(config: Config, path: Path) -> Iterator[tuple[PostgresDat
         stack.callback(standing.close)
         revisions = FleetRevisions(None, standing, PostgresFleetLog(_Asking(database)), note, Timing())
         stack.callback(revisions.close)
-        yield database, revisions, _hosted(config, path, Leases(path / "locks"))
+        yield database, revisions, _hosted(config, path, Leases(path / "locks"), _bucket(config))
 
 
 class Flights:
@@ -136,9 +138,19 @@ class _Asking(Line):
         return await self._database.write(lambda transaction: transaction.fetch(sql, parameters))
 
 
-def _hosted(config: Config, path: Path, leases: Leases) -> NodeCache:
+def _hosted(config: Config, path: Path, leases: Leases, bucket: BucketBlobs) -> NodeCache:
     spools = SpoolFolder(path / "spool", MemoryBudget(0), Reserve.of(config.storage))
-    return NodeCache(_bucket(config), path / HOSTED, spools, leases)
+    return NodeCache(bucket, path / HOSTED, spools, leases, config.storage.shared.cache_size or None)
+
+
+def _degraded(standing: Standing, bucket: BucketBlobs) -> str:
+    """What cannot be reached, in words. Costs nothing."""
+    return " and ".join(
+        (
+            *(["PostgreSQL cannot be reached"] if standing.failing_since is not None else []),
+            *(["the bucket cannot be reached"] if bucket.is_down else []),
+        )
+    )
 
 
 def _bucket(config: Config) -> BucketBlobs:

@@ -22,7 +22,7 @@ class Stores:
     """What a running process uses.
 
     `leases` are those of this machine's processes. `flights` are held while an upstream is asked, `jobs` while a job
-    runs: among all nodes, where there are several.
+    runs: among all nodes, where there are several. `degraded` says which engines cannot be reached, empty for none.
     """
 
     leases: Leases
@@ -33,6 +33,7 @@ class Stores:
     hosted: BlobStore
     over_documents: Callable[[DocumentStore], DocumentStore] = lambda local: local
     packages: "FleetPackages | None" = None
+    degraded: Callable[[], str] = lambda: ""
 
 
 @dataclass(frozen=True, slots=True)
