@@ -119,7 +119,7 @@ class TestCheckConfig:
 def plan(**differing: object) -> Plan:
     usual = {"settings": "", "host": "127.0.0.1", "port": 8550, "public_url": "", "tls": False, "workers": 1,
              "stop_timeout": 1.0, "data": "d", "log_format": "plain", "log_level": "info",
-             "begin": ""}  # fmt: skip
+             "begin": "", "watched": ""}  # fmt: skip
     return Plan.from_words({**usual, **differing})
 
 
