@@ -9,10 +9,8 @@ download, an eviction or the quarantine has it, this waits.
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
 
@@ -48,7 +46,6 @@ LEASE: Final = "bundle import"
 
 # Packages whose files are moved and whose rows are written together.
 _BATCH: Final = 200
-_MOVES_AT_ONCE: Final = 8
 _PDBS_AT_ONCE: Final = 64
 
 _log = logger()
@@ -197,17 +194,12 @@ class Committing:
     def _move_free(self, staging: Staging, batch: list[StagedPackage]) -> list[_Placed]:
         """Move those that nobody else has at the moment; returns the others.
 
-        Several at a time: on a busy disk, each new name waits for what others write.
+        One after the other: more threads would spend their time on the interpreter's lock.
         """
-        parts = [batch[first::_MOVES_AT_ONCE] for first in range(_MOVES_AT_ONCE)]
-        with ThreadPoolExecutor(_MOVES_AT_ONCE, thread_name_prefix="import") as pool:
-            return list(chain.from_iterable(pool.map(partial(self._move_if_free, staging), parts)))
-
-    def _move_if_free(self, staging: Staging, records: list[StagedPackage]) -> list[_Placed]:
         waiting = []
         lease: Lease | None = None
         try:
-            for record, place in ((each, place) for each in records for place in each.upstreams):
+            for record, place in ((each, place) for each in batch for place in each.upstreams):
                 lease = self._leases.try_next(lease, lease_of(_key(record, place)))
                 if lease is None:
                     waiting.append((record, place))

@@ -49,7 +49,6 @@ LARGEST_DOCUMENT: Final = 64 * 1024 * 1024
 
 # Packages being checked while further ones are read. Each may hold a nuspec of up to 4 MiB.
 _AT_ONCE: Final = 16
-_THREADS: Final = 8
 # Bytes up to which a package is held in memory until a thread writes it.
 _SMALL: Final = 128 * 1024
 # A file, its nuspec and their folders take this many bytes beside their content.
@@ -156,7 +155,8 @@ class Receiving:
         """
         there = staging.open()
         missing: list[str] = []
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="import") as pool:
+        # One thread beside the one that reads: with more, small packages wait for the interpreter's lock.
+        with ThreadPoolExecutor(1, thread_name_prefix="import") as pool:
             pending: deque[Future[StagedPackage]] = deque()
             try:
                 for number, file in enumerate(bundle.files(advanced)):
