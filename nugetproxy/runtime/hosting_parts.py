@@ -4,7 +4,7 @@ Separate from `assembly` because a mirror without hosting needs none of this.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ from nugetproxy.logs import logger
 from nugetproxy.nuget.globs import any_glob_matches
 from nugetproxy.nuget.push_rules import check_push
 from nugetproxy.protocol.advisories.values import Advisories
+from nugetproxy.runtime.background_jobs import run_until_closed
 from nugetproxy.runtime.publish_parts import publish_parts
 from nugetproxy.runtime.retention_job import keep_retiring
 from nugetproxy.runtime.stores import Stores
@@ -108,9 +109,11 @@ def over(
     hosted = HostedFeed(database, contents, search, packages)
     stack.push_async_callback(statistics.flush)
     if not read_only:
-        _run(stack, _keep_up(stores.jobs, database, packages, symbols, blobs), statistics.run(), _catch_up(search))
+        run_until_closed(
+            stack, _keep_up(stores.jobs, database, packages, symbols, blobs), statistics.run(), _catch_up(search)
+        )
         if config.hosting.retention:
-            _run(stack, keep_retiring(database, publish, stores.jobs, config.hosting.retention))
+            run_until_closed(stack, keep_retiring(database, publish, stores.jobs, config.hosting.retention))
     merged = _merged(config.feed.merged_ids)
     feed: Feed = Overlay(hosted, protected, merged)
     mirrored: Feed = protected
@@ -181,14 +184,3 @@ async def _catch_up(search: HostedSearch) -> None:
         await search.catch_up()
     except StorageUnavailable as error:
         _log.warning("search_index_behind", error=str(error))
-
-
-def _run(stack: AsyncExitStack, *jobs: Coroutine[None, None, None]) -> None:
-    """Have jobs run until the stack is closed."""
-    for job in jobs:
-        stack.push_async_callback(_end, asyncio.create_task(job))
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

@@ -5,7 +5,7 @@ Loaded only with `storage.kind = "shared"`: it imports the drivers of both.
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from nugetproxy.errors import StorageUnavailable
 from nugetproxy.executors.threads import BUCKET
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.downloads.sharing import FleetPackages
+from nugetproxy.runtime.background_jobs import run_until_closed
 from nugetproxy.runtime.stores import Stores
 from nugetproxy.storage.blobs.base import BlobStore
 from nugetproxy.storage.blobs.node_cache import NodeCache
@@ -79,7 +80,7 @@ async def open_shared_stores(config: Config, leases: Leases, stack: AsyncExitSta
         name = _name(path)
         follower = Follower(log, standing, revisions.bump, name, timing, went_back=lambda: _note_loss(database, name))
         log.listen(follower.hint)
-        _run(stack, follower.run(leases), _sweep(fleet, database, config.storage.documents_size))
+        run_until_closed(stack, follower.run(leases), _sweep(fleet, database, config.storage.documents_size))
     flights = Flights(fleet)
     return Stores(
         leases=leases,
@@ -195,13 +196,3 @@ async def _sweep(leases: FleetLeases, database: PostgresDatabase, budget: int) -
                 await sweep_documents(database, budget)
         except StorageUnavailable as error:
             _log.warning("documents_not_swept", error=str(error))
-
-
-def _run(stack: AsyncExitStack, *jobs: Coroutine[None, None, None]) -> None:
-    for job in jobs:
-        stack.push_async_callback(_end, asyncio.create_task(job))
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
