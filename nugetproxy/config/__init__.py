@@ -4,8 +4,8 @@ A component gets its own section or plain values, never the whole `Config`. Only
 to `load`.
 """
 
+from nugetproxy.config.checked_values import NUGET_ORG_SYMBOLS, parse_budget, parse_listen, parse_size
 from nugetproxy.config.models import (
-    NUGET_ORG_SYMBOLS,
     AccountSettings,
     Config,
     FeedSettings,
@@ -18,9 +18,6 @@ from nugetproxy.config.models import (
     ServerSettings,
     StorageSettings,
     UpstreamSettings,
-    parse_budget,
-    parse_listen,
-    parse_size,
 )
 from nugetproxy.config.policy import PolicyRuleSettings, PolicySettings, parse_until
 from nugetproxy.config.reading import load

@@ -15,8 +15,9 @@ from typing import Any, get_args, get_origin
 from pydantic import ValidationError
 
 from nugetproxy.config.checks import problems_between
-from nugetproxy.config.models import Config, distinct_names
+from nugetproxy.config.models import Config
 from nugetproxy.config.shown import masked
+from nugetproxy.config.upstream_names import distinct_names
 from nugetproxy.config.values import Section
 from nugetproxy.errors import ConfigError
 

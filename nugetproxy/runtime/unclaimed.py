@@ -6,8 +6,8 @@ directory.
 from pathlib import Path
 
 from nugetproxy.config import Config, UpstreamSettings
-from nugetproxy.config.models import upstream_name
 from nugetproxy.config.shown import masked
+from nugetproxy.config.upstream_names import upstream_name
 from nugetproxy.runtime.known_upstreams import known
 from nugetproxy.storage.data_directory import MIRROR
 

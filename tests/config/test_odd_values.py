@@ -2,7 +2,7 @@
 
 import pytest
 
-from nugetproxy.config.models import parse_size
+from nugetproxy.config.checked_values import parse_size
 from nugetproxy.config.reading import load
 from nugetproxy.config.values import parse_duration
 from nugetproxy.errors import ConfigError

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from nugetproxy.accounts.import_file import read_users
+from nugetproxy.config.checked_values import parse_listen, parse_size
 from nugetproxy.config.hosts import canonical_host, parse_allowed_host
-from nugetproxy.config.models import parse_listen, parse_size, upstream_name
 from nugetproxy.config.reading import keys, load, variable
 from nugetproxy.config.shown import describe
+from nugetproxy.config.upstream_names import upstream_name
 from nugetproxy.config.values import parse_duration
 from nugetproxy.errors import ConfigError, InvalidRequest
 from nugetproxy.nuget.lock_files import read_wanted
