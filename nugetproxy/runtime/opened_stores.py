@@ -4,7 +4,7 @@ Only this module knows which of the two the settings name. The shared engines ar
 only where they are used.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +43,7 @@ async def open_stores(config: "Config", stack: AsyncExitStack, *, has_main: bool
     if has_main:
         # Without it, it is not known which ids are protected, nor what the policy allows.
         main = stack.enter_context(closing(open_main_database(path, reading=read_only)))
-        revisions.catch_up(_newest(main))
+        revisions.catch_up(newest_entry, main.fetch_now)
     hosted = open_hosted_blobs(path)
     try:
         if has_main and not read_only:
@@ -70,9 +70,5 @@ def opened_main(shared: "Config | None", path: Path, *, reading: bool = False) -
         closing(open_main_database(path, reading=reading)) as database,
         closing(Revisions(None if reading else path)) as revisions,
     ):
-        revisions.catch_up(_newest(database))
+        revisions.catch_up(newest_entry, database.fetch_now)
         yield MainStores(database, revisions, open_hosted_blobs(path))
-
-
-def _newest(database: SqliteDatabase) -> Callable[[], int]:
-    return lambda: newest_entry(database.fetch_now)

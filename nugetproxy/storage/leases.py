@@ -162,8 +162,11 @@ class Leases:
         self._held.discard(name)
         if descriptor is not None:
             # Removed while locked, so a process that locks the same inode later finds that it is no longer at the path.
+            # If the folder was removed meanwhile, the file of this name may be that of another holder.
+            path = self._directory / name
             with contextlib.suppress(OSError):
-                (self._directory / name).unlink()
+                if _is_file_at(descriptor, path):
+                    path.unlink()
             os.close(descriptor)
 
     def _sweep(self) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from nugetproxy.errors import StorageUnavailable
-from nugetproxy.storage.database.base import Transaction
+from nugetproxy.storage.database.base import Fetch, Transaction
 from nugetproxy.storage.private_files import open_private
 
 FILE: Final = "revisions"
@@ -32,14 +32,18 @@ ANY: Final = GROUPS
 ALL: Final = GROUPS + 1
 """The place of the counter that differs once something changed that may concern the answers about all packages."""
 
-# Native 64-bit counters: accounts, hosted packages, the newest change that all processes were told of; then those of
-# the groups, ANY and ALL.
+# Native 64-bit values: counters of accounts and hosted packages; the number up to which every change was announced;
+# counters of the groups, ANY and ALL; the newest number noted; changes announced before an earlier one, as pairs.
 _ACCOUNTS: Final = 0
 _HOSTING: Final = 1
 _TOLD: Final = 2
 _PACKAGES: Final = 3
-_SIZE: Final = 8 * (_PACKAGES + GROUPS + 2)
-_SIZE_BEFORE: Final = 16  # of versions that only had the first two counters
+_NOTED: Final = _PACKAGES + GROUPS + 2
+_AHEAD: Final = _NOTED + 1
+# Writers of a machine that may be between their commit and its announcement; more only cost an unneeded bump later.
+_MOST_AHEAD: Final = 32
+_SIZE: Final = 8 * (_AHEAD + 2 * _MOST_AHEAD)
+_SIZES_BEFORE: Final = (16, 8 * _NOTED)  # of versions that had fewer values
 
 
 def group_of(lower_id: str) -> int:
@@ -113,7 +117,7 @@ class Revisions:
         """
         # flock keeps other processes out, but not other threads of this one: they share the descriptor.
         self._lock = threading.Lock()
-        self._newest: Callable[[], int] = lambda: 0
+        self._newest: Callable[[Fetch], int] = lambda _: 0
         self._descriptor = (
             os.memfd_create(FILE, os.MFD_CLOEXEC) if directory is None else open_private(directory / FILE)
         )
@@ -122,14 +126,14 @@ class Revisions:
                 there = os.fstat(self._descriptor).st_size
                 if there < _SIZE:
                     # Written, not truncated to: a hole in a mapped file on a full disk kills the process touching it.
-                    start = there if there == _SIZE_BEFORE else 0
+                    start = there if there in _SIZES_BEFORE else 0
                     os.pwrite(self._descriptor, bytes(_SIZE - start), start)
             self._memory = mmap.mmap(self._descriptor, _SIZE)
         except OSError as error:
             os.close(self._descriptor)
             raise StorageUnavailable(f"{FILE} cannot be used: {error.strerror}") from error
         self._counters = memoryview(self._memory).cast("Q")
-        self.packages: memoryview = self._counters[_PACKAGES:]
+        self.packages: memoryview = self._counters[_PACKAGES:_NOTED]
         """By `group_of`: differs once anything about a package id of the group changed. See ANY and ALL, too."""
 
     @property
@@ -150,23 +154,38 @@ class Revisions:
         """Whether what was remembered under these counters may be used now. Always, on one machine."""
         return True
 
-    def catch_up(self, newest: Callable[[], int]) -> None:
+    def catch_up(self, newest: Callable[[Fetch], int], fetch: Fetch) -> None:
         """Call this when a process takes over from one that may have died between its commit and its bump.
 
-        `newest` returns the number of the newest entry of the audit log; every commit that needs a bump adds one. Each
-        bump notes it first: so a commit was announced if its entry is not newer than the noted one.
+        `newest` returns the number of the newest entry of the audit log, read with `fetch`; every commit that needs a
+        bump adds one. If any entry was not announced, everything is outdated.
         """
         self._newest = newest
-        if self._counters[_TOLD] != newest():
-            self.bump(ANYTHING)
+        number = newest(fetch)
+        with self._alone():
+            self._counters[_NOTED] = max(self._counters[_NOTED], number)
+            if self._counters[_TOLD] == number:
+                return
+            for place in range(_AHEAD, _AHEAD + 2 * _MOST_AHEAD):
+                self._counters[place] = 0
+            self._counters[_TOLD] = number
+            self._count(_places(ANYTHING))
 
     def note(self, transaction: Transaction, change: Change, /) -> int:
-        """See `Announcing`: all who answer from memory share the counters, so there is nothing to note."""
-        return 0
+        """See `Announcing`. The result has two numbers of the audit log: the newest entry before this change, and now.
+
+        The transaction is the only one that writes.
+        """
+        number = self._newest(transaction.fetch)
+        with self._alone():
+            before, self._counters[_NOTED] = self._counters[_NOTED], number
+        return before << 64 | number
 
     def committed(self, number: int, change: Change, /) -> None:
         """See `Announcing`."""
-        self.bump(change)
+        with self._alone():
+            self._count(_places(change))
+            self._announced(number >> 64, number % 2**64)
 
     async def seen_everywhere(self, number: int, /) -> None:
         """See `Announcing`: everyone has seen it since `committed`."""
@@ -175,15 +194,8 @@ class Revisions:
         """Notify all processes of this machine, after the commit. Waits for other writers of the counters, for
         microseconds.
         """
-        places = {_PACKAGES + group for group in change.groups} | {_PACKAGES + ANY}
-        for concerned, place in (
-            (change.rights, _ACCOUNTS),
-            (change.hosting, _HOSTING),
-            (change.everything, _PACKAGES + ALL),
-        ):
-            if concerned:
-                places.add(place)
-        self._bump(places)
+        with self._alone():
+            self._count(_places(change))
 
     def bump_accounts(self) -> None:
         """`bump(Change.of_accounts())`."""
@@ -208,12 +220,26 @@ class Revisions:
         self._memory.close()
         os.close(self._descriptor)
 
-    def _bump(self, counters: Iterable[int]) -> None:
-        told = self._newest()
-        with self._alone():
-            for counter in counters:
-                self._counters[counter] += 1
-            self._counters[_TOLD] = max(told, self._counters[_TOLD])
+    def _count(self, places: Iterable[int]) -> None:
+        for place in places:
+            self._counters[place] += 1
+
+    def _announced(self, before: int, number: int) -> None:
+        """The changes after `before`, up to `number`, were announced. Those before may not have been yet: their writer
+        may also have died, so `_TOLD` stays where it is until they are.
+        """
+        pairs = range(_AHEAD, _AHEAD + 2 * _MOST_AHEAD, 2)
+        values = self._counters
+        if values[_TOLD] != before:
+            for place in pairs:
+                if not values[place + 1]:
+                    values[place], values[place + 1] = before, number
+                    return
+            return
+        values[_TOLD] = number
+        while next_one := next((p for p in pairs if values[p + 1] and values[p] == values[_TOLD]), None):
+            values[_TOLD] = values[next_one + 1]
+            values[next_one] = values[next_one + 1] = 0
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -223,3 +249,15 @@ class Revisions:
                 yield
             finally:
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+
+def _places(change: Change) -> set[int]:
+    places = {_PACKAGES + group for group in change.groups} | {_PACKAGES + ANY}
+    for concerned, place in (
+        (change.rights, _ACCOUNTS),
+        (change.hosting, _HOSTING),
+        (change.everything, _PACKAGES + ALL),
+    ):
+        if concerned:
+            places.add(place)
+    return places

@@ -138,6 +138,17 @@ def test_a_removed_directory_does_not_give_a_lease_of_somebody_else(tmp_path):
         take(others, "b").release()
 
 
+def test_a_release_after_the_directory_was_removed_leaves_the_lease_of_somebody_else(tmp_path):
+    folder = tmp_path / "locks"
+    leases, others, third = Leases(folder), Leases(folder), Leases(folder)
+    lease = take(leases, "a")
+    shutil.rmtree(folder)
+    with take(others, "a"):
+        lease.release()
+
+        assert third.try_hold("a") is None
+
+
 def test_files_of_killed_processes_are_swept_at_start(tmp_path):
     held = take(Leases(tmp_path), "held")
     (tmp_path / ("0" * 40)).write_bytes(b"")

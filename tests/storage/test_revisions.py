@@ -7,11 +7,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from nugetproxy.errors import StorageUnavailable
-from nugetproxy.storage.revisions import ALL, ANY, FILE, Revisions, group_of
+from nugetproxy.storage.revisions import ALL, ANY, FILE, Change, Revisions, group_of
 
 BUMPING = """
 import sys
@@ -153,24 +154,78 @@ def test_a_change_without_a_package_concerns_all(revisions, bump):
 
 @pytest.mark.parametrize(("newest", "bumped"), [(0, 0), (5, 1)])
 def test_a_change_that_nobody_was_told_of_is_caught_up_with(revisions, newest, bumped):
-    revisions.catch_up(lambda: newest)
+    revisions.catch_up(lambda _: newest, no_rows)
 
     assert (revisions.accounts, revisions.hosting) == (bumped, bumped)
 
 
 def test_what_was_told_is_not_told_again_at_the_next_start(revisions, tmp_path):
-    entries = [3]
-    revisions.catch_up(lambda: entries[-1])
-    entries.append(4)
-    revisions.bump_hosting("a")
+    log = AuditLines(3)
+    revisions.catch_up(log.newest, no_rows)
+    log.announce(revisions, log.note(revisions), "a")
     before = (revisions.accounts, revisions.hosting)
 
     again = Revisions(tmp_path)
-    again.catch_up(lambda: entries[-1])
+    again.catch_up(log.newest, no_rows)
     at_start = (again.accounts, again.hosting)
-    entries.append(5)  # committed, and killed before the bump
-    again.catch_up(lambda: entries[-1])
+    log.note(again)  # committed, and killed before the bump
+    again.catch_up(log.newest, no_rows)
 
     assert at_start == before
     assert (again.accounts, again.hosting) == (before[0] + 1, before[1] + 1)
     again.close()
+
+
+def test_a_change_of_a_killed_process_is_found_though_others_announced_later_ones(revisions, tmp_path):
+    log = AuditLines(3)
+    revisions.catch_up(log.newest, no_rows)
+    log.note(revisions)  # killed before the bump
+    for _ in range(40):
+        log.announce(revisions, log.note(revisions), "b")
+    before = seen(revisions, "a")
+
+    again = Revisions(tmp_path)
+    again.catch_up(log.newest, no_rows)
+    found = seen(again, "a")
+    again.catch_up(log.newest, no_rows)
+
+    assert found == (before[0], before[1] + 1, before[2] + 1)
+    assert seen(again, "a") == found
+    again.close()
+
+
+def test_changes_that_are_announced_in_another_order_are_not_announced_again(revisions, tmp_path):
+    log = AuditLines(3)
+    revisions.catch_up(log.newest, no_rows)
+    numbers = [log.note(revisions) for _ in range(4)]
+    for number in (numbers[2], numbers[1], numbers[3], numbers[0]):
+        log.announce(revisions, number, "a")
+    before = revisions.packages[ALL]
+
+    again = Revisions(tmp_path)
+    again.catch_up(log.newest, no_rows)
+
+    assert again.packages[ALL] == before
+    again.close()
+
+
+class AuditLines:
+    """The audit log, to which each change adds a line."""
+
+    def __init__(self, newest: int) -> None:
+        self._newest = newest
+
+    def newest(self, _: object) -> int:
+        return self._newest
+
+    def note(self, revisions: Revisions) -> int:
+        """A transaction that is committed."""
+        self._newest += 1
+        return revisions.note(SimpleNamespace(fetch=no_rows), Change())
+
+    def announce(self, revisions: Revisions, number: int, lower_id: str) -> None:
+        revisions.committed(number, Change.of_hosting(lower_id))
+
+
+def no_rows(*_: object) -> list[tuple[object, ...]]:
+    return []

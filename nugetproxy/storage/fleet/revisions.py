@@ -65,6 +65,10 @@ class FleetRevisions(Revisions):
         """See `Announcing`."""
         return self._note(transaction, change)
 
+    def committed(self, number: int, change: Change, /) -> None:
+        """See `Announcing`. A process killed before this has its change in the log, which the follower reads."""
+        self.bump(change)
+
     async def seen_everywhere(self, number: int, /) -> None:
         """See `Announcing`. Returns after `Timing.wait` at most: by then, the others may not answer from memory."""
         began = self._standing.now()
