@@ -97,7 +97,8 @@ class Services:
 
     `may_remember` says whether prepared answers may be sent now; None: always, as no other machine changes anything.
 
-    The rest is None where nothing is hosted; `mirrored` is the feed for clients that may not see hosted packages.
+    The rest is None where nothing is hosted; `mirrored` is the feed for clients that may not see hosted packages,
+    `hosted` the one of hosted packages alone.
     """
 
     config: Config
@@ -108,6 +109,7 @@ class Services:
     changes: Callable[[], int] = lambda: 0
     epoch: Callable[[], int] = lambda: 0
     mirrored: Feed | None = None
+    hosted: Feed | None = None
     hosting: HostingServices | None = None
     accounts: AccountServices | None = None
     revisions: Revisions | None = None

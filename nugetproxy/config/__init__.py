@@ -18,6 +18,7 @@ from nugetproxy.config.models import (
     ServerSettings,
     StorageSettings,
     UpstreamSettings,
+    WebUiSettings,
 )
 from nugetproxy.config.policy import PolicyRuleSettings, PolicySettings, parse_until
 from nugetproxy.config.reading import load
@@ -42,6 +43,7 @@ __all__ = [
     "ServerSettings",
     "StorageSettings",
     "UpstreamSettings",
+    "WebUiSettings",
     "describe",
     "load",
     "parse_budget",

@@ -203,6 +203,10 @@ class MetricsSettings(Section):
     enabled: bool = True
 
 
+class WebUiSettings(Section):
+    enabled: bool = True
+
+
 class Config(Section):
     server: ServerSettings = ServerSettings()
     storage: StorageSettings = StorageSettings()
@@ -212,4 +216,5 @@ class Config(Section):
     accounts: AccountSettings = AccountSettings()
     logs: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    web_ui: WebUiSettings = WebUiSettings()
     policy: PolicySettings = PolicySettings()

@@ -82,6 +82,15 @@ class PushedPackage:
 
 
 @dataclass(frozen=True, slots=True)
+class RecentPush:
+    """One of the most recent pushes. `version` is normalised, `pushed` in microseconds."""
+
+    id: str
+    version: str
+    pushed: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoredContent:
     """Where the bytes of a version are stored: all that a download needs. `pushed` in microseconds."""
 
@@ -189,6 +198,15 @@ class HostedPackages:
         """The files in the archive that was pushed, `packed`."""
         [(entries,)] = await self._database.fetch("SELECT entries FROM hosted_pushes WHERE push = ?", (push,))
         return bytes(entries)
+
+    async def recent(self, limit: int) -> tuple[RecentPush, ...]:
+        """The listed versions that were pushed last, newest first."""
+        rows = await self._database.fetch(
+            "SELECT p.package_id, p.version, p.pushed FROM hosted_pushes AS p JOIN hosted_packages AS h USING (push)"
+            " WHERE h.listed = 1 ORDER BY p.push DESC LIMIT ?",
+            (limit,),
+        )
+        return tuple(RecentPush(name, NuGetVersion.parse(version).normalized, pushed) for name, version, pushed in rows)
 
     async def ids(self) -> tuple[str, ...]:
         """All lower ids with a version, in order."""

@@ -268,6 +268,7 @@ async def assemble(
             changes=lambda: changes.count + packages[ANY],
             epoch=lambda: changes.count + packages[ALL],
             mirrored=private.mirrored if private is not None else None,
+            hosted=private.hosted if private is not None else None,
             hosting=private.hosting if private is not None else None,
             accounts=private.accounts if private is not None else None,
             revisions=revisions,

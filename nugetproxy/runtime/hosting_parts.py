@@ -56,11 +56,12 @@ _UPKEEP_SECONDS: Final = 3600.0
 @dataclass(frozen=True, slots=True)
 class PrivateFeed:
     """What the private feed adds. `feed` is everything, `mirrored` what readers without access to hosted packages may
-    see.
+    see, `hosted` only what was pushed here.
     """
 
     feed: Feed
     mirrored: Feed
+    hosted: Feed
     accounts: AccountServices
     hosting: HostingServices
 
@@ -127,6 +128,7 @@ def over(
     return PrivateFeed(
         feed=feed,
         mirrored=mirrored,
+        hosted=hosted,
         accounts=AccountServices(directory, ownership, audit, Attempts(config.accounts.failed_logins_per_minute)),
         hosting=HostingServices(
             publish=publish,

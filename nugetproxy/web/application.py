@@ -30,7 +30,7 @@ def make_application(services: Services, hot: HotTable | None = None) -> web.App
     application[ACCESS] = AccessLog(form=config.logs.format, enabled=config.logs.access)
     application.on_response_prepare.append(sign)
     application.on_cleanup.append(_close_access_log)
-    add_routes(application, application[BASES].path_prefix)
+    add_routes(application, application[BASES].path_prefix, pages=config.web_ui.enabled)
     quieten()
     return application
 

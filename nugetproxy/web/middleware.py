@@ -23,6 +23,7 @@ from nugetproxy.web.requests.keys import ACCESS, NOTE, SERVICES, TAKES_BODY, Req
 from nugetproxy.web.requests.uploads import DRAIN_SECONDS, discard
 from nugetproxy.web.telemetry.access import AccessLine
 from nugetproxy.web.telemetry.counting import count_request
+from nugetproxy.web.ui.refusals import refusal_page
 from nugetproxy.web.v2.answers import refusal_in_xml
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -106,7 +107,8 @@ async def _answer(request: web.Request, handler: Handler, note: RequestNote) -> 
 def _refuse(request: web.Request, note: RequestNote, refusal: Refusal) -> web.StreamResponse:
     note.outcome = refusal.outcome
     json = refusal.body(note.request_id), {"Content-Type": "application/json"}
-    body, described = refusal_in_xml(request, refusal.reason) or json
+    page = refusal_page(request, refusal, note.request_id)
+    body, described = page or refusal_in_xml(request, refusal.reason) or json
     headers = {**described, **dict(refusal.answer_headers())}
     response = web.Response(status=refusal.status, reason=refusal.reason, body=body, headers=headers)
     if not request.content.is_eof() and not takes_body(request):

@@ -11,10 +11,11 @@ from aiohttp import web
 from nugetproxy.protocol.v3.registration import Hive
 from nugetproxy.web.http.resource import Resource
 from nugetproxy.web.pages import operations
-from nugetproxy.web.pages.home import home
 from nugetproxy.web.requests.keys import NOTE, TAKES_BODY
-from nugetproxy.web.requests.reading import admit
+from nugetproxy.web.requests.reading import admit, recognise
 from nugetproxy.web.requests.uploads import on_expect
+from nugetproxy.web.ui.home import home
+from nugetproxy.web.ui.routes import UI_ROUTES
 from nugetproxy.web.v2.batch import batch
 from nugetproxy.web.v2.routes import V2_BATCH, V2_ROUTES
 from nugetproxy.web.v3 import publish
@@ -67,6 +68,7 @@ ROUTES = (
     Route("/health/ready", operations.ready, Resource.HEALTH),
     Route("/metrics", operations.metrics, Resource.METRICS),
     Route("/", home, Resource.HOME),
+    *(Route(*row) for row in UI_ROUTES),
 )
 
 
@@ -94,14 +96,20 @@ ACTIONS = (
 
 # Routes that read hosted packages whatever the address names; and routes that need no credentials, or only a key.
 _OF_HOSTED = (Resource.CATALOG,)
-_OPEN = (Resource.HEALTH, Resource.METRICS, Resource.HOME, Resource.PUBLISH)
+_OPEN = (Resource.HEALTH, Resource.METRICS, Resource.HOME, Resource.ASSET, Resource.PUBLISH)
+_OF_PAGES = frozenset(path for path, *_ in UI_ROUTES)
 _OF_V2 = (Resource.V2_FEED, Resource.V2_COMPLETION)
 
 
-def add_routes(application: web.Application, prefix: str = "") -> None:
-    """Add every route, and again under `prefix` ("/nuget"): some reverse proxies strip it and some do not."""
+def add_routes(application: web.Application, prefix: str = "", *, pages: bool = True) -> None:
+    """Add every route, and again under `prefix` ("/nuget"): some reverse proxies strip it and some do not.
+
+    `pages`: also those of the pages for browsers.
+    """
     for start in dict.fromkeys(("", prefix)):
         for route in ROUTES:
+            if not pages and route.path in _OF_PAGES:
+                continue
             application.router.add_get(start + route.path, _reading(route), allow_head=True)
             if route.resource is Resource.V2_FEED:
                 # As at nuget.org: OData calls functions by POST too, and their parameters stay in the query.
@@ -119,7 +127,9 @@ def _reading(route: Route) -> Handler:
 
     async def handler(request: web.Request) -> web.StreamResponse:
         request[NOTE].resource = route.resource
-        if route.resource not in _OPEN:
+        if route.resource is Resource.HOME:
+            await recognise(request)
+        elif route.resource not in _OPEN:
             await admit(request, is_hosted=is_hosted)
         return await route.handler(request)
 

@@ -81,10 +81,13 @@ async def document(
     gzip: Gzip = Gzip.NEGOTIATED,
     holds_links: bool = True,
     extra: Mapping[str, str] | None = None,
+    cache: str | None = None,
+    may_be_hot: bool = True,
 ) -> web.StreamResponse:
     """A whole document as a 200, or the 304 or 412 that the request's conditions call for.
 
     `max_age` as in `cache_control`. `holds_links`: the bytes depend on the host name that the client used.
+    `cache` replaces the Cache-Control. `may_be_hot` is False if other clients would get other bytes at this address.
     """
     note = request[NOTE]
     note.resource, note.outcome = resource, provenance.outcome
@@ -92,7 +95,7 @@ async def document(
     digest = _digest(body) if len(body) <= _HASHED_ON_LOOP else await RENDERING.run(_digest, body)
     standing = (
         ("Content-Type", content_type),
-        ("Cache-Control", cache_control(provenance, max_age, is_private=_is_private(request))),
+        ("Cache-Control", cache or cache_control(provenance, max_age, is_private=_is_private(request))),
         *((("Vary", "Accept-Encoding"),) if is_compressible else ()),
         *((extra or {}).items()),
     )
@@ -100,7 +103,7 @@ async def document(
     # The two representations differ in bytes, so their strong tags must too (RFC 9110 section 8.8.3.3).
     etag = f'"{digest}-{FORM}"' if is_zipped else f'"{digest}"'
     verdict = _verdict(request, etag=etag, modified=None, size=None)
-    is_offered = isinstance(verdict, Whole | NotModified) and _is_hot_worthy(request, provenance)
+    is_offered = may_be_hot and isinstance(verdict, Whole | NotModified) and _is_hot_worthy(request, provenance)
     sent, headers = body, standing
     if is_zipped and (is_offered or isinstance(verdict, Whole)):
         sent, headers = await request.app[GZIPPED].of(digest, body), (*standing, ("Content-Encoding", "gzip"))

@@ -32,6 +32,8 @@ class Resource(StrEnum):
     CATALOG = "catalog"
     EXPLAIN = "explain"
     HOME = "home"
+    PAGE = "page"
+    ASSET = "asset"
     HEALTH = "health"
     METRICS = "metrics"
     UNKNOWN = "unknown"

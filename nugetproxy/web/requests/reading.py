@@ -37,6 +37,33 @@ async def admit(request: web.Request, *, is_hosted: bool = False) -> None:
         request[FEED] = services.mirrored
 
 
+async def recognise(request: web.Request) -> None:
+    """For addresses that are open to everybody: note who reads, as far as they say it, and give them their feed.
+
+    Raises NotAuthenticated and Forbidden for credentials that are wrong.
+    """
+    gate, services = request.app[GATE], request.app[SERVICES]
+    if gate is None or gate.anonymous_read == "all":
+        return
+    actor = await gate.actor(request, client_address(request))
+    if not actor.is_anonymous:
+        request[NOTE].actor = actor.name
+    elif services.mirrored is not None:
+        request[FEED] = services.mirrored
+
+
+def sees_hosted(request: web.Request) -> bool:
+    """Whether this reader, admitted or recognised before, may see hosted packages."""
+    gate = request.app[GATE]
+    return gate is None or gate.anonymous_read == "all" or bool(request[NOTE].actor)
+
+
+def sees_something(request: web.Request) -> bool:
+    """Whether this reader, admitted or recognised before, may see any package."""
+    gate = request.app[GATE]
+    return gate is None or gate.anonymous_read != "none" or bool(request[NOTE].actor)
+
+
 async def is_for_readers(request: web.Request, provenance: Provenance) -> bool:
     """Whether the response that was created may only be given to clients with credentials."""
     gate = request.app[GATE]
