@@ -23,7 +23,7 @@ def migrate(**options: object) -> None:
     path = settings.data
     try:
         if settings.shared is not None:
-            from nugetproxy.runtime.shared_stores import migrate_shared
+            from nugetproxy.runtime.shared_database import migrate_shared
 
             names = migrate_shared(settings.shared)
             click.echo(f"Migrated PostgreSQL: {', '.join(names)}" if names else "Nothing to migrate.")

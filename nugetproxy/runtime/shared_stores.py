@@ -17,14 +17,14 @@ from nugetproxy.executors.threads import BUCKET
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.downloads.sharing import FleetPackages
 from nugetproxy.runtime.background_jobs import run_until_closed
+from nugetproxy.runtime.shared_database import shared_dsn, shared_limits
 from nugetproxy.runtime.stores import Stores
 from nugetproxy.storage.blobs.base import BlobStore
 from nugetproxy.storage.blobs.node_cache import NodeCache
 from nugetproxy.storage.blobs.s3 import BucketBlobs
 from nugetproxy.storage.blobs.s3_client import BucketAddress, BucketClient
 from nugetproxy.storage.database.base import Database, Rows
-from nugetproxy.storage.database.postgres import PostgresDatabase, bring_up_to_date
-from nugetproxy.storage.database.postgres_connections import Limits
+from nugetproxy.storage.database.postgres import PostgresDatabase
 from nugetproxy.storage.documents.shared import SharedDocuments, sweep_documents
 from nugetproxy.storage.fleet.follower import Follower
 from nugetproxy.storage.fleet.leases import FleetLeases
@@ -50,23 +50,15 @@ _SWEEP_SECONDS: Final = 3600.0
 _log = logger()
 
 
-def migrate_shared(config: Config) -> tuple[str, ...]:
-    """Bring the schema of the shared database up to this version; returns what was applied.
-
-    Raises StorageUnavailable, DataOfAnotherVersion.
-    """
-    return bring_up_to_date(_dsn(config), _limits(config))
-
-
 async def open_shared_stores(config: Config, leases: Leases, stack: AsyncExitStack, *, what: str) -> Stores:
     """See `opened_stores.open_stores`."""
     path, timing = Path(config.storage.path), Timing(outage=config.storage.shared.outage)
-    database = PostgresDatabase(_dsn(config), _limits(config))
+    database = PostgresDatabase(shared_dsn(config), shared_limits(config))
     stack.callback(database.close)
     database.ask_directly()
     standing = Standing(path)
     stack.callback(standing.close)
-    confirming, leasing = Line(_dsn(config), timing.attempt), Line(_dsn(config), _LEASE_PATIENCE)
+    confirming, leasing = Line(shared_dsn(config), timing.attempt), Line(shared_dsn(config), _LEASE_PATIENCE)
     stack.push_async_callback(confirming.close)
     log = PostgresFleetLog(confirming)
     revisions = FleetRevisions(path, standing, log, note, timing)
@@ -99,7 +91,7 @@ async def open_shared_stores(config: Config, leases: Leases, stack: AsyncExitSta
 def opened_shared_main(config: Config, path: Path) -> Iterator[tuple[PostgresDatabase, FleetRevisions, BlobStore]]:
     """See `opened_stores.opened_main`. The command is no node: nobody waits for it, and it remembers nothing."""
     with ExitStack() as stack:
-        database = PostgresDatabase(_dsn(config), _limits(config))
+        database = PostgresDatabase(shared_dsn(config), shared_limits(config))
         stack.callback(database.close)
         standing = Standing(None)
         stack.callback(standing.close)
@@ -160,18 +152,6 @@ def _bucket(config: Config) -> BucketBlobs:
         shared.bucket, shared.endpoint, shared.region, shared.prefix, shared.access_key_file, shared.secret_key_file
     )
     return BucketBlobs(BucketClient(address))
-
-
-def _dsn(config: Config) -> str:
-    file = config.storage.shared.dsn_file
-    try:
-        return Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        raise StorageUnavailable(f"storage.shared.dsn_file {file} cannot be read: {error}") from error
-
-
-def _limits(config: Config) -> Limits:
-    return Limits(connections=config.storage.shared.connections)
 
 
 def _note_loss(database: Database, name: str) -> None:

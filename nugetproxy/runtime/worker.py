@@ -148,7 +148,7 @@ def _prepare(config: Config, line: socket.socket) -> None:
     has_main = config.hosting.enabled or bool(config.policy.rule)
     applied = bring_up_to_date(path, hosting=has_main and not is_shared, begin=begin)
     if is_shared:
-        from nugetproxy.runtime.shared_stores import migrate_shared
+        from nugetproxy.runtime.shared_database import migrate_shared
 
         if names := migrate_shared(config):
             applied["PostgreSQL"] = names
