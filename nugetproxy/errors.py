@@ -88,6 +88,10 @@ class BundleRefused(NugetproxyError):
         super().__init__(f"{_shown(where)} is not imported: {why}")
 
 
+class UnsupportedBody(NugetproxyError):
+    """The body of the request is of a media type that is not accepted here."""
+
+
 class TooLarge(NugetproxyError):
     """A size limit was exceeded. `limit` is in bytes."""
 
@@ -121,6 +125,10 @@ class Busy(NugetproxyError):
 
 class NotAuthenticated(NugetproxyError):
     """Credentials are required and missing, or the Basic credentials are wrong."""
+
+
+class TokenRefused(NugetproxyError):
+    """A bearer token is missing, or is not accepted. No other kind of credentials would be, so none is asked for."""
 
 
 class Forbidden(NugetproxyError):

@@ -236,7 +236,7 @@ PROTECTED_APPEARED = Counter(
     "Ids under protected prefixes that an upstream named in its answers; they were hidden.",
 )
 LOGINS_FAILED = Counter(
-    "nugetproxy_logins_failed_total", "Logins with wrong credentials, by kind (key, password).", ["kind"]
+    "nugetproxy_logins_failed_total", "Logins with wrong credentials, by kind (key, password, token).", ["kind"]
 )
 
 # --- this server ---
@@ -287,7 +287,7 @@ def begin_at_zero(upstreams: Iterable[str]) -> None:
         FORESIGHT_USED.labels(ahead)
     for reason in ("limit", "address_limit", "header_timeout", "idle", "stall"):
         CONNECTIONS_REFUSED.labels(reason)
-    for credentials in ("key", "password"):
+    for credentials in ("key", "password", "token"):
         LOGINS_FAILED.labels(credentials)
     for upstream in upstreams:
         UPSTREAM_RESUMED.labels(upstream)

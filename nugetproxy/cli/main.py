@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "user": ("nugetproxy.cli.users", "user"),
     "org": ("nugetproxy.cli.organizations", "org"),
     "key": ("nugetproxy.cli.keys", "key"),
+    "trusted-publishing": ("nugetproxy.cli.trusted_publishing", "trusted_publishing"),
     "owner": ("nugetproxy.cli.owners", "owner"),
     "prefix": ("nugetproxy.cli.prefixes", "prefix"),
     "package": ("nugetproxy.cli.packages", "package"),

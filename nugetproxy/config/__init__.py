@@ -24,6 +24,8 @@ from nugetproxy.config.policy import PolicyRuleSettings, PolicySettings, parse_u
 from nugetproxy.config.reading import load
 from nugetproxy.config.retention import RetentionRuleSettings
 from nugetproxy.config.shown import describe
+from nugetproxy.config.trusted_publishing import TrustedPublishingSettings
+from nugetproxy.config.upstream_names import upstream_name
 from nugetproxy.config.values import parse_duration
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "RetentionRuleSettings",
     "ServerSettings",
     "StorageSettings",
+    "TrustedPublishingSettings",
     "UpstreamSettings",
     "WebUiSettings",
     "describe",
@@ -51,4 +54,5 @@ __all__ = [
     "parse_listen",
     "parse_size",
     "parse_until",
+    "upstream_name",
 ]

@@ -25,6 +25,7 @@ def problems_between(config: Config) -> list[Problem]:
         *_upstreams(config.mirroring.upstream),
         *_reading(config),
         *_trusted_roots(config.policy.trusted_roots),
+        *_issuers(config.trusted_publishing.ca_file),
         *problems_of_rules(config.policy),
         *problems_of_retention(config.hosting.retention),
     ]
@@ -113,6 +114,18 @@ def _upstreams(upstreams: tuple[UpstreamSettings, ...]) -> Iterator[Problem]:
 def _trusted_roots(file: str) -> Iterator[Problem]:
     if file and (why := _unreadable(file)):
         yield ("policy", "trusted_roots"), why
+
+
+def _issuers(ca_file: str) -> Iterator[Problem]:
+    if not ca_file:
+        return
+    if why := _unreadable(ca_file):
+        yield ("trusted_publishing", "ca_file"), why
+        return
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except (OSError, ValueError):
+        yield ("trusted_publishing", "ca_file"), f"{ca_file} has no certificates in PEM form"
 
 
 def _unreadable(file: str) -> str:

@@ -33,6 +33,7 @@ from nugetproxy.config.checked_values import (
 )
 from nugetproxy.config.policy import PolicySettings
 from nugetproxy.config.retention import RetentionRuleSettings
+from nugetproxy.config.trusted_publishing import TrustedPublishingSettings
 from nugetproxy.config.upstream_names import upstream_name
 from nugetproxy.config.values import Duration, Section
 
@@ -214,6 +215,7 @@ class Config(Section):
     feed: FeedSettings = FeedSettings()
     hosting: HostingSettings = HostingSettings()
     accounts: AccountSettings = AccountSettings()
+    trusted_publishing: TrustedPublishingSettings = TrustedPublishingSettings()
     logs: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     web_ui: WebUiSettings = WebUiSettings()

@@ -229,7 +229,18 @@ async def assemble(
         private: PrivateFeed | None = None
         is_ours: IsOurs
         if main is not None and config.hosting.enabled:
-            private = over(feed, config, path, stores, main, stack, advisories, read_only=read_only)
+            private = over(
+                feed,
+                config,
+                path,
+                stores,
+                main,
+                stack,
+                advisories,
+                read_only=read_only,
+                user_agent=USER_AGENT,
+                environ=environ,
+            )
             is_ours = private.is_ours
         else:
             # Protected ids are never requested upstream, whether or not they are hosted here.

@@ -4,7 +4,7 @@ Separate from `assembly` because a mirror without hosting needs none of this.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from nugetproxy.accounts.attempts import Attempts
 from nugetproxy.accounts.audit import AuditLog
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.ownership import Ownership
+from nugetproxy.accounts.trusted_publishing.acts import TokenExchange
 from nugetproxy.config import Config
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.feeds.advised import Advised
@@ -33,6 +34,7 @@ from nugetproxy.hosting.symbols import Symbols
 from nugetproxy.hosting.upkeep import check_blobs, sweep_unreferenced_blobs
 from nugetproxy.hosting.verification import VerificationKeys
 from nugetproxy.logs import logger
+from nugetproxy.mirroring.issuers import Issuers
 from nugetproxy.nuget.globs import any_glob_matches
 from nugetproxy.nuget.push_rules import check_push
 from nugetproxy.protocol.advisories.values import Advisories
@@ -81,12 +83,15 @@ def over(
     advisories: Callable[[], Advisories] | None,
     *,
     read_only: bool = False,
+    user_agent: str = "",
+    environ: Mapping[str, str] | None = None,
 ) -> PrivateFeed:
     """The private feed over `below`; its parts are closed by `stack`, its jobs run until then.
 
     `advisories` are our own, None if the settings name none.
 
     `read_only`: nothing can be written below `path`. Hosted packages are served, and every act is refused.
+    `user_agent`, `environ` (for the outgoing proxies): for requests to issuers of identity tokens.
     """
     revisions, blobs = stores.revisions, stores.hosted
     directory = Directory(database, revisions)
@@ -129,7 +134,13 @@ def over(
         feed=feed,
         mirrored=mirrored,
         hosted=hosted,
-        accounts=AccountServices(directory, ownership, audit, Attempts(config.accounts.failed_logins_per_minute)),
+        accounts=AccountServices(
+            directory,
+            ownership,
+            audit,
+            Attempts(config.accounts.failed_logins_per_minute),
+            _exchange(config, database, audit, stack, user_agent, environ or {}),
+        ),
         hosting=HostingServices(
             publish=publish,
             packages=packages,
@@ -144,6 +155,24 @@ def over(
             is_read_only=read_only,
         ),
     )
+
+
+def _exchange(
+    config: Config,
+    database: Database,
+    audit: AuditLog,
+    stack: AsyncExitStack,
+    user_agent: str,
+    environ: Mapping[str, str],
+) -> TokenExchange | None:
+    settings = config.trusted_publishing
+    if not settings.enabled:
+        return None
+    issuers = Issuers(user_agent=user_agent, environ=environ, ca_file=settings.ca_file)
+    stack.push_async_callback(issuers.close)
+    # Never from the request's Host: its sender chooses that, and so could use tokens meant for others.
+    audiences = settings.audiences or ((config.server.public_url,) if config.server.public_url else ())
+    return TokenExchange(database, audit, issuers, audiences)
 
 
 def _merged(patterns: tuple[str, ...]) -> Callable[[str], bool]:

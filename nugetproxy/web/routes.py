@@ -27,6 +27,7 @@ from nugetproxy.web.v3.search import autocomplete, search
 from nugetproxy.web.v3.service_index import service_index
 from nugetproxy.web.v3.signatures import certificate, repository_signatures
 from nugetproxy.web.v3.symbols import SYMBOL_ACTIONS, SYMBOL_ROUTES
+from nugetproxy.web.v3.token_exchange import exchange_token
 from nugetproxy.web.v3.vulnerabilities import vulnerabilities
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -87,6 +88,7 @@ ACTIONS = (
     *(Action("POST", path, publish.push) for path in ("/api/v2/package", "/api/v2/package/")),
     Action("POST", "/api/v2/package/create-verification-key/{id}", publish.create_verification_key),
     Action("POST", "/api/v2/package/create-verification-key/{id}/{version}", publish.create_verification_key),
+    Action("POST", "/api/v2/token", exchange_token),
     Action("PUT", "/api/v2/package/{id}/deprecations", publish.deprecate),
     Action("POST", "/api/v2/package/{id}/{version}", publish.relist),
     Action("DELETE", "/api/v2/package/{id}/{version}", publish.delete),

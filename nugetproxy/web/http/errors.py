@@ -54,6 +54,10 @@ def _challenge(_: errors.NugetproxyError) -> Mapping[str, str]:
     return {"WWW-Authenticate": f'Basic realm="{REALM}"'}
 
 
+def _bearer_challenge(_: errors.NugetproxyError) -> Mapping[str, str]:
+    return {"WWW-Authenticate": "Bearer"}
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """How one class of error is answered."""
@@ -72,9 +76,11 @@ TABLE: Mapping[type[errors.NugetproxyError], Row] = {
     errors.UntrustedBundle: Row(400),
     errors.BundleRefused: Row(409),
     errors.TooLarge: Row(413),
+    errors.UnsupportedBody: Row(415),
     errors.TooMany: Row(429, _retry_after),
     errors.Busy: Row(503, _retry_after),
     errors.NotAuthenticated: Row(401, _challenge),
+    errors.TokenRefused: Row(401, _bearer_challenge),
     errors.Forbidden: Row(403),
     errors.Withheld: Row(403),
     errors.Conflict: Row(409),
