@@ -49,7 +49,7 @@ class AuditEntry:
 def insert_audit(transaction: Transaction, entry: AuditEntry) -> None:
     """Write the line in the caller's transaction."""
     texts = (entry.actor, entry.action, entry.subject, entry.address, entry.result, entry.detail)
-    transaction.change(
+    transaction.change_later(
         "INSERT INTO audit_log (at, actor, action, subject, address, result, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (entry.at, *map(_fit, texts)),
     )

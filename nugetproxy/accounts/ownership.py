@@ -246,7 +246,7 @@ class Ownership:
         await write_and_tell(self._database, whole, self._revisions, Change.of_accounts() | Change.of_hosting())
 
     def _insert_owner(self, transaction: Transaction, lower_id: str, account_id: int) -> None:
-        transaction.change(
+        transaction.change_later(
             "INSERT INTO package_owners (lower_id, account_id, added) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
             (lower_id, account_id, self._clock()),
         )

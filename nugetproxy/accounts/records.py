@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from nugetproxy.accounts.model import Account, AccountKind, Actor, ApiKey, Role, Scope
 from nugetproxy.errors import AccountNotFound
-from nugetproxy.storage.database.base import Fetch
+from nugetproxy.storage.database.base import Fetch, Query
 from nugetproxy.storage.database.lists import listed, padded
 
 _ACCOUNT: Final = "{0}.account_id, {0}.name, {0}.kind, {0}.is_administrator, {0}.disabled, {0}.created"
@@ -133,8 +133,13 @@ class KeyRow:
 
 
 def key_row(fetch: Fetch, key_id: str) -> KeyRow | None:
-    rows = fetch(f"{_KEYS} WHERE k.key_id = ?", (key_id,))
+    rows = fetch(*query_of_key(key_id))
     return KeyRow(rows[0]) if rows else None
+
+
+def query_of_key(key_id: str) -> Query:
+    """What `key_row` asks."""
+    return f"{_KEYS} WHERE k.key_id = ?", (key_id,)
 
 
 def key_rows(fetch: Fetch, *, name: str | None = None, owner: Account | None = None) -> list[KeyRow]:

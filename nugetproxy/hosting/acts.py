@@ -25,7 +25,7 @@ from nugetproxy.errors import (
 from nugetproxy.hosting.packages import HostedPackage, deleted_at, knows_id
 from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity
-from nugetproxy.storage.database.base import Fetch, Transaction
+from nugetproxy.storage.database.base import Fetch, Query, Transaction
 
 _log = logger()
 T = TypeVar("T")
@@ -41,7 +41,10 @@ ANY_PACKAGE: Final = "any package"
 
 
 class SearchIndex(Protocol):
-    """The search index of hosted packages. All methods are called inside the transaction of the act."""
+    """The search index of hosted packages. All that write are called inside the transaction of the act."""
+
+    def queries_of(self, lower_id: str) -> tuple[Query, ...]:
+        """What `index_package` will ask about an id, so that it can be asked ahead."""
 
     def index_package(self, transaction: Transaction, package: HostedPackage) -> None:
         """The version is new, or its state has changed."""
@@ -55,6 +58,9 @@ class SearchIndex(Protocol):
 
 class NoIndex:
     """For a feed without search."""
+
+    def queries_of(self, lower_id: str) -> tuple[Query, ...]:
+        return ()
 
     def index_package(self, transaction: Transaction, package: HostedPackage) -> None: ...
 

@@ -18,7 +18,7 @@ from nugetproxy.hosting.packages import StoredContent
 from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobKey, BlobStore
-from nugetproxy.storage.database.base import Fetch
+from nugetproxy.storage.database.base import Fetch, Query
 from nugetproxy.storage.spool import Spool, disk_failures
 
 _log = logger()
@@ -112,6 +112,11 @@ class _PassedOn:
             start = max(0, start - len(block))
 
 
+def claim_of(key: BlobKey) -> Query:
+    """What `require_wanted` asks."""
+    return "SELECT 1 FROM unclaimed_blobs WHERE blob = ?", (str(key),)
+
+
 def require_wanted(fetch: Fetch, keys: Iterable[BlobKey]) -> None:
     """Inside the transaction that makes these blobs needed. Raises StorageUnavailable if the sweep has claimed one.
 
@@ -119,7 +124,7 @@ def require_wanted(fetch: Fetch, keys: Iterable[BlobKey]) -> None:
     the sweep finds its row; no lock has to be held while blobs are deleted.
     """
     for key in keys:
-        if fetch("SELECT 1 FROM unclaimed_blobs WHERE blob = ?", (str(key),)):
+        if fetch(*claim_of(key)):
             raise StorageUnavailable(f"{key} was not needed for too long, and is about to be removed")
 
 

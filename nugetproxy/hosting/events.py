@@ -24,11 +24,19 @@ from nugetproxy.protocol.v3.catalog import (
     PackageEntry,
 )
 from nugetproxy.protocol.v3.deprecation import Deprecation
-from nugetproxy.storage.database.base import Database, Fetch, Rows, Transaction
+from nugetproxy.storage.database.base import Database, Fetch, Query, Rows, Transaction
 from nugetproxy.storage.database.lists import LONGEST, listed, padded
 
 _ITEM_COLUMNS: Final = "e.stamp, e.commit_id, e.kind, p.package_id, p.version, p.lower_id, p.lower_version"
 _ITEMS: Final = f"SELECT {_ITEM_COLUMNS} FROM hosted_events AS e JOIN hosted_pushes AS p USING (push)"  # noqa: S608  columns are ours
+
+
+NEWEST_EVENT: Final[Query] = (
+    # Two queries, because SQLite reads one maximum from its index but scans the whole table for two.
+    "SELECT (SELECT max(sequence) FROM hosted_events), (SELECT max(stamp) FROM hosted_events)",
+    (),
+)
+"""What `insert_event` asks."""
 
 
 class EventKind(StrEnum):
@@ -76,12 +84,9 @@ def insert_event(
     transaction: Transaction, kind: EventKind, lower_id: str, push: int, state: State, now: int
 ) -> HostedEvent:
     """Append an event, in the caller's transaction. `now` in ticks; the stamp is later if the log is ahead of it."""
-    # Two queries, because SQLite reads one maximum from its index but scans the whole table for two.
-    [(sequence, newest)] = transaction.fetch(
-        "SELECT (SELECT max(sequence) FROM hosted_events), (SELECT max(stamp) FROM hosted_events)"
-    )
+    [(sequence, newest)] = transaction.fetch(*NEWEST_EVENT)
     event = HostedEvent((sequence or 0) + 1, max(now, (newest or 0) + 1), str(uuid.uuid4()))
-    transaction.change(
+    transaction.change_later(
         "INSERT INTO hosted_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (event.sequence, event.stamp, event.commit_id, kind.value, lower_id, push, *state.row()),
     )

@@ -278,7 +278,7 @@ def find_package(fetch: Fetch, package: PackageIdentity) -> HostedPackage | None
 def insert_package(
     transaction: Transaction, pushed: PushedPackage, now: int, state: State | None = None
 ) -> HostedPackage:
-    """Insert a new version and its event. `now` in ticks. Raises ConstraintViolated when it exists.
+    """Insert a new version and its event. `now` in ticks. If it exists, this or the commit raises ConstraintViolated.
 
     Without `state` it is listed, and was published now.
     """
@@ -304,10 +304,10 @@ def insert_package(
     if state is None:
         state = State(listed=True, published=pushed.pushed, last_edited=pushed.pushed, deprecation=None)
     event = insert_event(transaction, EventKind.DETAILS, names[0], push, state, now)
-    transaction.change(
+    transaction.change_later(
         "INSERT INTO hosted_packages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*names, push, *state.row(), event.sequence)
     )
-    transaction.change("UPDATE hosted_times SET created = ?1, edited = ?1", (pushed.pushed,))
+    transaction.change_later("UPDATE hosted_times SET created = ?1, edited = ?1", (pushed.pushed,))
     return _with(pushed, state, event, push)
 
 

@@ -28,6 +28,7 @@ from nugetproxy.accounts.permissions import (
     may_unlist,
     require,
 )
+from nugetproxy.accounts.records import query_of_key
 from nugetproxy.errors import ConstraintViolated, InvalidRequest, PackageExists, PackageNotFound, StorageUnavailable
 from nugetproxy.executors.base import Executor
 from nugetproxy.executors.threads import COMMITS, INSPECTION
@@ -44,8 +45,8 @@ from nugetproxy.hosting.acts import (
     done,
     exists,
 )
-from nugetproxy.hosting.contents import FOLDER, HostedContents, new_key, require_wanted
-from nugetproxy.hosting.events import State
+from nugetproxy.hosting.contents import FOLDER, HostedContents, claim_of, new_key, require_wanted
+from nugetproxy.hosting.events import NEWEST_EVENT, State
 from nugetproxy.hosting.inspection import Inspected, Rules, identify, inspect, no_rules, refuse_symbols
 from nugetproxy.hosting.packages import (
     HostedPackage,
@@ -66,7 +67,7 @@ from nugetproxy.nuget.identity import PackageId, PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.deprecation import LONGEST_MESSAGE, Deprecation
 from nugetproxy.storage.blobs.base import BlobKey
-from nugetproxy.storage.database.base import Database, Fetch, Transaction
+from nugetproxy.storage.database.base import Database, Fetch, Noting, Query, Transaction
 from nugetproxy.storage.revisions import Change, Revisions
 from nugetproxy.storage.spool import Spool
 from nugetproxy.storage.telling import write_and_tell
@@ -161,7 +162,7 @@ class Publish:
 
     async def judge_push(self, actor: Actor, package: PackageIdentity) -> None:
         """Raises what `push` would raise before it reads the whole file. Nothing is written to the audit log."""
-        await self._database.look(lambda fetch: self._judge_push(actor, package, fetch))
+        await self._judged_push(actor, package)
 
     async def push(
         self, actor: Actor, spool: Spool, *, address: str, history: History | None = None, origin: str = ""
@@ -184,13 +185,12 @@ class Publish:
     async def _push(self, actor: Actor, spool: Spool, address: str, history: History | None, origin: str) -> Pushed:
         try:
             with self._queue.entered():
-                found = await self._inspected(actor, spool, address)
+                found, asked = await self._inspected(actor, spool, address)
             async with audited(self._audit, actor, "push", str(found.identity), address):
-                await self.judge_push(actor, found.identity)
                 key = new_key(FOLDER, found.identity, spool.sha512, ".nupkg")
                 await COMMITS.run(self._contents.commit, key, spool)
                 try:
-                    package = await self._enter(actor, found, spool, key, address, history, origin)
+                    package = await self._enter(actor, found, spool, key, address, history, origin, asked)
                 except REFUSALS:
                     # Only for a definite refusal: after a disk failure it is unknown what a restart will find in the
                     # database, so the bytes are left for the sweep, which checks there first.
@@ -201,22 +201,32 @@ class Publish:
         _log.info("package_pushed", package=str(package.identity), bytes=package.size, by=actor.name)
         return Pushed(package.identity, found.warnings)
 
-    async def _inspected(self, actor: Actor, spool: Spool, address: str) -> Inspected:
+    async def _inspected(self, actor: Actor, spool: Spool, address: str) -> tuple[Inspected, list[Query]]:
         """What is in the spool, if this actor may push it: that is decided as soon as its id and version are known,
-        and only then is everything unpacked, parsed and checked.
+        and only then is everything unpacked, parsed and checked. And what the database was asked for that.
         """
         path = spool.path
         assert path is not None, "a push is spooled on disk"
         package = await self._inspection.run(identify, path, self._limits)
         async with audited(self._audit, actor, "push", str(package), address):
             try:
-                await self.judge_push(actor, package)
+                asked = await self._judged_push(actor, package)
             except PackageExists:
                 # Symbols sent to the wrong address belong to a version that exists.
                 await self._inspection.run(refuse_symbols, path, self._limits)
                 raise
         async with self._inspecting_large if spool.size > _LARGE else nullcontext():
-            return await self._inspection.run(inspect, path, self._limits, self._rules)
+            return await self._inspection.run(inspect, path, self._limits, self._rules), asked
+
+    async def _judged_push(self, actor: Actor, package: PackageIdentity) -> list[Query]:
+        """As `judge_push`; returns what was asked, because the transaction asks it again."""
+
+        def look(fetch: Fetch) -> list[Query]:
+            noting = Noting(fetch)
+            self._judge_push(actor, package, noting)
+            return noting.asked
+
+        return await self._database.look(look)
 
     def _judge_push(self, actor: Actor, package: PackageIdentity, fetch: Fetch) -> PackageFacts:
         """The facts under which the push is allowed; raises when it is not, or the version is taken."""
@@ -227,12 +237,16 @@ class Publish:
 
     async def _enter(
         self, actor: Actor, found: Inspected, spool: Spool, key: BlobKey, address: str, history: History | None,
-        origin: str,
+        origin: str, asked: Sequence[Query],
     ) -> HostedPackage:  # fmt: skip
-        """The one transaction of a push."""
+        """The one transaction of a push. `asked` before it, and asked again."""
         sha512 = base64.b64encode(spool.sha512).decode()
+        ahead = [*asked, claim_of(key), NEWEST_EVENT, *self._index.queries_of(found.identity.lower_id)]
+        if actor.key is not None:
+            ahead.append(query_of_key(actor.key.key_id))
 
         def enter(transaction: Transaction) -> HostedPackage:
+            transaction.fetch_ahead(ahead)
             # Checked again, now that no other process can write: others may have pushed, or have become owners of the
             # id, and the actor may have lost the right to push.
             current = actor_now(transaction.fetch, actor, self._microseconds())

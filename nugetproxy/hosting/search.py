@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from nugetproxy.hosting.full_text.choice import full_text
 from nugetproxy.hosting.packages import HostedPackage
-from nugetproxy.hosting.search_index import RULES, forget_package, index_again, index_package, put_in_order
+from nugetproxy.hosting.search_index import RULES, forget_package, index_again, index_package, put_in_order, queries_of
 from nugetproxy.hosting.search_marks import class_of
 from nugetproxy.hosting.search_match import asked_by, completed_by, readable
 from nugetproxy.hosting.search_pages import Document, page_completed, page_found
@@ -18,7 +18,7 @@ from nugetproxy.logs import logger
 from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
 from nugetproxy.protocol.v3.search_terms import search_terms
-from nugetproxy.storage.database.base import Database, Fetch, Transaction
+from nugetproxy.storage.database.base import Database, Fetch, Query, Transaction
 from nugetproxy.storage.database.lists import listed, padded
 
 _log = logger()
@@ -57,6 +57,10 @@ class HostedSearch:
         self._verified_among = verified_among
 
     # --- the index ----------------------------------------------------------------------------------------------------
+
+    def queries_of(self, lower_id: str) -> tuple[Query, ...]:
+        """What `index_package` will ask about an id."""
+        return queries_of(lower_id)
 
     def index_package(self, transaction: Transaction, package: HostedPackage) -> None:
         """The version is new, or its state has changed. Part of the caller's transaction."""

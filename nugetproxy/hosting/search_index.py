@@ -4,7 +4,7 @@ Every function is part of a caller's transaction. The rows are derived from the 
 of the derivation, and rows derived by other rules are rebuilt.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -17,7 +17,7 @@ from nugetproxy.hosting.search_marks import CLASSES, class_of, id_mark, type_mar
 from nugetproxy.hosting.search_tokens import indexed, indexed_name, inner_parts
 from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
 from nugetproxy.protocol.v3.search import SearchQuery, hit_from_leaves
-from nugetproxy.storage.database.base import Transaction
+from nugetproxy.storage.database.base import Query, Rows, Transaction
 
 RULES: Final = 2
 """Increment whenever the same packages would produce other rows: all are then rebuilt."""
@@ -29,18 +29,36 @@ _READ_LATER: Final = ("versions", "totalDownloads", "verified")
 _NUMBERS: Final = 1 << 40
 _FIRST_STEP: Final = 255
 
+# The newest version of an id that needs this of a client, for all that may be needed: the others are nobody's latest.
+_NEWEST: Final = " UNION ALL ".join(
+    "SELECT * FROM (SELECT lower_version, needs, precedence FROM search_versions"  # noqa: S608  a number
+    f" WHERE lower_id = ?1 AND needs = {needs} ORDER BY precedence DESC LIMIT 1) AS newest_{needs}"
+    for needs in CLASSES
+)
+_DOCUMENTS: Final = "SELECT lower_version, document, shown_to FROM search_documents WHERE lower_id = ?"
+
+
+def queries_of(lower_id: str) -> tuple[Query, ...]:
+    """What `index_package` asks about an id before it changes anything."""
+    return (_NEWEST, (lower_id,)), (_DOCUMENTS, (lower_id,))
+
 
 def index_package(transaction: Transaction, package: HostedPackage) -> None:
     """The version is new, or its state has changed."""
     if not package.listed:
         forget_package(transaction, package.identity)
         return
-    transaction.change(
+    lower_id, precedence, lower_version, _, needs = row = _version_row(package)
+    newest = {version: (rank, kind) for version, kind, rank in transaction.fetch(_NEWEST, (lower_id,))}
+    newest[lower_version] = (precedence, needs)
+    latest = _latest(newest)
+    there = transaction.fetch(_DOCUMENTS, (lower_id,))
+    transaction.change_later(
         "INSERT INTO search_versions VALUES (?, ?, ?, ?, ?) ON CONFLICT (lower_id, precedence, lower_version)"
         " DO UPDATE SET version = excluded.version, needs = excluded.needs",
-        _version_row(package),
+        row,
     )
-    _show_latest(transaction, package.identity.lower_id, package)
+    _show(transaction, lower_id, latest, there, package)
 
 
 def forget_package(transaction: Transaction, package: PackageIdentity) -> None:
@@ -66,7 +84,7 @@ def index_again(transaction: Transaction, lower_id: str) -> None:
     _show_latest(transaction, lower_id)
 
 
-def _version_row(package: HostedPackage) -> tuple[object, ...]:
+def _version_row(package: HostedPackage) -> tuple[str, bytes, str, str, int]:
     version = package.identity.version
     needs = class_of(prerelease=version.is_prerelease, semver_level2=package.manifest.is_semver2)
     return package.identity.lower_id, version.precedence, version.lower, version.full, needs
@@ -75,15 +93,17 @@ def _version_row(package: HostedPackage) -> tuple[object, ...]:
 # --- documents --------------------------------------------------------------------------------------------------------
 
 
-def _show_latest(transaction: Transaction, lower_id: str, changed: HostedPackage | None = None) -> None:
-    """Turn the documents of an id into those of its current latest versions. `changed` has a new state."""
-    wanted = _latest(transaction, lower_id)
-    there = {
-        lower_version: (document, shown_to)
-        for lower_version, document, shown_to in transaction.fetch(
-            "SELECT lower_version, document, shown_to FROM search_documents WHERE lower_id = ?", (lower_id,)
-        )
-    }
+def _show_latest(transaction: Transaction, lower_id: str) -> None:
+    """Turn the documents of an id into those of its current latest versions."""
+    newest = {version: (rank, kind) for version, kind, rank in transaction.fetch(_NEWEST, (lower_id,))}
+    _show(transaction, lower_id, _latest(newest), transaction.fetch(_DOCUMENTS, (lower_id,)))
+
+
+def _show(
+    transaction: Transaction, lower_id: str, wanted: dict[str, int], rows: Rows, changed: HostedPackage | None = None
+) -> None:
+    """Turn the documents of an id, `rows`, into those of the `wanted` versions. `changed` has a new state."""
+    there = {lower_version: (document, shown_to) for lower_version, document, shown_to in rows}
     # A new latest version takes over the document of the previous one, which has mostly the same words.
     free = [document for lower_version, (document, _) in there.items() if lower_version not in wanted]
     for lower_version, shown_to in wanted.items():
@@ -102,19 +122,17 @@ def _show_latest(transaction: Transaction, lower_id: str, changed: HostedPackage
         transaction.change("DELETE FROM search_documents WHERE document = ?", (document,))
 
 
-def _latest(transaction: Transaction, lower_id: str) -> dict[str, int]:
-    """The latest versions, each with the kinds of clients that see it as the latest."""
+def _latest(newest: Mapping[str, tuple[bytes, int]]) -> dict[str, int]:
+    """The latest versions, each with the kinds of clients that see it as the latest. `newest` has the newest version of
+    each kind at least, with its rank and kind.
+    """
     shown: dict[str, int] = {}
     open_classes = set(CLASSES)
-    for lower_version, needs in transaction.fetch(
-        "SELECT lower_version, needs FROM search_versions WHERE lower_id = ? ORDER BY precedence DESC", (lower_id,)
-    ):
+    for lower_version, (_, needs) in sorted(newest.items(), key=lambda each: each[1], reverse=True):
         closed = {asked for asked in open_classes if needs & ~asked == 0}
         if closed:
             shown[lower_version] = sum(1 << asked for asked in closed)
             open_classes -= closed
-        if not open_classes:
-            break
     return shown
 
 
@@ -138,12 +156,12 @@ def _new_document(transaction: Transaction, package: HostedPackage) -> int:
 
 def _write(transaction: Transaction, document: int, package: HostedPackage, shown_to: int) -> None:
     identity = package.identity
-    transaction.change(
+    transaction.change_later(
         "UPDATE search_documents SET lower_version = ?, shown_to = ? WHERE document = ?",
         (identity.lower_version, shown_to, document),
     )
     hit = _hit(package)
-    transaction.change(
+    transaction.change_later(
         "INSERT INTO search_hits VALUES (?, ?) ON CONFLICT (document) DO UPDATE SET hit = excluded.hit",
         (document, orjson.dumps(hit).decode()),
     )
@@ -168,7 +186,7 @@ def _texts(package: HostedPackage, hit: dict[str, Any]) -> Texts:
 
 def _show_to(transaction: Transaction, document: int, shown_to: int) -> None:
     """Keep the document unchanged, but show it to these classes of clients."""
-    transaction.change("UPDATE search_documents SET shown_to = ? WHERE document = ?", (shown_to, document))
+    transaction.change_later("UPDATE search_documents SET shown_to = ? WHERE document = ?", (shown_to, document))
     full_text(transaction.dialect).show_to(transaction, document, shown_to)
 
 

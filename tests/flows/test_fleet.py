@@ -2,9 +2,11 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nugetproxy.storage.database.postgres_transactions import InTransaction
 from tests.builders import make_nupkg
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.fleet import Fleet
@@ -40,6 +42,25 @@ async def test_what_was_pushed_to_one_node_is_at_all_of_them(fleet: Fleet):
             assert (await other.json("/v3/query?q=utils"))["totalHits"] == 1
             assert (await other.get(PACKAGE)).body == package
             assert (await other.push(package)).status == 409
+
+
+async def test_a_push_asks_the_database_few_times(fleet: Fleet, monkeypatch: pytest.MonkeyPatch):
+    """
+    Between the beginning and the commit of its transaction: what it reads, its number, its rows, its announcement.
+    """
+    asked: dict[int, list[str]] = {}
+    answer = InTransaction._answer
+
+    def counting(self: InTransaction, waiting: Any) -> Any:
+        asked.setdefault(id(self), []).append(str(waiting))
+        return answer(self, waiting)
+
+    async with fleet.opened("one") as [one]:
+        assert (await one.push("Contoso.Utils", "1.0.0")).status == 201
+        monkeypatch.setattr(InTransaction, "_answer", counting)
+        assert (await one.push("Contoso.Utils", "1.1.0")).status == 201
+        monkeypatch.undo()
+    assert max(map(len, asked.values())) == 4
 
 
 async def test_no_node_answers_from_before_an_acknowledged_change(fleet: Fleet):

@@ -17,7 +17,7 @@ from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.protocol.v3.search import CompletionPage, CompletionQuery, SearchHit, SearchPage, SearchQuery
 from nugetproxy.storage.blobs.base import BlobStore
 from nugetproxy.storage.blobs.opening import open_hosted_blobs
-from nugetproxy.storage.database.base import Transaction
+from nugetproxy.storage.database.base import Query, Transaction
 from nugetproxy.storage.revisions import Revisions
 from nugetproxy.storage.spool import MemoryBudget, Spool, SpoolFolder
 from tests.builders import make_nupkg
@@ -34,6 +34,9 @@ class Index:
     def __init__(self) -> None:
         self.told: list[tuple[str, bool | None]] = []
         self.error: Exception | None = None
+
+    def queries_of(self, lower_id: str) -> tuple[Query, ...]:
+        return ()
 
     def index_package(self, transaction: Transaction, package: HostedPackage) -> None:
         if self.error is not None:

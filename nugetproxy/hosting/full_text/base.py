@@ -81,7 +81,7 @@ class FullText(Protocol):
     def put(self, transaction: Transaction, document: int, texts: Texts, shown_to: int) -> None:
         """The document is new or has changed. `shown_to` has a bit for each class of clients that sees it.
 
-        Texts that are the same as before should cost no more than reading them.
+        Where texts are the same as before, the index is not written.
         """
 
     def show_to(self, transaction: Transaction, document: int, shown_to: int) -> None:

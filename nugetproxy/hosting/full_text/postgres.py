@@ -39,12 +39,15 @@ _LAST_POSITION: Final = 16_383
 # What separates tokens: every ASCII character that no token contains.
 _SEPARATORS: Final = re.compile(r"[\x00-,/:-@\[-^`{-\x7f]+")
 
+# Lexemes that stay the same are not written again, nor is the index of them.
 _PUT: Final = """
-INSERT INTO search_words (document, shown_to, digest, lexemes)
+INSERT INTO search_words AS there (document, shown_to, digest, lexemes)
 VALUES (?1, ?2, ?3, CAST(CAST(?4 AS TEXT) AS TSVECTOR) || array_to_tsvector(ARRAY(
     SELECT 'a_o' || account_id FROM package_owners WHERE lower_id = ?5)))
 ON CONFLICT (document)
-DO UPDATE SET shown_to = excluded.shown_to, digest = excluded.digest, lexemes = excluded.lexemes
+DO UPDATE SET shown_to = excluded.shown_to, digest = excluded.digest,
+    lexemes = CASE WHEN there.digest = excluded.digest THEN there.lexemes ELSE excluded.lexemes END
+WHERE there.digest <> excluded.digest OR there.shown_to <> excluded.shown_to
 """
 _COUNT: Final = "SELECT search_count(CAST(CAST(? AS TEXT) AS TSQUERY), ?)"
 _FIRST: Final = "SELECT * FROM search_first(CAST(CAST(? AS TEXT) AS TSQUERY), ?, ?, ?)"
@@ -56,14 +59,11 @@ class PostgresFullText:
     """The contract `FullText`. The triggers of `package_owners` maintain the owners."""
 
     def put(self, transaction: Transaction, document: int, texts: Texts, shown_to: int) -> None:
-        digest = digest_of(texts)
-        if transaction.fetch("SELECT digest FROM search_words WHERE document = ?", (document,)) == [(digest,)]:
-            self.show_to(transaction, document, shown_to)
-            return
-        transaction.change(_PUT, (document, shown_to, digest, lexemes_of(texts), texts.lower_id))
+        row = (document, shown_to, digest_of(texts), lexemes_of(texts), texts.lower_id)
+        transaction.change_later(_PUT, row)
 
     def show_to(self, transaction: Transaction, document: int, shown_to: int) -> None:
-        transaction.change(
+        transaction.change_later(
             "UPDATE search_words SET shown_to = ?1 WHERE document = ?2 AND shown_to <> ?1", (shown_to, document)
         )
 

@@ -96,7 +96,7 @@ class FleetPackages:
         row = (*names, str(blob), committed.size, committed.sha512)
         try:
             await self._threads.run(self._bucket.upload_file, blob, committed.path, committed.size, sha512)
-            await self._database.write(lambda transaction: transaction.change(_INSERT, row))
+            await self._database.change(_INSERT, row)
         except StorageUnavailable as error:
             self._refusals.refused("package_not_shared", str(error), package=str(identity))
         else:
@@ -107,7 +107,7 @@ class FleetPackages:
         names = (wanted.upstream.name, wanted.identity.lower_id, wanted.identity.lower_version, str(found.blob))
         _log.error("shared_package_damaged", package=str(wanted.identity), blob=str(found.blob))
         with suppress(StorageUnavailable):
-            await self._database.write(lambda transaction: transaction.change(_FORGET, names))
+            await self._database.change(_FORGET, names)
             await self._threads.run(self._bucket.delete, found.blob)
 
     async def blocks(self, found: SharedPackage, start: int) -> AsyncIterator[bytes]:

@@ -14,6 +14,20 @@ Dialect = Literal["sqlite", "postgres"]
 Rows = list[tuple[Any, ...]]
 Fetch = Callable[[str, Sequence[object]], Rows]
 """All rows of a query. Blocks, for microseconds (SQLite) or for a round trip (PostgreSQL)."""
+Query = tuple[str, Sequence[object]]
+"""The arguments of a `Fetch`."""
+
+
+class Noting:
+    """A `Fetch` that notes what it is asked: a transaction that will ask the same again can ask it ahead."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        self.asked: list[Query] = []
+
+    def __call__(self, sql: str, parameters: Sequence[object] = ()) -> Rows:
+        self.asked.append((sql, parameters))
+        return self._fetch(sql, parameters)
 
 
 class Transaction(Protocol):
@@ -28,8 +42,20 @@ class Transaction(Protocol):
     def fetch(self, sql: str, parameters: Sequence[object] = ..., /) -> Rows:
         """All rows of a query, which sees the changes of this transaction so far."""
 
+    def fetch_ahead(self, queries: Iterable[Query], /) -> None:
+        """These queries will probably be asked. An engine for which each is a round trip asks them together now.
+
+        `fetch` uses their rows until a statement changes a table that the query names. So leave out queries of tables
+        that a trigger of another one changes.
+        """
+
     def change(self, sql: str, parameters: Sequence[object] = ..., /) -> int:
         """Run one statement; returns how many rows it inserted, updated or deleted."""
+
+    def change_later(self, sql: str, parameters: Sequence[object] = (), /) -> None:
+        """As `change`, for an INSERT, UPDATE or DELETE of which only the effect matters. It may fail later, in `fetch`
+        or at the commit: where each statement is a round trip, those that change different tables are sent together.
+        """
 
     def change_many(self, sql: str, rows: Iterable[Sequence[object]], /) -> None:
         """Run one statement for each row of parameters."""
@@ -61,6 +87,12 @@ class Database(Protocol):
         """`work(fetch)` in another thread: for queries that would block the event loop too long.
 
         Everything that one `work` fetches is one snapshot.
+        """
+
+    async def change(self, sql: str, parameters: Sequence[object] = (), /) -> int:
+        """Run one statement, which bears to be run twice, as a write of its own; returns how many rows it changed.
+
+        It sees what is committed by then, and need not wait for other writes. Not for what other writes decide on.
         """
 
     async def write(self, work: Callable[[Transaction], T], /) -> T:

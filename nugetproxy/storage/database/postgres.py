@@ -29,6 +29,7 @@ from nugetproxy.storage.database.postgres_transactions import (
     InTransaction,
     NotBegun,
     begin,
+    change,
     commit,
     fetch,
     roll_back,
@@ -64,6 +65,7 @@ class PostgresDatabase:
         self._connections = Connections(dsn, self._limits, check)
         # No number of readers keeps a write waiting.
         self._connection_to_write = Connections(dsn, replace(self._limits, connections=1), check)
+        self._connections_to_change = Connections(dsn, self._limits, check, read_only=False)
         self._thread = threading.Thread(target=self._loop.run_forever, name="postgres", daemon=True)
         self._thread.start()
         self._direct: tuple[asyncio.AbstractEventLoop, Connections] | None = None
@@ -86,9 +88,7 @@ class PostgresDatabase:
         home = asyncio.get_running_loop()
         if self._direct is not None and self._direct[0] is home:
             return await fetch(self._direct[1], sql, parameters)
-        waiter: asyncio.Future[Rows] = home.create_future()
-        self._loop.call_soon_threadsafe(self._begin_fetch, sql, parameters, home, waiter)
-        return await waiter
+        return await self._asked(fetch(self._connections, sql, parameters))
 
     async def look(self, work: Callable[[Fetch], T], /) -> T:
         # One trip to the loop for each query: a connection that is held in between would take two more.
@@ -98,6 +98,11 @@ class PostgresDatabase:
 
     async def read(self, work: Callable[[Fetch], T], /) -> T:
         return await self._in_reader(lambda: self._read(work))
+
+    async def change(self, sql: str, parameters: Sequence[object] = (), /) -> int:
+        """As `Database.change`. Runs beside all other writes, in one round trip."""
+        self._refuse_if_closed()
+        return await self._asked(change(self._connections_to_change, sql, parameters))
 
     async def write(self, work: Callable[[Transaction], T], /) -> T:
         return await asyncio.wrap_future(self.submit(work))
@@ -140,16 +145,22 @@ class PostgresDatabase:
     def _begin(self, answer: Coroutine[Any, Any, T], done: Future[T]) -> None:
         self._loop.create_task(answer).add_done_callback(lambda task: _copy(task, done))
 
-    def _begin_fetch(
-        self, sql: str, parameters: Sequence[object], home: asyncio.AbstractEventLoop, waiter: "asyncio.Future[Rows]"
-    ) -> None:
-        task = self._loop.create_task(fetch(self._connections, sql, parameters))
-        task.add_done_callback(lambda done: _hand_over(done, home, waiter))
+    async def _asked(self, answer: Coroutine[Any, Any, T]) -> T:
+        """As `_ask`, for an event loop."""
+        home = asyncio.get_running_loop()
+        waiter: asyncio.Future[T] = home.create_future()
+
+        def begin() -> None:
+            self._loop.create_task(answer).add_done_callback(lambda done: _hand_over(done, home, waiter))
+
+        self._loop.call_soon_threadsafe(begin)
+        return await waiter
 
     async def _end(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         await self._connections.close()
         await self._connection_to_write.close()
+        await self._connections_to_change.close()
         if others:
             await asyncio.wait(others, timeout=self._limits.statement)
 
@@ -210,6 +221,7 @@ class PostgresDatabase:
         transaction = InTransaction(session, self._ask)
         try:
             result = work(transaction)
+            transaction.finish()
             if transaction.failure is not None:  # the work has ignored it, the database does not
                 raise transaction.failure
         except BaseException as error:

@@ -107,7 +107,9 @@ class Session:
 class Connections:
     """The pool. `acquire`, then `release`."""
 
-    def __init__(self, dsn: str, limits: Limits, check: Check) -> None:
+    def __init__(self, dsn: str, limits: Limits, check: Check, *, read_only: bool = True) -> None:
+        """`read_only`: unless a transaction says otherwise. Behind a pooler, each has to say what it is."""
+        self._is_read_only = read_only
         self._dsn = dsn
         self._limits = limits
         self._check = check
@@ -271,7 +273,7 @@ class Connections:
             await connection.set_type_codec("numeric", schema="pg_catalog", encoder=str, decoder=_number)
             await self._check(connection)
             settings = self._limits.as_settings.replace("SET LOCAL", "SET")
-            lasting = "" if is_pooled else f"; {settings}; SET default_transaction_read_only = on"
+            lasting = "" if is_pooled else f"; {settings}; SET default_transaction_read_only = {self._is_read_only}"
             await connection.execute(f"ROLLBACK{lasting}")
         except BaseException as error:
             if connection is not None:

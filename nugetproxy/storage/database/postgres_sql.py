@@ -16,6 +16,9 @@ _PARTS: Final = re.compile(
     r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|(?P<parameter>\?(?P<number>[0-9]*))", re.DOTALL
 )
 
+_WORD: Final = re.compile(r"[a-z_][a-z0-9_]*")
+_CHANGED: Final = re.compile(r"\b(?:INSERT INTO|UPDATE|DELETE FROM|TRUNCATE)\s+(?!SET\b)([a-z_][a-z0-9_]*)")
+
 # What the driver says of a parameter: its number, then its value, then why it is refused.
 _ARGUMENT: Final = re.compile(r".*\$(?P<number>[0-9]+): .*\((?P<why>.*)\)", re.DOTALL)
 
@@ -29,8 +32,10 @@ class ConnectionLost(StorageUnavailable):
 
 
 @lru_cache(1024)
-def numbered(sql: str) -> str:
-    """The statement with `$1`, `$2` for its parameters, which are `?` or `?1` there; counted as SQLite counts them."""
+def numbered(sql: str, after: int = 0) -> str:
+    """The statement with `$1`, `$2` for its parameters, which are `?` or `?1` there; counted as SQLite counts them, but
+    from the one after `after`.
+    """
     last = 0
 
     def replace(part: re.Match[str]) -> str:
@@ -39,9 +44,49 @@ def numbered(sql: str) -> str:
             return part[0]
         number = int(part["number"] or last + 1)
         last = max(last, number)
-        return f"${number}"
+        return f"${after + number}"
 
     return _PARTS.sub(replace, sql)
+
+
+@lru_cache(256)
+def together(statements: tuple[tuple[str, int], ...]) -> str:
+    """One statement for several changes, each of which has so many parameters.
+
+    None of them sees what another one does, and their order is not fixed: none may concern another. Foreign keys are
+    checked, and triggers run, when all of them are done.
+    """
+    parts, after = [], 0
+    for number, (sql, parameters) in enumerate(statements):
+        parts.append(f"part{number} AS ({numbered(sql, after)})")
+        after += parameters
+    return f"WITH {', '.join(parts)} SELECT"
+
+
+@lru_cache(256)
+def side_by_side(queries: tuple[tuple[str, int], ...]) -> str:
+    """One query for the rows of these, each of which has so many parameters: one array of rows for each."""
+    parts, after = [], 0
+    for sql, parameters in queries:
+        parts.append(f"(SELECT array_agg(found) FROM ({numbered(sql, after)}) AS found)")  # noqa: S608 - ours
+        after += parameters
+    return f"SELECT {', '.join(parts)}"
+
+
+def concerns(change: str, other: str) -> bool:
+    """Whether a statement changes a table that another one names. What a trigger changes is not known here."""
+    changed = _changed(change)
+    return not changed or not changed.isdisjoint(_words(other))
+
+
+@lru_cache(1024)
+def _words(sql: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(sql))
+
+
+@lru_cache(1024)
+def _changed(sql: str) -> frozenset[str]:
+    return frozenset(_CHANGED.findall(sql))
 
 
 def in_our_terms(error: Exception) -> Exception:

@@ -9,9 +9,16 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 from nugetproxy.errors import ConstraintViolated, OutcomeUnknown, StorageUnavailable
-from nugetproxy.storage.database.base import Dialect, Rows
+from nugetproxy.storage.database.base import Dialect, Query, Rows
 from nugetproxy.storage.database.postgres_connections import Connections, Session
-from nugetproxy.storage.database.postgres_sql import Conflict, ConnectionLost, numbered
+from nugetproxy.storage.database.postgres_sql import (
+    Conflict,
+    ConnectionLost,
+    concerns,
+    numbered,
+    side_by_side,
+    together,
+)
 
 _WRITE: Final = "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE; {limits}LOCK TABLE write_turns IN "
 # A lock does not decide what the transaction sees; its first query does.
@@ -87,6 +94,28 @@ async def fetch(connections: Connections, sql: str, parameters: Sequence[object]
     raise AssertionError
 
 
+async def change(connections: Connections, sql: str, parameters: Sequence[object]) -> int:
+    """Run one statement, committed by itself; twice if it is unknown whether it was. Returns how many rows it changed.
+
+    `connections` are for writing.
+    """
+    for attempt in (1, 2):
+        session = await connections.acquire()
+        try:
+            if session.is_pooled:
+                await _execute(session, f"BEGIN READ WRITE; {_limits(session)}")
+            status = await session.answer(session.connection.execute(numbered(sql), *parameters))
+            if session.is_pooled:
+                await _execute(session, "COMMIT")
+            return _rows_changed(status)
+        except (ConnectionLost, Conflict):
+            if attempt == 2 or session.is_silent:
+                raise
+        finally:
+            await roll_back(connections, session)
+    raise AssertionError
+
+
 async def _fetch_over(session: Session, sql: str, parameters: Sequence[object]) -> Rows:
     if session.is_pooled:
         # Only statements of one transaction are sure to reach one session.
@@ -99,7 +128,10 @@ async def _fetch_over(session: Session, sql: str, parameters: Sequence[object]) 
 
 
 class InTransaction:
-    """A `Transaction`, for a thread that may block. `failure` is the first: PostgreSQL commits nothing after one."""
+    """A `Transaction`, for a thread that may block. `failure` is the first: PostgreSQL commits nothing after one.
+
+    `finish` it before the commit.
+    """
 
     dialect: Dialect = "postgres"
 
@@ -107,22 +139,66 @@ class InTransaction:
         """`ask` runs a coroutine on the loop of the connection, and waits for its result."""
         self._session = session
         self._ask = ask
+        self._known: dict[tuple[str, tuple[object, ...]], Rows] = {}
+        self._later: list[tuple[str, tuple[object, ...]]] = []
         self.failure: Exception | None = None
 
     def fetch(self, sql: str, parameters: Sequence[object] = (), /) -> Rows:
-        return list(map(tuple, self._answer(self._session.connection.fetch(numbered(sql), *parameters))))
+        if self._known and (known := self._known.get((sql, tuple(parameters)))) is not None:
+            return list(known)
+        self.finish()
+        return self._rows(numbered(sql), parameters)
+
+    def fetch_ahead(self, queries: Iterable[Query], /) -> None:
+        self.finish()
+        wanted = [(sql, tuple(parameters)) for sql, parameters in queries]
+        text = side_by_side(tuple((sql, len(parameters)) for sql, parameters in wanted))
+        [found] = self._rows(text, [value for _, parameters in wanted for value in parameters])
+        self._known = {query: list(map(tuple, rows or ())) for query, rows in zip(wanted, found, strict=True)}
 
     def change(self, sql: str, parameters: Sequence[object] = (), /) -> int:
-        status: str = self._answer(self._session.connection.execute(numbered(sql), *parameters))
-        count = status.rpartition(" ")[2]  # "INSERT 0 1", "UPDATE 1"
-        return int(count) if count.isdigit() else -1
+        self._begin_change(sql)
+        return self._change(sql, parameters)
+
+    def change_later(self, sql: str, parameters: Sequence[object] = (), /) -> None:
+        if any(concerns(sql, earlier) or concerns(earlier, sql) for earlier, _ in self._later):
+            self.finish()
+        self._forget(sql)
+        self._later.append((sql, tuple(parameters)))
 
     def change_many(self, sql: str, rows: Iterable[Sequence[object]], /) -> None:
+        self._begin_change(sql)
         self._answer(self._session.connection.executemany(numbered(sql), [tuple(row) for row in rows]))
 
     def insert(self, sql: str, parameters: Sequence[object], /, *, key: str) -> int:
-        [(number,)] = self.fetch(f"{sql} RETURNING {key}", parameters)
+        self._begin_change(sql)
+        [(number,)] = self._rows(numbered(f"{sql} RETURNING {key}"), parameters)
         return int(number)
+
+    def finish(self) -> None:
+        """Run what was left for later."""
+        if not self._later:
+            return
+        later, self._later = self._later, []
+        if len(later) == 1:
+            self._change(*later[0])
+        else:
+            text = together(tuple((sql, len(parameters)) for sql, parameters in later))
+            self._rows(text, [value for _, parameters in later for value in parameters])
+
+    def _begin_change(self, sql: str) -> None:
+        self.finish()
+        self._forget(sql)
+
+    def _forget(self, sql: str) -> None:
+        if self._known:
+            self._known = {query: rows for query, rows in self._known.items() if not concerns(sql, query[0])}
+
+    def _change(self, sql: str, parameters: Sequence[object]) -> int:
+        return _rows_changed(self._answer(self._session.connection.execute(numbered(sql), *parameters)))
+
+    def _rows(self, sql: str, parameters: Sequence[object]) -> Rows:
+        return list(map(tuple, self._answer(self._session.connection.fetch(sql, *parameters))))
 
     def _answer(self, waiting: Coroutine[Any, Any, Any]) -> Any:
         if self.failure is not None:
@@ -133,6 +209,12 @@ class InTransaction:
         except Exception as error:
             self.failure = error
             raise
+
+
+def _rows_changed(status: str) -> int:
+    """How many rows a statement changed, from what the server says: "INSERT 0 1", "UPDATE 1"."""
+    count = status.rpartition(" ")[2]
+    return int(count) if count.isdigit() else -1
 
 
 def _limits(session: Session) -> str:

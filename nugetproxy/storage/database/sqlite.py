@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from nugetproxy.errors import ConstraintViolated, StorageUnavailable
-from nugetproxy.storage.database.base import Dialect, Fetch, Rows, Transaction
+from nugetproxy.storage.database.base import Dialect, Fetch, Query, Rows, Transaction
 from nugetproxy.storage.database.migrate import difference, migrate, refuse_older
 from nugetproxy.storage.database.read_only import ReadOnlyDatabase
 from nugetproxy.storage.private_files import make_private_file
@@ -44,6 +44,12 @@ class _Connection(sqlite3.Connection):
 
     def change(self, sql: str, parameters: Sequence[object] = (), /) -> int:
         return self.execute(sql, parameters).rowcount
+
+    def fetch_ahead(self, queries: Iterable[Query], /) -> None:
+        """Nothing is gained: a query takes microseconds."""
+
+    def change_later(self, sql: str, parameters: Sequence[object] = (), /) -> None:
+        self.execute(sql, parameters)
 
     def change_many(self, sql: str, rows: Iterable[Sequence[object]], /) -> None:
         self.executemany(sql, rows)
@@ -126,6 +132,9 @@ class SqliteDatabase:
         except RuntimeError as error:  # it takes nothing after `close`
             raise self._closed() from error
         return await asyncio.wrap_future(future)
+
+    async def change(self, sql: str, parameters: Sequence[object] = (), /) -> int:
+        return await self.write(lambda transaction: transaction.change(sql, parameters))
 
     async def write(self, work: Callable[[Transaction], T], /) -> T:
         """As `Database.write`. Writes that wait together share one commit; one that raises is rolled back alone."""

@@ -150,12 +150,8 @@ class SharedDocuments:
 
     async def _share(self, sql: str, parameters: Sequence[object]) -> None:
         """A failure is only reported: the documents of this node are kept on its own disk all the same."""
-
-        def write(transaction: Transaction) -> None:
-            transaction.change(sql, parameters)
-
         try:
-            await self._database.write(write)
+            await self._database.change(sql, parameters)
         except StorageUnavailable as error:
             self._refusals.refused("documents_not_shared", str(error))
         else:

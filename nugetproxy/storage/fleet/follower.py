@@ -65,19 +65,20 @@ class Follower:
         """As `run`, in the only process that does. Cancelled, it leaves the fleet."""
         try:
             while True:
+                is_hinted = self._hint.is_set()
                 self._hint.clear()
-                pause = await self._try_round()
+                pause = await self._try_round(is_hinted=is_hinted)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._hint.wait()
         finally:
             await self._leave()
 
-    async def _try_round(self) -> float:
+    async def _try_round(self, *, is_hinted: bool) -> float:
         """Returns the seconds until the next one."""
         timing, standing = self._timing, self._standing
         try:
-            await self._round()
+            await self._round(is_hinted=is_hinted)
         except StorageUnavailable as error:
             failed = standing.now()
             metrics.FLEET_CONFIRMATIONS.labels("failed").inc()
@@ -95,10 +96,12 @@ class Follower:
                 await self._log.tidy()
         return timing.beat
 
-    async def _round(self) -> None:
-        """Ends with an accepted confirmation."""
+    async def _round(self, *, is_hinted: bool) -> None:
+        """Ends with an accepted confirmation. After a hint, one without what changed would not be accepted."""
         standing = self._standing
         was_failing = standing.failing_since is not None
+        if is_hinted and standing.position is not None:
+            await self._catch_up()
         while True:
             position = standing.position
             if not standing.session or position is None:

@@ -38,16 +38,13 @@ SELECT
 
 
 def note(transaction: Transaction, change: Change) -> int:
-    """Add an entry as the last statements of a transaction; returns its revision.
+    """Add an entry as the last statement of a transaction; returns its revision.
 
-    The lock is held until the commit is visible. So revisions have the order in which others see the changes.
+    The function takes a lock that is held until the commit is visible. So revisions have the order in which others see
+    the changes.
     """
-    transaction.change("LOCK TABLE fleet_turn IN EXCLUSIVE MODE")
-    [(revision, _)] = transaction.fetch(
-        "WITH added AS (INSERT INTO fleet_changes (revision, nonce, change)"
-        " VALUES (nextval('fleet_revisions'), ?, ?) RETURNING revision)"
-        " SELECT revision, pg_notify(?, '')::TEXT FROM added",
-        (secrets.randbits(62) + 1, text_of(change), CHANNEL),
+    [(revision,)] = transaction.fetch(
+        "SELECT fleet_note(?, ?, ?)", (secrets.randbits(62) + 1, text_of(change), CHANNEL)
     )
     return int(revision)
 

@@ -236,6 +236,75 @@ async def test_texts_are_compared_by_code_point(database: Database) -> None:
     assert await names(database) == sorted(unordered)
 
 
+async def test_what_is_left_for_later_is_done_in_time_and_in_order(database: Database) -> None:
+    add, delete = "INSERT INTO policy_seen VALUES (?, '', ?)", "DELETE FROM policy_seen WHERE at > ?"
+    pin = "INSERT INTO policy_pins SELECT lower_id, lower_version, at FROM policy_seen WHERE at = ?"
+    rows = "SELECT lower_id, at FROM policy_seen ORDER BY at"
+
+    def work(transaction: Transaction) -> list[object]:
+        transaction.change_later(add, ("a", 1))
+        transaction.change_later("INSERT INTO policy_pins VALUES (?, '', ?)", ("z", 9))
+        transaction.change_later(add, ("b", 2))
+        seen: list[object] = [transaction.fetch(rows)]
+        transaction.change_later(add, ("c", 3))
+        transaction.change_later(pin, (3,))
+        transaction.change_later(delete, (2,))
+        seen.append(transaction.change(delete, (1,)))
+        transaction.change_later(add, ("d", 4))
+        return seen
+
+    assert await database.write(work) == [[("a", 1), ("b", 2)], 1]
+    assert await database.fetch(rows) == [("a", 1), ("d", 4)]
+    assert await database.fetch("SELECT lower_id FROM policy_pins ORDER BY at") == [("c",), ("z",)]
+
+
+async def test_what_is_left_for_later_may_fail_the_write(database: Database) -> None:
+    def work(transaction: Transaction) -> str:
+        adding("a")(transaction)
+        transaction.change_later("INSERT INTO policy_seen VALUES ('a', '', 1)")
+        transaction.change_later("INSERT INTO members VALUES (99, 99, 'collaborator', 0)")
+        return "not reached in time"
+
+    with pytest.raises(ConstraintViolated):
+        await database.write(work)
+    assert (await names(database), await database.fetch("SELECT 1 FROM policy_seen")) == ([], [])
+
+
+async def test_queries_that_were_asked_ahead_see_changes_all_the_same(database: Database) -> None:
+    seen = "SELECT at, lower_id FROM policy_seen WHERE at > ? ORDER BY at DESC"
+    pins = "SELECT count(*) FROM policy_pins"
+    empty = "SELECT digest, 1, 1 FROM api_keys WHERE name = ?"
+
+    def work(transaction: Transaction) -> list[object]:
+        transaction.fetch_ahead([(seen, (0,)), (pins, ()), (empty, ("k",))])
+        assert transaction.fetch(empty, ("k",)) == []
+        found: list[object] = [transaction.fetch(seen, (0,)), transaction.fetch(seen, (1,)), transaction.fetch(pins)]
+        transaction.change_later("INSERT INTO policy_pins VALUES ('a', '', 1)")
+        found += [transaction.fetch(seen, (0,)), transaction.fetch(pins)]
+        transaction.change("UPDATE policy_seen SET at = at + 1")
+        return [*found, transaction.fetch(seen, (0,))]
+
+    await database.write(lambda t: t.change_many("INSERT INTO policy_seen VALUES (?, '', ?)", [("a", 1), ("b", 2)]))
+    assert await database.write(work) == [
+        [(2, "b"), (1, "a")], [(2, "b")], [(0,)], [(2, "b"), (1, "a")], [(1,)], [(3, "b"), (2, "a")],
+    ]  # fmt: skip
+
+
+async def test_a_single_statement_need_not_wait_for_other_writes(database: Database) -> None:
+    """Only where writes wait for a server; SQLite has one writer."""
+    goes_on = threading.Event()
+    if database.dialect == "sqlite":
+        goes_on.set()
+    waiting = asyncio.create_task(database.write(lambda _: goes_on.wait(20)))
+    async with asyncio.timeout(20):
+        assert await database.change("INSERT INTO policy_seen VALUES (?, '', ?), ('b', '', 2)", ("a", 1)) == 2
+        with pytest.raises(ConstraintViolated):
+            await database.change("INSERT INTO policy_seen VALUES ('a', '', 1)")
+    goes_on.set()
+    await waiting
+    assert await database.fetch("SELECT lower_id FROM policy_seen ORDER BY at") == [("a",), ("b",)]
+
+
 # --- concurrency ------------------------------------------------------------------------------------------------------
 
 
