@@ -4,6 +4,7 @@ import argparse
 
 from benchmarks import (
     eviction,
+    fleet,
     foreseen,
     freshness,
     hostile,
@@ -82,6 +83,12 @@ def main() -> None:
     against = what.add_parser("hostile", help="16 clients with expensive requests beside ordinary ones")
     against.add_argument("--seconds", type=int, default=20, help="before and during each attack")
     against.add_argument("--only", default="", help="only attacks with this text in their name")
+    nodes = what.add_parser("fleet", help="nodes over PostgreSQL and a bucket against one embedded worker")
+    nodes.add_argument("--rounds", type=int, default=5)
+    nodes.add_argument("--seconds", type=int, default=2, help="of load, each round and feed")
+    nodes.add_argument("--connections", type=int, default=30)
+    nodes.add_argument("--pushes", type=int, default=40, help="each round and feed")
+    nodes.add_argument("--only", default="", choices=("", *fleet.PARTS))
     for command in (pushing, listing, mixing):
         command.add_argument("--ids", type=int, default=5000)
         command.add_argument("--versions", type=int, default=20, help="of each id")
@@ -128,6 +135,9 @@ def main() -> None:
             print(v2.measure(**options, seconds=asked.seconds, connections=asked.connections))
         case "reading":
             print(reading.measure(rounds=asked.rounds, seconds=asked.seconds, connections=asked.connections))
+        case "fleet":
+            options = {"rounds": asked.rounds, "seconds": asked.seconds, "connections": asked.connections}
+            print(fleet.measure(**options, pushes=asked.pushes, only=asked.only))
         case "hostile":
             print(hostile.measure(seconds=asked.seconds, only=asked.only))
         case "mixed":

@@ -229,19 +229,23 @@ Timed = tuple[str, float]
 """A kind, and the seconds until the last byte."""
 
 
-def asked(base: str, plans: Sequence[Sequence[Request]], key: str = "") -> tuple[list[Timed], float]:
+def asked(base: str | Sequence[str], plans: Sequence[Sequence[Request]], key: str = "") -> tuple[list[Timed], float]:
     """Run every plan with its own client, one request after the other on one connection; also return the total time.
+    With several bases, the clients use them in turn.
 
     Raises RuntimeError if an answer has an unexpected status.
     """
     context = multiprocessing.get_context("fork")
+    bases = [base] if isinstance(base, str) else base
     start = context.Barrier(len(plans) + 1)
     lines: list[Connection] = []
     clients = []
-    for plan in plans:
+    for number, plan in enumerate(plans):
         ours, theirs = context.Pipe(duplex=False)
 
-        def work(plan: Sequence[Request] = plan, line: Connection = theirs) -> None:
+        def work(
+            plan: Sequence[Request] = plan, line: Connection = theirs, base: str = bases[number % len(bases)]
+        ) -> None:
             os.sched_setaffinity(0, {int(LOAD_CORE)} & os.sched_getaffinity(0) or os.sched_getaffinity(0))
             start.wait(60)
             try:

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,7 +49,9 @@ _PR_SET_PDEATHSIG: Final = 1
 class PostgresServer:
     """One server. `start` it again after `kill`; `close` ends it and removes its files."""
 
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, settings: Mapping[str, str] | None = None) -> None:
+        """`settings` are added to those of tests."""
+        self._settings = {**_SETTINGS, **(settings or {})}
         self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         # The server ends with the thread that starts it.
         self._starter = ThreadPoolExecutor(1, "postgres-starter")
@@ -71,6 +73,12 @@ class PostgresServer:
         except BaseException:  # Ctrl-C, too: nothing may be left behind
             self.close()
             raise
+
+    @property
+    def pid(self) -> int:
+        """Of the process that started all others of the server."""
+        assert self._process is not None
+        return self._process.pid
 
     def dsn(self, database: str = "postgres", *, port: int | None = None) -> str:
         """Where a database is; `port` is that of a proxy in front."""
@@ -179,7 +187,7 @@ class PostgresServer:
         assert done.returncode == 0, done.stderr
 
     def _try_to_start(self, until: float) -> bool:
-        settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": str(self.port)}.items()]
+        settings = [f"--{name}={value}" for name, value in {**self._settings, "port": str(self.port)}.items()]
         with (self.folder / "log").open("ab") as log:
             self._process = self.start_beside(
                 [str(self._binaries / "postgres"), "-D", str(self.folder / "data"), *settings], log
