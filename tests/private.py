@@ -52,14 +52,16 @@ def package(
 
 
 class Accounts:
-    """`nugetproxy user`, `key` and the other commands on one data directory, while its server runs."""
+    """`nugetproxy user`, `key` and the other commands, with the settings of a running server and its directory."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
+        settings = data.with_name(f"{data.name}.toml")
+        self._options = ["--json", "--data", str(data), *(["--config", str(settings)] if settings.exists() else [])]
 
     def run(self, *arguments: str, typed: str = "") -> Any:
         """What the command prints as JSON."""
-        ended = CliRunner().invoke(main, [*arguments, "--json", "--data", str(self.data)], input=typed)
+        ended = CliRunner().invoke(main, [*arguments, *self._options], input=typed)
         assert ended.exit_code == 0, ended.output
         return json.loads(ended.stdout)
 

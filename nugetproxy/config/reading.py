@@ -29,7 +29,9 @@ PREFIX = "NUGETPROXY_"
 CONFIG_FILE = "NUGETPROXY_CONFIG"
 """The variable with the path of the configuration file."""
 
-NOT_SETTINGS = frozenset({CONFIG_FILE, "NUGETPROXY_CLIENTS", "NUGETPROXY_SHARED", "NUGETPROXY_VENV"})
+NOT_SETTINGS = frozenset(
+    {CONFIG_FILE, *(f"NUGETPROXY_{name}" for name in ("CLIENTS", "SHARED", "TEST_DATABASE", "TEST_DEPLOYMENT", "VENV"))}
+)
 """Variables that are not settings; all but the first are for the project's own scripts, and are never suggested."""
 
 # In the variable of an upstream's setting. More than four digits are no index, and thousands cannot even be read.

@@ -5,9 +5,49 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.deployment import IS_FLEET, engines_of_the_fleet, serve
 from tests.clients.kit import Workplace
+from tests.fleet_serving import Engines
 from tests.serving import Server
 from tests.standin import StandIn
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked for the other deployment; what shares a server or a build runs in one process."""
+    other = "not_in_fleet" if IS_FLEET else "only_in_fleet"
+    left_out = [item for item in items if item.get_closest_marker(other) is not None]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item.get_closest_marker(other) is None]
+    for item in items:
+        if isinstance(item, pytest.Function) and item.path.is_relative_to(Path(__file__).parent) and _shares(item):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def _shares(item: pytest.Function) -> bool:
+    """Whether it uses a fixture of its module."""
+    return any(found[-1].scope == "module" for found in item._fixtureinfo.name2fixturedefs.values() if found)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def engines(request: pytest.FixtureRequest) -> Iterator[Engines | None]:
+    """PostgreSQL and the bucket, if a fleet is to be tested."""
+    if not IS_FLEET:
+        yield None
+        return
+    made = Engines(*(request.getfixturevalue(name) for name in ("postgres", "migrated_template", "seaweedfs")))
+    with engines_of_the_fleet(made):
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def parts_of_the_engines(engines: Engines | None) -> Iterator[None]:
+    """Removes the tables of the servers of a test, after they have stopped."""
+    kept = engines.known() if engines else frozenset()
+    yield
+    if engines:
+        for data in engines.known() - kept:
+            engines.forget(data)
 
 
 @pytest.fixture
@@ -18,7 +58,7 @@ def nuget_org() -> Iterator[StandIn]:
 
 @pytest.fixture
 def server(tmp_path: Path, nuget_org: StandIn) -> Iterator[Server]:
-    with Server(tmp_path / "data", upstream=nuget_org.url) as running:
+    with serve(tmp_path / "data", upstream=nuget_org.url) as running:
         yield running
 
 

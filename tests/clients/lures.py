@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
+from tests.clients.deployment import serve
 from tests.private import PREFIX, PROTECTING, Accounts, package, push
 from tests.serving import Server
 from tests.standin import StandIn
@@ -38,7 +39,7 @@ def luring() -> Iterator[StandIn]:
 @contextmanager
 def hosting_ours(folder: Path, upstream: StandIn, *more: bytes) -> Iterator[Server]:
     """A server with Contoso.Secret 1.0.0, Contoso.Logging 1.0.0 and `more` packages, pushed by alice."""
-    with Server(folder / "data", upstream=upstream.url, config=PROTECTING) as running:
+    with serve(folder / "data", upstream=upstream.url, config=PROTECTING) as running:
         accounts = Accounts(running.data)
         accounts.add_user("alice")
         key = accounts.add_key("ci", "alice")

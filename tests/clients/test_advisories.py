@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.deployment import serve
 from tests.clients.kit import Workplace
 from tests.private import Accounts, package, push
 from tests.serving import Server
@@ -35,7 +36,7 @@ def server(tmp_path: Path, nuget_org: StandIn) -> Iterator[Server]:
     folder.mkdir()
     (folder / "one.json").write_text(json.dumps(OSV))
     settings = f'[feed]\nprotected_prefixes = ["Contoso."]\nadvisories = "{folder}"\n'
-    with Server(tmp_path / "data", upstream=nuget_org.url, config=settings) as running:
+    with serve(tmp_path / "data", upstream=nuget_org.url, config=settings) as running:
         yield running
 
 

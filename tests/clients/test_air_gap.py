@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import PrivateCA
+from tests.clients.deployment import not_in_fleet
 from tests.clients.kit import Workplace
 from tests.serving import Server
 from tests.shared import shared
 from tests.standin import StandIn
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(600), not_in_fleet("carries the data directory of one machine")]
 
 GRAPHS = ("web", "legacy")
 PACKS = "Microsoft.NETCore.App.Ref 3.1.0\nMicrosoft.AspNetCore.App.Ref 3.1.10\n"

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command_line import CommandLine
+from tests.clients.deployment import not_in_fleet
 from tests.clients.kit import Workplace
 from tests.serving import Server
 from tests.standin import StandIn
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(600), not_in_fleet("the budget of one disk")]
 
 BUDGET = 3_000_000
 

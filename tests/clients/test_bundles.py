@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.deployment import not_in_fleet
 from tests.clients.kit import Source, Workplace
 from tests.shared import shared
 from tests.standin import StandIn
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(600), not_in_fleet("carries the data directory of one machine")]
 
 
 def nugetproxy(*arguments: str | Path) -> str:

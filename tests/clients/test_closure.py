@@ -12,6 +12,7 @@ from nugetproxy.nuget.closure.model import Closure, Project
 from nugetproxy.nuget.closure.sdk_facts import shipped_facts
 from nugetproxy.nuget.closure.walk import resolve
 from nugetproxy.nuget.projects.sources import Options, read_sources
+from tests.clients.deployment import not_in_fleet
 from tests.clients.graphs import (
     DIRECTORY_BUILD_PROPS,
     RESTORE_TARGETS,
@@ -27,7 +28,7 @@ from tests.nuget.closures import framework
 from tests.shared import shared
 from tests.standin import StandIn
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(600), not_in_fleet("needs no server")]
 
 _SEED = os.environ.get("NUGETPROXY_GRAPH_SEED", "A")
 _COUNT = int(os.environ.get("NUGETPROXY_GRAPH_COUNT", "200"))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.deployment import serve
 from tests.clients.kit import Workplace
 from tests.serving import Server
 from tests.standin import StandIn
@@ -42,7 +43,7 @@ def test_outdated_works_offline_over_what_is_kept(workplace: Workplace, server: 
     workplace.dotnet("restore", cwd=project).must_succeed()
     server.stop()
     nuget_org.forget()
-    with Server(server.data, "--offline", upstream=nuget_org.url, port=server.port):
+    with serve(server.data, "--offline", upstream=nuget_org.url, port=server.port):
         output = workplace.dotnet("list", "package", "--outdated", cwd=project).must_succeed().output
     assert "13.0.4" not in output
     assert nuget_org.requests() == {}

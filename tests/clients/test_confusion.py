@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.deployment import serve
 from tests.clients.kit import Workplace
 from tests.clients.lures import THEIRS, hosting_ours, luring, ours_in
 from tests.private import PROTECTING, Accounts, package, push
@@ -138,7 +139,7 @@ def test_a_mirror_that_hosts_nothing_has_none_of_them(tmp_path: Path, nuget_org:
     The prefix also protects when the private packages are on another server.
     """
     config = f"{PROTECTING}[hosting]\nenabled = false\n"
-    with Server(tmp_path / "data", upstream=nuget_org.url, config=config) as mirror:
+    with serve(tmp_path / "data", upstream=nuget_org.url, config=config) as mirror:
         workplace = Workplace(tmp_path / "work", mirror.url)
         project = workplace.project("app", ("Contoso.Secret", "*"), ("Dapper", "2.0.78"), audit=False)
         output = workplace.dotnet("restore", cwd=project).must_fail().output
@@ -155,13 +156,13 @@ def test_offline(tmp_path: Path) -> None:
     """
     data = tmp_path / "data"
     with StandIn() as nuget_org:
-        with Server(data, upstream=nuget_org.url) as unprotected:
+        with serve(data, upstream=nuget_org.url) as unprotected:
             assert status(unprotected, "/v3/flatcontainer/contoso.secret/99.0.0/contoso.secret.99.0.0.nupkg") == 200
             assert status(unprotected, "/v3/registration-gz-semver2/contoso.secret/index.json") == 200
         # Shows that the check works: without protection the ids are in the log.
         assert len(ours_in(nuget_org.log())) >= 2
         nuget_org.forget()
-        with Server(data, "--offline", upstream=nuget_org.url, config=PROTECTING) as server:
+        with serve(data, "--offline", upstream=nuget_org.url, config=PROTECTING) as server:
             accounts = Accounts(server.data)
             accounts.add_user("alice")
             push(server, accounts.add_key("ci", "alice"), package("Contoso.Secret"))

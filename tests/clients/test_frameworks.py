@@ -9,11 +9,12 @@ import pytest
 from nugetproxy.nuget.compatibility import nearest
 from nugetproxy.nuget.framework import find_framework
 from nugetproxy.nuget.framework_support import supports
+from tests.clients.deployment import not_in_fleet
 from tests.clients.kit import Workplace
 from tests.nuget import frameworks
 from tests.nuget.test_compatibility import NEAREST, SUPPORTS, place_of_nearest, recorded
 
-pytestmark = pytest.mark.clients
+pytestmark = [pytest.mark.clients, not_in_fleet("needs no server")]
 
 _PROJECT = """<Project Sdk="Microsoft.NET.Sdk">
   <PropertyGroup>

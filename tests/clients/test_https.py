@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import PrivateCA
+from tests.clients.deployment import serve
 from tests.clients.kit import Workplace
-from tests.serving import Server
 from tests.standin import StandIn
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
@@ -28,7 +28,7 @@ ca_file = "{ca.file}"
 """
     with StandIn("--no-made", tls=ca.issue("upstream")) as nuget_org:
         text = config.replace("SERVICE_INDEX", nuget_org.url)
-        with Server(tmp_path / "data", config=text, tls=ca.issue("server")) as server:
+        with serve(tmp_path / "data", config=text, tls=ca.issue("server")) as server:
             trust = ssl.create_default_context(cafile=str(ca.file))
             with urllib.request.urlopen(server.url, context=trust, timeout=30) as answer:
                 types = {resource["@type"] for resource in json.load(answer)["resources"]}
@@ -45,7 +45,7 @@ def test_a_forged_package_is_refused(tmp_path: Path) -> None:
     """
     A package that was changed upstream after signing is neither stored nor served.
     """
-    with StandIn() as nuget_org, Server(tmp_path / "data", upstream=nuget_org.url) as server:
+    with StandIn() as nuget_org, serve(tmp_path / "data", upstream=nuget_org.url) as server:
         nuget_org.faults({"match": r"dapper.*\.nupkg$", "kind": "corrupt", "times": 1000})
         workplace = Workplace(tmp_path / "work", server.url)
         project = workplace.project("forged", ("Dapper", "2.1.86"), audit=False)

@@ -8,12 +8,13 @@ import pytest
 
 from nugetproxy.nuget.closure.sdk_facts import shipped_facts
 from nugetproxy.nuget.projects.sources import Options, read_sources
+from tests.clients.deployment import not_in_fleet
 from tests.clients.kit import Workplace
 from tests.clients.test_projects import theirs
 from tests.nuget.projects.facts import facts_of
 from tests.nuget.projects.made import Maker
 
-pytestmark = pytest.mark.clients
+pytestmark = [pytest.mark.clients, not_in_fleet("needs no server")]
 
 _SEED = int(os.environ.get("NUGETPROXY_SEED", "11"))
 _COUNT = 60

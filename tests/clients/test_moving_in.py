@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 import nugetproxy.runtime.moving_in_parts  # noqa: F401 - so that it inspects in threads
 from nugetproxy.cli.main import main
+from tests.clients.deployment import serve
 from tests.clients.kit import Workplace
 from tests.private import Accounts
 from tests.serving import Server
@@ -46,7 +47,7 @@ def test_a_graph_is_restored_from_what_moved_in(tmp_path: Path) -> None:
     selected = [word for each in sorted(ids) for word in ("--include", each)]
     with (
         StandIn() as old,
-        Server(tmp_path / "data", upstream="http://127.0.0.1:9/v3/index.json", config=ANY_ID) as server,
+        serve(tmp_path / "data", upstream="http://127.0.0.1:9/v3/index.json", config=ANY_ID) as server,
     ):
         Accounts(server.data).add_user("alice")
         assert moved_in(server, "--source", old.url, *selected)["imported"] >= len(ids)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.deployment import serve
 from tests.clients.kit import Run, Workplace
 from tests.serving import Server
 from tests.standin import StandIn
@@ -35,7 +36,7 @@ severity = "high"
 
 @pytest.fixture
 def ruled(tmp_path: Path, nuget_org: StandIn) -> Iterator[Server]:
-    with Server(tmp_path / "data", upstream=nuget_org.url, config=CONFIG) as server:
+    with serve(tmp_path / "data", upstream=nuget_org.url, config=CONFIG) as server:
         yield server
 
 
@@ -44,14 +45,14 @@ def test_packages_of_nuget_org_are_signed_and_others_refused(tmp_path: Path, nug
     Packages are verified when they are downloaded for the first time; offline it is the same.
     """
     made = "/v3/flatcontainer/made.semver2/1.1.0/made.semver2.1.1.0.nupkg"
-    with Server(tmp_path / "data", upstream=nuget_org.url, config=SIGNED) as server:
+    with serve(tmp_path / "data", upstream=nuget_org.url, config=SIGNED) as server:
         place = Workplace(tmp_path / "work", server.url)
         # One is signed by its author too.
         signed = place.project("signed", ("Serilog", "*"), ("Newtonsoft.Json", "13.*"))
         place.dotnet("restore", cwd=signed).must_succeed()
         with pytest.raises(urllib.error.HTTPError, match=r"403: .* 'signed': it is not signed"):
             urllib.request.urlopen(server.base + made, timeout=30)
-    with Server(server.data, "--offline", upstream=nuget_org.url, config=SIGNED, port=server.port):
+    with serve(server.data, "--offline", upstream=nuget_org.url, config=SIGNED, port=server.port):
         place.forget()
         place.dotnet("restore", cwd=signed).must_succeed()
         unsigned = place.project("unsigned", ("Made.SemVer2", "*-*"), audit=False)

@@ -13,13 +13,14 @@ import pytest
 
 from nugetproxy.nuget.framework import find_framework
 from nugetproxy.nuget.version_range import VersionRange
+from tests.clients.deployment import not_in_fleet
 from tests.clients.kit import Workplace
 from tests.nuget.projects.cases import CASES
 from tests.nuget.projects.expressions import CONDITIONS, EXPRESSIONS, names, without_folder, write_project
 from tests.nuget.projects.expressions import RECORDED as RECORDED_EXPRESSIONS
 from tests.nuget.projects.facts import RECORDED, prunes, write_cases
 
-pytestmark = pytest.mark.clients
+pytestmark = [pytest.mark.clients, not_in_fleet("needs no server")]
 
 
 @pytest.fixture(scope="module")

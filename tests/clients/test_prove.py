@@ -10,12 +10,13 @@ import pytest
 from click.testing import CliRunner
 
 from nugetproxy.cli.main import main
+from tests.clients.deployment import not_in_fleet
 from tests.clients.kit import Workplace
 from tests.serving import Server
 from tests.shared import shared
 from tests.standin import StandIn
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(900), not_in_fleet("carries the data directory of one machine")]
 
 REMOVALS = int(os.environ.get("PROVE_REMOVALS", "6"))
 """Each takes about four seconds."""

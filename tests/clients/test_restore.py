@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.deployment import serve
 from tests.clients.kit import Workplace
 from tests.serving import Server
 from tests.standin import StandIn
@@ -56,7 +57,7 @@ def test_offline_mode_opens_no_upstream_connection(
     restore("legacy")
     server.stop()
     nuget_org.forget()
-    with Server(server.data, "--offline", upstream=nuget_org.url, port=server.port):
+    with serve(server.data, "--offline", upstream=nuget_org.url, port=server.port):
         restore("web", "--locked-mode")
         assert "GHSA-5crp-9r3c-p9vr" in restore("legacy")
     assert nuget_org.requests() == {}
@@ -151,7 +152,7 @@ def test_a_floating_version_takes_the_newest_and_offline_the_newest_kept(
 
     assert resolved("13.0.1") == "13.0.1"
     server.stop()
-    with Server(server.data, "--offline", upstream=nuget_org.url, port=server.port):
+    with serve(server.data, "--offline", upstream=nuget_org.url, port=server.port):
         assert resolved("13.*") == "13.0.1"
     server.start()
     assert resolved("13.*") == "13.0.4"

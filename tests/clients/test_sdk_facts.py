@@ -9,10 +9,11 @@ from nugetproxy.nuget.closure.sdk_facts import shipped_facts
 from nugetproxy.nuget.closure.sdk_folder import folder_facts
 from nugetproxy.nuget.framework import find_framework
 from nugetproxy.nuget.projects.sources import Options, read_sources
+from tests.clients.deployment import not_in_fleet
 from tests.clients.kit import Workplace, clients_folder
 from tests.nuget import sdk_projects
 
-pytestmark = pytest.mark.clients
+pytestmark = [pytest.mark.clients, not_in_fleet("needs no server")]
 
 _MISSING = re.compile(r"NU110[12]: Unable to find package (\S+?)\.? ", re.ASCII)
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from nugetproxy.nuget.debug_directory import DebugDirectory, read_debug_directory
+from tests.clients.deployment import serve
 from tests.clients.kit import Workplace
 from tests.private import PROTECTING, Accounts, Reply, send
 from tests.serving import Server
@@ -68,7 +69,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Packed:
 
 @pytest.fixture
 def private(tmp_path: Path) -> Iterator[Server]:
-    with StandIn() as nuget_org, Server(tmp_path / "data", upstream=nuget_org.url, config=PROTECTING) as running:
+    with StandIn() as nuget_org, serve(tmp_path / "data", upstream=nuget_org.url, config=PROTECTING) as running:
         yield running
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.deployment import not_in_fleet
 from tests.clients.kit import Workplace
 from tests.ports import free_port
 from tests.serving import Server
 from tests.shared import shared
 from tests.standin import StandIn
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(600), not_in_fleet("carries the data directory of one machine")]
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -19,6 +19,7 @@ from nugetproxy.cli.output import BAD_SETTINGS
 from nugetproxy.runtime.supervisor import GIVE_UP_AFTER
 from tests.certificates import PrivateCA
 from tests.fakes.upstream import FakeUpstream
+from tests.nginx import configure
 from tests.ports import free_port
 from tests.serving import Server
 from tests.shared import lacking
@@ -84,25 +85,7 @@ def test_the_unit_is_hardened() -> None:
 
 def front(folder: Path, port: int = 443, behind: int = 8550) -> Path:
     """The shipped nginx file on other ports, as a whole configuration."""
-    certificate, key = PrivateCA(folder / "ca").issue()
-    text = (DEPLOY / "nginx" / "nugetproxy.conf").read_text()
-    for shipped, here in (
-        ("/etc/ssl/nuget.example.com.pem", str(certificate)),
-        ("/etc/ssl/nuget.example.com.key", str(key)),
-        ("listen 443 ssl;", f"listen 127.0.0.1:{port} ssl;"),
-        ("127.0.0.1:8550", f"127.0.0.1:{behind}"),
-    ):
-        assert shipped in text
-        text = text.replace(shipped, here)
-    places = "".join(
-        f"{each}_temp_path {folder}/{each};" for each in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    file = folder / "nginx.conf"
-    file.write_text(
-        f"pid {folder}/nginx.pid;\nerror_log stderr;\ndaemon off;\nevents {{}}\n"
-        f"http {{ access_log off; {places}\n{text}\n}}\n"
-    )
-    return file
+    return configure(folder, port, [behind], PrivateCA(folder / "ca").issue())
 
 
 def test_nginx_accepts_the_front(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.clients.deployment import serve
 from tests.private import PROTECTING, Accounts
 from tests.serving import Server
 from tests.standin import StandIn
@@ -18,7 +19,7 @@ def nuget_org() -> Iterator[StandIn]:
 @pytest.fixture(scope="module")
 def private(tmp_path_factory: pytest.TempPathFactory, nuget_org: StandIn) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("private")
-    with Server(folder / "data", upstream=nuget_org.url, config=PROTECTING) as running:
+    with serve(folder / "data", upstream=nuget_org.url, config=PROTECTING) as running:
         yield running
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from nugetproxy.protocol.v3.catalog import CATALOG_PAGE_SIZE
+from tests.clients.deployment import serve
 from tests.private import PROTECTING, Accounts, package, push, send
 from tests.serving import Server
 from tests.standin import StandIn
@@ -104,7 +105,7 @@ def test_a_deletion_for_good_is_in_it(private: Server, accounts: Accounts) -> No
 def busy(tmp_path: Path, nuget_org: StandIn) -> Iterator[Server]:
     """Two processes serve it, so that hot answers of one are outdated by acts of the other."""
     config = f"{PROTECTING}[server]\nworkers = 2\n"
-    with Server(tmp_path / "busy", upstream=nuget_org.url, config=config) as running:
+    with serve(tmp_path / "busy", upstream=nuget_org.url, config=config) as running:
         yield running
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.deployment import serve
 from tests.clients.kit import Workplace
 from tests.private import PROTECTING, Accounts, package, push, send
 from tests.serving import Server
@@ -34,7 +35,7 @@ def first(private: Server) -> Server:
 @pytest.fixture
 def server(tmp_path: Path, first: Server) -> Iterator[Server]:
     """The second."""
-    with Server(tmp_path / "second", upstream=first.url) as running:
+    with serve(tmp_path / "second", upstream=first.url) as running:
         yield running
 
 
@@ -97,7 +98,7 @@ class Pair:
 def pair(tmp_path_factory: pytest.TempPathFactory, nuget_org: StandIn) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("pair")
     closed = f'{PROTECTING}[accounts]\nanonymous_read = "none"\n'
-    with Server(folder / "first", upstream=nuget_org.url, config=closed) as first:
+    with serve(folder / "first", upstream=nuget_org.url, config=closed) as first:
         accounts = Accounts(first.data)
         accounts.add_user("alice")
         accounts.run("user", "add", "root", "--admin")
@@ -105,7 +106,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory, nuget_org: StandIn) -> Iterat
         password.write_text(accounts.add_key("mirror", "alice", scopes=["read"]))
         credentials = f'username = "mirror"\npassword_file = "{password}"\n'
         upstream = f'[[mirroring.upstream]]\nname = "first"\nservice_index = "{first.url}"\n{credentials}'
-        with Server(folder / "second", config=f"{QUICK}{upstream}") as second:
+        with serve(folder / "second", config=f"{QUICK}{upstream}") as second:
             yield Pair(first, second, accounts.add_key("ci", "alice"), accounts.add_key("root", "root"))
 
 

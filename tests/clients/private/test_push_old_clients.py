@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from nugetproxy.cli.main import main
+from tests.clients.deployment import not_in_fleet
 from tests.clients.kit import Workplace
 from tests.private import PROTECTING, Accounts, package, push, send
 from tests.serving import Server
@@ -159,6 +160,7 @@ class TestNuget2:
         assert 'id="Public.Library" version="1.1.0"' in config.read_text()
 
 
+@not_in_fleet("carries the data directory of one machine")
 def test_nuget_2_offline(tmp_path: Path, nuget_org: StandIn) -> None:
     """
     Prewarmed and hosted packages are listed and installed without any upstream.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nugetproxy.accounts.permissions import CREDENTIALS_NEEDED
+from tests.clients.deployment import serve
 from tests.clients.kit import Source, Workplace
 from tests.private import PROTECTING, Accounts, package, push
 from tests.serving import Server
@@ -24,7 +25,7 @@ class Closed:
 
     def __init__(self, folder: Path, upstream: StandIn, anonymous_read: str) -> None:
         config = f'{PROTECTING}[accounts]\nanonymous_read = "{anonymous_read}"\n'
-        self.server = Server(folder / "data", upstream=upstream.url, config=config)
+        self.server = serve(folder / "data", upstream=upstream.url, config=config)
 
     def __enter__(self) -> "Closed":
         self.server.start()
