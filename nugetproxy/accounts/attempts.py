@@ -11,9 +11,9 @@ import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 
+from nugetproxy.accounts.addresses import network_of
 from nugetproxy.accounts.model import LONGEST_NAME
 
 WIDTH: Final = 10
@@ -23,8 +23,6 @@ _BUCKETS: Final = 50_000
 _REMEMBERED: Final = 20_000
 # The cost of known wrong credentials when they must be checked again, because accounts changed.
 _REPEATED: Final = 0.1
-# A client with one IPv6 address can usually use its whole network.
-_IPV6_NETWORK_BITS: Final = 64
 
 
 class Attempts:
@@ -106,16 +104,3 @@ def _buckets(address: str, name: str) -> tuple[tuple[str, str | None], tuple[str
     """The buckets that a failure is taken from: that of the name (cut off), and that of the address."""
     network = network_of(address)
     return (network, name.lower()[: LONGEST_NAME + 1]), (network, None)
-
-
-def network_of(address: str) -> str:
-    """The unit for counting failures: one IPv4 address, or a whole IPv6 network."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(IPv6Address(int(parsed) >> (128 - _IPV6_NETWORK_BITS) << (128 - _IPV6_NETWORK_BITS)))
-    return address

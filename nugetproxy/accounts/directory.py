@@ -172,21 +172,25 @@ class Directory:
         name: str,
         scopes: Iterable[Scope] = DEFAULT_SCOPES,
         globs: Iterable[str] = (EVERYTHING,),
+        networks: Iterable[str] = (),
         expires: int,
         by: Actor = COMMAND_LINE,
     ) -> tuple[ApiKey, str]:
-        """The key, and its text, which cannot be shown again. `expires` in unix microseconds; `creator`: see `ApiKey`.
+        """The key, and its text, which cannot be shown again. `expires` in unix microseconds; `creator` and `networks`:
+        see `ApiKey`.
 
         Raises InvalidRequest, Conflict when the owner has an active key of that name, Forbidden when the creator is
         neither the owner nor a member of it.
         """
-        return await self._add_key(owner, creator, name, keys.checked_scopes(scopes), globs, expires, by)
+        checked = keys.checked_scopes(scopes)
+        return await self._add_key(owner, creator, name, checked, globs, networks, expires, by)
 
     async def add_verification_key(
         self, owner: Account, creator: Account | None, package_id: str, *, name: str, expires: int, by: Actor
     ) -> tuple[ApiKey, str]:
         """As `add_key`, but the key can do nothing by itself: `ApiKey.is_verification`."""
-        return await self._add_key(owner, creator, name, frozenset(), (package_id,), expires, by)
+        # A symbol server uses it, whose address is another than that of the build: no networks.
+        return await self._add_key(owner, creator, name, frozenset(), (package_id,), (), expires, by)
 
     async def keys(self, owner: Account | None = None) -> tuple[ApiKey, ...]:
         """All keys ever created, oldest first."""
@@ -290,14 +294,17 @@ class Directory:
         name: str,
         scopes: frozenset[Scope],
         globs: Iterable[str],
+        networks: Iterable[str],
         expires: int,
         by: Actor,
     ) -> tuple[ApiKey, str]:
-        minted = mint_key()
+        minted, places, now = mint_key(), keys.checked_networks(networks), self._clock()
         key = keys.checked_key(
-            ApiKey(minted.key_id, name, owner, creator, scopes, tuple(globs), self._clock(), expires, None, None)
+            ApiKey(minted.key_id, name, owner, creator, scopes, tuple(globs), now, expires, None, None, places)
         )
         rights = f"{' '.join(sorted(scopes)) or 'verification'}; {' '.join(key.globs)}"
+        if places:
+            rights += f"; from {' '.join(places)}"
         whose = f"; by {creator.name}" if creator is not None and creator != owner else ""
         await self._change(
             lambda transaction: keys.add_key(transaction, key, minted),

@@ -1,6 +1,7 @@
 """The rows of API keys inside a write, and which of them a name refers to."""
 
 from collections.abc import Iterable
+from ipaddress import ip_network
 
 from nugetproxy.accounts.credentials import KEY_PREFIX, MintedKey, key_id_of
 from nugetproxy.accounts.model import DAY, Account, Actor, ApiKey, Scope
@@ -19,6 +20,7 @@ from nugetproxy.nuget.globs import EVERYTHING, checked_glob
 from nugetproxy.storage.database.base import Fetch, Transaction
 
 LONGEST_KEY_NAME = 64
+MOST_NETWORKS = 64
 LONGEST_LIFE = 3650 * DAY
 """nuget.org's keys expire after a year at the latest. Here the operator chooses, but every key expires."""
 
@@ -38,8 +40,8 @@ def add_key(transaction: Transaction, key: ApiKey, minted: MintedKey) -> None:
 
 def insert_key(transaction: Transaction, key: ApiKey, minted: MintedKey) -> None:
     transaction.change(
-        "INSERT INTO api_keys (key_id, digest, name, owner_id, creator_id, scopes, globs, created, expires) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO api_keys (key_id, digest, name, owner_id, creator_id, scopes, globs, created, expires, networks) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             key.key_id,
             minted.digest,
@@ -50,6 +52,7 @@ def insert_key(transaction: Transaction, key: ApiKey, minted: MintedKey) -> None
             "\n".join(key.globs),
             key.created,
             key.expires,
+            "\n".join(key.networks),
         ),
     )
 
@@ -111,6 +114,19 @@ def checked_key(key: ApiKey) -> ApiKey:
     if key.expires - key.created > LONGEST_LIFE:
         raise InvalidRequest(f"a key expires after {LONGEST_LIFE // DAY} days at the latest")
     return key
+
+
+def checked_networks(texts: Iterable[str]) -> tuple[str, ...]:
+    """Networks and single addresses in CIDR notation. Raises InvalidRequest."""
+    checked = []
+    for text in texts:
+        try:
+            checked.append(str(ip_network(text)))
+        except ValueError as error:
+            raise InvalidRequest(f'expected an address or network such as "10.0.0.0/8": {error}') from None
+    if len(checked) > MOST_NETWORKS:
+        raise InvalidRequest(f"a key can have {MOST_NETWORKS} networks at most")
+    return tuple(checked)
 
 
 def checked_scopes(scopes: Iterable[Scope]) -> frozenset[Scope]:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from nugetproxy.errors import InvalidRequest
+from nugetproxy.nuget.globs import EVERYTHING
 
 SECOND: Final = 1_000_000
 """In microseconds."""
@@ -38,7 +39,7 @@ class Role(StrEnum):
 
 class Scope(StrEnum):
     """What a key may do with the packages it covers. Every key with a scope may read; READ is for keys that may only
-    read.
+    read, and of hosted packages only those that they cover.
     """
 
     PUSH = "push"
@@ -80,11 +81,23 @@ class ApiKey:
     expires: int
     last_used: int | None
     revoked: int | None
+    networks: tuple[str, ...] = ()
+    """In CIDR notation: the client addresses that the key may be used from; empty for all."""
 
     @property
     def is_verification(self) -> bool:
         """Without any scope: it cannot even read, and only proves, once, that its owner may push the one id."""
         return not self.scopes
+
+    @property
+    def reads_some(self) -> bool:
+        """Whether it may do nothing but read, and of hosted packages only those that its globs cover."""
+        return self.scopes == {Scope.READ} and EVERYTHING not in self.globs
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether more must be known than the key to say what may be read with it."""
+        return bool(self.networks) or self.reads_some
 
     def is_live(self, now: int) -> bool:
         return self.revoked is None and now < self.expires

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from textwrap import shorten
 from typing import Final, Literal
 
+from nugetproxy.accounts.addresses import is_within
 from nugetproxy.accounts.model import Account, Actor, ApiKey, Role, Scope
 from nugetproxy.accounts.reservations import Reservation
 from nugetproxy.errors import Forbidden, IdReserved, NotAuthenticated, NugetproxyError
@@ -87,12 +88,30 @@ class PushReach:
 
 
 def may_read(actor: Actor, *, anonymous: AnonymousRead, hosted: bool) -> Verdict:
-    """Whether the requested content may be seen. An identified actor may read everything, with a key of any scope."""
+    """Whether the requested content may be seen. An identified actor may read with a key of any scope;
+    which hosted packages: `may_read_hosted`.
+    """
     if actor.key is not None and actor.key.is_verification:
         return Refused(Forbidden(f"API key '{actor.key.name}' is a verification key and cannot read"))
     if not actor.is_anonymous or anonymous == "all" or (anonymous == "mirrored" and not hosted):
         return ALLOWED
     return Refused(NotAuthenticated(CREDENTIALS_NEEDED))
+
+
+def may_use_from(actor: Actor, address: str) -> Verdict:
+    """Whether the actor's key may be used by a client with this address. What is no address is in no network."""
+    if actor.key is None or not actor.key.networks or is_within(address, actor.key.networks):
+        return ALLOWED
+    return Refused(Forbidden(f"API key '{actor.key.name}' may not be used from this address, {shorten(address, 64)}"))
+
+
+def may_read_hosted(actor: Actor, lower_id: str | None) -> Verdict:
+    """Whether hosted packages of this id, or of any id (None), may be seen, if reading is allowed at all."""
+    key = actor.key
+    if key is None or not key.reads_some or (lower_id is not None and any_glob_matches(key.globs, lower_id)):
+        return ALLOWED
+    what = lower_id or "all packages here"
+    return Refused(Forbidden(f"API key '{key.name}' may not read {what}, only {_listed(key.globs)}"))
 
 
 def may_push(actor: Actor, facts: PackageFacts, now: int) -> Verdict:

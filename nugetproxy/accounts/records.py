@@ -18,7 +18,7 @@ _ACCOUNT_WIDTH: Final = 6
 _ACCOUNTS: Final = f"SELECT {_ACCOUNT.format('a')} FROM accounts a"  # noqa: S608  all constant
 _KEYS: Final = (
     "SELECT k.key_id, k.name, k.scopes, k.globs, k.created, k.expires, k.last_used, k.revoked, "  # noqa: S608  all constant
-    f"{_ACCOUNT.format('o')}, {_ACCOUNT.format('c')}, k.digest, k.replaced_by "
+    f"{_ACCOUNT.format('o')}, {_ACCOUNT.format('c')}, k.networks, k.digest, k.replaced_by "
     "FROM api_keys k JOIN accounts o ON o.account_id = k.owner_id LEFT JOIN accounts c ON c.account_id = k.creator_id"
 )
 
@@ -129,6 +129,7 @@ class KeyRow:
             expires=expires,
             last_used=last_used,
             revoked=revoked,
+            networks=tuple(row[-3].split()),
         )
 
 

@@ -26,7 +26,10 @@ def key() -> None:
               help="What the key may do. Repeatable. Every key may read; `read` is for a key that may do nothing else."
               "  [default: push, unlist]")  # fmt: skip
 @click.option("--glob", "globs", multiple=True, metavar="PATTERN",
-              help="The package ids it covers, such as 'Contoso.*'. Repeatable.  [default: *]")  # fmt: skip
+              help="The package ids it covers, such as 'Contoso.*'. Repeatable. With only the scope `read` it reads no "
+              "other hosted packages.  [default: *]")  # fmt: skip
+@click.option("--from", "networks", multiple=True, metavar="NETWORK",
+              help="Client addresses that may use it, such as 10.0.0.0/8. Repeatable.  [default: all]")  # fmt: skip
 @click.option(
     "--expires", callback=duration, metavar="DURATION", help="Lifetime of the key, such as 90d.  [default: 365d]"
 )
@@ -34,8 +37,8 @@ def key() -> None:
               help="The member of the organisation who uses it: the key ends with the membership.")  # fmt: skip
 @managing_options
 def add(
-    name: str, owner: str, scopes: tuple[str, ...], globs: tuple[str, ...], expires: float | None, member: str | None,
-    as_json: bool, **options: object,
+    name: str, owner: str, scopes: tuple[str, ...], globs: tuple[str, ...], networks: tuple[str, ...],
+    expires: float | None, member: str | None, as_json: bool, **options: object,
 ) -> None:  # fmt: skip
     """Create an API key and print it. It is shown only once: the server keeps a hash of it."""
 
@@ -50,6 +53,7 @@ def add(
             name=name,
             scopes=map(Scope, scopes) if scopes else DEFAULT_SCOPES,
             globs=globs or (EVERYTHING,),
+            networks=networks,
             expires=now_us() + round(life * SECOND),
             by=managed.by,
         )
@@ -74,10 +78,11 @@ def list_keys(owner: str | None, all_keys: bool, as_json: bool, **options: objec
         return
     rows = [
         (each.key_id, each.name, each.owner.name, _by(each) or "-", _words(each), " ".join(each.globs),
-         _state(each, now), iso(each.expires) or "-", iso(each.last_used) or "never")
+         " ".join(each.networks) or "anywhere", _state(each, now), iso(each.expires) or "-",
+         iso(each.last_used) or "never")
         for each in keys
     ]  # fmt: skip
-    heads = ("ID", "NAME", "OWNER", "BY", "SCOPES", "GLOBS", "STATE", "EXPIRES", "LAST USED")
+    heads = ("ID", "NAME", "OWNER", "BY", "SCOPES", "GLOBS", "FROM", "STATE", "EXPIRES", "LAST USED")
     print_table(heads, rows, "There are no keys." if all_keys else "There are no active keys; --all lists ended ones.")
 
 
@@ -131,7 +136,8 @@ async def _user(managed: "Managed", name: str | None) -> Account | None:
 
 
 def _print_new(made: ApiKey, text: str, as_json: bool, more: str = "") -> None:
-    rights = f"scopes: {_words(made)}; ids: {' '.join(made.globs)}; expires {iso(made.expires)}"
+    places = f"; from: {' '.join(made.networks)}" if made.networks else ""
+    rights = f"scopes: {_words(made)}; ids: {' '.join(made.globs)}{places}; expires {iso(made.expires)}"
     told = f"Created key {made.name} for {made.owner.name} ({rights}).{more}"
     report(
         as_json,
@@ -148,6 +154,7 @@ def _shown(each: ApiKey, now: int) -> dict[str, Any]:
         "by": _by(each),
         "scopes": sorted(each.scopes),
         "globs": list(each.globs),
+        "networks": list(each.networks),
         "created": iso(each.created),
         "expires": iso(each.expires),
         "last_used": iso(each.last_used),

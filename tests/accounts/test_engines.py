@@ -156,7 +156,9 @@ async def keys(place: Place, told: Told) -> None:
         told.name(key.key_id)
         return key, text
 
-    ci, text = await added(alice, None, "ci", scopes=[Scope.PUSH], globs=["Contoso.*", "b"])
+    ci, text = await added(
+        alice, None, "ci", scopes=[Scope.PUSH], globs=["Contoso.*", "b"], networks=["10.0.0.0/8", "::1"]
+    )
     await told.of(directory.add_key(alice, None, name="CI", expires=IN_A_YEAR))
     await told.of(directory.add_key(acme, bobby, name="ci", expires=IN_A_YEAR))
     _, theirs = await added(acme, alice, "ci")

@@ -33,7 +33,7 @@ from nugetproxy.web.http.cache_headers import cache_control, file_headers, live_
 from nugetproxy.web.http.compression import FORM, SMALLEST, Codings, accepted
 from nugetproxy.web.http.resource import Resource
 from nugetproxy.web.requests.incoming import origin
-from nugetproxy.web.requests.keys import GATE, GZIPPED, HOT, NOTE, SERVICES
+from nugetproxy.web.requests.keys import GATE, GZIPPED, HOT, LIMITED, NOTE, SERVICES
 from nugetproxy.web.requests.reading import depends_on_reader, is_for_readers
 
 JSON: Final = "application/json"
@@ -296,7 +296,8 @@ def _is_private(request: web.Request) -> bool:
 
 
 def _is_hot_worthy(request: web.Request, provenance: Provenance) -> bool:
-    return request.app[HOT] is not None and provenance.outcome in (
+    is_kept = request.app[HOT] is not None and LIMITED not in request
+    return is_kept and provenance.outcome in (
         Outcome.HIT,
         Outcome.REFRESHED,
         Outcome.MISS,

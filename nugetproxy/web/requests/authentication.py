@@ -17,7 +17,8 @@ from typing import Final
 
 from aiohttp import web
 
-from nugetproxy.accounts.attempts import Attempts, network_of
+from nugetproxy.accounts.addresses import network_of
+from nugetproxy.accounts.attempts import Attempts
 from nugetproxy.accounts.credentials import key_id_of
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.model import ANONYMOUS, Actor, now_us
@@ -27,6 +28,7 @@ from nugetproxy.accounts.permissions import (
     KEY_REFUSED,
     AnonymousRead,
     may_read,
+    may_use_from,
     require,
 )
 from nugetproxy.errors import Forbidden, NotAuthenticated, TooMany
@@ -91,6 +93,8 @@ class Gate:
         self._revisions = revisions
         # A plain dictionary in insertion order: the lane looks into it with every request.
         self._learned: dict[str, _Learned] = {}
+        # With limited keys: the lane knows neither the client's address nor whose package a path names.
+        self._learned_limited: dict[str, _Learned] = {}
         self._learned_seconds = learned_seconds
         self._turns: dict[str, _Turn] = {}
 
@@ -101,17 +105,22 @@ class Gate:
         """
         if self.anonymous_read == "all":
             return ""
-        actor = self._find_learned(authorization)
+        actor = self._find_learned(authorization, self._learned)
         return None if actor is None else actor.name
 
     async def actor(self, request: web.Request, address: str) -> Actor:
         """Who sends the request; ANONYMOUS without credentials. `address` is the client's.
 
         Raises:
-            Forbidden: an API key was sent that does not exist or is no longer valid.
+            Forbidden: an API key was sent that does not exist, is no longer valid, or not at this address.
             NotAuthenticated: Basic credentials were sent and are wrong.
             TooMany: too many wrong ones came from this address, for this name or in total; a password was not checked.
         """
+        actor = await self._identified(request, address)
+        require(may_use_from(actor, address))
+        return actor
+
+    async def _identified(self, request: web.Request, address: str) -> Actor:
         key = request.headers.get("X-NuGet-ApiKey")
         authorization = request.headers.get("Authorization")
         if says_nothing(authorization):
@@ -143,13 +152,13 @@ class Gate:
         return actor
 
     async def _by_basic(self, authorization: str, address: str) -> Actor:
-        if (known := self._find_learned(authorization)) is not None:
+        if (known := self._find_any(authorization)) is not None:
             return known
         name, secret = _basic(authorization)
         if key_id_of(secret) is not None:
             # When accounts change, every agent's next request must be checked: one of those with the same key is.
             async with self._turn(authorization):
-                if (known := self._find_learned(authorization)) is not None:
+                if (known := self._find_any(authorization)) is not None:
                     return known
                 # Read before the look-up: a change in the meantime must invalidate what is remembered.
                 revision = self._revisions.accounts
@@ -163,7 +172,7 @@ class Gate:
             # Of a thousand requests with the same password, right or wrong, only the first needs to be checked.
             self._refuse_if_wrong(authorization)
             async with self._turn(network_of(address)):
-                if (known := self._find_learned(authorization)) is not None:
+                if (known := self._find_any(authorization)) is not None:
                     return known
                 self._refuse_if_wrong(authorization)
                 self._refuse_if_too_many(address, name, authorization)
@@ -184,8 +193,13 @@ class Gate:
             self._directory.note_used(actor.key.key_id, now_us())
         return actor
 
-    def _find_learned(self, authorization: str) -> Actor | None:
-        known = self._learned.get(authorization)
+    def _find_any(self, authorization: str) -> Actor | None:
+        return self._find_learned(authorization, self._learned) or self._find_learned(
+            authorization, self._learned_limited
+        )
+
+    def _find_learned(self, authorization: str, learned: dict[str, _Learned]) -> Actor | None:
+        known = learned.get(authorization)
         if (
             known is None
             or known.revision != self._revisions.accounts
@@ -196,15 +210,16 @@ class Gate:
         return known.actor
 
     def _learn(self, authorization: str, actor: Actor, revision: int) -> None:
-        """Remember it for the next time, and for the lane, which lets every remembered client read."""
+        """Remember it for the next time, and for the lane, which lets every client in `_learned` read everything."""
         if actor.key is not None and actor.key.is_verification:
             return
         self._attempts.succeeded(authorization)
-        self._learned.pop(authorization, None)
-        if len(self._learned) >= _LEARNED:
-            del self._learned[next(iter(self._learned))]
+        learned = self._learned_limited if actor.key is not None and actor.key.is_limited else self._learned
+        learned.pop(authorization, None)
+        if len(learned) >= _LEARNED:
+            del learned[next(iter(learned))]
         until = actor.key.expires if actor.key else math.inf
-        self._learned[authorization] = _Learned(actor, revision, until, time.monotonic() + self._learned_seconds)
+        learned[authorization] = _Learned(actor, revision, until, time.monotonic() + self._learned_seconds)
 
     def _failed(self, kind: str, address: str, name: str, credentials: str, revision: int) -> None:
         """Raises TooMany if there were too many failures before this one."""

@@ -40,6 +40,8 @@ HOT: web.AppKey[HotTable | None] = web.AppKey("hot")
 GATE: web.AppKey[Gate | None] = web.AppKey("gate")
 FEED: web.RequestKey[Feed] = web.RequestKey("feed")
 """The feed of a reader who may not see everything."""
+LIMITED: web.RequestKey[bool] = web.RequestKey("limited", bool)
+"""Set for a reader with a key that may see only some of the hosted packages: the response is for nobody else."""
 CHALLENGED: web.RequestKey[bool] = web.RequestKey("challenged", bool)
 """Whether this needs credentials, where reading is not open to all."""
 NOTE: web.RequestKey[RequestNote] = web.RequestKey("note", RequestNote)

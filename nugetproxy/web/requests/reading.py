@@ -6,6 +6,8 @@ is mirrored get a feed without the rest, so that no handler has to check.
 
 from aiohttp import web
 
+from nugetproxy.accounts.model import Actor
+from nugetproxy.accounts.permissions import may_read_hosted, require
 from nugetproxy.errors import InvalidPackageId
 from nugetproxy.feeds.base import HOSTED
 from nugetproxy.httpcache.outcome import Provenance
@@ -13,14 +15,15 @@ from nugetproxy.nuget.identity import PackageId
 from nugetproxy.protocol.advisories.values import PAGE
 from nugetproxy.web.http.resource import Resource
 from nugetproxy.web.requests.incoming import client_address
-from nugetproxy.web.requests.keys import CHALLENGED, FEED, GATE, NOTE, SERVICES
+from nugetproxy.web.requests.keys import CHALLENGED, FEED, GATE, LIMITED, NOTE, SERVICES
 
 # No id in their address, but the same for everybody.
 _SAME_FOR_ALL = (Resource.SERVICE_INDEX, Resource.VULNERABILITIES, Resource.SIGNATURES, Resource.CERTIFICATE)
 
 
 async def admit(request: web.Request, *, is_hosted: bool = False) -> None:
-    """Raises NotAuthenticated (a Basic challenge) when this reader needs credentials. Other readers get their feed.
+    """Raises NotAuthenticated (a Basic challenge) when this reader needs credentials, and Forbidden when the reader's
+    key covers other packages only. Other readers get their feed.
 
     `is_hosted`: the response is built from hosted packages, whatever its address names.
     """
@@ -33,8 +36,19 @@ async def admit(request: web.Request, *, is_hosted: bool = False) -> None:
     request[CHALLENGED] = needed
     if not actor.is_anonymous:
         request[NOTE].actor = actor.name
+        if actor.key is not None and actor.key.reads_some:
+            await _limit(request, actor, is_hosted=is_hosted)
     elif services.mirrored is not None:
         request[FEED] = services.mirrored
+
+
+async def _limit(request: web.Request, actor: Actor, *, is_hosted: bool) -> None:
+    """A hosted package is shown if the actor's key covers it; what is about many shows mirrored ones only."""
+    request[LIMITED] = True
+    if is_hosted or await _names_ours(request):
+        require(may_read_hosted(actor, _lower_id(request)))
+    elif (mirrored := request.app[SERVICES].mirrored) is not None:
+        request[FEED] = mirrored
 
 
 async def recognise(request: web.Request) -> None:
@@ -46,16 +60,21 @@ async def recognise(request: web.Request) -> None:
     if gate is None or gate.anonymous_read == "all":
         return
     actor = await gate.actor(request, client_address(request))
+    is_limited = actor.key is not None and actor.key.reads_some
+    if is_limited:
+        request[LIMITED] = True
     if not actor.is_anonymous:
         request[NOTE].actor = actor.name
-    elif services.mirrored is not None:
+    if (is_limited or actor.is_anonymous) and services.mirrored is not None:
         request[FEED] = services.mirrored
 
 
 def sees_hosted(request: web.Request) -> bool:
     """Whether this reader, admitted or recognised before, may see hosted packages."""
     gate = request.app[GATE]
-    return gate is None or gate.anonymous_read == "all" or bool(request[NOTE].actor)
+    if gate is None or gate.anonymous_read == "all":
+        return True
+    return bool(request[NOTE].actor) and LIMITED not in request
 
 
 def sees_something(request: web.Request) -> bool:
@@ -86,11 +105,15 @@ def depends_on_reader(request: web.Request, resource: Resource) -> bool:
 async def _names_ours(request: web.Request) -> bool:
     """Whether the address names an id that is hosted or protected."""
     hosting, accounts = request.app[SERVICES].hosting, request.app[SERVICES].accounts
-    text = request.match_info.get("id")
-    if text is None or hosting is None or accounts is None:
+    lower_id = _lower_id(request)
+    if lower_id is None or hosting is None or accounts is None:
         return False
-    try:
-        lower_id = PackageId.parse(text).lower
-    except InvalidPackageId:
-        return False  # the handler reports what is wrong with it
     return (await accounts.ownership.protected()).covers(lower_id) or await hosting.packages.knows(lower_id)
+
+
+def _lower_id(request: web.Request) -> str | None:
+    """The id that the address names. None also for an invalid one: the handler reports what is wrong with it."""
+    try:
+        return PackageId.parse(request.match_info["id"]).lower
+    except (KeyError, InvalidPackageId):
+        return None

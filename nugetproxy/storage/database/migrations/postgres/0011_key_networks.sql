@@ -1,0 +1,3 @@
+-- lowest: 9
+-- Networks in CIDR notation that a key may be used from, separated by line breaks; empty for all.
+ALTER TABLE api_keys ADD COLUMN networks TEXT COLLATE "C" NOT NULL DEFAULT '';
