@@ -185,6 +185,30 @@ EVICTED_PACKAGES = Counter(
     "nugetproxy_mirror_evicted_packages_total", "Mirrored packages evicted to stay within the budget.", ["upstream"]
 )
 EVICTED_BYTES = Counter("nugetproxy_mirror_evicted_bytes_total", "Bytes of the evicted packages.", ["upstream"])
+BUCKET_BUDGET = Gauge(
+    "nugetproxy_bucket_mirror_budget_bytes",
+    "Bytes that mirrored packages may take in the bucket (storage.shared.mirror_budget); 0 means no limit. On the node "
+    "that keeps the budget.",
+    multiprocess_mode="livemostrecent",
+)
+BUCKET_BYTES = Gauge(
+    "nugetproxy_bucket_mirror_bytes",
+    "Bytes of the mirrored packages in the bucket. On the node that keeps the budget.",
+    multiprocess_mode="livemostrecent",
+)
+BUCKET_PACKAGES = Gauge(
+    "nugetproxy_bucket_mirror_packages",
+    "Mirrored packages in the bucket. On the node that keeps the budget.",
+    multiprocess_mode="livemostrecent",
+)
+BUCKET_EVICTED = Counter(
+    "nugetproxy_bucket_evicted_packages_total",
+    "Mirrored packages removed from the bucket to stay within its budget.",
+    ["upstream"],
+)
+BUCKET_EVICTED_BYTES = Counter(
+    "nugetproxy_bucket_evicted_bytes_total", "Bytes of the packages removed from the bucket.", ["upstream"]
+)
 DISK_FREE = Gauge(
     "nugetproxy_disk_free_bytes",
     "Free bytes on the file system of the data directory.",

@@ -70,6 +70,7 @@ class SharedStorageSettings(Section):
     access_key_file: str = ""
     secret_key_file: str = ""
     cache_size: Size = 10_000_000_000
+    mirror_budget: Size = 0
     outage: Duration = 120.0
 
 

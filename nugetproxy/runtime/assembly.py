@@ -41,6 +41,7 @@ from nugetproxy.mirroring.wanted import Noting
 from nugetproxy.runtime.advisory_files import AdvisoryFiles
 from nugetproxy.runtime.care_parts import care_over, kept_parts
 from nugetproxy.runtime.catalog_parts import followers
+from nugetproxy.runtime.fleet_mirror import keep_bucket
 from nugetproxy.runtime.foresight_parts import Mirrored, foresight_over
 from nugetproxy.runtime.hosting_parts import PrivateFeed, appeared, attempted, over
 from nugetproxy.runtime.known_policy import remember_policy
@@ -259,6 +260,9 @@ async def assemble(
             stack,
             runs=what in _FILLING,
         )
+        if what in _FILLING:
+            asks = {settings.name: mirror.still_offers for settings, mirror in mirrors}
+            keep_bucket(stores, parts.last_use, asks, is_ours, config, stack)
         symbols = symbols_over(
             path,
             parts,

@@ -7,6 +7,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ from nugetproxy.storage.blobs.s3_client import BucketAddress, BucketClient
 from nugetproxy.storage.database.base import Database, Rows
 from nugetproxy.storage.database.postgres import PostgresDatabase
 from nugetproxy.storage.documents.shared import SharedDocuments, sweep_documents
+from nugetproxy.storage.fleet.duty import do_for_all
 from nugetproxy.storage.fleet.follower import Follower
 from nugetproxy.storage.fleet.leases import FleetLeases
 from nugetproxy.storage.fleet.line import Line
@@ -83,6 +85,7 @@ async def open_shared_stores(config: Config, leases: Leases, stack: AsyncExitSta
         hosted=hosted,
         over_documents=lambda local: SharedDocuments(local, database),
         packages=FleetPackages(database, bucket, flights, BUCKET),
+        for_all=partial(do_for_all, fleet),
         degraded=lambda: _degraded(standing, bucket),
     )
 

@@ -8,42 +8,32 @@ Hosted packages are stored elsewhere and cannot be reached from here. The order 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final
 
 from nugetproxy import metrics
-from nugetproxy.errors import InvalidRequest
 from nugetproxy.executors.threads import UPKEEP, yielding
 from nugetproxy.feeds.protected import IsOurs, nothing_is_ours
 from nugetproxy.logs import logger
+from nugetproxy.mirroring.care.asking import Asking, StillOffered, pause
 from nugetproxy.mirroring.care.leases import EVICTION
 from nugetproxy.mirroring.care.ranking import ranked
 from nugetproxy.mirroring.downloads.keys import lease_of, package_key
 from nugetproxy.mirroring.kept.files import FileKey, KeptFile, KeptFiles
 from nugetproxy.mirroring.kept.symbols import delete_pdbs
-from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobKey, BlobStore
 from nugetproxy.storage.leases import Lease, Leases
-
-StillOffered = Callable[[PackageIdentity], Awaitable[bool | None]]
-"""Whether an upstream has a version now; None if it cannot be asked."""
 
 REST: Final = 3.0
 """Beside clients: the pause after each step (a question to an upstream, a file, a batch of rows), as a multiple of the
 time that it took. Under load steps take longer, so eviction slows down."""
 
-# In seconds. Waiting for a distant upstream or a slow disk keeps no client from being served.
-_LONGEST_REST: Final = 0.02
-
 # Rows ranked at once. SQLite reads the whole table for each such window, so it must not be small.
 _WINDOW: Final = 2000
 # Files removed in one go of the thread.
 _BATCH: Final = 50
-# An upstream that could not be asked about so many ids in a row is not asked again in this run. One that is down costs
-# nothing (its breaker is open), but one that hangs does.
-_MOST_UNKNOWN: Final = 10
 
 _log = logger()
 
@@ -108,11 +98,13 @@ class Eviction:
         """
         now, result = self._clock(), Evicted()
         await self._files.bring_back_to(int(now))
-        run = _Run(self._upstreams, rest=self._rest, is_listed=is_listed)
+        asking = Asking(self._upstreams, rest=self._rest)
         last: KeptFile | None = None
         while result.bytes < needed and (window := await self._files.oldest(_WINDOW, after=last)):
             last = window[-1]
-            await self._evict(await UPKEEP.run(ranked, yielding(window), now), needed, run, result)
+            await self._evict(
+                await UPKEEP.run(ranked, yielding(window), now), needed, asking, result, is_listed=is_listed
+            )
         if result.packages:
             _log.info("mirror_evicted", packages=result.packages, bytes=result.bytes, gone=result.gone,
                       unknown=result.unknown)  # fmt: skip
@@ -120,11 +112,13 @@ class Eviction:
 
     async def evict(self, files: Sequence[KeptFile], *, ask: bool = True) -> Evicted:
         """Evict these packages. `ask` is False for those that are to go even if they cannot be fetched again."""
-        result, run = Evicted(), _Run(self._upstreams, ask=ask, rest=self._rest)
-        await self._evict(files, sum(file.occupied for file in files) + 1, run, result)
+        result, asking = Evicted(), Asking(self._upstreams, asks=ask, rest=self._rest)
+        await self._evict(files, sum(file.occupied for file in files) + 1, asking, result)
         return result
 
-    async def _evict(self, files: Sequence[KeptFile], needed: int, run: "_Run", result: Evicted) -> None:
+    async def _evict(
+        self, files: Sequence[KeptFile], needed: int, asking: Asking, result: Evicted, *, is_listed: bool = True
+    ) -> None:
         batch: list[KeptFile] = []
         in_batch = 0
         for file in files:
@@ -133,7 +127,7 @@ class Eviction:
             if self._in_use(file.key):
                 result.busy += 1
                 continue
-            offered = None if run.asks and await self._is_ours(file.lower_id) else await run.is_offered(file)
+            offered = None if asking.asks and await self._is_ours(file.lower_id) else await asking.is_offered(file)
             if offered is None:
                 result.unknown += 1
             elif not offered:
@@ -143,11 +137,11 @@ class Eviction:
                 batch.append(file)
                 in_batch += file.occupied
             if len(batch) == _BATCH or result.bytes + in_batch >= needed:
-                await self._remove(batch, run, result)
+                await self._remove(batch, result, is_listed=is_listed)
                 batch, in_batch = [], 0
-        await self._remove(batch, run, result)
+        await self._remove(batch, result, is_listed=is_listed)
 
-    async def _remove(self, batch: Sequence[KeptFile], run: "_Run", result: Evicted) -> None:
+    async def _remove(self, batch: Sequence[KeptFile], result: Evicted, *, is_listed: bool) -> None:
         if not batch:
             return
         removed, busy = await UPKEEP.run(self._delete, batch)
@@ -160,9 +154,9 @@ class Eviction:
             metrics.EVICTED_BYTES.labels(upstream).inc(sum(sizes))
             result.packages += len(sizes)
             result.bytes += sum(sizes)
-        if run.is_listed:
+        if is_listed:
             result.files += removed
-        await asyncio.sleep(_pause(self._rest, began))
+        await asyncio.sleep(pause(self._rest, began))
 
     def _delete(self, batch: Sequence[KeptFile]) -> tuple[list[KeptFile], int]:
         """The files that are gone now, and the number of those that another process is using. Blocks.
@@ -182,46 +176,8 @@ class Eviction:
                 delete_pdbs(self._blobs.path(key).parent)
                 self._blobs.delete(BlobKey.of(*key.segments[:3], f"{file.lower_id}.nuspec"))
             removed.append(file)
-            time.sleep(_pause(self._rest, began))
+            time.sleep(pause(self._rest, began))
         return removed, len(batch) - len(removed)
-
-
-class _Run:
-    """What the upstreams said during one run. `asks` is False if they are not to be asked; `rest` is in seconds for
-    each second of asking; `is_listed` as in `Eviction.free`."""
-
-    def __init__(
-        self, upstreams: Mapping[str, StillOffered], *, ask: bool = True, rest: float, is_listed: bool = True
-    ) -> None:
-        self.asks = ask
-        self.is_listed = is_listed
-        self._rest = rest
-        self._upstreams = upstreams
-        self._unknown: dict[str, set[str]] = {}
-
-    async def is_offered(self, file: KeptFile) -> bool | None:
-        if not self.asks:
-            return True
-        ask, unknown = self._upstreams.get(file.upstream), self._unknown.setdefault(file.upstream, set())
-        if ask is None or file.lower_id in unknown or len(unknown) >= _MOST_UNKNOWN:
-            return None
-        try:
-            identity = PackageIdentity.parse(file.lower_id, file.lower_version)
-        except InvalidRequest:
-            return None  # a folder created by hand
-        began = time.monotonic()
-        offered = await ask(identity)
-        await asyncio.sleep(_pause(self._rest, began))
-        if offered is None:
-            unknown.add(file.lower_id)
-        else:
-            unknown.clear()
-        return offered
-
-
-def _pause(rest: float, began: float) -> float:
-    """Seconds to rest after a step that began then."""
-    return min(_LONGEST_REST, rest * (time.monotonic() - began))
 
 
 def _planned(candidates: Sequence[KeptFile], needed: int, now: float) -> Evicted:

@@ -20,7 +20,7 @@ from nugetproxy import metrics
 from nugetproxy.errors import InvalidRequest, StorageUnavailable
 from nugetproxy.executors.threads import UPKEEP
 from nugetproxy.logs import logger
-from nugetproxy.mirroring.care.eviction import StillOffered
+from nugetproxy.mirroring.care.asking import StillOffered
 from nugetproxy.mirroring.care.file_check import CheckedFile, check_file
 from nugetproxy.mirroring.downloads.keys import lease_of, package_key
 from nugetproxy.mirroring.kept.files import ExpectedFile, FileKey, KeptFile, KeptFiles

@@ -8,9 +8,9 @@ requests, and is never wrong.
 
 import asyncio
 import base64
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -19,8 +19,10 @@ from nugetproxy.errors import StorageUnavailable, UpstreamUnavailable
 from nugetproxy.executors.base import Executor
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.downloads.contents import CommittedPackage, Incoming, WantedContent
+from nugetproxy.mirroring.downloads.shared_packages import PackageKey, SharedPackage, SharedPackages
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobKey
+from nugetproxy.storage.blobs.checked import WrongContent
 from nugetproxy.storage.database.base import Database
 from nugetproxy.storage.leases import Rights
 from nugetproxy.storage.refusals import Refusals
@@ -30,15 +32,6 @@ FOLDER: Final = "mirror"
 
 # Seconds that a node waits for another one to fetch a package before it asks the upstream as well.
 _PATIENCE: Final = 60.0
-_NOW: Final = "extract(epoch FROM clock_timestamp())::bigint"
-_ONE: Final = "WHERE upstream = ? AND lower_id = ? AND lower_version = ?"
-_INSERT: Final = (
-    "INSERT INTO shared_packages (upstream, lower_id, lower_version, blob, size, sha512, stored, used)"  # noqa: S608 - ours
-    f" VALUES (?, ?, ?, ?, ?, ?, {_NOW}, {_NOW}) ON CONFLICT DO NOTHING"
-)
-_FIND: Final = f"SELECT blob, size, sha512, used < {_NOW} - 86400 FROM shared_packages {_ONE}"  # noqa: S608 - ours
-_USE: Final = f"UPDATE shared_packages SET used = {_NOW} {_ONE}"  # noqa: S608 - ours
-_FORGET: Final = f"DELETE FROM shared_packages {_ONE} AND blob = ?"  # noqa: S608 - ours
 
 _log = logger()
 
@@ -53,23 +46,14 @@ class Bucket(Protocol):
     def delete(self, key: BlobKey) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class SharedPackage:
-    """A package in the bucket. `sha512` is that of the file, in base64."""
-
-    blob: BlobKey
-    size: int
-    sha512: str
-
-
 class FleetPackages:
     """The packages of one fleet, as seen by one node."""
 
     def __init__(self, database: Database, bucket: Bucket, leases: Rights, threads: Executor) -> None:
-        self._database = database
-        self._bucket = bucket
+        self.rows = SharedPackages(database)
+        self.bucket = bucket
         self._leases = leases
-        self._threads = threads
+        self.threads = threads
         self._refusals = Refusals("packages_shared_again")
 
     @asynccontextmanager
@@ -89,48 +73,36 @@ class FleetPackages:
     async def share(self, committed: CommittedPackage) -> None:
         """Leave a package for the other nodes. Never raises: what cannot be shared is fetched again elsewhere."""
         sha512 = base64.b64decode(committed.sha512)
-        identity = committed.identity
-        name = f"{sha512.hex()[:32]}.nupkg"
-        blob = BlobKey.of(FOLDER, committed.upstream, identity.lower_id, identity.lower_version, name)
-        names = (committed.upstream, identity.lower_id, identity.lower_version)
-        row = (*names, str(blob), committed.size, committed.sha512)
+        key = _key(committed.upstream, committed.identity)
+        # No name is used twice: an object that is about to be deleted is not this one.
+        blob = BlobKey.of(FOLDER, *key, f"{sha512.hex()[:32]}-{secrets.token_hex(4)}.nupkg")
         try:
-            await self._threads.run(self._bucket.upload_file, blob, committed.path, committed.size, sha512)
-            await self._database.change(_INSERT, row)
+            await self.rows.announce(blob)
+            await self.threads.run(self.bucket.upload_file, blob, committed.path, committed.size, sha512)
+            await self.rows.add(key, SharedPackage(blob, committed.size, committed.sha512))
         except StorageUnavailable as error:
-            self._refusals.refused("package_not_shared", str(error), package=str(identity))
+            self._refusals.refused("package_not_shared", str(error), package=str(committed.identity))
         else:
             self._refusals.kept()
 
     async def forget(self, wanted: WantedContent, found: SharedPackage) -> None:
-        """Remove a package whose bytes in the bucket are not what was left there. Never raises."""
-        names = (wanted.upstream.name, wanted.identity.lower_id, wanted.identity.lower_version, str(found.blob))
+        """Remove a package whose bytes in the bucket are not what was left there, or are missing. Never raises."""
         _log.error("shared_package_damaged", package=str(wanted.identity), blob=str(found.blob))
         with suppress(StorageUnavailable):
-            await self._database.change(_FORGET, names)
-            await self._threads.run(self._bucket.delete, found.blob)
+            await self.rows.forget(_key(wanted.upstream.name, wanted.identity), found)
 
     async def blocks(self, found: SharedPackage, start: int) -> AsyncIterator[bytes]:
         """Its bytes from `start` on. Raises StorageUnavailable."""
-        reading = self._bucket.blocks(found.blob, found.size, start)
-        while (block := await self._threads.run(next, reading, None)) is not None:
+        reading = self.bucket.blocks(found.blob, found.size, start)
+        while (block := await self.threads.run(next, reading, None)) is not None:
             yield block
 
     async def _find(self, upstream: str, identity: PackageIdentity) -> SharedPackage | None:
-        names = (upstream, identity.lower_id, identity.lower_version)
         try:
-            rows = await self._database.fetch(_FIND, names)
+            return await self.rows.find(_key(upstream, identity))
         except StorageUnavailable as error:
             self._refusals.refused("package_not_shared", str(error), package=str(identity))
             return None
-        if not rows:
-            return None
-        blob, size, sha512, is_due = rows[0]  # uses are noted once a day: they only decide what goes first
-        if is_due:
-            self._database.submit(lambda transaction: transaction.change(_USE, names)).add_done_callback(
-                lambda future: future.cancelled() or future.exception()
-            )
-        return SharedPackage(BlobKey(tuple(blob.split("/"))), size, sha512)
 
 
 class FleetSource:
@@ -140,7 +112,7 @@ class FleetSource:
         self._packages = packages
         self._wanted = wanted
         self._found = found
-        self._is_read = False
+        self._is_wrong = False
         self.name = wanted.upstream.name
 
     @asynccontextmanager
@@ -148,8 +120,7 @@ class FleetSource:
         self, url: str, *, start: int = 0, if_range: str = "", patience: float
     ) -> AsyncIterator[Incoming]:
         """See `UpstreamClient.download`."""
-        if self._is_read and self._found is not None:
-            # It was read to its end and asked for again: it did not pass the checks.
+        if self._is_wrong and self._found is not None:
             found, self._found = self._found, None
             await self._packages.forget(self._wanted, found)
         if self._found is None:
@@ -164,11 +135,12 @@ class FleetSource:
         if self._found is None:
             await self._packages.share(committed)
 
-    def _ended(self, *, is_whole: bool) -> None:
-        if is_whole:
-            self._is_read = True
+    def _ended(self, *, is_wrong: bool) -> None:
+        """If the bucket is asked again, the upstream continues, from the beginning."""
+        if is_wrong:
+            self._is_wrong = True
         else:
-            self._found = None  # the bucket failed: the upstream continues, from the beginning
+            self._found = None
 
 
 class _FromBucket:
@@ -197,10 +169,16 @@ class _FromBucket:
                 received += len(block)
                 yield block
         except (KeyError, StorageUnavailable) as error:
-            self._ended(is_whole=False)
+            # Missing, or wrong; otherwise the bucket failed, and the object may be right.
+            self._ended(is_wrong=isinstance(error, KeyError | WrongContent))
             raise UpstreamUnavailable(self._upstream, f"the bucket failed: {error}") from error
         metrics.SHARED_PACKAGES.inc()
-        self._ended(is_whole=True)
+        # It was read to its end: whoever asks for it again found that it does not pass the checks.
+        self._ended(is_wrong=True)
+
+
+def _key(upstream: str, identity: PackageIdentity) -> PackageKey:
+    return upstream, identity.lower_id, identity.lower_version
 
 
 def _tag(found: SharedPackage) -> str:

@@ -6,7 +6,7 @@ last batch are lost when a process is killed: the package then looks unused for 
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from nugetproxy.errors import StorageUnavailable
@@ -30,6 +30,8 @@ class LastUse:
         self._files = files
         self._clock = clock
         self._pending: dict[FileKey, int] = {}
+        self.also: Callable[[Iterable[FileKey]], None] = lambda _: None
+        """Is told of each batch, too."""
 
     def note(self, upstream: str, package: PackageIdentity) -> None:
         key = (upstream, package.lower_id, package.lower_version)
@@ -47,6 +49,7 @@ class LastUse:
         batch, self._pending = self._pending, {}
         try:
             await self._files.note_uses(batch)
+            self.also(batch)
         except StorageUnavailable as error:
             self._pending = batch | self._pending
             _log.warning("last_use_not_written", error=str(error))

@@ -10,6 +10,10 @@ from nugetproxy.storage.blobs.base import BlobKey
 _log = logger()
 
 
+class WrongContent(StorageUnavailable):
+    """A store has other bytes under a key than those that were committed."""
+
+
 class CheckedBytes:
     """Holds the last block back. `sha512` is in base64."""
 
@@ -40,7 +44,7 @@ class CheckedBytes:
         return wrong_content(self._key, self._seen, self._size)
 
 
-def wrong_content(key: BlobKey, size: int, expected: int) -> StorageUnavailable:
+def wrong_content(key: BlobKey, size: int, expected: int) -> WrongContent:
     """The error, already logged, for a blob whose bytes are not the expected ones."""
     _log.error("blob_content_wrong", blob=str(key), bytes=size, expected=expected)
-    return StorageUnavailable(f"the stored bytes of {key} are not those that were committed")
+    return WrongContent(f"the stored bytes of {key} are not those that were committed")

@@ -151,14 +151,15 @@ class FleetLeases:
         return lease
 
     @contextlib.asynccontextmanager
-    async def hold(self, key: str) -> AsyncIterator[FleetLease]:
+    async def hold(self, key: str, *, look_every: float = _LONGEST_PAUSE) -> AsyncIterator[FleetLease]:
         """Wait for the lease, however long; also until the database can be reached. Not fair among waiters.
 
-        The body is cancelled when the lease is lost. Raises LeaseLost then.
+        The body is cancelled when the lease is lost. Raises LeaseLost then. `look_every`: seconds until it is noticed
+        that a holder died, besides the time that its lease lasts; many nodes that wait for long should look rarely.
         """
         async with self._local.hold(f"fleet {key}") as local:
             lease = FleetLease(self, key, local)
-            await self._wait_for(lease)
+            await self._wait_for(lease, look_every)
             try:
                 async with asyncio.timeout(lease.until - _now()) as lease.scope:
                     yield lease
@@ -190,7 +191,7 @@ class FleetLeases:
             await asyncio.gather(self._renewing, return_exceptions=True)
         await self._line.close()
 
-    async def _wait_for(self, lease: FleetLease) -> None:
+    async def _wait_for(self, lease: FleetLease, longest: float) -> None:
         pause = _SHORTEST_PAUSE
         name = _name(lease.key)
         released = self._released.setdefault(name, asyncio.Event())
@@ -203,7 +204,7 @@ class FleetLeases:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await released.wait()
-                pause = min(_LONGEST_PAUSE, pause * 2)
+                pause = min(longest, pause * 2)
         finally:
             del self._released[name]
 

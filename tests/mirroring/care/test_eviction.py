@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.mirroring.care import asking, ranking
 from nugetproxy.mirroring.care import eviction as module
-from nugetproxy.mirroring.care import ranking
 from nugetproxy.mirroring.care.eviction import Eviction, plan
 from nugetproxy.mirroring.downloads.keys import lease_of, package_key
 from nugetproxy.mirroring.kept import files as kept_files
@@ -269,8 +269,8 @@ async def test_it_rests_after_each_question_as_long_as_the_process_is_busy(mirro
 
     files = (await mirror.files.all())[:3]
     eviction = Eviction(mirror.files, mirror.blobs, Leases(mirror.data / "locks"), {"up": slow})
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
-    monkeypatch.setattr(module, "asyncio", SimpleNamespace(sleep=rest))
+    monkeypatch.setattr(asking, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(asking, "asyncio", SimpleNamespace(sleep=rest))
     await eviction.evict(files)
 
     assert rests == [0.003, 0.012, 0.02]  # a distant upstream costs no more than a close one

@@ -35,12 +35,15 @@ class MemoryBucket:
         self.fails_after: int | None = None
         self.is_down = False
         self.reads = 0
+        self.reading: Callable[[int], object] = lambda _: None
+        """Called before a block is read, with where it begins."""
 
     def blocks(self, key: BlobKey, size: int, start: int = 0) -> Iterator[bytes]:
         self.reads += 1
         self._answer()
-        content = self.objects[key]
         for at in range(start, size, BLOCK):
+            self.reading(at)
+            content = self.objects[key]
             if self.fails_after is not None and at >= self.fails_after:
                 raise StorageUnavailable("the bucket broke off")
             yield content[at : at + BLOCK]
@@ -134,14 +137,15 @@ async def test_wrong_objects_are_never_handed_out_and_are_replaced(
     if what == "gone":
         bucket.objects.clear()
     else:
-        wrong = LARGE[:-1] + b"\0" if what == "another body" else LARGE[: len(LARGE) // 2]
+        wrong = LARGE[:-1] + b"x" if what == "another body" else LARGE[: len(LARGE) // 2]
         bucket.objects[key] = wrong
 
     other = node()
     assert await fetched(other, ScriptedUpstream(Script(LARGE))) == LARGE
     await settled(other)
-    assert bucket.objects == {key: LARGE}
-    assert await database.fetch("SELECT count(*) FROM shared_packages") == [(1,)]
+    [(blob,)] = await database.fetch("SELECT blob FROM shared_packages")
+    assert (blob != str(key), bucket.objects[BlobKey(tuple(blob.split("/")))]) == (True, LARGE)
+    assert await database.fetch("SELECT blob FROM shared_unclaimed") == [(str(key),)]
 
 
 async def test_a_bucket_that_fails_in_the_middle_is_continued_by_the_upstream(node: Make, bucket: MemoryBucket):
@@ -163,6 +167,22 @@ async def test_nodes_fetch_for_themselves_while_an_engine_is_down(
         database.close()
     for _ in range(2):
         assert await fetched(node(), ScriptedUpstream(Script(LARGE))) == LARGE
+
+
+async def test_an_object_that_no_row_claims_is_deleted_later(
+    node: Make, bucket: MemoryBucket, database: PostgresDatabase
+):
+    """
+    The node is killed while it stores the package.
+    """
+    one = node()
+    assert one.shared is not None
+    bucket.is_down = True
+    await fetched(one, ScriptedUpstream(Script(LARGE)))
+    await settled(one)
+
+    assert await database.fetch("SELECT count(*) FROM shared_packages") == [(0,)]
+    assert len(await one.shared.rows.doomed(0, 10, lambda _: None)) == 1
 
 
 async def test_an_absent_package_is_absent(node: Make):
