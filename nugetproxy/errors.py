@@ -241,10 +241,14 @@ class NotOffered(DocumentNotFound):
 
 
 class DocumentAbsent(NugetproxyError):
-    """The upstream reported that a URL does not exist. Translated into one of the above before it reaches `web`."""
+    """The upstream reported that a URL does not exist. Translated into one of the above before it reaches `web`.
 
-    def __init__(self, url: str) -> None:
+    `left`: for how many more seconds that may be believed, if another process was told; None: it was told just now.
+    """
+
+    def __init__(self, url: str, left: float | None = None) -> None:
         self.url = url
+        self.left = left
         super().__init__(f"the upstream has no {url}")
 
 

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from cachetools import TTLCache
+from cachetools import TLRUCache
 
 from nugetproxy.errors import (
     DocumentAbsent,
@@ -74,7 +74,8 @@ class MirrorFeed:
         self._downloads = downloads
         self._kept = kept
         self._search = MirroredSearch(source, kept, self._registrations.stated_leaves, timeout=search_timeout)
-        self._missing_contents: TTLCache[PackageIdentity, bool] = TTLCache(10_000, absent_seconds)
+        self._absent_seconds = absent_seconds
+        self._missing_contents: TLRUCache[PackageIdentity, float] = TLRUCache(10_000, lambda _, left, now: now + left)
 
     async def offered(self) -> Offered:
         try:
@@ -214,7 +215,7 @@ class MirrorFeed:
         try:
             opened = await self._downloads.open(self._source.upstream, package, url)
         except DocumentAbsent as error:
-            self._missing_contents[package] = True
+            self._missing_contents[package] = self._absent_seconds if error.left is None else error.left
             raise await self._absence(package) from error
         if flat_container is not None:
             await self._expire_list_without(package, _list_url(flat_container, package.id))

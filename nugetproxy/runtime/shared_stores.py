@@ -84,7 +84,7 @@ async def open_shared_stores(config: Config, leases: Leases, stack: AsyncExitSta
         main=database,
         hosted=hosted,
         over_documents=lambda local: SharedDocuments(local, database),
-        packages=FleetPackages(database, bucket, flights, BUCKET),
+        packages=FleetPackages(database, bucket, flights, BUCKET, config.mirroring.freshness.versions.absent),
         for_all=partial(do_for_all, fleet),
         degraded=lambda: _degraded(standing, bucket),
     )

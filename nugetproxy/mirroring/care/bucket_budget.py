@@ -80,6 +80,7 @@ class BucketBudget:
         else:
             self._is_over = False
         await self._delete_objects(fence)
+        await self._packages.forget_absences(fence)
 
     async def _free(self, size: int, fence: Fence) -> None:
         needed = size - int(self._budget * LOW_WATERMARK)

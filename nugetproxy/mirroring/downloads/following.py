@@ -161,7 +161,8 @@ def notice_of_failure(key: str, failure: NugetproxyError) -> SpoolNotice | None:
     """What to report to followers; None for a problem of this process only, which they may not have."""
     ended = time.monotonic()
     if isinstance(failure, DocumentAbsent):
-        return SpoolNotice(key, Stage.FAILED, failure=DocumentAbsent.__name__, why=failure.url, ended=ended)
+        kind, left = DocumentAbsent.__name__, failure.left
+        return SpoolNotice(key, Stage.FAILED, failure=kind, why=failure.url, retry_after=left, ended=ended)
     if isinstance(failure, UpstreamError):
         kind, after = type(failure).__name__, failure.retry_after
         return SpoolNotice(key, Stage.FAILED, failure=kind, why=failure.why, retry_after=after, ended=ended)
@@ -170,5 +171,5 @@ def notice_of_failure(key: str, failure: NugetproxyError) -> SpoolNotice | None:
 
 def _failure_in(notice: SpoolNotice, upstream: str) -> NugetproxyError:
     if notice.failure == DocumentAbsent.__name__:
-        return DocumentAbsent(notice.why)
+        return DocumentAbsent(notice.why, notice.retry_after)
     return _FAILURES.get(notice.failure, UpstreamError)(upstream, notice.why, notice.retry_after)

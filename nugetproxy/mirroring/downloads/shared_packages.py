@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from nugetproxy.storage.blobs.base import BlobKey
-from nugetproxy.storage.database.base import Database, Transaction
+from nugetproxy.storage.database.base import Database, Rows, Transaction
 
 T = TypeVar("T")
 PackageKey = tuple[str, str, str]
@@ -29,6 +29,15 @@ _INSERT: Final = (
     f"INSERT INTO shared_packages ({_KEY}, blob, size, sha512, stored, used)"  # noqa: S608 - ours
     f" VALUES (?, ?, ?, ?, ?, ?, {_NOW}, {_NOW}) ON CONFLICT DO NOTHING"
 )
+_CLOCK: Final = "extract(epoch FROM clock_timestamp())::double precision"
+_FIND: Final = (
+    f"SELECT blob, size, sha512, 0 FROM shared_packages WHERE {_ONE} UNION ALL"  # noqa: S608 - ours
+    f" SELECT '', 0, '', until - {_CLOCK} FROM shared_absences WHERE what = ? AND until > {_CLOCK}"
+)
+_NOTE_ABSENT: Final = (
+    f"INSERT INTO shared_absences (what, until) VALUES (?, {_CLOCK} + ?)"  # noqa: S608 - ours
+    " ON CONFLICT (what) DO UPDATE SET until = excluded.until"
+)
 _UNCLAIM: Final = f"INSERT INTO shared_unclaimed (blob, since) SELECT blob, {_NOW} FROM gone ON CONFLICT DO NOTHING"  # noqa: S608 - ours
 # In seconds. What the upstream did not offer is asked about again after this time.
 _GONE_FOR: Final = 7 * 86400
@@ -43,6 +52,13 @@ class SharedPackage:
     blob: BlobKey
     size: int
     sha512: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """The upstream does not have it; to be believed for `left` more seconds."""
+
+    left: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +83,22 @@ class SharedPackages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find(self, key: PackageKey) -> SharedPackage | None:
-        """The package, if the bucket has it. One query."""
-        rows = await self._database.fetch(f"SELECT blob, size, sha512 FROM shared_packages WHERE {_ONE}", key)  # noqa: S608 - ours
-        if not rows:
-            return None
-        blob, size, sha512 = rows[0]
-        return SharedPackage(BlobKey(tuple(blob.split("/"))), size, sha512)
+    async def find(self, key: PackageKey) -> SharedPackage | Absence | None:
+        """The package, if the bucket has it, or that the upstream lacks it. One query."""
+        rows = await self._database.fetch(_FIND, (*key, _what(key)))
+        return _found(rows)
+
+    # --- what upstreams lack ------------------------------------------------------------------------------------------
+
+    async def note_absent(self, key: PackageKey, seconds: float) -> None:
+        """The upstream said that it does not have the package; for so long it is not asked again."""
+        row = (_what(key), seconds)
+        await self._database.write(lambda transaction: transaction.change(_NOTE_ABSENT, row))
+
+    async def forget_absences(self, fence: Fence) -> None:
+        """Those that are not believed any more."""
+        sql = f"DELETE FROM shared_absences WHERE until < {_CLOCK}"  # noqa: S608 - ours
+        await self._database.write(_fenced(fence, lambda transaction: transaction.change(sql)))
 
     # --- storing ------------------------------------------------------------------------------------------------------
 
@@ -93,6 +118,7 @@ class SharedPackages:
             if not claimed or not transaction.change(_INSERT, (*key, blob, package.size, package.sha512)):
                 return False
             transaction.change("DELETE FROM shared_unclaimed WHERE blob = ?", (blob,))
+            transaction.change("DELETE FROM shared_absences WHERE what = ?", (_what(key),))
             return True
 
         return await self._database.write(add)
@@ -171,6 +197,19 @@ class SharedPackages:
         rows = [(blob,) for blob in blobs]
         sql = "DELETE FROM shared_unclaimed WHERE blob = ? AND since = 0"
         await self._database.write(lambda transaction: transaction.change_many(sql, rows))
+
+
+def _found(rows: Rows) -> SharedPackage | Absence | None:
+    left = 0.0
+    for blob, size, sha512, seconds in rows:
+        if blob:
+            return SharedPackage(BlobKey(tuple(blob.split("/"))), size, sha512)
+        left = seconds
+    return Absence(left) if left > 0 else None
+
+
+def _what(key: PackageKey) -> str:
+    return f"package {'/'.join(key)}"
 
 
 def _fenced(fence: Fence, work: Callable[[Transaction], T]) -> Callable[[Transaction], T]:

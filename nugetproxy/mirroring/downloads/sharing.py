@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from nugetproxy import metrics
-from nugetproxy.errors import StorageUnavailable, UpstreamUnavailable
+from nugetproxy.errors import DocumentAbsent, StorageUnavailable, UpstreamUnavailable
 from nugetproxy.executors.base import Executor
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.downloads.contents import CommittedPackage, Incoming, WantedContent
-from nugetproxy.mirroring.downloads.shared_packages import PackageKey, SharedPackage, SharedPackages
+from nugetproxy.mirroring.downloads.shared_packages import Absence, PackageKey, SharedPackage, SharedPackages
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobKey
 from nugetproxy.storage.blobs.checked import WrongContent
@@ -49,7 +49,11 @@ class Bucket(Protocol):
 class FleetPackages:
     """The packages of one fleet, as seen by one node."""
 
-    def __init__(self, database: Database, bucket: Bucket, leases: Rights, threads: Executor) -> None:
+    def __init__(
+        self, database: Database, bucket: Bucket, leases: Rights, threads: Executor, absent_seconds: float
+    ) -> None:
+        """`threads` wait for the bucket. `absent_seconds`: how long it is believed that an upstream lacks a package."""
+        self._absent_seconds = absent_seconds
         self.rows = SharedPackages(database)
         self.bucket = bucket
         self._leases = leases
@@ -85,6 +89,11 @@ class FleetPackages:
         else:
             self._refusals.kept()
 
+    async def note_absent(self, wanted: WantedContent) -> None:
+        """The upstream does not have the package. Never raises: then each node asks for itself."""
+        with suppress(StorageUnavailable):
+            await self.rows.note_absent(_key(wanted.upstream.name, wanted.identity), self._absent_seconds)
+
     async def forget(self, wanted: WantedContent, found: SharedPackage) -> None:
         """Remove a package whose bytes in the bucket are not what was left there, or are missing. Never raises."""
         _log.error("shared_package_damaged", package=str(wanted.identity), blob=str(found.blob))
@@ -97,7 +106,7 @@ class FleetPackages:
         while (block := await self.threads.run(next, reading, None)) is not None:
             yield block
 
-    async def _find(self, upstream: str, identity: PackageIdentity) -> SharedPackage | None:
+    async def _find(self, upstream: str, identity: PackageIdentity) -> SharedPackage | Absence | None:
         try:
             return await self.rows.find(_key(upstream, identity))
         except StorageUnavailable as error:
@@ -108,10 +117,11 @@ class FleetPackages:
 class FleetSource:
     """Where one download gets its bytes: first from the bucket, if the package is there, then from the upstream."""
 
-    def __init__(self, packages: FleetPackages, wanted: WantedContent, found: SharedPackage | None) -> None:
+    def __init__(self, packages: FleetPackages, wanted: WantedContent, found: SharedPackage | Absence | None) -> None:
         self._packages = packages
         self._wanted = wanted
-        self._found = found
+        self._absence = found if isinstance(found, Absence) else None
+        self._found = found if isinstance(found, SharedPackage) else None
         self._is_wrong = False
         self.name = wanted.upstream.name
 
@@ -120,11 +130,19 @@ class FleetSource:
         self, url: str, *, start: int = 0, if_range: str = "", patience: float
     ) -> AsyncIterator[Incoming]:
         """See `UpstreamClient.download`."""
+        if self._absence is not None:
+            raise DocumentAbsent(url, self._absence.left)
         if self._is_wrong and self._found is not None:
             found, self._found = self._found, None
             await self._packages.forget(self._wanted, found)
         if self._found is None:
-            async with self._wanted.upstream.download(url, start=start, if_range=if_range, patience=patience) as answer:
+            async with AsyncExitStack() as stack:
+                asking = self._wanted.upstream.download(url, start=start, if_range=if_range, patience=patience)
+                try:
+                    answer = await stack.enter_async_context(asking)
+                except DocumentAbsent:
+                    await self._packages.note_absent(self._wanted)
+                    raise
                 yield answer
             return
         begin = start if if_range == _tag(self._found) else 0

@@ -145,7 +145,7 @@ async def test_uses_are_written_in_batches_and_at_most_once_in_some_hours(bucket
 
 async def test_a_node_that_reads_a_package_while_it_goes_gets_all_of_it(database, tmp_path: Path):
     objects = MemoryBucket()
-    packages = FleetPackages(database, objects, LocksOfAFleet(), THREADS)
+    packages = FleetPackages(database, objects, LocksOfAFleet(), THREADS, 60.0)
     nodes = []
     for name in ("one", "two"):
         nodes.append(MirroredDownloads(tmp_path / name, Leases(tmp_path / name / "leases"), 10_000_000, Mode.ONLINE))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nugetproxy.errors import DocumentAbsent, NotMirrored, StorageUnavailable
+from nugetproxy.errors import DocumentAbsent, NotMirrored, StorageUnavailable, UpstreamUnavailable
 from nugetproxy.executors.threads import ThreadExecutor
 from nugetproxy.httpcache.decisions import Mode
 from nugetproxy.mirroring.downloads.mirrored_downloads import MirroredDownloads
@@ -23,6 +23,7 @@ from tests.mirroring.scripted import Script, ScriptedUpstream
 
 LARGE = make_nupkg(payload=os.urandom(1_500_000))
 BLOCK = 100_000
+ABSENT = 50.0
 
 Make = Callable[..., MirroredDownloads]
 
@@ -88,7 +89,7 @@ def database(postgres, shared_database) -> Iterator[PostgresDatabase]:
 @pytest.fixture
 async def node(tmp_path: Path, bucket: MemoryBucket, database: PostgresDatabase) -> AsyncIterator[Make]:
     made: list[MirroredDownloads] = []
-    packages = FleetPackages(database, bucket, LocksOfAFleet(), ThreadExecutor("bucket", 4))
+    packages = FleetPackages(database, bucket, LocksOfAFleet(), ThreadExecutor("bucket", 4), ABSENT)
 
     def one(mode: Mode = Mode.ONLINE) -> MirroredDownloads:
         place = tmp_path / f"node{len(made)}"
@@ -185,9 +186,23 @@ async def test_an_object_that_no_row_claims_is_deleted_later(
     assert len(await one.shared.rows.doomed(0, 10, lambda _: None)) == 1
 
 
-async def test_an_absent_package_is_absent(node: Make):
-    with pytest.raises(DocumentAbsent):
-        await fetched(node(), ScriptedUpstream(Script(fails=DocumentAbsent(URL))))
+async def test_an_absence_is_asked_for_once_within_its_lifetime(node: Make, database: PostgresDatabase):
+    upstream = ScriptedUpstream(Script(fails=DocumentAbsent(URL)), Script(LARGE))
+    answers = await asyncio.gather(*(fetched(node(), upstream) for _ in range(3)), return_exceptions=True)
+    left = sorted(answer.left or 0 for answer in answers if isinstance(answer, DocumentAbsent))
+    await database.write(lambda transaction: transaction.change("UPDATE shared_absences SET until = until - 60"))
+
+    assert (len(left), left[0], 0 < left[1] <= left[2] <= ABSENT) == (3, 0, True)
+    assert len(upstream.requests) == 1
+    assert await fetched(node(), upstream) == LARGE
+
+
+async def test_a_failure_of_the_upstream_is_no_absence(node: Make):
+    upstream = ScriptedUpstream(Script(fails=UpstreamUnavailable("nuget.org", "down")), Script(LARGE))
+    with pytest.raises(UpstreamUnavailable):
+        await fetched(node(), upstream)
+
+    assert await fetched(node(), upstream) == LARGE
 
 
 async def test_offline_nodes_have_what_is_in_the_bucket(node: Make):
