@@ -85,6 +85,8 @@ SHARED_PACKAGES = Counter(
     "nugetproxy_shared_packages_total", "Mirrored packages read from the bucket instead of from an upstream."
 )
 
+SHARED_PDBS = Counter("nugetproxy_shared_pdbs_total", "PDBs read from the bucket instead of from a symbol server.")
+
 BUCKET_REQUESTS = Counter(
     "nugetproxy_bucket_requests_total",
     "Requests to the bucket, by kind (look, read, write, delete, list) and result (ok, absent, error, unsent).",

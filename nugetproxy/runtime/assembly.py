@@ -271,6 +271,7 @@ async def assemble(
             leases,
             reserve,
             stack,
+            stores.packages,
         )
         foresight = foresight_over(upstreams, downloads, reserve, is_ours, config, stack)
 

@@ -21,6 +21,7 @@ class Fleet:
         self.postgres = postgres
         self.database = database
         self.bucket = bucket
+        self.upstream_settings: dict[str, str] = {}
 
     @asynccontextmanager
     async def opened(
@@ -53,5 +54,6 @@ class Fleet:
                 "outage": outage,
             },
         }
-        async with unfurnished(self.place / name, self.upstream, storage=storage) as house:
+        place, settings = self.place / name, self.upstream_settings
+        async with unfurnished(place, self.upstream, upstream_settings=settings, storage=storage) as house:
             yield house

@@ -135,10 +135,13 @@ async def opened_with_lane(data: Path, upstream: FakeUpstream, **sections: Any) 
 
 
 @asynccontextmanager
-async def unfurnished(data: Path, upstream: FakeUpstream, **sections: Any) -> AsyncIterator[House]:
+async def unfurnished(
+    data: Path, upstream: FakeUpstream, *, upstream_settings: Mapping[str, str] | None = None, **sections: Any
+) -> AsyncIterator[House]:
     """Like `opened_with_lane`, without accounts."""
     sections.setdefault("feed", {"protected_prefixes": ["Contoso."]})
-    config = settings_for(data, [{"name": "up", "service_index": upstream.url}], **sections)
+    settings = {"name": "up", "service_index": upstream.url, **(upstream_settings or {})}
+    config = settings_for(data, [settings], **sections)
     async with assemble(config) as services:
         hot = HotTable(config.server.hot_memory, services.changes)
         application = make_application(services, hot)

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from nugetproxy.storage.database.postgres import PostgresDatabase
 from nugetproxy.storage.database.postgres_transactions import InTransaction
 from tests.builders import make_nupkg
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.fleet import Fleet
 from tests.flows.private_feed import House
+from tests.flows.symbols import Build, publish, publish_symbols, symbols_of
 
 LIST = "/v3/flatcontainer/contoso.utils/index.json"
 REGISTRATION = "/v3/registration-gz-semver2/contoso.utils/index.json"
@@ -172,3 +174,37 @@ async def test_without_the_bucket_pushes_wait_and_packages_are_relayed(fleet: Fl
         for house in (one, two):
             assert (await house.get(MIRRORED)).body == package
         assert (await two.get(LIST)).status == 404
+
+
+async def test_a_symbol_server_is_asked_once_for_a_pdb_and_for_one_that_it_lacks(fleet: Fleet, upstream: FakeUpstream):
+    there, absent = Build("Fabrikam.There"), Build("Fabrikam.Absent")
+    publish(upstream, "Fabrikam.Tools", "1.0.0", there, absent)
+    publish_symbols(upstream, there)
+    fleet.upstream_settings = symbols_of(upstream)
+    package = "/v3/flatcontainer/fabrikam.tools/1.0.0/fabrikam.tools.1.0.0.nupkg"
+    async with fleet.opened("one", "two", "three") as houses:
+        for house in houses:
+            assert (await house.get(package)).status == 200
+            assert house.services.care is not None
+            async with asyncio.timeout(10):
+                while not house.services.care.inventory.keeps("fabrikam.tools", "1.0.0"):
+                    await asyncio.sleep(0.01)
+        await shared(fleet, "shared_packages")
+        got = await asyncio.gather(*(house.get(f"/symbols{there.path}") for house in houses))
+        lacking = await asyncio.gather(*(house.get(f"/symbols{absent.path}") for house in houses))
+        assert [each.body == there.pdb for each in got] == [True] * 3
+        assert [each.status for each in lacking] == [404] * 3
+        await shared(fleet, "shared_pdbs")
+    assert upstream.requests_for(f"*{there.path}") == 1
+    assert upstream.requests_for(f"*{absent.path}") == 1
+
+
+async def shared(fleet: Fleet, table: str) -> None:
+    """Until a node has left something in the bucket."""
+    database = PostgresDatabase(fleet.postgres.dsn(fleet.database))
+    try:
+        async with asyncio.timeout(10):
+            while await database.fetch(f"SELECT count(*) FROM {table}") == [(0,)]:
+                await asyncio.sleep(0.02)
+    finally:
+        database.close()

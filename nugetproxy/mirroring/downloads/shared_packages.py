@@ -18,6 +18,8 @@ from nugetproxy.storage.database.base import Database, Rows, Transaction
 T = TypeVar("T")
 PackageKey = tuple[str, str, str]
 """Upstream, lower id, lower version."""
+PdbKey = tuple[str, str, str]
+"""Upstream, lower name, lower key."""
 
 Fence = Callable[[Transaction], None]
 """Called in a transaction; raises StorageUnavailable if this node may not do the work any more."""
@@ -37,6 +39,17 @@ _FIND: Final = (
 _NOTE_ABSENT: Final = (
     f"INSERT INTO shared_absences (what, until) VALUES (?, {_CLOCK} + ?)"  # noqa: S608 - ours
     " ON CONFLICT (what) DO UPDATE SET until = excluded.until"
+)
+_ONE_PDB: Final = "upstream = ? AND lower_name = ? AND lower_key = ?"
+_FIND_PDB: Final = _FIND.replace("shared_packages", "shared_pdbs").replace(_ONE, _ONE_PDB)
+_INSERT_PDB: Final = (
+    "INSERT INTO shared_pdbs (upstream, lower_name, lower_key, lower_id, lower_version, blob, size, sha512)"  # noqa: S608 - ours
+    f" SELECT ?, ?, ?, ?, ?, ?, CAST(? AS BIGINT), ? WHERE EXISTS (SELECT 1 FROM shared_packages WHERE {_ONE})"
+    " ON CONFLICT DO NOTHING"
+)
+_SIZE_WITH_PDBS: Final = (
+    "size + (SELECT coalesce(sum(size), 0)::bigint FROM shared_pdbs AS s WHERE s.upstream = p.upstream"
+    " AND s.lower_id = p.lower_id AND s.lower_version = p.lower_version)"
 )
 _UNCLAIM: Final = f"INSERT INTO shared_unclaimed (blob, since) SELECT blob, {_NOW} FROM gone ON CONFLICT DO NOTHING"  # noqa: S608 - ours
 # In seconds. What the upstream did not offer is asked about again after this time.
@@ -63,7 +76,7 @@ class Absence:
 
 @dataclass(frozen=True, slots=True)
 class StoredPackage:
-    """A row, for those who decide what goes. `used` is up to `USE_BEHIND` older than the last use."""
+    """A row, for those who decide what goes. `size` is with its PDBs, `used` up to `USE_BEHIND` before the last use."""
 
     upstream: str
     lower_id: str
@@ -85,14 +98,14 @@ class SharedPackages:
 
     async def find(self, key: PackageKey) -> SharedPackage | Absence | None:
         """The package, if the bucket has it, or that the upstream lacks it. One query."""
-        rows = await self._database.fetch(_FIND, (*key, _what(key)))
+        rows = await self._database.fetch(_FIND, (*key, package_called(key)))
         return _found(rows)
 
     # --- what upstreams lack ------------------------------------------------------------------------------------------
 
-    async def note_absent(self, key: PackageKey, seconds: float) -> None:
-        """The upstream said that it does not have the package; for so long it is not asked again."""
-        row = (_what(key), seconds)
+    async def note_absent(self, what: str, seconds: float) -> None:
+        """The upstream said that it does not have this; for so long it is not asked again."""
+        row = (what, seconds)
         await self._database.write(lambda transaction: transaction.change(_NOTE_ABSENT, row))
 
     async def forget_absences(self, fence: Fence) -> None:
@@ -118,7 +131,7 @@ class SharedPackages:
             if not claimed or not transaction.change(_INSERT, (*key, blob, package.size, package.sha512)):
                 return False
             transaction.change("DELETE FROM shared_unclaimed WHERE blob = ?", (blob,))
-            transaction.change("DELETE FROM shared_absences WHERE what = ?", (_what(key),))
+            transaction.change("DELETE FROM shared_absences WHERE what = ?", (package_called(key),))
             return True
 
         return await self._database.write(add)
@@ -127,6 +140,31 @@ class SharedPackages:
         """The object does not have these bytes, or does not exist."""
         row = (*key, str(package.blob))
         sql = f"WITH gone AS (DELETE FROM shared_packages WHERE {_ONE} AND blob = ? RETURNING blob) {_UNCLAIM}"  # noqa: S608 - ours
+        await self._database.write(lambda transaction: transaction.change(sql, row))
+
+    # --- PDBs ---------------------------------------------------------------------------------------------------------
+
+    async def find_pdb(self, key: PdbKey, called: str) -> SharedPackage | Absence | None:
+        """The PDB, if the bucket has it, or that the symbol server lacks it, which is noted under `called`."""
+        return _found(await self._database.fetch(_FIND_PDB, (*key, called)))
+
+    async def add_pdb(self, key: PdbKey, package: PackageKey, pdb: SharedPackage) -> bool:
+        """As `add`. Also False where the bucket does not have the package."""
+        row = (*key, *package[1:], str(pdb.blob), pdb.size, pdb.sha512, *package)
+
+        def add(transaction: Transaction) -> bool:
+            claimed = transaction.fetch("SELECT 1 FROM shared_unclaimed WHERE blob = ? AND since > 0", (str(pdb.blob),))
+            if not claimed or not transaction.change(_INSERT_PDB, row):
+                return False
+            transaction.change("DELETE FROM shared_unclaimed WHERE blob = ?", (str(pdb.blob),))
+            return True
+
+        return await self._database.write(add)
+
+    async def forget_pdb(self, key: PdbKey, pdb: SharedPackage) -> None:
+        """As `forget`."""
+        row = (*key, str(pdb.blob))
+        sql = f"WITH gone AS (DELETE FROM shared_pdbs WHERE {_ONE_PDB} AND blob = ? RETURNING blob) {_UNCLAIM}"  # noqa: S608 - ours
         await self._database.write(lambda transaction: transaction.change(sql, row))
 
     # --- uses ---------------------------------------------------------------------------------------------------------
@@ -140,8 +178,11 @@ class SharedPackages:
     # --- removing -----------------------------------------------------------------------------------------------------
 
     async def total(self) -> tuple[int, int]:
-        """How many packages there are, and their bytes. Reads the whole table, in a thread."""
-        sql = "SELECT count(*), coalesce(sum(size), 0) FROM shared_packages"
+        """How many packages there are, and the bytes of them and their PDBs. Reads the whole tables, in a thread."""
+        sql = (
+            "SELECT count(*), coalesce(sum(size), 0) + (SELECT coalesce(sum(size), 0) FROM shared_pdbs)"
+            " FROM shared_packages"
+        )
         [(packages, size)] = await self._database.read(lambda fetch: fetch(sql, ()))
         return int(packages), int(size)
 
@@ -153,7 +194,7 @@ class SharedPackages:
         beyond = "" if after is None else f" AND used >= ? AND (used, {_KEY}) > (?, ?, ?, ?)"
         given = () if after is None else (after.used, after.used, *after.key)
         sql = (
-            f"SELECT {_KEY}, blob, size, used FROM shared_packages AS p"  # noqa: S608 - ours
+            f"SELECT {_KEY}, blob, {_SIZE_WITH_PDBS}, used FROM shared_packages AS p"  # noqa: S608 - ours
             f" WHERE gone < {_NOW} - {_GONE_FOR} AND NOT EXISTS (SELECT 1 FROM mirrored_pins AS pin"
             f" WHERE pin.lower_id = p.lower_id AND pin.lower_version IN ('', p.lower_version)){beyond}"
             f" ORDER BY used, {_KEY} LIMIT ?"
@@ -175,7 +216,11 @@ class SharedPackages:
         sql = (
             f"WITH gone AS (DELETE FROM shared_packages AS p WHERE {_ONE} AND blob = ? AND used = ? AND NOT EXISTS"  # noqa: S608 - ours
             " (SELECT 1 FROM mirrored_pins AS pin WHERE pin.lower_id = p.lower_id"
-            f" AND pin.lower_version IN ('', p.lower_version)) RETURNING blob) {_UNCLAIM}"
+            " AND pin.lower_version IN ('', p.lower_version)) RETURNING upstream, lower_id, lower_version, blob),"
+            " pdbs AS (DELETE FROM shared_pdbs AS s USING gone WHERE s.upstream = gone.upstream"
+            " AND s.lower_id = gone.lower_id AND s.lower_version = gone.lower_version RETURNING s.blob)"
+            f" INSERT INTO shared_unclaimed (blob, since) SELECT blob, {_NOW} FROM gone UNION ALL"
+            f" SELECT blob, {_NOW} FROM pdbs ON CONFLICT DO NOTHING"
         )
 
         def remove(transaction: Transaction) -> list[StoredPackage]:
@@ -208,7 +253,8 @@ def _found(rows: Rows) -> SharedPackage | Absence | None:
     return Absence(left) if left > 0 else None
 
 
-def _what(key: PackageKey) -> str:
+def package_called(key: PackageKey) -> str:
+    """The name of a package among what upstreams lack."""
     return f"package {'/'.join(key)}"
 
 

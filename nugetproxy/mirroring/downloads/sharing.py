@@ -19,7 +19,13 @@ from nugetproxy.errors import DocumentAbsent, StorageUnavailable, UpstreamUnavai
 from nugetproxy.executors.base import Executor
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.downloads.contents import CommittedPackage, Incoming, WantedContent
-from nugetproxy.mirroring.downloads.shared_packages import Absence, PackageKey, SharedPackage, SharedPackages
+from nugetproxy.mirroring.downloads.shared_packages import (
+    Absence,
+    PackageKey,
+    SharedPackage,
+    SharedPackages,
+    package_called,
+)
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobKey
 from nugetproxy.storage.blobs.checked import WrongContent
@@ -56,7 +62,7 @@ class FleetPackages:
         self._absent_seconds = absent_seconds
         self.rows = SharedPackages(database)
         self.bucket = bucket
-        self._leases = leases
+        self.leases = leases
         self.threads = threads
         self._refusals = Refusals("packages_shared_again")
 
@@ -70,7 +76,7 @@ class FleetPackages:
                 # After our patience without the right: a second request to the upstream is better than none.
                 with suppress(TimeoutError, StorageUnavailable):
                     async with asyncio.timeout(_PATIENCE):
-                        await stack.enter_async_context(self._leases.hold(f"package {wanted.nupkg}"))
+                        await stack.enter_async_context(self.leases.hold(f"package {wanted.nupkg}"))
                     found = await self._find(upstream, wanted.identity)
             yield FleetSource(self, wanted, found)
 
@@ -92,7 +98,8 @@ class FleetPackages:
     async def note_absent(self, wanted: WantedContent) -> None:
         """The upstream does not have the package. Never raises: then each node asks for itself."""
         with suppress(StorageUnavailable):
-            await self.rows.note_absent(_key(wanted.upstream.name, wanted.identity), self._absent_seconds)
+            called = package_called(_key(wanted.upstream.name, wanted.identity))
+            await self.rows.note_absent(called, self._absent_seconds)
 
     async def forget(self, wanted: WantedContent, found: SharedPackage) -> None:
         """Remove a package whose bytes in the bucket are not what was left there, or are missing. Never raises."""

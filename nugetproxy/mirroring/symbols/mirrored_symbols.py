@@ -28,11 +28,13 @@ from nugetproxy.feeds.base import LocalFile
 from nugetproxy.feeds.protected import IsOurs, nothing_is_ours
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.downloads.keys import lease_of, package_key
+from nugetproxy.mirroring.downloads.shared_packages import Absence, SharedPackage
 from nugetproxy.mirroring.kept.files import FileKey
 from nugetproxy.mirroring.kept.guard import sha512_of
 from nugetproxy.mirroring.kept.symbols import KeptSymbols, MirroredPdb
 from nugetproxy.mirroring.symbols.checks import LARGEST_PDB, fault_of
 from nugetproxy.mirroring.symbols.reading import SymbolsReading
+from nugetproxy.mirroring.symbols.shared_symbols import FleetSymbols
 from nugetproxy.mirroring.symbols.verification import forget
 from nugetproxy.mirroring.upstream.client import UpstreamClient
 from nugetproxy.nuget.identity import PackageIdentity
@@ -81,11 +83,12 @@ class MirroredSymbols:
         *,
         is_ours: IsOurs = nothing_is_ours,
         used: Callable[[str, PackageIdentity], None] = lambda _upstream, _package: None,
+        shared: FleetSymbols | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`servers` by the name of the upstream; empty offline. `is_ours` tells whether a lower id is protected or
         hosted: then nothing of the mirror answers for it, and nobody is asked. `used` is told of each use of a package.
-        `clock` is in unix seconds.
+        `shared` are those of other machines. `clock` is in unix seconds.
         """
         self._rows = rows
         self._blobs = blobs
@@ -94,6 +97,7 @@ class MirroredSymbols:
         self._servers = servers
         self._is_ours = is_ours
         self._used = used
+        self._shared = shared
         self._clock = clock
         self._reading = SymbolsReading(rows, blobs, leases)
         self._running: dict[MirroredPdb, asyncio.Task[MirroredPdb]] = {}
@@ -225,17 +229,49 @@ class MirroredSymbols:
                 return pdb
             if self.is_known_absent(pdb):
                 raise DocumentAbsent(url)
-            outcome = "failed"
-            try:
-                spool = await UPKEEP.run(self._copied, pdb) or await self._received(server, url, pdb)
-                kept = await self._keep(pdb, spool)
-                outcome = "fetched"
-            except DocumentAbsent:
-                outcome = "absent"
-                await self._rows.note_absent(pdb, int(self._clock()))
-                raise
-            finally:
-                metrics.SYMBOLS_FETCHED.labels(wanted.upstream, outcome).inc()
+            spool = await UPKEEP.run(self._copied, pdb)
+            if spool is not None:
+                return await self._keep(pdb, spool)
+            if self._shared is None:
+                return await self._asked(server, url, pdb)
+            async with self._shared.leading(pdb) as found:
+                return await self._shared_or_asked(self._shared, found, server, url, pdb)
+
+    async def _shared_or_asked(
+        self,
+        shared: FleetSymbols,
+        found: SharedPackage | Absence | None,
+        server: SymbolServer,
+        url: str,
+        pdb: MirroredPdb,
+    ) -> MirroredPdb:
+        if isinstance(found, Absence):
+            # Until the others ask again, too.
+            await self._rows.note_absent(pdb, int(self._clock() + found.left - ABSENT_SECONDS))
+            raise DocumentAbsent(url, found.left)
+        if found is not None and (content := await shared.read(pdb, found)) is not None:
+            spool = await UPKEEP.run(self._checked, content, pdb)
+            if spool is not None:
+                return await self._keep(pdb, spool)
+        try:
+            kept = await self._asked(server, url, pdb)
+        except DocumentAbsent:
+            await shared.note_absent(pdb)
+            raise
+        await shared.share(kept, self._blobs.path(kept.blob))
+        return kept
+
+    async def _asked(self, server: SymbolServer, url: str, pdb: MirroredPdb) -> MirroredPdb:
+        outcome = "failed"
+        try:
+            kept = await self._keep(pdb, await self._received(server, url, pdb))
+            outcome = "fetched"
+        except DocumentAbsent:
+            outcome = "absent"
+            await self._rows.note_absent(pdb, int(self._clock()))
+            raise
+        finally:
+            metrics.SYMBOLS_FETCHED.labels(pdb.upstream, outcome).inc()
         return kept
 
     def _copied(self, pdb: MirroredPdb) -> Spool | None:
@@ -247,15 +283,21 @@ class MirroredSymbols:
                 content = self._blobs.path(other.blob).read_bytes()
             except OSError:
                 continue
-            if not fault_of(content, pdb.lower_key, read_symbol_checksums(pdb.checksums)):
-                spool = self._spools.create("pdb", len(content))
-                try:
-                    spool.append(content)
-                except BaseException:  # whatever it was, nothing is left in the spool folder
-                    spool.end()
-                    raise
+            if (spool := self._checked(content, pdb)) is not None:
                 return spool
         return None
+
+    def _checked(self, content: bytes, pdb: MirroredPdb) -> Spool | None:
+        """None if this is another PDB. Blocks; raises StorageUnavailable."""
+        if fault_of(content, pdb.lower_key, read_symbol_checksums(pdb.checksums)):
+            return None
+        spool = self._spools.create("pdb", len(content))
+        try:
+            spool.append(content)
+        except BaseException:  # whatever it was, nothing is left in the spool folder
+            spool.end()
+            raise
+        return spool
 
     async def _received(self, server: SymbolServer, url: str, pdb: MirroredPdb) -> Spool:
         """A verified PDB."""

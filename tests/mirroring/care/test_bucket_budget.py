@@ -131,6 +131,23 @@ async def test_an_object_that_is_being_deleted_cannot_be_claimed(bucket):
     assert not await bucket.rows.add(("up", "late", "1.0.0"), SharedPackage(blob, 100, ""))
 
 
+async def test_pdbs_count_and_go_with_their_package(bucket):
+    blob = BlobKey.of("mirror", "up", "p0", "1.0.0", "p0.pdb")
+    await bucket.rows.announce(blob)
+    bucket.objects.objects[blob] = bytes(900)
+    pdb = SharedPackage(blob, 900, "")
+    added = [
+        await bucket.rows.add_pdb(("up", "p.pdb", "key"), ("up", lower_id, "1.0.0"), pdb) for lower_id in ("p9", "p0")
+    ]
+    before = await bucket.rows.total()
+    await bucket.budget(1000).look(anybody)
+
+    assert (added, before) == ([False, True], (5, 1400))
+    assert await bucket.names() == ["p1", "p2", "p3", "p4"]
+    assert blob not in bucket.objects.objects
+    assert await bucket.rows.find_pdb(("up", "p.pdb", "key"), "pdb") is None
+
+
 async def test_uses_are_written_in_batches_and_at_most_once_in_some_hours(bucket):
     uses = BucketUses(bucket.rows)
     for _ in range(3):
