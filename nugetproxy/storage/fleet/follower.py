@@ -50,7 +50,7 @@ class Follower:
         self._timing = timing
         self._went_back = went_back
         self._hint = asyncio.Event()
-        self._tidied = standing.now()
+        self._tidied = self._asked = standing.now()
 
     def hint(self) -> None:
         """There may be a change. Hints may be lost: they only save time."""
@@ -84,7 +84,7 @@ class Follower:
             metrics.FLEET_CONFIRMATIONS.labels("failed").inc()
             if standing.failing_since is None:
                 _log.warning("fleet_unreachable", error=str(error))
-            until = memory_without_database(standing.until, standing.confirmed, failed, timing)
+            until = memory_without_database(standing.until, standing.confirmed, self._asked, failed, timing)
             standing.extended(until, failed)
             return timing.retry
         except Exception:  # noqa: BLE001 - a bug; without a follower the node would never remember anything again
@@ -108,7 +108,7 @@ class Follower:
                 await self._enter()
                 continue
             # Read before the database looks: what it does not find then was committed later.
-            sent = standing.now()
+            sent = self._asked = standing.now()
             match await self._log.confirm(standing.session, standing.beat, position):
                 case Confirmation.ACCEPTED:
                     standing.accepted(sent, memory_until(sent, self._timing))
@@ -120,12 +120,13 @@ class Follower:
                     await self._catch_up()
                 case Confirmation.LOST:
                     # Nobody waits for this node. What it has noted of its session may be that of another process.
-                    standing.ended()
+                    standing.given_up()
                     await self._enter()
 
     async def _catch_up(self) -> None:
         standing = self._standing
         position = standing.position
+        self._asked = standing.now()
         entries = None if position is None else await self._log.since(position)
         if entries is None:
             await self._begin_anew()
@@ -137,6 +138,7 @@ class Follower:
     async def _begin_anew(self) -> None:
         """What changed is not known: what was in memory until now is outdated."""
         known = self._standing.position
+        self._asked = self._standing.now()
         newest = await self._log.newest()
         if known is not None:
             is_back = newest.revision <= known.revision
@@ -156,6 +158,7 @@ class Follower:
         position = standing.position
         assert position is not None, "just begun"
         session, old = secrets.randbits(62) + 1, standing.session
+        self._asked = standing.now()
         await self._log.enter(session, self._name, position, old)
         standing.entered(session)
         _log.info("fleet_entered", node=self._name)

@@ -49,13 +49,16 @@ def memory_until(sent: float, timing: Timing) -> float:
     return sent + timing.right
 
 
-def memory_without_database(until: float, confirmed: float | None, failed: float, timing: Timing) -> float:
-    """The same after an attempt failed at `failed`; `until` is the previous result, `confirmed` when the last accepted
-    confirmation was sent.
+def memory_without_database(
+    until: float, confirmed: float | None, asked: float, failed: float, timing: Timing
+) -> float:
+    """The same after an attempt, begun at `asked`, failed at `failed`; `until` is the previous result, `confirmed` when
+    the last accepted confirmation was sent, None if what the node knows is known to be outdated.
 
-    It could not have learned of a change: so it goes on with what it knows, but not for longer than `outage`.
+    It could not have learned of a change: so it goes on with what it knows, but not for longer than `outage`. An
+    attempt that took longer than it may proves nothing: the node was stopped meanwhile, and may have been answered.
     """
-    if confirmed is None:
+    if confirmed is None or failed - asked > timing.attempt + timing.beat:
         return until
     return max(until, min(confirmed + timing.outage, failed + timing.excuse))
 

@@ -103,7 +103,7 @@ class Standing:
 
     @property
     def confirmed(self) -> float | None:
-        """When the last accepted confirmation was sent. None: there was none since the boot."""
+        """When the last accepted confirmation was sent. None: there was none since the boot, or `given_up`."""
         return self._values[_CONFIRMED] / 1e9 or None
 
     def reached(self, position: Position) -> None:
@@ -132,6 +132,11 @@ class Standing:
     def ended(self) -> None:
         """Nothing may be answered from memory until the next confirmation."""
         self._values[_UNTIL] = 0
+
+    def given_up(self) -> None:
+        """As `ended`, also while the database cannot be reached: there are changes that this node does not know."""
+        self._values[_CONFIRMED] = 0
+        self.ended()
 
     def close(self) -> None:
         """Release the memory; nothing may be read afterwards."""

@@ -179,6 +179,47 @@ async def test_without_a_database_memory_lasts_for_the_outage_and_no_longer():
 
 
 @in_virtual_time
+async def test_a_node_that_learned_that_it_was_given_up_uses_nothing_it_remembers_while_it_is_cut_off():
+    """
+    There was a change that it does not know, and its writer was told that nobody answers from before it.
+    """
+    setting = Setting()
+    await setting.after(0.1)
+    enter = setting.log.enter
+
+    async def cut_off(*given):
+        setting.network.is_cut = True
+        await enter(*given)
+
+    setting.log.enter = cut_off  # type: ignore[method-assign]
+    setting.tables.commit(ONE)
+    await setting.log.give_up(1)
+    await setting.after(TIMING.beat)
+    remembered = []
+    for _ in range(10):
+        await setting.after(1)
+        remembered.append(setting.standing.may_remember())
+
+    assert not any(remembered)
+
+
+@in_virtual_time
+async def test_a_node_that_was_stopped_is_not_cut_off():
+    """
+    Its attempt fails because it did not see the answer in time. Meanwhile a writer has waited for it in vain.
+    """
+    setting = Setting()
+    await setting.after(0.1)
+    setting.network.is_cut, setting.network.delay = True, TIMING.wait  # as if its clock had jumped
+    await setting.after(TIMING.beat + TIMING.wait)
+    remembered = setting.standing.may_remember()
+    setting.network.is_cut, setting.network.delay = False, 0.0
+    await setting.after(TIMING.beat)
+
+    assert (remembered, setting.standing.may_remember()) == (False, True)
+
+
+@in_virtual_time
 async def test_a_bug_is_no_excuse_and_no_end():
     """
     The database can be asked meanwhile, so what is remembered is used for as long as the right lasts, and no longer.

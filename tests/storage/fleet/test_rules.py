@@ -39,7 +39,15 @@ def test_it_has_ended_everywhere_once_a_writer_has_waited(rate):
     ],
 )
 def test_what_is_known_is_used_while_the_database_cannot_be_reached(until, confirmed, failed, expected):
-    assert memory_without_database(until, confirmed, failed, TIMING) == expected
+    assert memory_without_database(until, confirmed, failed - 1, failed, TIMING) == expected
+
+
+@pytest.mark.parametrize(("took", "expected"), [(0.0, 105.0), (1.9, 105.0), (2.1, 104.0), (60.0, 104.0)])
+def test_an_attempt_during_which_the_node_was_stopped_proves_nothing(took, expected):
+    """
+    The answer may have been there, and a writer may have waited in vain meanwhile.
+    """
+    assert memory_without_database(104.0, 100.0, 103.0 - took, 103.0, TIMING) == expected
 
 
 def test_an_excuse_lasts_until_the_next_attempt_has_ended():
