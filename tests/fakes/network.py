@@ -27,6 +27,10 @@ class Network:
         """Connections are accepted, and data is received, but nothing arrives."""
         self.lost: set[Direction] = set()
         """The directions in which nothing arrives."""
+        self.held: set[Direction] = set()
+        """The directions in which data waits until this changes: TCP sends it again."""
+        self.is_refusing = False
+        """No new connection is accepted."""
         self._cuts: list[tuple[bytes, bool]] = []
         self._open: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -34,6 +38,10 @@ class Network:
     def cut(self) -> None:
         """Reset all connections."""
         self._do(self._cut_all)
+
+    def cut_nowhere(self) -> None:
+        """Forget what `cut_at` has planned."""
+        self._cuts.clear()
 
     def cut_at(self, marker: bytes, *, before: bool) -> None:
         """Reset the connection on which a client next sends `marker`: before the server gets it, or after, and before
@@ -63,6 +71,9 @@ class Network:
         await asyncio.gather(*others, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.is_refusing:
+            writer.transport.abort()
+            return
         self.connections += 1
         self._open.add(writer)
         with contextlib.suppress(OSError, asyncio.CancelledError):
@@ -93,6 +104,8 @@ class Network:
             while data := await reader.read(65536):
                 if self.delay:
                     await asyncio.sleep(self.delay)
+                while direction in self.held:
+                    await asyncio.sleep(0.01)
                 if self.is_silent or direction in self.lost:
                     continue
                 cut = next((cut for cut in self._cuts if direction == "to_server" and cut[0] in data), None)

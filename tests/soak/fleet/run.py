@@ -1,0 +1,134 @@
+"""Rounds: clients work for a moment on ids of their own, something goes wrong, and the history is checked."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from nugetproxy.storage.fleet.rules import Timing
+from tests.soak.fleet.checker import explain
+from tests.soak.fleet.clients import Client, Notes, Stage
+from tests.soak.fleet.history import Act, Step
+from tests.soak.fleet.nodes import QUICK, Fleet, Node, engines, fleet
+from tests.soak.fleet.trouble import Trouble
+
+CLIENTS: Final = 6
+OUTAGES: Final = (0.0, 0.0, 3.0)
+"""`storage.shared.outage` of each node: two that never answer from before an acknowledged change, and one that may."""
+_REPORTED: Final = 20
+SECONDS: Final = 0.9
+"""How long clients work in a round."""
+_HEALED_WITHIN: Final = 20.0
+"""Seconds after the end of all trouble until a node must answer."""
+
+
+class Rounds:
+    """`findings` is what was wrong, `counts` what happened."""
+
+    def __init__(self, fleet: Fleet, seed: int, *, only: str = "", seconds: float = SECONDS) -> None:
+        """`only`: the one kind of trouble that every round has; see `trouble`. `seconds`: how long clients work."""
+        self._fleet = fleet
+        self._seed = seed
+        self._only = only
+        self._seconds = seconds
+        self.counts: Counter[str] = Counter()
+        self.findings: list[str] = []
+        self._trouble = Trouble(fleet, random.Random(f"{seed}/trouble"), self.counts)
+        # A node that was cut off learns of what it missed within this time; see decision 32.
+        self._lag = 1.1 * fleet.timing.right
+        self._key = ""
+
+    async def run(self, rounds: Iterable[int]) -> None:
+        self._key = self._key or await self._fleet.new_key(f"all {self._seed}")
+        for number in rounds:
+            await self.round(number)
+        await self._trouble.all_started()
+        self.findings += self._trouble.findings
+
+    async def round(self, number: int) -> None:
+        """One round."""
+        chance, notes = random.Random(f"{self._seed}/{number}"), Notes()
+        stage = await self._stage(number, notes)
+        clients = [Client(f"{number}.{each}", stage, notes, random.Random(f"{self._seed}/{number}/{each}"))
+                   for each in range(CLIENTS)]  # fmt: skip
+        until = monotonic() + self._seconds
+        async with asyncio.TaskGroup() as group:
+            for client in clients:
+                group.create_task(_work(client, until))
+            group.create_task(self._worries(chance))
+            group.create_task(self._revoke(stage, notes, chance))
+        await self._look_everywhere(clients[0], stage, notes)
+        self._judge(number, notes)
+
+    async def _stage(self, number: int, notes: Notes) -> Stage:
+        register, begun = f"key {number}", monotonic()
+        key = await self._fleet.new_key(f"{self._seed} {number}")
+        notes.steps[register].append(Step(Act.PUSH, begun, monotonic(), "key", node="command"))
+        ids = (f"Contoso.R{self._seed}.N{number}", f"Contoso.R{self._seed}.M{number}")
+        return Stage(ids, self._fleet.nodes, self._key, {register: key})
+
+    async def _worries(self, chance: random.Random) -> None:
+        for _ in range(1 if self._only else chance.choice((1, 1, 2))):
+            await asyncio.sleep(chance.uniform(0, 0.3))
+            await self._trouble.once(self._only)
+
+    async def _revoke(self, stage: Stage, notes: Notes, chance: random.Random) -> None:
+        await asyncio.sleep(chance.uniform(0.1, self._seconds))
+        for register, key in stage.volatile.items():
+            change = Step(Act.DELETE, monotonic(), node="command")
+            try:
+                await self._fleet.managed.directory.revoke_key(key)
+            except Exception:  # PostgreSQL may be away just now
+                notes.steps[register].append(change)
+            else:
+                notes.steps[register].append(Step(Act.DELETE, change.begun, monotonic(), node="command"))
+
+    async def _look_everywhere(self, client: Client, stage: Stage, notes: Notes) -> None:
+        """Without trouble, every node must answer soon."""
+
+        async def look(node: Node) -> None:
+            until = monotonic() + _HEALED_WITHIN
+            for package_id in stage.ids:
+                while node.is_up and not await client.read_everything(node, package_id):
+                    if monotonic() > until:
+                        notes.found(f"{node.name} does not answer {_HEALED_WITHIN:g} s after all trouble")
+                        return
+                    await asyncio.sleep(0.1)
+
+        await asyncio.gather(*(look(node) for node in self._fleet.up))
+
+    def _judge(self, number: int, notes: Notes) -> None:
+        self.counts += notes.counts
+        self.counts["rounds"] += 1
+        wrong = [*notes.findings]
+        for register, steps in sorted(notes.steps.items()):
+            self.counts["steps"] += len(steps)
+            if (why := explain(steps, self._lag)) is not None:
+                wrong.append(f"{register}: {why}")
+        for each in wrong:
+            print(f"FOUND in round {number}: {each}", flush=True)
+        self.findings += wrong
+
+
+async def _work(client: Client, until: float) -> None:
+    while monotonic() < until:
+        await client.step()
+
+
+async def soak(folder: Path, seed: int, rounds: int, *, only: str = "", timing: Timing = QUICK) -> int:
+    """Rounds until something is found, and what is left at the end. Returns the exit code."""
+    with engines(folder) as shared:
+        async with fleet(folder, shared, OUTAGES, timing) as three:
+            running = Rounds(three, seed, only=only)
+            began = monotonic()
+            for first in range(0, rounds, _REPORTED):
+                await running.run(range(first, min(rounds, first + _REPORTED)))
+                each = (monotonic() - began) / running.counts["rounds"]
+                print(f"{running.counts['rounds']} rounds, {each:.2f} s each, {running.counts['kills']} kills, "
+                      f"{len(running.findings)} findings", flush=True)  # fmt: skip
+            for name, count in sorted(running.counts.items()):
+                print(f"{count:8} {name}")
+    return 1 if running.findings else 0
