@@ -78,7 +78,9 @@ def _shared(storage: StorageSettings) -> Iterator[Problem]:
     if bool(shared.access_key_file) != bool(shared.secret_key_file):
         missing = "secret_key_file" if shared.access_key_file else "access_key_file"
         yield (*place, missing), "is missing: set both, or neither to use the credentials of the environment"
-    for name in ("dsn_file", "access_key_file", "secret_key_file"):
+    if shared.ca_file and not shared.endpoint.startswith("https://"):
+        yield (*place, "ca_file"), "is only used for an endpoint that begins with https://"
+    for name in ("dsn_file", "access_key_file", "secret_key_file", "ca_file"):
         file = getattr(shared, name)
         if file and (why := _unfit(file)):
             yield (*place, name), why

@@ -69,6 +69,7 @@ class SharedStorageSettings(Section):
     prefix: Folder = ""
     access_key_file: str = ""
     secret_key_file: str = ""
+    ca_file: str = ""
     cache_size: Size = 10_000_000_000
     mirror_budget: Size = 0
     outage: Duration = 120.0

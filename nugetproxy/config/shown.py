@@ -19,6 +19,7 @@ _SIZE_KEYS = frozenset(
         "max_symbols_size",
         "max_unpacked_size",
         "memory_relay",
+        "mirror_budget",
         "reserve",
     }
 )

@@ -18,12 +18,13 @@ from nugetproxy.executors.threads import BUCKET
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.downloads.sharing import FleetPackages
 from nugetproxy.runtime.background_jobs import run_until_closed
+from nugetproxy.runtime.bucket_address import bucket_address
 from nugetproxy.runtime.shared_database import shared_dsn, shared_limits
 from nugetproxy.runtime.stores import Stores
 from nugetproxy.storage.blobs.base import BlobStore
 from nugetproxy.storage.blobs.node_cache import NodeCache
 from nugetproxy.storage.blobs.s3 import BucketBlobs
-from nugetproxy.storage.blobs.s3_client import BucketAddress, BucketClient
+from nugetproxy.storage.blobs.s3_client import BucketClient
 from nugetproxy.storage.database.base import Database, Rows
 from nugetproxy.storage.database.postgres import PostgresDatabase
 from nugetproxy.storage.documents.shared import SharedDocuments, sweep_documents
@@ -150,11 +151,7 @@ def _degraded(standing: Standing, bucket: BucketBlobs) -> str:
 
 
 def _bucket(config: Config) -> BucketBlobs:
-    shared = config.storage.shared
-    address = BucketAddress(
-        shared.bucket, shared.endpoint, shared.region, shared.prefix, shared.access_key_file, shared.secret_key_file
-    )
-    return BucketBlobs(BucketClient(address))
+    return BucketBlobs(BucketClient(bucket_address(config)))
 
 
 def _note_loss(database: Database, name: str) -> None:

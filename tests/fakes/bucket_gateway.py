@@ -5,9 +5,11 @@ It runs in a thread of its own, so that tests may block.
 
 import asyncio
 import io
+import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Self
 
 import aiohttp
@@ -24,8 +26,13 @@ _HOP = frozenset({"connection", "transfer-encoding", "keep-alive"})
 class BucketGateway:
     """Listens on loopback and forwards to `target`. Use as a context manager."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, certificate: tuple[Path, Path] | None = None) -> None:
+        """`certificate`: the files of a certificate and its key, for https."""
         self._target = target
+        self._tls: ssl.SSLContext | None = None
+        if certificate is not None:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(*certificate)
         self.requests: list[str] = []
         self._disturbance: Disturbance | None = None
         self._left = 0
@@ -34,7 +41,7 @@ class BucketGateway:
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
 
     def disturb(self, how: Disturbance, times: int = 1_000_000) -> None:
         """Disturb the next requests, as many as `times`."""
@@ -71,7 +78,7 @@ class BucketGateway:
         self._session = aiohttp.ClientSession(auto_decompress=False)
         self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
         self._port: int = self._runner.addresses[0][1]
 

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from nugetproxy.metrics import BUCKET_REQUESTS
 from nugetproxy.storage.blobs.s3 import PIECE, BucketBlobs
 from nugetproxy.storage.blobs.s3_client import BucketAddress, BucketClient, Circuit, Patience
 from nugetproxy.storage.spool import MemoryBudget, Spool, SpoolFolder
+from tests.certificates import PrivateCA
 from tests.contracts.blob_store import KEY, LARGE, BlobsContract, MakeSpool
 from tests.engines.seaweedfs import SeaweedFs
 from tests.fakes.bucket_gateway import BucketGateway, Disturbance, answering, cut, flipped, silent, unkept
@@ -309,6 +311,20 @@ def test_a_missing_key_file_is_no_missing_blob(bucket: BucketAddress, tmp_path: 
 
     with pytest.raises(StorageUnavailable, match="credentials"):
         BucketBlobs(BucketClient(where)).stat(KEY)
+
+
+def test_a_bucket_behind_a_private_authority_is_trusted_with_its_file_only(seaweedfs: SeaweedFs, tmp_path: Path):
+    authority, other = PrivateCA(tmp_path / "ca"), PrivateCA(tmp_path / "other")
+    file = tmp_path / "bucket-ca.pem"
+    file.write_bytes(other.file.read_bytes())
+    with BucketGateway(seaweedfs.endpoint, authority.issue()) as gateway:
+        where = seaweedfs.address(gateway.endpoint)
+        store = BucketBlobs(BucketClient(replace(where, ca_file=str(file)), HASTY))
+        for each in (BucketBlobs(BucketClient(where, HASTY)), store):
+            with pytest.raises(StorageUnavailable, match="cannot be reached"):
+                each.rehearse()
+        file.write_bytes(other.file.read_bytes() + authority.file.read_bytes())
+        store.rehearse()
 
 
 def test_credentials_of_the_environment_are_used(

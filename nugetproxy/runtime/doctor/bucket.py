@@ -2,19 +2,17 @@
 
 from nugetproxy.config import Config
 from nugetproxy.errors import StorageUnavailable
+from nugetproxy.runtime.bucket_address import bucket_address
 from nugetproxy.runtime.doctor.facts import Bucket
 from nugetproxy.storage.blobs.s3 import BucketBlobs
-from nugetproxy.storage.blobs.s3_client import BucketAddress, BucketClient
+from nugetproxy.storage.blobs.s3_client import BucketClient
 
 
 def bucket_facts(config: Config) -> Bucket | None:
     """None with embedded storage. Writes a small object, which is removed again. Blocks for at most some minutes."""
-    shared = config.storage.shared
     if config.storage.kind != "shared":
         return None
-    address = BucketAddress(
-        shared.bucket, shared.endpoint, shared.region, shared.prefix, shared.access_key_file, shared.secret_key_file
-    )
+    address = bucket_address(config)
     try:
         BucketBlobs(BucketClient(address)).rehearse()
     except StorageUnavailable as error:

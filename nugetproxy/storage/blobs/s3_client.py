@@ -26,7 +26,7 @@ from nugetproxy.storage.refusals import Refusals
 from nugetproxy.storage.spool import disk_failures
 
 if TYPE_CHECKING:
-    from obstore.store import S3Config, S3Store
+    from obstore.store import ClientConfig, S3Config, S3Store
 
 FAILURES: Final = 3
 """Failed requests in a row until the bucket is considered down. Each has already been repeated for some seconds."""
@@ -47,6 +47,9 @@ class BucketAddress:
     The two key files belong together, and are read again when they change. Without them the credentials come from the
     environment, in this order: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a web identity (AWS_WEB_IDENTITY_TOKEN_FILE
     and AWS_ROLE_ARN), the role of the container or the machine.
+
+    `ca_file` has certificates (PEM) of authorities that are trusted besides those of the system; read again when it
+    changes.
     """
 
     bucket: str
@@ -55,6 +58,7 @@ class BucketAddress:
     prefix: str = ""
     access_key_file: str = ""
     secret_key_file: str = ""
+    ca_file: str = ""
 
     def __str__(self) -> str:
         return f"bucket {self.bucket}" + (f" at {self.endpoint}" if self.endpoint else "")
@@ -171,8 +175,8 @@ class BucketClient:
         return StorageUnavailable(f"cannot {doing}: {why}")
 
     def _connected(self) -> "S3Store":
-        files = self.address.access_key_file, self.address.secret_key_file
-        with self._lock, disk_failures("read the credentials of the bucket"):
+        files = self.address.access_key_file, self.address.secret_key_file, self.address.ca_file
+        with self._lock, disk_failures("read the credentials or the CA file of the bucket"):
             made_with = tuple(_version(file) for file in files if file)
             if self._process not in {0, os.getpid()}:
                 raise StorageUnavailable("the bucket was used before this process was forked: start a new process")
@@ -193,17 +197,20 @@ class BucketClient:
         if where.access_key_file:
             config["access_key_id"] = _first_line(where.access_key_file)
             config["secret_access_key"] = _first_line(where.secret_key_file)
+        client: ClientConfig = {
+            "allow_http": where.endpoint.startswith("http://"),
+            "connect_timeout": timedelta(seconds=patience.connect),
+            "read_timeout": timedelta(seconds=patience.silence),
+            "timeout": timedelta(seconds=patience.request),
+            "user_agent": "nugetproxy",
+        }
+        if where.ca_file:
+            client["root_certificate"] = Path(where.ca_file).read_bytes()
         return S3Store(
             where.bucket,
             config=config,
             prefix=where.prefix.strip("/") or None,
-            client_options={
-                "allow_http": where.endpoint.startswith("http://"),
-                "connect_timeout": timedelta(seconds=patience.connect),
-                "read_timeout": timedelta(seconds=patience.silence),
-                "timeout": timedelta(seconds=patience.request),
-                "user_agent": "nugetproxy",
-            },
+            client_options=client,
             retry_config={
                 "max_retries": 5,
                 "retry_timeout": timedelta(seconds=patience.repeating),
