@@ -157,7 +157,7 @@ async def _run(config: "Config", work: _Work) -> "Exported":
 async def _choice(config: "Config", work: _Work, opened: "Export") -> "Choice":
     from nugetproxy.runtime.exporting import EVERYTHING
 
-    choice = EVERYTHING if work.pinned is None else opened.pinned(work.pinned)
+    choice = EVERYTHING if work.pinned is None else await opened.pinned(work.pinned)
     if work.sources is not None and work.extras is not None:
         from nugetproxy.runtime.export_choice import choose
 

@@ -37,7 +37,7 @@ def list_kept(package_id: str | None, state: str | None, as_json: bool, **option
     async def work(opened: "OpenedMirror") -> list[dict[str, Any]]:
         lower = None if package_id is None else _lower(package_id)
         pins: dict[str, list[Any]] = {}
-        for pin in opened.pins.all():
+        for pin in await opened.pins.all():
             pins.setdefault(pin.lower_id, []).append(pin)
         if state == "quarantined":
             found = await opened.files.quarantined()
@@ -67,7 +67,7 @@ def show(package_id: str, version: str, as_json: bool, **options: object) -> Non
 
     async def work(opened: "OpenedMirror") -> dict[str, Any]:
         lower_id, lower_version = _lower_identity(package_id, version)
-        pins = opened.pins.of(lower_id, lower_version)
+        pins = await opened.pins.of(lower_id, lower_version)
         files = [file for file in await opened.files.all(lower_id) if file.lower_version == lower_version]
         bad = [each for each in await opened.files.quarantined() if each.key[1:] == (lower_id, lower_version)]
         return {

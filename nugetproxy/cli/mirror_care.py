@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nugetproxy.mirroring.care.verification import Verified
     from nugetproxy.mirroring.kept.files import KeptFile, KeptFiles
     from nugetproxy.mirroring.kept.inventory import Inventory
+    from nugetproxy.mirroring.kept.pins import Pins
 
 
 @click.command()
@@ -155,7 +156,7 @@ async def _evict(
         assert care is not None
         async with care.eviction.alone():
             if package_id is not None:
-                wanted = await _named(care.files, package_id, version)
+                wanted = await _named(care.files, care.pins, package_id, version)
                 evicted = await care.eviction.evict(wanted, ask=not force)
                 return evicted, len(evicted.files) == len(wanted)
             needed = _needed(config, care.inventory, target)
@@ -170,10 +171,10 @@ async def _plan(
     from nugetproxy.mirroring.care.eviction import Evicted, plan
 
     if package_id is not None:
-        wanted = await _named(opened.files, package_id, version)
+        wanted = await _named(opened.files, opened.pins, package_id, version)
         return Evicted(list(wanted), len(wanted), sum(file.occupied for file in wanted)), True
     needed = _needed(config, opened.inventory, target)
-    planned = await plan(opened.files, needed, time.time()) if needed > 0 else Evicted()
+    planned = await plan(opened.files, needed, time.time(), opened.pins) if needed > 0 else Evicted()
     return planned, planned.bytes >= needed
 
 
@@ -198,7 +199,7 @@ def _needed(config: "Config", inventory: "Inventory", target: str | None) -> int
     return to_free(kept, limit, disk)
 
 
-async def _named(files: "KeptFiles", package_id: str, version: str | None) -> "list[KeptFile]":
+async def _named(files: "KeptFiles", pins: "Pins", package_id: str, version: str | None) -> "list[KeptFile]":
     """The kept versions that are named. Raises InvalidRequest for a pinned one, VersionNotFound if there is none."""
     from nugetproxy.errors import VersionNotFound
     from nugetproxy.nuget.identity import PackageId
@@ -209,7 +210,6 @@ async def _named(files: "KeptFiles", package_id: str, version: str | None) -> "l
     found = [file for file in await files.all(lower) if lower_version in (None, file.lower_version)]
     if not found:
         raise VersionNotFound(package_id, version or "*")
-    pinned = await files.pinned_among(lower)
-    if kept := [file.lower_version for file in found if file.lower_version in pinned]:
+    if kept := [file.lower_version for file in found if await pins.of(lower, file.lower_version)]:
         raise InvalidRequest(f"{package_id} {', '.join(kept)} is pinned: see `nugetproxy mirror unpin`")
     return found

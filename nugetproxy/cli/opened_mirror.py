@@ -5,7 +5,7 @@ Only its inventory: commands that fetch or evict packages assemble what a server
 
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,12 +26,13 @@ T = TypeVar("T")
 class OpenedMirror:
     """What a command works with."""
 
-    def __init__(self, settings: Settings, database: SqliteDatabase) -> None:
+    def __init__(self, settings: Settings, database: SqliteDatabase, pins: Pins) -> None:
+        """`pins` may be those of a fleet."""
         self.settings = settings
         self.data = settings.data
         self.inventory = Inventory(database)
         self.files = KeptFiles(database)
-        self.pins = Pins(database)
+        self.pins = pins
         self.unmet = UnmetRequests(database)
 
 
@@ -68,10 +69,20 @@ def _opened(settings: Settings, *, writing: bool) -> Iterator[OpenedMirror]:
     if writing and read_only:
         raise StorageUnavailable(f"{data} is read-only for this user")
     database = open_ledger(path, read_only=read_only)
-    try:
-        yield OpenedMirror(settings, database)
-    finally:
-        database.close()
+    with closing(database), _opened_pins(settings, database) as pins:
+        yield OpenedMirror(settings, database, pins)
+
+
+@contextmanager
+def _opened_pins(settings: Settings, database: SqliteDatabase) -> Iterator[Pins]:
+    """Those of the fleet, where there is one; otherwise those of the inventory."""
+    if (shared := settings.shared) is None:
+        yield Pins(database)
+        return
+    from nugetproxy.runtime.opened_stores import opened_main
+
+    with opened_main(shared, settings.data) as stores:
+        yield Pins(stores.database)
 
 
 def refuse_missing(data: Path) -> None:

@@ -135,7 +135,7 @@ async def assemble(
         stack.push_async_callback(downloads.close, min(_LAST_SECONDS, config.server.stop_timeout))
         downloads.shared = stores.packages
         downloads.on_commit.append(lambda package: inventory.add(_kept(package)))
-        parts = kept_parts(database, path, access, leases, downloads, stack)
+        parts = kept_parts(database, path, access, leases, downloads, stack, main if stores.packages else None)
 
         mirrored_sources: list[MirroredSource] = []
         mirrors: list[tuple[UpstreamSettings, MirrorFeed]] = []

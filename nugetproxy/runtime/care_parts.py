@@ -30,6 +30,7 @@ from nugetproxy.services import CareServices
 from nugetproxy.storage.access import Access
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.data_directory import MIRROR
+from nugetproxy.storage.database.base import Database
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 from nugetproxy.storage.leases import Leases
 from nugetproxy.storage.reserve import Reserve
@@ -44,6 +45,7 @@ class KeptParts:
     last_use: LastUse
     unmet: UnmetRequests
     pins: Pins
+    """Those of all nodes, where there are several."""
     symbols: KeptSymbols
     quarantine: Quarantine
     blobs: FilesystemBlobs
@@ -56,15 +58,19 @@ def kept_parts(
     leases: Leases,
     downloads: MirroredDownloads,
     stack: AsyncExitStack,
+    fleet: Database | None = None,
 ) -> KeptParts:
-    """The parts over the inventory in `database`; `downloads` is guarded from now on, and `stack` closes them."""
+    """The parts over the inventory in `database`; `downloads` is guarded from now on, and `stack` closes them.
+
+    `fleet` is the database that several nodes share.
+    """
     files = KeptFiles(database)
     parts = KeptParts(
         Inventory(database),
         files,
         LastUse(files),
         UnmetRequests(database),
-        Pins(database),
+        Pins(fleet or database),
         KeptSymbols(database),
         Quarantine(path, files),
         FilesystemBlobs(path / MIRROR, access),
@@ -92,8 +98,16 @@ def care_over(
     Offline nothing is evicted: nothing could be fetched again.
     """
     asks = {name: mirror.still_offers for name, mirror in mirrors.items()}
-    eviction = Eviction(parts.files, parts.blobs, leases, asks, in_use=parts.last_use.is_recent, is_ours=is_ours,
-                        rest=REST if runs else 0.0)  # fmt: skip
+    eviction = Eviction(
+        parts.files,
+        parts.blobs,
+        leases,
+        asks,
+        in_use=parts.last_use.is_recent,
+        is_ours=is_ours,
+        pins=parts.pins if config.storage.kind == "shared" else None,
+        rest=REST if runs else 0.0,
+    )
     budget = parse_budget(config.mirroring.budget)
     upkeep = Upkeep(path, budget, reserve, parts.inventory, parts.files, eviction, leases)
     sides = {

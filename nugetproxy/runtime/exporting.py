@@ -36,6 +36,7 @@ from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.runtime import hosted_content
 from nugetproxy.runtime.hosted_content import HostedContent
 from nugetproxy.runtime.known_upstreams import every_upstream
+from nugetproxy.runtime.opened_stores import opened_main
 from nugetproxy.storage import occupants
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
 from nugetproxy.storage.blobs.opening import open_hosted_blobs
@@ -106,17 +107,20 @@ class Export:
             database = open_ledger(self._data / INVENTORY)
             stack.callback(database.close)
             self._database, self._files, self._pins = database, KeptFiles(database), Pins(database)
+            if self._config.storage.kind == "shared":
+                self._pins = Pins(stack.enter_context(opened_main(self._config, self._data)).database)
             self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    def pinned(self, name: str) -> Choice:
+    async def pinned(self, name: str) -> Choice:
         """What is pinned under a name. Raises InvalidRequest if nothing is, StorageUnavailable."""
-        pins = [pin for pin in self._pins.all() if pin.name == name]
+        known = await self._pins.all()
+        pins = [pin for pin in known if pin.name == name]
         if not pins:
-            names = ", ".join(sorted({pin.name for pin in self._pins.all()})) or "none"
+            names = ", ".join(sorted({pin.name for pin in known})) or "none"
             raise InvalidRequest(f"nothing is pinned under the name {name!r}; names of pins: {names}")
         wanted = {(pin.lower_id, pin.lower_version) for pin in pins if pin.lower_version != ALL_VERSIONS}
         whole = {pin.lower_id for pin in pins if pin.lower_version == ALL_VERSIONS}

@@ -22,6 +22,7 @@ from nugetproxy.mirroring.care.leases import EVICTION
 from nugetproxy.mirroring.care.ranking import ranked
 from nugetproxy.mirroring.downloads.keys import lease_of, package_key
 from nugetproxy.mirroring.kept.files import FileKey, KeptFile, KeptFiles
+from nugetproxy.mirroring.kept.pins import Pins
 from nugetproxy.mirroring.kept.symbols import delete_pdbs
 from nugetproxy.storage.blobs.base import BlobKey, BlobStore
 from nugetproxy.storage.leases import Lease, Leases
@@ -54,10 +55,10 @@ class Evicted:
     """They were being served or downloaded."""
 
 
-async def plan(files: KeptFiles, needed: int, now: float) -> Evicted:
+async def plan(files: KeptFiles, needed: int, now: float, pins: Pins | None = None) -> Evicted:
     """What `Eviction.free` would evict at `now` (unix seconds) if the upstreams still have everything. Asks nobody and
-    changes nothing. Raises StorageUnavailable."""
-    return await UPKEEP.run(_planned, await files.oldest(None), needed, now)
+    changes nothing. `pins` are those of a fleet. Raises StorageUnavailable."""
+    return await UPKEEP.run(_planned, await _unpinned(await files.oldest(None), pins), needed, now)
 
 
 class Eviction:
@@ -72,18 +73,20 @@ class Eviction:
         *,
         in_use: Callable[[FileKey], bool] = lambda _: False,
         is_ours: IsOurs = nothing_is_ours,
+        pins: Pins | None = None,
         rest: float = REST,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`in_use` tells whether a package was used a moment ago; `is_ours` whether a lower id is protected or hosted
-        by now, so that no upstream may be asked about it. `rest` is as the constant; 0 in a process without clients.
-        `clock` is in unix seconds."""
+        by now, so that no upstream may be asked about it. `pins` are those of a fleet; `files` knows the others. `rest`
+        is as the constant; 0 in a process without clients. `clock` is in unix seconds."""
         self._files = files
         self._blobs = blobs
         self._leases = leases
         self._upstreams = upstreams
         self._in_use = in_use
         self._is_ours = is_ours
+        self._pins = pins
         self._rest = rest
         self._clock = clock
 
@@ -102,6 +105,7 @@ class Eviction:
         last: KeptFile | None = None
         while result.bytes < needed and (window := await self._files.oldest(_WINDOW, after=last)):
             last = window[-1]
+            window = await _unpinned(window, self._pins)
             await self._evict(
                 await UPKEEP.run(ranked, yielding(window), now), needed, asking, result, is_listed=is_listed
             )
@@ -178,6 +182,13 @@ class Eviction:
             removed.append(file)
             time.sleep(pause(self._rest, began))
         return removed, len(batch) - len(removed)
+
+
+async def _unpinned(files: list[KeptFile], pins: Pins | None) -> list[KeptFile]:
+    if pins is None:
+        return files
+    is_pinned = await pins.held()
+    return [file for file in files if not is_pinned(file.lower_id, file.lower_version)]
 
 
 def _planned(candidates: Sequence[KeptFile], needed: int, now: float) -> Evicted:

@@ -210,15 +210,6 @@ class KeptFiles:
     async def _listed(self, sql: str, parameters: Sequence[object]) -> list[KeptFile]:
         return await self._database.read(lambda fetch: [KeptFile(*row) for row in yielding(fetch(sql, parameters))])
 
-    async def pinned_among(self, lower_id: str) -> frozenset[str]:
-        """The kept versions of an id that are pinned."""
-        sql = (
-            "SELECT lower_version FROM mirrored_files WHERE lower_id = ? AND EXISTS"  # noqa: S608 - ours
-            f" (SELECT 1 FROM mirrored_pins WHERE {_PINNED})"
-        )
-        rows = await self._database.read(lambda fetch: fetch(sql, (lower_id,)))
-        return frozenset(row[0] for row in rows)
-
     async def counts(self) -> Counts:
         """Read in a thread."""
         return await self._database.read(_counted)

@@ -1,13 +1,15 @@
 """Pins: packages that stay in the mirror whatever its budget, each with a name, a reason and a time.
 
 A pin may be made before its package is kept. It is not part of what can be rebuilt from the files: it is lost with the
-inventory, and then its packages are evicted like others, if the upstream still has them.
+inventory, and then its packages are evicted like others, if the upstream still has them. The nodes of a fleet share the
+pins in their database: they hold for the bucket and for the disk of each node.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from nugetproxy.storage.database.sqlite import SqliteDatabase
+from nugetproxy.storage.database.base import Database
 
 ALL_VERSIONS: Final = ""
 
@@ -24,9 +26,9 @@ class Pin:
 
 
 class Pins:
-    """The pins, in the inventory's database. All methods raise StorageUnavailable."""
+    """The pins, in the inventory's database or in that of a fleet. All methods raise StorageUnavailable."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
 
     async def add(self, *pins: Pin) -> None:
@@ -34,7 +36,10 @@ class Pins:
         rows = [(pin.lower_id, pin.lower_version, pin.name, pin.reason, pin.since) for pin in pins]
         await self._database.write(
             lambda transaction: transaction.change_many(
-                "INSERT OR REPLACE INTO mirrored_pins VALUES (?, ?, ?, ?, ?)", rows
+                "INSERT INTO mirrored_pins (lower_id, lower_version, name, reason, since) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (lower_id, lower_version, name) DO UPDATE SET reason = excluded.reason,"
+                " since = excluded.since",
+                rows,
             )
         )
 
@@ -54,17 +59,23 @@ class Pins:
             lambda transaction: transaction.change("DELETE FROM mirrored_pins WHERE name = ?", (name,))
         )
 
-    def all(self) -> list[Pin]:
+    async def all(self) -> list[Pin]:
         """By id and version."""
-        rows = self._database.fetch_now(
+        rows = await self._database.fetch(
             "SELECT lower_id, lower_version, name, reason, since FROM mirrored_pins"
             " ORDER BY lower_id, lower_version, name"
         )
         return [Pin(*row) for row in rows]
 
-    def of(self, lower_id: str, lower_version: str) -> list[Pin]:
+    async def held(self) -> Callable[[str, str], bool]:
+        """Whether a version (lower id, lower version) is pinned now."""
+        rows = await self._database.read(lambda fetch: fetch("SELECT lower_id, lower_version FROM mirrored_pins", ()))
+        pinned = {(lower_id, lower_version) for lower_id, lower_version in rows}
+        return lambda lower_id, version: bool(pinned) and not pinned.isdisjoint(((lower_id, ""), (lower_id, version)))
+
+    async def of(self, lower_id: str, lower_version: str) -> list[Pin]:
         """The pins that keep this version."""
-        rows = self._database.fetch_now(
+        rows = await self._database.fetch(
             "SELECT lower_id, lower_version, name, reason, since FROM mirrored_pins"
             " WHERE lower_id = ? AND lower_version IN ('', ?) ORDER BY name",
             (lower_id, lower_version),

@@ -273,9 +273,9 @@ async def test_what_is_pinned_under_a_name(shelf):
     await shelf.pin("contoso", "", "all")
 
     async with Export(shelf.config()) as export:
-        web, whole = export.pinned("web"), export.pinned("all")
+        web, whole = await export.pinned("web"), await export.pinned("all")
         with pytest.raises(InvalidRequest, match="nothing is pinned under the name 'x'; names of pins: all, web"):
-            export.pinned("x")
+            await export.pinned("x")
 
     assert folder("contoso.core", "1.0.0") == paths_of((await shelf.export(web))[1])
     assert [*folder("contoso", "10.0.0"), *folder("contoso", "2.0.0")] == paths_of((await shelf.export(whole))[1])
@@ -293,7 +293,7 @@ async def test_a_chosen_package_that_is_not_kept(shelf):
     await shelf.pin("absent", "1.0.0", "web")
 
     async with Export(shelf.config()) as export:
-        choice = export.pinned("web")
+        choice = await export.pinned("web")
     with pytest.raises(DamagedContent, match=r"absent 1.0.0 is not in the mirror"):
         await shelf.export(choice)
 
