@@ -110,7 +110,7 @@ def _examine(options: Mapping[str, Any], backup_age: float) -> "Facts":
         disk=disk_facts(config),
         occupants=occupant_facts(path),
         is_hosting=config.hosting.enabled,
-        databases=asyncio.run(database_facts(path)),
+        databases=asyncio.run(database_facts(path, config if config.storage.kind == "shared" else None)),
         certificate=certificate_facts(config.server.tls_cert, config.server.tls_key),
         is_offline=config.mirroring.mode == "offline",
         contacts=contacts,

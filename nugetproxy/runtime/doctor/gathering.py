@@ -104,7 +104,7 @@ def occupant_facts(path: Path) -> tuple[str, ...]:
 
 async def database_facts(path: Path, shared: Config | None = None) -> Databases:
     """Whether the main database can be opened, and whether it has anything that a backup would save."""
-    if not path.is_dir():
+    if shared is None and not path.is_dir():
         return Databases()
     try:
         with opened_main(shared, path, reading=True) as stores:

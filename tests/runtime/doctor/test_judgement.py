@@ -110,6 +110,7 @@ def test_all_is_well():
         (replace(WELL, backup=Backup(NOW, "/b", damaged=2)), "backup", 1, "without 2 damaged", "push"),
         (replace(WELL, backup=None, backup_age=0), "backup", 0, "not checked", ""),
         (replace(WELL, backup=None, databases=Databases()), "backup", 0, "nothing to back up", ""),
+        (replace(WELL, backup=None, bucket=Bucket("bucket x")), "backup", 0, "not checked with shared storage", ""),
     ],
 )  # fmt: skip
 def test_one_fact_at_a_time(facts, check, level, what, do):
