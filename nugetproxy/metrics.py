@@ -92,6 +92,15 @@ BUCKET_REQUESTS = Counter(
     "Requests to the bucket, by kind (look, read, write, delete, list) and result (ok, absent, error, unsent).",
     ["kind", "result"],
 )
+BUCKET_SECONDS = Histogram(
+    "nugetproxy_bucket_request_seconds",
+    "Seconds that a request to the bucket took, with its repetitions, by kind as above.",
+    ["kind"],
+    buckets=DURATION_BUCKETS,
+)
+NODE_CACHE_HITS = Counter(
+    "nugetproxy_node_cache_hits_total", "Blobs that were found on this node's disk, other than by the hot table."
+)
 NODE_CACHE_MISSES = Counter(
     "nugetproxy_node_cache_misses_total",
     "Blobs that were not on this node's disk, by what followed (brought, passed_on).",
@@ -278,6 +287,44 @@ BUILD = Gauge(
 )
 
 # --- several nodes ---
+
+DATABASE_STATEMENT_SECONDS = Histogram(
+    "nugetproxy_database_statement_seconds",
+    "Seconds until PostgreSQL answered one statement, or did not.",
+    buckets=DURATION_BUCKETS,
+)
+DATABASE_WRITE_SECONDS = Histogram(
+    "nugetproxy_database_write_seconds",
+    "Seconds that a write to PostgreSQL took: all of its statements, its commit and its repetitions.",
+    buckets=DURATION_BUCKETS,
+)
+DATABASE_REPEATED = Counter(
+    "nugetproxy_database_repeated_total",
+    "Writes to PostgreSQL that were repeated, by reason (conflict with another write, lost connection).",
+    ["reason"],
+)
+ENGINE_UNREACHABLE = Gauge(
+    "nugetproxy_engine_unreachable",
+    "1 while this node cannot reach a shared engine, by engine (postgresql, bucket).",
+    ["engine"],
+    multiprocess_mode="livemax",
+)
+FLEET_STANDING = Gauge(
+    "nugetproxy_fleet_standing",
+    "1 for the state of this node in its fleet, 0 for the others, by state (confirmed, remembering, asking, alone).",
+    ["state"],
+    multiprocess_mode="livemostrecent",
+)
+FLEET_JOB_HELD = Gauge(
+    "nugetproxy_fleet_job_held",
+    "1 while this node does a job for the whole fleet, by name.",
+    ["name"],
+    multiprocess_mode="livemax",
+)
+FLEET_CHANGES_LOST = Counter(
+    "nugetproxy_fleet_changes_lost_total",
+    "Times that the database lacked changes that this node had seen: a failover or a restore lost the last commits.",
+)
 
 FLEET_CONFIRMATIONS = Counter(
     "nugetproxy_fleet_confirmations_total",

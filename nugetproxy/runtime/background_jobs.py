@@ -3,6 +3,10 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from typing import Final
+
+AFTER_A_FAILURE: Final = 10.0
+"""Seconds until a job that lost its right to run, or could not get it, tries again."""
 
 
 def run_until_closed(stack: AsyncExitStack, *jobs: Coroutine[None, None, None]) -> None:

@@ -38,7 +38,7 @@ from nugetproxy.mirroring.issuers import Issuers
 from nugetproxy.nuget.globs import any_glob_matches
 from nugetproxy.nuget.push_rules import check_push
 from nugetproxy.protocol.advisories.values import Advisories
-from nugetproxy.runtime.background_jobs import run_until_closed
+from nugetproxy.runtime.background_jobs import AFTER_A_FAILURE, run_until_closed
 from nugetproxy.runtime.publish_parts import publish_parts
 from nugetproxy.runtime.retention_job import keep_retiring
 from nugetproxy.runtime.stores import Stores
@@ -195,18 +195,27 @@ def appeared(lower_id: str) -> None:
 async def _keep_up(
     jobs: Rights, database: Database, packages: HostedPackages, symbols: Symbols, blobs: BlobStore
 ) -> None:
-    """Remove files left by killed pushes, and report missing ones; in one process of all at a time."""
+    """Remove files left by killed pushes, and report missing ones; in one process of all, until it ends."""
     while True:
         try:
             async with jobs.hold("hosting upkeep"):
-                for what, folder in ((packages, FOLDER), (symbols, SYMBOLS_FOLDER)):
-                    await sweep_unreferenced_blobs(database, what, blobs, folder)
-                    await check_blobs(database, what, blobs)
-        except StorageUnavailable as error:
+                while True:
+                    await _look_after(database, packages, symbols, blobs)
+                    await asyncio.sleep(_UPKEEP_SECONDS)
+        except StorageUnavailable as error:  # another node may have taken over
             _log.warning("hosting_upkeep_failed", error=str(error))
-        except Exception:  # noqa: BLE001 - whatever it was, in an hour it is tried again
-            _log.exception("hosting_upkeep_failed")
-        await asyncio.sleep(_UPKEEP_SECONDS)
+            await asyncio.sleep(AFTER_A_FAILURE)
+
+
+async def _look_after(database: Database, packages: HostedPackages, symbols: Symbols, blobs: BlobStore) -> None:
+    try:
+        for what, folder in ((packages, FOLDER), (symbols, SYMBOLS_FOLDER)):
+            await sweep_unreferenced_blobs(database, what, blobs, folder)
+            await check_blobs(database, what, blobs)
+    except StorageUnavailable as error:
+        _log.warning("hosting_upkeep_failed", error=str(error))
+    except Exception:  # noqa: BLE001 - whatever it was, in an hour it is tried again
+        _log.exception("hosting_upkeep_failed")
 
 
 async def _catch_up(search: HostedSearch) -> None:

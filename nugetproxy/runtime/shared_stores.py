@@ -17,8 +17,9 @@ from nugetproxy.errors import StorageUnavailable
 from nugetproxy.executors.threads import BUCKET
 from nugetproxy.logs import logger
 from nugetproxy.mirroring.downloads.sharing import FleetPackages
-from nugetproxy.runtime.background_jobs import run_until_closed
+from nugetproxy.runtime.background_jobs import AFTER_A_FAILURE, run_until_closed
 from nugetproxy.runtime.bucket_address import bucket_address
+from nugetproxy.runtime.fleet_metrics import counted, watch
 from nugetproxy.runtime.shared_database import shared_dsn, shared_limits
 from nugetproxy.runtime.stores import Stores
 from nugetproxy.storage.blobs.base import BlobStore
@@ -56,7 +57,7 @@ _log = logger()
 async def open_shared_stores(config: Config, leases: Leases, stack: AsyncExitStack, *, what: str) -> Stores:
     """See `opened_stores.open_stores`."""
     path, timing = Path(config.storage.path), Timing(outage=config.storage.shared.outage)
-    database = PostgresDatabase(shared_dsn(config), shared_limits(config))
+    database = PostgresDatabase(shared_dsn(config), shared_limits(config), counted())
     stack.callback(database.close)
     database.ask_directly()
     standing = Standing(path)
@@ -75,7 +76,12 @@ async def open_shared_stores(config: Config, leases: Leases, stack: AsyncExitSta
         name = _name(path)
         follower = Follower(log, standing, revisions.bump, name, timing, went_back=lambda: _note_loss(database, name))
         log.listen(follower.hint)
-        run_until_closed(stack, follower.run(leases), _sweep(fleet, database, config.storage.documents_size))
+        run_until_closed(
+            stack,
+            follower.run(leases),
+            _sweep(fleet, database, config.storage.documents_size),
+            watch(standing, bucket),
+        )
     flights = Flights(fleet)
     return Stores(
         leases=leases,
@@ -168,11 +174,13 @@ def _name(path: Path) -> str:
 
 
 async def _sweep(leases: FleetLeases, database: PostgresDatabase, budget: int) -> None:
-    """Keep the shared documents within their budget, on one node at a time."""
+    """Keep the shared documents within their budget, on one node for all."""
     while True:
-        await asyncio.sleep(_SWEEP_SECONDS)
         try:
             async with leases.hold("sweep documents"):
-                await sweep_documents(database, budget)
+                while True:
+                    await asyncio.sleep(_SWEEP_SECONDS)
+                    await sweep_documents(database, budget)
         except StorageUnavailable as error:
             _log.warning("documents_not_swept", error=str(error))
+            await asyncio.sleep(AFTER_A_FAILURE)

@@ -17,7 +17,9 @@ import pytest
 
 from nugetproxy.cli.output import BAD_SETTINGS
 from nugetproxy.runtime.supervisor import GIVE_UP_AFTER
+from nugetproxy.storage.blobs.s3_client import BucketAddress
 from tests.certificates import PrivateCA
+from tests.engines.postgres import PostgresServer
 from tests.fakes.upstream import FakeUpstream
 from tests.nginx import configure
 from tests.ports import free_port
@@ -186,14 +188,52 @@ def test_the_image_installs_what_the_project_declares() -> None:
         assert name in copied
 
 
-def dashboard_expressions() -> list[str]:
-    dashboard = json.loads((DEPLOY / "grafana" / "nugetproxy.json").read_text())
-    return [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+def dashboard_expressions(dashboard: str) -> list[str]:
+    panels = json.loads((DEPLOY / "grafana" / dashboard).read_text())["panels"]
+    return [target["expr"] for panel in panels for target in panel["targets"]]
+
+
+def asked_for(text: str) -> set[str]:
+    """The metrics that expressions name."""
+    return set(re.findall(r"nugetproxy_\w+", text))
+
+
+def exported(server: Server) -> tuple[str, ...]:
+    return tuple(re.findall(r"^# TYPE (\w+)", server.get("/metrics").decode(), re.MULTILINE))
+
+
+def test_a_node_of_a_fleet_exports_what_its_dashboard_and_alerts_ask_for(
+    tmp_path: Path, postgres: PostgresServer, shared_database: str, bucket: BucketAddress
+) -> None:
+    dsn = tmp_path / "dsn"
+    dsn.write_text(postgres.dsn(shared_database))
+    settings = (
+        f'[storage]\nkind = "shared"\n[storage.shared]\ndsn_file = "{dsn}"\nbucket = "{bucket.bucket}"\n'
+        f'endpoint = "{bucket.endpoint}"\nregion = "{bucket.region}"\nprefix = "{bucket.prefix}"\n'
+        f'access_key_file = "{bucket.access_key_file}"\nsecret_key_file = "{bucket.secret_key_file}"\n'
+    )
+    alerts = (DEPLOY / "prometheus" / "alerts.yml").read_text().partition("name: nugetproxy-fleet")[2]
+    wanted = asked_for(" ".join(dashboard_expressions("nugetproxy-fleet.json")) + alerts)
+    assert len(wanted) > 15
+    with Server(tmp_path / "node", "--offline", config=settings) as server:
+        deadline = time.monotonic() + 30
+        # The first look for missing files asks the bucket.
+        while missing := {name for name in wanted if not name.startswith(exported(server))}:
+            assert time.monotonic() < deadline, f"not exported: {missing}"
+            time.sleep(0.1)
+        for series in (
+            'nugetproxy_fleet_standing{state="confirmed"}',
+            'nugetproxy_fleet_job_held{name="hosting upkeep"}',
+        ):
+            while server.metric(series) != 1:
+                assert time.monotonic() < deadline, series
+                time.sleep(0.1)
+        assert server.metric("nugetproxy_engine_unreachable") == 0
 
 
 async def test_a_real_prometheus_scrapes_the_server_and_answers_every_panel(tmp_path: Path) -> None:
     """
-    Prometheus itself scrapes the running server, loads our alerts, and evaluates every expression of the dashboard.
+    Prometheus itself scrapes the running server, loads our alerts, and evaluates every expression of the dashboards.
     """
     prometheus = tool("prometheus")
     async with FakeUpstream() as upstream:
@@ -246,11 +286,12 @@ def _check_with_prometheus(prometheus: str, server: Server, tmp_path: Path) -> N
 
         assert ask('nugetproxy_requests_total{resource="nupkg",outcome="miss"}')
         assert ask("nugetproxy_stored_packages == 1")
-        for expression in dashboard_expressions():
-            ask(expression.replace("$instance", ".*").replace("$__rate_interval", "1m"))
-        exported = set(re.findall(r"^# TYPE (\w+)", server.get("/metrics").decode(), re.MULTILINE))
-        for name in set(re.findall(r"nugetproxy_\w+", " ".join(dashboard_expressions()))):
-            assert any(name.startswith(metric) for metric in exported), f"the dashboard asks for {name}"
+        for expression in (*dashboard_expressions("nugetproxy.json"), *dashboard_expressions("nugetproxy-fleet.json")):
+            for variable, value in (("$instance", ".*"), ("$__rate_interval", "1m"), ("$__range", "1h")):
+                expression = expression.replace(variable, value)
+            ask(expression)
+        for name in asked_for(" ".join(dashboard_expressions("nugetproxy.json"))):
+            assert name.startswith(exported(server)), f"the dashboard asks for {name}"
     finally:
         process.terminate()
         process.wait(timeout=20)

@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 from nugetproxy.errors import NotKeptHere, StorageUnavailable
 from nugetproxy.executors.threads import BUCKET, UPKEEP, ThreadExecutor
 from nugetproxy.logs import logger
-from nugetproxy.metrics import NODE_CACHE_MISSES
+from nugetproxy.metrics import NODE_CACHE_HITS, NODE_CACHE_MISSES
 from nugetproxy.storage.access import PRIVATE, Access
 from nugetproxy.storage.blobs.base import BlobInfo, BlobKey
 from nugetproxy.storage.blobs.checked import CheckedBytes, wrong_content
@@ -120,6 +120,7 @@ class NodeCache:
     async def bring(self, key: BlobKey, size: int, sha512: str) -> None:
         """See `BlobStore`. Without waiting if the file is here, otherwise one download for all who need it."""
         if self._is_here(key, size, sha512):
+            NODE_CACHE_HITS.inc()
             return
         wanted = (key, sha512)
         running = self._running.get(wanted)

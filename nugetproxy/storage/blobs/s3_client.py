@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.logs import logger
-from nugetproxy.metrics import BUCKET_REQUESTS
+from nugetproxy.metrics import BUCKET_REQUESTS, BUCKET_SECONDS
 from nugetproxy.storage.refusals import Refusals
 from nugetproxy.storage.spool import disk_failures
 
@@ -145,12 +145,14 @@ class BucketClient:
         """
         from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
-        counted = partial(BUCKET_REQUESTS.labels, doing.partition(" ")[0])
+        kind = doing.partition(" ")[0]
+        counted = partial(BUCKET_REQUESTS.labels, kind)
         if not self._circuit.admits():
             counted("unsent").inc()
             raise StorageUnavailable(f"cannot {doing}: the bucket does not answer")
         try:
-            yield self._connected()
+            with BUCKET_SECONDS.labels(kind).time():
+                yield self._connected()
         except FileNotFoundError:
             counted("absent").inc()
             self._circuit.succeeded()

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.database.base import Dialect, Fetch, Rows, Transaction
-from nugetproxy.storage.database.postgres_connections import Connections, Limits
+from nugetproxy.storage.database.postgres_connections import Connections, Counted, Limits
 from nugetproxy.storage.database.postgres_schema import check, migrate
 from nugetproxy.storage.database.postgres_sql import Conflict, ConnectionLost, in_our_terms
 from nugetproxy.storage.database.postgres_transactions import (
@@ -57,15 +57,17 @@ class PostgresDatabase:
     dialect: Dialect = "postgres"
     is_read_only = False
 
-    def __init__(self, dsn: str, limits: Limits | None = None) -> None:
+    def __init__(self, dsn: str, limits: Limits | None = None, counted: Counted | None = None) -> None:
         """`dsn` is a connection string, `postgresql://…`. It may contain a password and is never logged."""
         self._dsn = dsn
+        self._counted = counted or Counted()
         self._limits = limits or Limits()
         self._loop = _new_event_loop()
-        self._connections = Connections(dsn, self._limits, check)
+        answered = self._counted.statement
+        self._connections = Connections(dsn, self._limits, check, answered)
         # No number of readers keeps a write waiting.
-        self._connection_to_write = Connections(dsn, replace(self._limits, connections=1), check)
-        self._connections_to_change = Connections(dsn, self._limits, check, read_only=False)
+        self._connection_to_write = Connections(dsn, replace(self._limits, connections=1), check, answered)
+        self._connections_to_change = Connections(dsn, self._limits, check, answered, read_only=False)
         self._thread = threading.Thread(target=self._loop.run_forever, name="postgres", daemon=True)
         self._thread.start()
         self._direct: tuple[asyncio.AbstractEventLoop, Connections] | None = None
@@ -81,7 +83,7 @@ class PostgresDatabase:
 
         `close` must then be called while that loop is still running.
         """
-        self._direct = asyncio.get_running_loop(), Connections(self._dsn, self._limits, check)
+        self._direct = asyncio.get_running_loop(), Connections(self._dsn, self._limits, check, self._counted.statement)
 
     async def fetch(self, sql: str, parameters: Sequence[object] = (), /) -> Rows:
         self._refuse_if_closed()
@@ -195,7 +197,9 @@ class PostgresDatabase:
             try:
                 if time.monotonic() > write.until:
                     raise StorageUnavailable(f"other writes kept the database busy for {self._limits.statement:g} s")
+                began = time.perf_counter()
                 result = self._write(write.work)
+                self._counted.write(time.perf_counter() - began)
             except BaseException as error:  # noqa: BLE001 - the caller's own failure, handed to the caller
                 write.future.set_exception(error)
             else:
@@ -209,10 +213,12 @@ class PostgresDatabase:
             except Conflict:
                 if attempt == _ATTEMPTS:
                     raise
+                self._counted.repeated("conflict")
             except NotBegun as error:
                 # A connection that was idle while the server was restarted. A new one says what is the matter.
                 if attempt > 1:
                     raise error.why from error
+                self._counted.repeated("lost")
             time.sleep(random.uniform(0, _BACKOFF * 2**attempt))  # noqa: S311 - no secret
             attempt += 1
 

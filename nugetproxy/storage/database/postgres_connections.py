@@ -56,13 +56,37 @@ class Limits:
         return "; ".join(f"SET LOCAL {name} = {milliseconds}" for name in names)
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What is called with seconds, or a reason, when something was done. Nothing here may import metrics: a worker
+    migrates before it knows where they go.
+    """
+
+    statement: Callable[[float], object] = lambda _: None
+    write: Callable[[float], object] = lambda _: None
+    repeated: Callable[[str], object] = lambda _: None
+
+
 class Session:
     """One connection, while it is in use. `connection` is asyncpg's."""
 
-    __slots__ = ("_loop", "connection", "idle_since", "is_lost", "is_pooled", "is_silent", "limits", "until")
+    __slots__ = (
+        "_answered",
+        "_loop",
+        "connection",
+        "idle_since",
+        "is_lost",
+        "is_pooled",
+        "is_silent",
+        "limits",
+        "until",
+    )
 
-    def __init__(self, connection: Any, limits: Limits, *, is_pooled: bool) -> None:
+    def __init__(
+        self, connection: Any, limits: Limits, answered: Callable[[float], object], *, is_pooled: bool
+    ) -> None:
         self.connection = connection
+        self._answered = answered
         self.is_pooled = is_pooled
         self.idle_since = time.monotonic()
         self.until = self.idle_since + limits.age
@@ -74,6 +98,7 @@ class Session:
     async def answer(self, waiting: Awaitable[T]) -> T:
         """The server's answer to one statement. Raises ConnectionLost when there is none in time, and others."""
         deadline = self._loop.call_later(self.limits.statement + _GRACE, self._give_up)
+        began = time.perf_counter()
         try:
             return await waiting
         except Exception as error:
@@ -89,6 +114,7 @@ class Session:
             raise
         finally:
             deadline.cancel()
+            self._answered(time.perf_counter() - began)
 
     @property
     def is_usable(self) -> bool:
@@ -107,10 +133,21 @@ class Session:
 class Connections:
     """The pool. `acquire`, then `release`."""
 
-    def __init__(self, dsn: str, limits: Limits, check: Check, *, read_only: bool = True) -> None:
-        """`read_only`: unless a transaction says otherwise. Behind a pooler, each has to say what it is."""
+    def __init__(
+        self,
+        dsn: str,
+        limits: Limits,
+        check: Check,
+        answered: Callable[[float], object] = lambda _: None,
+        *,
+        read_only: bool = True,
+    ) -> None:
+        """`answered` is called with the seconds that each statement took. `read_only`: unless a transaction says
+        otherwise. Behind a pooler, each has to say what it is.
+        """
         self._is_read_only = read_only
         self._dsn = dsn
+        self._answered = answered
         self._limits = limits
         self._check = check
         self._is_pooled: bool | None = None
@@ -286,7 +323,7 @@ class Connections:
             if isinstance(error, Exception):
                 raise in_our_terms(error) from error
             raise
-        return Session(connection, self._limits, is_pooled=bool(is_pooled))
+        return Session(connection, self._limits, self._answered, is_pooled=bool(is_pooled))
 
 
 def _number(text: str) -> int | float:

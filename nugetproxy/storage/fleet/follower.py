@@ -141,6 +141,7 @@ class Follower:
         self._asked = self._standing.now()
         newest = await self._log.newest()
         if known is not None:
+            metrics.FLEET_CHANGES_LOST.inc()
             is_back = newest.revision <= known.revision
             _log.error("fleet_changes_lost", known=known.revision, newest=newest.revision, database_went_back=is_back)
             if is_back:

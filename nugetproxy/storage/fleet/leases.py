@@ -154,12 +154,16 @@ class FleetLeases:
     async def hold(self, key: str, *, look_every: float = _LONGEST_PAUSE) -> AsyncIterator[FleetLease]:
         """Wait for the lease, however long; also until the database can be reached. Not fair among waiters.
 
-        The body is cancelled when the lease is lost. Raises LeaseLost then. `look_every`: seconds until it is noticed
-        that a holder died, besides the time that its lease lasts; many nodes that wait for long should look rarely.
+        For jobs that one node does for all: the key is a label of a metric. The body is cancelled when the lease is
+        lost; raises LeaseLost then. `look_every`: seconds until it is noticed that a holder died, besides the time that
+        its lease lasts; many nodes that wait for long should look rarely.
         """
+        held = metrics.FLEET_JOB_HELD.labels(key)
+        held.set(0)
         async with self._local.hold(f"fleet {key}") as local:
             lease = FleetLease(self, key, local)
             await self._wait_for(lease, look_every)
+            held.set(1)
             try:
                 async with asyncio.timeout(lease.until - _now()) as lease.scope:
                     yield lease
@@ -170,6 +174,7 @@ class FleetLeases:
                     raise LeaseLost(f"the lease {key!r} was not renewed in time") from error
                 raise
             finally:
+                held.set(0)
                 lease.scope = None
                 await self.release(lease)
 

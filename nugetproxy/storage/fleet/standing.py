@@ -12,13 +12,18 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, get_args
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.fleet.rules import Position
 from nugetproxy.storage.private_files import open_private
 
 FILE: Final = "fleet"
+
+State = Literal["confirmed", "remembering", "asking", "alone"]
+"""Confirmed: it answers from memory. Remembering: the database cannot be reached, and it goes on with what it knows.
+Asking: it asks the database instead of its memory. Alone: it may use neither."""
+STATES: Final[tuple[State, ...]] = get_args(State)
 
 # Native signed 64-bit values.
 _IDENTITY, _UNTIL, _CONFIRMED, _REVISION, _NONCE, _SESSION, _BEAT, _FAILING = range(8)
@@ -87,6 +92,13 @@ class Standing:
     def session(self) -> int:
         """This node's number in the table of nodes; 0: none. A new one whenever it enters the fleet."""
         return self._values[_SESSION]
+
+    @property
+    def state(self) -> State:
+        """For people who watch the fleet."""
+        if self.may_remember():
+            return "confirmed" if self.failing_since is None else "remembering"
+        return "asking" if self.failing_since is None else "alone"
 
     # --- what only the follower uses ---
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from nugetproxy.metrics import FLEET_CHANGES_LOST
 from nugetproxy.storage.fleet.follower import Follower
 from nugetproxy.storage.fleet.revisions import FleetRevisions
 from nugetproxy.storage.fleet.rules import Timing
@@ -125,6 +126,7 @@ async def test_without_hints_it_is_seen_with_the_next_beat():
 
 @in_virtual_time
 async def test_lost_commits_outdate_everything_and_are_reported():
+    before = FLEET_CHANGES_LOST._value.get()
     setting = Setting()
     for change in (ONE, TWO, ONE):
         setting.tables.commit(change)
@@ -134,6 +136,7 @@ async def test_lost_commits_outdate_everything_and_are_reported():
     await setting.after(TIMING.beat)
 
     assert (setting.bumped, setting.losses) == ([ANYTHING, ANYTHING], 1)
+    assert FLEET_CHANGES_LOST._value.get() == before + 1
     assert setting.standing.position == setting.tables.newest
 
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from nugetproxy.metrics import FLEET_JOB_HELD
 from nugetproxy.storage.database.postgres import PostgresDatabase
 from nugetproxy.storage.fleet.leases import FleetLeases, LeaseLost, Term
 from nugetproxy.storage.fleet.line import Line
@@ -66,6 +67,15 @@ async def test_a_lease_lasts_as_long_as_it_is_held(leases, others):
         await asyncio.sleep(SHORT.lasts * 1.2)
         lease.require()
         assert await others.try_hold("a") is None
+
+
+async def test_a_metric_says_who_does_a_job(leases, others):
+    def held() -> float:
+        return float(FLEET_JOB_HELD.labels("job")._value.get())
+
+    async with leases.hold("job"):
+        assert held() == 1
+    assert held() == 0
 
 
 async def test_tokens_grow_from_holder_to_holder(leases, others):

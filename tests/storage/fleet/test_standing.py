@@ -112,3 +112,15 @@ def test_since_when_the_database_is_out_of_reach(standing):
 def test_a_directory_that_is_missing_is_reported(tmp_path):
     with pytest.raises(StorageUnavailable, match=FILE):
         Standing(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    ("right", "is_failing", "state"),
+    [(60, False, "confirmed"), (60, True, "remembering"), (-1, False, "asking"), (-1, True, "alone")],
+)
+def test_the_state_that_people_see(standing: Standing, right: float, is_failing: bool, state: str) -> None:
+    now = standing.now()
+    standing.accepted(now, now + right)
+    if is_failing:
+        standing.extended(now + right, now)
+    assert standing.state == state
