@@ -250,6 +250,17 @@ def test_everything_selects_the_pods_and_the_test_pod_gets_no_requests(which: st
     assert not service["spec"]["selector"].items() <= test["metadata"]["labels"].items()
 
 
+def test_pods_may_connect_to_what_they_need() -> None:
+    """
+    DNS, upstreams, PostgreSQL, and the port of the bucket that the settings name.
+    """
+    [policy] = rendered("everything")["NetworkPolicy"]
+    dns, others = policy["spec"]["egress"]
+    assert {(each["port"], each["protocol"]) for each in dns["ports"]} == {(53, "UDP"), (53, "TCP")}
+    assert "to" not in dns
+    assert [each["port"] for each in others["ports"]] == [443, 5432, 9000]
+
+
 def test_prometheus_scrapes_the_service_under_the_name_that_the_alerts_expect(tmp_path: Path) -> None:
     [monitor], [service] = rendered("everything")["ServiceMonitor"], rendered("everything")["Service"]
     [endpoint] = monitor["spec"]["endpoints"]
