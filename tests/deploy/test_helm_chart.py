@@ -129,6 +129,7 @@ def test_what_is_rendered_for_what(which: str, kinds: set[str]) -> None:
         ({"storage": {"shared": {"disk": {"hosted": "9Gi"}}}}, 'is "9Gi": expected a size as in the settings of'),
         ({"image": {"digest": "abc"}}, 'image.digest is "abc": expected sha256: and 64 hexadecimal digits'),
         ({"settings": {"server": {"workers": 3}}}, "settings.server.workers cannot be set: use the value workers"),
+        ({"settings": {"storage": {"shared": {"bucket": "x"}}}}, "settings.storage.shared.bucket cannot be set: use"),
         ({"settings": {"storage": {"path": "/x"}}}, "settings.storage.path cannot be set: the volume is at /data"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -157,7 +158,8 @@ def test_settings_of_every_type_arrive(tmp_path: Path) -> None:
     assert [each.name for each in read.mirroring.upstream] == ["nuget.org", "corp"]
     assert (read.mirroring.upstream[1].connections, read.accounts.anonymous_read) == (16, "none")
     assert (read.logs.format, environ("everything")["HTTPS_PROXY"]) == ("plain", "http://proxy.example.com:3128")
-    assert read.storage.shared.prefix == "feeds/main"
+    assert (read.storage.shared.prefix, read.storage.shared.outage) == ("feeds/main", 300)
+    assert read.storage.shared.mirror_budget == 2_000_000_000_000
     assert read.storage.shared.cache_size == 50_000_000_000
 
 

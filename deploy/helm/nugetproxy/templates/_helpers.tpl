@@ -89,13 +89,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
     "server.trusted_proxies" "use the value trustedProxies"
     "server.stop_timeout" "use the value drain.finish, which the grace period of the pod follows"
     "storage.kind" "use the value storage.kind"
-    "storage.path" "the volume is at /data"
-    "storage.shared" "use the value storage.shared" }}
+    "storage.path" "the volume is at /data" }}
 {{- range $section, $table := .Values.settings }}
 {{- range $key, $_ := $table }}
 {{- with index $instead (printf "%s.%s" $section $key) }}
 {{- fail (printf "settings.%s.%s cannot be set: %s" $section $key .) }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- range $key, $_ := dig "storage" "shared" dict .Values.settings }}
+{{- if has $key (list "dsn_file" "bucket" "endpoint" "region" "prefix" "access_key_file" "secret_key_file" "cache_size") }}
+{{- fail (printf "settings.storage.shared.%s cannot be set: use the value storage.shared" $key) }}
 {{- end }}
 {{- end }}
 {{- end }}
