@@ -336,6 +336,16 @@ class OutcomeUnknown(StorageUnavailable):
     """A database failed while it committed: the change may or may not be made. Files that it needs must stay."""
 
 
+class TakesNoChanges(StorageUnavailable):
+    """The private feed is held, for example while it is moved. `because` is a sentence without a full stop."""
+
+    retry_after = 60.0
+
+    def __init__(self, because: str) -> None:
+        self.because = because
+        super().__init__(f"no changes are accepted at the moment: {because}")
+
+
 class ConstraintViolated(NugetproxyError):
     """A write would have broken a rule of the database, such as two rows with one key. Nothing was written."""
 

@@ -2,17 +2,20 @@
 
 import shlex
 from pathlib import Path
+from typing import Final
 
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.database.opening import MAIN
 from nugetproxy.storage.database.peeking import peek
 
+ADMINISTRATORS: Final = "SELECT 1 FROM accounts WHERE is_administrator = 1 AND disabled IS NULL LIMIT 1"
+"""A row if there is an active administrator."""
+
 
 def has_administrator(directory: Path) -> bool:
     """Whether the data directory has an active administrator. True when that cannot be determined."""
-    active = "SELECT 1 FROM accounts WHERE is_administrator = 1 AND disabled IS NULL LIMIT 1"
     try:
-        return bool(peek(directory / MAIN, active))
+        return bool(peek(directory / MAIN, ADMINISTRATORS))
     except StorageUnavailable:
         return True
 

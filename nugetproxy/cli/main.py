@@ -36,7 +36,9 @@ _COMMANDS: Final = {
     "audit": ("nugetproxy.cli.audit", "audit"),
     "backup": ("nugetproxy.cli.backup", "backup"),
     "restore": ("nugetproxy.cli.backup", "restore"),
+    "repair": ("nugetproxy.cli.repair", "repair"),
     "migrate": ("nugetproxy.cli.migrate", "migrate"),
+    "storage": ("nugetproxy.cli.storage", "storage"),
     "check-config": ("nugetproxy.cli.deployment", "check_config"),
 }
 

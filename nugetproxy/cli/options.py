@@ -91,13 +91,13 @@ def overrides(options: Mapping[str, Any]) -> dict[str, object]:
     return given
 
 
-def load_config(options: Mapping[str, Any]) -> "Config":
+def load_config(options: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> "Config":
     """The settings. Exits with status 78 and all problems on standard error if they are unusable."""
     from nugetproxy.config import load
     from nugetproxy.errors import ConfigError
 
     try:
-        return load(options.get("config"), os.environ, overrides(options))
+        return load(options.get("config"), environ, overrides(options))
     except ConfigError as refused:
         complain(refused.problems, "settings", BAD_SETTINGS)
         sys.exit(BAD_SETTINGS)

@@ -242,6 +242,12 @@ def rows_changed_since(fetch: Fetch, lower_id: str, sequence: int) -> Rows:
     return fetch(f"{_COLUMNS} WHERE h.lower_id = ? AND h.sequence > ?", (lower_id, sequence))
 
 
+def rows_of_documents(fetch: Fetch, after: int, last: int) -> Rows:
+    """The versions of the search documents with these numbers, unordered, as rows: see `package_of_row`."""
+    joined = f"{_COLUMNS} JOIN search_documents AS d ON d.lower_id = h.lower_id AND d.lower_version = h.lower_version"
+    return fetch(f"{joined} WHERE d.document > ? AND d.document <= ?", (after, last))
+
+
 def deleted_at(fetch: Fetch, package: PackageIdentity) -> int | None:
     """When a version that cannot be pushed again was deleted, in microseconds."""
     rows = fetch(

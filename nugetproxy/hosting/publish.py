@@ -68,6 +68,7 @@ from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.deprecation import LONGEST_MESSAGE, Deprecation
 from nugetproxy.storage.blobs.base import BlobKey
 from nugetproxy.storage.database.base import Database, Fetch, Noting, Query, Transaction
+from nugetproxy.storage.database.holds import require_no_hold
 from nugetproxy.storage.revisions import Change, Revisions
 from nugetproxy.storage.spool import Spool
 from nugetproxy.storage.telling import write_and_tell
@@ -136,7 +137,9 @@ class Publish:
     # --- before a body is read ----------------------------------------------------------------------------------------
 
     async def admit_push(self, actor: Actor, *, address: str) -> None:
-        """Refuse an actor who can push nothing at all, whatever the package is. Raises NotAuthenticated, Forbidden."""
+        """Refuse an actor who can push nothing at all, whatever the package is. Raises NotAuthenticated, Forbidden,
+        TakesNoChanges.
+        """
         async with audited(self._audit, actor, "push", ANY_PACKAGE, address):
             now = self._microseconds()
             require(
@@ -144,6 +147,7 @@ class Publish:
                     lambda fetch: may_push_anything(actor, self._ownership.reach(fetch, actor), now)
                 )
             )
+        await self._database.look(lambda fetch: require_no_hold(fetch, self._database.dialect))
 
     async def admit_change(self, actor: Actor, act: str, package_id: PackageId, *, address: str) -> None:
         """Refuse an actor who may change no version of this id. Raises PackageNotFound, NotAuthenticated, Forbidden."""

@@ -12,7 +12,7 @@ import orjson
 from nugetproxy.hosting.full_text.base import Texts
 from nugetproxy.hosting.full_text.choice import full_text
 from nugetproxy.hosting.leaves import leaf_of
-from nugetproxy.hosting.packages import HostedPackage, find_package
+from nugetproxy.hosting.packages import HostedPackage, find_package, package_of_row, rows_of_documents
 from nugetproxy.hosting.search_marks import CLASSES, class_of, id_mark, type_mark, version_mark
 from nugetproxy.hosting.search_tokens import indexed, indexed_name, inner_parts
 from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
@@ -82,6 +82,24 @@ def index_again(transaction: Transaction, lower_id: str) -> None:
         (_version_row(_package(transaction, lower_id, lower_version)) for (lower_version,) in listed),
     )
     _show_latest(transaction, lower_id)
+
+
+def write_words(transaction: Transaction, *, after: int, most: int) -> list[int]:
+    """Put the words of the documents with the next numbers into the full-text index, which lacks them; returns these
+    numbers. For a copy of the other tables.
+    """
+    rows = transaction.fetch(
+        "SELECT document, lower_id, lower_version, shown_to FROM search_documents WHERE document > ?"
+        " ORDER BY document LIMIT ?",
+        (after, most),
+    )
+    numbers = [row[0] for row in rows]
+    found = map(package_of_row, rows_of_documents(transaction.fetch, after, numbers[-1])) if rows else ()
+    packages = {(package.identity.lower_id, package.identity.lower_version): package for package in found}
+    for document, lower_id, lower_version, shown_to in rows:
+        package = packages[lower_id, lower_version]
+        full_text(transaction.dialect).put(transaction, document, _texts(package, _hit(package)), shown_to)
+    return numbers
 
 
 def _version_row(package: HostedPackage) -> tuple[str, bytes, str, str, int]:

@@ -39,9 +39,8 @@ from nugetproxy.runtime.known_upstreams import every_upstream
 from nugetproxy.runtime.opened_stores import opened_main
 from nugetproxy.storage import occupants
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
-from nugetproxy.storage.blobs.opening import open_hosted_blobs
 from nugetproxy.storage.data_directory import MIRROR
-from nugetproxy.storage.database.opening import INVENTORY, can_write, open_main_database
+from nugetproxy.storage.database.opening import INVENTORY, can_write
 from nugetproxy.storage.documents.snapshot import documents_snapshot
 from nugetproxy.storage.leases import Leases
 from nugetproxy.storage.occupants import Occupant
@@ -192,10 +191,7 @@ class Export:
 
     async def _hosted(self, choice: Choice) -> HostedContent:
         """Raises StorageUnavailable."""
-        if self._config.storage.kind == "shared":
-            raise StorageUnavailable(
-                "hosted packages of a shared storage cannot be exported yet: leave out the option that asks for them"
-            )
-        with closing(open_main_database(self._data, reading=True)) as database:
-            packages = await database.read(carried_packages)
-        return HostedContent(packages, open_hosted_blobs(self._data), choice.holds.hosted, choice.hosted)
+        shared = self._config if self._config.storage.kind == "shared" else None
+        with opened_main(shared, self._data, reading=True) as stores:
+            packages = await stores.database.read(carried_packages)
+            return HostedContent(packages, stores.hosted, choice.holds.hosted, choice.hosted)

@@ -3,11 +3,14 @@
 A worker migrates before it knows where its metrics go, so nothing that this loads may have metrics.
 """
 
+import asyncio
+from contextlib import closing
 from pathlib import Path
 
+from nugetproxy.accounts.beginning import ADMINISTRATORS
 from nugetproxy.config import Config
 from nugetproxy.errors import StorageUnavailable
-from nugetproxy.storage.database.postgres import bring_up_to_date
+from nugetproxy.storage.database.postgres import PostgresDatabase, bring_up_to_date
 from nugetproxy.storage.database.postgres_connections import Limits
 
 
@@ -17,6 +20,15 @@ def migrate_shared(config: Config) -> tuple[str, ...]:
     Raises StorageUnavailable, DataOfAnotherVersion.
     """
     return bring_up_to_date(shared_dsn(config), shared_limits(config))
+
+
+def has_shared_administrator(config: Config) -> bool:
+    """As `accounts.beginning.has_administrator`. Blocks; before there is an event loop."""
+    try:
+        with closing(PostgresDatabase(shared_dsn(config), shared_limits(config))) as database:
+            return bool(asyncio.run(database.fetch(ADMINISTRATORS)))
+    except StorageUnavailable:
+        return True
 
 
 def shared_dsn(config: Config) -> str:

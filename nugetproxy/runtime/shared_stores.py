@@ -7,6 +7,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,7 @@ from nugetproxy.runtime.stores import Stores
 from nugetproxy.storage.blobs.base import BlobStore
 from nugetproxy.storage.blobs.node_cache import NodeCache
 from nugetproxy.storage.blobs.s3 import BucketBlobs
-from nugetproxy.storage.blobs.s3_client import BucketClient
+from nugetproxy.storage.blobs.s3_client import BucketAddress, BucketClient
 from nugetproxy.storage.database.base import Database, Rows
 from nugetproxy.storage.database.postgres import PostgresDatabase
 from nugetproxy.storage.documents.shared import SharedDocuments, sweep_documents
@@ -50,6 +51,9 @@ the only ones."""
 _LEASE_PATIENCE: Final = 5.0
 
 _SWEEP_SECONDS: Final = 3600.0
+
+# Seconds for one statement of a command that copies everything.
+_PATIENT_STATEMENT: Final = 120.0
 
 _log = logger()
 
@@ -98,15 +102,23 @@ async def open_shared_stores(config: Config, leases: Leases, stack: AsyncExitSta
 
 
 @contextmanager
+def opened_whole(
+    config: Config,
+) -> Iterator[tuple[PostgresDatabase, FleetRevisions, BucketBlobs, BucketAddress]]:
+    """For the commands of `whole_feeds`: the bucket itself, and a database with patience for many rows."""
+    with ExitStack() as stack:
+        limits = replace(shared_limits(config), statement=_PATIENT_STATEMENT)
+        database = PostgresDatabase(shared_dsn(config), limits, always_writes=True)
+        bucket = _bucket(config)
+        yield database, _command_revisions(database, stack), bucket, bucket.address
+
+
+@contextmanager
 def opened_shared_main(config: Config, path: Path) -> Iterator[tuple[PostgresDatabase, FleetRevisions, BlobStore]]:
-    """See `opened_stores.opened_main`. The command is no node: nobody waits for it, and it remembers nothing."""
+    """See `opened_stores.opened_main`."""
     with ExitStack() as stack:
         database = PostgresDatabase(shared_dsn(config), shared_limits(config))
-        stack.callback(database.close)
-        standing = Standing(None)
-        stack.callback(standing.close)
-        revisions = FleetRevisions(None, standing, PostgresFleetLog(_Asking(database)), note, Timing())
-        stack.callback(revisions.close)
+        revisions = _command_revisions(database, stack)
         yield database, revisions, _hosted(config, path, Leases(path / "locks"), _bucket(config))
 
 
@@ -139,6 +151,16 @@ class _Asking(Line):
 
     async def ask(self, sql: str, *parameters: object) -> Rows:
         return await self._database.write(lambda transaction: transaction.fetch(sql, parameters))
+
+
+def _command_revisions(database: PostgresDatabase, stack: ExitStack) -> FleetRevisions:
+    """`stack` closes both. The command is no node: nobody waits for it, and it remembers nothing."""
+    stack.callback(database.close)
+    standing = Standing(None)
+    stack.callback(standing.close)
+    revisions = FleetRevisions(None, standing, PostgresFleetLog(_Asking(database)), note, Timing())
+    stack.callback(revisions.close)
+    return revisions
 
 
 def _hosted(config: Config, path: Path, leases: Leases, bucket: BucketBlobs) -> NodeCache:

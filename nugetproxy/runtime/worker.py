@@ -178,9 +178,14 @@ def _plan(config: Config, source: Mapping[str, Any] | None, watched: str) -> Map
 def _how_to_begin(config: Config, source: Mapping[str, Any]) -> str:
     """Empty if hosting is disabled, or if there is an administrator."""
     path = config.storage.path
+    if not config.hosting.enabled:
+        return ""
     if config.storage.kind == "shared":
-        return ""  # who manages a fleet has set up more than this
-    if not config.hosting.enabled or has_administrator(Path(path)) or not can_write(Path(path)):
+        from nugetproxy.runtime.shared_database import has_shared_administrator
+
+        if has_shared_administrator(config):
+            return ""
+    elif has_administrator(Path(path)) or not can_write(Path(path)):
         return ""
     # Included even if the file sets it: a variable of this start may not be set in the shell where the command is
     # typed.

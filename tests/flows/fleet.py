@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from nugetproxy.storage.blobs.s3_client import BucketAddress
 from tests.engines.postgres import PostgresServer
@@ -36,12 +37,30 @@ class Fleet:
             yield houses
 
     @asynccontextmanager
-    async def node(self, name: str, dsn: str = "", endpoint: str = "", outage: str = "2m") -> AsyncIterator[House]:
+    async def node(
+        self, name: str, dsn: str = "", endpoint: str = "", outage: str = "2m", **sections: Any
+    ) -> AsyncIterator[House]:
         """One node without accounts of its own."""
+        place, settings = self.place / name, self.upstream_settings
+        sections["storage"] = self._storage(name, dsn, endpoint, outage)
+        async with unfurnished(place, self.upstream, upstream_settings=settings, **sections) as house:
+            yield house
+
+    def settings(self, name: str) -> str:
+        """The settings file of a node, for commands."""
+        storage = self._storage(name)
+        lines = [f'{key} = "{value}"' for key, value in storage["shared"].items()]
+        file = self.place / f"{name}.toml"
+        file.write_text(
+            f'[storage]\nkind = "shared"\npath = "{self.place / name}"\n[storage.shared]\n' + "\n".join(lines)
+        )
+        return str(file)
+
+    def _storage(self, name: str, dsn: str = "", endpoint: str = "", outage: str = "2m") -> dict[str, Any]:
         file = self.place / f"{name}.dsn"
         file.write_text((dsn or self.postgres.dsn(self.database)) + "\n")
         bucket = self.bucket
-        storage = {
+        return {
             "kind": "shared",
             "shared": {
                 "dsn_file": str(file),
@@ -54,6 +73,3 @@ class Fleet:
                 "outage": outage,
             },
         }
-        place, settings = self.place / name, self.upstream_settings
-        async with unfurnished(place, self.upstream, upstream_settings=settings, storage=storage) as house:
-            yield house

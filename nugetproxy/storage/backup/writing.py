@@ -61,6 +61,10 @@ class BackupWriter:
         self._files[path] = copy_database(self._data / path, target)
         return target
 
+    def record(self, path: str, file: BackedUpFile) -> None:
+        """Add a file that is in the backup's folder already, and was compared with these."""
+        self._files[path] = file
+
     def drop(self, path: str) -> None:
         """Remove a file that was added. Raises StorageUnavailable."""
         del self._files[path]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from nugetproxy.errors import StorageUnavailable
 from nugetproxy.storage.blobs.base import BlobInfo, BlobKey
 from nugetproxy.storage.blobs.checked import wrong_content
-from nugetproxy.storage.blobs.s3_client import BucketClient
+from nugetproxy.storage.blobs.s3_client import BucketAddress, BucketClient
 from nugetproxy.storage.blobs.times import described, time_of
 from nugetproxy.storage.spool import Spool, disk_failures
 
@@ -45,6 +45,11 @@ class BucketBlobs:
 
     def __repr__(self) -> str:
         return f"<BucketBlobs of {self._client!r}>"
+
+    @property
+    def address(self) -> BucketAddress:
+        """Where it is."""
+        return self._client.address
 
     @property
     def is_down(self) -> bool:

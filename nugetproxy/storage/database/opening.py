@@ -19,18 +19,22 @@ SIDE_FILES: Final = ("", "-wal", "-shm")
 """The suffixes of the files that SQLite keeps for one database in WAL mode."""
 
 
-def open_main_database(directory: Path, *, reading: bool = False) -> SqliteDatabase:
+def open_main_database(directory: Path, *, reading: bool = False, always_writes: bool = False) -> SqliteDatabase:
     """The main database, private to its owner; created when missing, except for `reading`, which then finds it empty.
 
-    `directory` is the data directory, which must exist; `reading` needs no write permission there. Raises
-    StorageUnavailable.
+    `directory` is the data directory, which must exist; `reading` needs no write permission there. `always_writes`: see
+    `SqliteDatabase`. Raises StorageUnavailable.
     """
     path = directory / MAIN
     refuse_half(directory)
     missing = reading and not path.exists()
     try:
         return SqliteDatabase(
-            path, "main", in_memory=missing, read_only=reading and not missing and not can_write(directory)
+            path,
+            "main",
+            in_memory=missing,
+            read_only=reading and not missing and not can_write(directory),
+            always_writes=always_writes,
         )
     except StorageUnavailable as error:
         if not _is_damage(error.__cause__):

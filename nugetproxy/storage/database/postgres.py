@@ -26,6 +26,7 @@ from nugetproxy.storage.database.postgres_transactions import (
     ALONE,
     BESIDE_OTHERS,
     SNAPSHOT,
+    UNLESS_HELD,
     InTransaction,
     NotBegun,
     begin,
@@ -57,10 +58,16 @@ class PostgresDatabase:
     dialect: Dialect = "postgres"
     is_read_only = False
 
-    def __init__(self, dsn: str, limits: Limits | None = None, counted: Counted | None = None) -> None:
-        """`dsn` is a connection string, `postgresql://…`. It may contain a password and is never logged."""
+    def __init__(
+        self, dsn: str, limits: Limits | None = None, counted: Counted | None = None, *, always_writes: bool = False
+    ) -> None:
+        """`dsn` is a connection string, `postgresql://…`. It may contain a password and is never logged.
+
+        `always_writes`: holds do not apply.
+        """
         self._dsn = dsn
         self._counted = counted or Counted()
+        self._unless_held = "" if always_writes else UNLESS_HELD
         self._limits = limits or Limits()
         self._loop = _new_event_loop()
         answered = self._counted.statement
@@ -223,7 +230,7 @@ class PostgresDatabase:
             attempt += 1
 
     def _write_once(self, work: Callable[[Transaction], T], kind: str) -> T:
-        session = self._ask(begin(self._connection_to_write, kind))
+        session = self._ask(begin(self._connection_to_write, kind + self._unless_held))
         transaction = InTransaction(session, self._ask)
         try:
             result = work(transaction)

@@ -8,6 +8,7 @@ A server refuses a schema that it does not know and that does not name it.
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -79,6 +80,20 @@ def pending(applied: dict[str, tuple[str, str, int]], known: tuple[Migration, ..
                 "Use the newer version, or restore a backup made before. Nothing was changed"
             )
     return tuple(migration for migration in known if migration.name not in applied)
+
+
+def require_no_newer(applied: Iterable[tuple[str, str]]) -> None:
+    """For work that must know all tables. `applied`: names of migrations, and the versions that applied them.
+
+    Raises DataOfAnotherVersion when there is one that this version does not know, although it can work beside it.
+    """
+    known = {migration.name for migration in migrations()}
+    for name, version in applied:
+        if name not in known:
+            raise DataOfAnotherVersion(
+                f"the shared database was migrated by nugetproxy {version} ({name}), and this is nugetproxy {VERSION}: "
+                "use that version. Nothing was changed"
+            )
 
 
 async def check(connection: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import asyncpg
 
-from nugetproxy.errors import ConstraintViolated, NugetproxyError, StorageUnavailable
+from nugetproxy.errors import ConstraintViolated, NugetproxyError, StorageUnavailable, TakesNoChanges
 
 # Texts and comments, which are left as they are; or a parameter, with its number if it has one.
 _PARTS: Final = re.compile(
@@ -108,6 +108,8 @@ def _of_server(error: asyncpg.PostgresError) -> Exception:
     told = one_line(error.message or (error.args[0] if error.args else ""))
     state = error.sqlstate or ""
     match state[:2]:
+        case "NP":  # ours: see the function require_no_hold
+            return TakesNoChanges(told)
         case "23":
             return ConstraintViolated(told)
         case "22" if error.message is None:  # raised by the driver

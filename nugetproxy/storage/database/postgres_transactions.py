@@ -21,6 +21,8 @@ from nugetproxy.storage.database.postgres_sql import (
 )
 
 _WRITE: Final = "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE; {limits}LOCK TABLE write_turns IN "
+UNLESS_HELD: Final = "; SELECT require_no_hold()"
+"""Of a write that must not be made during a hold, at the end of its kind. Raises TakesNoChanges."""
 # A lock does not decide what the transaction sees; its first query does.
 BESIDE_OTHERS: Final = _WRITE + "ROW SHARE MODE"
 """A write that runs at the same time as others."""

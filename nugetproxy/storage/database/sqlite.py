@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from nugetproxy.errors import ConstraintViolated, StorageUnavailable
+from nugetproxy.errors import ConstraintViolated, StorageUnavailable, TakesNoChanges
 from nugetproxy.storage.database.base import Dialect, Fetch, Query, Rows, Transaction
+from nugetproxy.storage.database.holds import SQLITE_HOLD
 from nugetproxy.storage.database.migrate import difference, migrate, refuse_older
 from nugetproxy.storage.database.read_only import ReadOnlyDatabase
 from nugetproxy.storage.private_files import make_private_file
@@ -65,14 +66,17 @@ class SqliteDatabase:
 
     dialect: Dialect = "sqlite"
 
-    def __init__(self, path: Path, schema: str, *, in_memory: bool = False, read_only: bool = False) -> None:
+    def __init__(
+        self, path: Path, schema: str, *, in_memory: bool = False, read_only: bool = False, always_writes: bool = False
+    ) -> None:
         """`schema` names the migrations that apply. `in_memory`: nothing is written to `path`, which is just a name.
-        `read_only`: nothing can be written there; writes are refused.
+        `read_only`: nothing can be written there; writes are refused. `always_writes`: holds do not apply.
 
         Raises StorageUnavailable when the file cannot be opened or created, DataOfAnotherVersion when its schema is
         that of another version (see `storage.database.upgrading`).
         """
         self._path = path
+        self._may_be_held = schema == "main" and not always_writes
         self.is_read_only = read_only
         with _translating(path):
             self._file = ReadOnlyDatabase(path) if read_only else None
@@ -243,6 +247,8 @@ class SqliteDatabase:
         try:
             with _translating(self._path):
                 connection.execute("BEGIN IMMEDIATE")
+                if self._may_be_held and (held := connection.fetch(SQLITE_HOLD)):
+                    raise TakesNoChanges(held[0][0])
                 for work, future in group:
                     connection.execute("SAVEPOINT one")
                     try:

@@ -106,6 +106,7 @@ TABLE: Mapping[type[errors.NugetproxyError], Row] = {
     errors.DocumentTooLarge: Row(500),
     errors.StorageUnavailable: Row(503, _retry_after),
     errors.OutcomeUnknown: Row(503, _retry_after),
+    errors.TakesNoChanges: Row(503, _retry_after),
     errors.ConstraintViolated: Row(500),
     errors.DamagedContent: Row(503, _retry_after),
     errors.FileReplaced: Row(503, _retry_after),

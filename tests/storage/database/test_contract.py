@@ -7,12 +7,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from nugetproxy.errors import ConstraintViolated, StorageUnavailable
+from nugetproxy.errors import ConstraintViolated, StorageUnavailable, TakesNoChanges
 from nugetproxy.storage.database.base import Database, Fetch, Transaction
+from nugetproxy.storage.database.holds import hold, prolong, release, require_no_hold
 from nugetproxy.storage.database.sqlite import SqliteDatabase
 
 Open = Callable[[], Database]
@@ -20,24 +22,35 @@ NAMES = "SELECT lower_name FROM accounts ORDER BY lower_name"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Database]]:
     """Opens the same empty database again and again; all are closed in the end."""
     if request.param == "sqlite":
-        once_more: Open = lambda: SqliteDatabase(tmp_path / "test.db", "main")  # noqa: E731
+        once_more: Callable[..., Database] = partial(SqliteDatabase, tmp_path / "test.db", "main")
     else:
         postgres, name = request.getfixturevalue("postgres"), request.getfixturevalue("shared_database")
         from nugetproxy.storage.database.postgres import PostgresDatabase
 
-        once_more = lambda: PostgresDatabase(postgres.dsn(name))  # noqa: E731
+        once_more = partial(PostgresDatabase, postgres.dsn(name))
     databases: list[Database] = []
 
-    def open_it() -> Database:
-        databases.append(once_more())
+    def open_it(**options: bool) -> Database:
+        databases.append(once_more(**options))
         return databases[-1]
 
     yield open_it
     for each in databases:
         each.close()
+
+
+@pytest.fixture
+def opened(place: Callable[..., Database]) -> Open:
+    return place
+
+
+@pytest.fixture
+def moving(place: Callable[..., Database]) -> Open:
+    """As a command that moves a feed."""
+    return lambda: place(always_writes=True)
 
 
 @pytest.fixture
@@ -399,3 +412,51 @@ async def test_a_closed_database_says_so(opened: Open) -> None:
         await database.read(lambda fetch: fetch(NAMES, ()))
     with pytest.raises(StorageUnavailable, match="is closed"):
         await asyncio.wait_for(database.write(adding("late")), 10)
+
+
+# --- holds ------------------------------------------------------------------------------------------------------------
+
+
+async def test_nothing_is_written_during_a_hold(opened: Open, moving: Open) -> None:
+    """In any process, except by the command that made it; reads go on."""
+    database, other, command = opened(), opened(), moving()
+    await database.write(adding("a"))
+    await command.write(lambda transaction: hold(transaction, 60, "it is being moved"))
+    for each in (database, other):
+        with pytest.raises(TakesNoChanges, match="no changes are accepted at the moment: it is being moved"):
+            await each.write(adding("b"))
+        with pytest.raises(TakesNoChanges):
+            await each.look(lambda fetch: require_no_hold(fetch, database.dialect))
+    await command.write(adding("c"))
+    assert await names(database) == ["a", "c"]
+    assert await command.write(lambda transaction: prolong(transaction, 60, "still"))
+    await command.write(release)
+    assert not await command.write(lambda transaction: prolong(transaction, 60, "still"))
+    await database.write(adding("d"))
+    await other.look(lambda fetch: require_no_hold(fetch, database.dialect))
+
+
+async def test_a_hold_ends_by_itself(database: Database, moving: Open) -> None:
+    await moving().write(lambda transaction: hold(transaction, 0.05, "it is being moved"))
+    await asyncio.sleep(0.1)
+    await database.write(adding("a"))
+
+
+async def test_a_hold_begins_after_the_writes_before_it(opened: Open, moving: Open) -> None:
+    """What a write has been doing for some time is seen once the hold is committed."""
+    database, command, doing, go_on = opened(), moving(), threading.Event(), threading.Event()
+
+    def slow(transaction: Transaction) -> None:
+        adding("a")(transaction)
+        doing.set()
+        go_on.wait(10)
+
+    writing = asyncio.create_task(database.write(slow))
+    assert await asyncio.to_thread(doing.wait, 10)
+    holding = asyncio.create_task(command.write(lambda transaction: hold(transaction, 60, "it is being moved")))
+    done, _ = await asyncio.wait({holding}, timeout=0.2)
+    assert not done
+    go_on.set()
+    await holding
+    assert await names(command) == ["a"]
+    await writing
