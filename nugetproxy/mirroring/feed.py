@@ -93,7 +93,7 @@ class MirrorFeed:
 
     async def versions(self, package_id: PackageId) -> Answer[tuple[NuGetVersion, ...]]:
         if self._source.only_kept:
-            kept = self._kept.versions(package_id)
+            kept = await self._kept.versions_in_fleet(package_id)
             if kept:
                 return Answer(kept, kept_provenance(self._source))
             self._source.refuse_if_offline(package_id)
@@ -199,6 +199,8 @@ class MirrorFeed:
         if part is Part.NUPKG:
             self._used(self._source.name, package)
             return kept_content(kept, kept.modified) if kept is not None else await self._download(package)
+        if kept is None and self._source.only_kept:
+            kept = await self._downloads.brought(self._source.upstream, package)
         if kept is not None:
             found = await PACKAGES.run(part_of_package, kept, package, part)
             if found is not None:
@@ -207,7 +209,10 @@ class MirrorFeed:
 
     async def _download(self, package: PackageIdentity) -> Answer[PackageContent]:
         if self._source.is_offline:
-            raise NotMirrored(str(package))
+            found = await self._downloads.from_fleet(self._source.upstream, package)
+            if found is None:
+                raise NotMirrored(str(package))
+            return Answer(found.value, found.provenance)
         if package in self._missing_contents:
             raise await self._absence(package)
         flat_container = (await self._source.endpoints()).flat_container

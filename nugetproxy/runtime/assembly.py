@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -154,7 +155,7 @@ async def assemble(
                 upstream.allow(settings.symbol_server)
                 servers[settings.name] = SymbolServer(upstream, settings.symbol_server)
             stack.push_async_callback(upstream.close)
-            kept = KeptPackages(settings.name, downloads, inventory)
+            kept = KeptPackages(settings.name, downloads, inventory, partial(downloads.brought, upstream))
             mirrored_sources.append(
                 MirroredSource(upstream, service_index=settings.service_index, mode=mode, documents=documents)
             )

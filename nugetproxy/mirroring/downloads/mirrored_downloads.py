@@ -9,7 +9,7 @@ one that holds the lease asks the upstream; the others follow. Fetching, followi
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
@@ -136,6 +136,44 @@ class MirroredDownloads:
             _log.error("content_listing_failed", why=str(error))
             return ()
         return tuple(at[2] for at in found if len(at) == 4 and at[3] == f"{lid}.{at[2]}.nupkg")
+
+    async def versions_in_fleet(self, upstream_name: str, lid: str) -> tuple[str, ...]:
+        """As `kept_versions`, with those that other nodes have left in the bucket.
+
+        Raises StorageUnavailable if that is not known and none is kept here.
+        """
+        here = self.kept_versions(upstream_name, lid)
+        if self.shared is None:
+            return here
+        try:
+            return tuple({*here, *await self.shared.rows.versions(upstream_name, lid)})
+        except StorageUnavailable:
+            if not here:
+                raise
+            return here
+
+    async def from_fleet(
+        self, upstream: UpstreamClient, identity: PackageIdentity
+    ) -> Answer[LocalFile | GrowingContent] | None:
+        """The package from the bucket, for times when the upstream is not asked; None if no node has left it there.
+
+        Raises StorageUnavailable if that is not known, or the bucket fails.
+        """
+        if self.shared is None or not await self.shared.has(upstream.name, identity):
+            return None
+        try:
+            return await self.open(upstream, identity, "")
+        except NotMirrored as error:
+            raise StorageUnavailable(f"{identity} cannot be read from the bucket") from error
+
+    async def brought(self, upstream: UpstreamClient, identity: PackageIdentity) -> LocalFile | None:
+        """The package as a file that is kept here, after `from_fleet` if necessary; None if it is not available."""
+        if self.shared is not None and self.find(upstream.name, identity) is None:
+            with suppress(NugetproxyError):
+                await self.from_fleet(upstream, identity)
+                if (download := self._running.get(_nupkg_key(upstream.name, identity))) is not None:
+                    await asyncio.wait([download.task])
+        return await self.kept(upstream.name, identity)
 
     async def open(
         self, upstream: UpstreamClient, identity: PackageIdentity, url: str

@@ -101,6 +101,11 @@ class SharedPackages:
         rows = await self._database.fetch(_FIND, (*key, package_called(key)))
         return _found(rows)
 
+    async def versions(self, upstream: str, lower_id: str) -> tuple[str, ...]:
+        """The lower-case versions of an id that the bucket has."""
+        sql = "SELECT lower_version FROM shared_packages WHERE upstream = ? AND lower_id = ?"
+        return tuple(str(version) for (version,) in await self._database.fetch(sql, (upstream, lower_id)))
+
     # --- what upstreams lack ------------------------------------------------------------------------------------------
 
     async def note_absent(self, what: str, seconds: float) -> None:

@@ -80,6 +80,10 @@ class FleetPackages:
                     found = await self._find(upstream, wanted.identity)
             yield FleetSource(self, wanted, found)
 
+    async def has(self, upstream: str, identity: PackageIdentity) -> bool:
+        """Whether the package is in the bucket. Raises StorageUnavailable."""
+        return isinstance(await self.rows.find(_key(upstream, identity)), SharedPackage)
+
     async def share(self, committed: CommittedPackage) -> None:
         """Leave a package for the other nodes. Never raises: what cannot be shared is fetched again elsewhere."""
         sha512 = base64.b64decode(committed.sha512)

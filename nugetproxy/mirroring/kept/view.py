@@ -3,7 +3,8 @@
 Clients see it offline and while the upstream is considered down: lists, registrations and searches name only versions
 that can be downloaded, so a range always resolves to something installable. What the upstream once stated about a
 kept version (listed, deprecated, vulnerable) is taken from the kept registration; a package without one is described
-from its own nuspec.
+from its own nuspec. In a fleet, what another node has left in the bucket is kept, too, but searches know only the ids
+that this node has.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from typing import Final
 
 from nugetproxy.errors import InvalidPackage, InvalidVersion, StorageUnavailable
 from nugetproxy.executors.threads import SEARCHES
+from nugetproxy.feeds.base import LocalFile
 from nugetproxy.httpcache.outcome import Outcome, Provenance
 from nugetproxy.mirroring.documents.source import MirroredSource
 from nugetproxy.mirroring.downloads.mirrored_downloads import MirroredDownloads
@@ -46,36 +48,39 @@ StatedLeaves = Callable[[PackageId], Awaitable[Iterable[Leaf]]]
 """The leaves that the upstream is known to have stated for an id; sends no request."""
 
 
+Bring = Callable[[PackageIdentity], Awaitable[LocalFile | None]]
+"""Fetches a package that is kept elsewhere, so that it is on this disk; None if it is not available."""
+
+
 class KeptPackages:
     """The kept packages of one upstream, by its name."""
 
-    def __init__(self, upstream: str, downloads: MirroredDownloads, inventory: Inventory) -> None:
+    def __init__(self, upstream: str, downloads: MirroredDownloads, inventory: Inventory, bring: Bring) -> None:
         self._upstream = upstream
         self._downloads = downloads
         self._inventory = inventory
+        self._bring = bring
 
     def versions(self, package_id: PackageId) -> tuple[NuGetVersion, ...]:
-        """The kept versions, ascending; empty if there are none."""
-        found = []
-        for text in self._downloads.kept_versions(self._upstream, package_id.lower):
-            try:
-                found.append(NuGetVersion.parse(text))
-            except InvalidVersion:
-                continue  # a directory created by hand
-        return tuple(sorted(found))
+        """The versions kept on this disk, ascending; empty if there are none."""
+        return _sorted(self._downloads.kept_versions(self._upstream, package_id.lower))
+
+    async def versions_in_fleet(self, package_id: PackageId) -> tuple[NuGetVersion, ...]:
+        """All kept versions, ascending; empty if there are none."""
+        return _sorted(await self._downloads.versions_in_fleet(self._upstream, package_id.lower))
 
     async def registration(self, package_id: PackageId, stated: StatedLeaves) -> Registration | None:
         """All kept versions as a complete registration, None if there are none.
 
         `stated` gives the leaves known from the upstream; those of kept versions are shown unchanged.
         """
-        versions = self.versions(package_id)
+        versions = await self.versions_in_fleet(package_id)
         if not versions:
             return None  # the upstream's leaves may be thousands
         known = {leaf.version: leaf for leaf in await stated(package_id)}
         leaves = []
         for version in versions:
-            leaf = known.get(version) or self._leaf_from_nuspec(PackageIdentity(package_id, version))
+            leaf = known.get(version) or await self._leaf_from_nuspec(PackageIdentity(package_id, version))
             if leaf is not None:
                 leaves.append(leaf)
         return registration_of(leaves[-1].package_id, leaves) if leaves else None
@@ -124,8 +129,8 @@ class KeptPackages:
             ids = []
         return CompletionPage(len(ids), tuple(ids[query.skip : query.skip + query.take]))
 
-    def _leaf_from_nuspec(self, package: PackageIdentity) -> Leaf | None:
-        file = self._downloads.find(self._upstream, package)
+    async def _leaf_from_nuspec(self, package: PackageIdentity) -> Leaf | None:
+        file = self._downloads.find(self._upstream, package) or await self._bring(package)
         if file is None:
             return None
         try:
@@ -134,3 +139,13 @@ class KeptPackages:
             return None
         published = datetime.fromtimestamp(file.modified, UTC).isoformat()
         return leaf_from_manifest(manifest, published=published)
+
+
+def _sorted(texts: Iterable[str]) -> tuple[NuGetVersion, ...]:
+    found = []
+    for text in texts:
+        try:
+            found.append(NuGetVersion.parse(text))
+        except InvalidVersion:
+            continue  # a directory created by hand
+    return tuple(sorted(found))

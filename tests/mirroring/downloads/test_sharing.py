@@ -14,6 +14,7 @@ from nugetproxy.executors.threads import ThreadExecutor
 from nugetproxy.httpcache.decisions import Mode
 from nugetproxy.mirroring.downloads.mirrored_downloads import MirroredDownloads
 from nugetproxy.mirroring.downloads.sharing import FleetPackages
+from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.storage.blobs.base import BlobKey
 from nugetproxy.storage.database.postgres import PostgresDatabase
 from nugetproxy.storage.leases import Leases
@@ -117,6 +118,30 @@ async def test_a_package_that_one_node_fetched_is_read_from_the_bucket_by_anothe
     await settled(other)
     assert other.find("nuget.org", IDENTITY) is not None
     assert (len(bucket.objects), bucket.reads) == (1, 1)
+
+
+async def test_what_the_bucket_has_is_kept_by_every_node(node: Make, bucket: MemoryBucket, database: PostgresDatabase):
+    """
+    Offline, or while the upstream is down, each node lists it and fetches it from there.
+    """
+    one, other = node(), node(Mode.OFFLINE)
+    await fetched(one, ScriptedUpstream(Script(LARGE)))
+    await settled(one)
+
+    assert other.kept_versions("nuget.org", IDENTITY.lower_id) == ()
+    assert await other.versions_in_fleet("nuget.org", IDENTITY.lower_id) == (IDENTITY.lower_version,)
+    kept = await other.brought(ScriptedUpstream().client, IDENTITY)
+    assert kept is not None
+    assert kept.path.read_bytes() == LARGE
+
+    assert await other.from_fleet(ScriptedUpstream().client, PackageIdentity.parse("Contoso.Utils", "9.0.0")) is None
+    database.close()
+    assert await other.versions_in_fleet("nuget.org", IDENTITY.lower_id) == (IDENTITY.lower_version,)
+    another = node(Mode.OFFLINE)
+    with pytest.raises(StorageUnavailable):  # which is not an absence
+        await another.versions_in_fleet("nuget.org", IDENTITY.lower_id)
+    with pytest.raises(StorageUnavailable):
+        await another.from_fleet(ScriptedUpstream().client, IDENTITY)
 
 
 async def test_nodes_that_ask_together_cause_one_request(node: Make):

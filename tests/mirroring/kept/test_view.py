@@ -25,6 +25,8 @@ class Tree:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.listed = 0
+        self.elsewhere: dict[str, Inventory] = {}
+        """Versions that another node has, with the inventory to add them to when they are brought here."""
 
     def add(self, inventory: Inventory, package_id: str, version: str, **nuspec: str) -> None:
         lower = package_id.lower()
@@ -46,6 +48,15 @@ class Tree:
         folder = self.folder / lower_id
         return tuple(path.name for path in folder.iterdir()) if folder.is_dir() else ()
 
+    async def versions_in_fleet(self, upstream: str, lower_id: str) -> tuple[str, ...]:
+        return (*self.kept_versions(upstream, lower_id), *self.elsewhere)
+
+    async def bring(self, package: PackageIdentity) -> LocalFile | None:
+        inventory = self.elsewhere.pop(package.lower_version, None)
+        if inventory is not None:
+            self.add(inventory, package.id.text, package.lower_version, description="From another node.")
+        return self.find("up", package)
+
 
 @pytest.fixture
 def inventory(tmp_path: Path):
@@ -61,7 +72,7 @@ def tree(tmp_path: Path) -> Tree:
 
 @pytest.fixture
 def kept(tree: Tree, inventory: Inventory) -> KeptPackages:
-    return KeptPackages("up", cast(MirroredDownloads, tree), inventory)
+    return KeptPackages("up", cast(MirroredDownloads, tree), inventory, tree.bring)
 
 
 async def settle(inventory: Inventory) -> None:
@@ -110,6 +121,20 @@ class TestRegistration:
 
         assert (leaf.entry["description"], leaf.listed) == ("By its author.", True)
         assert leaf.entry["published"].startswith("2023-11-14T")
+
+    async def test_has_what_other_nodes_keep(self, kept, tree, inventory):
+        """
+        A version without a statement is brought here, to be described by its own nuspec.
+        """
+        tree.add(inventory, "Contoso.Utils", "1.0.0")
+        tree.elsewhere = {"1.1.0": inventory, "2.0.0": inventory}
+        stated = a_leaf("Contoso.Utils", "1.1.0")
+
+        first, second, third = (await kept.registration(UTILS, stating(stated))).leaves
+
+        assert (str(first.version), second) == ("1.0.0", stated)
+        assert third.entry["description"] == "From another node."
+        assert list(tree.elsewhere) == ["1.1.0"]
 
     async def test_passes_over_a_version_whose_nuspec_is_broken(self, kept, tree, inventory):
         tree.add(inventory, "Contoso.Utils", "1.0.0")
