@@ -22,10 +22,13 @@ class Line:
     """For one event loop. `close` it after use."""
 
     def __init__(self, dsn: str, patience: float) -> None:
-        """`dsn` may contain a password and is never logged. `patience`: seconds until an answer is not waited for."""
+        """`dsn` may contain a password and is never logged. `patience`: seconds without any answer until no
+        answer is waited for.
+        """
         self._dsn = dsn
         self._patience = patience
         self._turn = asyncio.Lock()
+        self._limits: set[asyncio.Timeout] = set()
         self._connection: Any = None
         self._is_pooled = False
         self._heard: dict[str, Callable[[str], None]] = {}
@@ -43,9 +46,17 @@ class Line:
         Raises StorageUnavailable, also when there is no answer in time: it may have been carried out then.
         """
         try:
-            # Waiting for a turn counts: while nothing is answered, nobody waits for all those before.
-            async with asyncio.timeout(self._patience), self._turn:
-                return await self._answer(sql, parameters)
+            # Waiting for a turn counts: while nothing is answered, nobody waits for all those before. But a queue
+            # that moves is no failure: the last in it would take a lease on this node alone, which another node holds.
+            async with asyncio.timeout(self._patience) as limit:
+                self._limits.add(limit)
+                try:
+                    async with self._turn:
+                        rows = await self._answer(sql, parameters)
+                finally:
+                    self._limits.discard(limit)
+            self._answered()
+            return rows
         except TimeoutError as error:
             raise StorageUnavailable(f"PostgreSQL has not answered for {self._patience:g} s") from error
         except Exception as error:
@@ -54,6 +65,12 @@ class Line:
     async def close(self) -> None:
         """It can be used again, and is then connected again."""
         self._give_up()
+
+    def _answered(self) -> None:
+        until = asyncio.get_running_loop().time() + self._patience
+        for limit in self._limits:
+            if not limit.expired():
+                limit.reschedule(until)
 
     async def _answer(self, sql: str, parameters: tuple[object, ...]) -> Rows:
         if self._connection is None or self._connection.is_closed():

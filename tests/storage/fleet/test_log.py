@@ -105,6 +105,18 @@ async def test_a_number_is_drawn_only_once_the_one_before_is_visible(database, d
     other.close()
 
 
+async def test_a_queue_that_moves_is_no_failure(dsn):
+    """
+    Many who ask at the same time wait longer than for one answer; who gets none in that time has not been heard.
+    """
+    line = Line(dsn, 1.0)
+    asked = (line.ask("SELECT pg_sleep(0.25)::TEXT") for _ in range(6))
+    assert await asyncio.gather(*asked) == [[("",)]] * 6
+    with pytest.raises(StorageUnavailable):
+        await line.ask("SELECT pg_sleep(5)::TEXT")
+    await line.close()
+
+
 async def test_what_is_rolled_back_is_not_in_the_log(database, log):
     start = await log.newest()
     with pytest.raises(ZeroDivisionError):
