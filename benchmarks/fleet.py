@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from benchmarks import fleet_confirming
 from benchmarks.fleet_engines import EMBEDDED, Engines, Feed, Node, counting_syncs, engines
 from benchmarks.load import Server, wrk
 from benchmarks.mixture import Wanted, closed_loop, write_mixture
@@ -26,7 +27,7 @@ from benchmarks.processes import busy_seconds, control, family, fetch, shared, s
 HOT_AT_LEAST: Final = 0.95
 KEPT_AT_LEAST: Final = 0.8
 PUSH_AT_MOST: Final = 2.0
-PARTS: Final = ("hot", "kept", "push", "cold")
+PARTS: Final = ("hot", "kept", "push", "cold", "confirm")
 
 _SIZES: Final = (1, 2, 3)
 _IDS: Final = 40
@@ -48,6 +49,7 @@ def measure(*, rounds: int, seconds: int, connections: int, pushes: int, only: s
         "kept": lambda all_of, folder, upstream: _kept(all_of, folder, upstream, rounds, seconds, connections),
         "push": lambda all_of, folder, upstream: _push(all_of, folder, upstream, rounds, pushes),
         "cold": lambda all_of, folder, upstream: _cold(all_of, upstream),
+        "confirm": lambda all_of, folder, upstream: fleet_confirming.measure(all_of),
     }
     with (
         tempfile.TemporaryDirectory(prefix="nugetproxy-bench-") as made,
