@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from benchmarks import fleet_confirming
+from benchmarks import fleet_confirming, fleet_sizes
 from benchmarks.fleet_engines import EMBEDDED, Engines, Feed, Node, counting_syncs, engines
 from benchmarks.load import Server, wrk
 from benchmarks.mixture import Wanted, closed_loop, write_mixture
@@ -27,7 +27,7 @@ from benchmarks.processes import busy_seconds, control, family, fetch, shared, s
 HOT_AT_LEAST: Final = 0.95
 KEPT_AT_LEAST: Final = 0.8
 PUSH_AT_MOST: Final = 2.0
-PARTS: Final = ("hot", "kept", "push", "cold", "confirm")
+PARTS: Final = ("hot", "kept", "push", "cold", "confirm", "sizes")
 
 _SIZES: Final = (1, 2, 3)
 _IDS: Final = 40
@@ -50,6 +50,7 @@ def measure(*, rounds: int, seconds: int, connections: int, pushes: int, only: s
         "push": lambda all_of, folder, upstream: _push(all_of, folder, upstream, rounds, pushes),
         "cold": lambda all_of, folder, upstream: _cold(all_of, upstream),
         "confirm": lambda all_of, folder, upstream: fleet_confirming.measure(all_of),
+        "sizes": lambda all_of, folder, upstream: fleet_sizes.measure(all_of, upstream, _restore()),
     }
     with (
         tempfile.TemporaryDirectory(prefix="nugetproxy-bench-") as made,
@@ -303,14 +304,9 @@ def _graph() -> list[dict[str, str]]:
     ]
 
 
-def _cold(all_of: Engines, upstream: str) -> str:
-    lines = [
-        "**Cold**: what a restore of 63 packages requests, three clients at the same time",
-        "",
-        "| nodes | upstream requests | for one address, at most | queries | bucket requests | seconds |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    plan = [
+def _restore() -> list[Request]:
+    """What a client requests that has nothing yet, and asks for metadata as well."""
+    return [
         Request("", target)
         for each in _graph()
         for target in (
@@ -319,6 +315,16 @@ def _cold(all_of: Engines, upstream: str) -> str:
             f"/v3/flatcontainer/{each['id']}/{each['version']}/{each['id']}.{each['version']}.nupkg",
         )
     ]
+
+
+def _cold(all_of: Engines, upstream: str) -> str:
+    lines = [
+        "**Cold**: what a restore of 63 packages requests, three clients at the same time",
+        "",
+        "| nodes | upstream requests | for one address, at most | queries | bucket requests | seconds |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    plan = _restore()
     for name, size in ((EMBEDDED, 0), ("1 node", 1), ("3 nodes", 3)):
         control(upstream, "requests", None, "DELETE")
         with all_of.feed(name, size, upstream, _LONG, key=False) as feed, all_of.counting() as counted:

@@ -109,7 +109,7 @@ class Engines:
 
     def cpu_seconds(self) -> tuple[float, float]:
         """Processor time of PostgreSQL and of the bucket so far."""
-        return cpu_seconds(self.postgres.pid), cpu_seconds(self.bucket.pid)
+        return cpu_seconds(self.postgres.pid) + _ended(self.postgres.pid), cpu_seconds(self.bucket.pid)
 
     @contextmanager
     def feed(
@@ -201,6 +201,12 @@ def counting_syncs(pids: Sequence[int], folder: Path) -> Iterator[list[int]]:
 def _manage(*arguments: str) -> str:
     command = [sys.executable, "-m", "nugetproxy", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def _ended(pid: int) -> float:
+    """Processor time of the children of a process that have ended: of sessions, here."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
 
 def _pin(pid: int) -> None:

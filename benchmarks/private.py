@@ -154,7 +154,7 @@ async def _seed(data: Path, names: Sequence[str], versions: int, further: Iterab
     pairs = [(name, f"1.{number}.0") for number in range(versions) for name in names]
     pairs += [(BIG, f"1.{number}.0") for number in range(BIG_VERSIONS)]
     pairs += [(GIANT, f"1.{number}.0") for number in range(GIANT_VERSIONS)]
-    manifests = itertools.chain((_manifest(name, version) for name, version in pairs), further)
+    manifests = itertools.chain((manifest_of(name, version) for name, version in pairs), further)
     ticks = itertools.count(time.time_ns() // 100 - 2 * len(pairs) - _AT_ONCE)
 
     while batch := list(itertools.islice(manifests, _AT_ONCE)):
@@ -174,7 +174,7 @@ async def _seed(data: Path, names: Sequence[str], versions: int, further: Iterab
     return key
 
 
-def _manifest(name: str, version: str) -> PackageManifest:
+def manifest_of(name: str, version: str) -> PackageManifest:
     return PackageManifest(
         id=PackageId.parse(name),
         version=NuGetVersion.parse(version),
