@@ -8,6 +8,7 @@ import pytest
 
 from nugetproxy.storage.database.postgres import PostgresDatabase
 from nugetproxy.storage.database.postgres_transactions import InTransaction
+from nugetproxy.storage.fleet.leases import FleetLease, FleetLeases
 from tests.builders import make_nupkg
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.fleet import Fleet
@@ -106,6 +107,25 @@ async def test_the_upstream_sees_one_node(fleet: Fleet, upstream: FakeUpstream):
     assert upstream.requests_for("*newtonsoft.json.13.0.1.nupkg") == 1
     assert upstream.requests_for("*newtonsoft.json/index.json") == 1
     assert upstream.requests_for("/v3/index.json") == 1
+
+
+async def test_what_another_node_asked_for_a_moment_ago_needs_no_lease(
+    fleet: Fleet, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[str] = []
+    try_hold = FleetLeases.try_hold
+
+    async def noting(self: FleetLeases, key: str) -> FleetLease | None:
+        asked.append(key)
+        return await try_hold(self, key)
+
+    upstream.add_package("Newtonsoft.Json", "13.0.1")
+    monkeypatch.setattr(FleetLeases, "try_hold", noting)
+    async with fleet.opened("one", "two") as houses:
+        for house in houses:
+            assert await house.json("/v3/flatcontainer/newtonsoft.json/index.json") == {"versions": ["13.0.1"]}
+    assert [key.partition("://")[0] for key in asked if key.endswith("newtonsoft.json/index.json")] == ["document http"]
+    assert upstream.requests_for("*newtonsoft.json/index.json") == 1
 
 
 async def test_reads_go_on_and_pushes_wait_while_postgres_is_away(fleet: Fleet):

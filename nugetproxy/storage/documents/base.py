@@ -19,10 +19,14 @@ class DocumentStore(Protocol):
         `skip_hot`: look past the copy in this process's memory, because another process may have written a newer one.
         """
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines leave documents here, so that a look costs less than the right to ask the upstream."""
+
     async def reread(self, url: str) -> StoredResponse | None:
         """The newest copy that any process has, on this machine or on others that share documents. Never raises.
 
-        For who holds the right to ask the upstream: another may just have done so.
+        For who is about to ask the upstream, or just got the right to do so: another may have done so before.
         """
 
     async def put(self, stored: StoredResponse, *, useful_for: float | None = None) -> None:

@@ -114,6 +114,11 @@ class DiskDocuments:
             self._note_use(url)
         return stored
 
+    @property
+    def is_shared(self) -> bool:
+        """See DocumentStore."""
+        return False
+
     async def reread(self, url: str) -> StoredResponse | None:
         """See DocumentStore."""
         return self.get(url)

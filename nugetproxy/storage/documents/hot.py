@@ -43,6 +43,11 @@ class HotDocuments:
         self._unsure.discard(url)
         return self._newest(hot, self._below.get(url, skip_hot=skip_hot))
 
+    @property
+    def is_shared(self) -> bool:
+        """See DocumentStore."""
+        return self._below.is_shared
+
     async def reread(self, url: str) -> StoredResponse | None:
         """See DocumentStore. The hot copy wins if the upstream confirmed it later."""
         stored = await self._below.reread(url)

@@ -58,6 +58,11 @@ class SharedDocuments:
         """See DocumentStore: what is on this node's disk."""
         return self._local.get(url, skip_hot=skip_hot)
 
+    @property
+    def is_shared(self) -> bool:
+        """See DocumentStore."""
+        return True
+
     async def reread(self, url: str) -> StoredResponse | None:
         """See DocumentStore: the copy that the upstream confirmed last, this node's or the shared one."""
         ours = self._local.get(url, skip_hot=True)
