@@ -130,6 +130,10 @@ class _Memory:
     def __init__(self) -> None:
         self._kept: dict[str, StoredResponse] = {}
 
+    @property
+    def is_shared(self) -> bool:
+        return False
+
     def get(self, url: str, *, skip_hot: bool = False) -> StoredResponse | None:
         return self._kept.get(url)
 

@@ -36,7 +36,8 @@ _STATEMENTS_KEPT: Final = 256
 class Limits:
     """Numbers of connections and of waiting callers; seconds.
 
-    A process has at most `connections` to read, as many for its event loop, and one to write.
+    A process has at most `connections` to read, as many for its event loop, as many for single changes, and one for
+    transactions that write.
     """
 
     connections: int = 4
