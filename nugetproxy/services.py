@@ -11,6 +11,7 @@ from nugetproxy.accounts.attempts import Attempts
 from nugetproxy.accounts.audit import AuditLog
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.ownership import Ownership
+from nugetproxy.accounts.sessions import Sessions
 from nugetproxy.accounts.trusted_publishing.acts import TokenExchange
 from nugetproxy.config import Config
 from nugetproxy.feeds.base import Feed
@@ -60,12 +61,16 @@ class HostingServices:
 
 @dataclass(frozen=True)
 class AccountServices:
-    """Accounts, ownership, the audit log, and limits on failed attempts. `exchange` is None if it is switched off."""
+    """Accounts, ownership, the audit log, limits on failed attempts, sessions of browsers.
+
+    `exchange` is None if it is switched off.
+    """
 
     directory: Directory
     ownership: Ownership
     audit: AuditLog
     attempts: Attempts
+    sessions: Sessions
     exchange: TokenExchange | None = None
 
 

@@ -24,6 +24,7 @@ from nugetproxy.accounts.model import (
     checked_account_name,
     now_us,
 )
+from nugetproxy.accounts.sessions import end_sessions
 from nugetproxy.nuget.globs import EVERYTHING
 from nugetproxy.storage.database.base import Database, Fetch, Transaction
 from nugetproxy.storage.revisions import Change, Revisions
@@ -88,15 +89,15 @@ class Directory:
         )
 
     async def set_password(self, name: str, password: str, *, by: Actor = COMMAND_LINE) -> None:
-        """Raises InvalidRequest when it is too short."""
+        """The user's browsers are signed out. Raises InvalidRequest when it is too short."""
         user = await self.account(name, AccountKind.USER)
         hashed = await self._passwords.hash(password)
-        await self._change(
-            lambda transaction: transaction.change(
-                "UPDATE accounts SET password_hash = ? WHERE account_id = ?", (hashed, user.account_id)
-            ),
-            AuditEntry(by.name, "user.passwd", user.name),
-        )
+
+        def work(transaction: Transaction) -> None:
+            transaction.change("UPDATE accounts SET password_hash = ? WHERE account_id = ?", (hashed, user.account_id))
+            end_sessions(transaction, user.account_id)
+
+        await self._change(work, AuditEntry(by.name, "user.passwd", user.name))
 
     async def disable(self, name: str, *, by: Actor = COMMAND_LINE) -> Account:
         """From now on neither its password nor its keys work; it keeps what it owns. Raises Conflict for the last

@@ -12,6 +12,7 @@ from nugetproxy.accounts.records import (
     key_rows,
     members_of,
 )
+from nugetproxy.accounts.sessions import end_sessions
 from nugetproxy.errors import Conflict, InvalidRequest
 from nugetproxy.storage.database.base import Transaction
 
@@ -54,6 +55,8 @@ def set_disabled(transaction: Transaction, name: str, at: int | None) -> None:
             if organization.kind is AccountKind.ORGANIZATION:
                 _keep_an_administrator(transaction, organization, account)
     transaction.change("UPDATE accounts SET disabled = ? WHERE account_id = ?", (at, account.account_id))
+    if at is not None:
+        end_sessions(transaction, account.account_id)
 
 
 def set_member(transaction: Transaction, organization: Account, user: Account, role: Role, now: int) -> None:

@@ -194,6 +194,8 @@ class AccountSettings(Section):
     key_lifetime: Duration = 365 * 86_400.0
     failed_logins_per_minute: int = Field(default=30, ge=1)
     learned_credentials: Duration = 60.0
+    session_idle: Annotated[Duration, Field(ge=60.0)] = 43_200.0
+    session_lifetime: Annotated[Duration, Field(ge=60.0)] = 604_800.0
 
 
 class LogSettings(Section):

@@ -15,6 +15,7 @@ from nugetproxy.accounts.attempts import Attempts
 from nugetproxy.accounts.audit import AuditLog
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.ownership import Ownership
+from nugetproxy.accounts.sessions import Sessions
 from nugetproxy.accounts.trusted_publishing.acts import TokenExchange
 from nugetproxy.config import Config
 from nugetproxy.errors import StorageUnavailable
@@ -139,6 +140,7 @@ def over(
             ownership,
             audit,
             Attempts(config.accounts.failed_logins_per_minute),
+            Sessions(database, idle=config.accounts.session_idle, lifetime=config.accounts.session_lifetime),
             _exchange(config, database, audit, stack, user_agent, environ or {}),
         ),
         hosting=HostingServices(

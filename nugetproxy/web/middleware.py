@@ -110,6 +110,8 @@ def _refuse(request: web.Request, note: RequestNote, refusal: Refusal) -> web.St
     page = refusal_page(request, refusal, note.request_id)
     body, described = page or refusal_in_xml(request, refusal.reason) or json
     headers = {**described, **dict(refusal.answer_headers())}
+    if page is not None:
+        headers.pop("WWW-Authenticate", None)  # a browser would ask by itself; the page leads to our own form
     response = web.Response(status=refusal.status, reason=refusal.reason, body=body, headers=headers)
     if not request.content.is_eof() and not takes_body(request):
         response.force_close()  # the rest of an unwanted body is read, but nothing after it

@@ -15,7 +15,7 @@ from nugetproxy.web.requests.keys import NOTE, TAKES_BODY
 from nugetproxy.web.requests.reading import admit, recognise
 from nugetproxy.web.requests.uploads import on_expect
 from nugetproxy.web.ui.home import home
-from nugetproxy.web.ui.routes import UI_ROUTES
+from nugetproxy.web.ui.routes import UI_ACTIONS, UI_ROUTES
 from nugetproxy.web.v2.batch import batch
 from nugetproxy.web.v2.routes import V2_BATCH, V2_ROUTES
 from nugetproxy.web.v3 import publish
@@ -94,12 +94,13 @@ ACTIONS = (
     Action("DELETE", "/api/v2/package/{id}/{version}", publish.delete),
     Action("DELETE", "/api/v2/{id}/{version}", publish.delete),
     *(Action(*row) for row in SYMBOL_ACTIONS),
+    *(Action(*row) for row in UI_ACTIONS),
 )
 
 # Routes that read hosted packages whatever the address names; and routes that need no credentials, or only a key.
 _OF_HOSTED = (Resource.CATALOG,)
 _OPEN = (Resource.HEALTH, Resource.METRICS, Resource.HOME, Resource.ASSET, Resource.PUBLISH)
-_OF_PAGES = frozenset(path for path, *_ in UI_ROUTES)
+_OF_PAGES = frozenset([*(path for path, *_ in UI_ROUTES), *(path for _, path, *_ in UI_ACTIONS)])
 _OF_V2 = (Resource.V2_FEED, Resource.V2_COMPLETION)
 
 
@@ -120,6 +121,8 @@ def add_routes(application: web.Application, prefix: str = "", *, pages: bool = 
         setattr(batched, TAKES_BODY, True)
         application.router.add_post(start + V2_BATCH, batched)
         for action in ACTIONS:
+            if not pages and action.path in _OF_PAGES:
+                continue
             application.router.add_route(action.method, start + action.path, _acting(action), expect_handler=on_expect)
 
 
@@ -129,7 +132,7 @@ def _reading(route: Route) -> Handler:
 
     async def handler(request: web.Request) -> web.StreamResponse:
         request[NOTE].resource = route.resource
-        if route.resource is Resource.HOME:
+        if route.resource in (Resource.HOME, Resource.ACCOUNT):
             await recognise(request)
         elif route.resource not in _OPEN:
             await admit(request, is_hosted=is_hosted)

@@ -32,6 +32,7 @@ class Resource(StrEnum):
     CATALOG = "catalog"
     EXPLAIN = "explain"
     HOME = "home"
+    ACCOUNT = "account"
     PAGE = "page"
     ASSET = "asset"
     HEALTH = "health"

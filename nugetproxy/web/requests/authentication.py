@@ -145,6 +145,16 @@ class Gate:
             raise NotAuthenticated(KEY_NEEDED)
         return actor
 
+    async def person(self, name: str, password: str, address: str) -> Actor:
+        """The user with this password, for a browser; as careful as with Basic credentials.
+
+        Raises NotAuthenticated also for an API key: it must not open what creates other keys. Raises TooMany.
+        """
+        if ":" in name or key_id_of(password) is not None:
+            raise NotAuthenticated(_WRONG)
+        encoded = base64.b64encode(f"{name}:{password}".encode("utf-8", "replace")).decode()
+        return await self._by_basic(f"Basic {encoded}", address)
+
     async def reader(self, request: web.Request, address: str, *, hosted: bool) -> Actor:
         """As `actor`; raises NotAuthenticated (a Basic challenge) when reading this needs credentials."""
         actor = await self.actor(request, address)

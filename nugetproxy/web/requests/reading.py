@@ -14,6 +14,7 @@ from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.protocol.advisories.values import PAGE
 from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.requests.browser import signed_in
 from nugetproxy.web.requests.incoming import client_address
 from nugetproxy.web.requests.keys import CHALLENGED, FEED, GATE, LIMITED, NOTE, SERVICES
 
@@ -28,10 +29,14 @@ async def admit(request: web.Request, *, is_hosted: bool = False) -> None:
     `is_hosted`: the response is built from hosted packages, whatever its address names.
     """
     gate, services = request.app[GATE], request.app[SERVICES]
+    viewer = await signed_in(request)
     if gate is None or gate.anonymous_read == "all":
         return
     # Where nobody may read anonymously, the refusal touches no storage.
     needed = gate.anonymous_read == "none" or is_hosted or await _names_ours(request)
+    if viewer is not None:
+        request[CHALLENGED] = needed
+        return
     actor = await gate.reader(request, client_address(request), hosted=needed)
     request[CHALLENGED] = needed
     if not actor.is_anonymous:
@@ -57,7 +62,7 @@ async def recognise(request: web.Request) -> None:
     Raises NotAuthenticated and Forbidden for credentials that are wrong.
     """
     gate, services = request.app[GATE], request.app[SERVICES]
-    if gate is None or gate.anonymous_read == "all":
+    if await signed_in(request) is not None or gate is None or gate.anonymous_read == "all":
         return
     actor = await gate.actor(request, client_address(request))
     is_limited = actor.key is not None and actor.key.reads_some

@@ -54,6 +54,25 @@ class Addresses:
     def autocomplete(self) -> str:
         return f"{self.prefix}/v3/autocomplete"
 
+    def sign_in(self, after: str = "") -> str:
+        """`after`: the path to go on to."""
+        return self._with(f"{self.prefix}/sign-in", {"next": after})
+
+    def sign_out(self) -> str:
+        return f"{self.prefix}/sign-out"
+
+    def account(self) -> str:
+        return f"{self.prefix}/account"
+
+    def keys(self) -> str:
+        return f"{self.account()}/keys"
+
+    def key(self, key_id: str, act: str) -> str:
+        return f"{self.keys()}/{quote(key_id, safe='')}/{act}"
+
+    def end_session(self, session_id: str) -> str:
+        return f"{self.account()}/sessions/{session_id}/end"
+
     @staticmethod
     def _with(path: str, parameters: dict[str, object]) -> str:
         given = {name: "true" if value is True else value for name, value in parameters.items() if value}

@@ -32,3 +32,6 @@ PAGE_HEADERS: Final[Mapping[str, str]] = {
 
 PAGE_CACHE: Final = "private, no-cache"
 """A page depends on who reads it, and is confirmed by its entity tag before it is shown again."""
+
+TRANSPORT_HEADERS: Final[Mapping[str, str]] = {"Strict-Transport-Security": "max-age=31536000"}
+"""For pages over https. Not for subdomains: those are others' servers."""

@@ -31,7 +31,7 @@ _TITLES: Final = {
     504: "The upstream did not answer in time",
 }
 _HINTS: Final = {
-    401: "Reading here needs a user name and a password, or an API key as password.",
+    401: "Reading here needs a user name and a password.",
     403: "Another account may be allowed to; an administrator of this server can tell.",
     404: "Check the address, or search for the package.",
     429: "Wait a moment, then try again.",
@@ -60,6 +60,7 @@ def refusal_page(request: web.Request, refusal: Refusal, request_id: str) -> tup
         "sentence": refusal.reason,
         "hint": _HINTS.get(refusal.status, "If it stays like this, tell an administrator of this server."),
         "status": refusal.status,
+        "path": request.path_qs,
         "request_id": request_id,
     }
     return render("refusal.html", values), {"Content-Type": HTML, "Cache-Control": "no-store", **PAGE_HEADERS}

@@ -6,10 +6,24 @@
 from typing import Final
 
 from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.ui.account import account_page, add_key, end_session, revoke_key, rotate_key
 from nugetproxy.web.ui.assets import asset
 from nugetproxy.web.ui.search_page import search_page
+from nugetproxy.web.ui.signing_in import sign_in, sign_in_page, sign_out
 
 UI_ROUTES: Final = (
+    ("/sign-in", sign_in_page, Resource.ACCOUNT),
+    ("/account", account_page, Resource.ACCOUNT),
     ("/packages", search_page, Resource.PAGE),
     ("/ui/{file}", asset, Resource.ASSET),
 )
+
+UI_ACTIONS: Final = (
+    ("POST", "/sign-in", sign_in, Resource.ACCOUNT),
+    ("POST", "/sign-out", sign_out, Resource.ACCOUNT),
+    ("POST", "/account/keys", add_key, Resource.ACCOUNT),
+    ("POST", "/account/keys/{key}/rotate", rotate_key, Resource.ACCOUNT),
+    ("POST", "/account/keys/{key}/revoke", revoke_key, Resource.ACCOUNT),
+    ("POST", "/account/sessions/{session}/end", end_session, Resource.ACCOUNT),
+)
+"""Forms: (method, path, handler, resource)."""
