@@ -259,8 +259,8 @@ def _backup(facts: Facts) -> Finding:
         return Finding("backup", Level.OK, "not checked")
     if facts.databases is None or facts.databases.is_empty:
         return Finding("backup", Level.OK, "nothing to back up yet")
-    if facts.bucket is not None:  # other nodes may have made it
-        return Finding("backup", Level.OK, "not checked with shared storage: back up PostgreSQL and the bucket")
+    if facts.bucket is not None:
+        return Finding("backup", Level.OK, "not checked with shared storage: another node may have made it")
     if facts.backup is None:
         return Finding("backup", Level.WARNING, "this data directory was never backed up", command)
     return _age_of(facts.backup, facts.now, facts.backup_age, command)
