@@ -1,6 +1,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -177,6 +178,28 @@ def test_the_only_copy_keeps_its_name_with_all_folders(
 
     store.commit(KEY, make_spool(b"package"))
     assert folders == list(store.path(KEY).parents[:synced])
+
+
+def test_folders_that_are_removed_while_they_are_made_are_made_again(
+    store: FilesystemBlobs, make_spool: MakeSpool, monkeypatch: pytest.MonkeyPatch
+):
+    """
+    As soon as a folder exists, a deletion may find it empty, and then those above it.
+    """
+    made = Path.mkdir
+    lost: list[Path] = []
+
+    def removed(folder: Path, *how: Any, **more: Any) -> None:
+        made(folder, *how, **more)
+        if folder == store.path(KEY).parent and len(lost) < 3:
+            lost.append(folder)
+            folder.rmdir()
+            folder.parent.rmdir()
+
+    monkeypatch.setattr(Path, "mkdir", removed)
+    store.commit(KEY, make_spool(b"package"))
+    assert len(lost) == 3
+    assert store.path(KEY).read_bytes() == b"package"
 
 
 def test_a_folder_that_is_removed_under_a_commit_is_made_again(

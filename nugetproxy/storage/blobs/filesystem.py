@@ -171,13 +171,17 @@ def sync_folder(folder: Path) -> None:
 def _make_folders(folder: Path, mode: int, named: Callable[[Path], object] = sync_folder) -> None:
     """Like `mkdir -p`, with `mode` whatever the umask. `named` is given each folder that got a new one, and makes its
     name safe from power loss."""
-    if folder.is_dir():
-        return
-    for _ in range(_TRIES):
-        _make_folders(folder.parent, mode, named)
-        with suppress(FileNotFoundError):  # the parent was empty, and deleted meanwhile
+    for left in reversed(range(_TRIES)):
+        if folder.is_dir():
+            return
+        try:
+            _make_folders(folder.parent, mode, named)
             folder.mkdir(mode, exist_ok=True)
-            break
-    with suppress(OSError):  # a file system without modes; `apply_access` has reported it at startup
-        set_folder_mode(folder, mode)
-    named(folder.parent)
+            with suppress(OSError):  # a file system without modes; `apply_access` has reported it at startup
+                set_folder_mode(folder, mode)
+            named(folder.parent)
+        except FileNotFoundError:  # it, or its parent, was empty, and was deleted meanwhile
+            if not left:
+                raise
+        else:
+            return
