@@ -51,6 +51,7 @@ the only ones."""
 _LEASE_PATIENCE: Final = 5.0
 
 _SWEEP_SECONDS: Final = 3600.0
+_NOTE_AGAIN_SECONDS: Final = 1.0
 
 # Seconds for one statement of a command that copies everything.
 _PATIENT_STATEMENT: Final = 120.0
@@ -78,11 +79,13 @@ async def open_shared_stores(config: Config, leases: Leases, stack: AsyncExitSta
     stack.push_async_callback(hosted.close)
     if what == "worker":
         name = _name(path)
-        follower = Follower(log, standing, revisions.bump, name, timing, went_back=lambda: _note_loss(database, name))
+        losses = _Losses(database, name)
+        follower = Follower(log, standing, revisions.bump, name, timing, went_back=losses.happened)
         log.listen(follower.hint)
         run_until_closed(
             stack,
             follower.run(leases),
+            losses.run(),
             _sweep(fleet, database, config.storage.documents_size),
             watch(standing, bucket),
         )
@@ -142,6 +145,34 @@ class Flights:
             yield
 
 
+class _Losses:
+    """Adds a line to the audit log, where an administrator looks for what happened to packages, when changes are lost.
+
+    The database has just come back then, and not every connection may reach it yet.
+    """
+
+    def __init__(self, database: Database, node: str) -> None:
+        self._database = database
+        self._node = node
+        self._has_happened = asyncio.Event()
+
+    def happened(self) -> None:
+        """Changes that this node had seen are missing."""
+        self._has_happened.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        why = "changes that this node had seen are missing: a failover or a restore lost the last commits"
+        entry = AuditEntry("fleet", "database.went-back", self._node, detail=why)
+        while True:
+            await self._has_happened.wait()
+            try:
+                await self._database.write(lambda transaction: insert_audit(transaction, entry))
+                self._has_happened.clear()
+            except StorageUnavailable:
+                await asyncio.sleep(_NOTE_AGAIN_SECONDS)
+
+
 class _Asking(Line):
     """A line of a command, whose event loops are short: each statement is a transaction of the database."""
 
@@ -180,14 +211,6 @@ def _degraded(standing: Standing, bucket: BucketBlobs) -> str:
 
 def _bucket(config: Config) -> BucketBlobs:
     return BucketBlobs(BucketClient(bucket_address(config)))
-
-
-def _note_loss(database: Database, name: str) -> None:
-    """Leave a trace where an administrator looks for what happened to packages."""
-    why = "changes that this node had seen are missing: a failover or a restore lost the last commits"
-    database.submit(
-        lambda transaction: insert_audit(transaction, AuditEntry("fleet", "database.went-back", name, detail=why))
-    )
 
 
 def _name(path: Path) -> str:
