@@ -12,6 +12,7 @@ class FleetLogContract:
         newest = await log.newest()
 
         assert newest.nonce != 0
+        assert await log.oldest() <= newest.revision
         assert await log.since(newest) == []
 
     async def test_changes_are_read_in_order(self, log, commit):

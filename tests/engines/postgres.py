@@ -108,6 +108,19 @@ class PostgresServer:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(30)
 
+    def save(self) -> None:
+        """Keep a copy of all databases for `go_back`. Restarts the server."""
+        self.stop()
+        subprocess.run(["cp", "-a", self.folder / "data", self.folder / "saved"], check=True)
+        self.start()
+
+    def go_back(self) -> None:
+        """As a failover to a replica that was behind: what was committed since `save` is gone. Restarts the server."""
+        self.stop()
+        shutil.rmtree(self.folder / "data")
+        (self.folder / "saved").rename(self.folder / "data")
+        self.start()
+
     def close(self) -> None:
         """End it, without saving anything, and remove its files."""
         if (process := getattr(self, "_process", None)) is not None:

@@ -74,6 +74,10 @@ class FakeFleetLog(FleetLog):
         await self._network.pass_through()
         return found
 
+    async def oldest(self) -> int:
+        await self._turn("oldest")
+        return self._tables.entries[0].position.revision
+
     async def since(self, position: Position) -> list[Entry] | None:
         await self._turn("since")
         found = [entry for entry in self._tables.entries if entry.position.revision >= position.revision]

@@ -5,7 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from nugetproxy.accounts.audit import AuditEntry
+from nugetproxy.storage.blobs.s3 import BucketBlobs
+from nugetproxy.storage.blobs.s3_client import BucketClient
 from nugetproxy.storage.database.postgres import PostgresDatabase
 from nugetproxy.storage.database.postgres_transactions import InTransaction
 from nugetproxy.storage.fleet.leases import FleetLease, FleetLeases
@@ -169,20 +173,52 @@ async def test_a_node_without_a_database_serves_what_it_knows_for_a_while_and_th
                 await asyncio.sleep(0.2)
 
 
-async def test_lost_commits_are_noticed_and_noted(fleet: Fleet):
+async def test_a_failover_that_loses_commits_is_noticed_and_noted(fleet: Fleet):
     """
-    As after a failover to a replica that was behind.
+    PostgreSQL starts again from an older copy of its data. What was pushed since is gone, and its name is free.
     """
-    async with fleet.opened("one") as [one]:
+    again = make_nupkg("Contoso.Utils", "2.0.0", payload=b"again")
+    lost, second = "/v3/flatcontainer/contoso.utils/2.0.0/contoso.utils.2.0.0.nupkg", ["1.0.0", "2.0.0"]
+    async with fleet.opened("one", "two") as [one, two]:
         assert (await one.push("Contoso.Utils")).status == 201
-        assert await one.json(LIST) == {"versions": ["1.0.0"]}
-        lost = "DELETE FROM fleet_changes WHERE revision = (SELECT max(revision) FROM fleet_changes)"
-        fleet.postgres.execute(f"{lost}; DELETE FROM hosted_packages", fleet.database)
-        async with asyncio.timeout(20):
-            while (await one.get(LIST)).status != 404:
+        await asyncio.to_thread(fleet.postgres.save)
+        async with asyncio.timeout(30):
+            while (await one.push("Contoso.Utils", "2.0.0")).status != 201:
                 await asyncio.sleep(0.1)
-            while "database.went-back" not in [line.action for line in await one.accounts.audit.entries()]:
-                await asyncio.sleep(0.1)
+        blobs = blobs_of(fleet)
+        assert len(blobs) == 2
+        for house in (one, two):
+            assert await house.json(LIST) == {"versions": second}
+            assert (await house.get(lost)).status == 200
+        with capture_logs() as logged:
+            failing = asyncio.create_task(push_until(two, "Contoso.Other"))
+            await asyncio.to_thread(fleet.postgres.go_back)
+            async with asyncio.timeout(30):
+                await failing
+                for house in (one, two):
+                    while (got := await house.get(LIST)).status != 200 or got.json != {"versions": ["1.0.0"]}:
+                        await asyncio.sleep(0.1)
+                noted: tuple[AuditEntry, ...] = ()
+                while len(noted) < 2:
+                    await asyncio.sleep(0.1)
+                    noted = await one.accounts.audit.entries(action="database.went-back")
+        assert {line.subject.rsplit("/")[-1] for line in noted} == {"one", "two"}
+        assert [line["database_went_back"] for line in logged if line["event"] == "fleet_changes_lost"] == [True] * 2
+        assert blobs <= blobs_of(fleet)
+        assert [(await house.get(lost)).status for house in (one, two)] == [404] * 2
+        assert (await two.push(again)).status == 201
+        assert [(await house.get(lost)).body for house in (one, two)] == [again] * 2
+
+
+def blobs_of(fleet: Fleet) -> set[str]:
+    """The keys of all hosted packages in the bucket."""
+    return {str(info.key) for info in BucketBlobs(BucketClient(fleet.bucket)).walk("packages")}
+
+
+async def push_until(house: House, package_id: str) -> None:
+    """Until it is acknowledged."""
+    while (await house.push(package_id)).status != 201:
+        await asyncio.sleep(0.05)
 
 
 async def test_without_the_bucket_pushes_wait_and_packages_are_relayed(fleet: Fleet, upstream: FakeUpstream):

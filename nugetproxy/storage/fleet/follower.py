@@ -141,8 +141,9 @@ class Follower:
         self._asked = self._standing.now()
         newest = await self._log.newest()
         if known is not None:
+            # Only the oldest are ever removed: with an older one there, it was lost. Numbers may have leapt since.
+            is_back = newest.revision <= known.revision or await self._log.oldest() <= known.revision
             metrics.FLEET_CHANGES_LOST.inc()
-            is_back = newest.revision <= known.revision
             _log.error("fleet_changes_lost", known=known.revision, newest=newest.revision, database_went_back=is_back)
             if is_back:
                 self._went_back()

@@ -33,6 +33,9 @@ class FleetLog(Protocol):
     async def newest(self) -> Position:
         """The position of the newest change. There always is one."""
 
+    async def oldest(self) -> int:
+        """The number of the oldest change that is still in the log."""
+
     async def since(self, position: Position) -> list[Entry] | None:
         """The changes after `position`, in order. None: the log does not contain it."""
 

@@ -81,6 +81,10 @@ class PostgresFleetLog(FleetLog):
         )
         return Position(revision, nonce)
 
+    async def oldest(self) -> int:
+        [(revision,)] = await self._line.ask("SELECT min(revision) FROM fleet_changes")
+        return int(revision)
+
     async def since(self, position: Position) -> list[Entry] | None:
         rows = await self._line.ask(
             "SELECT revision, nonce, change FROM fleet_changes WHERE revision >= $1 ORDER BY revision",

@@ -6,8 +6,9 @@ import pytest
 
 from nugetproxy.metrics import FLEET_CHANGES_LOST
 from nugetproxy.storage.fleet.follower import Follower
+from nugetproxy.storage.fleet.log import Entry
 from nugetproxy.storage.fleet.revisions import FleetRevisions
-from nugetproxy.storage.fleet.rules import Timing
+from nugetproxy.storage.fleet.rules import Position, Timing
 from nugetproxy.storage.fleet.standing import Standing
 from nugetproxy.storage.revisions import ANYTHING, Change
 from tests.fakes.fleet_log import FakeFleetLog, FakeTables, Network
@@ -138,6 +139,34 @@ async def test_lost_commits_outdate_everything_and_are_reported():
     assert (setting.bumped, setting.losses) == ([ANYTHING, ANYTHING], 1)
     assert FLEET_CHANGES_LOST._value.get() == before + 1
     assert setting.standing.position == setting.tables.newest
+
+
+@in_virtual_time
+async def test_lost_commits_are_reported_even_if_there_are_newer_ones():
+    """
+    After a crash, the numbers of PostgreSQL leap.
+    """
+    setting = Setting()
+    for change in (ONE, TWO):
+        setting.tables.commit(change)
+    await setting.after(0.1)
+    setting.tables.lose(1)
+    setting.tables.entries.append(Entry(Position(33, 5), TWO))
+    await setting.after(TIMING.beat)
+
+    assert (setting.bumped, setting.losses) == ([ANYTHING, ANYTHING], 1)
+
+
+@in_virtual_time
+async def test_changes_that_were_removed_as_old_are_no_loss():
+    setting = Setting()
+    await setting.after(0.1)
+    setting.tables.commit(ONE)
+    setting.tables.commit(TWO)
+    del setting.tables.entries[:2]
+    await setting.after(TIMING.beat)
+
+    assert (setting.bumped, setting.losses) == ([ANYTHING, ANYTHING], 0)
 
 
 @in_virtual_time
