@@ -13,6 +13,9 @@ from typing import Self
 
 from tests.ports import free_port
 
+_START = 60.0
+"""Seconds until it must be ready: with two workers it takes one, and far more on a machine that tests keep busy."""
+
 
 class Server:
     """Started by `with`, stopped at its end; a test may call `kill` and `start` in between."""
@@ -79,7 +82,7 @@ class Server:
             self._process = subprocess.Popen(
                 self._command, stdout=log, stderr=log, env=self._environ, start_new_session=True
             )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + _START
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise AssertionError(f"nugetproxy ended with {self._process.returncode}:\n{self.log}")

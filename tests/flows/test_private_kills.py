@@ -12,8 +12,9 @@ from tests.hosting.house import House
 from tests.private import PROTECTING
 from tests.serving import Server
 
-ROUNDS = 20
-PUSHERS = 4
+ROUNDS = 9
+PUSHERS = 9
+"""Each kill interrupts as many pushes. Servers are dear, pushers are not."""
 
 
 def package(round_: int, who: int, number: int) -> tuple[str, bytes]:

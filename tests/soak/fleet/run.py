@@ -21,7 +21,7 @@ OUTAGES: Final = (0.0, 0.0, 3.0)
 _REPORTED: Final = 20
 SECONDS: Final = 0.9
 """How long clients work in a round."""
-_HEALED_WITHIN: Final = 20.0
+_HEALED_WITHIN: Final = 60.0
 """Seconds after the end of all trouble until a node must answer."""
 
 

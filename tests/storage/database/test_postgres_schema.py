@@ -91,8 +91,7 @@ async def test_two_versions_run_side_by_side_unless_a_migration_forbids_it(
         await asyncio.gather(*(database.read(lambda fetch: fetch("SELECT pg_sleep(0.2)", ())) for _ in range(3)))
         postgres.execute(adding.format("9000_removes.sql", 9000), shared_database)
         postgres.execute(
-            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{shared_database}'"
-            " AND pid <> pg_backend_pid()"
+            f"SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = '{shared_database}'"
         )
         with pytest.raises(DataOfAnotherVersion, match=r"9000_removes\.sql"):
             await database.fetch("SELECT 1")
