@@ -47,9 +47,9 @@ class Addresses:
         return f"{self.prefix}/feed.atom"
 
     def part(self, package_id: str, version: str, name: str) -> str:
-        """The readme, icon or license of a version, as clients get it."""
+        """The readme, icon, license or nuspec of a version, as clients get it."""
         lower_id, lower_version = quote(lower_invariant(package_id), safe=""), quote(version.lower(), safe="")
-        return f"{self.prefix}/v3/flatcontainer/{lower_id}/{lower_version}/{name}"
+        return f"{self.prefix}/v3/flatcontainer/{lower_id}/{lower_version}/{quote(name, safe='')}"
 
     def autocomplete(self) -> str:
         return f"{self.prefix}/v3/autocomplete"
