@@ -4,6 +4,7 @@ Functions that take a transaction or `fetch` are parts of what a caller reads or
 Permissions and the storage of bytes are handled elsewhere.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -11,9 +12,10 @@ from typing import Any, Final
 import orjson
 
 from nugetproxy.errors import PackageExists, VersionBurnt
+from nugetproxy.executors.threads import RENDERING, yielding
 from nugetproxy.hosting.events import EventKind, HostedEvent, State, insert_event
 from nugetproxy.hosting.manifests import stored_manifest, written_manifest
-from nugetproxy.nuget.identity import PackageIdentity
+from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.deprecation import Deprecation
@@ -31,6 +33,8 @@ FROM hosted_packages AS h JOIN hosted_pushes AS p USING (push) JOIN hosted_event
 # How many ids are remembered, with whether they are ours: about 5 MB.
 _MOST_KNOWN: Final = 20_000
 _UNKNOWN: Final = (-1, False)
+# Versions that depend on one id and are looked at.
+_MOST_DEPENDENTS: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,15 @@ class RecentPush:
 
 
 @dataclass(frozen=True, slots=True)
+class Dependent:
+    """A package that depends on another. `version` is normalised, `range` is as written, for one of the frameworks."""
+
+    id: str
+    version: str
+    range: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredContent:
     """Where the bytes of a version are stored: all that a download needs. `pushed` in microseconds."""
 
@@ -112,6 +125,7 @@ class HostedPackages:
         self._revision = revision
         # For each lower id its revision, and whether it was ours then.
         self._known: dict[str, tuple[int, bool]] = {}
+        self._searching = asyncio.Lock()
 
     async def knows(self, lower_id: str) -> bool:
         """Whether the id is ours: also when all its versions were deleted, as long as one of them is burnt."""
@@ -207,6 +221,22 @@ class HostedPackages:
             (limit,),
         )
         return tuple(RecentPush(name, NuGetVersion.parse(version).normalized, pushed) for name, version, pushed in rows)
+
+    async def dependents(self, lower_id: str, limit: int) -> tuple[Dependent, ...]:
+        """The hosted packages with a listed version that depends on an id: the newest such version of each, by id.
+
+        All manifests are searched, in a thread; of one call at a time, so that calls cannot keep other reads waiting.
+        """
+        pattern = f'%["{lower_id}",%'  # "_" in it also matches other characters: the manifests are read below
+        async with self._searching:
+            rows = await self._database.read(
+                lambda fetch: fetch(
+                    "SELECT p.package_id, p.version, p.manifest FROM hosted_packages AS h"
+                    " JOIN hosted_pushes AS p USING (push) WHERE h.listed = 1 AND lower(p.manifest) LIKE ? LIMIT ?",
+                    (pattern, _MOST_DEPENDENTS),
+                )
+            )
+        return await RENDERING.run(_dependents, rows, lower_id, limit)
 
     async def ids(self) -> tuple[str, ...]:
         """All lower ids with a version, in order."""
@@ -352,6 +382,21 @@ def free_version(transaction: Transaction, package: PackageIdentity) -> bool:
         "DELETE FROM burnt_versions WHERE lower_id = ? AND lower_version = ?", (package.lower_id, package.lower_version)
     )
     return freed > 0
+
+
+def _dependents(rows: Rows, lower_id: str, limit: int) -> tuple[Dependent, ...]:
+    newest: dict[str, tuple[NuGetVersion, Dependent]] = {}
+    for package_id, version_text, manifest in yielding(rows):
+        read, version = stored_manifest(manifest, package_id, version_text), NuGetVersion.parse(version_text)
+        known = newest.get(lower_invariant(package_id))
+        if known is not None and version < known[0]:
+            continue
+        for group in read.dependency_groups:
+            for dependency in group.dependencies:
+                if lower_invariant(dependency.id) == lower_id:
+                    found = Dependent(package_id, version.normalized, dependency.range)
+                    newest[lower_invariant(package_id)] = version, found
+    return tuple(newest[each][1] for each in sorted(newest)[:limit])
 
 
 def key_of(text: str) -> BlobKey:

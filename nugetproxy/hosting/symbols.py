@@ -152,6 +152,15 @@ class Symbols:
         await self._database.look(lambda fetch: _required(fetch, package))
         raise PartNotFound(package.id.text, package.version.normalized, "symbols package")
 
+    async def has(self, package: PackageIdentity) -> bool:
+        """Whether a version has a symbols package."""
+        rows = await self._database.fetch(
+            "SELECT 1 FROM symbol_packages AS s JOIN hosted_packages AS h USING (push)"
+            " WHERE h.lower_id = ? AND h.lower_version = ?",
+            (package.lower_id, package.lower_version),
+        )
+        return bool(rows)
+
     def blobs(self, fetch: Fetch) -> frozenset[str]:
         """The blobs that symbols need, as key texts."""
         rows = fetch("SELECT blob FROM symbol_packages UNION ALL SELECT blob FROM symbol_files", ())

@@ -14,11 +14,9 @@ from typing import Final
 
 from nugetproxy.errors import InvalidPackage
 from nugetproxy.nuget.archive import shown
+from nugetproxy.nuget.executable import data_directory, offset_of
 from nugetproxy.nuget.portable_pdb import PdbId
 
-_COFF: Final = struct.Struct("<2H3L2H")
-_SECTION: Final = struct.Struct("<8s4L")
-_SECTION_SIZE: Final = 40
 _DEBUG_ENTRY: Final = struct.Struct("<2L2H4L")
 _CODEVIEW: Final = struct.Struct("<4s16sL")
 _DEBUG_DIRECTORY: Final = 6
@@ -26,8 +24,6 @@ _CODEVIEW_TYPE, _EMBEDDED_TYPE, _CHECKSUM_TYPE = 2, 17, 19
 _PORTABLE_MINOR: Final = 0x504D
 # Compilers write at most six entries.
 _MOST_DEBUG_ENTRIES: Final = 64
-# By the magic of the optional header: the offsets of the number of data directories, and of the first one.
-_DIRECTORIES_AT: Final = {0x10B: (92, 96), 0x20B: (108, 112)}
 
 _LONGEST_NAME: Final = 255
 # Compilers write the path of the machine that built the assembly, which may be of another system.
@@ -145,43 +141,14 @@ def is_pdb_name(file: str) -> bool:
 
 def _debug_entries(content: bytes) -> Iterator[tuple[int, int, int, bytes]]:
     """Stamp, minor version, type and bytes of each entry. Raises struct.error or ValueError."""
-    address, size, sections = _debug_directory(content)
+    address, size, sections = data_directory(content, _DEBUG_DIRECTORY)
     if not size:
         return
     if size % _DEBUG_ENTRY.size or size > _DEBUG_ENTRY.size * _MOST_DEBUG_ENTRIES:
         raise ValueError("its debug directory has an invalid size")
-    start = _offset_of(address, size, sections)
+    start = offset_of(address, size, sections)
     for position in range(start, start + size, _DEBUG_ENTRY.size):
         _, stamp, _, minor, kind, length, _, at = _DEBUG_ENTRY.unpack_from(content, position)
         if at + length > len(content):
             raise ValueError("an entry is outside the file")
         yield stamp, minor, kind, content[at : at + length]
-
-
-def _debug_directory(content: bytes) -> tuple[int, int, list[tuple[int, int, int]]]:
-    """Address and size of the debug directory, and address, size and offset of each section."""
-    (header,) = struct.unpack_from("<L", content, 0x3C)
-    if content[:2] != b"MZ" or content[header : header + 4] != b"PE\0\0":
-        raise ValueError("it is not an executable")
-    _, section_count, _, _, _, optional_size, _ = _COFF.unpack_from(content, header + 4)
-    optional = header + 4 + _COFF.size
-    (magic,) = struct.unpack_from("<H", content, optional)
-    if magic not in _DIRECTORIES_AT:
-        raise ValueError("it is an executable of an unknown format")
-    count_at, directories_at = _DIRECTORIES_AT[magic]
-    (count,) = struct.unpack_from("<L", content, optional + count_at)
-    sections = []
-    for number in range(section_count):
-        _, _, address, size, offset = _SECTION.unpack_from(content, optional + optional_size + number * _SECTION_SIZE)
-        sections.append((address, size, offset))
-    if count <= _DEBUG_DIRECTORY:
-        return 0, 0, sections
-    address, size = struct.unpack_from("<2L", content, optional + directories_at + 8 * _DEBUG_DIRECTORY)
-    return address, size, sections
-
-
-def _offset_of(address: int, size: int, sections: list[tuple[int, int, int]]) -> int:
-    for start, length, offset in sections:
-        if start <= address and address + size <= start + length:
-            return offset + address - start
-    raise ValueError("its debug directory is in no section")

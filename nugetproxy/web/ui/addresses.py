@@ -30,6 +30,9 @@ class Addresses:
     def versions(self, package_id: str) -> str:
         return f"{self.package(package_id)}/versions"
 
+    def used_by(self, package_id: str) -> str:
+        return f"{self.package(package_id)}/used-by"
+
     def files(self, package_id: str, version: str, **parameters: object) -> str:
         """`path` shows one of the files, `folder` a part of the tree."""
         return self._with(f"{self.package(package_id, version)}/files", parameters)

@@ -16,10 +16,10 @@ from nugetproxy.web.http.resource import Resource
 from nugetproxy.web.requests.incoming import unknown_document
 
 _TYPES: Final = {
-    "face.css": "text/css; charset=utf-8",
-    "face.js": "text/javascript; charset=utf-8",
     "mark.svg": "image/svg+xml",
     "package.svg": "image/svg+xml",
+    "face.css": "text/css; charset=utf-8",
+    "face.js": "text/javascript; charset=utf-8",
 }
 _YEAR: Final = 365 * 86_400
 
@@ -31,9 +31,11 @@ class _Asset:
 
 
 def _loaded() -> dict[str, tuple[str, _Asset]]:
-    found = {}
+    found: dict[str, tuple[str, _Asset]] = {}
     for name, content_type in _TYPES.items():
         body = files(__package__).joinpath("static", name).read_bytes()
+        for other, (hashed, _) in found.items():  # the stylesheet names images
+            body = body.replace(f'url("{other}")'.encode(), f'url("{hashed}")'.encode())
         stem, _, ending = name.rpartition(".")
         hashed = f"{stem}.{hashlib.blake2b(body, digest_size=6).hexdigest()}.{ending}"
         found[name] = hashed, _Asset(body, content_type)

@@ -1,6 +1,6 @@
 """What differs between two versions of a package. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,11 @@ from nugetproxy.web.ui.package_view import groups_of
 MOST_ROWS: Final = 500
 """Differences of one kind that are shown."""
 
+MOST_ASSEMBLIES: Final = 6
+"""Assemblies of which public names are compared: each takes up to some hundred milliseconds."""
+
+_MOST_COMPARED: Final = 5_000
+_ASSEMBLIES: Final = ("lib/", "ref/")
 # Differ with every build, and say nothing.
 _NOISE: Final = ("_rels/", "package/services/metadata/core-properties/", "[Content_Types].xml", ".signature.p7s")
 
@@ -50,6 +55,15 @@ class FileDifferences:
     same: int
 
 
+@dataclass(frozen=True, slots=True)
+class NameDifferences:
+    """Public names that were added to and removed from an assembly."""
+
+    path: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
 def compared_dependencies(before: Leaf, after: Leaf) -> tuple[tuple[str, tuple[Difference, ...]], ...]:
     """By framework, those frameworks whose dependencies differ."""
     old, new = _dependencies(before), _dependencies(after)
@@ -79,10 +93,33 @@ def compared_files(before: Sequence[PackedFile], after: Sequence[PackedFile]) ->
     return FileDifferences(tuple(rows[:MOST_ROWS]), max(0, len(rows) - MOST_ROWS), same)
 
 
+def changed_assemblies(files: FileDifferences) -> tuple[str, ...]:
+    """The paths of those whose public names are worth comparing."""
+    return tuple(
+        row.path
+        for row in files.rows
+        if row.kind == "changed" and row.path.startswith(_ASSEMBLIES) and row.path.lower().endswith(".dll")
+    )[:MOST_ASSEMBLIES]
+
+
+def compared_names(
+    before: Mapping[str, frozenset[str]], after: Mapping[str, frozenset[str]]
+) -> tuple[NameDifferences, ...]:
+    """By path, of assemblies that both could be read."""
+    return tuple(
+        NameDifferences(
+            path,
+            tuple(sorted(after[path] - before[path])[:MOST_ROWS]),
+            tuple(sorted(before[path] - after[path])[:MOST_ROWS]),
+        )
+        for path in sorted(before.keys() & after.keys())
+    )
+
+
 def _dependencies(leaf: Leaf) -> dict[str, dict[str, str]]:
     return {
         group.framework: {each.text: each.range or "any version" for each in group.dependencies}
-        for group in groups_of(leaf)
+        for group in groups_of(leaf, _MOST_COMPARED)
     }
 
 

@@ -1,5 +1,6 @@
 """GET the files inside a package, and the comparison of two versions."""
 
+import asyncio
 from typing import Final
 
 from aiohttp import web
@@ -11,13 +12,20 @@ from nugetproxy.httpcache.outcome import Provenance
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.protocol.v3.registration import Leaf
 from nugetproxy.web.requests.incoming import feed, identity, package_id
-from nugetproxy.web.ui.comparing import compared_dependencies, compared_files
-from nugetproxy.web.ui.package_files import listed, shown_file, tree_of
+from nugetproxy.web.ui.comparing import (
+    changed_assemblies,
+    compared_dependencies,
+    compared_files,
+    compared_names,
+)
+from nugetproxy.web.ui.package_files import listed, names_in, shown_file, stated_signature, tree_of
 from nugetproxy.web.ui.pages import page
 
 # A package that is not here yet is downloaded first: then the second attempt finds its file.
 _ATTEMPTS: Final = 2
 _LONGEST_PATH: Final = 1_000
+# One comparison at a time: others need the threads and the interpreter, too.
+_COMPARING: Final = asyncio.Lock()
 
 
 async def files_page(request: web.Request) -> web.StreamResponse:
@@ -36,11 +44,14 @@ async def files_page(request: web.Request) -> web.StreamResponse:
                 raise DocumentNotFound(f"{package} has no file of this name")
             return await page(request, "file.html", provenance, is_hot=False, file=shown, **shared)
         tree = tree_of(await PACKAGES.run(listed, file), folder)
+        signature = await PACKAGES.run(stated_signature, file)
     except (InvalidPackage, OSError) as error:
         raise StorageUnavailable(f"the files of {package} cannot be read: {error}") from error
     if tree is None:
         raise DocumentNotFound(f"{package} has no folder of this name")
-    return await page(request, "files.html", provenance, is_hot=not folder, tree=tree, folder=folder, **shared)
+    return await page(
+        request, "files.html", provenance, is_hot=not folder, tree=tree, folder=folder, signature=signature, **shared
+    )
 
 
 async def compare_page(request: web.Request) -> web.StreamResponse:
@@ -60,6 +71,10 @@ async def compare_page(request: web.Request) -> web.StreamResponse:
         except (InvalidPackage, OSError) as error:
             raise StorageUnavailable(f"the files of {each} cannot be read: {error}") from error
     (old_file, old, first), (new_file, new, second) = found
+    files = compared_files(old, new)
+    paths = changed_assemblies(files)
+    async with _COMPARING:
+        names = [await PACKAGES.run(names_in, each, paths) if paths else {} for each in (old_file, new_file)]
     return await page(
         request,
         "compare.html",
@@ -70,7 +85,8 @@ async def compare_page(request: web.Request) -> web.StreamResponse:
         after=after.version.normalized,
         sizes=(old_file.size, new_file.size),
         dependencies=compared_dependencies(*leaves),
-        files=compared_files(old, new),
+        files=files,
+        names=compared_names(*names),
     )
 
 

@@ -55,6 +55,8 @@ class Versions:
     @property
     def visible(self) -> tuple[NuGetVersion, ...]:
         """Those that no rule withholds."""
+        if self.screen is None:
+            return self.all
         return tuple(version for version in self.all if not self.verdict(version).is_withheld)
 
 

@@ -3,15 +3,20 @@
 Names come from the package and are only compared and shown: nothing is ever written under them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
+from nugetproxy.errors import InvalidPackage
+from nugetproxy.executors.threads import yielding
 from nugetproxy.feeds.base import LocalFile
 from nugetproxy.nuget.archive import Entry
-from nugetproxy.nuget.archive_contents import read_start
+from nugetproxy.nuget.archive_contents import read_entry, read_start
 from nugetproxy.nuget.nupkg import Nupkg
+from nugetproxy.nuget.public_names import public_names
+from nugetproxy.nuget.signature import read_package_signature
+from nugetproxy.nuget.signature_cms import PackageSignature
 
 MOST_LISTED: Final = 20_000
 """Files of a package that are looked at."""
@@ -23,6 +28,7 @@ LONGEST_SHOWN: Final = 48_000
 # Folders inside folders that are shown as such; what is deeper keeps its path in one name.
 _DEEPEST: Final = 12
 _LONGEST_NAME: Final = 300
+_LARGEST_ASSEMBLY: Final = 8_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,15 @@ def listed(file: LocalFile) -> tuple[PackedFile, ...]:
         )
 
 
+def stated_signature(file: LocalFile) -> PackageSignature | None:
+    """Who signed the package, as its signature states it; None if it is unsigned. Nothing is verified.
+
+    Raises InvalidPackage, OSError.
+    """
+    with file.path.open("rb") as opened:
+        return read_package_signature(opened)
+
+
 def shown_file(file: LocalFile, path: str) -> FileText | None:
     """The file at exactly this path; None if there is none. Raises InvalidPackage, OSError."""
     with file.path.open("rb") as opened:
@@ -79,6 +94,23 @@ def shown_file(file: LocalFile, path: str) -> FileText | None:
             return None
         body = read_start(opened, entry, LONGEST_SHOWN + 1)
     return FileText(path, entry.size, _text_of(body[:LONGEST_SHOWN]), len(body) <= LONGEST_SHOWN)
+
+
+def names_in(file: LocalFile, paths: Collection[str]) -> dict[str, frozenset[str]]:
+    """The public names in these assemblies, as far as they are readable and not too large.
+
+    Raises InvalidPackage, OSError.
+    """
+    found = {}
+    with file.path.open("rb") as opened:
+        for entry in Nupkg(opened).entries:
+            if entry.name in paths and entry.size <= _LARGEST_ASSEMBLY:
+                try:
+                    content = read_entry(opened, entry, _LARGEST_ASSEMBLY)
+                    found[entry.name] = frozenset(yielding(public_names(content, entry.name)))
+                except InvalidPackage:
+                    continue
+    return found
 
 
 def tree_of(files: Iterable[PackedFile], below: str = "") -> Folder | None:

@@ -10,12 +10,14 @@ from nugetproxy.executors.threads import RENDERING
 from nugetproxy.feeds.base import HOSTED
 from nugetproxy.feeds.explanation import WHO
 from nugetproxy.feeds.policy.sentences import how_to_allow, time_text
+from nugetproxy.hosting.packages import Dependent
 from nugetproxy.httpcache.outcome import OWN
 from nugetproxy.nuget.identity import PackageIdentity
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.registration import Leaf
 from nugetproxy.web.requests.incoming import feed, links, package_id
 from nugetproxy.web.requests.keys import SERVICES
+from nugetproxy.web.requests.reading import sees_hosted
 from nugetproxy.web.ui.client_setup import client_setup
 from nugetproxy.web.ui.markdown import readme_html
 from nugetproxy.web.ui.package_facts import (
@@ -33,12 +35,14 @@ from nugetproxy.web.ui.package_view import (
     facts_view,
     groups_of,
     published_of,
+    range_text,
     version_views,
 )
 from nugetproxy.web.ui.pages import page
 from nugetproxy.web.ui.setup import install_lines
 
 PER_PAGE: Final = 100
+_MOST_DEPENDENTS: Final = 200
 
 
 async def package_page(request: web.Request) -> web.StreamResponse:
@@ -62,6 +66,7 @@ async def package_page(request: web.Request) -> web.StreamResponse:
         request,
         "package.html",
         facts.provenance,
+        is_hot=not facts.missing,
         id=facts.identity.id.text,
         version=version.normalized,
         full_version=version.full,
@@ -83,11 +88,29 @@ async def package_page(request: web.Request) -> web.StreamResponse:
         is_readme_whole=is_whole,
         install=install_lines(facts.identity.id.text, version.normalized, view.types, setup.index),
         setup=setup,
+        has_symbols=await _has_symbols(request, facts),
         download=links(request).nupkg(facts.identity.lower_id, facts.identity.lower_version),
         rows=version_views(versions, newest, facts.leaves, facts.here, is_hosted=facts.is_hosted),
         comparable=[each.normalized for each in newest if not versions.verdict(each).is_withheld],
         version_count=len(versions.all),
         missing=facts.missing,
+    )
+
+
+async def used_by_page(request: web.Request) -> web.StreamResponse:
+    """The hosted packages that depend on an id."""
+    package, hosting = package_id(request), request.app[SERVICES].hosting
+    versions = await versions_of(request, package)
+    found: tuple[Dependent, ...] = ()
+    if hosting is not None and sees_hosted(request):
+        found = await hosting.packages.dependents(package.lower, _MOST_DEPENDENTS)
+    return await page(
+        request,
+        "used_by.html",
+        is_hot=False,
+        id=versions.package_id.text,
+        dependents=[(each, range_text(each.range)) for each in found],
+        is_cut=len(found) == _MOST_DEPENDENTS,
     )
 
 
@@ -124,6 +147,8 @@ async def _withheld(request: web.Request, versions: Versions, version: NuGetVers
     """A version that a rule withholds: which rule, until when, and who can allow it."""
     package = PackageIdentity(versions.package_id, version)
     newest = versions.all[: -SHOWN_VERSIONS - 1 : -1]
+    visible = tuple(sorted(each for each in newest if not versions.verdict(each).is_withheld))
+    leaves = (await leaves_of(feed(request), package.id, visible))[1] if visible else {}
     return await page(
         request,
         "withheld.html",
@@ -132,10 +157,19 @@ async def _withheld(request: web.Request, versions: Versions, version: NuGetVers
         version=version.normalized,
         verdict=_verdict(versions, package),
         rows=version_views(
-            versions, newest, {}, await here_of(request, package.lower_id, is_hosted=False), is_hosted=False
+            versions, newest, leaves, await here_of(request, package.lower_id, is_hosted=False), is_hosted=False
         ),
         version_count=len(versions.all),
     )
+
+
+async def _has_symbols(request: web.Request, facts: PackageFacts) -> bool:
+    """Whether debuggers get the symbols of a version from here."""
+    hosting = request.app[SERVICES].hosting
+    if facts.is_hosted:
+        return hosting is not None and await hosting.symbols.has(facts.identity)
+    kept = facts.here.kept.get(facts.identity.lower_version)
+    return kept is not None and kept.symbols > 0
 
 
 def _page_number(request: web.Request, last: int) -> int:

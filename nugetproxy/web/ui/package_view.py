@@ -22,8 +22,10 @@ from nugetproxy.web.ui.package_facts import Here, PackageFacts, Versions
 _NUGET_BEGAN: Final = 1_285_891_200
 """October 2010, in unix seconds: earlier dates are placeholders."""
 _SEVERITIES: Final = ("low", "moderate", "high", "critical")
-_MOST_GROUPS: Final = 40
-_MOST_DEPENDENCIES: Final = 200
+_MOST_GROUPS: Final = 20
+_MOST_ADVISORIES: Final = 20
+_LONGEST_NAME: Final = 100
+_MOST_DEPENDENCIES: Final = 60
 _LONGEST: Final = 4_000
 """Characters of a description or of release notes that are shown."""
 _REASONS: Final = {"Legacy": "it is legacy", "CriticalBugs": "it has critical bugs", "Other": "other reasons"}
@@ -100,7 +102,7 @@ def advisories_of(leaf: Leaf) -> tuple[Advisory, ...]:
                     ),
                 )
             )
-    return tuple(advisory for _, advisory in sorted(found, key=lambda each: -each[0]))
+    return tuple(advisory for _, advisory in sorted(found, key=lambda each: -each[0])[:_MOST_ADVISORIES])
 
 
 def deprecation_of(leaf: Leaf) -> DeprecationView | None:
@@ -123,8 +125,8 @@ def deprecation_of(leaf: Leaf) -> DeprecationView | None:
     )
 
 
-def groups_of(leaf: Leaf) -> tuple[GroupView, ...]:
-    """The dependencies by framework, as the registration states them."""
+def groups_of(leaf: Leaf, most: int = _MOST_DEPENDENCIES) -> tuple[GroupView, ...]:
+    """The dependencies by framework, as the registration states them; at most `most` of each."""
     groups = leaf.entry.get("dependencyGroups")
     found = []
     for group in groups[:_MOST_GROUPS] if isinstance(groups, list) else ():
@@ -134,9 +136,11 @@ def groups_of(leaf: Leaf) -> tuple[GroupView, ...]:
         rows = [row for row in stated if isinstance(row, dict)] if isinstance(stated, list) else []
         shown = tuple(
             DependencyView(
-                text_of(row.get("id")), id_or_nothing(text_of(row.get("id"))), range_text(text_of(row.get("range")))
+                text_of(row.get("id"))[:_LONGEST_NAME],
+                id_or_nothing(text_of(row.get("id"))),
+                range_text(text_of(row.get("range"))),
             )
-            for row in rows[:_MOST_DEPENDENCIES]
+            for row in rows[:most]
         )
         framework = text_of(group.get("targetFramework"))
         found.append(
@@ -256,9 +260,9 @@ def facts_view(facts: PackageFacts) -> FactsView:
         summary=text("summary"),
         description=text("description", manifest.description if manifest else ""),
         authors=text("authors", manifest.authors if manifest else "") or ", ".join(_texts(entry.get("authors"))),
-        owners=owners[:50],
-        tags=tuple(dict.fromkeys(tag for tag in tags if isinstance(tag, str) and tag))[:50],
-        types=tuple(kind.name for kind in manifest.package_types)[:10] if manifest else (),
+        owners=tuple(owner[:_LONGEST_NAME] for owner in owners[:50]),
+        tags=tuple(dict.fromkeys(tag[:_LONGEST_NAME] for tag in tags if isinstance(tag, str) and tag))[:50],
+        types=tuple(kind.name[:_LONGEST_NAME] for kind in manifest.package_types)[:10] if manifest else (),
         project_url=web_address(text("projectUrl", manifest.project_url if manifest else "")),
         repository_url=web_address(manifest.repository_url) if manifest else "",
         repository_commit=manifest.repository_commit[:64] if manifest else "",

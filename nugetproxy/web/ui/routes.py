@@ -10,7 +10,7 @@ from nugetproxy.web.http.resource import Resource
 from nugetproxy.web.ui.account import account_page, add_key, end_session, revoke_key, rotate_key
 from nugetproxy.web.ui.assets import asset
 from nugetproxy.web.ui.files_page import compare_page, files_page
-from nugetproxy.web.ui.package_page import package_page, versions_page
+from nugetproxy.web.ui.package_page import package_page, used_by_page, versions_page
 from nugetproxy.web.ui.search_page import search_page
 from nugetproxy.web.ui.signing_in import sign_in, sign_in_page, sign_out
 from nugetproxy.web.ui.small_documents import badge, pushes_feed, versions_feed
@@ -21,6 +21,7 @@ UI_ROUTES: Final = (
     ("/packages", search_page, Resource.PAGE),
     ("/packages/{id}", package_page, Resource.PAGE),
     ("/packages/{id}/versions", versions_page, Resource.PAGE),
+    ("/packages/{id}/used-by", used_by_page, Resource.PAGE),
     ("/packages/{id}/compare", compare_page, Resource.PAGE),
     ("/packages/{id}/badge.svg", badge, Resource.PAGE),
     ("/packages/{id}/feed.atom", versions_feed, Resource.PAGE),

@@ -1,5 +1,6 @@
 """The page of a package: the same facts as the API, for the same readers."""
 
+import zipfile
 from urllib.parse import quote
 
 import pytest
@@ -8,7 +9,8 @@ from lxml import etree
 from nugetproxy.web.ui.package_view import range_text
 from tests.builders import make_nupkg, make_nuspec
 from tests.fakes.faults import status
-from tests.flows.private_feed import opened
+from tests.flows.private_feed import basic, opened
+from tests.shared import shared
 from tests.web.ui.furnished_site import furnished_site
 
 
@@ -92,7 +94,7 @@ async def test_the_page_of_thousands_of_versions_is_as_light_as_a_small_one(tmp_
     """
     Of the registration only the last page is fetched; the others are on pages of their own.
     """
-    for number in range(700):
+    for number in range(260):
         upstream.add_package("Large.Id", f"1.{number}.0")
     upstream.add_package("Small.Id", "1.0.0")
     async with opened(tmp_path, upstream) as house:
@@ -100,12 +102,12 @@ async def test_the_page_of_thousands_of_versions_is_as_light_as_a_small_one(tmp_
         large = await house.get("/packages/Large.Id")
         fetched = upstream.requests_for("*/large.id/page/*")
         third = (await house.get("/packages/Large.Id/versions?page=3")).body.decode()
-        beyond = await house.get("/packages/Large.Id/versions?page=8")
+        beyond = await house.get("/packages/Large.Id/versions?page=4")
 
-    assert b"All 700 versions" in large.body
+    assert b"All 260 versions" in large.body
     assert len(large.body) < len(small.body) + 10_000
     assert fetched <= 2
-    assert ("1.499.0" in third, "1.500.0" in third, "1.399.0" in third) == (True, False, False)
+    assert (">1.59.0<" in third, ">1.60.0<" in third, ">1.0.0<" in third) == (True, False, True)
     assert beyond.status == 400
 
 
@@ -159,12 +161,33 @@ async def test_files_are_a_tree_and_can_be_read(tmp_path, upstream):
         counted = await house.hosting.statistics.total_of("contoso.widgets")
 
     assert "net8.0/" in tree
+    assert "The package is not signed." in tree
     assert "path=lib%2Fnet8.0%2FContoso.Widgets.xml" in tree
     assert ("Contoso.Widgets.xml" in folder, "README.md" in folder) == (True, False)
     assert "`AddWidgets()`" in readme
     assert "not text" in library
     assert absent == [404, 404, 404, 400]
     assert counted == 0
+
+
+async def test_what_depends_on_it(tmp_path, upstream):
+    """
+    Of hosted packages, the newest listed version that does; ids that only look alike do not count.
+    """
+    async with opened(tmp_path, upstream, accounts={"anonymous_read": "mirrored"}) as house:
+        upstream.add_package("Other_Base", "1.0.0")
+        for name, version, needs in (
+            ("Contoso.A", "1.0.0", "other_base"), ("Contoso.A", "2.0.0", "Other_Base"),
+            ("Contoso.A", "3.0.0", "OtherXBase"), ("Contoso.B", "1.0.0", "OtherXBase"),
+        ):  # fmt: skip
+            assert (await house.push(name, version, dependencies=[(needs, "[1.0.0, 2.0.0)")])).status == 201
+        stranger = await house.get("/packages/other_base/used-by")
+        found = await house.get("/packages/other_base/used-by", basic("alice", house.key))
+
+    assert (stranger.status, b"Contoso.A" in stranger.body) == (200, False)
+    page = found.body.decode()
+    assert ("/packages/Contoso.A/2.0.0" in page, "3.0.0" in page, "Contoso.B" in page) == (True, False, False)
+    assert "≥ 1.0.0 and &lt; 2.0.0" in page
 
 
 async def test_two_versions_are_compared(tmp_path, upstream):
@@ -176,6 +199,23 @@ async def test_two_versions_are_compared(tmp_path, upstream):
     assert "build/Contoso.Widgets.targets" in page
     assert "lib/netstandard2.0/Contoso.Widgets.dll" not in page
     assert unnamed.status == 400
+
+
+async def test_public_names_of_assemblies_are_compared(tmp_path, upstream):
+    """
+    Those of a library that grew.
+    """
+    async with opened(tmp_path, upstream) as house:
+        for ours, theirs in (("1.0.0", "6.7.0"), ("2.0.0", "7.9.0")):
+            [package] = (shared() / "nuget-org/packages/nuget.versioning" / theirs).glob("*.nupkg")
+            archive = zipfile.ZipFile(package)
+            library = archive.read(next(name for name in archive.namelist() if name.endswith(".dll")))
+            pushed = make_nupkg("Contoso.Names", ours, files={"lib/netstandard2.0/Contoso.Names.dll": library})
+            assert (await house.push(pushed)).status == 201
+        page = (await house.get("/packages/contoso.names/compare?from=1.0.0&to=2.0.0")).body.decode()
+
+    assert '<h3 class="path">lib/netstandard2.0/Contoso.Names.dll</h3>' in page
+    assert "<li>NuGet.Versioning." in page
 
 
 async def test_the_badge_and_the_feeds(tmp_path, upstream):

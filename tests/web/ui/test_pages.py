@@ -1,9 +1,11 @@
 """What all pages have in common: headers, refusals, assets, and the setting that switches them off."""
 
 import re
+import time
 
 import pytest
 
+from nugetproxy.web.hot.table import HotTable
 from tests.fakes.feed import FakeFeed
 from tests.web.serving import serving
 
@@ -46,11 +48,27 @@ async def test_assets_are_kept_for_good_under_the_hash_of_their_contents():
         async with client.get("/", headers=BROWSER) as answer:
             names = re.findall(r'"(/ui/[^"]+)"', await answer.text())
         assert {name.rpartition(".")[2] for name in names} == {"css", "js", "svg"}
-        for name in set(names):
+        async with client.get(next(name for name in names if name.endswith(".css"))) as answer:
+            inside = re.findall(r'url\("([^"]+)"\)', await answer.text())
+        assert inside
+        for name in {*names, *(f"/ui/{each}" for each in inside)}:
             async with client.get(name) as answer:
                 assert (answer.status, answer.headers["Cache-Control"]) == (200, "public, max-age=31536000, immutable")
         async with client.get("/ui/face.css") as answer:
             assert answer.status == 404
+
+
+async def test_what_somebody_with_a_cookie_gets_is_not_kept_for_others():
+    """
+    Pages that are the same for all anonymous readers are hot.
+    """
+    hot = HotTable(10_000_000, lambda: 0)
+    async with serving(FakeFeed(), hot=hot) as client:
+        path, host = "/packages/Contoso.Utils", f"http://127.0.0.1:{client.port}".encode()
+        for headers, is_kept in (({"Cookie": "a=b"}, False), ({}, True)):
+            async with client.get(path, headers=headers) as answer:
+                assert (answer.status, answer.headers["Cache-Control"]) == (200, "private, no-cache")
+            assert (hot.find(path.encode(), host, time.monotonic()) is not None) is is_kept
 
 
 async def test_pages_can_be_switched_off():

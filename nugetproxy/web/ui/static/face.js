@@ -102,5 +102,15 @@ function suggestions(input) {
   input.addEventListener("blur", () => { clearTimeout(timer); asked++; show([]); });
 }
 
+// An icon that the package promises and does not have.
+function missingIcons() {
+  for (const image of document.querySelectorAll(".icon img")) {
+    const hide = () => { image.style.visibility = "hidden"; };
+    if (image.complete && image.naturalWidth === 0) hide();
+    else image.addEventListener("error", hide);
+  }
+}
+
 copyButtons();
+missingIcons();
 for (const input of document.querySelectorAll("input[data-suggest]")) suggestions(input);
