@@ -8,6 +8,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
+from nugetproxy.hosting.packages import HostedPackages
+from nugetproxy.hosting.upkeep import check_blobs
 from nugetproxy.storage.fleet.rules import Timing
 from tests.soak.fleet.checker import explain
 from tests.soak.fleet.clients import Client, Notes, Stage
@@ -40,6 +42,7 @@ class Rounds:
         # A node that was cut off learns of what it missed within this time; see decision 32.
         self._lag = 1.1 * fleet.timing.right
         self._key = ""
+        self._played: list[tuple[int, Client, Stage, Notes]] = []
 
     async def run(self, rounds: Iterable[int]) -> None:
         self._key = self._key or await self._fleet.new_key(f"all {self._seed}")
@@ -47,6 +50,18 @@ class Rounds:
             await self.round(number)
         await self._trouble.all_started()
         self.findings += self._trouble.findings
+        self._trouble.findings.clear()
+
+    async def look_back(self) -> None:
+        """After all rounds: whatever was acknowledged in any of them is still there."""
+        for number, client, stage, notes in self._played:
+            for package_id in stage.ids:
+                node = random.choice(self._fleet.up)
+                self.counts["looked back at"] += await client.read_registration(node, package_id, "")
+            self._judge(number, notes)
+        stores = self._fleet.managed.stores
+        missing = await check_blobs(stores.database, HostedPackages(stores.database), stores.hosted)
+        self.findings += [f"the bucket lacks {key}" for key in missing]
 
     async def round(self, number: int) -> None:
         """One round."""
@@ -61,7 +76,11 @@ class Rounds:
             group.create_task(self._worries(chance))
             group.create_task(self._revoke(stage, notes, chance))
         await self._look_everywhere(clients[0], stage, notes)
+        self.counts["rounds"] += 1
+        self.counts["steps"] += sum(map(len, notes.steps.values()))
+        self.counts += notes.counts
         self._judge(number, notes)
+        self._played.append((number, clients[0], stage, notes))
 
     async def _stage(self, number: int, notes: Notes) -> Stage:
         register, begun = f"key {number}", monotonic()
@@ -101,11 +120,9 @@ class Rounds:
         await asyncio.gather(*(look(node) for node in self._fleet.up))
 
     def _judge(self, number: int, notes: Notes) -> None:
-        self.counts += notes.counts
-        self.counts["rounds"] += 1
         wrong = [*notes.findings]
+        notes.findings.clear()
         for register, steps in sorted(notes.steps.items()):
-            self.counts["steps"] += len(steps)
             if (why := explain(steps, self._lag)) is not None:
                 wrong.append(f"{register}: {why}")
         for each in wrong:
@@ -129,6 +146,7 @@ async def soak(folder: Path, seed: int, rounds: int, *, only: str = "", timing: 
                 each = (monotonic() - began) / running.counts["rounds"]
                 print(f"{running.counts['rounds']} rounds, {each:.2f} s each, {running.counts['kills']} kills, "
                       f"{len(running.findings)} findings", flush=True)  # fmt: skip
+            await running.look_back()
             for name, count in sorted(running.counts.items()):
                 print(f"{count:8} {name}")
     return 1 if running.findings else 0

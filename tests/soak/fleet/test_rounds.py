@@ -24,7 +24,9 @@ async def test_rounds_find_nothing_but_a_node_that_is_deaf(
     async with fleet(tmp_path, engines, OUTAGES) as three, AsyncExitStack() as stack:
         rounds = Rounds(three, seed=1, seconds=0.6)
         await rounds.run(range(ROUNDS))
+        await rounds.look_back()
         assert rounds.findings == []
+        assert rounds.counts["looked back at"] > ROUNDS
         assert rounds.counts["acknowledged: push"] > ROUNDS
         assert rounds.counts["kills"] >= 1
 
