@@ -83,6 +83,9 @@ async def test_a_feed_moves_to_a_fleet_and_back(fleet: Fleet, upstream: FakeUpst
         assert "this feed has been moved to another storage" in refused.reason
         before = await answers(house)
     said = await accounts("--config", first)
+    await done("backup", str(tmp_path / "backup"), "--config", first)
+    await done("restore", str(tmp_path / "backup"), "--config", embedded(tmp_path / "restored"))
+    await done("user", "add", "dave", "--config", embedded(tmp_path / "restored"))
 
     async with fleet.node("node", feed=FEED) as node:
         after = await answers(node)

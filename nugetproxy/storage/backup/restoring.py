@@ -92,6 +92,8 @@ def _stage(backup: Path, data: Path, manifest: Manifest) -> None:
     for path, schema in _SCHEMAS.items():
         if path in manifest.files:
             _check_database(staged / path, schema)
+    if MAIN in manifest.files:
+        _begin_anew(staged / MAIN)
     for folder, _, names in os.walk(staged):
         for each in (Path(folder), *(Path(folder) / name for name in names)):
             give_to_owner_of(data, each)
@@ -107,6 +109,17 @@ def _check_database(path: Path, schema: str) -> None:
         found = [(str(error),)]
     if found != [("ok",)]:
         raise StorageUnavailable(f"{path.name} of the backup is damaged: {found[0][0]}. Nothing was restored")
+
+
+def _begin_anew(path: Path) -> None:
+    """A hold, and of what something is a copy, are about the storage that was backed up."""
+    change = "UPDATE storage_state SET name = NULL, copy_of = NULL, held_until = NULL, held_because = NULL"
+    try:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'storage_state'").fetchall():
+                connection.execute(change)
+    except sqlite3.Error as error:
+        raise StorageUnavailable(f"{path} cannot be written: {error}. Nothing was restored") from error
 
 
 def _move(data: Path) -> None:
