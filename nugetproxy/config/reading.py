@@ -30,7 +30,13 @@ CONFIG_FILE = "NUGETPROXY_CONFIG"
 """The variable with the path of the configuration file."""
 
 NOT_SETTINGS = frozenset(
-    {CONFIG_FILE, *(f"NUGETPROXY_{name}" for name in ("CLIENTS", "SHARED", "TEST_DATABASE", "TEST_DEPLOYMENT", "VENV"))}
+    {
+        CONFIG_FILE,
+        *(
+            f"NUGETPROXY_{name}"
+            for name in ("CLIENTS", "SHARED", "TEST_DATABASE", "TEST_DEPLOYMENT", "TEST_PICTURES", "VENV")
+        ),
+    }
 )
 """Variables that are not settings; all but the first are for the project's own scripts, and are never suggested."""
 
