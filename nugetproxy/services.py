@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nugetproxy.accounts.attempts import Attempts
 from nugetproxy.accounts.audit import AuditLog
+from nugetproxy.accounts.device_grants import DeviceGrants
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.accounts.sessions import Sessions
@@ -61,7 +62,8 @@ class HostingServices:
 
 @dataclass(frozen=True)
 class AccountServices:
-    """Accounts, ownership, the audit log, limits on failed attempts, sessions of browsers.
+    """Accounts, ownership, the audit log, limits on failed attempts, sessions of browsers, sign-ins of
+    command lines.
 
     `exchange` is None if it is switched off.
     """
@@ -71,6 +73,7 @@ class AccountServices:
     audit: AuditLog
     attempts: Attempts
     sessions: Sessions
+    device_grants: DeviceGrants
     exchange: TokenExchange | None = None
 
 

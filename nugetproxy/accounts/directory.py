@@ -243,7 +243,7 @@ class Directory:
         await self._change(
             lambda transaction: keys.replace(transaction, key, new, minted, until),
             AuditEntry(
-                by.name, "key.rotate", _told(new), detail=f"instead of {key.key_id}, which works {overlap:g} s more"
+                by.name, "key.rotate", keys.told(new), detail=f"instead of {key.key_id}, which works {overlap:g} s more"
             ),
         )
         return new, minted.text
@@ -309,7 +309,7 @@ class Directory:
         whose = f"; by {creator.name}" if creator is not None and creator != owner else ""
         await self._change(
             lambda transaction: keys.add_key(transaction, key, minted),
-            AuditEntry(by.name, "key.add", _told(key), detail=rights + whose),
+            AuditEntry(by.name, "key.add", keys.told(key), detail=rights + whose),
         )
         return key, minted.text
 
@@ -341,8 +341,4 @@ def _word(account: Account) -> str:
 def _audit_ended(transaction: Transaction, ended: Iterable[ApiKey], detail: str, by: Actor) -> None:
     """One line per key: a search for a leaked key's id must find when it ended."""
     for key in ended:
-        insert_audit(transaction, AuditEntry(by.name, "key.revoke", _told(key), detail=detail))
-
-
-def _told(key: ApiKey) -> str:
-    return f"{key.owner.name}/{key.name} ({key.key_id})"
+        insert_audit(transaction, AuditEntry(by.name, "key.revoke", keys.told(key), detail=detail))

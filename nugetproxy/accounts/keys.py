@@ -136,6 +136,11 @@ def checked_scopes(scopes: Iterable[Scope]) -> frozenset[Scope]:
     return checked
 
 
+def told(key: ApiKey) -> str:
+    """As in every line of the audit log about a key."""
+    return f"{key.owner.name}/{key.name} ({key.key_id})"
+
+
 def is_honoured(fetch: Fetch, key: ApiKey, now: int) -> bool:
     """Whether the key works: it is active, its owner is enabled, and its creator may still act for the owner."""
     if not key.is_live(now) or key.owner.is_disabled:

@@ -28,6 +28,7 @@ _COMMANDS: Final = {
     "policy": ("nugetproxy.cli.policy", "policy"),
     "user": ("nugetproxy.cli.users", "user"),
     "org": ("nugetproxy.cli.organizations", "org"),
+    "login": ("nugetproxy.cli.login", "login"),
     "key": ("nugetproxy.cli.keys", "key"),
     "trusted-publishing": ("nugetproxy.cli.trusted_publishing", "trusted_publishing"),
     "owner": ("nugetproxy.cli.owners", "owner"),

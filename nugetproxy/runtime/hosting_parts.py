@@ -13,6 +13,7 @@ from typing import Final
 from nugetproxy import metrics
 from nugetproxy.accounts.attempts import Attempts
 from nugetproxy.accounts.audit import AuditLog
+from nugetproxy.accounts.device_grants import DeviceGrants
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.accounts.sessions import Sessions
@@ -141,6 +142,7 @@ def over(
             audit,
             Attempts(config.accounts.failed_logins_per_minute),
             Sessions(database, idle=config.accounts.session_idle, lifetime=config.accounts.session_lifetime),
+            DeviceGrants(database),
             _exchange(config, database, audit, stack, user_agent, environ or {}),
         ),
         hosting=HostingServices(

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from nugetproxy.accounts.audit import REFUSED, AuditEntry, AuditLog, insert_audit
 from nugetproxy.accounts.credentials import MintedKey, mint_key
-from nugetproxy.accounts.keys import add_key, end_keys
+from nugetproxy.accounts.keys import add_key, end_keys, told
 from nugetproxy.accounts.model import SECOND, Account, Actor, ApiKey, Scope, now_us
 from nugetproxy.accounts.permissions import may_make_key, require
 from nugetproxy.accounts.records import actor_of, find_account
@@ -89,7 +89,7 @@ class Policies:
             insert_audit(transaction, AuditEntry(by.name, _REMOVE, policy.name))
             for key in ended:
                 detail = f"trusted publishing policy {policy.name} was removed"
-                insert_audit(transaction, AuditEntry(by.name, "key.revoke", rows.told(key), detail=detail))
+                insert_audit(transaction, AuditEntry(by.name, "key.revoke", told(key), detail=detail))
             return ended
 
         return await write_and_tell(self._database, work, self._revisions, Change.of_accounts())
@@ -170,7 +170,7 @@ class TokenExchange:
             pinned = ", ".join(f"{name} {value}" for name, value in fits.pins.items())
             insert_audit(transaction, AuditEntry(actor, _PIN, policy.name, address, detail=pinned))
         rows.note_use(transaction, policy, dict(fits.pins), now)
-        insert_audit(transaction, AuditEntry(actor, "key.add", rows.told(key), address, detail=origin_of(claims)))
+        insert_audit(transaction, AuditEntry(actor, "key.add", told(key), address, detail=origin_of(claims)))
         return key
 
     async def _record(self, username: str, claims: Claims, address: str, error: TokenRefused) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import orjson
 
-from nugetproxy.accounts.model import Account, ApiKey
+from nugetproxy.accounts.model import Account
 from nugetproxy.accounts.records import account_numbered, key_row
 from nugetproxy.accounts.trusted_publishing.policy import Platform, PublishingPolicy, Source
 from nugetproxy.errors import Conflict, InvalidRequest
@@ -92,11 +92,6 @@ def live_keys(fetch: Fetch, policy: PublishingPolicy, now: int) -> list[Any]:
     rows = fetch("SELECT key_id FROM publishing_tokens WHERE policy_id = ?", (policy.policy_id,))
     found = (key_row(fetch, key_id) for (key_id,) in rows)
     return [row for row in found if row is not None and row.key.is_live(now)]
-
-
-def told(key: ApiKey) -> str:
-    """As in every line of the audit log about a key."""
-    return f"{key.owner.name}/{key.name} ({key.key_id})"
 
 
 def _policy(fetch: Fetch, row: tuple[Any, ...]) -> PublishingPolicy:

@@ -73,6 +73,9 @@ class Addresses:
     def key(self, key_id: str, act: str) -> str:
         return f"{self.keys()}/{quote(key_id, safe='')}/{act}"
 
+    def device(self) -> str:
+        return f"{self.prefix}/device"
+
     def end_session(self, session_id: str) -> str:
         return f"{self.account()}/sessions/{session_id}/end"
 

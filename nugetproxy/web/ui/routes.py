@@ -7,6 +7,7 @@ version; no version has such a name.
 from typing import Final
 
 from nugetproxy.web.http.resource import Resource
+from nugetproxy.web.ui import device
 from nugetproxy.web.ui.account import account_page, add_key, end_session, revoke_key, rotate_key
 from nugetproxy.web.ui.assets import asset
 from nugetproxy.web.ui.files_page import compare_page, files_page
@@ -18,6 +19,7 @@ from nugetproxy.web.ui.small_documents import badge, pushes_feed, versions_feed
 UI_ROUTES: Final = (
     ("/sign-in", sign_in_page, Resource.ACCOUNT),
     ("/account", account_page, Resource.ACCOUNT),
+    ("/device", device.device_page, Resource.ACCOUNT),
     ("/packages", search_page, Resource.PAGE),
     ("/packages/{id}", package_page, Resource.PAGE),
     ("/packages/{id}/versions", versions_page, Resource.PAGE),
@@ -37,6 +39,9 @@ UI_ACTIONS: Final = (
     ("POST", "/account/keys", add_key, Resource.ACCOUNT),
     ("POST", "/account/keys/{key}/rotate", rotate_key, Resource.ACCOUNT),
     ("POST", "/account/keys/{key}/revoke", revoke_key, Resource.ACCOUNT),
+    ("POST", "/device", device.allow, Resource.ACCOUNT),
+    ("POST", "/device/code", device.begin, Resource.ACCOUNT),
+    ("POST", "/device/token", device.token, Resource.ACCOUNT),
     ("POST", "/account/sessions/{session}/end", end_session, Resource.ACCOUNT),
 )
 """Forms: (method, path, handler, resource)."""
