@@ -99,6 +99,15 @@ class Directory:
 
         await self._change(work, AuditEntry(by.name, "user.passwd", user.name))
 
+    async def sign_out(self, name: str, *, by: Actor = COMMAND_LINE) -> Account:
+        """End all of a user's sessions in browsers. Password and keys stay as they are."""
+        user = await self.account(name, AccountKind.USER)
+        await self._change(
+            lambda transaction: end_sessions(transaction, user.account_id),
+            AuditEntry(by.name, "user.sign-out", user.name),
+        )
+        return user
+
     async def disable(self, name: str, *, by: Actor = COMMAND_LINE) -> Account:
         """From now on neither its password nor its keys work; it keeps what it owns. Raises Conflict for the last
         administrator of this server or of an organisation.

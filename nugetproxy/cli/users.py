@@ -101,6 +101,15 @@ def passwd(name: str, password_file: BinaryIO | None, as_json: bool, **options: 
     report(as_json, shown(changed), f"Changed the password of {changed.name}.")
 
 
+@user.command("sign-out")
+@click.argument("name")
+@managing_options
+def sign_out(name: str, as_json: bool, **options: object) -> None:
+    """Sign a user out of all browsers. Password and keys keep working: see `passwd` and `disable`."""
+    signed_out = manage(options, lambda managed: managed.directory.sign_out(name, by=managed.by))
+    report(as_json, shown(signed_out), f"Signed {signed_out.name} out of all browsers.")
+
+
 @user.command("disable")
 @click.argument("name")
 @managing_options

@@ -112,6 +112,16 @@ async def test_a_changed_password_and_a_disabled_user_end_sessions(place, sessio
     assert await sessions.find(second) is None
 
 
+async def test_an_administrator_signs_a_user_out(place, sessions):
+    alice, bobby = await place.directory.add_user("alice"), await place.directory.add_user("bobby")
+    mine, theirs = await begun(sessions, alice), await begun(sessions, bobby)
+
+    assert await place.directory.sign_out("ALICE") == alice
+    assert await sessions.find(mine) is None
+    assert await sessions.find(theirs) is not None
+    assert [each.subject for each in await place.audit.latest(None, action="user.sign-out")] == ["alice"]
+
+
 async def test_rights_are_those_of_now(place, sessions):
     await place.directory.add_user("root", administrator=True)
     root, alice = await place.directory.account("root"), await place.directory.add_user("alice")
