@@ -13,20 +13,12 @@ from tests.standin import StandIn
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked for the other deployment; what shares a server or a build runs in one process."""
+    """Leave out what is marked for the other deployment."""
     other = "not_in_fleet" if IS_FLEET else "only_in_fleet"
     left_out = [item for item in items if item.get_closest_marker(other) is not None]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item.get_closest_marker(other) is None]
-    for item in items:
-        if isinstance(item, pytest.Function) and item.path.is_relative_to(Path(__file__).parent) and _shares(item):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
-def _shares(item: pytest.Function) -> bool:
-    """Whether it uses a fixture of its module."""
-    return any(found[-1].scope == "module" for found in item._fixtureinfo.name2fixturedefs.values() if found)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,7 +1,9 @@
 """The other commands of real clients through the server."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -11,6 +13,33 @@ from tests.serving import Server
 from tests.standin import StandIn
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def nuget_org() -> Iterator[StandIn]:
+    with StandIn() as standin:
+        yield standin
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, nuget_org: StandIn) -> Iterator[Server]:
+    """One for all tests that change nothing of it."""
+    with serve(tmp_path_factory.mktemp("commands") / "data", upstream=nuget_org.url) as running:
+        yield running
+
+
+class Own(NamedTuple):
+    """A server and an upstream that a test may stop."""
+
+    nuget_org: StandIn
+    server: Server
+    workplace: Workplace
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Own]:
+    with StandIn() as nuget_org, serve(tmp_path / "own", upstream=nuget_org.url) as server:
+        yield Own(nuget_org, server, Workplace(tmp_path / "own-work", server.url))
 
 
 def test_list_package_outdated_vulnerable_deprecated(workplace: Workplace) -> None:
@@ -35,10 +64,11 @@ def test_list_package_outdated_vulnerable_deprecated(workplace: Workplace) -> No
     assert "Critical" in deprecated
 
 
-def test_outdated_works_offline_over_what_is_kept(workplace: Workplace, server: Server, nuget_org: StandIn) -> None:
+def test_outdated_works_offline_over_what_is_kept(own: Own) -> None:
     """
     Offline, no version newer than the kept ones is offered, and no request is sent upstream.
     """
+    nuget_org, server, workplace = own
     project = workplace.project("reported", ("Newtonsoft.Json", "12.0.1"), audit=False)
     workplace.dotnet("restore", cwd=project).must_succeed()
     server.stop()
@@ -49,7 +79,7 @@ def test_outdated_works_offline_over_what_is_kept(workplace: Workplace, server: 
     assert nuget_org.requests() == {}
 
 
-def test_package_search(workplace: Workplace, nuget_org: StandIn) -> None:
+def test_package_search(workplace: Workplace) -> None:
     found = workplace.dotnet("package", "search", "serilog", "--format", "json").must_succeed().output
     ids = {package["id"] for package in json.loads(found)["searchResult"][0]["packages"]}
     assert "Serilog" in ids
@@ -59,12 +89,11 @@ def test_package_search(workplace: Workplace, nuget_org: StandIn) -> None:
     assert {"12.0.1", "13.0.3"} <= {package["version"] for package in packages}
 
 
-def test_package_search_without_the_upstream_finds_what_is_kept(
-    workplace: Workplace, server: Server, nuget_org: StandIn
-) -> None:
+def test_package_search_without_the_upstream_finds_what_is_kept(own: Own) -> None:
     """
     With the upstream down, search answers from kept packages instead of failing.
     """
+    nuget_org, _, workplace = own
     project = workplace.project("one", ("Newtonsoft.Json", "13.0.3"), audit=False)
     workplace.dotnet("restore", cwd=project).must_succeed()
     nuget_org.die()

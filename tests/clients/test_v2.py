@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import make_nupkg
+from tests.clients.deployment import serve
 from tests.clients.kit import Workplace
 from tests.serving import Server
 from tests.standin import StandIn
@@ -35,10 +36,9 @@ FILES: tuple[tuple[str, str, list[tuple[str, str]]], ...] = (
 )
 
 
-@pytest.fixture
-def nuget_org(tmp_path: Path) -> Iterator[StandIn]:
-    folder = tmp_path / "packages"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def nuget_org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    folder = tmp_path_factory.mktemp("packages")
     for package_id, version, dependencies in FILES:
         files = {
             "_rels/.rels": RELATIONSHIPS.format(id=package_id).encode(),
@@ -49,6 +49,12 @@ def nuget_org(tmp_path: Path) -> Iterator[StandIn]:
         (folder / f"{package_id}.{version}.nupkg").write_bytes(package)
     with StandIn("--packages", str(folder), "--no-made") as standin:
         yield standin
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, nuget_org: StandIn) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("v2") / "data", upstream=nuget_org.url) as running:
+        yield running
 
 
 @pytest.fixture
@@ -124,18 +130,6 @@ def test_old_restore_and_update(workplace: Workplace, source: str) -> None:
     assert 'id="Alpha.Lib" version="1.1.0"' in config.read_text(), updated.output
 
 
-def test_old_install_without_the_upstream(workplace: Workplace, source: str, nuget_org: StandIn) -> None:
-    """
-    A package installed once can be installed again when the upstream is down: V2 is built from stored content.
-    """
-    workplace.old_nuget("install", "Alpha.Lib", "-OutputDirectory", "one", "-Source", source).must_succeed()
-    nuget_org.die()
-    workplace.forget()
-    workplace.old_nuget("install", "Alpha.Lib", "-OutputDirectory", "two", "-Source", source).must_succeed()
-
-    assert installed(workplace.folder / "two") == {"Alpha.Lib.1.1.0", "Beta.Lib.1.0.0"}
-
-
 def test_nuget_5_installs_over_v2(workplace: Workplace, source: str) -> None:
     workplace.nuget_exe(
         "install", "Alpha.Lib", "-PreRelease", "-OutputDirectory", "out", "-NonInteractive", "-Source", source
@@ -170,3 +164,16 @@ def test_dotnet_restores_from_a_v2_source(tmp_path: Path, source: str) -> None:
     workplace.dotnet("restore", cwd=project).must_succeed()
 
     assert (workplace.packages / "beta.lib" / "1.0.0").is_dir()
+
+
+def test_old_install_without_the_upstream(workplace: Workplace, source: str, nuget_org: StandIn) -> None:
+    """
+    A package installed once can be installed again when the upstream is down: V2 is built from stored content. The last
+    test here: the upstream stays down.
+    """
+    workplace.old_nuget("install", "Alpha.Lib", "-OutputDirectory", "one", "-Source", source).must_succeed()
+    nuget_org.die()
+    workplace.forget()
+    workplace.old_nuget("install", "Alpha.Lib", "-OutputDirectory", "two", "-Source", source).must_succeed()
+
+    assert installed(workplace.folder / "two") == {"Alpha.Lib.1.1.0", "Beta.Lib.1.0.0"}

@@ -30,8 +30,6 @@ from tests.fakes.bucket_gateway import BucketGateway, answering, flipped
 from tests.hosting.house import House, Search
 from tests.symbol_builders import KEY, make_debuggable, make_snupkg
 
-pytestmark = pytest.mark.xdist_group("seaweedfs")
-
 ONE = PackageIdentity.parse("Contoso.Utils", "1.0.0")
 NUPKG = make_nupkg("Contoso.Utils", "1.0.0")
 YEAR = 365 * 86400.0

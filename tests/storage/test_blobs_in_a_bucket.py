@@ -23,8 +23,6 @@ from tests.engines.seaweedfs import SeaweedFs
 from tests.fakes.bucket_gateway import BucketGateway, Disturbance, answering, cut, flipped, silent, unkept
 from tests.ports import dead_port
 
-pytestmark = pytest.mark.xdist_group("seaweedfs")
-
 HASTY = Patience(connect=1.0, silence=1.5, request=3.0, repeating=0.5)
 """For buckets that fail."""
 

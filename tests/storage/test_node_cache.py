@@ -22,8 +22,6 @@ from tests.contracts.blob_store import KEY, BlobStoreContract, MakeSpool, sha512
 from tests.engines.seaweedfs import SeaweedFs
 from tests.fakes.bucket_gateway import BucketGateway, answering, cut, flipped, silent
 
-pytestmark = pytest.mark.xdist_group("seaweedfs")
-
 HASTY = Patience(connect=1.0, silence=1.5, request=3.0, repeating=0.5)
 PACKAGE = b"package"
 SHA512 = sha512_of(PACKAGE)

@@ -1,12 +1,8 @@
 from dataclasses import asdict
 
-import pytest
-
 from nugetproxy.config import Config
 from nugetproxy.runtime.doctor.bucket import bucket_facts
 from nugetproxy.storage.blobs.s3_client import BucketAddress
-
-pytestmark = pytest.mark.xdist_group("seaweedfs")
 
 
 def shared(bucket: BucketAddress, **changes: str) -> Config:
