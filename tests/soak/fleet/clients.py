@@ -65,10 +65,11 @@ class Client:
         chance, package_id = self._chance, self._chance.choice(self._stage.ids)
         node, version = chance.choice(self._stage.nodes), chance.choice(VERSIONS)
         what = chance.random()
-        if what < 0.2:
+        if what < 0.15:
             await self.push(node, package_id, version)
         elif what < 0.32:
-            await self._change(node, chance.choice((Act.UNLIST, Act.UNLIST, Act.RELIST)), package_id, version)
+            act = chance.choice((Act.UNLIST, Act.UNLIST, Act.RELIST))
+            await self._change(node, act, package_id, chance.choice((VERSIONS[0], version)))
         elif what < 0.38:
             await self._change(node, Act.DELETE, package_id, version)
         elif what < 0.48 and self._stage.volatile:

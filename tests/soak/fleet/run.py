@@ -12,7 +12,7 @@ from nugetproxy.hosting.packages import HostedPackages
 from nugetproxy.hosting.upkeep import check_blobs
 from nugetproxy.storage.fleet.rules import Timing
 from tests.soak.fleet.checker import explain
-from tests.soak.fleet.clients import Client, Notes, Stage
+from tests.soak.fleet.clients import VERSIONS, Client, Notes, Stage
 from tests.soak.fleet.history import Act, Step
 from tests.soak.fleet.nodes import QUICK, Fleet, Node, engines, fleet
 from tests.soak.fleet.trouble import Trouble
@@ -69,6 +69,10 @@ class Rounds:
         stage = await self._stage(number, notes)
         clients = [Client(f"{number}.{each}", stage, notes, random.Random(f"{self._seed}/{number}/{each}"))
                    for each in range(CLIENTS)]  # fmt: skip
+        # Something to unlist and to delete.
+        first = [client.push(chance.choice(self._fleet.up), package_id, VERSIONS[0])
+                 for client, package_id in zip(clients, stage.ids, strict=False)]  # fmt: skip
+        await asyncio.gather(*first)
         until = monotonic() + self._seconds
         async with asyncio.TaskGroup() as group:
             for client in clients:
