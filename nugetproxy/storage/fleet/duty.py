@@ -13,7 +13,6 @@ from nugetproxy.logs import logger
 from nugetproxy.storage.database.base import Transaction
 from nugetproxy.storage.fleet.leases import FleetLeases
 
-_LOOK_EVERY: Final = 15.0
 _AFTER_A_FAILURE: Final = 10.0
 
 _log = logger()
@@ -29,7 +28,7 @@ async def do_for_all(
     """
     while True:
         try:
-            async with leases.hold(job, look_every=_LOOK_EVERY) as lease:
+            async with leases.hold(job) as lease:
                 while True:
                     await work(lease.check)
                     await asyncio.sleep(rest)

@@ -26,7 +26,7 @@ CHANNEL: Final = "fleet_leases"
 
 # A wait for a lease that another node holds: a look costs a round trip, and hints end most waits sooner.
 _SHORTEST_PAUSE: Final = 0.02
-_LONGEST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 15.0
 
 _TAKE: Final = """
 INSERT INTO fleet_leases AS held (key, token, expires)
@@ -151,18 +151,18 @@ class FleetLeases:
         return lease
 
     @contextlib.asynccontextmanager
-    async def hold(self, key: str, *, look_every: float = _LONGEST_PAUSE) -> AsyncIterator[FleetLease]:
+    async def hold(self, key: str) -> AsyncIterator[FleetLease]:
         """Wait for the lease, however long; also until the database can be reached. Not fair among waiters.
 
         For jobs that one node does for all: the key is a label of a metric. The body is cancelled when the lease is
-        lost; raises LeaseLost then. `look_every`: seconds until it is noticed that a holder died, besides the time that
-        its lease lasts; many nodes that wait for long should look rarely.
+        lost; raises LeaseLost then. Takes over within 30 seconds from a holder that dies: its lease lasts for 12, and
+        many nodes that wait for long should look rarely.
         """
         held = metrics.FLEET_JOB_HELD.labels(key)
         held.set(0)
         async with self._local.hold(f"fleet {key}") as local:
             lease = FleetLease(self, key, local)
-            await self._wait_for(lease, look_every)
+            await self._wait_for(lease)
             held.set(1)
             try:
                 async with asyncio.timeout(lease.until - _now()) as lease.scope:
@@ -196,7 +196,7 @@ class FleetLeases:
             await asyncio.gather(self._renewing, return_exceptions=True)
         await self._line.close()
 
-    async def _wait_for(self, lease: FleetLease, longest: float) -> None:
+    async def _wait_for(self, lease: FleetLease) -> None:
         pause = _SHORTEST_PAUSE
         name = _name(lease.key)
         released = self._released.setdefault(name, asyncio.Event())
@@ -209,7 +209,7 @@ class FleetLeases:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await released.wait()
-                pause = min(longest, pause * 2)
+                pause = min(_LONGEST_PAUSE, pause * 2)
         finally:
             del self._released[name]
 
