@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.deployment import not_in_fleet
 from tests.clients.kit import Source, Workplace
 from tests.fakes.faults import status
 from tests.fakes.gallery import Document
@@ -13,6 +14,8 @@ from tests.fakes.upstream import FakeUpstream
 from tests.flows.mirror import running
 from tests.hostile.odd_values import odd_hits, odd_index, odd_leaves
 from tests.hostile.upstream_documents import REGISTRATIONS
+
+pytestmark = not_in_fleet("the application is in the process of the test")
 
 ID = "Contoso.Odd"
 

@@ -12,12 +12,17 @@ import pytest
 
 from nugetproxy.web.telemetry.access import AccessLine, AccessLog
 from tests.builders import make_nupkg
+from tests.clients.deployment import not_in_fleet
 from tests.clients.kit import Run, Workplace
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.mirror import Mirror, running
 from tests.shared import shared
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.clients,
+    pytest.mark.timeout(600),
+    not_in_fleet("the application is in the process of the test"),
+]
 
 AN_HOUR_AGO = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 SIGNED = "Microsoft.Extensions.Logging.Abstractions"
