@@ -22,7 +22,7 @@ from benchmarks.fleet_engines import EMBEDDED, Engines, Feed, Node, counting_syn
 from benchmarks.load import Server, wrk
 from benchmarks.mixture import Wanted, closed_loop, write_mixture
 from benchmarks.private import Request, asked, package, shown, spread
-from benchmarks.processes import busy_seconds, control, family, fetch, shared, standing_in
+from benchmarks.processes import busy_seconds, control, family, shared, standing_in
 
 HOT_AT_LEAST: Final = 0.95
 KEPT_AT_LEAST: Final = 0.8
@@ -164,19 +164,19 @@ def _read(
     connections: int,
 ) -> _Row:
     row = _Row(what, {feed.name: [] for feed in feeds})
+    # As clients ask, over connections that stay open: that decides how it is answered.
+    plan = [Request("", target) for target in targets]
     for feed in feeds:  # everything is on every node's disk, and hot where it may be
         for node in feed.nodes:
-            for _ in range(3):
-                for target in targets:
-                    fetch(node.base + target)
+            asked(node.base, [plan * 3])
     for number in range(rounds):
         for feed in feeds if number % 2 == 0 else reversed(feeds):
             row.runs[feed.name].append(_run(all_of, feed, load, seconds, connections))
     before = {feed.name: sum(feed.bucket_requests().values()) for feed in feeds}
     with all_of.counting() as counted:
         for feed in feeds:
-            for number in range(_COUNTED):
-                fetch(feed.nodes[number % len(feed.nodes)].base + targets[number % len(targets)])
+            counted_plan = [plan[number % len(plan)] for number in range(_COUNTED)]
+            asked([node.base for node in feed.nodes], [counted_plan[client::_CROWD] for client in range(_CROWD)])
     for feed in feeds:
         row.queries[feed.name] = counted.get(feed.database, Counter())["queries"] / _COUNTED
         row.bucket[feed.name] = (sum(feed.bucket_requests().values()) - before[feed.name]) / _COUNTED
