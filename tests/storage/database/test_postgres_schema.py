@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,13 @@ def test_a_schema_that_this_version_does_not_understand_is_refused(
 def test_each_migration_says_who_may_go_on() -> None:
     for migration in migrations():
         assert 1 <= migration.lowest <= migration.number
+
+
+@pytest.mark.parametrize("schema", ["main", "postgres", "inventory"])
+def test_no_two_migrations_have_the_same_number(schema: str) -> None:
+    entries = resources.files("nugetproxy.storage.database").joinpath("migrations", schema).iterdir()
+    numbers = sorted(int(entry.name[:4]) for entry in entries if entry.name.endswith(".sql"))
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 async def test_nodes_that_start_together_migrate_once(postgres: PostgresServer, empty_database: str) -> None:
