@@ -213,7 +213,7 @@ async def assemble(
                 # Only now: most servers never import a bundle, and loading cryptography takes 40 ms and 8 MB.
                 from nugetproxy.runtime.imports import finish_imports
 
-                finishing = finish_imports(path, parts.blobs, database, disk, leases, revisions)
+                finishing = finish_imports(path, parts.blobs, database, parts.pins, disk, leases, revisions)
                 background.append(asyncio.create_task(finishing))
             if config.storage.kind == "embedded":
                 # Nodes of a fleet do not follow a catalog yet: each would expire what another has just fetched.

@@ -25,6 +25,7 @@ from nugetproxy.mirroring.kept.inventory import Inventory, open_ledger
 from nugetproxy.mirroring.kept.pins import Pins
 from nugetproxy.mirroring.kept.symbols import KeptSymbols
 from nugetproxy.runtime.known_upstreams import known, remember
+from nugetproxy.runtime.opened_stores import opened_main
 from nugetproxy.storage import data_directory, occupants
 from nugetproxy.storage.access import access_for
 from nugetproxy.storage.blobs.filesystem import FilesystemBlobs
@@ -66,9 +67,12 @@ async def importing_into(config: Config) -> AsyncIterator[Importing]:
         stack.callback(documents.close)
         blobs = FilesystemBlobs(path / MIRROR, access)
         inventory = Inventory(database)
+        pins = Pins(database)
+        if config.storage.kind == "shared":
+            pins = Pins(stack.enter_context(opened_main(config, path)).database)
         yield Importing(
             path,
-            _committing(path, blobs, database, documents, leases, revisions),
+            _committing(path, blobs, database, pins, documents, leases, revisions),
             KeptFiles(database),
             KeptSymbols(database),
             blobs,
@@ -81,6 +85,7 @@ async def finish_imports(
     path: Path,
     blobs: FilesystemBlobs,
     database: SqliteDatabase,
+    pins: Pins,
     documents: DocumentStore,
     leases: Leases,
     revisions: Revisions,
@@ -88,7 +93,7 @@ async def finish_imports(
     """Commit the bundles that a killed import had verified. Never raises: the next start tries again."""
     if not (path / IMPORTS).is_dir():
         return
-    committing = _committing(path, blobs, database, documents, leases, revisions)
+    committing = _committing(path, blobs, database, pins, documents, leases, revisions)
     lease = committing.try_alone()
     if lease is None:
         return  # an import is running
@@ -122,6 +127,7 @@ def _committing(
     path: Path,
     blobs: FilesystemBlobs,
     database: SqliteDatabase,
+    pins: Pins,
     documents: DocumentStore,
     leases: Leases,
     revisions: Revisions,
@@ -131,7 +137,7 @@ def _committing(
         blobs=blobs,
         inventory=Inventory(database),
         symbols=SymbolsCommitting(KeptSymbols(database), blobs, leases),
-        pins=Pins(database),
+        pins=pins,
         documents=documents,
         leases=leases,
         revisions=revisions,

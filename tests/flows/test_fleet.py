@@ -14,6 +14,7 @@ from nugetproxy.storage.database.postgres import PostgresDatabase
 from nugetproxy.storage.database.postgres_transactions import InTransaction
 from nugetproxy.storage.fleet.leases import FleetLease, FleetLeases
 from tests.builders import make_nupkg
+from tests.cli.command_line import CommandLine
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.fleet import Fleet
 from tests.flows.private_feed import House
@@ -219,6 +220,28 @@ async def push_until(house: House, package_id: str) -> None:
     """Until it is acknowledged."""
     while (await house.push(package_id)).status != 201:
         await asyncio.sleep(0.05)
+
+
+async def test_a_pin_made_on_one_node_holds_on_all(fleet: Fleet, upstream: FakeUpstream):
+    upstream.add_package("Newtonsoft.Json", "13.0.1", padding=10_000)
+    one, two = (CommandLine(fleet.place / name) for name in ("one", "two"))
+    async with fleet.opened("one", "two") as houses:
+        for house in houses:
+            assert (await house.get(MIRRORED)).status == 200
+            assert house.services.care is not None
+            async with asyncio.timeout(10):
+                while not house.services.care.inventory.keeps("newtonsoft.json", "13.0.1"):
+                    await asyncio.sleep(0.01)
+        given = ("--config", fleet.settings("one"))
+        await asyncio.to_thread(one.json, "mirror", "pin", "Newtonsoft.Json", "--name", "release", *given)
+        [row] = await asyncio.to_thread(two.json, "mirror", "list", *given)
+        refused = await asyncio.to_thread(
+            two.refused, "mirror", "evict", "Newtonsoft.Json", "--dry-run", *given, code=2
+        )
+        assert (row["pinned"], "is pinned" in refused) == (True, True)
+        for house in houses:
+            assert house.services.care is not None
+            assert (await house.services.care.eviction.free(1)).packages == 0
 
 
 async def test_without_the_bucket_pushes_wait_and_packages_are_relayed(fleet: Fleet, upstream: FakeUpstream):
