@@ -69,7 +69,9 @@ def backup(folder: Path, with_mirror: bool, copy: bool, as_json: bool, **options
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @managing_options
 def restore(folder: Path, as_json: bool, **options: object) -> None:
-    """Restore a backup into a new or empty data directory, or an empty shared storage.
+    """Restore a backup into an empty place.
+
+    That is a new or empty data directory, or an empty shared storage.
 
     Every file is compared with the backup's manifest before anything is moved into place, so a damaged backup changes
     nothing. The data directory must be unused and empty: restore into a new one, and move other files, such as mirror/,

@@ -24,7 +24,9 @@ _LARGEST: Final = 65_536
               help="The NuGet.Config to write.  [default: ~/.nuget/NuGet/NuGet.Config]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 def login(url: str, name: str, config_file: Path | None, as_json: bool) -> None:
-    """Sign this machine in to the server at URL, in a browser, and write the credential for NuGet clients.
+    """Sign in with a browser, for NuGet clients here.
+
+    Writes the credential for the server at URL into the NuGet.Config of this user.
 
     It prints an address and a code. Open the address in any browser, on any machine, sign in, and allow it. The
     credential is a key that reads for 30 days; it is listed in your account, where you can revoke it.

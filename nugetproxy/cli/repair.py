@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="With --owner: only report what would be published, and what refused.")
 @managing_options
 def repair(owner: str, include: tuple[str, ...], dry_run: bool, as_json: bool, **options: object) -> None:
-    """List packages and symbols whose files are here but whose rows are not, or publish them again.
+    """List, or publish again, files that lost their rows.
+
+    These are packages and symbols whose files are here but whose rows in the database are not.
 
     Rows are lost when a database loses its last commits: in a failover to a replica that was behind, or with an older
     backup. Files that no row needs are kept for a week. Most of them are of pushes that failed, so look at the list

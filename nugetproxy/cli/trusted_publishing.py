@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @click.group("trusted-publishing")
 def trusted_publishing() -> None:
-    """Trusted publishing: builds exchange the identity that their platform signs for a key of one hour."""
+    """Keys for builds without a stored secret.
+
+    A build exchanges the identity that its platform signs for a key of one hour.
+    """
 
 
 @trusted_publishing.command("add")
