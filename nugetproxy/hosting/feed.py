@@ -4,7 +4,7 @@ An id that is hosted stays ours, even after all its versions were deleted: the f
 unknown here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NoReturn, Protocol, TypeVar
 
 from nugetproxy.errors import DocumentNotFound, PackageNotFound, PartNotFound, VersionNotFound
@@ -46,11 +46,18 @@ class HostedFeed:
     """The Feed contract for hosted packages."""
 
     def __init__(
-        self, database: Database, contents: HostedContents, search: Search, packages: HostedPackages | None = None
+        self,
+        database: Database,
+        contents: HostedContents,
+        search: Search,
+        packages: HostedPackages | None = None,
+        revision: Callable[[str], int] | None = None,
     ) -> None:
-        """`packages` of the same database, that remember which ids are ours: most requests are for others."""
+        """`packages` of the same database, that remember which ids are ours: most requests are for others. `revision`
+        as there: registrations in memory are used until it differs.
+        """
         self._packages = packages or HostedPackages(database)
-        self._registrations = HostedRegistrations(database)
+        self._registrations = HostedRegistrations(database, revision)
         self._contents = contents
         self._search = search
 

@@ -5,6 +5,8 @@ versions costs as little as a small one, and after a push it costs one version.
 """
 
 import asyncio
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -12,7 +14,7 @@ from cachetools import LRUCache
 
 from nugetproxy.executors.threads import RENDERING
 from nugetproxy.hosting.events import unpacked
-from nugetproxy.hosting.packages import HostedPackage, package_of_row, revision_of, rows_changed_since
+from nugetproxy.hosting.packages import HostedPackage, newest_sequence, package_of_row, revision_of, rows_changed_since
 from nugetproxy.logs import logger
 from nugetproxy.protocol.times import text_of_microseconds, text_of_ticks
 from nugetproxy.protocol.v3.catalog import CatalogDetails, CatalogItem, details_document
@@ -28,13 +30,15 @@ _KEPT_BYTES: Final = 50_000_000
 _FEW: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Kept:
     """The registration of an id at `revision`; `by_version` are its leaves by lower version."""
 
     revision: int
     by_version: dict[str, Leaf]
     registration: Registration
+    seen: int = -1
+    """The shared counter of the id when `revision` was last found to be the newest."""
 
     @property
     def size(self) -> int:
@@ -45,19 +49,33 @@ class _Kept:
 class HostedRegistrations:
     """Registrations of hosted ids, hot ones in memory. May raise StorageUnavailable."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, revision: Callable[[str], int] | None = None) -> None:
+        """`revision` differs after any change of this lower id: until then the database is not queried for one that is
+        in memory. Without it, it is queried every time.
+        """
         self._database = database
+        never = itertools.count(-2, -1)
+        self._counter = revision or (lambda _: next(never))
         self._kept: LRUCache[str, _Kept] = LRUCache(_KEPT_BYTES, getsizeof=lambda kept: kept.size)
         self._making = asyncio.Lock()
 
     async def find(self, lower_id: str) -> Registration | None:
         """All versions of an id, every page loaded; None when it has no versions."""
-        revision = await self._database.look(lambda fetch: revision_of(fetch, lower_id))
+        # The counter first: what is read after it is as new or newer.
+        seen = self._counter(lower_id)
         kept: _Kept | None = self._kept.get(lower_id)
-        if kept is None or kept.revision != revision:
-            async with self._making:
-                kept = await self._up_to_date(lower_id)
+        if kept is None or kept.seen != seen:
+            kept = await self._checked(lower_id)
+            if kept is not None:
+                kept.seen = seen
         return kept.registration if kept is not None and kept.by_version else None
+
+    async def _checked(self, lower_id: str) -> _Kept | None:
+        kept: _Kept | None = self._kept.get(lower_id)
+        if kept is not None and kept.revision == await newest_sequence(self._database, lower_id):
+            return kept
+        async with self._making:
+            return await self._up_to_date(lower_id)
 
     async def _up_to_date(self, lower_id: str) -> _Kept | None:
         # The revision first: rows read after it are as new or newer, and in that case are checked again next time.

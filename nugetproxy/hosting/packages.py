@@ -261,9 +261,18 @@ def knows_id(fetch: Fetch, lower_id: str) -> bool:
     return bool(rows[0][0])
 
 
+_NEWEST: Final = "SELECT max(sequence) FROM hosted_events WHERE lower_id = ?"
+
+
 def revision_of(fetch: Fetch, lower_id: str) -> int:
     """The sequence of the last event about an id; 0 if there never was one. Differs after any change."""
-    [(newest,)] = fetch("SELECT max(sequence) FROM hosted_events WHERE lower_id = ?", (lower_id,))
+    [(newest,)] = fetch(_NEWEST, (lower_id,))
+    return int(newest or 0)
+
+
+async def newest_sequence(database: Database, lower_id: str) -> int:
+    """As `revision_of`, as a single query. Raises StorageUnavailable."""
+    [(newest,)] = await database.fetch(_NEWEST, (lower_id,))
     return int(newest or 0)
 
 

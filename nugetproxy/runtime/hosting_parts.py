@@ -114,7 +114,7 @@ def over(
     )  # fmt: skip
     publish, symbols = parts.publish, parts.symbols
     protected = Protected(ownership.protected, below, attempted, appeared)
-    hosted = HostedFeed(database, contents, search, packages)
+    hosted = HostedFeed(database, contents, search, packages, revisions.of_package)
     stack.push_async_callback(statistics.flush)
     if not read_only:
         run_until_closed(

@@ -92,7 +92,7 @@ class House:
             index=self.index,
             clock=self.tick,
         )
-        self.feed = HostedFeed(self.database, self.contents, Search(), self.packages)
+        self.feed = HostedFeed(self.database, self.contents, Search(), self.packages, self.revisions.of_package)
         self.spools = SpoolFolder(path / "spool", MemoryBudget(1_000_000))
 
     def tick(self) -> int:

@@ -27,6 +27,7 @@ from nugetproxy.protocol.v3.deprecation import Deprecation
 from nugetproxy.protocol.v3.registration import Hive, Leaf
 from nugetproxy.protocol.v3.search import CompletionQuery, SearchQuery
 from nugetproxy.storage.database.base import Fetch, Rows
+from nugetproxy.storage.revisions import Change
 from tests.builders import make_nupkg, make_nuspec
 from tests.engines.main_database import only_sqlite
 from tests.hosting.house import House
@@ -273,7 +274,10 @@ async def test_an_id_of_thousands_of_versions_is_paged(
     asked: list[str] = []
     _count_queries(house, asked, monkeypatch)
     assert (await house.feed.registration(UTILS)).value is registration
-    assert len(asked) == 1
+    assert asked == []
+    house.revisions.bump(Change.of_hosting(UTILS.lower))  # of another id of the group, for example
+    assert (await house.feed.registration(UTILS)).value is registration
+    assert len(asked) == 2  # whether it is ours, and whether it has changed
 
 
 async def test_of_an_id_that_is_not_ours_the_database_is_asked_once(house, monkeypatch):
@@ -308,8 +312,10 @@ async def test_a_push_of_another_id_does_not_make_an_id_unknown(house, monkeypat
     assert asked == []
 
 
-@pytest.mark.parametrize("what", ["versions", "registration", "leaf", "nupkg", "nuspec"])
-async def test_an_answer_costs_one_query(house, monkeypatch, what):
+@pytest.mark.parametrize(
+    ("what", "queries"), [("versions", 0), ("registration", 0), ("leaf", 1), ("nupkg", 1), ("nuspec", 1)]
+)
+async def test_an_answer_costs_one_query_or_none(house, monkeypatch, what, queries):
     await with_versions(house, "1.0.0")
     ask = {
         "versions": lambda: house.feed.versions(UTILS),
@@ -322,6 +328,16 @@ async def test_an_answer_costs_one_query(house, monkeypatch, what):
     asked: list[str] = []
     _count_queries(house, asked, monkeypatch)
     await ask()
+    assert len(asked) == queries
+
+
+async def test_where_nothing_may_be_remembered_a_registration_costs_one_query(house, monkeypatch):
+    await with_versions(house, "1.0.0")
+    registrations = leaves.HostedRegistrations(house.database)
+    first = await registrations.find(UTILS.lower)
+    asked: list[str] = []
+    _count_queries(house, asked, monkeypatch)
+    assert await registrations.find(UTILS.lower) is first
     assert len(asked) == 1
 
 
