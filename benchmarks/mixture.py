@@ -63,6 +63,7 @@ class Load:
 def write_mixture(wanted: Sequence[Wanted], path: Path) -> Path:
     lines = ["\t".join((each.target, *(f"{name}: {value}" for name, value in each.headers))) for each in wanted]
     path.write_text("\n".join(lines) + "\n")
+    path.with_suffix(".lua").write_text(_SCRIPT)  # here, as several loads of one mixture may begin at the same time
     return path
 
 
@@ -74,7 +75,6 @@ def closed_loop(
     if program is None:
         sys.exit("this benchmark needs wrk (package wrk)")
     script = mixture.with_suffix(".lua")
-    script.write_text(_SCRIPT)
     headers = [part for name, value in CLIENT_HEADERS.items() for part in ("-H", f"{name}: {value}")]
     command = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", str(script), *headers]
     used, client = cpu_seconds(pid), _children_cpu()
