@@ -17,6 +17,11 @@ from nugetproxy.storage.database.postgres_sql import in_our_terms
 
 _STATEMENTS_KEPT: Final = 32
 
+_CONNECTING: Final = 5
+"""Times as long as an answer may take: connecting takes some ten round trips. It goes on while those who asked give up,
+so that a later one finds the connection. As it may also lead to a server that is gone, each of them tries once more.
+"""
+
 
 class Line:
     """For one event loop. `close` it after use."""
@@ -30,6 +35,7 @@ class Line:
         self._turn = asyncio.Lock()
         self._limits: set[asyncio.Timeout] = set()
         self._connection: Any = None
+        self._connecting: set[asyncio.Task[Any]] = set()
         self._is_pooled = False
         self._heard: dict[str, Callable[[str], None]] = {}
 
@@ -52,6 +58,7 @@ class Line:
                 self._limits.add(limit)
                 try:
                     async with self._turn:
+                        await self._be_connected(limit)
                         rows = await self._answer(sql, parameters)
                 finally:
                     self._limits.discard(limit)
@@ -65,6 +72,7 @@ class Line:
     async def close(self) -> None:
         """It can be used again, and is then connected again."""
         self._give_up()
+        await self._stop_connecting()
 
     def _answered(self) -> None:
         until = asyncio.get_running_loop().time() + self._patience
@@ -72,9 +80,28 @@ class Line:
             if not limit.expired():
                 limit.reschedule(until)
 
+    async def _be_connected(self, limit: asyncio.Timeout) -> None:
+        """Raises StorageUnavailable if too little time is left for an answer: a statement that is given up costs the
+        connection.
+        """
+        if self._connection is not None and not self._connection.is_closed():
+            return
+        if not any(task.done() and task.exception() is None for task in self._connecting):
+            self._connecting.add(asyncio.create_task(self._connect_in_time()))
+        opened = None
+        while opened is None:
+            done, _ = await asyncio.wait(self._connecting, return_when=asyncio.FIRST_COMPLETED)  # they outlive this
+            first = done.pop()
+            self._connecting.discard(first)
+            if first.exception() is None or not self._connecting:
+                opened = first.result()
+        self._connection = opened
+        await self._stop_connecting()
+        left = (limit.when() or 0.0) - asyncio.get_running_loop().time()
+        if left < self._patience / 2:
+            raise StorageUnavailable(f"connecting to PostgreSQL took {self._patience - left:.1f} s")
+
     async def _answer(self, sql: str, parameters: tuple[object, ...]) -> Rows:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await self._connect()
         try:
             if not self._is_pooled:
                 return [tuple(row) for row in await self._connection.fetch(sql, *parameters)]
@@ -88,6 +115,18 @@ class Line:
         except BaseException:  # whatever it was: an answer may still be on its way
             self._give_up()
             raise
+
+    async def _stop_connecting(self) -> None:
+        connecting, self._connecting = self._connecting, set()
+        for task in connecting:
+            task.cancel()
+        for opened in await asyncio.gather(*connecting, return_exceptions=True):
+            if not isinstance(opened, BaseException):
+                opened.terminate()
+
+    async def _connect_in_time(self) -> Any:
+        async with asyncio.timeout(_CONNECTING * self._patience):
+            return await self._connect()
 
     async def _connect(self) -> Any:
         connection = await self._connect_once()
@@ -109,7 +148,6 @@ class Line:
         try:
             return await asyncpg.connect(
                 self._dsn,
-                timeout=self._patience,
                 statement_cache_size=0 if self._is_pooled else _STATEMENTS_KEPT,
                 server_settings={"application_name": "nugetproxy fleet"},
             )

@@ -1,6 +1,7 @@
 """The log of changes, in the model and in PostgreSQL."""
 
 import asyncio
+import contextlib
 import threading
 
 import pytest
@@ -175,6 +176,24 @@ async def test_a_line_is_connected_again(postgres, shared_database):
                 await line.ask("SELECT 1")
         net.is_silent = False
         assert await line.ask("SELECT $1::BIGINT", 7) == [(7,)]
+        await line.close()
+
+
+async def test_connecting_may_take_longer_than_an_answer(postgres, shared_database):
+    with network(postgres.port) as net:
+        net.delay = 0.05  # so that connecting takes a second, and an answer 0.2 s
+        line = Line(postgres.dsn(shared_database, port=net.port), 0.5)
+        with pytest.raises(StorageUnavailable):
+            await line.ask("SELECT 1")
+        for _ in range(10):
+            with contextlib.suppress(StorageUnavailable):
+                assert await line.ask("SELECT 1") == [(1,)]
+                break
+        else:
+            pytest.fail("it was never connected")
+        connections = net.connections
+        assert await line.ask("SELECT 1") == [(1,)]
+        assert net.connections == connections
         await line.close()
 
 
