@@ -73,7 +73,8 @@ class Leases:
         self._held: set[str] = set()
         with contextlib.suppress(OSError):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._sweep()
+            if os.access(directory, os.W_OK):
+                self._sweep()
 
     @contextlib.asynccontextmanager
     async def hold(self, key: str) -> AsyncIterator[Lease]:

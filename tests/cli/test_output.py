@@ -75,7 +75,7 @@ def furnish(alice: CommandLine) -> None:
         (("user", "list"), "NAME ROLE STATE CREATED"),
         (("org", "list"), "NAME MEMBERS STATE CREATED"),
         (("org", "member", "list", "Contoso"), "NAME ROLE STATE"),
-        (("key", "list"), "ID NAME OWNER BY SCOPES GLOBS STATE EXPIRES LAST USED"),
+        (("key", "list"), "ID NAME OWNER BY SCOPES GLOBS FROM STATE EXPIRES LAST USED"),
         (("owner", "list", "Contoso.Core"), "NAME KIND STATE"),
         (("prefix", "list"), "PATTERN OWNERS SHARED FROM"),
     ],
