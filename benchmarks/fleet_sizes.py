@@ -10,7 +10,7 @@ from benchmarks.private import Request, asked, manifest_of
 from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.hosting.events import packed
-from nugetproxy.hosting.packages import PushedPackage, insert_package
+from nugetproxy.hosting.package_changes import PushedPackage, insert_package
 from nugetproxy.hosting.search import HostedSearch
 from nugetproxy.protocol.v3.catalog import PackageEntry
 from nugetproxy.storage.blobs.base import BlobKey

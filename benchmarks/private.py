@@ -29,7 +29,7 @@ from nugetproxy.accounts.directory import Directory
 from nugetproxy.accounts.model import DAY, now_us
 from nugetproxy.accounts.ownership import Ownership
 from nugetproxy.hosting.events import packed
-from nugetproxy.hosting.packages import PushedPackage, insert_package
+from nugetproxy.hosting.package_changes import PushedPackage, insert_package
 from nugetproxy.hosting.search import HostedSearch
 from nugetproxy.nuget.identity import PackageId
 from nugetproxy.nuget.manifest import PackageManifest

@@ -1,7 +1,7 @@
-"""Storage of hosted packages: the current state, and the rows that a push, an unlisting or a deletion writes.
+"""Hosted packages as they are now, read from the database.
 
-Functions that take a transaction or `fetch` are parts of what a caller reads or writes; the class only reads.
-Permissions and the storage of bytes are handled elsewhere.
+Functions that take `fetch` are parts of what a caller reads. What a push, an unlisting or a deletion writes is in
+`hosting.package_changes`; permissions and the storage of bytes are handled elsewhere.
 """
 
 import asyncio
@@ -11,16 +11,15 @@ from typing import Any, Final
 
 import orjson
 
-from nugetproxy.errors import PackageExists, VersionBurnt
 from nugetproxy.executors.threads import RENDERING, yielding
-from nugetproxy.hosting.events import EventKind, HostedEvent, State, insert_event
-from nugetproxy.hosting.manifests import stored_manifest, written_manifest
+from nugetproxy.hosting.events import State
+from nugetproxy.hosting.manifests import stored_manifest
 from nugetproxy.nuget.identity import PackageIdentity, lower_invariant
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.nuget.version import NuGetVersion
 from nugetproxy.protocol.v3.deprecation import Deprecation
 from nugetproxy.storage.blobs.base import BlobKey
-from nugetproxy.storage.database.base import Database, Fetch, Rows, Transaction
+from nugetproxy.storage.database.base import Database, Fetch, Rows
 from nugetproxy.storage.database.lists import LONGEST, as_rows, padded
 
 _COLUMNS: Final = """
@@ -67,22 +66,6 @@ class HostedPackage:
     @property
     def state(self) -> State:
         return State(self.listed, self.published, self.last_edited, self.deprecation)
-
-
-@dataclass(frozen=True, slots=True)
-class PushedPackage:
-    """What a push adds: the package as inspected, and where its bytes are stored. Times and sizes as above.
-
-    `entries` are `packed`.
-    """
-
-    manifest: PackageManifest
-    entries: bytes = field(repr=False)
-    size: int
-    sha512: str
-    content_hash: str
-    blob: BlobKey
-    pushed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,20 +279,6 @@ def deleted_at(fetch: Fetch, package: PackageIdentity) -> int | None:
     return int(rows[0][0]) if rows else None
 
 
-def require_free(fetch: Fetch, package: PackageIdentity) -> None:
-    """Raises PackageExists when the version exists; VersionBurnt when it was deleted and not released."""
-    rows = fetch(
-        "SELECT EXISTS (SELECT 1 FROM hosted_packages WHERE lower_id = ?1 AND lower_version = ?2),"
-        " EXISTS (SELECT 1 FROM burnt_versions WHERE lower_id = ?1 AND lower_version = ?2)",
-        (package.lower_id, package.lower_version),
-    )
-    is_there, is_burnt = rows[0]
-    if is_there:
-        raise PackageExists(package.id.text, package.version.normalized)
-    if is_burnt:
-        raise VersionBurnt(package.id.text, package.version.normalized)
-
-
 def has_package(fetch: Fetch, package: PackageIdentity) -> bool:
     names = (package.lower_id, package.lower_version)
     return bool(fetch("SELECT 1 FROM hosted_packages WHERE lower_id = ? AND lower_version = ?", names))
@@ -318,79 +287,6 @@ def has_package(fetch: Fetch, package: PackageIdentity) -> bool:
 def find_package(fetch: Fetch, package: PackageIdentity) -> HostedPackage | None:
     rows = fetch(f"{_COLUMNS} WHERE h.lower_id = ? AND h.lower_version = ?", (package.lower_id, package.lower_version))
     return package_of_row(rows[0]) if rows else None
-
-
-def insert_package(
-    transaction: Transaction, pushed: PushedPackage, now: int, state: State | None = None
-) -> HostedPackage:
-    """Insert a new version and its event. `now` in ticks. If it exists, this or the commit raises ConstraintViolated.
-
-    Without `state` it is listed, and was published now.
-    """
-    manifest = pushed.manifest
-    names = (manifest.identity.lower_id, manifest.identity.lower_version)
-    push = transaction.insert(
-        "INSERT INTO hosted_pushes (lower_id, lower_version, package_id, version, manifest, entries, size, sha512,"
-        " content_hash, blob, pushed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            *names,
-            manifest.id.text,
-            manifest.version.full,
-            written_manifest(manifest),
-            pushed.entries,
-            pushed.size,
-            pushed.sha512,
-            pushed.content_hash,
-            str(pushed.blob),
-            pushed.pushed,
-        ),
-        key="push",
-    )
-    if state is None:
-        state = State(listed=True, published=pushed.pushed, last_edited=pushed.pushed, deprecation=None)
-    event = insert_event(transaction, EventKind.DETAILS, names[0], push, state, now)
-    transaction.change_later(
-        "INSERT INTO hosted_packages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*names, push, *state.row(), event.sequence)
-    )
-    transaction.change_later("UPDATE hosted_times SET created = ?1, edited = ?1", (pushed.pushed,))
-    return _with(pushed, state, event, push)
-
-
-def change_package(transaction: Transaction, package: PackageIdentity, state: State, now: int) -> HostedPackage:
-    """Give an existing version another state, and record an event. `now` in ticks."""
-    before = find_package(transaction.fetch, package)
-    assert before is not None
-    event = insert_event(transaction, EventKind.DETAILS, package.lower_id, before.push, state, now)
-    transaction.change(
-        "UPDATE hosted_packages SET listed = ?, published = ?, last_edited = ?, deprecation = ?, sequence = ?"
-        " WHERE lower_id = ? AND lower_version = ?",
-        (*state.row(), event.sequence, package.lower_id, package.lower_version),
-    )
-    transaction.change("UPDATE hosted_times SET edited = ?", (state.last_edited,))
-    after = find_package(transaction.fetch, package)
-    assert after is not None
-    return after
-
-
-def remove_package(
-    transaction: Transaction, package: HostedPackage, *, burn: bool, moment: int, now: int
-) -> HostedEvent:
-    """Remove a version, and record an event. `burn`: it cannot be pushed again. `moment` in microseconds."""
-    names = (package.identity.lower_id, package.identity.lower_version)
-    event = insert_event(transaction, EventKind.DELETE, names[0], package.push, package.state, now)
-    transaction.change("DELETE FROM hosted_packages WHERE lower_id = ? AND lower_version = ?", names)
-    if burn:
-        transaction.change("INSERT INTO burnt_versions VALUES (?, ?, ?)", (*names, moment))
-    transaction.change("UPDATE hosted_times SET deleted = ?", (moment,))
-    return event
-
-
-def free_version(transaction: Transaction, package: PackageIdentity) -> bool:
-    """Let a burnt version be pushed again; False when it is not burnt."""
-    freed = transaction.change(
-        "DELETE FROM burnt_versions WHERE lower_id = ? AND lower_version = ?", (package.lower_id, package.lower_version)
-    )
-    return freed > 0
 
 
 def _dependents(rows: Rows, lower_id: str, limit: int) -> tuple[Dependent, ...]:
@@ -411,25 +307,6 @@ def _dependents(rows: Rows, lower_id: str, limit: int) -> tuple[Dependent, ...]:
 def key_of(text: str) -> BlobKey:
     """The key of a blob from its text."""
     return BlobKey(tuple(text.split("/")))
-
-
-def _with(pushed: PushedPackage, state: State, event: HostedEvent, push: int) -> HostedPackage:
-    return HostedPackage(
-        pushed.manifest,
-        state.listed,
-        state.published,
-        pushed.pushed,
-        state.last_edited,
-        pushed.size,
-        pushed.sha512,
-        pushed.content_hash,
-        pushed.blob,
-        state.deprecation,
-        event.sequence,
-        event.stamp,
-        event.commit_id,
-        push,
-    )
 
 
 def package_of_row(row: tuple[Any, ...]) -> HostedPackage:

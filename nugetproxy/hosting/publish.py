@@ -48,18 +48,15 @@ from nugetproxy.hosting.acts import (
 from nugetproxy.hosting.contents import FOLDER, HostedContents, claim_of, new_key, require_wanted
 from nugetproxy.hosting.events import NEWEST_EVENT, State
 from nugetproxy.hosting.inspection import Inspected, Rules, identify, inspect, no_rules, refuse_symbols
-from nugetproxy.hosting.packages import (
-    HostedPackage,
+from nugetproxy.hosting.package_changes import (
     PushedPackage,
     change_package,
-    find_package,
     free_version,
-    has_package,
     insert_package,
-    knows_id,
     remove_package,
     require_free,
 )
+from nugetproxy.hosting.packages import HostedPackage, find_package, has_package, knows_id
 from nugetproxy.hosting.statistics import add_downloads
 from nugetproxy.logs import logger
 from nugetproxy.nuget.archive import ArchiveLimits

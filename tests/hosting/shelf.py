@@ -8,7 +8,8 @@ from typing import Any
 
 from nugetproxy.hosting.events import State, packed
 from nugetproxy.hosting.feed import HostedFeed
-from nugetproxy.hosting.packages import PushedPackage, change_package, find_package, insert_package
+from nugetproxy.hosting.package_changes import PushedPackage, change_package, insert_package
+from nugetproxy.hosting.packages import find_package
 from nugetproxy.hosting.publish import Publish
 from nugetproxy.hosting.search import HostedSearch
 from nugetproxy.hosting.statistics import Statistics

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nugetproxy.hosting.packages import change_package, find_package, insert_package, remove_package
+from nugetproxy.hosting.package_changes import change_package, insert_package, remove_package
+from nugetproxy.hosting.packages import find_package
 from nugetproxy.hosting.search_index import index_again, step
 from nugetproxy.hosting.search_marks import CLASSES, PRERELEASE, SEMVER2
 from nugetproxy.nuget.identity import PackageIdentity

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from nugetproxy.hosting import search_pages
-from nugetproxy.hosting.packages import change_package, find_package, insert_package, remove_package
+from nugetproxy.hosting.package_changes import change_package, insert_package, remove_package
+from nugetproxy.hosting.packages import find_package
 from nugetproxy.hosting.search import HostedSearch
 from nugetproxy.nuget.manifest import PackageManifest
 from nugetproxy.protocol.v3.search import CompletionQuery
