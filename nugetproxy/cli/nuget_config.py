@@ -81,7 +81,7 @@ def _write(path: Path, body: bytes) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(body)
             Path(half).replace(path)
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: the file has a credential
             Path(half).unlink(missing_ok=True)
             raise
     except OSError as error:
